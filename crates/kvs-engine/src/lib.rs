@@ -1,0 +1,1 @@
+//! kvs-engine

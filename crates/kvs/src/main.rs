@@ -1,0 +1,2 @@
+//! The `kvs` command.
+fn main() {}
