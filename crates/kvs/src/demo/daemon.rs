@@ -1,0 +1,83 @@
+//! The demo's own daemon: `kvs serve` as a child process, on a store and a socket in a directory
+//! of the demo's, with the default durability.
+
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use tokio::io::{AsyncBufReadExt, BufReader, Lines};
+use tokio::process::{Child, ChildStderr, Command};
+
+use crate::server::READY;
+
+/// How long the daemon may take to end after SIGTERM before it is killed.
+const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A running daemon; killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct Daemon {
+    child: Child,
+    uri: String,
+}
+
+impl Daemon {
+    /// Starts the daemon and waits until it says that it is ready.
+    pub(crate) async fn start(directory: &Path) -> anyhow::Result<Daemon> {
+        let uri = format!("unix:{}", directory.join("kvs.sock").display());
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg("serve")
+            .arg("--store")
+            .arg(directory.join("store"))
+            .args(["--uri", &uri])
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start `kvs serve`")?;
+        let stderr = child.stderr.take().context("the daemon has no standard error")?;
+        let mut lines = BufReader::new(stderr).lines();
+        wait_until_ready(&mut lines).await?;
+        tokio::spawn(pass_on(lines));
+        Ok(Daemon { child, uri })
+    }
+
+    /// The daemon's address.
+    pub(crate) fn uri(&self) -> &str {
+        &self.uri
+    }
+
+    /// Ends the daemon with SIGTERM and waits for it.
+    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+        super::process::signal(&self.child, rustix::process::Signal::TERM);
+        match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
+            Ok(status) if status?.success() => Ok(()),
+            Ok(_) => bail!("the daemon failed while it was shutting down"),
+            Err(_) => {
+                self.child.kill().await?;
+                bail!("the daemon did not end and was killed")
+            }
+        }
+    }
+}
+
+/// Reads the daemon's standard error up to the line that says that it is ready.
+async fn wait_until_ready(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<()> {
+    let mut said = String::new();
+    while let Some(line) = lines.next_line().await? {
+        if line.starts_with(READY) {
+            return Ok(());
+        }
+        said.push_str(&line);
+        said.push('\n');
+    }
+    bail!("the daemon ended before it was ready: {}", said.trim_end())
+}
+
+/// Shows whatever else the daemon has to say.
+async fn pass_on(mut lines: Lines<BufReader<ChildStderr>>) {
+    while let Ok(Some(line)) = lines.next_line().await {
+        anstream::eprintln!("{line}");
+    }
+}

@@ -1,0 +1,124 @@
+//! A status client as a child process: started, told when to end, killed in the middle of its work.
+//!
+//! The child says on its standard output how many transitions it has handled, one number a line;
+//! it is told on its standard input behind which version it is done.
+
+use std::path::PathBuf;
+use std::process::Stdio;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use anyhow::Context;
+use rustix::process::{Pid, Signal, kill_process};
+use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::process::{Child, Command};
+use tokio::sync::Notify;
+
+/// What a status client is to do, apart from its job.
+#[derive(Clone, Debug)]
+pub(crate) struct ClientPlan {
+    /// Shown in the report.
+    pub(crate) role: &'static str,
+    /// Its record file.
+    pub(crate) record: PathBuf,
+    /// Whether it is slow on purpose.
+    pub(crate) slow: bool,
+    /// The transition at which its first process is killed, if it is.
+    pub(crate) kill_at: Option<u64>,
+}
+
+/// How far a client is; shared with whoever shows it. Counts survive the death of the process.
+#[derive(Debug, Default)]
+pub(crate) struct Progress {
+    handled: AtomicU64,
+    changed: Notify,
+}
+
+impl Progress {
+    /// Transitions handled so far, by all lives of the client.
+    pub(crate) fn handled(&self) -> u64 {
+        self.handled.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the count has reached `least`.
+    pub(crate) async fn reaches(&self, least: u64) {
+        loop {
+            let changed = self.changed.notified();
+            if self.handled() >= least {
+                return;
+            }
+            changed.await;
+        }
+    }
+}
+
+/// One life of a status client; killed when it is dropped.
+#[derive(Debug)]
+pub(crate) struct ClientProcess {
+    child: Child,
+}
+
+impl ClientProcess {
+    /// Starts the process. It resumes from its record file, if there is one.
+    ///
+    /// `first_life` lets it stop on its own some way behind `kill_at` and wait there for its death:
+    /// it is killed in full flight as a rule, and never too late.
+    pub(crate) fn start(
+        plan: &ClientPlan,
+        uri: &str,
+        first_life: bool,
+        progress: &Arc<Progress>,
+    ) -> anyhow::Result<ClientProcess> {
+        let mut command = Command::new(std::env::current_exe()?);
+        command.arg("demo-client").arg("--record").arg(&plan.record).env("KVS_URI", uri);
+        if plan.slow {
+            command.arg("--slow");
+        }
+        if let (true, Some(kill_at)) = (first_life, plan.kill_at) {
+            command.arg("--hold-at").arg((kill_at + kill_at / 2).to_string());
+        }
+        let mut child = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start a status client")?;
+        let stdout = child.stdout.take().context("a status client has no standard output")?;
+        let progress = Arc::clone(progress);
+        tokio::spawn(async move {
+            let mut lines = BufReader::new(stdout).lines();
+            while let Ok(Some(line)) = lines.next_line().await {
+                if let Ok(handled) = line.parse() {
+                    // A late line of an earlier life must not turn the count back.
+                    progress.handled.fetch_max(handled, Ordering::Relaxed);
+                    progress.changed.notify_waiters();
+                }
+            }
+        });
+        Ok(ClientProcess { child })
+    }
+
+    /// Kills the process at once, with SIGKILL, and reaps it.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("cannot kill a status client")
+    }
+
+    /// Tells the client the newest version that it has to see, and waits until it has ended.
+    pub(crate) async fn finish(mut self, version: u64) -> anyhow::Result<()> {
+        let mut stdin = self.child.stdin.take().context("a status client has no standard input")?;
+        stdin.write_all(format!("{version}\n").as_bytes()).await?;
+        let status = self.child.wait().await?;
+        drop(stdin);
+        anyhow::ensure!(status.success(), "a status client failed: {status}");
+        Ok(())
+    }
+}
+
+/// Sends a signal to a child that has not been reaped; does nothing if it has.
+pub(crate) fn signal(child: &Child, signal: Signal) {
+    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    if let Some(pid) = pid {
+        // It may have ended meanwhile; its status will tell.
+        let _ = kill_process(pid, signal);
+    }
+}

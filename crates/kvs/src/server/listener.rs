@@ -1,0 +1,185 @@
+//! The daemon's unix socket: made so that no other user can ever connect, replaced when a killed
+//! daemon left it behind, refused when a live daemon answers on it, and removed by its owner only.
+//!
+//! Two daemons that start at the same moment are kept apart by a lock on the socket's directory
+//! while they look and bind; it leaves no file behind. The caller sets a umask that shuts other
+//! users out (or uses a private directory): between bind and chmod the umask decides.
+
+use std::fs::{DirBuilder, File, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::{FlockOperation, flock};
+use tokio::net::{UnixListener, UnixStream};
+
+/// Why a socket could not be bound.
+#[derive(Debug)]
+pub(crate) enum BindError {
+    /// A daemon answers on it.
+    InUse(PathBuf),
+    /// Something that is not a socket stands there.
+    NotASocket(PathBuf),
+    /// The system refused.
+    Io(PathBuf, io::Error),
+}
+
+impl std::fmt::Display for BindError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            BindError::InUse(path) => {
+                write!(f, "address in use: a daemon answers on {}", path.display())
+            }
+            BindError::NotASocket(path) => {
+                write!(f, "cannot bind {}: a file that is not a socket is there", path.display())
+            }
+            BindError::Io(path, error) => write!(f, "cannot bind {}: {error}", path.display()),
+        }
+    }
+}
+
+impl std::error::Error for BindError {}
+
+/// A bound socket. Its file is removed by [`Listener::close`], or when it is dropped, unless
+/// somebody else has put another one in its place.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    listener: UnixListener,
+    file: SocketFile,
+}
+
+impl Listener {
+    /// Binds the socket; its parent directory is made (mode 0700) if it is missing.
+    ///
+    /// Blocks for a moment on the file system. Must be called within a tokio runtime.
+    pub(crate) async fn bind(path: &Path) -> Result<Listener, BindError> {
+        let io = |error| BindError::Io(path.to_owned(), error);
+        let parent = match path.parent() {
+            Some(parent) if !parent.as_os_str().is_empty() => parent,
+            _ => Path::new("."),
+        };
+        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(io)?;
+        let lock = File::open(parent).map_err(io)?;
+        flock(&lock, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
+        remove_stale(path).await?;
+        let listener = UnixListener::bind(path).map_err(io)?;
+        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io)?;
+        let file = SocketFile::of(path).map_err(io)?;
+        Ok(Listener { listener, file })
+    }
+
+    /// The next connection. Cancel-safe.
+    pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
+
+    /// Removes the socket's file, then stops listening: in this order no daemon that starts now can
+    /// take the socket for a stale one and put up its own, only for us to remove that.
+    pub(crate) fn close(self) {
+        self.file.remove();
+    }
+}
+
+/// The socket's file, and by its inode that it is ours.
+#[derive(Debug)]
+struct SocketFile {
+    path: PathBuf,
+    identity: (u64, u64),
+}
+
+impl SocketFile {
+    fn of(path: &Path) -> io::Result<SocketFile> {
+        let metadata = std::fs::symlink_metadata(path)?;
+        Ok(SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
+    }
+
+    fn remove(&self) {
+        let ours = std::fs::symlink_metadata(&self.path)
+            .is_ok_and(|metadata| (metadata.dev(), metadata.ino()) == self.identity);
+        if ours && let Err(error) = std::fs::remove_file(&self.path) {
+            tracing::warn!(path = %self.path.display(), %error, "cannot remove the socket");
+        }
+    }
+}
+
+impl Drop for SocketFile {
+    fn drop(&mut self) {
+        self.remove();
+    }
+}
+
+/// Whether a daemon accepts connections on the socket.
+pub(crate) async fn is_alive(path: &Path) -> bool {
+    UnixStream::connect(path).await.is_ok()
+}
+
+/// Clears the way for a bind: removes a socket on which nobody listens.
+async fn remove_stale(path: &Path) -> Result<(), BindError> {
+    let io = |error| BindError::Io(path.to_owned(), error);
+    let metadata = match std::fs::symlink_metadata(path) {
+        Ok(metadata) => metadata,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(io(error)),
+    };
+    if !metadata.file_type().is_socket() {
+        return Err(BindError::NotASocket(path.to_owned()));
+    }
+    match UnixStream::connect(path).await {
+        Ok(_) => Err(BindError::InUse(path.to_owned())),
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            std::fs::remove_file(path).map_err(io)
+        }
+        // Its queue of connections is full: somebody listens.
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            Err(BindError::InUse(path.to_owned()))
+        }
+        Err(error) => Err(io(error)),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_socket_is_private_and_removed_at_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("deep/er/kvs.sock");
+        let listener = Listener::bind(&path).await.unwrap();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        assert_eq!(mode(&path), 0o600);
+        assert_eq!(mode(path.parent().unwrap()), 0o700);
+        listener.close();
+        assert!(!path.exists());
+    }
+
+    #[tokio::test]
+    async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kvs.sock");
+        drop(std::os::unix::net::UnixListener::bind(&path).await.unwrap());
+        let _live = Listener::bind(&path).await.unwrap();
+        assert!(matches!(Listener::bind(&path).await, Err(BindError::InUse(_))));
+        assert!(is_alive(&path).await);
+    }
+
+    #[tokio::test]
+    async fn what_is_no_socket_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kvs.sock");
+        std::fs::write(&path, "precious").unwrap();
+        assert!(matches!(Listener::bind(&path).await, Err(BindError::NotASocket(_))));
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
+    }
+
+    #[tokio::test]
+    async fn the_socket_of_a_successor_is_not_removed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("kvs.sock");
+        let first = Listener::bind(&path).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let _second = Listener::bind(&path).await.unwrap();
+        first.close();
+        assert!(path.exists());
+    }
+}
