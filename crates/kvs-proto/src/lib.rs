@@ -1,1 +1,49 @@
-//! kvs-proto
+//! The wire protocol of kvs: framing, messages and error codes, shared by the daemon and its clients.
+//!
+//! Reading order is dependency order: limits, errors, payloads (values decoded without a copy), then one
+//! module for each family of messages, the `Request` that joins them, and at the end the frame codec.
+//! The protocol knows neither the engine nor the tree; `rfcs/0005-wire-protocol.md` describes every byte,
+//! and its golden frames are compared with this code by a test.
+
+mod code;
+mod error;
+mod limits;
+mod payload;
+
+mod position;
+
+mod commit;
+mod hello;
+mod log;
+mod namespace;
+mod pin;
+mod read;
+mod status;
+mod watch;
+
+mod request;
+
+mod frame;
+
+pub use code::{Advice, ErrorBody, ErrorCode};
+pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
+pub use error::ProtocolError;
+pub use frame::{Frame, FrameCodec, Status, decode_body, write_answer, write_error, write_request};
+pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
+pub use limits::*;
+pub use log::{Log, LogAnswer, LogChange, LogVersion};
+pub use namespace::{
+    NamespaceCreate, NamespaceInfo, NamespaceRemove, Namespaces, NamespacesAnswer,
+};
+pub use pin::{Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Unpin};
+pub use position::{At, Position, RepeatFrom};
+pub use read::{
+    DirectoryInfo, Entry, Info, InfoAnswer, Link, List, ListAnswer, ListEntry, Lookup,
+    LookupAnswer, Read, ReadAnswer, ValueInfo, Wait, WaitAnswer,
+};
+pub use request::{Empty, Op, Request};
+pub use status::{StatusAnswer, StatusRequest, Sync};
+pub use watch::{
+    Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Scope, ScopeKind, Start,
+    Started, TransactionInfo, Watch, WatchItem,
+};

@@ -1,0 +1,223 @@
+//! Frames: a length, then `[id, op or status, body]`.
+//!
+//! The envelope is read by hand and the body left as bytes, so that a request with an unknown operation or a malformed
+//! body can still be answered under its id. Bodies are decoded whole, to a bounded depth, with nothing left over.
+
+use crate::code::{ErrorBody, ErrorCode};
+use crate::error::ProtocolError;
+use crate::limits::{BODY_DEPTH, ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES};
+use crate::payload;
+use crate::request::Request;
+use bytes::{Buf, BufMut, Bytes, BytesMut};
+use rmp::decode::{read_array_len, read_int};
+use serde::de::{Deserialize, DeserializeOwned, IgnoredAny};
+use serde::ser::Serialize;
+use tokio_util::codec::{Decoder, Encoder};
+
+const LENGTH_BYTES: usize = 4;
+
+/// What an answer is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Status {
+    /// The last answer under its id.
+    Final,
+    /// The last answer under its id: an `ErrorBody`.
+    Error,
+    /// An item of a stream; more follow under the id.
+    Item,
+}
+
+impl Status {
+    /// The integer on the wire.
+    pub fn code(self) -> u64 {
+        match self {
+            Status::Final => 0,
+            Status::Error => 1,
+            Status::Item => 2,
+        }
+    }
+
+    /// The status of an integer.
+    pub fn from_code(code: u64) -> Result<Self, ProtocolError> {
+        match code {
+            0 => Ok(Status::Final),
+            1 => Ok(Status::Error),
+            2 => Ok(Status::Item),
+            _ => Err(ProtocolError::Envelope),
+        }
+    }
+}
+
+/// One message whose body is not decoded yet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Frame {
+    /// Chosen by the client; unique among its unanswered requests.
+    pub id: u64,
+    /// Operation code in a request, status in an answer.
+    pub tag: u64,
+    /// The body as MessagePack. Shares the read buffer's memory.
+    pub body: Bytes,
+}
+
+/// Cuts a byte stream into frames. Never allocates more than a frame's stated length, and not even that before the
+/// length was checked against the limit.
+#[derive(Debug, Clone)]
+pub struct FrameCodec {
+    limit: usize,
+}
+
+impl FrameCodec {
+    /// A codec that refuses frames of more than `limit` bytes.
+    pub fn new(limit: usize) -> Self {
+        FrameCodec { limit }
+    }
+}
+
+impl Default for FrameCodec {
+    fn default() -> Self {
+        FrameCodec::new(FRAME_BYTES)
+    }
+}
+
+impl Decoder for FrameCodec {
+    type Item = Frame;
+    type Error = ProtocolError;
+
+    fn decode(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
+        let Some(head) = source.first_chunk::<LENGTH_BYTES>() else {
+            source.reserve(READ_BUFFER_BYTES);
+            return Ok(None);
+        };
+        let bytes = u32::from_be_bytes(*head) as usize;
+        if bytes > self.limit {
+            return Err(ProtocolError::FrameTooLong {
+                bytes,
+                limit: self.limit,
+            });
+        }
+        let missing = (LENGTH_BYTES + bytes).saturating_sub(source.len());
+        if missing > 0 {
+            source.reserve(missing.max(READ_BUFFER_BYTES));
+            return Ok(None);
+        }
+        source.advance(LENGTH_BYTES);
+        open(source.split_to(bytes).freeze()).map(Some)
+    }
+}
+
+/// Writes a frame whose body is already encoded; messages use `write_request` and `write_answer` and save the copy.
+impl Encoder<Frame> for FrameCodec {
+    type Error = ProtocolError;
+
+    fn encode(&mut self, frame: Frame, out: &mut BytesMut) -> Result<(), ProtocolError> {
+        write(out, self.limit, frame.id, frame.tag, "frame", |out| {
+            out.put_slice(&frame.body);
+            Ok(())
+        })
+    }
+}
+
+fn open(frame: Bytes) -> Result<Frame, ProtocolError> {
+    let mut rest: &[u8] = &frame;
+    let length = read_array_len(&mut rest).map_err(|_| ProtocolError::Envelope)?;
+    if length != 3 {
+        return Err(ProtocolError::Envelope);
+    }
+    let id: u64 = read_int(&mut rest).map_err(|_| ProtocolError::Envelope)?;
+    let tag: u64 = read_int(&mut rest).map_err(|_| ProtocolError::Envelope)?;
+    let body = frame.slice(frame.len() - rest.len()..);
+    Ok(Frame { id, tag, body })
+}
+
+fn write(
+    out: &mut BytesMut,
+    limit: usize,
+    id: u64,
+    tag: u64,
+    what: &'static str,
+    body: impl FnOnce(&mut BytesMut) -> Result<(), rmp_serde::encode::Error>,
+) -> Result<(), ProtocolError> {
+    let start = out.len();
+    out.put_u32(0);
+    let mut writer = (&mut *out).writer();
+    let head = rmp::encode::write_array_len(&mut writer, 3)
+        .and_then(|_| rmp::encode::write_uint(&mut writer, id))
+        .and_then(|_| rmp::encode::write_uint(&mut writer, tag))
+        .map_err(|error| error.to_string());
+    let written = head.and_then(|_| body(out).map_err(|error| error.to_string()));
+    if let Err(reason) = written {
+        out.truncate(start);
+        return Err(ProtocolError::Body { what, reason });
+    }
+    let bytes = out.len() - start - LENGTH_BYTES;
+    if bytes > limit.min(u32::MAX as usize) {
+        out.truncate(start);
+        return Err(ProtocolError::FrameTooLong { bytes, limit });
+    }
+    if let Some(length) = out.get_mut(start..start + LENGTH_BYTES) {
+        length.copy_from_slice(&(bytes as u32).to_be_bytes());
+    }
+    Ok(())
+}
+
+/// Appends the frame of a request to `out`; on an error `out` is as it was.
+pub fn write_request(
+    out: &mut BytesMut,
+    limit: usize,
+    id: u64,
+    request: &Request,
+) -> Result<(), ProtocolError> {
+    let op = request.op();
+    write(out, limit, id, op.code(), op.name(), |out| {
+        request.write_body(&mut out.writer())
+    })
+}
+
+/// Appends the frame of an answer or stream item to `out`; on an error (too long) `out` is as it was, and the caller
+/// answers with that error instead.
+pub fn write_answer<T: Serialize>(
+    out: &mut BytesMut,
+    limit: usize,
+    id: u64,
+    status: Status,
+    body: &T,
+) -> Result<(), ProtocolError> {
+    write(out, limit, id, status.code(), "answer", |out| {
+        rmp_serde::encode::write_named(&mut out.writer(), body)
+    })
+}
+
+/// Appends an error answer; its message is cut if it is very long, so that this always fits.
+pub fn write_error(out: &mut BytesMut, id: u64, code: ErrorCode, message: &str) {
+    let message: String = message.chars().take(ERROR_MESSAGE_CHARS).collect();
+    let body = ErrorBody::new(code, message);
+    let written = write_answer(out, FRAME_BYTES, id, Status::Error, &body);
+    debug_assert!(written.is_ok(), "an error answer always fits");
+}
+
+/// Decodes the body of an answer.
+pub fn decode_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ProtocolError> {
+    decode_named(body, "an answer")
+}
+
+pub(crate) fn decode_named<T: DeserializeOwned>(
+    body: &Bytes,
+    what: &'static str,
+) -> Result<T, ProtocolError> {
+    payload::sharing(body, || {
+        let mut decoder = rmp_serde::Deserializer::from_read_ref(body.as_ref());
+        decoder.set_max_depth(BODY_DEPTH);
+        let value = T::deserialize(&mut decoder).map_err(|error| ProtocolError::Body {
+            what,
+            reason: error.to_string(),
+        })?;
+        // The decoder does not tell how far it read; at the end, and only there, it finds no marker.
+        match IgnoredAny::deserialize(&mut decoder) {
+            Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
+            _ => Err(ProtocolError::Body {
+                what,
+                reason: "bytes follow it".to_owned(),
+            }),
+        }
+    })
+}

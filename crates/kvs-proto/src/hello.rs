@@ -1,0 +1,93 @@
+//! The handshake: the first request of every connection.
+
+use crate::position::Position;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// Opens a connection. Any other first request is answered `protocol-version` and the connection is closed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hello {
+    /// Protocol versions that the client speaks, in any order.
+    pub versions: Vec<u32>,
+    /// Who the client is, 16 random bytes: the scope of its transaction numbers. The same on every reconnect.
+    #[serde(with = "client_id")]
+    pub client: [u8; 16],
+    /// Namespaces whose positions the client wants in the answer. Unknown or forbidden ones are left out of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub namespaces: Vec<SmolStr>,
+    /// What the client is, for logs: a name and version. May be empty.
+    #[serde(default)]
+    pub software: SmolStr,
+}
+
+/// The answer to `hello`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HelloAnswer {
+    /// The newest protocol version that both speak.
+    pub version: u32,
+    /// The user id that the kernel told for the client's process: the requests' rights.
+    pub uid: u32,
+    /// Hash algorithm of the store: `blake3` or `sha1`.
+    pub algorithm: SmolStr,
+    /// What the daemon is: a name and version.
+    #[serde(default)]
+    pub software: SmolStr,
+    /// The limits of this connection.
+    pub limits: ServerLimits,
+    /// Positions of the namespaces that were asked for.
+    #[serde(default)]
+    pub positions: Vec<NamespacePosition>,
+}
+
+/// Limits that a daemon enforces on a connection; meaning and units as in `limits.rs`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServerLimits {
+    /// Most bytes in a frame, either way.
+    pub frame_bytes: u64,
+    /// Deepest nesting of a body.
+    pub body_depth: u64,
+    /// Most unanswered requests.
+    pub requests_in_flight: u64,
+    /// Most open streams.
+    pub streams: u64,
+    /// Most credit that a stream holds.
+    pub stream_credit: u64,
+}
+
+impl Default for ServerLimits {
+    fn default() -> Self {
+        ServerLimits {
+            frame_bytes: crate::limits::FRAME_BYTES as u64,
+            body_depth: crate::limits::BODY_DEPTH as u64,
+            requests_in_flight: crate::limits::REQUESTS_IN_FLIGHT as u64,
+            streams: crate::limits::STREAMS as u64,
+            stream_credit: crate::limits::STREAM_CREDIT,
+        }
+    }
+}
+
+/// Where a namespace is.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespacePosition {
+    /// The namespace.
+    pub namespace: SmolStr,
+    /// Its newest durable position.
+    pub position: Position,
+}
+
+/// 16 bytes as `bin`.
+mod client_id {
+    use bytes::Bytes;
+    use serde::de::{Deserializer, Error};
+    use serde::ser::Serializer;
+
+    pub(super) fn serialize<S: Serializer>(id: &[u8; 16], s: S) -> Result<S::Ok, S::Error> {
+        s.serialize_bytes(id)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<[u8; 16], D::Error> {
+        let bytes: Bytes = crate::payload::deserialize(d)?;
+        <[u8; 16]>::try_from(bytes.as_ref())
+            .map_err(|_| D::Error::custom("a client id has 16 bytes"))
+    }
+}

@@ -1,0 +1,54 @@
+//! Every limit of the protocol, in one place.
+//!
+//! A server tells its own in the answer to `hello`; these are the defaults and what this code enforces.
+
+/// The protocol version that this crate speaks.
+pub const PROTOCOL_VERSION: u32 = 1;
+
+/// Most bytes in one frame, its length field not counted. A longer frame closes the connection.
+pub const FRAME_BYTES: usize = 16 * 1024 * 1024;
+
+/// Deepest nesting of maps and arrays in a body. A deeper one is answered `bad-request`.
+pub const BODY_DEPTH: usize = 64;
+
+/// Most requests of one connection that may be unanswered at a time, streams not counted. The daemon stops
+/// reading from a connection that has more.
+pub const REQUESTS_IN_FLIGHT: usize = 1024;
+
+/// Most streams (watches) that one connection may have open. One more is answered `limit`.
+pub const STREAMS: usize = 1024;
+
+/// Most connections that a daemon serves at a time. One more is told `limit` and closed.
+pub const CONNECTIONS: usize = 4096;
+
+/// Most credit, in items, that one stream can hold. More is cut to this.
+pub const STREAM_CREDIT: u64 = 65_536;
+
+/// Most value bytes that one read, lookup or inline value carries, so that its frame stays far below
+/// `FRAME_BYTES`. Longer values are read by ranges.
+pub const VALUE_BYTES_A_FRAME: u64 = 8 * 1024 * 1024;
+
+/// Values up to this many bytes stand inline in lookups, lists and watch items unless a request says otherwise.
+pub const INLINE_VALUE_BYTES: u64 = 1024 * 1024;
+
+/// A part of a watched version, or a page of a list, is ended when it carries this many bytes.
+pub const PART_BYTES: usize = 256 * 1024;
+
+/// Most entries in one page of a list, a log or the initial state of a watch.
+pub const PAGE_ENTRIES: u64 = 10_000;
+
+/// Most scopes in one watch or log request.
+pub const SCOPES: usize = 1024;
+
+/// Longest message of an error answer, in characters; a longer one is cut.
+pub const ERROR_MESSAGE_CHARS: usize = 4096;
+
+/// Most bytes in the name of a transaction.
+pub const TRANSACTION_NAME_BYTES: usize = 255;
+
+/// Payloads shorter than this, in bytes, are copied out of the frame: a small value that lives long must not
+/// keep the connection's whole read buffer in memory. Longer ones share the frame's memory.
+pub const COPY_BELOW_BYTES: usize = 4096;
+
+/// Room that the read buffer of a connection is grown by, in bytes.
+pub const READ_BUFFER_BYTES: usize = 64 * 1024;

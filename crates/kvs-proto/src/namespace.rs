@@ -1,0 +1,54 @@
+//! Making, removing and listing namespaces.
+
+use crate::position::Position;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+/// Makes a namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceCreate {
+    /// Its name.
+    pub name: SmolStr,
+    /// User id of its owner. Absent: the caller.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<u32>,
+    /// Its first root, as a blobref. Absent: empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub root: Option<SmolStr>,
+    /// The snapshot that it begins as a copy of. Absent: empty.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<SmolStr>,
+}
+
+/// Removes a namespace; an unknown one is no error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceRemove {
+    /// Its name.
+    pub name: SmolStr,
+}
+
+/// Asks for all namespaces that the caller may see.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Namespaces {}
+
+/// A namespace.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceInfo {
+    /// Its name.
+    pub name: SmolStr,
+    /// User id of its owner.
+    #[serde(default)]
+    pub owner: u32,
+    /// Flag bits; none are defined yet.
+    #[serde(default)]
+    pub flags: u32,
+    /// Its newest position.
+    pub position: Position,
+}
+
+/// The answer to `namespaces`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespacesAnswer {
+    /// The namespaces, by name.
+    pub namespaces: Vec<NamespaceInfo>,
+}

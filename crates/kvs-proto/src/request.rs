@@ -1,0 +1,116 @@
+//! All requests in one type, with their operation codes.
+
+use crate::commit::Commit;
+use crate::error::ProtocolError;
+use crate::hello::Hello;
+use crate::log::Log;
+use crate::namespace::{NamespaceCreate, NamespaceRemove, Namespaces};
+use crate::pin::{Pin, Pins, Unpin};
+use crate::read::{Info, List, Lookup, Read, Wait};
+use crate::status::{StatusRequest, Sync};
+use crate::watch::{Credit, Watch};
+use serde::{Deserialize, Serialize};
+
+/// An answer or request without content: an empty map.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Empty {}
+
+macro_rules! requests {
+    ($($(#[$doc:meta])* $variant:ident($body:ty) = $code:literal, $name:literal;)*) => {
+        /// An operation code.
+        #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        pub enum Op { $($(#[$doc])* $variant,)* }
+
+        impl Op {
+            /// Every operation, in the order of the RFC's table.
+            pub const ALL: &[Op] = &[$(Op::$variant),*];
+
+            /// The integer on the wire.
+            pub fn code(self) -> u64 {
+                match self { $(Op::$variant => $code,)* }
+            }
+
+            /// The name in documents and logs.
+            pub fn name(self) -> &'static str {
+                match self { $(Op::$variant => $name,)* }
+            }
+
+            /// The operation of a code.
+            pub fn from_code(code: u64) -> Result<Self, ProtocolError> {
+                match code { $($code => Ok(Op::$variant),)* other => Err(ProtocolError::UnknownOp(other)) }
+            }
+        }
+
+        /// A request with its body.
+        #[derive(Debug, Clone, PartialEq, Eq)]
+        pub enum Request { $($(#[$doc])* $variant($body),)* }
+
+        impl Request {
+            /// Its operation.
+            pub fn op(&self) -> Op {
+                match self { $(Request::$variant(_) => Op::$variant,)* }
+            }
+
+            /// Decodes the body of an operation; byte fields share its memory.
+            pub fn decode(op: Op, body: &bytes::Bytes) -> Result<Self, ProtocolError> {
+                match op {
+                    $(Op::$variant => crate::frame::decode_named(body, $name).map(Request::$variant),)*
+                }
+            }
+
+            pub(crate) fn write_body<W: std::io::Write + ?Sized>(
+                &self,
+                out: &mut W,
+            ) -> Result<(), rmp_serde::encode::Error> {
+                match self { $(Request::$variant(body) => rmp_serde::encode::write_named(out, body),)* }
+            }
+        }
+
+        $(impl From<$body> for Request {
+            fn from(body: $body) -> Self {
+                Request::$variant(body)
+            }
+        })*
+    };
+}
+
+requests! {
+    /// Opens the connection.
+    Hello(Hello) = 1, "hello";
+    /// Commits a transaction.
+    Commit(Commit) = 2, "commit";
+    /// Reads one key.
+    Lookup(Lookup) = 3, "lookup";
+    /// Lists a directory.
+    List(List) = 4, "list";
+    /// Reads a range of a value.
+    Read(Read) = 5, "read";
+    /// Tells the root of a namespace.
+    Info(Info) = 6, "info";
+    /// Waits for a version.
+    Wait(Wait) = 7, "wait";
+    /// Opens a watch.
+    Watch(Watch) = 8, "watch";
+    /// Gives a watch more credit; under the watch's id, no answer.
+    Credit(Credit) = 9, "credit";
+    /// Ends the request or stream under whose id it is sent; no answer of its own.
+    Cancel(Empty) = 10, "cancel";
+    /// Lists versions.
+    Log(Log) = 11, "log";
+    /// Pins a snapshot.
+    Pin(Pin) = 12, "pin";
+    /// Releases a pin.
+    Unpin(Unpin) = 13, "unpin";
+    /// Lists pins.
+    Pins(Pins) = 14, "pins";
+    /// Makes a namespace.
+    NamespaceCreate(NamespaceCreate) = 15, "namespace_create";
+    /// Removes a namespace.
+    NamespaceRemove(NamespaceRemove) = 16, "namespace_remove";
+    /// Lists namespaces.
+    Namespaces(Namespaces) = 17, "namespaces";
+    /// Waits until all is on disk.
+    Sync(Sync) = 18, "sync";
+    /// Tells how the daemon is.
+    Status(StatusRequest) = 19, "status";
+}
