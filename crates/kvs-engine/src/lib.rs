@@ -1,1 +1,27 @@
-//! kvs-engine
+//! The engine of kvs.
+//!
+//! Modules stand in reading order: each imports only modules above it.
+
+pub mod limits;
+
+mod clock;
+mod disk;
+mod entropy;
+mod env;
+mod journal;
+mod manifest;
+mod store_dir;
+
+pub use clock::{Clock, RealClock, SimClock};
+pub use disk::{
+    CrashPoints, CrashVariant, Disk, DiskError, DiskFile, DiskResult, Fault, FaultPoint, LockGuard,
+    RealDisk, SimDisk,
+};
+pub use entropy::{Entropy, RealEntropy, SimEntropy};
+pub use env::Environment;
+pub use journal::{
+    Appended, DiskJournal, GroupNumber, Journal, JournalError, JournalOptions, JournalReader,
+    MemoryJournal, Preparer, SegmentInfo,
+};
+pub use manifest::{MANIFEST_FORMAT, ManifestError, ManifestFile};
+pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};

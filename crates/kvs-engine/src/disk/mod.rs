@@ -1,0 +1,15 @@
+//! The seam to the disk: what storage code may ask of it, the real one, and a simulated one.
+//!
+//! Everything is synchronous and positional; whoever must not block calls from a thread of its own.
+//! Nothing here promises durability but `sync_data` (contents) and `sync_dir` (names).
+
+mod api;
+mod error;
+mod real;
+mod sim;
+
+pub(crate) use api::write_all;
+pub use api::{Disk, DiskFile, LockGuard};
+pub use error::{DiskError, DiskResult};
+pub use real::RealDisk;
+pub use sim::{CrashPoints, CrashVariant, Fault, FaultPoint, SimDisk};

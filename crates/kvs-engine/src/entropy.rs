@@ -1,0 +1,67 @@
+//! Randomness through a seam, so that a simulation repeats itself byte for byte from its seed.
+
+use std::io;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// Where the engine gets random bytes from (store keys, incarnations, journal tags, pin ids).
+pub trait Entropy: Send + Sync {
+    /// Fills `out` with random bytes.
+    ///
+    /// # Errors
+    /// When the operating system has none to give; callers then refuse what they were asked for.
+    fn fill(&self, out: &mut [u8]) -> io::Result<()>;
+}
+
+/// The random source of the operating system.
+#[derive(Debug, Default, Clone, Copy)]
+pub struct RealEntropy;
+
+impl Entropy for RealEntropy {
+    fn fill(&self, out: &mut [u8]) -> io::Result<()> {
+        getrandom::fill(out).map_err(|error| io::Error::other(error.to_string()))
+    }
+}
+
+/// A repeatable sequence (SplitMix64). Not for keys of real stores.
+#[derive(Debug)]
+pub struct SimEntropy {
+    state: AtomicU64,
+}
+
+impl SimEntropy {
+    /// The sequence that belongs to `seed`.
+    #[must_use]
+    pub fn new(seed: u64) -> Self {
+        Self {
+            state: AtomicU64::new(seed),
+        }
+    }
+
+    /// The next 64 random bits.
+    pub fn next(&self) -> u64 {
+        const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
+        let mut z = self
+            .state
+            .fetch_add(STEP, Ordering::SeqCst)
+            .wrapping_add(STEP);
+        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+        z ^ (z >> 31)
+    }
+
+    /// A random number below `bound` (0 when `bound` is 0).
+    pub fn below(&self, bound: u64) -> u64 {
+        self.next().checked_rem(bound).unwrap_or(0)
+    }
+}
+
+impl Entropy for SimEntropy {
+    fn fill(&self, out: &mut [u8]) -> io::Result<()> {
+        for chunk in out.chunks_mut(8) {
+            for (to, from) in chunk.iter_mut().zip(self.next().to_le_bytes()) {
+                *to = from;
+            }
+        }
+        Ok(())
+    }
+}

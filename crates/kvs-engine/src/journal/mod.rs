@@ -1,0 +1,24 @@
+//! The journal: the ordered, durable record of everything, in groups that are appended atomically.
+//!
+//! `api` says what a journal is, `memory` is one for tests, the rest is the one on disk, bottom up:
+//! the bytes of a group (`frame`), a file of groups (`segment`), making and reusing such files
+//! (`spare`), reading (`reader`), opening after whatever happened (`recovery`), appending (`disk`).
+//! Formats and rules: RFC 0004.
+
+mod api;
+mod disk;
+mod error;
+mod frame;
+mod memory;
+mod reader;
+mod recovery;
+mod segment;
+mod spare;
+
+#[cfg(test)]
+mod tests;
+
+pub use api::{Appended, GroupNumber, Journal, JournalReader, Preparer, SegmentInfo};
+pub use disk::{DiskJournal, JournalOptions};
+pub use error::JournalError;
+pub use memory::MemoryJournal;

@@ -1,0 +1,56 @@
+//! What can go wrong with stored objects and the manifest that lists them.
+
+use std::path::PathBuf;
+
+use kvs_tree::Blobref;
+
+use super::api::PackId;
+use crate::disk::DiskError;
+
+/// An error of the blob store.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    /// The disk is full. Nothing was changed; trying again works once there is space.
+    #[error("no space: {0}")]
+    NoSpace(DiskError),
+    /// The disk failed.
+    #[error("{0}")]
+    Disk(DiskError),
+    /// An object on disk is not what was written.
+    #[error("object {blobref} in pack {pack} is damaged: {what}")]
+    Corrupt {
+        /// The pack.
+        pack: PackId,
+        /// The object.
+        blobref: Blobref,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A pack that the manifest lists cannot be used.
+    #[error("pack {pack} ({}) is damaged: {what}", path.display())]
+    CorruptPack {
+        /// The pack.
+        pack: PackId,
+        /// Its file.
+        path: PathBuf,
+        /// What is wrong with it.
+        what: String,
+    },
+    /// A pack that the manifest lists is not there.
+    #[error("pack {pack} ({}) is missing", path.display())]
+    MissingPack {
+        /// The pack.
+        pack: PackId,
+        /// Its file.
+        path: PathBuf,
+    },
+    /// More than a limit allows.
+    #[error("{0}")]
+    Limit(String),
+}
+
+impl From<DiskError> for StoreError {
+    fn from(error: DiskError) -> Self {
+        if error.is_no_space() { Self::NoSpace(error) } else { Self::Disk(error) }
+    }
+}

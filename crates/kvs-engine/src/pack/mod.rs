@@ -1,0 +1,15 @@
+//! The blob store: objects under their hashes, in immutable files called packs.
+//!
+//! `api` says what a blob store is, `memory` is one for tests, the rest is the one on disk, bottom up:
+//! the bytes of a pack (`format`), where each object lies (`index`), a pack in use (`file`), writing one
+//! (`writer`), all of them (`store`). Formats and rules: RFC 0004.
+
+mod api;
+mod error;
+mod memory;
+mod store;
+
+pub use api::{BlobStore, PackId, PackInfo, PackWriter, SharedBlobStore};
+pub use error::StoreError;
+pub use memory::MemoryBlobStore;
+pub use store::PackStore;

@@ -1,0 +1,157 @@
+//! The directory of a store: one daemon at a time, and only a directory that is a store of a format
+//! that this program knows.
+//!
+//! Layout: `lock`, `FORMAT`, `manifest`, `journal/`, `packs/`. The lock is the operating system's, so
+//! that a killed daemon leaves none behind.
+
+use std::io;
+use std::path::{Path, PathBuf};
+
+use crate::disk::{Disk, DiskError, LockGuard, write_all};
+use crate::env::Environment;
+
+/// Version of the layout of a store's directory; stands in its `FORMAT` file.
+pub const STORE_FORMAT: u32 = 1;
+
+/// An error of opening a store's directory.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreDirectoryError {
+    /// Another process has the store open.
+    #[error("the store {} is in use by {}", dir.display(), holder(.pid))]
+    InUse {
+        /// The store.
+        dir: PathBuf,
+        /// The process that holds it, as far as it is known.
+        pid: Option<u32>,
+    },
+    /// The directory holds something else than a store.
+    #[error("{} is not a store: {what}", dir.display())]
+    NotAStore {
+        /// The directory.
+        dir: PathBuf,
+        /// Why it is none.
+        what: String,
+    },
+    /// The disk failed.
+    #[error("store: {0}")]
+    Disk(#[from] DiskError),
+}
+
+fn holder(pid: &Option<u32>) -> String {
+    pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    )
+}
+
+/// A store's directory, locked for this process while this lives.
+#[derive(Debug)]
+pub struct StoreDirectory {
+    dir: PathBuf,
+    _lock: LockGuard,
+}
+
+impl StoreDirectory {
+    /// Locks the store in `dir`, making an empty one if there is nothing there. Directories
+    /// `journal` and `packs` exist afterwards.
+    ///
+    /// # Errors
+    /// See [`StoreDirectoryError`].
+    pub fn open(env: &Environment, dir: &Path) -> Result<Self, StoreDirectoryError> {
+        let disk = &*env.disk;
+        disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
+        let lock = lock(disk, dir)?;
+        let store = Self {
+            dir: dir.to_path_buf(),
+            _lock: lock,
+        };
+        check_format(disk, dir)?;
+        for part in [store.journal(), store.packs()] {
+            disk.create_dir(&part)
+                .map_err(DiskError::at(&part, "make"))?;
+        }
+        Ok(store)
+    }
+
+    /// The directory itself, where the manifest stands.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.dir
+    }
+
+    /// The journal's directory.
+    #[must_use]
+    pub fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// The packs' directory.
+    #[must_use]
+    pub fn packs(&self) -> PathBuf {
+        self.dir.join("packs")
+    }
+}
+
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<LockGuard, StoreDirectoryError> {
+    let path = dir.join("lock");
+    match disk.lock(&path, &format!("{}\n", std::process::id())) {
+        Ok(guard) => Ok(guard),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let pid = read_text(disk, &path)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            Err(StoreDirectoryError::InUse {
+                dir: dir.to_path_buf(),
+                pid,
+            })
+        }
+        Err(error) => Err(DiskError::new(&path, "lock", error).into()),
+    }
+}
+
+/// A store without `FORMAT` is a new one, provided that nothing else is there.
+fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), StoreDirectoryError> {
+    let path = dir.join("FORMAT");
+    let expected = format!("kvs store format {STORE_FORMAT}\n");
+    if disk
+        .exists(&path)
+        .map_err(DiskError::at(&path, "look for"))?
+    {
+        let found = read_text(disk, &path).map_err(DiskError::at(&path, "read"))?;
+        if found == expected {
+            return Ok(());
+        }
+        return Err(StoreDirectoryError::NotAStore {
+            dir: dir.to_path_buf(),
+            what: format!("FORMAT says {found:?}, this program knows {expected:?}"),
+        });
+    }
+    let names = disk.list(dir).map_err(DiskError::at(dir, "list"))?;
+    if let Some(name) = names
+        .iter()
+        .find(|name| !matches!(name.as_str(), "lock" | "FORMAT.new"))
+    {
+        return Err(StoreDirectoryError::NotAStore {
+            dir: dir.to_path_buf(),
+            what: format!("it has no FORMAT file, but {name:?}"),
+        });
+    }
+    let temporary = dir.join("FORMAT.new");
+    let file = disk
+        .create(&temporary)
+        .map_err(DiskError::at(&temporary, "create"))?;
+    write_all(&*file, expected.as_bytes(), 0).map_err(DiskError::at(&temporary, "write"))?;
+    file.sync_data()
+        .map_err(DiskError::at(&temporary, "sync"))?;
+    disk.rename(&temporary, &path)
+        .map_err(DiskError::at(&path, "rename"))?;
+    Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
+}
+
+/// The first bytes of a small text file.
+fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
+    let mut bytes = vec![0; 256];
+    let read = disk.open(path)?.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
