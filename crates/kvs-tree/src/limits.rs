@@ -1,0 +1,46 @@
+//! Every limit of the pure core, in one place. A limit that is part of the format (it decides where objects are cut, and
+//! so what they are named) says so: changing it changes hashes.
+
+/// Longest name (one component of a key), in bytes.
+pub const NAME_BYTES: usize = 255;
+/// Most names in a key.
+pub const KEY_NAMES: usize = 64;
+/// Longest key, in bytes.
+pub const KEY_BYTES: usize = 4096;
+/// Most symbolic links followed by one lookup.
+pub const LINK_DEPTH: usize = 10;
+/// Longest value that stands in its directory's leaf, in bytes. Part of the format.
+pub const INLINE_BYTES: usize = 128;
+/// Longest value, in bytes (1 TiB).
+pub const VALUE_BYTES: u64 = 1 << 40;
+/// Most operations in one transaction.
+pub const TRANSACTION_OPERATIONS: usize = 10_000;
+/// Most entries below one root, directories included; copies count again.
+pub const ENTRIES: u64 = 1 << 40;
+/// Most logical bytes (lengths of all values; copies count again) below one root.
+pub const LOGICAL_BYTES: u64 = 1 << 50;
+/// Most levels of directories below one root, the root being the first.
+pub const DEPTH: u32 = 64;
+/// Most entries of a directory that is one flat node, whatever its names. Part of the format.
+pub const FLAT_MAX: usize = 64;
+/// Most entries of a leaf of a split directory. Part of the format.
+pub const LEAF_MAX: usize = 128;
+/// Most children of an inner node of a split directory. Part of the format.
+pub const INNER_MAX: usize = 128;
+/// The height from which over-long runs are halved by position, since no name has a level that high. Part of the format.
+/// It bounds the height of any directory, even one whose names were chosen with knowledge of the split key.
+pub const HASHED_HEIGHTS: u8 = 12;
+/// Highest height of a node that is accepted when a directory is decoded.
+pub const HEIGHT_MAX: u8 = 20;
+/// Most children of a node of a chunk tree. Part of the format.
+pub const CHUNK_FAN_OUT: usize = 128;
+/// Chunk length below [`SMALL_CHUNKS_END`], in bytes; also the longest value that is one blob. Part of the format.
+pub const SMALL_CHUNK: u64 = 4 << 10;
+/// Offset where chunks of [`SMALL_CHUNK`] end, in bytes. Part of the format.
+pub const SMALL_CHUNKS_END: u64 = 64 << 10;
+/// Chunk length between [`SMALL_CHUNKS_END`] and [`MIDDLE_CHUNKS_END`], in bytes. Part of the format.
+pub const MIDDLE_CHUNK: u64 = 16 << 10;
+/// Offset where chunks of [`MIDDLE_CHUNK`] end, in bytes. Part of the format.
+pub const MIDDLE_CHUNKS_END: u64 = 1 << 20;
+/// Chunk length beyond [`MIDDLE_CHUNKS_END`], in bytes; so also the longest blob. Part of the format.
+pub const LARGE_CHUNK: u64 = 64 << 10;

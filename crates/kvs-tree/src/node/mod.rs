@@ -1,0 +1,390 @@
+//! Tree objects in memory: nodes of directories and of chunk trees, linked either by hash (stored) or by pointer (new, or
+//! changed and not yet written). Everything is shared and copied on write; the hash of a node is computed once, on demand.
+//!
+//! These types refer to each other, so they stand in one module; what can be done with them is in the modules below it.
+
+pub(crate) mod chunk;
+mod codec;
+mod seal;
+
+use crate::hash::Blobref;
+use bytes::Bytes;
+use chunk::Chunk;
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+
+/// What kind of object a blobref names: it decides how its bytes are read.
+#[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub enum ObjectKind {
+    /// A tree object: the canonical encoding of a [`Node`].
+    Node,
+    /// Raw bytes of a value.
+    Blob,
+}
+
+/// Totals of a directory with everything below it, kept in its nodes so that no walk is needed.
+#[derive(Copy, Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
+pub struct Stats {
+    /// Entries at all levels below, directories themselves included. A subtree that occurs twice counts twice.
+    pub entries: u64,
+    /// Lengths of all values below, in bytes.
+    pub bytes: u64,
+    /// Levels of directories, this one included: 1 for a directory without subdirectories.
+    pub depth: u32,
+}
+
+/// What a name in a directory stands for.
+#[derive(Clone, Debug)]
+pub enum Entry {
+    /// Opaque bytes.
+    Value(Value),
+    /// A directory.
+    Directory(Directory),
+    /// A symbolic link.
+    Symlink(Symlink),
+}
+
+/// A symbolic link: a key in this namespace or in another.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Symlink {
+    /// The namespace of the target; `None`: the one that the link stands in.
+    pub namespace: Option<SmolStr>,
+    /// Normalised text of the key that the link leads to.
+    pub target: SmolStr,
+}
+
+/// A directory of any size: a handle that is cloned in O(1) and edited by copy on write.
+#[derive(Clone, Debug)]
+pub struct Directory {
+    pub(crate) link: Link,
+    pub(crate) stats: Stats,
+}
+
+/// An opaque value: inline up to [`crate::INLINE_BYTES`], one blob up to [`crate::limits::SMALL_CHUNK`], beyond that a tree of
+/// chunks. The length alone decides, so equal bytes have equal names.
+#[derive(Clone, Debug)]
+pub struct Value(pub(crate) Content);
+
+#[derive(Clone, Debug)]
+pub(crate) enum Content {
+    Inline(Bytes),
+    Blob { len: u64, link: ChunkLink },
+    Tree { len: u64, link: Link },
+}
+
+/// How a node is reached.
+#[derive(Clone)]
+pub(crate) enum Link {
+    /// By its name: ask the source.
+    Stored(Blobref),
+    /// In memory.
+    Loaded(Arc<Node>),
+}
+
+/// How a chunk (or the only blob) of a value is reached.
+#[derive(Clone)]
+pub(crate) enum ChunkLink {
+    Stored(Blobref),
+    Loaded(Arc<Chunk>),
+}
+
+/// A decoded tree object of any kind: a leaf or an inner node of a directory, or a node of a chunk tree. Immutable once
+/// shared; its name is computed once.
+pub struct Node {
+    pub(crate) body: Body,
+    hash: OnceLock<Blobref>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Body {
+    Leaf(Leaf),
+    Inner(Inner),
+    Chunks(Chunks),
+}
+
+/// Sorted entries of a directory, or of a part of it.
+#[derive(Clone, Debug)]
+pub(crate) struct Leaf {
+    pub(crate) entries: Vec<(SmolStr, Entry)>,
+    /// Always the totals of `entries`.
+    pub(crate) stats: Stats,
+}
+
+/// Sorted parts of a directory; never empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Inner {
+    /// 1 above leaves.
+    pub(crate) height: u8,
+    pub(crate) children: Vec<Child>,
+    /// Always the sum of the children's `len`.
+    pub(crate) len: u64,
+    /// Always the totals of the children's.
+    pub(crate) stats: Stats,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) struct Child {
+    /// The first name of the child.
+    pub(crate) first: SmolStr,
+    pub(crate) link: Link,
+    /// Direct entries of the directory in this part.
+    pub(crate) len: u64,
+    pub(crate) stats: Stats,
+}
+
+/// A node of a chunk tree: chunks (height 0) or nodes, all full but the last. Never empty.
+#[derive(Clone, Debug)]
+pub(crate) struct Chunks {
+    pub(crate) height: u8,
+    pub(crate) children: Vec<Piece>,
+    /// Always the sum of the children's lengths.
+    pub(crate) len: u64,
+}
+
+/// A part of a value and its length in bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece {
+    pub(crate) link: PieceLink,
+    pub(crate) len: u64,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum PieceLink {
+    Chunk(ChunkLink),
+    Node(Link),
+}
+
+impl Stats {
+    /// Totals of a directory without entries.
+    pub const EMPTY: Stats = Stats {
+        entries: 0,
+        bytes: 0,
+        depth: 1,
+    };
+
+    /// Totals of two parts of one directory.
+    pub(crate) fn join(self, other: Stats) -> Stats {
+        Stats {
+            entries: self.entries.saturating_add(other.entries),
+            bytes: self.bytes.saturating_add(other.bytes),
+            depth: self.depth.max(other.depth),
+        }
+    }
+}
+
+impl Entry {
+    /// What this entry adds to the totals of its directory.
+    pub(crate) fn stats(&self) -> Stats {
+        match self {
+            Entry::Value(value) => Stats {
+                entries: 1,
+                bytes: value.len(),
+                depth: 1,
+            },
+            Entry::Symlink(_) => Stats {
+                entries: 1,
+                bytes: 0,
+                depth: 1,
+            },
+            Entry::Directory(Directory { stats, .. }) => Stats {
+                entries: stats.entries.saturating_add(1),
+                bytes: stats.bytes,
+                depth: stats.depth.saturating_add(1),
+            },
+        }
+    }
+}
+
+impl Value {
+    /// Length in bytes.
+    pub fn len(&self) -> u64 {
+        match &self.0 {
+            Content::Inline(bytes) => bytes.len() as u64,
+            Content::Blob { len, .. } | Content::Tree { len, .. } => *len,
+        }
+    }
+
+    /// Whether there are no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+}
+
+impl Leaf {
+    pub(crate) fn new(entries: Vec<(SmolStr, Entry)>) -> Self {
+        let stats = entries
+            .iter()
+            .fold(Stats::EMPTY, |stats, (_, entry)| stats.join(entry.stats()));
+        Leaf { entries, stats }
+    }
+}
+
+impl Inner {
+    pub(crate) fn new(height: u8, children: Vec<Child>) -> Self {
+        let stats = children
+            .iter()
+            .fold(Stats::EMPTY, |stats, child| stats.join(child.stats));
+        let len = children
+            .iter()
+            .fold(0, |len: u64, child| len.saturating_add(child.len));
+        Inner {
+            height,
+            children,
+            len,
+            stats,
+        }
+    }
+}
+
+impl Chunks {
+    pub(crate) fn new(height: u8, children: Vec<Piece>) -> Self {
+        let len = children
+            .iter()
+            .fold(0, |len: u64, piece| len.saturating_add(piece.len));
+        Chunks {
+            height,
+            children,
+            len,
+        }
+    }
+}
+
+impl Node {
+    pub(crate) fn new(body: Body) -> Self {
+        Node {
+            body,
+            hash: OnceLock::new(),
+        }
+    }
+
+    /// The body for a change; forgets the hash.
+    pub(crate) fn body_mut(&mut self) -> &mut Body {
+        self.hash.take();
+        &mut self.body
+    }
+
+    /// Totals of this part of a directory, or the length of this part of a value.
+    pub fn stats(&self) -> Stats {
+        match &self.body {
+            Body::Leaf(leaf) => leaf.stats,
+            Body::Inner(inner) => inner.stats,
+            Body::Chunks(chunks) => Stats {
+                entries: 0,
+                bytes: chunks.len,
+                depth: 0,
+            },
+        }
+    }
+
+    /// Names and kinds of the stored objects that this node refers to directly; those that are only in memory are left out
+    /// (a decoded node has none).
+    pub fn children(&self) -> Vec<(Blobref, ObjectKind)> {
+        match &self.body {
+            Body::Inner(inner) => inner
+                .children
+                .iter()
+                .filter_map(|child| child.link.stored())
+                .collect(),
+            Body::Leaf(leaf) => leaf
+                .entries
+                .iter()
+                .filter_map(|(_, entry)| entry.stored())
+                .collect(),
+            Body::Chunks(chunks) => chunks
+                .children
+                .iter()
+                .filter_map(|piece| match &piece.link {
+                    PieceLink::Chunk(link) => link.stored(),
+                    PieceLink::Node(link) => link.stored(),
+                })
+                .collect(),
+        }
+    }
+
+    /// Roughly the memory that this node takes, in bytes, without what it refers to. Cost O(entries).
+    pub fn memory_size(&self) -> usize {
+        let body = match &self.body {
+            Body::Leaf(leaf) => leaf
+                .entries
+                .iter()
+                .map(|(name, entry)| {
+                    let inline = match entry {
+                        Entry::Value(Value(Content::Inline(bytes))) => bytes.len(),
+                        Entry::Symlink(link) => link.target.len(),
+                        _ => 0,
+                    };
+                    size_of::<(SmolStr, Entry)>() + name.len() + inline
+                })
+                .sum(),
+            Body::Inner(inner) => inner
+                .children
+                .iter()
+                .map(|child| size_of::<Child>() + child.first.len())
+                .sum(),
+            Body::Chunks(chunks) => chunks.children.len() * size_of::<Piece>(),
+        };
+        size_of::<Node>() + body
+    }
+}
+
+impl Link {
+    fn stored(&self) -> Option<(Blobref, ObjectKind)> {
+        match self {
+            Link::Stored(blobref) => Some((*blobref, ObjectKind::Node)),
+            Link::Loaded(_) => None,
+        }
+    }
+}
+
+impl ChunkLink {
+    fn stored(&self) -> Option<(Blobref, ObjectKind)> {
+        match self {
+            ChunkLink::Stored(blobref) => Some((*blobref, ObjectKind::Blob)),
+            ChunkLink::Loaded(_) => None,
+        }
+    }
+}
+
+impl Entry {
+    fn stored(&self) -> Option<(Blobref, ObjectKind)> {
+        match self {
+            Entry::Directory(directory) => directory.link.stored(),
+            Entry::Value(Value(Content::Tree { link, .. })) => link.stored(),
+            Entry::Value(Value(Content::Blob { link, .. })) => link.stored(),
+            Entry::Value(Value(Content::Inline(_))) | Entry::Symlink(_) => None,
+        }
+    }
+}
+
+impl Clone for Node {
+    /// A copy to be changed: it has no hash yet.
+    fn clone(&self) -> Self {
+        Node::new(self.body.clone())
+    }
+}
+
+impl fmt::Debug for Node {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(&self.body, f)
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Link::Stored(blobref) => fmt::Display::fmt(blobref, f),
+            Link::Loaded(_) => f.write_str("(in memory)"),
+        }
+    }
+}
+
+impl fmt::Debug for ChunkLink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ChunkLink::Stored(blobref) => fmt::Display::fmt(blobref, f),
+            ChunkLink::Loaded(chunk) => write!(f, "({} bytes in memory)", chunk.len()),
+        }
+    }
+}
