@@ -3,8 +3,11 @@
 //! Reading order: `cli` (what can be typed) hands to `commands` (one file a verb), which print
 //! through `output`. Errors of every kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
-mod cli;
+mod output;
+
 mod commands;
+
+mod cli;
 
 use std::process::ExitCode;
 

@@ -1,0 +1,63 @@
+//! Makes text harmless for a terminal: whoever may write a key or a value must not be able to move
+//! another person's cursor, retitle the window or hide a line.
+
+use std::borrow::Cow;
+use std::fmt::Write as _;
+
+/// The text with every control character written out (`\n`, `\t`, `\u{1b}`), for a line that must
+/// stay one line. Text without any is given back uncopied.
+pub(crate) fn escape(text: &str) -> Cow<'_, str> {
+    if text.chars().any(is_hostile) { Cow::Owned(written_out(text, |_| false)) } else { Cow::Borrowed(text) }
+}
+
+/// A value as a terminal may get it: line ends and tabs stay, other control characters are written
+/// out, and so is every byte that is not UTF-8 (`\xff`).
+pub(crate) fn escape_value(value: &[u8]) -> String {
+    let mut text = String::with_capacity(value.len());
+    for chunk in value.utf8_chunks() {
+        text.push_str(&written_out(chunk.valid(), |c| c == '\n' || c == '\t'));
+        for byte in chunk.invalid() {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "\\x{byte:02x}");
+        }
+    }
+    text
+}
+
+/// Control characters, and the marks that turn the direction of what follows them.
+fn is_hostile(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+fn written_out(text: &str, keep: impl Fn(char) -> bool) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        if is_hostile(c) && !keep(c) {
+            out.extend(c.escape_default());
+        } else {
+            out.push(c);
+        }
+    }
+    out
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn harmless_text_is_not_copied() {
+        assert!(matches!(escape("lwj.17.état"), Cow::Borrowed("lwj.17.état")));
+    }
+
+    #[test]
+    fn control_characters_are_written_out() {
+        assert_eq!(escape("a\u{1b}[2Jb\n\tc\u{7f}\u{9b}"), "a\\u{1b}[2Jb\\n\\tc\\u{7f}\\u{9b}");
+        assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
+    }
+
+    #[test]
+    fn a_value_keeps_its_lines() {
+        assert_eq!(escape_value(b"a\n\tb\r\x1b\xffc"), "a\n\tb\\r\\u{1b}\\xffc");
+    }
+}

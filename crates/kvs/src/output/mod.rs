@@ -1,0 +1,17 @@
+//! How things are printed: pure functions that make lines, columns and JSON, and `Sink`, the one way
+//! to standard output.
+//!
+//! Nothing here knows the client library: a verb translates what it was answered into the plain
+//! structures of this module, so that every printed form is tested without a daemon.
+
+mod changes;
+mod columns;
+mod directory;
+mod escape;
+mod sink;
+
+pub(crate) use changes::{ChangeReport, VersionReport, Who};
+pub(crate) use columns::columns;
+pub(crate) use directory::{Shown, directory_line};
+pub(crate) use escape::{escape, escape_value};
+pub(crate) use sink::{Sink, reader_gone, terminal_columns};
