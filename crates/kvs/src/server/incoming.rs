@@ -1,0 +1,177 @@
+//! From the wire to the engine: keys, scopes, places in history and transactions, validated on the
+//! way. What comes out holds no reference to the connection's read buffer except large values.
+
+use kvs_engine::{At, Caller, CommitRequest, Position, SnapshotRef, Start, TransactionId};
+use kvs_proto as wire;
+use kvs_proto::{ErrorCode, SCOPES, ScopeKind, TRANSACTION_NAME_BYTES};
+use kvs_tree::{Blobref, Condition, GlobPattern, Key, Operation, Scope, Symlink, Transaction};
+
+use super::failure::Failure;
+
+/// A key.
+pub(crate) fn key(text: &str) -> Result<Key, Failure> {
+    Ok(Key::parse(text)?)
+}
+
+/// A snapshot reference.
+pub(crate) fn snapshot(text: &str) -> Result<SnapshotRef, Failure> {
+    Ok(text.parse::<SnapshotRef>()?)
+}
+
+/// Which state to read, and of which namespace: that of the request, or of the snapshot if the
+/// request names none.
+pub(crate) fn at(namespace: &str, at: &wire::At) -> Result<(String, At), Failure> {
+    let at = match at {
+        wire::At::Current => At::Current,
+        wire::At::Version(version) => At::Version(*version),
+        wire::At::Root(text) => At::Root(blobref(text)?),
+        wire::At::Snapshot(text) => {
+            let snapshot = snapshot(text)?;
+            if !namespace.is_empty() && namespace != snapshot.namespace {
+                let message = format!("snapshot {text} is not of namespace {namespace}");
+                return Err(Failure::new(ErrorCode::Invalid, message));
+            }
+            return Ok((snapshot.namespace.to_string(), At::Snapshot(snapshot)));
+        }
+    };
+    Ok((namespace.to_owned(), at))
+}
+
+/// A blobref.
+fn blobref(text: &str) -> Result<Blobref, Failure> {
+    text.parse().map_err(|_| Failure::new(ErrorCode::Invalid, format!("{text:?} is not a blobref")))
+}
+
+/// A scope.
+pub(crate) fn scope(scope: &wire::Scope) -> Result<Scope, Failure> {
+    Ok(match scope.kind {
+        ScopeKind::Auto => Scope::parse(&scope.text)?,
+        ScopeKind::Key => Scope::Key(key(&scope.text)?),
+        ScopeKind::Directory => Scope::Directory(key(&scope.text)?),
+        ScopeKind::Glob => Scope::Glob(GlobPattern::parse(&scope.text)?),
+    })
+}
+
+/// The scopes of a watch or a log.
+pub(crate) fn scopes(scopes: &[wire::Scope]) -> Result<Vec<Scope>, Failure> {
+    if scopes.len() > SCOPES {
+        let message = format!("{} scopes in one request, at most {SCOPES}", scopes.len());
+        return Err(Failure::new(ErrorCode::Limit, message));
+    }
+    scopes.iter().map(scope).collect()
+}
+
+/// A position.
+pub(crate) fn position(position: wire::Position) -> Position {
+    Position { incarnation: position.incarnation, version: position.version }
+}
+
+/// Where a watch starts.
+pub(crate) fn start(start: &wire::Start) -> Start {
+    match start {
+        wire::Start::Now => Start::Now,
+        wire::Start::Initial => Start::Initial,
+        wire::Start::Version { version, incarnation } => {
+            Start::Version { incarnation: *incarnation, version: *version }
+        }
+    }
+}
+
+/// A commit of the client with this id.
+pub(crate) fn commit(
+    caller: Caller,
+    client: [u8; 16],
+    commit: wire::Commit,
+) -> Result<CommitRequest, Failure> {
+    if let Some(name) = &commit.name
+        && name.len() > TRANSACTION_NAME_BYTES
+    {
+        let message = format!("a transaction's name has at most {TRANSACTION_NAME_BYTES} bytes");
+        return Err(Failure::new(ErrorCode::TooBig, message));
+    }
+    let conditions = commit.conditions.into_iter().map(condition).collect::<Result<_, _>>()?;
+    let operations = commit.operations.into_iter().map(operation).collect::<Result<_, _>>()?;
+    Ok(CommitRequest {
+        namespace: commit.namespace,
+        caller,
+        id: TransactionId { client, number: commit.number },
+        acknowledged: commit.acknowledged,
+        repeat: commit.repeat.map(position),
+        name: commit.name,
+        no_merge: commit.no_merge,
+        transaction: Transaction { conditions, operations },
+    })
+}
+
+/// A condition.
+fn condition(condition: wire::Condition) -> Result<Condition, Failure> {
+    Ok(match condition {
+        wire::Condition::Absent { key: k } => Condition::Absent { key: key(&k)? },
+        wire::Condition::Present { key: k } => Condition::Present { key: key(&k)? },
+        wire::Condition::Equals { key: k, value } => Condition::Equals { key: key(&k)?, value },
+        wire::Condition::Unchanged { key: k, since } => {
+            Condition::Unchanged { key: key(&k)?, since }
+        }
+    })
+}
+
+/// An operation.
+fn operation(operation: wire::Operation) -> Result<Operation, Failure> {
+    Ok(match operation {
+        wire::Operation::Put { key: k, value } => Operation::Put { key: key(&k)?, value },
+        wire::Operation::Append { key: k, value } => Operation::Append { key: key(&k)?, value },
+        wire::Operation::Unlink { key: k } => Operation::Unlink { key: key(&k)? },
+        wire::Operation::Mkdir { key: k } => Operation::Mkdir { key: key(&k)? },
+        wire::Operation::Link { key: k, target, namespace } => {
+            let target = key(&target)?.as_str().into();
+            Operation::Link { key: key(&k)?, target: Symlink { namespace, target } }
+        }
+        wire::Operation::Copy { from, to } => Operation::Copy { from: key(&from)?, to: key(&to)? },
+        wire::Operation::Move { from, to } => Operation::Move { from: key(&from)?, to: key(&to)? },
+        wire::Operation::Add { key: k, delta } => Operation::Add { key: key(&k)?, delta },
+        wire::Operation::PutObject { key: k, object } => {
+            Operation::PutObject { key: key(&k)?, object }
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const REFERENCE: &str = "primary@7:sha1-0123456789012345678901234567890123456789";
+
+    #[test]
+    fn a_snapshot_names_its_namespace() {
+        let wanted = wire::At::Snapshot(REFERENCE.into());
+        assert_eq!(at("", &wanted).unwrap().0, "primary");
+        assert_eq!(at("primary", &wanted).unwrap().0, "primary");
+        assert_eq!(at("other", &wanted).unwrap_err().code, ErrorCode::Invalid);
+    }
+
+    #[test]
+    fn too_many_scopes_are_refused() {
+        let one = wire::Scope { kind: ScopeKind::Auto, text: "a".into() };
+        assert!(scopes(&vec![one.clone(); SCOPES]).is_ok());
+        assert_eq!(scopes(&vec![one; SCOPES + 1]).unwrap_err().code, ErrorCode::Limit);
+    }
+
+    #[test]
+    fn a_bad_key_anywhere_refuses_the_commit() {
+        let request = wire::Commit {
+            namespace: "primary".into(),
+            number: 1,
+            acknowledged: 0,
+            repeat: None,
+            name: None,
+            no_merge: false,
+            conditions: Vec::new(),
+            operations: vec![
+                wire::Operation::Mkdir { key: "a".into() },
+                wire::Operation::Copy { from: "a".into(), to: "".into() },
+            ],
+        };
+        let refused = commit(Caller { uid: 0 }, [0; 16], request).unwrap_err();
+        assert_eq!(refused.code, ErrorCode::Invalid);
+    }
+}

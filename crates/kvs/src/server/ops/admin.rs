@@ -1,0 +1,70 @@
+//! The operations that are not about keys: pins, namespaces, sync, status.
+
+use kvs_proto as wire;
+use kvs_proto::ErrorCode;
+use smol_str::SmolStr;
+
+use super::super::{failure::Failure, incoming, outgoing};
+use super::{Answer, Context};
+
+pub(super) async fn pin(context: &Context, asked: wire::Pin) -> Result<Answer, Failure> {
+    let snapshot = incoming::snapshot(&asked.snapshot)?;
+    let pin = context.shared.engine.pin(context.caller, snapshot, asked.lease_ms).await?;
+    Ok(Answer::Pin(wire::PinAnswer { pin: outgoing::pin(&pin) }))
+}
+
+pub(super) async fn unpin(context: &Context, asked: wire::Unpin) -> Result<Answer, Failure> {
+    context.shared.engine.unpin(context.caller, asked.id).await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn pins(context: &Context) -> Result<Answer, Failure> {
+    let pins = context.shared.engine.pins(context.caller);
+    Ok(Answer::Pins(wire::PinsAnswer { pins: pins.iter().map(outgoing::pin).collect() }))
+}
+
+pub(super) async fn namespace_create(
+    context: &Context,
+    asked: wire::NamespaceCreate,
+) -> Result<Answer, Failure> {
+    if asked.root.is_some() || asked.from.is_some() {
+        let message = "a namespace that begins with a given root is not supported yet";
+        return Err(Failure::new(ErrorCode::Invalid, message));
+    }
+    context.shared.engine.create_namespace(context.caller, asked.name, asked.owner).await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn namespace_remove(
+    context: &Context,
+    asked: wire::NamespaceRemove,
+) -> Result<Answer, Failure> {
+    context.shared.engine.remove_namespace(context.caller, asked.name).await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn namespaces(context: &Context) -> Result<Answer, Failure> {
+    let namespaces = context.shared.engine.namespaces(context.caller);
+    let info = |info: kvs_engine::NamespaceInfo| wire::NamespaceInfo {
+        name: info.name,
+        owner: info.owner,
+        flags: info.flags,
+        position: outgoing::position(info.position),
+    };
+    let namespaces = namespaces.into_iter().map(info).collect();
+    Ok(Answer::Namespaces(wire::NamespacesAnswer { namespaces }))
+}
+
+pub(super) async fn sync(context: &Context) -> Result<Answer, Failure> {
+    context.shared.engine.sync().await?;
+    Ok(Answer::Done)
+}
+
+pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
+    let mut answer = wire::StatusAnswer::default();
+    for (name, count) in context.shared.counters() {
+        answer.counters.insert(name, count);
+    }
+    answer.texts.insert(SmolStr::new_static("software"), super::super::SOFTWARE.to_owned());
+    Ok(Answer::Status(answer))
+}

@@ -1,0 +1,183 @@
+//! The operations that read one state: lookup, list, read, info, wait.
+
+use kvs_engine::{Located, Position, View};
+use kvs_proto as wire;
+use kvs_proto::{ErrorCode, PAGE_ENTRIES, PART_BYTES, VALUE_BYTES_A_FRAME};
+use kvs_tree::{Entry, Key};
+use smol_str::{SmolStr, ToSmolStr};
+
+use super::super::{failure::Failure, incoming, outgoing};
+use super::{Answer, Context};
+
+/// Opens the state that a request names.
+async fn view(context: &Context, namespace: &str, at: &wire::At) -> Result<View, Failure> {
+    let (namespace, at) = incoming::at(namespace, at)?;
+    Ok(context.shared.engine.view(context.caller, &namespace, at).await?)
+}
+
+/// The references that tell which state was read.
+struct Read {
+    namespace: SmolStr,
+    position: wire::Position,
+    root: SmolStr,
+    snapshot: SmolStr,
+}
+
+impl Read {
+    fn of(view: &View, at: &wire::At) -> Read {
+        let namespace = view.namespace().into();
+        let root = outgoing::text(view.root());
+        if matches!(at, wire::At::Root(_)) {
+            // What a bare root shows has no place in history that could be named.
+            let position = wire::Position { incarnation: 0, version: 0 };
+            return Read { namespace, position, root, snapshot: SmolStr::default() };
+        }
+        let position = outgoing::position(view.position());
+        Read { namespace, position, root, snapshot: view.snapshot().to_smolstr() }
+    }
+}
+
+/// Finds what stands at a key; `NotFound` if nothing does.
+async fn locate(view: &View, key: &Key) -> Result<Located, Failure> {
+    let found = view.lookup(key, true).await?;
+    found.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("{key}: no such key")))
+}
+
+pub(super) async fn lookup(context: &Context, asked: wire::Lookup) -> Result<Answer, Failure> {
+    let view = view(context, &asked.namespace, &asked.at).await?;
+    let key = incoming::key(&asked.key)?;
+    let located = view.lookup(&key, asked.follow).await?;
+    let answer = match located {
+        None => {
+            let read = Read::of(&view, &asked.at);
+            wire::LookupAnswer {
+                entry: None,
+                namespace: read.namespace,
+                key: key.as_str().into(),
+                position: read.position,
+                root: read.root,
+                snapshot: read.snapshot,
+                treeobj: None,
+            }
+        }
+        Some(Located { entry, key, view }) => {
+            let limit = outgoing::inline_limit(asked.inline_max);
+            let mut shown = outgoing::entry(&view, &entry, limit).await?;
+            if let (wire::Entry::Directory(info), Entry::Directory(directory)) =
+                (&mut shown, &entry)
+            {
+                info.names = Some(view.count(directory).await?);
+            }
+            let treeobj =
+                if asked.treeobj { Some(view.tree_object(&entry).await?) } else { None };
+            let read = Read::of(&view, &asked.at);
+            wire::LookupAnswer {
+                entry: Some(shown),
+                namespace: read.namespace,
+                key: key.as_str().into(),
+                position: read.position,
+                root: read.root,
+                snapshot: read.snapshot,
+                treeobj,
+            }
+        }
+    };
+    Ok(Answer::Lookup(Box::new(answer)))
+}
+
+pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer, Failure> {
+    let view = view(context, &asked.namespace, &asked.at).await?;
+    let located = locate(&view, &incoming::key(&asked.key)?).await?;
+    if !matches!(located.entry, Entry::Directory(_)) {
+        let message = format!("{}: not a directory", asked.key);
+        return Err(Failure::new(ErrorCode::NotDirectory, message));
+    }
+    let Located { key, view, .. } = located;
+    let after = asked.after.as_deref().map(incoming::key).transpose()?;
+    let scope = asked.scope.as_ref().map(incoming::scope).transpose()?;
+    let most = match asked.limit {
+        0 => PAGE_ENTRIES,
+        limit => limit.min(PAGE_ENTRIES),
+    };
+    let most = usize::try_from(most).unwrap_or(usize::MAX);
+    let mut page = view
+        .list(&key, after.as_ref(), most.saturating_add(1), asked.recursive, scope.as_ref())
+        .await?;
+    let mut more = page.len() > most;
+    page.truncate(most);
+
+    let limit = outgoing::inline_limit(asked.inline_max);
+    let mut entries = Vec::with_capacity(page.len());
+    let mut bytes = 0;
+    let count = page.len();
+    for (key, entry) in page {
+        if bytes >= PART_BYTES {
+            break;
+        }
+        let entry = outgoing::entry(&view, &entry, limit).await?;
+        if let wire::Entry::Value(wire::ValueInfo { bytes: Some(value), .. }) = &entry {
+            bytes += value.len();
+        }
+        entries.push(wire::ListEntry { key: key.as_str().into(), entry });
+    }
+    more |= entries.len() < count;
+    let read = Read::of(&view, &asked.at);
+    Ok(Answer::List(Box::new(wire::ListAnswer {
+        entries,
+        more,
+        namespace: read.namespace,
+        key: key.as_str().into(),
+        position: read.position,
+        root: read.root,
+        snapshot: read.snapshot,
+    })))
+}
+
+pub(super) async fn read(context: &Context, asked: wire::Read) -> Result<Answer, Failure> {
+    let view = view(context, &asked.namespace, &asked.at).await?;
+    let Located { entry, view, .. } = locate(&view, &incoming::key(&asked.key)?).await?;
+    let value = match entry {
+        Entry::Value(value) => value,
+        Entry::Directory(_) => {
+            let message = format!("{}: is a directory", asked.key);
+            return Err(Failure::new(ErrorCode::IsDirectory, message));
+        }
+        Entry::Symlink(_) => {
+            let message = format!("{}: is a symbolic link", asked.key);
+            return Err(Failure::new(ErrorCode::Invalid, message));
+        }
+    };
+    let end = asked.offset.saturating_add(asked.length.min(VALUE_BYTES_A_FRAME));
+    let bytes = view.read(&value, asked.offset..end).await?;
+    let read = Read::of(&view, &asked.at);
+    let position = read.position;
+    let answer = wire::ReadAnswer { bytes, size: value.len(), position, snapshot: read.snapshot };
+    Ok(Answer::Read(answer))
+}
+
+pub(super) async fn info(context: &Context, asked: wire::Info) -> Result<Answer, Failure> {
+    let view = view(context, &asked.namespace, &asked.at).await?;
+    let directory = view.directory();
+    let names = view.count(&directory).await?;
+    let read = Read::of(&view, &asked.at);
+    Ok(Answer::Info(Box::new(wire::InfoAnswer {
+        namespace: read.namespace,
+        position: read.position,
+        root: read.root,
+        snapshot: read.snapshot,
+        time_ms: view.time_ms(),
+        owner: view.owner(),
+        directory: wire::DirectoryInfo {
+            names: Some(names),
+            ..outgoing::directory(&directory)
+        },
+    })))
+}
+
+pub(super) async fn wait(context: &Context, asked: wire::Wait) -> Result<Answer, Failure> {
+    let engine = &context.shared.engine;
+    let reached: Position = engine
+        .wait_version(context.caller, &asked.namespace, asked.version, asked.incarnation)
+        .await?;
+    Ok(Answer::Wait(wire::WaitAnswer { position: outgoing::position(reached) }))
+}

@@ -1,0 +1,179 @@
+//! From the engine to the wire: entries, positions and events, with values cut out where they are
+//! longer than the client wants inline.
+
+use bytes::Bytes;
+use kvs_engine::{
+    ChangeKind, ChangeValue, Committed, KeyChange, Pin, Position, TransactionInfo, View, WatchEvent,
+};
+use kvs_proto as wire;
+use kvs_proto::{INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME};
+use kvs_tree::{Blobref, Directory, Entry, OperationResult, Symlink, Value};
+use smol_str::{SmolStr, ToSmolStr};
+
+use super::failure::Failure;
+
+/// A position.
+pub(crate) fn position(position: Position) -> wire::Position {
+    wire::Position { incarnation: position.incarnation, version: position.version }
+}
+
+/// A symbolic link.
+pub(crate) fn link(link: &Symlink) -> wire::Link {
+    wire::Link { target: link.target.clone(), namespace: link.namespace.clone() }
+}
+
+/// The counts of a directory that cost no read.
+pub(crate) fn directory(directory: &Directory) -> wire::DirectoryInfo {
+    let stats = directory.stats();
+    wire::DirectoryInfo {
+        entries: stats.entries,
+        bytes: stats.bytes,
+        depth: u64::from(stats.depth).saturating_sub(1),
+        names: None,
+    }
+}
+
+/// How long a value may be to travel inline, given what the client asked for.
+pub(crate) fn inline_limit(asked: Option<u64>) -> u64 {
+    asked.unwrap_or(INLINE_VALUE_BYTES).min(VALUE_BYTES_A_FRAME)
+}
+
+/// A value, with its bytes if it is no longer than `limit`.
+pub(crate) async fn value(
+    view: &View,
+    value: &Value,
+    limit: u64,
+) -> Result<wire::ValueInfo, Failure> {
+    let size = value.len();
+    if size <= limit {
+        let bytes = match value.inline() {
+            Some(bytes) => bytes.clone(),
+            None => view.read(value, 0..size).await?,
+        };
+        return Ok(wire::ValueInfo { size, bytes: Some(bytes), blobref: None });
+    }
+    Ok(wire::ValueInfo { size, bytes: None, blobref: view.blobref(value).map(text) })
+}
+
+/// An entry, with a value's bytes if it is no longer than `limit`.
+pub(crate) async fn entry(
+    view: &View,
+    entry: &Entry,
+    limit: u64,
+) -> Result<wire::Entry, Failure> {
+    Ok(match entry {
+        Entry::Value(found) => wire::Entry::Value(value(view, found, limit).await?),
+        Entry::Directory(found) => wire::Entry::Directory(directory(found)),
+        Entry::Symlink(found) => wire::Entry::Link(link(found)),
+    })
+}
+
+/// A blobref as text.
+pub(crate) fn text(blobref: Blobref) -> SmolStr {
+    blobref.to_smolstr()
+}
+
+/// The answer to a commit.
+pub(crate) fn committed(committed: &Committed) -> wire::CommitAnswer {
+    let result = |result: &OperationResult| match result {
+        OperationResult::Done => wire::OperationResult::Done,
+        OperationResult::Added(sum) => wire::OperationResult::Added(*sum),
+    };
+    wire::CommitAnswer {
+        position: position(committed.position),
+        root: text(committed.root),
+        results: committed.results.iter().map(result).collect(),
+    }
+}
+
+/// A pin.
+pub(crate) fn pin(pin: &Pin) -> wire::PinInfo {
+    wire::PinInfo {
+        id: pin.id,
+        snapshot: pin.snapshot.to_smolstr(),
+        uid: pin.uid,
+        expires_ms: pin.expires_ms,
+    }
+}
+
+/// Who made a version.
+pub(crate) fn transaction(transaction: &TransactionInfo) -> wire::TransactionInfo {
+    wire::TransactionInfo {
+        uid: transaction.uid,
+        client: Bytes::copy_from_slice(&transaction.client),
+        number: transaction.number,
+        name: transaction.name.clone(),
+    }
+}
+
+/// How a key changed.
+pub(crate) fn change_kind(kind: ChangeKind) -> wire::ChangeKind {
+    match kind {
+        ChangeKind::Put => wire::ChangeKind::Put,
+        ChangeKind::Append => wire::ChangeKind::Append,
+        ChangeKind::Unlink => wire::ChangeKind::Unlink,
+        ChangeKind::Mkdir => wire::ChangeKind::Mkdir,
+        ChangeKind::Link => wire::ChangeKind::Link,
+    }
+}
+
+/// A changed key, with its bytes if there are no more than `limit`.
+fn change(change: KeyChange, limit: u64) -> wire::Change {
+    let bytes = |bytes: Bytes, blobref: Option<Blobref>| {
+        if bytes.len() as u64 <= limit {
+            wire::ChangeValue::Bytes(bytes)
+        } else {
+            let size = bytes.len() as u64;
+            wire::ChangeValue::Large { size, blobref: blobref.map(text).unwrap_or_default() }
+        }
+    };
+    let value = match (change.kind, change.appended, change.value) {
+        (ChangeKind::Append, Some(appended), _) => bytes(appended, None),
+        (_, _, ChangeValue::None) => wire::ChangeValue::None,
+        (_, _, ChangeValue::Inline(value)) => bytes(value, None),
+        (_, _, ChangeValue::Large { len, blobref }) => wire::ChangeValue::Large {
+            size: len,
+            blobref: blobref.map(text).unwrap_or_default(),
+        },
+        (_, _, ChangeValue::Link(target)) => wire::ChangeValue::Link(link(&target)),
+    };
+    wire::Change { key: change.key.as_str().into(), kind: change_kind(change.kind), value }
+}
+
+/// A reference to a state of a namespace.
+fn snapshot(namespace: &str, position: Position, root: Blobref) -> SmolStr {
+    smol_str::format_smolstr!("{namespace}@{}:{root}", position.version)
+}
+
+/// An event of a watch, with values up to `limit` inline.
+pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::WatchItem {
+    match event {
+        WatchEvent::Initial { position: at, root, time_ms, entries, last } => {
+            wire::WatchItem::Initial(wire::Initial {
+                position: position(at),
+                root: text(root),
+                snapshot: snapshot(namespace, at, root),
+                time_ms,
+                entries: entries.into_iter().map(|entry| change(entry, limit)).collect(),
+                last,
+            })
+        }
+        WatchEvent::Changes { position: at, root, time_ms, transactions, changes, last } => {
+            wire::WatchItem::Changes(wire::Changes {
+                position: position(at),
+                root: text(root),
+                snapshot: snapshot(namespace, at, root),
+                time_ms,
+                transactions: transactions.iter().map(transaction).collect(),
+                changes: changes.into_iter().map(|one| change(one, limit)).collect(),
+                last,
+            })
+        }
+        // The state at `to` follows as items of its own.
+        WatchEvent::Gap { from, to } => wire::WatchItem::Gap(wire::Gap {
+            from: position(from),
+            to: position(to),
+            snapshot: SmolStr::default(),
+        }),
+    }
+}
