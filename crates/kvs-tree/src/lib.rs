@@ -7,6 +7,10 @@ pub mod limits;
 
 mod error;
 
+mod key;
+
+mod scope;
+
 mod hash;
 
 mod node;
@@ -17,9 +21,35 @@ mod value;
 
 mod directory;
 
+mod transaction;
+
+mod effect;
+
+mod lookup;
+
+mod list;
+
+mod diff;
+
+mod treeobj;
+
+mod apply;
+
+mod replay;
+
 pub use directory::EntryChange;
+pub use apply::{Applied, PastRoots, apply};
+pub use diff::{Change, diff};
+pub use effect::{Effect, GraftEntry};
 pub use error::{TreeError, TreeErrorKind};
 pub use hash::{Blobref, HashAlgorithm, StoreParams};
+pub use key::Key;
 pub use limits::*;
+pub use list::list;
+pub use lookup::{Resolved, lookup};
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
+pub use replay::replay;
+pub use scope::{GlobPattern, Scope, any_matches, any_may_match_below};
 pub use source::{Ctx, Fault, Missing, NoSource, NodeSource};
+pub use transaction::{Condition, Operation, OperationResult, Transaction};
+pub use treeobj::{TreeObject, from_json, to_json};

@@ -1,0 +1,157 @@
+//! Scopes: which keys a watch, a listing or a diff is about.
+//!
+//! A scope answers two questions: does it hold this key, and can it hold any key below this one.
+//! The second lets a walk skip whole directories.
+
+mod glob;
+mod name;
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::error::TreeError;
+use crate::key::Key;
+
+pub use glob::GlobPattern;
+
+/// A set of keys.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Scope {
+    /// One key, and nothing below it.
+    Key(Key),
+    /// A key and all keys below it.
+    Directory(Key),
+    /// The keys that a pattern matches.
+    Glob(GlobPattern),
+}
+
+impl Scope {
+    /// Reads a scope as people write it: text with `*`, `?` or `[` is a glob (see
+    /// [`GlobPattern`]); anything else, with or without a dot at its end, is a key and, should it
+    /// be a directory, all that is below it. One key alone has no spelling: it is
+    /// [`Scope::Key`].
+    ///
+    /// # Errors
+    /// Those of [`Key::parse`] and [`GlobPattern::parse`].
+    pub fn parse(text: &str) -> Result<Scope, TreeError> {
+        if text.contains(['*', '?', '[']) {
+            GlobPattern::parse(text).map(Scope::Glob)
+        } else {
+            Key::parse(text).map(Scope::Directory)
+        }
+    }
+
+    /// Whether the key is in the scope.
+    #[must_use]
+    pub fn matches(&self, key: &Key) -> bool {
+        match self {
+            Scope::Key(own) => own == key,
+            Scope::Directory(own) => key.starts_with(own),
+            Scope::Glob(pattern) => pattern.matches(key),
+        }
+    }
+
+    /// Whether some key below this one (and not it) could be in the scope.
+    #[must_use]
+    pub fn may_match_below(&self, key: &Key) -> bool {
+        match self {
+            Scope::Key(own) => own.is_below(key),
+            Scope::Directory(own) => key.starts_with(own) || own.is_below(key),
+            Scope::Glob(pattern) => pattern.may_match_below(key),
+        }
+    }
+
+    /// The longest key that every key of the scope equals or lies below.
+    #[must_use]
+    pub fn literal_prefix(&self) -> Key {
+        match self {
+            Scope::Key(own) | Scope::Directory(own) => own.clone(),
+            Scope::Glob(pattern) => pattern.literal_prefix(),
+        }
+    }
+
+    /// The key, if the scope is one key and nothing else.
+    #[must_use]
+    pub fn exact(&self) -> Option<&Key> {
+        match self {
+            Scope::Key(own) => Some(own),
+            Scope::Directory(_) | Scope::Glob(_) => None,
+        }
+    }
+}
+
+/// A directory is shown with a dot at its end.
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Scope::Key(own) => own.fmt(f),
+            Scope::Directory(own) if own.is_root() => own.fmt(f),
+            Scope::Directory(own) => write!(f, "{own}."),
+            Scope::Glob(pattern) => pattern.fmt(f),
+        }
+    }
+}
+
+impl FromStr for Scope {
+    type Err = TreeError;
+
+    fn from_str(text: &str) -> Result<Scope, TreeError> {
+        Scope::parse(text)
+    }
+}
+
+/// Whether any of the scopes holds the key; no scopes at all hold every key.
+#[must_use]
+pub fn any_matches(scopes: &[Scope], key: &Key) -> bool {
+    scopes.is_empty() || scopes.iter().any(|scope| scope.matches(key))
+}
+
+/// Whether any of the scopes could hold a key below this one; no scopes at all hold every key.
+#[must_use]
+pub fn any_may_match_below(scopes: &[Scope], key: &Key) -> bool {
+    scopes.is_empty() || scopes.iter().any(|scope| scope.may_match_below(key))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::parse(text).unwrap()
+    }
+
+    #[test]
+    fn text_without_wildcards_is_a_directory() {
+        assert_eq!(Scope::parse("a.b").unwrap(), Scope::Directory(key("a.b")));
+        assert_eq!(Scope::parse("a.b.").unwrap(), Scope::Directory(key("a.b")));
+        assert_eq!(Scope::parse(".").unwrap(), Scope::Directory(Key::ROOT));
+        assert!(matches!(Scope::parse("a.*").unwrap(), Scope::Glob(_)));
+        assert!(Scope::parse("").is_err());
+    }
+
+    #[test]
+    fn display_reads_back() {
+        for text in [".", "a.b.", "a.*.c", "**", "a.[x-z]?"] {
+            let scope = Scope::parse(text).unwrap();
+            assert_eq!(scope.to_string(), text);
+            assert_eq!(Scope::parse(&scope.to_string()).unwrap(), scope);
+        }
+    }
+
+    #[test]
+    fn keys_and_directories_prune() {
+        let one = Scope::Key(key("a.b"));
+        assert!(one.matches(&key("a.b")) && !one.matches(&key("a.b.c")) && !one.matches(&key("a")));
+        assert!(one.may_match_below(&key("a")) && one.may_match_below(&Key::ROOT));
+        assert!(!one.may_match_below(&key("a.b")) && !one.may_match_below(&key("b")));
+        let all = Scope::Directory(key("a.b"));
+        assert!(all.matches(&key("a.b")) && all.matches(&key("a.b.c")) && !all.matches(&key("a")));
+        assert!(all.may_match_below(&key("a")) && all.may_match_below(&key("a.b.c")));
+        assert!(!all.may_match_below(&key("c")));
+        assert_eq!(one.exact(), Some(&key("a.b")));
+        assert_eq!(all.exact(), None);
+    }
+}

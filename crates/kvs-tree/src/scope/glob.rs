@@ -1,0 +1,285 @@
+//! Patterns over whole keys.
+//!
+//! A key is matched name by name by following all positions in the pattern at once, as one bit
+//! each, so that no pattern costs more than names times components.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use smol_str::SmolStr;
+
+use super::name::NamePattern;
+use crate::error::{TreeError, TreeErrorKind};
+use crate::key::Key;
+use crate::limits::{KEY_BYTES, KEY_NAMES};
+
+/// A pattern for keys.
+///
+/// A component `*` is exactly one name, `**` any number of names, none included. Within a name
+/// `*` is any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one outside of it;
+/// `\` takes the next character as it is. Dots collapse as in a key. At most [`KEY_NAMES`]
+/// components in at most [`KEY_BYTES`].
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct GlobPattern {
+    text: SmolStr,
+    parts: Vec<Part>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Part {
+    Literal(SmolStr),
+    Name(NamePattern),
+    /// `**`
+    Deep,
+}
+
+/// Bit `i` is set when the first `i` components have been matched.
+type Positions = u128;
+const _: () = assert!(KEY_NAMES < 128, "one bit for each position in a pattern");
+
+impl GlobPattern {
+    /// Reads a pattern.
+    ///
+    /// # Errors
+    /// `Invalid` for the empty text, an unclosed `[` or a `\` at the end of a component; `Limit`
+    /// for a pattern that is too long.
+    pub fn parse(text: &str) -> Result<GlobPattern, TreeError> {
+        if text.is_empty() {
+            return Err(TreeError::new(
+                TreeErrorKind::Invalid,
+                "the empty text is no pattern",
+            ));
+        }
+        let components: Vec<&str> = text.split('.').filter(|part| !part.is_empty()).collect();
+        let normal = if components.is_empty() {
+            ".".to_owned()
+        } else {
+            components.join(".")
+        };
+        if components.len() > KEY_NAMES || normal.len() > KEY_BYTES {
+            let message = format!(
+                "a pattern of {} names in {} bytes; the limits are {KEY_NAMES} and {KEY_BYTES}",
+                components.len(),
+                normal.len()
+            );
+            return Err(TreeError::new(TreeErrorKind::Limit, message));
+        }
+        let mut parts = Vec::with_capacity(components.len());
+        for component in components {
+            if component == "**" {
+                if parts.last() != Some(&Part::Deep) {
+                    parts.push(Part::Deep);
+                }
+                continue;
+            }
+            let pattern = NamePattern::parse(component)?;
+            parts.push(match pattern.literal() {
+                Some(name) => Part::Literal(name),
+                None => Part::Name(pattern),
+            });
+        }
+        Ok(GlobPattern {
+            text: normal.into(),
+            parts,
+        })
+    }
+
+    /// The text of the pattern, with dots collapsed.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    /// Whether the whole key fits the pattern.
+    #[must_use]
+    pub fn matches(&self, key: &Key) -> bool {
+        self.positions(key) & self.end() != 0
+    }
+
+    /// Whether some key below this one could fit the pattern.
+    #[must_use]
+    pub fn may_match_below(&self, key: &Key) -> bool {
+        self.positions(key) & !self.end() != 0
+    }
+
+    /// The names before the first wildcard.
+    #[must_use]
+    pub fn literal_prefix(&self) -> Key {
+        let mut prefix = Key::ROOT;
+        for part in &self.parts {
+            let Part::Literal(name) = part else { break };
+            match prefix.child(name) {
+                Ok(longer) => prefix = longer,
+                // No key is that long: then any prefix is true.
+                Err(_) => break,
+            }
+        }
+        prefix
+    }
+
+    fn end(&self) -> Positions {
+        1 << self.parts.len()
+    }
+
+    /// The positions that the names of the key can lead to.
+    fn positions(&self, key: &Key) -> Positions {
+        let mut positions = self.skip_deep(1);
+        for name in key.names() {
+            let mut next = 0;
+            for (index, part) in self.parts.iter().enumerate() {
+                if positions & (1 << index) == 0 {
+                    continue;
+                }
+                match part {
+                    Part::Deep => next |= 1 << index,
+                    Part::Literal(own) if own == name => next |= 1 << (index + 1),
+                    Part::Name(pattern) if pattern.matches(name) => next |= 1 << (index + 1),
+                    Part::Literal(_) | Part::Name(_) => {}
+                }
+            }
+            positions = self.skip_deep(next);
+            if positions == 0 {
+                break;
+            }
+        }
+        positions
+    }
+
+    /// Adds the positions that are reached because `**` may stand for no name.
+    fn skip_deep(&self, mut positions: Positions) -> Positions {
+        for (index, part) in self.parts.iter().enumerate() {
+            if *part == Part::Deep && positions & (1 << index) != 0 {
+                positions |= 1 << (index + 1);
+            }
+        }
+        positions
+    }
+}
+
+impl fmt::Display for GlobPattern {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(&self.text)
+    }
+}
+
+impl FromStr for GlobPattern {
+    type Err = TreeError;
+
+    fn from_str(text: &str) -> Result<GlobPattern, TreeError> {
+        GlobPattern::parse(text)
+    }
+}
+
+impl Serialize for GlobPattern {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text)
+    }
+}
+
+impl<'de> Deserialize<'de> for GlobPattern {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<GlobPattern, D::Error> {
+        let text = SmolStr::deserialize(deserializer)?;
+        GlobPattern::parse(&text).map_err(|error| serde::de::Error::custom(error.message))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn key(text: &str) -> Key {
+        Key::parse(text).unwrap()
+    }
+
+    fn glob(text: &str) -> GlobPattern {
+        GlobPattern::parse(text).unwrap()
+    }
+
+    #[test]
+    fn one_star_is_one_name_and_two_are_any_number() {
+        for (pattern, name, matches, below) in [
+            ("lwj.*.state", "lwj.17.state", true, false),
+            ("lwj.*.state", "lwj.17", false, true),
+            ("lwj.*.state", "lwj.17.stat", false, false),
+            ("lwj.*.state", "lwj.1.2.state", false, false),
+            ("lwj.*.state", ".", false, true),
+            ("lwj.*.state", "x", false, false),
+            ("**", ".", true, true),
+            ("**", "a.b.c", true, true),
+            ("a.**", "a", true, true),
+            ("a.**", "b", false, false),
+            ("a.**.z", "a.z", true, true),
+            ("a.**.z", "a.b.c.z", true, true),
+            ("a.**.z", "a.b.c", false, true),
+            ("**.**.x", "x", true, true),
+            ("j?.[ab]*", "j1.bcd", true, false),
+            ("j?.[ab]*", "j1", false, true),
+            ("j?.[ab]*", "j12", false, false),
+            ("*", ".", false, true),
+        ] {
+            assert_eq!(
+                glob(pattern).matches(&key(name)),
+                matches,
+                "{pattern} {name}"
+            );
+            assert_eq!(
+                glob(pattern).may_match_below(&key(name)),
+                below,
+                "{pattern} below {name}"
+            );
+        }
+    }
+
+    #[test]
+    fn prefix_ends_at_the_first_wildcard() {
+        assert_eq!(glob("a.b.*.c").literal_prefix(), key("a.b"));
+        assert_eq!(glob("a.b*.c").literal_prefix(), key("a"));
+        assert_eq!(glob("**.c").literal_prefix(), Key::ROOT);
+        assert_eq!(glob("a\\*.?").literal_prefix(), key("a*"));
+    }
+
+    #[test]
+    fn long_patterns_are_refused() {
+        assert!(GlobPattern::parse(&vec!["*"; KEY_NAMES].join(".")).is_ok());
+        assert!(GlobPattern::parse(&vec!["*"; KEY_NAMES + 1].join(".")).is_err());
+    }
+
+    fn slow(parts: &[Part], names: &[&str]) -> bool {
+        match (parts, names) {
+            ([], []) => true,
+            ([Part::Deep, rest @ ..], _) => {
+                slow(rest, names) || (!names.is_empty() && slow(parts, &names[1..]))
+            }
+            ([Part::Literal(own), parts @ ..], [name, names @ ..]) => {
+                own == name && slow(parts, names)
+            }
+            ([Part::Name(own), parts @ ..], [name, names @ ..]) => {
+                own.matches(name) && slow(parts, names)
+            }
+            _ => false,
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn matching_means_what_it_says(
+            parts in prop::collection::vec(prop_oneof!["a", "b", "\\*", "\\*\\*"], 1..5),
+            names in prop::collection::vec("[ab]", 0..5),
+        ) {
+            let text = parts.join(".").replace('\\', "");
+            let pattern = glob(&text);
+            let refs: Vec<&str> = names.iter().map(String::as_str).collect();
+            let whole = if names.is_empty() { Key::ROOT } else { key(&names.join(".")) };
+            prop_assert_eq!(pattern.matches(&whole), slow(&pattern.parts, &refs));
+            if pattern.matches(&whole) {
+                for count in 0..names.len() {
+                    prop_assert!(pattern.may_match_below(&whole.prefix(count)));
+                }
+                prop_assert!(whole.starts_with(&pattern.literal_prefix()));
+            }
+        }
+    }
+}
