@@ -1,1 +1,57 @@
-//! kvs-client
+//! The client library of kvs: commits, reads and watches over one connection that heals itself.
+//!
+//! `Client` is a cheap handle of a task that owns the connection (`link`): it writes queued requests in one go, keeps
+//! each until it is answered, and after a lost connection sends what is unanswered again, commits under the same
+//! transaction id, and resumes watches. `Namespace` has the verbs; `WatchStream` is a watch.
+//!
+//! ```no_run
+//! # async fn example() -> Result<(), kvs_client::ClientError> {
+//! use kvs_client::{Address, Client, Transaction, WatchOptions};
+//! let client = Client::connect(&Address::from_env()?).await?;
+//! let primary = client.namespace("primary");
+//! let mut watch = primary.watch(WatchOptions::new().scope("lwj.*.state")).await?;
+//! primary.commit(Transaction::new().put("lwj.1.state", "running")).await?;
+//! let event = watch.next().await?;
+//! # Ok(()) }
+//! ```
+
+mod address;
+mod error;
+mod limits;
+
+mod options;
+mod transport;
+
+mod event;
+mod transaction;
+
+mod known;
+mod pending;
+mod stream;
+
+mod link;
+
+mod watch;
+
+mod client;
+mod namespace;
+
+pub use address::Address;
+pub use client::Client;
+pub use error::ClientError;
+pub use event::Event;
+pub use limits::*;
+pub use namespace::{ListOptions, LogOptions, LookupOptions, Namespace};
+pub use options::Options;
+pub use pending::Pending;
+pub use transaction::Transaction;
+pub use transport::{ConnectFuture, Connector, Transport, UnixConnector};
+pub use watch::{WatchOptions, WatchStream};
+
+pub use kvs_proto::{
+    Advice, At, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed, Condition,
+    DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link, ListAnswer,
+    ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, NamespaceInfo, Operation,
+    OperationResult, PinInfo, Position, ReadAnswer, Scope, ScopeKind, Start, StatusAnswer,
+    TransactionInfo, ValueInfo,
+};

@@ -5,7 +5,9 @@
 
 use crate::code::{ErrorBody, ErrorCode};
 use crate::error::ProtocolError;
-use crate::limits::{BODY_DEPTH, ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES};
+use crate::limits::{
+    BODY_DEPTH, ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES, READ_SPARE_BYTES,
+};
 use crate::payload;
 use crate::request::Request;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
@@ -85,7 +87,7 @@ impl Decoder for FrameCodec {
 
     fn decode(&mut self, source: &mut BytesMut) -> Result<Option<Frame>, ProtocolError> {
         let Some(head) = source.first_chunk::<LENGTH_BYTES>() else {
-            source.reserve(READ_BUFFER_BYTES);
+            make_room(source, LENGTH_BYTES);
             return Ok(None);
         };
         let bytes = u32::from_be_bytes(*head) as usize;
@@ -97,7 +99,7 @@ impl Decoder for FrameCodec {
         }
         let missing = (LENGTH_BYTES + bytes).saturating_sub(source.len());
         if missing > 0 {
-            source.reserve(missing.max(READ_BUFFER_BYTES));
+            make_room(source, missing);
             return Ok(None);
         }
         source.advance(LENGTH_BYTES);
@@ -114,6 +116,15 @@ impl Encoder<Frame> for FrameCodec {
             out.put_slice(&frame.body);
             Ok(())
         })
+    }
+}
+
+/// Grows the buffer only when it has become small: what frames were cut off may still be in use, and then growing
+/// allocates.
+fn make_room(buffer: &mut BytesMut, missing: usize) {
+    let spare = buffer.capacity() - buffer.len();
+    if spare < missing.max(READ_SPARE_BYTES) {
+        buffer.reserve(missing.max(READ_BUFFER_BYTES));
     }
 }
 

@@ -52,3 +52,6 @@ pub const COPY_BELOW_BYTES: usize = 4096;
 
 /// Room that the read buffer of a connection is grown by, in bytes.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
+
+/// The read buffer of a connection is grown when less than this many bytes are free in it.
+pub const READ_SPARE_BYTES: usize = 4096;

@@ -1,0 +1,144 @@
+//! The handle that users hold.
+
+use crate::address::Address;
+use crate::error::ClientError;
+use crate::known::Known;
+use crate::link::{self, Queue};
+use crate::namespace::Namespace;
+use crate::options::Options;
+use crate::pending::Pending;
+use crate::transport::{Connector, UnixConnector};
+use bytes::Bytes;
+use kvs_proto::{
+    Empty, HelloAnswer, NamespaceCreate, NamespaceInfo, NamespaceRemove, Namespaces,
+    NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Request, StatusAnswer,
+    StatusRequest, Sync as SyncRequest, Unpin, decode_body,
+};
+use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
+use std::sync::Arc;
+
+/// A client of one daemon. Clones share the connection, which is closed when the last clone, namespace handle and
+/// watch is gone. Must be made within a tokio runtime.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub(crate) queue: Arc<Queue>,
+    pub(crate) known: Arc<Known>,
+    server: Arc<HelloAnswer>,
+}
+
+impl Client {
+    /// Connects with default options. Fails at once, and says why, if nobody listens.
+    pub async fn connect(address: &Address) -> Result<Client, ClientError> {
+        Client::connect_with(UnixConnector::new(address.clone()), Options::default()).await
+    }
+
+    /// Connects through any connector, with options.
+    pub async fn connect_with(
+        connector: impl Connector,
+        options: Options,
+    ) -> Result<Client, ClientError> {
+        let known = Arc::new(Known::default());
+        let (queue, server) = link::open(Arc::new(connector), options, known.clone()).await?;
+        Ok(Client {
+            queue,
+            known,
+            server: Arc::new(server),
+        })
+    }
+
+    /// A handle of a namespace. Costs nothing; whether the namespace exists shows when it is used.
+    pub fn namespace(&self, name: impl Into<SmolStr>) -> Namespace {
+        Namespace::new(self.clone(), name.into())
+    }
+
+    /// What the daemon said about itself at the first connect: protocol version, user id, hash algorithm, limits.
+    pub fn server(&self) -> &HelloAnswer {
+        &self.server
+    }
+
+    /// This client's identity, as watchers see it in transactions.
+    pub fn id(&self) -> [u8; 16] {
+        self.queue.client_id()
+    }
+
+    /// Keeps a snapshot readable until it is unpinned or its lease, in milliseconds, runs out.
+    pub async fn pin(
+        &self,
+        snapshot: impl Into<SmolStr>,
+        lease_ms: Option<u64>,
+    ) -> Result<PinInfo, ClientError> {
+        let answer: PinAnswer = self
+            .call(Pin {
+                snapshot: snapshot.into(),
+                lease_ms,
+            })
+            .await?;
+        Ok(answer.pin)
+    }
+
+    /// Releases a pin.
+    pub async fn unpin(&self, id: u64) -> Result<(), ClientError> {
+        self.call::<Empty>(Unpin { id }).await.map(drop)
+    }
+
+    /// All pins that this user may see.
+    pub async fn pins(&self) -> Result<Vec<PinInfo>, ClientError> {
+        self.call::<PinsAnswer>(Pins {})
+            .await
+            .map(|answer| answer.pins)
+    }
+
+    /// Makes a namespace; its owner is the caller unless told otherwise.
+    pub async fn create_namespace(
+        &self,
+        create: NamespaceCreate,
+    ) -> Result<NamespaceInfo, ClientError> {
+        self.call(create).await
+    }
+
+    /// Removes a namespace; an unknown one is no error.
+    pub async fn remove_namespace(&self, name: impl Into<SmolStr>) -> Result<(), ClientError> {
+        self.call::<Empty>(NamespaceRemove { name: name.into() })
+            .await
+            .map(drop)
+    }
+
+    /// All namespaces that this user may see, by name.
+    pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, ClientError> {
+        self.call::<NamespacesAnswer>(Namespaces {})
+            .await
+            .map(|answer| answer.namespaces)
+    }
+
+    /// Returns when all that was committed before is on disk.
+    pub async fn sync(&self) -> Result<(), ClientError> {
+        self.call::<Empty>(SyncRequest {}).await.map(drop)
+    }
+
+    /// How the daemon is.
+    pub async fn status(&self) -> Result<StatusAnswer, ClientError> {
+        self.call(StatusRequest {}).await
+    }
+
+    /// Queues a request, after waiting for a place among the unanswered ones.
+    pub(crate) async fn submit<T: DeserializeOwned + 'static>(
+        &self,
+        request: impl Into<Request>,
+        learn: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<Pending<T>, ClientError> {
+        let receiver = self.queue.request(request.into()).await?;
+        Ok(Pending::new(receiver, move |body: Bytes| {
+            let answer: T = decode_body(&body)?;
+            learn(&answer);
+            Ok(answer)
+        }))
+    }
+
+    pub(crate) async fn call<T: DeserializeOwned + 'static>(
+        &self,
+        request: impl Into<Request>,
+    ) -> Result<T, ClientError> {
+        self.submit(request, |_: &T| ()).await?.await
+    }
+}

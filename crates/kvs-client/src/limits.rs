@@ -1,0 +1,30 @@
+//! Every limit of the client, in one place.
+
+use std::time::Duration;
+
+/// How long one attempt to connect and say hello may take.
+pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Shortest pause between attempts to connect; doubled after each, with jitter.
+pub const BACKOFF_MIN: Duration = Duration::from_millis(10);
+
+/// Longest pause between attempts to connect.
+pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
+
+/// How long a client tries to reconnect before it gives up, unless its options say otherwise.
+pub const RECONNECT_TIME: Duration = Duration::from_secs(60);
+
+/// Events that a watch fetches ahead of its consumer, unless its options say otherwise.
+pub const WATCH_PREFETCH: u64 = 256;
+
+/// A watched version that came in parts is handed out whole up to this many bytes, and in parts above it.
+pub const ASSEMBLE_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of requests that are encoded ahead of the socket; more wait in the queue.
+pub const WRITE_BUFFER_BYTES: usize = 256 * 1024;
+
+/// Requests that are taken from the queue at a time.
+pub const QUEUE_BATCH: usize = 256;
+
+/// Bytes that one range read asks for when a whole value is fetched.
+pub const READ_RANGE_BYTES: u64 = 4 * 1024 * 1024;

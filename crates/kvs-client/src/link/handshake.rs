@@ -1,0 +1,102 @@
+//! One attempt to connect and say hello.
+
+use crate::error::ClientError;
+use crate::transport::{Connector, Transport};
+use bytes::BytesMut;
+use kvs_proto::{
+    ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Hello, HelloAnswer, Request, Status,
+    decode_body, write_request,
+};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::codec::Decoder;
+
+/// The id of `hello`; other requests begin at 1.
+const HELLO_ID: u64 = 0;
+
+/// A connection after its handshake.
+pub(crate) struct Established {
+    pub(crate) transport: Box<dyn Transport>,
+    pub(crate) read: BytesMut,
+    pub(crate) server: HelloAnswer,
+}
+
+/// Whether another attempt cannot help.
+pub(crate) fn is_final(error: &ClientError) -> bool {
+    matches!(
+        error.code,
+        ErrorCode::ProtocolVersion | ErrorCode::Permission | ErrorCode::BadRequest
+    )
+}
+
+/// Connects once. The future borrows nothing, so that its owner can do other work meanwhile.
+pub(crate) fn connect(
+    connector: &Arc<dyn Connector>,
+    hello: &Hello,
+    timeout: Duration,
+) -> impl Future<Output = Result<Established, ClientError>> + Send + use<> {
+    let address = connector.address();
+    let (connector, hello) = (connector.clone(), hello.clone());
+    async move {
+        match tokio::time::timeout(timeout, attempt(connector, hello)).await {
+            Ok(Ok(established)) => Ok(established),
+            Ok(Err(error)) if error.code == ErrorCode::Disconnected => {
+                Err(ClientError::disconnected(format!(
+                    "cannot connect to {address}: {}; is `kvs serve` running?",
+                    error.message
+                )))
+            }
+            Ok(Err(error)) => Err(ClientError::new(
+                error.code,
+                format!(
+                    "the daemon at {address} refused the connection: {}",
+                    error.message
+                ),
+            )),
+            Err(_) => Err(ClientError::disconnected(format!(
+                "cannot connect to {address}: no answer in {} s; is it a kvs daemon?",
+                timeout.as_secs_f32()
+            ))),
+        }
+    }
+}
+
+async fn attempt(connector: Arc<dyn Connector>, hello: Hello) -> Result<Established, ClientError> {
+    let failed = |error: std::io::Error| ClientError::disconnected(plain(&error));
+    let mut transport = connector.connect().await.map_err(failed)?;
+    let mut out = BytesMut::new();
+    write_request(&mut out, FRAME_BYTES, HELLO_ID, &Request::Hello(hello))?;
+    transport.write_all(&out).await.map_err(failed)?;
+    let mut read = BytesMut::new();
+    let mut codec = FrameCodec::default();
+    let frame: Frame = loop {
+        if let Some(frame) = codec.decode(&mut read)? {
+            break frame;
+        }
+        if transport.read_buf(&mut read).await.map_err(failed)? == 0 {
+            return Err(ClientError::disconnected("it closed the connection"));
+        }
+    };
+    match Status::from_code(frame.tag)? {
+        Status::Final if frame.id == HELLO_ID => Ok(Established {
+            transport,
+            read,
+            server: decode_body(&frame.body)?,
+        }),
+        Status::Error => Err(decode_body::<ErrorBody>(&frame.body)?.into()),
+        _ => Err(ClientError::new(
+            ErrorCode::ProtocolVersion,
+            "it does not speak this protocol",
+        )),
+    }
+}
+
+/// The text of an operating system error without its number.
+fn plain(error: &std::io::Error) -> String {
+    let text = error.to_string();
+    match text.split_once(" (os error") {
+        Some((text, _)) => text.to_owned(),
+        None => text,
+    }
+}

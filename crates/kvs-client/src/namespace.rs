@@ -1,0 +1,346 @@
+//! The verbs of a namespace.
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::limits::READ_RANGE_BYTES;
+use crate::pending::Pending;
+use crate::transaction::Transaction;
+use crate::watch::{WatchOptions, WatchStream};
+use bytes::{Bytes, BytesMut};
+use kvs_proto::{
+    At, Commit, CommitAnswer, Entry, ErrorCode, Info, InfoAnswer, List, ListAnswer, Log, LogAnswer,
+    Lookup, LookupAnswer, Position, Read, ReadAnswer, Scope, Wait, WaitAnswer, Watch,
+};
+use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
+
+/// How to look up a key.
+#[derive(Debug, Clone)]
+pub struct LookupOptions {
+    /// Which state to read. Default: the newest.
+    pub at: At,
+    /// Whether a link at the key itself is followed. Default: yes.
+    pub follow: bool,
+    /// Whether the tree object is wanted. Default: no.
+    pub treeobj: bool,
+    /// Values longer than this many bytes come as size and blobref. `None`: the daemon's default.
+    pub inline_max: Option<u64>,
+}
+
+impl Default for LookupOptions {
+    fn default() -> Self {
+        LookupOptions {
+            at: At::Current,
+            follow: true,
+            treeobj: false,
+            inline_max: None,
+        }
+    }
+}
+
+/// How to list a directory.
+#[derive(Debug, Clone, Default)]
+pub struct ListOptions {
+    /// Which state to read. Default: the newest.
+    pub at: At,
+    /// The page begins behind this key.
+    pub after: Option<SmolStr>,
+    /// Most entries in a page; 0 is the daemon's maximum.
+    pub limit: u64,
+    /// Whether directories are descended into.
+    pub recursive: bool,
+    /// Only entries inside the scope.
+    pub scope: Option<Scope>,
+    /// Values longer than this many bytes come as size and blobref; 0 for no values. `None`: the daemon's default.
+    pub inline_max: Option<u64>,
+}
+
+/// Which versions to list.
+#[derive(Debug, Clone, Default)]
+pub struct LogOptions {
+    /// First version; 0 is the oldest retained.
+    pub from: u64,
+    /// Last version. `None`: the newest.
+    pub to: Option<u64>,
+    /// Only versions that touched these; none is all.
+    pub scopes: Vec<Scope>,
+    /// Most versions in a page; 0 is the daemon's maximum.
+    pub limit: u64,
+}
+
+/// A namespace of a daemon. Cheap to clone.
+#[derive(Debug, Clone)]
+pub struct Namespace {
+    client: Client,
+    name: SmolStr,
+}
+
+impl Namespace {
+    pub(crate) fn new(client: Client, name: SmolStr) -> Self {
+        Namespace { client, name }
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The client.
+    pub fn client(&self) -> &Client {
+        &self.client
+    }
+
+    /// The newest position that any answer told this client.
+    pub fn known(&self) -> Option<Position> {
+        self.client.known.get(&self.name)
+    }
+
+    /// Commits a transaction; durable, in the daemon's mode, when it returns. It takes effect once even if the connection or
+    /// the daemon is lost meanwhile; if that cannot be told the error is `outcome-unknown`.
+    pub async fn commit(&self, transaction: Transaction) -> Result<CommitAnswer, ClientError> {
+        self.submit(transaction).await?.await
+    }
+
+    /// Queues a transaction and returns its answer as a future. Transactions queued one after the other are committed in that
+    /// order. Waits only while too many requests are unanswered.
+    pub async fn submit(
+        &self,
+        transaction: Transaction,
+    ) -> Result<Pending<CommitAnswer>, ClientError> {
+        let commit = Commit {
+            namespace: self.name.clone(),
+            number: 0,
+            acknowledged: 0,
+            repeat: None,
+            name: transaction.name,
+            no_merge: transaction.no_merge,
+            conditions: transaction.conditions,
+            operations: transaction.operations,
+        };
+        let learn = self.learn(|answer: &CommitAnswer| answer.position);
+        self.client.submit(commit, learn).await
+    }
+
+    /// Puts one value.
+    pub async fn put(
+        &self,
+        key: impl Into<SmolStr>,
+        value: impl Into<Bytes>,
+    ) -> Result<CommitAnswer, ClientError> {
+        self.commit(Transaction::new().put(key, value)).await
+    }
+
+    /// The value at a key, of any length; `None` if there is nothing, `EISDIR` if there is a directory.
+    pub async fn get(&self, key: impl Into<SmolStr>) -> Result<Option<Bytes>, ClientError> {
+        self.get_at(key, At::Current).await
+    }
+
+    /// The same, from another state than the newest.
+    pub async fn get_at(
+        &self,
+        key: impl Into<SmolStr>,
+        at: At,
+    ) -> Result<Option<Bytes>, ClientError> {
+        let key = key.into();
+        let options = LookupOptions {
+            at,
+            ..LookupOptions::default()
+        };
+        let found = self.lookup(key.clone(), options.clone()).await?;
+        match &found.entry {
+            None => Ok(None),
+            Some(Entry::Value(value)) => match &value.bytes {
+                Some(bytes) => Ok(Some(bytes.clone())),
+                None => self.fetch(&found, value.size, options.at).await.map(Some),
+            },
+            Some(Entry::Directory(_)) => Err(ClientError::new(ErrorCode::IsDirectory, key)),
+            Some(Entry::Link(_)) => Err(ClientError::new(ErrorCode::Invalid, key)),
+        }
+    }
+
+    /// Reads a long value in ranges, all at the state where it was found.
+    async fn fetch(&self, found: &LookupAnswer, size: u64, at: At) -> Result<Bytes, ClientError> {
+        let at = if found.snapshot.is_empty() {
+            at
+        } else {
+            At::Snapshot(found.snapshot.clone())
+        };
+        let home = Namespace::new(self.client.clone(), found.namespace.clone());
+        let mut value = BytesMut::new();
+        while (value.len() as u64) < size {
+            let offset = value.len() as u64;
+            let part = home
+                .read(found.key.clone(), at.clone(), offset, READ_RANGE_BYTES)
+                .await?;
+            if part.bytes.is_empty() {
+                let message = format!("{}: the value ends before its length", found.key);
+                return Err(ClientError::new(ErrorCode::BadRequest, message));
+            }
+            value.extend_from_slice(&part.bytes);
+        }
+        Ok(value.freeze())
+    }
+
+    /// What is at a key, and at which position that was read.
+    pub async fn lookup(
+        &self,
+        key: impl Into<SmolStr>,
+        options: LookupOptions,
+    ) -> Result<LookupAnswer, ClientError> {
+        let lookup = Lookup {
+            namespace: self.name.clone(),
+            key: key.into(),
+            at: options.at,
+            follow: options.follow,
+            treeobj: options.treeobj,
+            inline_max: options.inline_max,
+        };
+        let known = self.client.known.clone();
+        let current = lookup.at == At::Current;
+        let learn = move |answer: &LookupAnswer| {
+            if current {
+                known.learn(&answer.namespace, answer.position);
+            }
+        };
+        self.client.submit(lookup, learn).await?.await
+    }
+
+    /// One page of a directory. For the next, set `after` to the last key and `at` to the first page's snapshot.
+    pub async fn list(
+        &self,
+        key: impl Into<SmolStr>,
+        options: ListOptions,
+    ) -> Result<ListAnswer, ClientError> {
+        let list = List {
+            namespace: self.name.clone(),
+            key: key.into(),
+            at: options.at,
+            after: options.after,
+            limit: options.limit,
+            recursive: options.recursive,
+            scope: options.scope,
+            inline_max: options.inline_max,
+        };
+        self.client.call(list).await
+    }
+
+    /// A whole directory, page after page from one snapshot. The entries are held in memory.
+    pub async fn list_all(
+        &self,
+        key: impl Into<SmolStr>,
+        options: ListOptions,
+    ) -> Result<ListAnswer, ClientError> {
+        let key = key.into();
+        let mut options = options;
+        let mut all = self.list(key.clone(), options.clone()).await?;
+        while all.more {
+            if !all.snapshot.is_empty() {
+                options.at = At::Snapshot(all.snapshot.clone());
+            }
+            options.after = all.entries.last().map(|entry| entry.key.clone());
+            let home = Namespace::new(self.client.clone(), all.namespace.clone());
+            let page = home.list(all.key.clone(), options.clone()).await?;
+            all.more = page.more && !page.entries.is_empty();
+            all.entries.extend(page.entries);
+        }
+        Ok(all)
+    }
+
+    /// A range of a value.
+    pub async fn read(
+        &self,
+        key: impl Into<SmolStr>,
+        at: At,
+        offset: u64,
+        length: u64,
+    ) -> Result<ReadAnswer, ClientError> {
+        let namespace = self.name.clone();
+        self.client
+            .call(Read {
+                namespace,
+                key: key.into(),
+                at,
+                offset,
+                length,
+            })
+            .await
+    }
+
+    /// The root: version, blobref, owner, time.
+    pub async fn info(&self, at: At) -> Result<InfoAnswer, ClientError> {
+        let current = at == At::Current;
+        let info = Info {
+            namespace: self.name.clone(),
+            at,
+        };
+        let answer: InfoAnswer = self.client.call(info).await?;
+        if current {
+            self.client.known.learn(&self.name, answer.position);
+        }
+        Ok(answer)
+    }
+
+    /// Returns when the namespace has reached a version of the incarnation, or of the current one. Dropping the future ends
+    /// the wait on the daemon as well.
+    pub async fn wait(
+        &self,
+        version: u64,
+        incarnation: Option<u64>,
+    ) -> Result<Position, ClientError> {
+        let wait = Wait {
+            namespace: self.name.clone(),
+            version,
+            incarnation,
+        };
+        let body = self.client.queue.cancellable(wait.into()).await?;
+        let answer: WaitAnswer = kvs_proto::decode_body(&body)?;
+        self.client.known.learn(&self.name, answer.position);
+        Ok(answer.position)
+    }
+
+    /// Opens a watch; it stands when this returns.
+    pub async fn watch(&self, options: WatchOptions) -> Result<WatchStream, ClientError> {
+        let prefetch = options.prefetch.max(1);
+        let watch = Watch {
+            namespace: self.name.clone(),
+            scopes: options.scopes,
+            start: options.start,
+            credit: prefetch,
+            inline_max: options.inline_max,
+        };
+        let opened = self
+            .client
+            .queue
+            .watch(watch, options.assemble_bytes)
+            .await?;
+        Ok(WatchStream::new(
+            opened.id,
+            self.client.queue.clone(),
+            self.client.known.clone(),
+            self.name.clone(),
+            opened.events,
+            opened.started,
+            prefetch,
+        ))
+    }
+
+    /// A page of versions, oldest first.
+    pub async fn log(&self, options: LogOptions) -> Result<LogAnswer, ClientError> {
+        let log = Log {
+            namespace: self.name.clone(),
+            from: options.from,
+            to: options.to,
+            scopes: options.scopes,
+            limit: options.limit,
+        };
+        self.client.call(log).await
+    }
+
+    fn learn<T: DeserializeOwned>(
+        &self,
+        position: impl Fn(&T) -> Position + Send + 'static,
+    ) -> impl FnOnce(&T) + Send + 'static {
+        let (known, name) = (self.client.known.clone(), self.name.clone());
+        move |answer| known.learn(&name, position(answer))
+    }
+}
