@@ -1,0 +1,121 @@
+//! The bytes of one connection: a buffer in each direction and the frame codec between.
+//!
+//! Everything that is to be sent is encoded into one buffer and leaves with as few writes as the
+//! socket allows; whoever adds to the buffer looks at its length first, which bounds it. Works on
+//! any byte stream: a socket, or an in-memory pipe in tests and inside the daemon.
+
+use std::future::poll_fn;
+use std::io;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, ready};
+
+use bytes::{Buf, BytesMut};
+use kvs_proto::{Frame, FrameCodec, ProtocolError, READ_BUFFER_BYTES};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio_util::codec::Decoder;
+
+use crate::limits::READ_BYTES;
+
+/// One connection's byte stream with its buffers.
+#[derive(Debug)]
+pub(crate) struct Connection<S> {
+    stream: S,
+    codec: FrameCodec,
+    input: BytesMut,
+    /// Frames that wait to be sent. Whoever adds to it minds its length.
+    pub(crate) out: BytesMut,
+    /// Whether the last read filled the room it had.
+    busy: bool,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
+    /// A connection over a fresh stream.
+    pub(crate) fn new(stream: S) -> Connection<S> {
+        Connection {
+            stream,
+            codec: FrameCodec::default(),
+            input: BytesMut::new(),
+            out: BytesMut::new(),
+            busy: false,
+        }
+    }
+
+    /// The next whole frame that was received, if there is one.
+    pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, ProtocolError> {
+        if self.input.is_empty() {
+            return Ok(None);
+        }
+        self.codec.decode(&mut self.input)
+    }
+
+    /// Receives more bytes; 0 at the end of the stream.
+    pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        self.input.reserve(if self.busy { READ_BUFFER_BYTES } else { READ_BYTES });
+        let room = self.input.capacity() - self.input.len();
+        // `read_buf` keeps no state between polls, so its future may be made anew each time.
+        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        self.busy = count == room;
+        Poll::Ready(Ok(count))
+    }
+
+    /// Sends what waits, as far as the stream takes it; ready with the number of bytes, 0 only if
+    /// nothing waits.
+    pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        if self.out.is_empty() {
+            return Poll::Ready(Ok(0));
+        }
+        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out))?;
+        if count == 0 {
+            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
+        }
+        self.out.advance(count);
+        Poll::Ready(Ok(count))
+    }
+
+    /// Waits for the next frame; `None` at the end of the stream.
+    pub(crate) async fn read_frame(&mut self) -> Result<Option<Frame>, ProtocolError> {
+        loop {
+            if let Some(frame) = self.next_frame()? {
+                return Ok(Some(frame));
+            }
+            if poll_fn(|cx| self.poll_fill(cx)).await? == 0 {
+                return Ok(None);
+            }
+        }
+    }
+
+    /// Sends everything that waits.
+    pub(crate) async fn flush(&mut self) -> io::Result<()> {
+        while poll_fn(|cx| self.poll_drain(cx)).await? > 0 {}
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use kvs_proto::{ErrorCode, write_error};
+    use tokio::io::AsyncWriteExt;
+
+    #[tokio::test]
+    async fn frames_cross_in_pieces_of_any_size() {
+        let (near, far) = tokio::io::duplex(7);
+        let (mut near, mut far) = (Connection::new(near), Connection::new(far));
+        for id in 0..100 {
+            write_error(&mut near.out, id, ErrorCode::NotFound, "nothing here");
+        }
+        let send = async {
+            near.flush().await.unwrap();
+            near.stream.shutdown().await.unwrap();
+        };
+        let receive = async {
+            let mut ids = Vec::new();
+            while let Some(frame) = far.read_frame().await.unwrap() {
+                ids.push(frame.id);
+            }
+            ids
+        };
+        let ((), ids) = tokio::join!(send, receive);
+        assert_eq!(ids, (0..100).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,321 @@
+//! One connection from its hello to its end. The path of a put begins here.
+//!
+//! A session is one task with one waker. Each time it runs it moves everything that can move:
+//! answers of commits, answers of slow requests, items of watches, new requests, and bytes to the
+//! socket, in that order, until nothing moves. So answers are sent together, nothing is locked, and
+//! every bound is a plain comparison: when too much is under way or waits to be sent, requests are
+//! not taken, and the client's writes block.
+//!
+//! Commits enter the engine in the order in which they arrive, while they are read.
+
+use std::future::{Future, poll_fn};
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll};
+
+use kvs_engine::{At, Caller};
+use kvs_proto::{
+    ErrorCode, FRAME_BYTES, Frame, HelloAnswer, NamespacePosition, Op, PROTOCOL_VERSION,
+    REQUESTS_IN_FLIGHT, Request, STREAMS, ServerLimits, Status, write_answer, write_error,
+};
+use smol_str::{SmolStr, ToSmolStr};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::timeout;
+
+use super::connection::Connection;
+use super::failure::Failure;
+use super::ops::{self, Answer, Context};
+use super::shared::{Admission, Shared};
+use super::streams::Streams;
+use super::work::{Commits, Kind, Pending, Running, at_once};
+use super::{incoming, outgoing};
+use crate::limits::{HELLO_TIMEOUT, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT};
+
+/// Namespaces whose positions one hello can ask for; further ones are left out of the answer.
+const HELLO_NAMESPACES: usize = 64;
+
+/// The id under which errors that end a connection are sent.
+const CONNECTION: u64 = 0;
+
+/// Serves one connection until it ends. `uid` is what the kernel told for the peer.
+pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, uid: u32, admission: Admission)
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send,
+{
+    let mut connection = Connection::new(stream);
+    let context = Context { shared, caller: Caller { uid } };
+    let ended = match timeout(HELLO_TIMEOUT, greet(&mut connection, &context, admission)).await {
+        Err(_) => return tracing::debug!(uid, "no hello in time"),
+        Ok(Ok(None)) => connection.flush().await,
+        Ok(Ok(Some(client))) => Session::new(connection, context, client).run().await,
+        Ok(Err(error)) => Err(error),
+    };
+    if let Err(error) = ended {
+        tracing::debug!(uid, %error, "connection lost");
+    }
+}
+
+/// Answers the hello; the client's id if the connection may go on.
+async fn greet<S>(
+    connection: &mut Connection<S>,
+    context: &Context,
+    admission: Admission,
+) -> io::Result<Option<[u8; 16]>>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let frame = match connection.read_frame().await {
+        Ok(Some(frame)) => frame,
+        Ok(None) => return Ok(None),
+        Err(error) => {
+            let failure = Failure::from(error);
+            write_error(&mut connection.out, CONNECTION, failure.code, &failure.message);
+            return Ok(None);
+        }
+    };
+    let (client, answer) = match hello(context, &frame, admission).await {
+        Ok(welcome) => welcome,
+        Err(failure) => {
+            write_error(&mut connection.out, frame.id, failure.code, &failure.message);
+            return Ok(None);
+        }
+    };
+    write_answer(&mut connection.out, FRAME_BYTES, frame.id, Status::Final, &answer)
+        .map_err(io::Error::other)?;
+    Ok(Some(client))
+}
+
+/// Judges the first frame of a connection.
+async fn hello(
+    context: &Context,
+    frame: &Frame,
+    admission: Admission,
+) -> Result<([u8; 16], HelloAnswer), Failure> {
+    if frame.tag != Op::Hello.code() {
+        let message = "the first request of a connection is hello";
+        return Err(Failure::new(ErrorCode::ProtocolVersion, message));
+    }
+    let Request::Hello(hello) = Request::decode(Op::Hello, &frame.body)? else {
+        return Err(Failure::new(ErrorCode::BadRequest, "not a hello"));
+    };
+    if !hello.versions.contains(&PROTOCOL_VERSION) {
+        let message = format!("this daemon speaks protocol version {PROTOCOL_VERSION} only");
+        return Err(Failure::new(ErrorCode::ProtocolVersion, message));
+    }
+    let Context { shared, caller } = context;
+    if caller.uid != shared.owner && caller.uid != 0 {
+        let message = format!("this daemon serves uid {} only", shared.owner);
+        return Err(Failure::new(ErrorCode::Permission, message));
+    }
+    if admission != Admission::Served {
+        let message = format!("{} connections are open", kvs_proto::CONNECTIONS);
+        return Err(Failure::new(ErrorCode::Limit, message));
+    }
+    let mut positions = Vec::new();
+    for namespace in hello.namespaces.into_iter().take(HELLO_NAMESPACES) {
+        if let Ok(view) = shared.engine.view(*caller, &namespace, At::Current).await {
+            let position = outgoing::position(view.position());
+            positions.push(NamespacePosition { namespace, position });
+        }
+    }
+    let answer = HelloAnswer {
+        version: PROTOCOL_VERSION,
+        uid: caller.uid,
+        algorithm: shared.engine.params().algorithm.to_smolstr(),
+        software: SmolStr::new_static(super::SOFTWARE),
+        limits: ServerLimits::default(),
+        positions,
+    };
+    Ok((hello.client, answer))
+}
+
+/// A connection after its hello.
+struct Session<S> {
+    connection: Connection<S>,
+    context: Context,
+    client: [u8; 16],
+    commits: Commits,
+    running: Running,
+    streams: Streams,
+    /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
+    open: bool,
+    stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    fn new(connection: Connection<S>, context: Context, client: [u8; 16]) -> Session<S> {
+        let stopped = Box::pin(context.shared.stop.clone().cancelled_owned());
+        Session {
+            connection,
+            context,
+            client,
+            commits: Commits::default(),
+            running: Running::default(),
+            streams: Streams::default(),
+            open: true,
+            stopped,
+        }
+    }
+
+    async fn run(mut self) -> io::Result<()> {
+        poll_fn(|cx| self.poll(cx)).await
+    }
+
+    /// Moves everything that can move; ready when the connection has ended.
+    fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        loop {
+            let mut moved = false;
+            if self.open && self.stopped.as_mut().poll(cx).is_ready() {
+                self.close(&Failure::shutting_down());
+            }
+            while let Poll::Ready((id, answer)) = self.commits.poll_next(cx) {
+                moved = true;
+                let answer = answer.map_err(Failure::from);
+                let answer = answer.map(|done| Answer::Commit(outgoing::committed(&done)));
+                ops::write(&mut self.connection.out, id, &answer);
+            }
+            while let Poll::Ready((id, answer)) = self.running.poll_next(cx) {
+                moved = true;
+                ops::write(&mut self.connection.out, id, &answer);
+            }
+            moved |= self.streams.poll(cx, &mut self.connection.out);
+            if self.open {
+                moved |= self.take_requests();
+            }
+            if self.open && self.has_room() {
+                match self.connection.poll_fill(cx) {
+                    Poll::Ready(Ok(0)) => {
+                        moved = true;
+                        self.end_of_input();
+                    }
+                    Poll::Ready(Ok(_)) => moved = true,
+                    Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                    Poll::Pending => {}
+                }
+            }
+            match self.connection.poll_drain(cx) {
+                Poll::Ready(Ok(count)) => moved |= count > 0,
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending => {}
+            }
+            if !self.open && self.in_work() == 0 && self.connection.out.is_empty() {
+                return Poll::Ready(Ok(()));
+            }
+            if !moved {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    /// Requests that will be answered by themselves.
+    fn in_work(&self) -> usize {
+        self.commits.len() + self.running.slow()
+    }
+
+    /// Whether one more request may be taken.
+    fn has_room(&self) -> bool {
+        self.in_work() < REQUESTS_IN_FLIGHT
+            && self.running.slow() < SLOW_REQUESTS_IN_FLIGHT
+            && self.connection.out.len() < OUTGOING_BYTES
+    }
+
+    /// Takes requests that were received, as far as there is room; whether there were any.
+    fn take_requests(&mut self) -> bool {
+        let mut taken = false;
+        while self.open && self.has_room() {
+            match self.connection.next_frame() {
+                Ok(Some(frame)) => self.take(frame),
+                Ok(None) => break,
+                Err(error) => {
+                    let failure = Failure::from(error);
+                    self.close(&failure);
+                    let out = &mut self.connection.out;
+                    write_error(out, CONNECTION, failure.code, &failure.message);
+                }
+            }
+            taken = true;
+        }
+        taken
+    }
+
+    /// Takes one request.
+    fn take(&mut self, frame: Frame) {
+        let id = frame.id;
+        let request = Op::from_code(frame.tag).and_then(|op| Request::decode(op, &frame.body));
+        let refused = match request {
+            Ok(request) => self.start(id, request),
+            Err(error) => Err(Failure::from(error)),
+        };
+        if let Err(failure) = refused {
+            write_error(&mut self.connection.out, id, failure.code, &failure.message);
+        }
+    }
+
+    /// Starts what a request asks for. An error is its answer.
+    fn start(&mut self, id: u64, request: Request) -> Result<(), Failure> {
+        let Context { shared, caller } = &self.context;
+        match request {
+            Request::Commit(commit) => {
+                let commit = incoming::commit(*caller, self.client, commit)?;
+                self.commits.push(id, Box::pin(shared.engine.submit(commit)));
+            }
+            Request::Credit(credit) => self.streams.credit(id, credit.add),
+            Request::Cancel(_) => {
+                let out = &mut self.connection.out;
+                if !self.streams.cancel(id, out) && self.running.cancel(id) {
+                    write_error(out, id, ErrorCode::Cancelled, "cancelled");
+                }
+            }
+            Request::Watch(watch) => {
+                self.check_stream(id)?;
+                self.streams.open(shared, *caller, id, watch, &mut self.connection.out);
+            }
+            Request::Wait(_) => {
+                self.check_stream(id)?;
+                self.perform(id, Kind::Wait, request);
+            }
+            request => self.perform(id, Kind::Slow, request),
+        }
+        Ok(())
+    }
+
+    /// Whether one more stream or wait may be opened under `id`.
+    fn check_stream(&self, id: u64) -> Result<(), Failure> {
+        if self.streams.contains(id) || self.running.contains(id) {
+            let message = format!("id {id} is in use by a request that is not answered yet");
+            return Err(Failure::new(ErrorCode::BadRequest, message));
+        }
+        if self.streams.len() + self.running.waits() >= STREAMS {
+            let message = format!("{STREAMS} streams are open on this connection");
+            return Err(Failure::new(ErrorCode::Limit, message));
+        }
+        Ok(())
+    }
+
+    /// Performs an operation, at once if it need not wait for anything.
+    fn perform(&mut self, id: u64, kind: Kind, request: Request) {
+        let context = self.context.clone();
+        let mut work: Pending<_> =
+            Box::pin(async move { ops::perform(&context, request).await });
+        match at_once(&mut work) {
+            Some(answer) => ops::write(&mut self.connection.out, id, &answer),
+            None => self.running.spawn(id, kind, work),
+        }
+    }
+
+    /// Takes no more requests and ends, with `failure`, everything that does not end by itself.
+    fn close(&mut self, failure: &Failure) {
+        self.open = false;
+        self.streams.end_all(failure, &mut self.connection.out);
+        for id in self.running.cancel_waits() {
+            write_error(&mut self.connection.out, id, failure.code, &failure.message);
+        }
+    }
+
+    /// The client will send nothing more: what is in work is still answered.
+    fn end_of_input(&mut self) {
+        self.close(&Failure::new(ErrorCode::Cancelled, "the client has ended its requests"));
+    }
+}
+

@@ -1,0 +1,255 @@
+//! The watches of one connection and the pump that turns them into items.
+//!
+//! A watch is data: nothing runs for it until it is ready, has credit, and the connection has room
+//! for an item. Ready watches have their turn one after the other, an item each; one whose next
+//! event has to be read from the disk is advanced on a task of its own meanwhile and delays nobody.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use bytes::BytesMut;
+use kvs_engine::{Caller, EngineError, Position, Watch, WatchEvent, WatchRequest};
+use kvs_proto as wire;
+use kvs_proto::{
+    ErrorCode, FRAME_BYTES, STREAM_CREDIT, Status, WatchItem, write_answer, write_error,
+};
+use tokio::task::JoinSet;
+
+use super::failure::Failure;
+use super::ready::{ReadySet, StreamId, Ticket};
+use super::shared::Shared;
+use super::work::{Pending, at_once};
+use super::{incoming, outgoing};
+use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES};
+
+/// One open watch.
+struct Stream {
+    ticket: Arc<Ticket>,
+    /// The watch, unless a step of it is under way.
+    watch: Option<Box<Watch>>,
+    /// Tells the steps of this stream from those of an earlier one with the same id.
+    serial: u64,
+    /// Items that may still be sent.
+    credit: u64,
+    /// Longest value to send inline, in bytes.
+    limit: u64,
+    /// The newest version that the client was told of.
+    told: u64,
+    /// Whether it was woken while a step was under way.
+    woken: bool,
+}
+
+/// The end of a step: the watch and what it gave.
+type Stepped = Result<(Box<Watch>, Option<WatchEvent>), EngineError>;
+
+/// A step that could not be finished at once.
+struct Finished {
+    id: StreamId,
+    serial: u64,
+    opening: bool,
+    result: Stepped,
+}
+
+/// All watches of one connection.
+#[derive(Default)]
+pub(crate) struct Streams {
+    ready: Arc<ReadySet>,
+    streams: HashMap<StreamId, Stream>,
+    steps: JoinSet<Finished>,
+    serial: u64,
+}
+
+impl Streams {
+    /// How many are open.
+    pub(crate) fn len(&self) -> usize {
+        self.streams.len()
+    }
+
+    /// Whether one is open under this id.
+    pub(crate) fn contains(&self, id: StreamId) -> bool {
+        self.streams.contains_key(&id)
+    }
+
+    /// Opens a watch; its items, or the error that keeps it from opening, follow in `out`.
+    pub(crate) fn open(
+        &mut self,
+        shared: &Arc<Shared>,
+        caller: Caller,
+        id: StreamId,
+        asked: wire::Watch,
+        out: &mut BytesMut,
+    ) {
+        let scopes = match incoming::scopes(&asked.scopes) {
+            Ok(scopes) => scopes,
+            Err(failure) => return write_error(out, id, failure.code, &failure.message),
+        };
+        let request = WatchRequest { scopes, start: incoming::start(&asked.start) };
+        let ticket = Ticket::new(id);
+        let (woken, ready) = (Arc::clone(&ticket), Arc::clone(&self.ready));
+        let wake = Arc::new(move || ready.push(&woken));
+        self.serial += 1;
+        self.streams.insert(
+            id,
+            Stream {
+                ticket,
+                watch: None,
+                serial: self.serial,
+                credit: asked.credit.min(STREAM_CREDIT),
+                limit: outgoing::inline_limit(asked.inline_max),
+                told: 0,
+                woken: false,
+            },
+        );
+        let shared = Arc::clone(shared);
+        let step = async move {
+            let watch = shared.engine.watch(caller, &asked.namespace, request, wake).await?;
+            Ok((Box::new(watch), None))
+        };
+        self.step(id, true, Box::pin(step), out);
+    }
+
+    /// Gives a stream more credit; one that is not open is ignored.
+    pub(crate) fn credit(&mut self, id: StreamId, add: u64) {
+        if let Some(stream) = self.streams.get_mut(&id) {
+            stream.credit = stream.credit.saturating_add(add).min(STREAM_CREDIT);
+            self.ready.push(&stream.ticket);
+        }
+    }
+
+    /// Ends a stream with its final answer; false if none is open under this id.
+    pub(crate) fn cancel(&mut self, id: StreamId, out: &mut BytesMut) -> bool {
+        let open = self.streams.remove(&id).is_some();
+        if open {
+            answer(out, id, Status::Final, &wire::Empty {});
+        }
+        open
+    }
+
+    /// Ends all streams with an error.
+    pub(crate) fn end_all(&mut self, failure: &Failure, out: &mut BytesMut) {
+        for (id, _) in self.streams.drain() {
+            write_error(out, id, failure.code, &failure.message);
+        }
+        self.steps.abort_all();
+    }
+
+    /// Lets ready streams put items into `out` while there is room; whether anything moved.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> bool {
+        let mut moved = false;
+        while let Poll::Ready(Some(ended)) = self.steps.poll_join_next(cx) {
+            moved = true;
+            if let Ok(Finished { id, serial, opening, result }) = ended
+                && self.streams.get(&id).is_some_and(|stream| stream.serial == serial)
+            {
+                self.stepped(id, opening, result, out);
+            }
+        }
+        while out.len() < OUTGOING_EVENT_BYTES {
+            let Poll::Ready(ticket) = self.ready.poll_pop(cx) else { break };
+            moved = true;
+            self.turn(ticket.id(), out);
+        }
+        moved
+    }
+
+    /// Gives a ready stream its turn: one step, if it has credit.
+    fn turn(&mut self, id: StreamId, out: &mut BytesMut) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        if stream.watch.is_none() {
+            stream.woken = true;
+            return;
+        }
+        if stream.credit == 0 {
+            return;
+        }
+        let Some(mut watch) = stream.watch.take() else { return };
+        let step = async move {
+            let event = watch.next().await?;
+            Ok((watch, event))
+        };
+        self.step(id, false, Box::pin(step), out);
+    }
+
+    /// Takes a step at once, or gives it a task if it has to wait.
+    fn step(
+        &mut self,
+        id: StreamId,
+        opening: bool,
+        mut step: Pending<Stepped>,
+        out: &mut BytesMut,
+    ) {
+        let serial = match self.streams.get(&id) {
+            Some(stream) => stream.serial,
+            None => return,
+        };
+        match at_once(&mut step) {
+            Some(result) => self.stepped(id, opening, result, out),
+            None => {
+                self.steps.spawn(async move {
+                    Finished { id, serial, opening, result: step.await }
+                });
+            }
+        }
+    }
+
+    /// Takes in the end of a step: sends the item and puts the stream in line again.
+    fn stepped(&mut self, id: StreamId, opening: bool, result: Stepped, out: &mut BytesMut) {
+        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let (watch, event) = match result {
+            Ok(done) => done,
+            Err(error) => {
+                self.streams.remove(&id);
+                let failure = Failure::from(error);
+                return write_error(out, id, failure.code, &failure.message);
+            }
+        };
+        let position = watch.position();
+        let mut again = std::mem::take(&mut stream.woken);
+        if opening {
+            stream.told = position.version;
+            answer(out, id, Status::Item, &WatchItem::Started(started(position)));
+            again = true;
+        } else if let Some(event) = event {
+            stream.credit = stream.credit.saturating_sub(1);
+            stream.told = position_of(&event).version;
+            let item = outgoing::event(watch.namespace(), event, stream.limit);
+            if !answer(out, id, Status::Item, &item) {
+                self.streams.remove(&id);
+                return;
+            }
+            again = true;
+        } else if position.version.saturating_sub(stream.told) >= MARK_VERSIONS {
+            stream.told = position.version;
+            answer(out, id, Status::Item, &WatchItem::Mark(started(position)));
+        }
+        stream.watch = Some(watch);
+        if again {
+            self.ready.push(&stream.ticket);
+        }
+    }
+}
+
+/// A position as a stream's item tells it.
+fn started(position: Position) -> wire::Started {
+    wire::Started { position: outgoing::position(position) }
+}
+
+/// The position that the client has reached with an event.
+fn position_of(event: &WatchEvent) -> Position {
+    match event {
+        WatchEvent::Initial { position, .. } | WatchEvent::Changes { position, .. } => *position,
+        WatchEvent::Gap { to, .. } => *to,
+    }
+}
+
+/// Appends an answer or item to `out`; what fits no frame becomes an error, and then this is false.
+fn answer<T: serde::Serialize>(out: &mut BytesMut, id: u64, status: Status, body: &T) -> bool {
+    match write_answer(out, FRAME_BYTES, id, status, body) {
+        Ok(()) => true,
+        Err(error) => {
+            write_error(out, id, ErrorCode::TooBig, &error.to_string());
+            false
+        }
+    }
+}

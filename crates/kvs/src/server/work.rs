@@ -1,0 +1,175 @@
+//! The requests of one connection that are not answered yet: commits in the order in which they
+//! entered the engine, and everything else that could not be answered at once.
+//!
+//! Commits are awaited in order, because the engine answers them in order, group by group: so one
+//! group wakes the session once, and all of its answers leave in one write.
+
+use std::collections::{HashMap, VecDeque};
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, Waker};
+
+use kvs_engine::{Committed, EngineError};
+use tokio::task::{AbortHandle, JoinSet};
+
+use super::failure::Failure;
+use super::ops::Answer;
+
+/// What a request waits for.
+pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
+
+/// Runs a future as far as it comes without waiting. One that has to wait can be awaited anywhere.
+pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
+    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+        Poll::Ready(done) => Some(done),
+        Poll::Pending => None,
+    }
+}
+
+/// Commits that entered the engine and are not answered yet.
+#[derive(Default)]
+pub(crate) struct Commits {
+    waiting: VecDeque<(u64, Pending<Result<Committed, EngineError>>)>,
+}
+
+impl Commits {
+    /// Adds a commit that has just entered the engine.
+    pub(crate) fn push(&mut self, id: u64, commit: Pending<Result<Committed, EngineError>>) {
+        self.waiting.push_back((id, commit));
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.waiting.len()
+    }
+
+    /// The oldest commit's answer.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(u64, Result<Committed, EngineError>)> {
+        let Some((id, commit)) = self.waiting.front_mut() else { return Poll::Pending };
+        let id = *id;
+        match commit.as_mut().poll(cx) {
+            Poll::Ready(answer) => {
+                self.waiting.pop_front();
+                Poll::Ready((id, answer))
+            }
+            Poll::Pending => Poll::Pending,
+        }
+    }
+}
+
+/// Whether a request is expected to be answered by itself soon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// It waits for the disk or the engine: bounded by backpressure.
+    Slow,
+    /// It waits for the world: bounded as streams are, so that it never keeps others from being read.
+    Wait,
+}
+
+/// Requests that run on tasks of their own until they are answered or cancelled.
+#[derive(Default)]
+pub(crate) struct Running {
+    tasks: JoinSet<(u64, u64, Result<Answer, Failure>)>,
+    /// By request id: the serial number under which the task answers, how to stop it, its kind.
+    open: HashMap<u64, (u64, AbortHandle, Kind)>,
+    serial: u64,
+    waits: usize,
+}
+
+impl Running {
+    /// Gives a request a task.
+    pub(crate) fn spawn(&mut self, id: u64, kind: Kind, work: Pending<Result<Answer, Failure>>) {
+        self.serial += 1;
+        let serial = self.serial;
+        let handle = self.tasks.spawn(async move { (id, serial, work.await) });
+        self.waits += usize::from(kind == Kind::Wait);
+        if let Some(replaced) = self.open.insert(id, (serial, handle, kind)) {
+            self.forget(&replaced);
+        }
+    }
+
+    /// How many are slow.
+    pub(crate) fn slow(&self) -> usize {
+        self.open.len() - self.waits
+    }
+
+    /// How many are waits.
+    pub(crate) fn waits(&self) -> usize {
+        self.waits
+    }
+
+    /// Whether a request with this id is running.
+    pub(crate) fn contains(&self, id: u64) -> bool {
+        self.open.contains_key(&id)
+    }
+
+    /// Stops a request; false if there is none.
+    pub(crate) fn cancel(&mut self, id: u64) -> bool {
+        let Some(entry) = self.open.remove(&id) else { return false };
+        self.forget(&entry);
+        true
+    }
+
+    /// Stops all waits and returns their ids.
+    pub(crate) fn cancel_waits(&mut self) -> Vec<u64> {
+        let waits = self.open.iter().filter(|(_, (_, _, kind))| *kind == Kind::Wait);
+        let ids: Vec<u64> = waits.map(|(id, _)| *id).collect();
+        for id in &ids {
+            self.cancel(*id);
+        }
+        ids
+    }
+
+    fn forget(&mut self, (_, handle, kind): &(u64, AbortHandle, Kind)) {
+        handle.abort();
+        self.waits -= usize::from(*kind == Kind::Wait);
+    }
+
+    /// The next answer of any of them.
+    pub(crate) fn poll_next(
+        &mut self,
+        cx: &mut Context<'_>,
+    ) -> Poll<(u64, Result<Answer, Failure>)> {
+        while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
+            // A stopped task has no answer; a stopped request's id may be in use again.
+            let Ok((id, serial, answer)) = ended else { continue };
+            if self.open.get(&id).is_some_and(|(open, _, _)| *open == serial)
+                && let Some((_, _, kind)) = self.open.remove(&id)
+            {
+                self.waits -= usize::from(kind == Kind::Wait);
+                return Poll::Ready((id, answer));
+            }
+        }
+        Poll::Pending
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::future::{pending, poll_fn, ready};
+
+    #[tokio::test]
+    async fn a_cancelled_request_gives_no_answer_even_if_its_id_is_used_again() {
+        let mut running = Running::default();
+        running.spawn(1, Kind::Wait, Box::pin(pending()));
+        assert_eq!((running.waits(), running.slow()), (1, 0));
+        assert!(running.cancel(1) && !running.cancel(1));
+        running.spawn(1, Kind::Slow, Box::pin(ready(Ok(Answer::Done))));
+        let (id, answer) = poll_fn(|cx| running.poll_next(cx)).await;
+        assert!(id == 1 && matches!(answer, Ok(Answer::Done)));
+        assert_eq!((running.waits(), running.slow()), (0, 0));
+    }
+
+    #[tokio::test]
+    async fn all_waits_end_together_and_nothing_else_does() {
+        let mut running = Running::default();
+        running.spawn(1, Kind::Wait, Box::pin(pending()));
+        running.spawn(2, Kind::Slow, Box::pin(pending()));
+        assert_eq!(running.cancel_waits(), [1]);
+        assert_eq!((running.waits(), running.slow()), (0, 1));
+    }
+}
