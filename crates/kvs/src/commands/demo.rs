@@ -3,14 +3,20 @@
 //!
 //! `DemoClientArgs` is the hidden subcommand `kvs demo-client`: the process of one status client.
 
+use std::io::{IsTerminal, stderr, stdout};
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use kvs_client::Address;
+
+use crate::demo::{self, ClientOptions};
 
 /// Options of `kvs demo`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct DemoArgs {
     /// How many jobs the executor runs, each through six states
-    #[arg(long, default_value_t = 1000, value_name = "N")]
+    #[arg(long, default_value_t = 1000, value_name = "N",
+          value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     pub(crate) jobs: u32,
     /// Print one JSON object instead of a table
     #[arg(long)]
@@ -23,14 +29,30 @@ pub(crate) struct DemoClientArgs {
     /// File in which this client keeps what it saw, and by that its position
     #[arg(long, value_name = "FILE")]
     pub(crate) record: PathBuf,
+    /// Fetch little ahead, and pause
+    #[arg(long)]
+    pub(crate) slow: bool,
+    /// Stop after so many transitions and wait to be killed
+    #[arg(long, value_name = "N")]
+    pub(crate) hold_at: Option<u64>,
 }
 
 /// Runs the demo. Exit status 0 only if nothing was missed, repeated, reordered or adrift.
-pub(crate) async fn run(_args: DemoArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    let directory = tempfile::Builder::new().prefix("kvs-demo-").tempdir()?;
+    let report = demo::run(directory.path(), args.jobs, stderr().is_terminal()).await?;
+    if args.json {
+        anstream::println!("{}", report.json());
+    } else {
+        anstream::println!("{}", report.table(stdout().is_terminal()));
+    }
+    directory.close()?;
+    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 /// Runs one status client.
-pub(crate) async fn run_client(_args: DemoClientArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+pub(crate) async fn run_client(args: DemoClientArgs) -> anyhow::Result<ExitCode> {
+    let options = ClientOptions { record: args.record, slow: args.slow, hold_at: args.hold_at };
+    demo::run_client(&options, &Address::from_env()?).await?;
+    Ok(ExitCode::SUCCESS)
 }

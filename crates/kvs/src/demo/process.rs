@@ -107,8 +107,8 @@ impl ClientProcess {
     pub(crate) async fn finish(mut self, version: u64) -> anyhow::Result<()> {
         let mut stdin = self.child.stdin.take().context("a status client has no standard input")?;
         stdin.write_all(format!("{version}\n").as_bytes()).await?;
-        let status = self.child.wait().await?;
         drop(stdin);
+        let status = self.child.wait().await?;
         anyhow::ensure!(status.success(), "a status client failed: {status}");
         Ok(())
     }
