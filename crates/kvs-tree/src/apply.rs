@@ -1,10 +1,22 @@
 //! Applying a transaction to a tree.
+//!
+//! A transaction works on a clone of the root, which costs nothing, so one that is refused, or
+//! that lacks a stored object half-way, leaves no trace.
 
+mod condition;
+mod draft;
+mod object;
+mod operation;
+
+use crate::edit::with_more;
 use crate::effect::Effect;
+use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
-use crate::node::Directory;
+use crate::limits::{DEPTH, ENTRIES, LOGICAL_BYTES, TRANSACTION_OPERATIONS};
+use crate::node::{Directory, Stats};
 use crate::source::{Ctx, Fault};
-use crate::transaction::{OperationResult, Transaction};
+use crate::transaction::{Condition, Operation, OperationResult, Transaction};
+use draft::Draft;
 
 /// Past roots of the namespace by version; none if the version is not at hand.
 pub type PastRoots<'a> = &'a dyn Fn(u64) -> Option<Directory>;
@@ -24,17 +36,129 @@ pub struct Applied {
 }
 
 /// Applies a transaction to a tree. `root` is left as it is, so a refused transaction leaves no
-/// trace.
+/// trace. What is missing is reported for all operations at once, as far as that can be told.
 ///
 /// # Errors
 /// Messages name the operation or condition (counted from 0) and its key. `ConditionFailed` if a
-/// condition does not hold; otherwise see [`crate::Operation`].
+/// condition does not hold; otherwise see [`crate::Operation`]. `Limit` if there are more than
+/// [`TRANSACTION_OPERATIONS`] operations or conditions, or if the tree would grow beyond
+/// [`ENTRIES`], [`LOGICAL_BYTES`] or [`DEPTH`].
 pub fn apply(
     root: &Directory,
     ctx: &Ctx<'_>,
     past: PastRoots<'_>,
     transaction: &Transaction,
 ) -> Result<Applied, Fault> {
-    let _ = (root, ctx, past, transaction);
-    todo!()
+    let Transaction {
+        conditions,
+        operations,
+    } = transaction;
+    if operations.len().max(conditions.len()) > TRANSACTION_OPERATIONS {
+        let message = format!(
+            "{} operations and {} conditions; the limit is {TRANSACTION_OPERATIONS} of each",
+            operations.len(),
+            conditions.len()
+        );
+        return Err(TreeError::new(TreeErrorKind::Limit, message).into());
+    }
+    run(root, ctx, past, conditions, operations).map_err(|fault| {
+        let alone = conditions
+            .iter()
+            .map(|condition| run(root, ctx, past, std::slice::from_ref(condition), &[]))
+            .chain(
+                operations
+                    .iter()
+                    .map(|operation| run(root, ctx, past, &[], std::slice::from_ref(operation))),
+            );
+        with_more(fault, alone)
+    })
 }
+
+fn run(
+    root: &Directory,
+    ctx: &Ctx<'_>,
+    past: PastRoots<'_>,
+    conditions: &[Condition],
+    operations: &[Operation],
+) -> Result<Applied, Fault> {
+    let mut draft = Draft::new(root.clone(), ctx);
+    for (index, condition) in conditions.iter().enumerate() {
+        let title = || {
+            format!(
+                "condition {index}: {} {}",
+                condition.verb(),
+                condition.key()
+            )
+        };
+        condition::check(&mut draft, past, condition).map_err(|fault| named(fault, title))?;
+    }
+    let mut results = Vec::with_capacity(operations.len());
+    for (index, operation) in operations.iter().enumerate() {
+        let title = || {
+            format!(
+                "operation {index}: {} {}",
+                operation.verb(),
+                operation.key()
+            )
+        };
+        let result = operation::perform(&mut draft, operation)
+            .and_then(|result| {
+                // Not only at the end: each copy could double the tree or nest it deeper.
+                if let Operation::Copy { .. } | Operation::PutObject { .. } = operation {
+                    check_size(root.stats(), draft.root.stats())?;
+                }
+                Ok(result)
+            })
+            .map_err(|fault| named(fault, title))?;
+        results.push(result);
+    }
+    check_size(root.stats(), draft.root.stats())?;
+    let Draft {
+        root,
+        effects,
+        mut touched,
+        ..
+    } = draft;
+    touched.sort_unstable();
+    touched.dedup();
+    Ok(Applied {
+        root,
+        effects,
+        results,
+        touched,
+    })
+}
+
+/// The fault with a title before its message.
+fn named(fault: Fault, title: impl FnOnce() -> String) -> Fault {
+    match fault {
+        Fault::Tree(TreeError { kind, message }) => Fault::Tree(TreeError {
+            kind,
+            message: format!("{}: {message}", title()),
+        }),
+        Fault::Missing(_) | Fault::NeedVersion(_) => fault,
+    }
+}
+
+/// Refuses growth beyond a limit. What is beyond it already may shrink.
+fn check_size(before: Stats, after: Stats) -> Result<(), Fault> {
+    for (what, before, after, limit) in [
+        ("entries", before.entries, after.entries, ENTRIES),
+        ("bytes", before.bytes, after.bytes, LOGICAL_BYTES),
+        (
+            "levels",
+            u64::from(before.depth),
+            u64::from(after.depth),
+            u64::from(DEPTH),
+        ),
+    ] {
+        if after > limit && after > before {
+            let message = format!("the tree would have {after} {what}; the limit is {limit}");
+            return Err(TreeError::new(TreeErrorKind::Limit, message).into());
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests;

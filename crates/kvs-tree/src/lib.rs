@@ -33,6 +33,8 @@ mod diff;
 
 mod treeobj;
 
+mod edit;
+
 mod apply;
 
 mod replay;

@@ -44,3 +44,7 @@ pub const MIDDLE_CHUNK: u64 = 16 << 10;
 pub const MIDDLE_CHUNKS_END: u64 = 1 << 20;
 /// Chunk length beyond [`MIDDLE_CHUNKS_END`], in bytes; so also the longest blob. Part of the format.
 pub const LARGE_CHUNK: u64 = 64 << 10;
+/// Most missing objects that one step asks for at once; beyond, it asks again.
+pub const MISSING_REPORTED: usize = 256;
+/// Longest value that a `valref` of a client may be put together from, in bytes (64 MiB): it is held in memory.
+pub const VALREF_BYTES: u64 = 64 << 20;

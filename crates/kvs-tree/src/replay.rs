@@ -1,15 +1,80 @@
-//! Replaying recorded effects.
+//! Replaying recorded effects: what recovery and copies on other machines do.
 
+use crate::edit::{edit, with_more};
 use crate::effect::Effect;
-use crate::node::Directory;
+use crate::error::{TreeError, TreeErrorKind};
+use crate::key::Key;
+use crate::lookup::{Resolved, lookup};
+use crate::node::{Directory, Entry, Value};
 use crate::source::{Ctx, Fault};
 
 /// Does again what the effects say, in order. From the root that they were made from this leads to
 /// the root that they led to.
 ///
 /// # Errors
-/// `Corrupt` if an effect does not fit the tree.
+/// `Corrupt` if an effect does not fit the tree. Messages name the effect (counted from 0) and its
+/// key.
 pub fn replay(root: &Directory, ctx: &Ctx<'_>, effects: &[Effect]) -> Result<Directory, Fault> {
-    let _ = (root, ctx, effects);
-    todo!()
+    let mut tree = root.clone();
+    for (index, effect) in effects.iter().enumerate() {
+        redo(&mut tree, ctx, effect).map_err(|fault| match fault {
+            Fault::Tree(error) => {
+                let message = format!("effect {index} on {}: {}", effect.key(), error.message);
+                TreeError::new(TreeErrorKind::Corrupt, message).into()
+            }
+            fault => {
+                let rest = effects.get(index + 1..).unwrap_or_default();
+                with_more(
+                    fault,
+                    rest.iter()
+                        .map(|effect| redo(&mut root.clone(), ctx, effect)),
+                )
+            }
+        })?;
+    }
+    Ok(tree)
+}
+
+fn redo(root: &mut Directory, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {
+    match effect {
+        Effect::Put { key, value, .. } => place(
+            root,
+            ctx,
+            key,
+            Entry::Value(Value::new(ctx.params, value.clone())),
+        ),
+        Effect::PutStored {
+            key, len, blobref, ..
+        } => place(root, ctx, key, Entry::Value(Value::stored(*len, *blobref))),
+        Effect::Append { key, value: more } => edit(root, ctx, key, None, &mut |slot| match slot {
+            Some(Entry::Value(value)) => value.append(ctx, more),
+            _ => mismatch("there is no value to append to"),
+        }),
+        Effect::Unlink { key, .. } => edit(root, ctx, key, None, &mut |slot| match slot.take() {
+            Some(_) => Ok(()),
+            None => mismatch("there is nothing to remove"),
+        }),
+        Effect::Mkdir { key, .. } => place(root, ctx, key, Entry::Directory(Directory::empty())),
+        Effect::Link { key, target, .. } => place(root, ctx, key, Entry::Symlink(target.clone())),
+        Effect::Copy { from, to, .. } => match lookup(root, ctx.source, from, false, 0)? {
+            Resolved::Found { entry, links, .. } if links.is_empty() => place(root, ctx, to, entry),
+            _ => mismatch(format!("there is no {from} to copy")),
+        },
+        Effect::Graft { key, entry, .. } => {
+            let directory = Directory::stored(entry.blobref, entry.stats);
+            place(root, ctx, key, Entry::Directory(directory))
+        }
+    }
+}
+
+fn place(root: &mut Directory, ctx: &Ctx<'_>, key: &Key, entry: Entry) -> Result<(), Fault> {
+    let mut entry = Some(entry);
+    edit(root, ctx, key, None, &mut |slot| {
+        *slot = entry.take();
+        Ok(())
+    })
+}
+
+fn mismatch<T>(message: impl Into<String>) -> Result<T, Fault> {
+    Err(TreeError::new(TreeErrorKind::Corrupt, message).into())
 }

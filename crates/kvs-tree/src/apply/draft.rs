@@ -1,0 +1,122 @@
+//! A tree while a transaction works on it, with the record of what was done.
+
+use crate::edit::edit;
+use crate::effect::Effect;
+use crate::error::{TreeError, TreeErrorKind};
+use crate::key::Key;
+use crate::lookup::{Resolved, lookup};
+use crate::node::{Directory, Entry};
+use crate::source::{Ctx, Fault};
+
+/// The state of a transaction half-way.
+pub(super) struct Draft<'a> {
+    pub(super) root: Directory,
+    pub(super) effects: Vec<Effect>,
+    /// May hold a key more than once.
+    pub(super) touched: Vec<Key>,
+    pub(super) ctx: &'a Ctx<'a>,
+}
+
+impl<'a> Draft<'a> {
+    pub(super) fn new(root: Directory, ctx: &'a Ctx<'a>) -> Self {
+        Draft {
+            root,
+            effects: Vec::new(),
+            touched: Vec::new(),
+            ctx,
+        }
+    }
+
+    /// Follows the links in the middle of the key; gives the key that a write goes to and what
+    /// stands there. Everything on the way is recorded as touched.
+    pub(super) fn resolve(&mut self, key: &Key) -> Result<(Key, Option<Entry>), Fault> {
+        let (entry, key, links) = match lookup(&self.root, self.ctx.source, key, false, 0)? {
+            Resolved::Found { entry, key, links } => (Some(entry), key, links),
+            Resolved::Absent { key, links } => (None, key, links),
+            Resolved::Elsewhere { namespace, .. } => {
+                let namespace = namespace.escape_debug();
+                return invalid(format!("the way leads into the namespace '{namespace}'"));
+            }
+        };
+        self.touched.extend(links);
+        self.touched.push(key.clone());
+        Ok((key, entry))
+    }
+
+    /// Puts an entry at a resolved key and records the directories that this makes.
+    pub(super) fn place(&mut self, key: &Key, entry: Entry) -> Result<(), Fault> {
+        let mut entry = Some(entry);
+        let mut made = Vec::new();
+        edit(
+            &mut self.root,
+            self.ctx,
+            key,
+            Some(&mut made),
+            &mut |slot| {
+                *slot = entry.take();
+                Ok(())
+            },
+        )?;
+        self.record_made(key, &made);
+        Ok(())
+    }
+
+    /// Makes sure that a directory stands at a resolved key.
+    pub(super) fn make_directories(&mut self, key: &Key) -> Result<(), Fault> {
+        if key.is_root() {
+            return Ok(());
+        }
+        let mut made = Vec::new();
+        let mut last = false;
+        edit(
+            &mut self.root,
+            self.ctx,
+            key,
+            Some(&mut made),
+            &mut |slot| {
+                if !matches!(slot, Some(Entry::Directory(_))) {
+                    *slot = Some(Entry::Directory(Directory::empty()));
+                    last = true;
+                }
+                Ok(())
+            },
+        )?;
+        if last {
+            made.push(key.depth());
+        }
+        self.record_made(key, &made);
+        Ok(())
+    }
+
+    /// Edits what stands at a resolved key; the way there must exist.
+    pub(super) fn edit(
+        &mut self,
+        key: &Key,
+        f: &mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        edit(&mut self.root, self.ctx, key, None, f)
+    }
+
+    fn record_made(&mut self, key: &Key, made: &[usize]) {
+        let made = made.iter().map(|&depth| Effect::Mkdir {
+            key: key.prefix(depth),
+            subtree: false,
+        });
+        self.effects.extend(made);
+    }
+}
+
+/// Whether there are keys below the entry.
+pub(super) fn has_keys_below(entry: Option<&Entry>) -> bool {
+    matches!(entry, Some(Entry::Directory(directory)) if !directory.is_empty())
+}
+
+/// An error of kind `Invalid`.
+pub(super) fn invalid<T>(message: impl Into<String>) -> Result<T, Fault> {
+    Err(TreeError::new(TreeErrorKind::Invalid, message).into())
+}
+
+/// An error of another kind.
+pub(super) fn refused<T>(kind: TreeErrorKind, message: impl Into<String>) -> Result<T, Fault> {
+    Err(TreeError::new(kind, message).into())
+}

@@ -1,0 +1,133 @@
+//! Putting tree objects that clients bring.
+//!
+//! What the object holds itself is taken apart into plain effects (a directory, then each entry
+//! in it). A `dirref` becomes one graft, a `valref` one value put together from its blobs; both
+//! must name objects that the source knows.
+
+use bytes::{Bytes, BytesMut};
+
+use super::draft::{Draft, has_keys_below, refused};
+use super::operation;
+use crate::edit::Wanted;
+use crate::effect::{Effect, GraftEntry};
+use crate::error::TreeErrorKind;
+use crate::hash::Blobref;
+use crate::key::Key;
+use crate::limits::{FLAT_MAX, VALREF_BYTES};
+use crate::node::{Body, Directory, Entry, Node, ObjectKind};
+use crate::source::Fault;
+use crate::treeobj::TreeObject;
+
+/// Puts the object at a resolved key. Recursion is bounded by the depth of what was parsed.
+pub(super) fn put(
+    draft: &mut Draft<'_>,
+    key: Key,
+    object: &TreeObject,
+    before: Option<&Entry>,
+) -> Result<(), Fault> {
+    match object {
+        TreeObject::Val(bytes) => operation::put(draft, key, bytes, before),
+        TreeObject::ValRef(blobrefs) => {
+            let bytes = assemble(draft, blobrefs)?;
+            operation::put(draft, key, &bytes, before)
+        }
+        TreeObject::DirRef(blobref) => graft(draft, key, blobref, before),
+        TreeObject::Dir(entries) => {
+            operation::mkdir(draft, key.clone(), before)?;
+            for (name, object) in entries {
+                put(draft, key.child(name)?, object, None)?;
+            }
+            Ok(())
+        }
+        TreeObject::Symlink(link) => {
+            let link = operation::checked_link(link)?;
+            operation::link(draft, key, link, before)
+        }
+    }
+}
+
+/// The bytes of the blobs, one behind the other.
+fn assemble(draft: &Draft<'_>, blobrefs: &[Blobref]) -> Result<Bytes, Fault> {
+    let mut wanted = Wanted::default();
+    let mut blobs = Vec::with_capacity(blobrefs.len());
+    let mut len = 0u64;
+    for blobref in blobrefs {
+        check_algorithm(draft, blobref)?;
+        match draft.ctx.source.blob(blobref) {
+            Some(blob) => {
+                len = len.saturating_add(blob.len() as u64);
+                blobs.push(blob);
+            }
+            None if wanted.is_full() => break,
+            None => wanted.add(Err::<(), _>(Fault::missing(*blobref, ObjectKind::Blob))),
+        }
+        if len > VALREF_BYTES {
+            let message = format!("a valref of more than {VALREF_BYTES} bytes");
+            return refused(TreeErrorKind::TooBig, message);
+        }
+    }
+    if let Some(fault) = wanted.fault() {
+        return Err(fault);
+    }
+    if let [blob] = blobs.as_slice() {
+        return Ok(blob.clone());
+    }
+    let mut bytes = BytesMut::new();
+    for blob in &blobs {
+        bytes.extend_from_slice(blob);
+    }
+    Ok(bytes.freeze())
+}
+
+fn graft(
+    draft: &mut Draft<'_>,
+    key: Key,
+    blobref: &Blobref,
+    before: Option<&Entry>,
+) -> Result<(), Fault> {
+    check_algorithm(draft, blobref)?;
+    if *blobref == Directory::empty().seal(draft.ctx.params) {
+        return operation::mkdir(draft, key, before);
+    }
+    let node = match draft.ctx.source.node(blobref) {
+        Some(node) => node,
+        None => return Err(Fault::missing(*blobref, ObjectKind::Node)),
+    };
+    if !is_directory(&node) {
+        let message = format!("{blobref} is no directory");
+        return refused(TreeErrorKind::BadObject, message);
+    }
+    let directory = Directory::load_root(*blobref, &node);
+    let stats = directory.stats();
+    let entry = Entry::Directory(directory);
+    let subtree = has_keys_below(before) || has_keys_below(Some(&entry));
+    draft.place(&key, entry)?;
+    let entry = GraftEntry {
+        blobref: *blobref,
+        stats,
+    };
+    draft.effects.push(Effect::Graft {
+        key,
+        entry,
+        subtree,
+    });
+    Ok(())
+}
+
+/// Whether the node is a whole directory. A part of a split one may have more entries or fewer
+/// than a directory of that shape, and would break the rule of one hash for one content.
+fn is_directory(node: &Node) -> bool {
+    match &node.body {
+        Body::Leaf(leaf) => leaf.entries.len() <= FLAT_MAX,
+        Body::Inner(inner) => inner.len > FLAT_MAX as u64 && inner.children.len() > 1,
+        Body::Chunks(_) => false,
+    }
+}
+
+fn check_algorithm(draft: &Draft<'_>, blobref: &Blobref) -> Result<(), Fault> {
+    if blobref.algorithm() != draft.ctx.params.algorithm {
+        let message = format!("{blobref} is not of this store's hash");
+        return refused(TreeErrorKind::BadObject, message);
+    }
+    Ok(())
+}

@@ -1,0 +1,290 @@
+//! Performing operations.
+
+use bytes::Bytes;
+use smol_str::SmolStr;
+
+use super::draft::{Draft, has_keys_below, invalid, refused};
+use super::object;
+use crate::effect::Effect;
+use crate::error::TreeErrorKind;
+use crate::key::Key;
+use crate::limits::VALUE_BYTES;
+use crate::node::{Directory, Entry, Symlink, Value};
+use crate::source::Fault;
+use crate::transaction::{Operation, OperationResult};
+use crate::treeobj::from_json;
+
+/// Performs one operation.
+pub(super) fn perform(
+    draft: &mut Draft<'_>,
+    operation: &Operation,
+) -> Result<OperationResult, Fault> {
+    if operation.key().is_root() {
+        return invalid("the root cannot be written");
+    }
+    match operation {
+        Operation::Put { key, value } => {
+            check_len(value.len() as u64)?;
+            let (key, before) = draft.resolve(key)?;
+            put(draft, key, value, before.as_ref())?;
+        }
+        Operation::Append { key, value } => append(draft, key, value)?,
+        Operation::Unlink { key } => {
+            let (key, before) = draft.resolve(key)?;
+            if before.is_some() {
+                unlink(draft, key, before.as_ref())?;
+            }
+        }
+        Operation::Mkdir { key } => {
+            let (key, before) = draft.resolve(key)?;
+            mkdir(draft, key, before.as_ref())?;
+        }
+        Operation::Link { key, target } => {
+            let target = checked_link(target)?;
+            let (key, before) = draft.resolve(key)?;
+            link(draft, key, target, before.as_ref())?;
+        }
+        Operation::Copy { from, to } => copy(draft, from, to)?,
+        Operation::Move { from, to } => rename(draft, from, to)?,
+        Operation::Add { key, delta } => return add(draft, key, *delta),
+        Operation::PutObject { key, object } => {
+            let object = from_json(object)?;
+            let (key, before) = draft.resolve(key)?;
+            object::put(draft, key, &object, before.as_ref())?;
+        }
+        Operation::PutStored { key, value } => {
+            check_len(value.len())?;
+            let (key, before) = draft.resolve(key)?;
+            put_stored(draft, key, value, before.as_ref())?;
+        }
+    }
+    Ok(OperationResult::Done)
+}
+
+/// Puts a value at a resolved key.
+pub(super) fn put(
+    draft: &mut Draft<'_>,
+    key: Key,
+    value: &Bytes,
+    before: Option<&Entry>,
+) -> Result<(), Fault> {
+    draft.place(
+        &key,
+        Entry::Value(Value::new(draft.ctx.params, value.clone())),
+    )?;
+    let subtree = has_keys_below(before);
+    draft.effects.push(Effect::Put {
+        key,
+        value: value.clone(),
+        subtree,
+    });
+    Ok(())
+}
+
+/// Puts an empty directory at a resolved key.
+pub(super) fn mkdir(draft: &mut Draft<'_>, key: Key, before: Option<&Entry>) -> Result<(), Fault> {
+    draft.place(&key, Entry::Directory(Directory::empty()))?;
+    draft.effects.push(Effect::Mkdir {
+        key,
+        subtree: has_keys_below(before),
+    });
+    Ok(())
+}
+
+/// Puts a link at a resolved key.
+pub(super) fn link(
+    draft: &mut Draft<'_>,
+    key: Key,
+    target: Symlink,
+    before: Option<&Entry>,
+) -> Result<(), Fault> {
+    draft.place(&key, Entry::Symlink(target.clone()))?;
+    draft.effects.push(Effect::Link {
+        key,
+        target,
+        subtree: has_keys_below(before),
+    });
+    Ok(())
+}
+
+/// The link with its target normalised.
+pub(super) fn checked_link(link: &Symlink) -> Result<Symlink, Fault> {
+    if link.namespace.as_ref().is_some_and(SmolStr::is_empty) {
+        return invalid("the target namespace has no name");
+    }
+    let target = SmolStr::new(Key::parse(&link.target)?.as_str());
+    Ok(Symlink {
+        namespace: link.namespace.clone(),
+        target,
+    })
+}
+
+fn put_stored(
+    draft: &mut Draft<'_>,
+    key: Key,
+    value: &Value,
+    before: Option<&Entry>,
+) -> Result<(), Fault> {
+    match (value.inline(), value.blobref(draft.ctx.params)) {
+        (None, Some(blobref)) => {
+            draft.place(&key, Entry::Value(value.clone()))?;
+            let (len, subtree) = (value.len(), has_keys_below(before));
+            draft.effects.push(Effect::PutStored {
+                key,
+                len,
+                blobref,
+                subtree,
+            });
+            Ok(())
+        }
+        (inline, _) => put(draft, key, &inline.cloned().unwrap_or_default(), before),
+    }
+}
+
+fn unlink(draft: &mut Draft<'_>, key: Key, before: Option<&Entry>) -> Result<(), Fault> {
+    draft.edit(&key, &mut |slot| {
+        slot.take();
+        Ok(())
+    })?;
+    draft.effects.push(Effect::Unlink {
+        key,
+        subtree: has_keys_below(before),
+    });
+    Ok(())
+}
+
+fn append(draft: &mut Draft<'_>, key: &Key, more: &Bytes) -> Result<(), Fault> {
+    let (key, before) = draft.resolve(key)?;
+    match before {
+        None => {
+            check_len(more.len() as u64)?;
+            return put(draft, key, more, None);
+        }
+        Some(Entry::Directory(_)) => {
+            return refused(TreeErrorKind::IsDirectory, "it is a directory");
+        }
+        Some(Entry::Symlink(_)) => return refused(TreeErrorKind::LinkAppend, "it is a link"),
+        Some(Entry::Value(value)) => check_len(value.len().saturating_add(more.len() as u64))?,
+    }
+    let ctx = draft.ctx;
+    draft.edit(&key, &mut |slot| match slot {
+        Some(Entry::Value(value)) => value.append(ctx, more),
+        _ => refused(TreeErrorKind::Corrupt, "the value is gone"),
+    })?;
+    draft.effects.push(Effect::Append {
+        key,
+        value: more.clone(),
+    });
+    Ok(())
+}
+
+fn add(draft: &mut Draft<'_>, key: &Key, delta: i64) -> Result<OperationResult, Fault> {
+    let (key, before) = draft.resolve(key)?;
+    let sum = match &before {
+        None => Some(delta),
+        Some(Entry::Directory(_)) => {
+            return refused(TreeErrorKind::IsDirectory, "it is a directory");
+        }
+        Some(Entry::Symlink(_)) => return refused(TreeErrorKind::LinkAppend, "it is a link"),
+        Some(Entry::Value(value)) => {
+            let Some(number) = read_integer(draft, value)? else {
+                return invalid("the value is no decimal integer of 64 bits");
+            };
+            number.checked_add(delta)
+        }
+    };
+    let Some(sum) = sum else {
+        return refused(TreeErrorKind::Limit, "the sum does not fit into 64 bits");
+    };
+    put(draft, key, &Bytes::from(sum.to_string()), None)?;
+    Ok(OperationResult::Added(sum))
+}
+
+/// Longest text that can be an integer of 64 bits: 19 digits and a sign.
+const INTEGER_BYTES: u64 = 20;
+
+fn read_integer(draft: &Draft<'_>, value: &Value) -> Result<Option<i64>, Fault> {
+    if value.len() > INTEGER_BYTES {
+        return Ok(None);
+    }
+    let bytes = value.read(draft.ctx.source, 0..value.len())?;
+    Ok(str::from_utf8(&bytes)
+        .ok()
+        .and_then(|text| text.parse().ok()))
+}
+
+fn copy(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
+    let (from, mut entry) = source(draft, from)?;
+    let (to, before) = draft.resolve(to)?;
+    if to.is_below(&from) {
+        let Entry::Directory(_) = entry else {
+            return invalid("a value cannot be copied below itself");
+        };
+        // The directories on the way are effects before the copy, so they are in what it copies.
+        if let Some(parent) = to.parent() {
+            draft.make_directories(&parent)?;
+        }
+        entry = source(draft, &from)?.1;
+    }
+    duplicate(draft, from, to, entry, before.as_ref())
+}
+
+fn rename(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
+    let (from, entry) = source(draft, from)?;
+    let (to, before) = draft.resolve(to)?;
+    if from == to {
+        return Ok(());
+    }
+    if to.is_below(&from) {
+        return invalid("it cannot be moved below itself");
+    }
+    let inside = from.is_below(&to);
+    duplicate(draft, from.clone(), to, entry.clone(), before.as_ref())?;
+    if inside {
+        // It took the place of a directory that it stood in, and nothing of that is left.
+        return Ok(());
+    }
+    unlink(draft, from, Some(&entry))
+}
+
+/// What a copy or move takes.
+fn source(draft: &mut Draft<'_>, from: &Key) -> Result<(Key, Entry), Fault> {
+    if from.is_root() {
+        return invalid("the root cannot be copied or moved");
+    }
+    match draft.resolve(from)? {
+        (key, Some(entry)) => Ok((key, entry)),
+        (key, None) => refused(TreeErrorKind::NotFound, format!("there is no {key}")),
+    }
+}
+
+fn duplicate(
+    draft: &mut Draft<'_>,
+    from: Key,
+    to: Key,
+    entry: Entry,
+    before: Option<&Entry>,
+) -> Result<(), Fault> {
+    match &entry {
+        Entry::Symlink(target) => return link(draft, to, target.clone(), before),
+        Entry::Directory(directory) if directory.is_empty() => return mkdir(draft, to, before),
+        Entry::Value(value) => {
+            if let Some(bytes) = value.inline() {
+                return put(draft, to, bytes, before);
+            }
+        }
+        Entry::Directory(_) => {}
+    }
+    let subtree = has_keys_below(before) || has_keys_below(Some(&entry));
+    draft.place(&to, entry)?;
+    draft.effects.push(Effect::Copy { from, to, subtree });
+    Ok(())
+}
+
+fn check_len(len: u64) -> Result<(), Fault> {
+    if len > VALUE_BYTES {
+        let message = format!("a value of {len} bytes; the limit is {VALUE_BYTES}");
+        return refused(TreeErrorKind::TooBig, message);
+    }
+    Ok(())
+}

@@ -1,0 +1,105 @@
+//! Changing one entry anywhere below a root; shared by apply and replay.
+//!
+//! Keys are resolved here: a link on the way is a contradiction. Recursion is bounded by
+//! [`crate::KEY_NAMES`].
+
+use crate::error::{TreeError, TreeErrorKind};
+use crate::key::Key;
+use crate::limits::MISSING_REPORTED;
+use crate::node::{Directory, Entry};
+use crate::source::{Ctx, Fault, Missing};
+
+/// What is left in an entry's place by an edit.
+pub(crate) type Edit<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
+
+/// Edits the entry at `key`. With `made`, directories on the way are made where there is none,
+/// also in place of values, and `made` is told how many names lead to each; without, each must be
+/// there. After an error `root` is unspecified.
+pub(crate) fn edit(
+    root: &mut Directory,
+    ctx: &Ctx<'_>,
+    key: &Key,
+    made: Option<&mut Vec<usize>>,
+    f: Edit<'_>,
+) -> Result<(), Fault> {
+    let names: Vec<&str> = key.names().collect();
+    descend(root, ctx, &names, 1, made, f)
+}
+
+fn descend(
+    directory: &mut Directory,
+    ctx: &Ctx<'_>,
+    names: &[&str],
+    depth: usize,
+    mut made: Option<&mut Vec<usize>>,
+    f: Edit<'_>,
+) -> Result<(), Fault> {
+    let Some((name, rest)) = names.split_first() else {
+        return Err(TreeError::new(TreeErrorKind::Invalid, "the root is no entry").into());
+    };
+    if rest.is_empty() {
+        return directory.update(ctx, name, f);
+    }
+    directory.update(ctx, name, &mut |slot| {
+        let mut child = match (slot.take(), made.as_deref_mut()) {
+            (Some(Entry::Directory(child)), _) => child,
+            (None | Some(Entry::Value(_)), Some(made)) => {
+                made.push(depth);
+                Directory::empty()
+            }
+            _ => {
+                let message = format!("'{}' is no directory", name.escape_debug());
+                return Err(TreeError::new(TreeErrorKind::Corrupt, message).into());
+            }
+        };
+        descend(&mut child, ctx, rest, depth + 1, made.as_deref_mut(), f)?;
+        *slot = Some(Entry::Directory(child));
+        Ok(())
+    })
+}
+
+/// Collects what is missing from several attempts, so that the caller loads it in one go.
+#[derive(Default)]
+pub(crate) struct Wanted(Vec<Missing>);
+
+impl Wanted {
+    /// Takes in what an attempt missed; whatever else came of it does not matter.
+    pub(crate) fn add<T>(&mut self, attempt: Result<T, Fault>) {
+        if let Err(Fault::Missing(missing)) = attempt {
+            for one in missing {
+                if !self.0.contains(&one) {
+                    self.0.push(one);
+                }
+            }
+        }
+    }
+
+    /// Whether more would not be reported.
+    pub(crate) fn is_full(&self) -> bool {
+        self.0.len() >= MISSING_REPORTED
+    }
+
+    /// The fault that asks for all of it, if anything is missing.
+    pub(crate) fn fault(self) -> Option<Fault> {
+        (!self.0.is_empty()).then_some(Fault::Missing(self.0))
+    }
+}
+
+/// `fault`, and if it asks for objects, also for those that the further attempts miss.
+pub(crate) fn with_more<T>(
+    fault: Fault,
+    attempts: impl Iterator<Item = Result<T, Fault>>,
+) -> Fault {
+    let Fault::Missing(_) = &fault else {
+        return fault;
+    };
+    let mut wanted = Wanted::default();
+    wanted.add(Err::<(), _>(fault.clone()));
+    for attempt in attempts {
+        if wanted.is_full() {
+            break;
+        }
+        wanted.add(attempt);
+    }
+    wanted.fault().unwrap_or(fault)
+}
