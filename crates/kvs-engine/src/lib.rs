@@ -14,7 +14,7 @@ mod store_dir;
 
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::{
-    CrashPoints, CrashVariant, Disk, DiskError, DiskFile, DiskResult, Fault, FaultPoint, LockGuard,
+    CrashPoints, CrashVariant, Disk, DiskError, DiskFile, DiskResult, DiskFault, FaultPoint, LockGuard,
     RealDisk, SimDisk,
 };
 pub use entropy::{Entropy, RealEntropy, SimEntropy};
@@ -22,6 +22,9 @@ pub use env::Environment;
 pub use journal::{
     Appended, DiskJournal, GroupNumber, Journal, JournalError, JournalOptions, JournalReader,
     MemoryJournal, Preparer, SegmentInfo,
+};
+pub use pack::{
+    BlobStore, MemoryBlobStore, PackId, PackInfo, PackStore, PackWriter, SharedBlobStore, StoreError,
 };
 pub use manifest::{MANIFEST_FORMAT, ManifestError, ManifestFile};
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};

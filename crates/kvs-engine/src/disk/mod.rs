@@ -12,4 +12,4 @@ pub(crate) use api::write_all;
 pub use api::{Disk, DiskFile, LockGuard};
 pub use error::{DiskError, DiskResult};
 pub use real::RealDisk;
-pub use sim::{CrashPoints, CrashVariant, Fault, FaultPoint, SimDisk};
+pub use sim::{CrashPoints, CrashVariant, DiskFault, FaultPoint, SimDisk};

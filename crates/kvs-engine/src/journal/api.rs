@@ -8,10 +8,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-use super::error::JournalError;
-
-/// Number of a group. The first is 1, each next one more; 0 means "none".
-pub type GroupNumber = u64;
+use super::error::{GroupNumber, JournalError};
 
 /// The answer to an append.
 #[derive(Debug, Clone)]

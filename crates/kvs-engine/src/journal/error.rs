@@ -2,8 +2,10 @@
 
 use std::path::PathBuf;
 
-use super::api::GroupNumber;
 use crate::disk::DiskError;
+
+/// Number of a group. The first is 1, each next one more; 0 means "none".
+pub type GroupNumber = u64;
 
 /// An error of a journal. Cheap to clone, since one failed group answers many committers.
 #[derive(Debug, Clone, thiserror::Error)]

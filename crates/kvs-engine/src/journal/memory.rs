@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::api::{Appended, GroupNumber, Journal, JournalReader, Preparer, SegmentInfo};
-use super::error::JournalError;
+use super::api::{Appended, Journal, JournalReader, Preparer, SegmentInfo};
+use super::error::{GroupNumber, JournalError};
 
 /// Groups in memory. A "segment" is one group, so that trimming is exact.
 #[derive(Debug, Default)]

@@ -5,20 +5,21 @@
 //! (`spare`), reading (`reader`), opening after whatever happened (`recovery`), appending (`disk`).
 //! Formats and rules: RFC 0004.
 
-mod api;
-mod disk;
+// In reading order: each imports only those above it.
 mod error;
-mod frame;
+mod api;
 mod memory;
-mod reader;
-mod recovery;
+mod frame;
 mod segment;
+mod reader;
 mod spare;
+mod recovery;
+mod disk;
 
 #[cfg(test)]
 mod tests;
 
-pub use api::{Appended, GroupNumber, Journal, JournalReader, Preparer, SegmentInfo};
+pub use api::{Appended, Journal, JournalReader, Preparer, SegmentInfo};
 pub use disk::{DiskJournal, JournalOptions};
-pub use error::JournalError;
+pub use error::{GroupNumber, JournalError};
 pub use memory::MemoryJournal;

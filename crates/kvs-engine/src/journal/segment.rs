@@ -1,1 +1,355 @@
-//! stub
+//! A file of groups. Its first 512 bytes are the header, the rest groups one behind another; what
+//! follows the last is zeros, or older groups that carry another identity.
+//!
+//! | at | bytes | field |
+//! | --- | --- | --- |
+//! | 0 | 8 | magic `KVSJOURN` |
+//! | 8 | 4 | format version, 1 |
+//! | 12 | 4 | reserved, 0 |
+//! | 16 | 8 | segment id, as in the file's name |
+//! | 24 | 8 | segment tag |
+//! | 32 | 28 | reserved, 0 |
+//! | 60 | 4 | crc32c of the 60 bytes before |
+//!
+//! In memory a segment keeps an offset for every 4 KiB of groups. A sealed segment that recovery had
+//! no reason to read is verified as a whole, its end included, when it is read first.
+
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::api::{SegmentInfo};
+use super::error::{GroupNumber, JournalError};
+use super::frame::{FORMAT, Frame, GroupHash, HEADER, Identity, Invalid, parse};
+use crate::disk::{DiskError, DiskFile};
+use crate::field::{u32_at, u64_at};
+use crate::limits::JOURNAL_INDEX_STRIDE;
+
+/// Where the groups begin: behind the header, in a sector of their own.
+pub(super) const GROUPS_AT: u64 = 512;
+
+const MAGIC: &[u8; 8] = b"KVSJOURN";
+const FIELDS: usize = 64;
+
+/// The name of a segment's file.
+pub(super) fn file_name(id: u64) -> String {
+    format!("{id:016}")
+}
+
+/// The segment id that a file name says, if it is the name of a segment.
+pub(super) fn parse_file_name(name: &str) -> Option<u64> {
+    let id = name.parse().ok()?;
+    (file_name(id) == name).then_some(id)
+}
+
+/// The header of a segment, as written.
+pub(super) fn encode_header(identity: Identity) -> [u8; FIELDS] {
+    let fields = MAGIC
+        .iter()
+        .copied()
+        .chain(u32::from(FORMAT).to_le_bytes())
+        .chain([0; 4])
+        .chain(identity.id.to_le_bytes())
+        .chain(identity.tag.to_le_bytes());
+    let mut header = [0; FIELDS];
+    for (to, from) in header.iter_mut().zip(fields) {
+        *to = from;
+    }
+    if let Some((covered, checksum)) = header.split_last_chunk_mut::<4>() {
+        *checksum = crc32c::crc32c(covered).to_le_bytes();
+    }
+    header
+}
+
+fn decode_header(bytes: &[u8], id: u64) -> Result<Identity, &'static str> {
+    let header = bytes.first_chunk::<FIELDS>().ok_or("the segment is cut short")?;
+    let (covered, checksum) =
+        header.split_last_chunk::<4>().ok_or("the segment is cut short")?;
+    if !covered.starts_with(MAGIC) {
+        return Err("the file does not begin as a segment does");
+    }
+    if *checksum != crc32c::crc32c(covered).to_le_bytes() {
+        return Err("the checksum of the segment's header is wrong");
+    }
+    if u32_at(covered, 8) != Some(u32::from(FORMAT)) {
+        return Err("the segment's format version is not known to this program");
+    }
+    if u64_at(covered, 16) != Some(id) {
+        return Err("the segment's header says another id than its name");
+    }
+    u64_at(covered, 24).map(|tag| Identity { id, tag }).ok_or("the segment is cut short")
+}
+
+/// A segment file that is open.
+#[derive(Clone)]
+pub(super) struct SegmentFile {
+    pub(super) identity: Identity,
+    pub(super) path: PathBuf,
+    pub(super) file: Arc<dyn DiskFile>,
+    /// Bytes of the file.
+    pub(super) capacity: u64,
+}
+
+impl SegmentFile {
+    /// Reads and checks the header of the segment `id`.
+    pub(super) fn open(
+        path: PathBuf,
+        file: Arc<dyn DiskFile>,
+        id: u64,
+    ) -> Result<Self, JournalError> {
+        let mut header = [0; FIELDS];
+        let read = file.read_at(&mut header, 0).map_err(DiskError::at(&path, "read"))?;
+        let capacity = file.len().map_err(DiskError::at(&path, "measure"))?;
+        match decode_header(header.get(..read).unwrap_or_default(), id) {
+            Ok(identity) => Ok(Self { identity, path, file, capacity }),
+            Err(what) => Err(JournalError::Corrupt { path, offset: 0, what: what.to_owned() }),
+        }
+    }
+
+    /// Bytes `at..at + len`, or fewer where the file ends.
+    pub(super) fn read(&self, at: u64, len: usize) -> Result<Vec<u8>, JournalError> {
+        let mut bytes = vec![0; len];
+        let read = self.file.read_at(&mut bytes, at).map_err(|error| self.failed("read", error))?;
+        bytes.truncate(read);
+        Ok(bytes)
+    }
+
+    /// The whole file behind its header.
+    pub(super) fn read_groups(&self) -> Result<Vec<u8>, JournalError> {
+        self.read(GROUPS_AT, to_len(self.capacity.saturating_sub(GROUPS_AT)))
+    }
+
+    /// The bytes of the group at `at`, whole if it is.
+    pub(super) fn read_group(&self, at: u64) -> Result<Vec<u8>, JournalError> {
+        let bytes = self.read(at, to_len(JOURNAL_INDEX_STRIDE))?;
+        match parse(&bytes, self.identity) {
+            Err(Invalid::Short(len)) if at + len as u64 <= self.capacity => self.read(at, len),
+            _ => Ok(bytes),
+        }
+    }
+
+    pub(super) fn failed(&self, action: &'static str, error: io::Error) -> JournalError {
+        JournalError::from_disk(DiskError::new(&self.path, action, error))
+    }
+
+    pub(super) fn corrupt(&self, offset: u64, what: impl Into<String>) -> JournalError {
+        JournalError::Corrupt { path: self.path.clone(), offset, what: what.into() }
+    }
+}
+
+fn to_len(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+
+/// A walk over the groups of a segment, each following the one before in number and hash.
+pub(super) struct Walk<'a> {
+    bytes: &'a [u8],
+    identity: Identity,
+    /// Bytes walked so far.
+    pub(super) at: usize,
+    /// What the next group must be.
+    pub(super) next: GroupNumber,
+    /// What it must follow; `None`: not known, anything.
+    pub(super) previous: Option<GroupHash>,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over `bytes`, which begin with group `next`.
+    pub(super) fn new(bytes: &'a [u8], identity: Identity, next: GroupNumber) -> Self {
+        Self { bytes, identity, at: 0, next, previous: None }
+    }
+
+    /// The next group and where it begins.
+    pub(super) fn step(&mut self) -> Result<(usize, Frame<'a>), Invalid> {
+        let frame = parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity)?;
+        if frame.number != self.next {
+            return Err(Invalid::Damaged("the group has another number than expected"));
+        }
+        if self.previous.is_some_and(|previous| previous != frame.previous) {
+            return Err(Invalid::Damaged("the group does not follow the one before it"));
+        }
+        let at = self.at;
+        self.at += frame.len();
+        self.next += 1;
+        self.previous = Some(frame.hash());
+        Ok((at, frame))
+    }
+}
+
+/// What is known of the groups of a segment.
+#[derive(Debug, Default)]
+struct Groups {
+    first: GroupNumber,
+    /// `first - 1` while there is none.
+    last: GroupNumber,
+    /// Offsets of some groups, ascending; at least the first, once `indexed`.
+    index: Vec<(GroupNumber, u64)>,
+    /// Where the last group ends.
+    end: u64,
+    /// Hash of the last group, as the next segment says. Only of sealed segments.
+    last_hash: Option<GroupHash>,
+    indexed: bool,
+}
+
+impl Groups {
+    fn push(&mut self, number: GroupNumber, at: u64, end: u64) {
+        if self.index.last().is_none_or(|(_, last)| at - last >= JOURNAL_INDEX_STRIDE) {
+            self.index.push((number, at));
+        }
+        self.last = number;
+        self.end = end;
+    }
+}
+
+/// A segment and what is known of its groups. Shared by the writer and all readers.
+pub(super) struct Segment {
+    pub(super) file: SegmentFile,
+    groups: RwLock<Groups>,
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment").field("path", &self.file.path).finish_non_exhaustive()
+    }
+}
+
+impl Segment {
+    /// A segment without groups, the first of which will be `first`.
+    pub(super) fn empty(file: SegmentFile, first: GroupNumber) -> Self {
+        let groups = Groups {
+            first,
+            last: first - 1,
+            end: GROUPS_AT,
+            indexed: true,
+            ..Groups::default()
+        };
+        Self { file, groups: RwLock::new(groups) }
+    }
+
+    /// A sealed segment whose groups nobody has looked at yet.
+    pub(super) fn sealed(
+        file: SegmentFile,
+        first: GroupNumber,
+        last: GroupNumber,
+        last_hash: GroupHash,
+    ) -> Self {
+        let groups =
+            Groups { first, last, last_hash: Some(last_hash), ..Groups::default() };
+        Self { file, groups: RwLock::new(groups) }
+    }
+
+    /// Records a group that may now be read.
+    pub(super) fn push(&self, number: GroupNumber, at: u64, end: u64) {
+        self.groups.write().unwrap_or_else(PoisonError::into_inner).push(number, at, end);
+    }
+
+    pub(super) fn info(&self) -> SegmentInfo {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        SegmentInfo {
+            id: self.file.identity.id,
+            first: groups.first,
+            last: groups.last,
+            bytes: self.file.capacity,
+        }
+    }
+
+    /// Reads and verifies the whole of a sealed segment, unless that was done before.
+    pub(super) fn verify(&self) -> Result<(), JournalError> {
+        if self.groups.read().unwrap_or_else(PoisonError::into_inner).indexed {
+            return Ok(());
+        }
+        let bytes = self.file.read_groups()?;
+        self.verify_bytes(&bytes)
+    }
+
+    /// Verifies a sealed segment from the bytes behind its header.
+    pub(super) fn verify_bytes(&self, bytes: &[u8]) -> Result<(), JournalError> {
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        if groups.indexed {
+            return Ok(());
+        }
+        let last = groups.last;
+        let mut found = Groups { first: groups.first, ..Groups::default() };
+        let mut walk = Walk::new(bytes, self.file.identity, groups.first);
+        while walk.next <= last {
+            let offset = GROUPS_AT + walk.at as u64;
+            let (_, frame) =
+                walk.step().map_err(|invalid| self.file.corrupt(offset, invalid.reason()))?;
+            found.push(frame.number, offset, GROUPS_AT + walk.at as u64);
+        }
+        if walk.previous != groups.last_hash {
+            let offset = found.index.last().map_or(GROUPS_AT, |(_, at)| *at);
+            let what = "the next segment does not follow the last group of this one";
+            return Err(self.file.corrupt(offset, what));
+        }
+        found.last_hash = groups.last_hash;
+        found.indexed = true;
+        *groups = found;
+        Ok(())
+    }
+
+    /// Groups `from..=to` as far as `max_bytes` of payload go, at least one. `from` is in this
+    /// segment.
+    pub(super) fn read(
+        &self,
+        from: GroupNumber,
+        to: GroupNumber,
+        max_bytes: usize,
+    ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError> {
+        self.verify()?;
+        let (mut number, mut at, end, to) = {
+            let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+            let place = groups.index.partition_point(|(number, _)| *number <= from);
+            let place = place.checked_sub(1).and_then(|place| groups.index.get(place));
+            let Some((number, at)) = place.copied() else { return Ok(Vec::new()) };
+            (number, at, groups.end, to.min(groups.last))
+        };
+        let slack = to_len(JOURNAL_INDEX_STRIDE) + HEADER;
+        let mut want = max_bytes.saturating_add(slack);
+        let mut found = Vec::new();
+        let mut found_bytes = 0;
+        // One round, unless the first group wanted is longer than what was read.
+        loop {
+            let expected = want.min(to_len(end - at));
+            let bytes = Bytes::from(self.file.read(at, expected)?);
+            if bytes.len() < expected {
+                return Err(self.damaged(at, bytes.len(), "the file is cut short"));
+            }
+            let mut rest = 0;
+            while number <= to {
+                match parse(bytes.get(rest..).unwrap_or_default(), self.file.identity) {
+                    Ok(frame) if frame.number == number => {
+                        let next = rest + frame.len();
+                        if number >= from {
+                            found_bytes += frame.payload.len();
+                            if !found.is_empty() && found_bytes > max_bytes {
+                                return Ok(found);
+                            }
+                            found.push((number, bytes.slice_ref(frame.payload)));
+                        }
+                        rest = next;
+                        number += 1;
+                    }
+                    Err(_) if rest == bytes.len() => break,
+                    Err(Invalid::Short(len)) if at + (rest + len) as u64 <= end => {
+                        want = want.max(len.saturating_add(slack));
+                        break;
+                    }
+                    Ok(_) => return Err(self.damaged(at, rest, "the group has another number")),
+                    Err(invalid) => return Err(self.damaged(at, rest, invalid.reason())),
+                }
+            }
+            at += rest as u64;
+            if !found.is_empty() || number > to || at >= end {
+                return Ok(found);
+            }
+        }
+    }
+
+    fn damaged(&self, at: u64, rest: usize, what: &str) -> JournalError {
+        self.file.corrupt(at + rest as u64, what)
+    }
+}

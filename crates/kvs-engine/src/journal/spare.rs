@@ -1,1 +1,185 @@
-//! stub
+//! Segment files before and after their use: making the next one ahead of time, reusing trimmed ones.
+//!
+//! A segment gets its name only when it is complete: a new file is preallocated, zeroed and synced as
+//! `new-<id>`, a trimmed one waits as `free-<id>` and gets a header with a new identity; then the file
+//! is renamed and the directory synced. So a named segment is always whole, and an append into it
+//! needs nothing but its own sync.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::api::SegmentInfo;
+use super::error::JournalError;
+use super::frame::Identity;
+use super::reader::Shared;
+use super::segment::{Segment, SegmentFile, encode_header, file_name};
+use crate::disk::{DiskError, DiskFile, write_all};
+use crate::env::Environment;
+use crate::limits::RECYCLED_SEGMENTS;
+
+/// Begins the name of a file that is not a segment yet.
+pub(super) const NEW: &str = "new-";
+/// Begins the name of a file that is not a segment any more.
+pub(super) const FREE: &str = "free-";
+
+const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+
+/// Writes zeros over `from..to`.
+pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        write_all(file, ZEROS.get(..len).unwrap_or_default(), at)?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// The files of a journal that hold no groups.
+pub(super) struct Spare {
+    env: Environment,
+    dir: PathBuf,
+    segment_bytes: u64,
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+struct State {
+    next_id: u64,
+    ready: Option<SegmentFile>,
+    free: Vec<PathBuf>,
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spare").field("dir", &self.dir).finish_non_exhaustive()
+    }
+}
+
+impl Spare {
+    pub(super) fn new(
+        env: &Environment,
+        dir: &Path,
+        segment_bytes: u64,
+        shared: Arc<Shared>,
+        next_id: u64,
+        free: Vec<PathBuf>,
+    ) -> Self {
+        let state = Mutex::new(State { next_id, ready: None, free });
+        Self { env: env.clone(), dir: dir.to_path_buf(), segment_bytes, shared, state }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of files that hold no groups.
+    pub(super) fn bytes(&self) -> u64 {
+        let state = self.lock();
+        let ready = state.ready.as_ref().map_or(0, |ready| ready.capacity);
+        ready + state.free.len() as u64 * self.segment_bytes
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.lock().ready.is_some()
+    }
+
+    /// Makes the next segment if it is not there yet.
+    pub(super) fn prepare(&self) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        if state.ready.is_none() && self.shared.poisoned().is_none() {
+            state.ready = Some(self.make(&mut state)?);
+        }
+        Ok(())
+    }
+
+    /// The next segment, made now if it was not prepared.
+    pub(super) fn take(&self) -> Result<SegmentFile, JournalError> {
+        let mut state = self.lock();
+        let file = match state.ready.take() {
+            Some(file) => file,
+            None => self.make(&mut state)?,
+        };
+        state.next_id += 1;
+        Ok(file)
+    }
+
+    fn make(&self, state: &mut State) -> Result<SegmentFile, JournalError> {
+        let mut tag = [0; 8];
+        let random = self.env.entropy.fill(&mut tag);
+        random.map_err(DiskError::at(&self.dir, "get random bytes for"))?;
+        let identity = Identity { id: state.next_id, tag: u64::from_le_bytes(tag) };
+        let name = file_name(identity.id);
+        let (temporary, reused) = match state.free.pop() {
+            Some(path) => (path, true),
+            None => (self.dir.join(format!("{NEW}{name}")), false),
+        };
+        let path = self.dir.join(name);
+        let made = self.fill(&temporary, reused, identity).and_then(|file| {
+            let renamed = self.env.disk.rename(&temporary, &path);
+            renamed.map(|()| file).map_err(DiskError::at(&path, "rename to"))
+        });
+        let file = match made {
+            Ok(file) => file,
+            Err(error) => {
+                // What cannot be removed now is removed when the journal is opened.
+                let _ = self.env.disk.remove(&temporary);
+                return Err(JournalError::from_disk(error));
+            }
+        };
+        self.sync_dir()?;
+        Ok(SegmentFile { identity, path, file, capacity: self.segment_bytes })
+    }
+
+    /// The file of a segment, complete and synced, under its temporary name.
+    fn fill(
+        &self,
+        path: &Path,
+        reused: bool,
+        identity: Identity,
+    ) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let disk = &self.env.disk;
+        let file = if reused {
+            disk.open(path).map_err(DiskError::at(path, "open"))?
+        } else {
+            let file = disk.create(path).map_err(DiskError::at(path, "create"))?;
+            file.allocate(self.segment_bytes).map_err(DiskError::at(path, "preallocate"))?;
+            zero(&*file, 0, self.segment_bytes).map_err(DiskError::at(path, "zero"))?;
+            file
+        };
+        write_all(&*file, &encode_header(identity), 0).map_err(DiskError::at(path, "write"))?;
+        file.sync_data().map_err(DiskError::at(path, "sync"))?;
+        Ok(file)
+    }
+
+    /// Takes the file of a trimmed segment away: its name is gone, durably, when this returns.
+    pub(super) fn retire(&self, segment: &Segment) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        let SegmentInfo { id, bytes, .. } = segment.info();
+        let path = &segment.file.path;
+        let free = self.dir.join(format!("{FREE}{}", file_name(id)));
+        let reuse = bytes == self.segment_bytes && state.free.len() < RECYCLED_SEGMENTS;
+        let moved = if reuse {
+            self.env.disk.rename(path, &free)
+        } else {
+            self.env.disk.remove(path)
+        };
+        moved.map_err(DiskError::at(path, "trim"))?;
+        // One sync for each: a power cut must not take a newer segment's name and leave an older's.
+        self.sync_dir()?;
+        if reuse {
+            state.free.push(free);
+        }
+        Ok(())
+    }
+
+    /// Syncs the directory. What a failure left of the names is unknown, so it stops the journal.
+    fn sync_dir(&self) -> Result<(), JournalError> {
+        self.env.disk.sync_dir(&self.dir).map_err(|error| {
+            let error = JournalError::Disk(DiskError::new(&self.dir, "sync", error));
+            self.shared.poison(&error);
+            error
+        })
+    }
+}

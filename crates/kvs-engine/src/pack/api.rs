@@ -1,25 +1,11 @@
 //! What a blob store is, whatever keeps it: immutable objects under their hashes, written in packs.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 use kvs_tree::Blobref;
 
-use super::error::StoreError;
-
-/// Names a pack within its store. Ids rise; the manifest lists those that are live.
-#[derive(
-    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
-)]
-#[serde(transparent)]
-pub struct PackId(pub u32);
-
-impl fmt::Display for PackId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:010}", self.0)
-    }
-}
+use super::error::{PackId, StoreError};
 
 /// A pack that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

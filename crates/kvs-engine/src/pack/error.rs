@@ -1,11 +1,24 @@
 //! What can go wrong with stored objects and the manifest that lists them.
 
+use std::fmt;
 use std::path::PathBuf;
 
 use kvs_tree::Blobref;
 
-use super::api::PackId;
 use crate::disk::DiskError;
+
+/// Names a pack within its store. Ids rise; the manifest lists those that are live.
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
+)]
+#[serde(transparent)]
+pub struct PackId(pub u32);
+
+impl fmt::Display for PackId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:010}", self.0)
+    }
+}
 
 /// An error of the blob store.
 #[derive(Debug, Clone, thiserror::Error)]

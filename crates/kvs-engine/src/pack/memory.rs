@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use kvs_tree::Blobref;
 
-use super::api::{BlobStore, PackId, PackInfo, PackWriter};
-use super::error::StoreError;
+use super::api::{BlobStore, PackInfo, PackWriter};
+use super::error::{PackId, StoreError};
 
 /// Objects in memory. Cheap to clone; clones share the objects.
 #[derive(Debug, Default, Clone)]

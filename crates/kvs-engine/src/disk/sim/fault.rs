@@ -26,7 +26,7 @@ pub enum FaultPoint {
 
 /// A way to fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fault {
+pub enum DiskFault {
     /// EIO, nothing done.
     Io,
     /// ENOSPC, nothing done.
@@ -37,7 +37,7 @@ pub enum Fault {
     Torn(usize),
 }
 
-impl Fault {
+impl DiskFault {
     /// The error it answers with.
     pub(super) fn error(self) -> io::Error {
         match self {
@@ -53,7 +53,7 @@ struct Planned {
     part: String,
     after: u64,
     times: u64,
-    fault: Fault,
+    fault: DiskFault,
 }
 
 /// The faults that are still to come.
@@ -69,7 +69,7 @@ impl Faults {
         part: &str,
         after: u64,
         times: u64,
-        fault: Fault,
+        fault: DiskFault,
     ) {
         self.planned.push(Planned {
             point,
@@ -85,7 +85,7 @@ impl Faults {
     }
 
     /// Counts a call; the fault if it shall fail.
-    pub(super) fn hit(&mut self, point: FaultPoint, path: &Path) -> Option<Fault> {
+    pub(super) fn hit(&mut self, point: FaultPoint, path: &Path) -> Option<DiskFault> {
         let mut hit = None;
         for planned in &mut self.planned {
             if planned.point != point || !path.to_string_lossy().contains(&planned.part) {

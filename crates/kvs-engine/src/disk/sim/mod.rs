@@ -19,7 +19,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 pub use self::crash::{CrashPoints, CrashVariant};
-pub use self::fault::{Fault, FaultPoint};
+pub use self::fault::{DiskFault, FaultPoint};
 use self::log::World;
 use self::state::State;
 use super::api::{Disk, DiskFile, LockGuard};
@@ -82,12 +82,12 @@ impl SimDisk {
     }
 
     /// Lets the `after`-th call from now (0: the next) at `point` fail, once.
-    pub fn fail(&self, point: FaultPoint, after: u64, fault: Fault) {
+    pub fn fail(&self, point: FaultPoint, after: u64, fault: DiskFault) {
         self.lock_state().faults.plan(point, "", after, 1, fault);
     }
 
     /// Like [`fail`](Self::fail), for calls on paths that contain `part` only, and `times` in a row.
-    pub fn fail_on(&self, point: FaultPoint, part: &str, after: u64, times: u64, fault: Fault) {
+    pub fn fail_on(&self, point: FaultPoint, part: &str, after: u64, times: u64, fault: DiskFault) {
         self.lock_state()
             .faults
             .plan(point, part, after, times, fault);

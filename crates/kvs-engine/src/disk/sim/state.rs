@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::fault::{Fault, FaultPoint, Faults};
+use super::fault::{DiskFault, FaultPoint, Faults};
 use super::log::{NameOperation, Operation, World, parent};
 
 #[derive(Debug)]
@@ -202,14 +202,14 @@ impl State {
         let fault = self.faults.hit(FaultPoint::Write, path);
         let mut take = match fault {
             None => data.len(),
-            Some(Fault::Short(bytes) | Fault::Torn(bytes)) => bytes.min(data.len()),
+            Some(DiskFault::Short(bytes) | DiskFault::Torn(bytes)) => bytes.min(data.len()),
             Some(fault) => return Err(fault.error()),
         };
         let grows = (offset + take as u64).saturating_sub(self.len(inode));
         let missing = grows - self.room(grows);
         take = take.saturating_sub(usize::try_from(missing).unwrap_or(usize::MAX));
         if take == 0 && !data.is_empty() && missing > 0 {
-            return Err(Fault::NoSpace.error());
+            return Err(DiskFault::NoSpace.error());
         }
         let data = data.get(..take).unwrap_or_default();
         self.world.write(inode, offset, data);
@@ -222,7 +222,7 @@ impl State {
             });
         }
         match fault {
-            Some(fault @ Fault::Torn(_)) => Err(fault.error()),
+            Some(fault @ DiskFault::Torn(_)) => Err(fault.error()),
             _ => Ok(take),
         }
     }
@@ -261,7 +261,7 @@ impl State {
         self.check(FaultPoint::Allocate, path)?;
         let grows = len.saturating_sub(self.len(inode));
         if self.room(grows) < grows {
-            return Err(Fault::NoSpace.error());
+            return Err(DiskFault::NoSpace.error());
         }
         if grows > 0 {
             self.set_len(inode, len)

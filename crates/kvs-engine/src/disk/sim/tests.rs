@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CrashVariant, Fault, FaultPoint, SimDisk};
+use super::{CrashVariant, DiskFault, FaultPoint, SimDisk};
 use crate::disk::Disk;
 
 fn written() -> SimDisk {
@@ -81,7 +81,7 @@ fn a_sync_after_a_failed_one_does_not_bring_the_writes_back() {
     let path = Path::new("/s/a");
     disk.sync_dir(Path::new("/s")).unwrap();
     let file = disk.open(path).unwrap();
-    disk.fail(FaultPoint::SyncData, 0, Fault::Io);
+    disk.fail(FaultPoint::SyncData, 0, DiskFault::Io);
     file.sync_data().unwrap_err();
     assert_eq!(
         end(&disk, CrashVariant::Kept).content(path),
