@@ -14,8 +14,8 @@ mod store_dir;
 
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::{
-    CrashPoints, CrashVariant, Disk, DiskError, DiskFile, DiskResult, DiskFault, FaultPoint, LockGuard,
-    RealDisk, SimDisk,
+    CrashPoints, CrashVariant, Disk, DiskError, DiskFault, DiskFile, DiskResult, FaultPoint,
+    LockGuard, RealDisk, SimDisk,
 };
 pub use entropy::{Entropy, RealEntropy, SimEntropy};
 pub use env::Environment;
@@ -23,8 +23,9 @@ pub use journal::{
     Appended, DiskJournal, GroupNumber, Journal, JournalError, JournalOptions, JournalReader,
     MemoryJournal, Preparer, SegmentInfo,
 };
-pub use pack::{
-    BlobStore, MemoryBlobStore, PackId, PackInfo, PackStore, PackWriter, SharedBlobStore, StoreError,
-};
 pub use manifest::{MANIFEST_FORMAT, ManifestError, ManifestFile};
+pub use pack::{
+    BlobStore, MemoryBlobStore, PackId, PackInfo, PackStore, PackWriter, SharedBlobStore,
+    StoreError,
+};
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};

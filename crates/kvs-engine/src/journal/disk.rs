@@ -33,7 +33,9 @@ pub struct JournalOptions {
 
 impl Default for JournalOptions {
     fn default() -> Self {
-        Self { segment_bytes: SEGMENT_BYTES }
+        Self {
+            segment_bytes: SEGMENT_BYTES,
+        }
     }
 }
 
@@ -86,14 +88,31 @@ impl DiskJournal {
         options: JournalOptions,
         replay_from: GroupNumber,
     ) -> Result<Self, JournalError> {
-        env.disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
-        let segment_bytes = options.segment_bytes.max(SEGMENT_BYTES_MIN).next_multiple_of(512);
-        let Recovered { segments, newest, last_hash, end, next_id, free } =
-            recover(&*env.disk, dir, segment_bytes, replay_from)?;
+        env.disk
+            .create_dir(dir)
+            .map_err(DiskError::at(dir, "make"))?;
+        let segment_bytes = options
+            .segment_bytes
+            .max(SEGMENT_BYTES_MIN)
+            .next_multiple_of(512);
+        let Recovered {
+            segments,
+            newest,
+            last_hash,
+            end,
+            next_id,
+            free,
+        } = recover(&*env.disk, dir, segment_bytes, replay_from)?;
         let active = segments.last().cloned();
         let shared = Arc::new(Shared::new(segments, newest));
-        let spare =
-            Arc::new(Spare::new(env, dir, segment_bytes, Arc::clone(&shared), next_id, free));
+        let spare = Arc::new(Spare::new(
+            env,
+            dir,
+            segment_bytes,
+            Arc::clone(&shared),
+            next_id,
+            free,
+        ));
         let active = match active {
             Some(active) => active,
             None => {
@@ -184,7 +203,9 @@ impl DiskJournal {
         if file.read(self.end, len)?.iter().any(|byte| *byte != 0) {
             return Err(file.corrupt(self.end, "zeros were written, but not read back"));
         }
-        file.file.sync_data().map_err(|error| file.failed("sync", error))
+        file.file
+            .sync_data()
+            .map_err(|error| file.failed("sync", error))
     }
 
     /// Goes to the next segment, and makes it as long as a group that would fit in none.
@@ -202,8 +223,13 @@ impl DiskJournal {
         if capacity <= file.capacity {
             return Ok(());
         }
-        file.file.allocate(capacity).map_err(|error| file.failed("preallocate", error))?;
-        let longer = SegmentFile { capacity, ..file.clone() };
+        file.file
+            .allocate(capacity)
+            .map_err(|error| file.failed("preallocate", error))?;
+        let longer = SegmentFile {
+            capacity,
+            ..file.clone()
+        };
         let longer = Arc::new(Segment::empty(longer, self.newest + 1));
         if let Some(last) = self.shared.list_mut().last_mut() {
             *last = Arc::clone(&longer);
@@ -228,7 +254,9 @@ impl Journal for DiskJournal {
         }
         if self.durable < self.newest {
             let file = &self.active.file;
-            file.file.sync_data().map_err(|error| self.poison(file.failed("sync", error)))?;
+            file.file
+                .sync_data()
+                .map_err(|error| self.poison(file.failed("sync", error)))?;
             self.durable = self.newest;
         }
         Ok(self.newest)
@@ -271,7 +299,11 @@ impl Journal for DiskJournal {
     }
 
     fn bytes(&self) -> u64 {
-        let segments = self.segments().iter().map(|segment| segment.bytes).sum::<u64>();
+        let segments = self
+            .segments()
+            .iter()
+            .map(|segment| segment.bytes)
+            .sum::<u64>();
         segments + self.spare.bytes()
     }
 
@@ -287,4 +319,3 @@ impl JournalOptions {
         Self { segment_bytes }
     }
 }
-

@@ -106,7 +106,11 @@ pub(super) fn encode(out: &mut Vec<u8>, frame: NewFrame<'_>) -> GroupHash {
     out.extend_from_slice(&frame.identity.tag.to_le_bytes());
     out.extend_from_slice(&frame.number.to_le_bytes());
     out.extend_from_slice(&frame.durable.to_le_bytes());
-    out.extend_from_slice(&u32::try_from(frame.payload.len()).unwrap_or(u32::MAX).to_le_bytes());
+    out.extend_from_slice(
+        &u32::try_from(frame.payload.len())
+            .unwrap_or(u32::MAX)
+            .to_le_bytes(),
+    );
     let checksum = crc32c::crc32c(out);
     let checksum = crc32c::crc32c_append(checksum, frame.previous);
     let checksum = crc32c::crc32c_append(checksum, frame.payload);
@@ -134,7 +138,9 @@ pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Inval
     }
     let number = u64_at(covered, 24).ok_or(short)?;
     let durable = u64_at(covered, 32).ok_or(short)?;
-    let length = u32_at(covered, 40).and_then(|length| usize::try_from(length).ok()).ok_or(short)?;
+    let length = u32_at(covered, 40)
+        .and_then(|length| usize::try_from(length).ok())
+        .ok_or(short)?;
     if length > GROUP_BYTES {
         return Err(Invalid::Damaged("the length of the group is impossible"));
     }
@@ -149,10 +155,18 @@ pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Inval
         return Err(Invalid::Damaged("the checksum of the group is wrong"));
     }
     if covered.get(4..6) != Some(&FORMAT.to_le_bytes()[..]) {
-        return Err(Invalid::Damaged("the group's format version is not known to this program"));
+        return Err(Invalid::Damaged(
+            "the group's format version is not known to this program",
+        ));
     }
     let covered = bytes.get(..HEADER + length).unwrap_or_default();
-    Ok(Frame { number, durable, previous, payload, covered })
+    Ok(Frame {
+        number,
+        durable,
+        previous,
+        payload,
+        covered,
+    })
 }
 
 /// A group in `bytes` from `from` on which proves that the group which should stand at `from` was
@@ -167,15 +181,17 @@ pub(super) fn find_proof(
 ) -> Option<(usize, GroupNumber)> {
     let start = from.next_multiple_of(ALIGN);
     let places = bytes.get(start..)?.chunks(ALIGN).enumerate();
-    places.filter(|(_, chunk)| chunk.starts_with(&MAGIC)).find_map(|(place, _)| {
-        let at = start + place * ALIGN;
-        let frame = parse(bytes.get(at..)?, identity).ok()?;
-        let proves = match expected {
-            Some(expected) => frame.number > expected && frame.durable >= expected,
-            None => at > from && frame.durable + 1 >= frame.number,
-        };
-        proves.then_some((at, frame.number))
-    })
+    places
+        .filter(|(_, chunk)| chunk.starts_with(&MAGIC))
+        .find_map(|(place, _)| {
+            let at = start + place * ALIGN;
+            let frame = parse(bytes.get(at..)?, identity).ok()?;
+            let proves = match expected {
+                Some(expected) => frame.number > expected && frame.durable >= expected,
+                None => at > from && frame.durable + 1 >= frame.number,
+            };
+            proves.then_some((at, frame.number))
+        })
 }
 
 #[cfg(test)]
@@ -187,7 +203,13 @@ mod tests {
     fn group(payload: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         let previous = [3; 32];
-        let new = NewFrame { identity: IDENTITY, number: 5, durable: 4, previous: &previous, payload };
+        let new = NewFrame {
+            identity: IDENTITY,
+            number: 5,
+            durable: 4,
+            previous: &previous,
+            payload,
+        };
         encode(&mut out, new);
         out
     }
@@ -198,7 +220,10 @@ mod tests {
             let payload = vec![1; len];
             let bytes = group(&payload);
             let frame = parse(&bytes, IDENTITY).unwrap();
-            assert_eq!((frame.number, frame.durable, frame.previous), (5, 4, [3; 32]));
+            assert_eq!(
+                (frame.number, frame.durable, frame.previous),
+                (5, 4, [3; 32])
+            );
             assert_eq!((frame.payload, frame.len()), (&payload[..], bytes.len()));
         }
     }
@@ -224,8 +249,14 @@ mod tests {
     #[test]
     fn a_cut_group_says_how_long_it_is() {
         let bytes = group(&[1; 100]);
-        assert_eq!(parse(&bytes[..90], IDENTITY).unwrap_err(), Invalid::Short(bytes.len()));
-        assert_eq!(parse(&bytes[..20], IDENTITY).unwrap_err(), Invalid::Short(HEADER));
+        assert_eq!(
+            parse(&bytes[..90], IDENTITY).unwrap_err(),
+            Invalid::Short(bytes.len())
+        );
+        assert_eq!(
+            parse(&bytes[..20], IDENTITY).unwrap_err(),
+            Invalid::Short(HEADER)
+        );
     }
 
     #[test]

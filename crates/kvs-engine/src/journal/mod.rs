@@ -6,15 +6,15 @@
 //! Formats and rules: RFC 0004.
 
 // In reading order: each imports only those above it.
-mod error;
 mod api;
-mod memory;
-mod frame;
-mod segment;
-mod reader;
-mod spare;
-mod recovery;
 mod disk;
+mod error;
+mod frame;
+mod memory;
+mod reader;
+mod recovery;
+mod segment;
+mod spare;
 
 #[cfg(test)]
 mod tests;

@@ -35,7 +35,9 @@ impl Shared {
     }
 
     pub(super) fn list_mut(&self) -> RwLockWriteGuard<'_, Vec<Arc<Segment>>> {
-        self.segments.write().unwrap_or_else(PoisonError::into_inner)
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Lets readers see all groups up to `newest`.
@@ -50,7 +52,9 @@ impl Shared {
 
     /// The error of every append once the journal is poisoned.
     pub(super) fn poisoned(&self) -> Option<JournalError> {
-        self.poison.get().map(|reason| JournalError::Poisoned { reason: reason.clone() })
+        self.poison.get().map(|reason| JournalError::Poisoned {
+            reason: reason.clone(),
+        })
     }
 
     pub(super) fn infos(&self) -> Vec<SegmentInfo> {
@@ -84,11 +88,17 @@ impl JournalReader for Shared {
         };
         // Trimmed, perhaps reused, in between?
         let oldest = self.oldest();
-        if from < oldest { Err(JournalError::Trimmed { oldest }) } else { result }
+        if from < oldest {
+            Err(JournalError::Trimmed { oldest })
+        } else {
+            result
+        }
     }
 
     fn oldest(&self) -> GroupNumber {
-        self.list().first().map_or(1, |segment| segment.info().first)
+        self.list()
+            .first()
+            .map_or(1, |segment| segment.info().first)
     }
 
     fn newest(&self) -> GroupNumber {

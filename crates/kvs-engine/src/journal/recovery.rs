@@ -42,8 +42,15 @@ pub(super) fn recover(
         let file = disk.open(&path).map_err(DiskError::at(&path, "open"))?;
         files.push(SegmentFile::open(path, file, *id)?);
     }
-    let incomplete = |what: String| JournalError::Incomplete { dir: dir.to_path_buf(), what };
-    if let Some((id, _)) = ids.iter().zip(ids.iter().skip(1)).find(|(a, b)| **a + 1 != **b) {
+    let incomplete = |what: String| JournalError::Incomplete {
+        dir: dir.to_path_buf(),
+        what,
+    };
+    if let Some((id, _)) = ids
+        .iter()
+        .zip(ids.iter().skip(1))
+        .find(|(a, b)| **a + 1 != **b)
+    {
         return Err(incomplete(format!("segment {} is missing", id + 1)));
     }
     let next_id = ids.last().map_or(1, |id| id + 1);
@@ -71,13 +78,21 @@ pub(super) fn recover(
     disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
     recovered.free = free;
 
-    let oldest = recovered.segments.first().map_or(replay_from + 1, |segment| segment.info().first);
+    let oldest = recovered
+        .segments
+        .first()
+        .map_or(replay_from + 1, |segment| segment.info().first);
     if oldest > replay_from + 1 {
-        return Err(incomplete(format!("it begins at group {oldest}, not {}", replay_from + 1)));
+        return Err(incomplete(format!(
+            "it begins at group {oldest}, not {}",
+            replay_from + 1
+        )));
     }
     if recovered.newest < replay_from {
         let newest = recovered.newest;
-        return Err(incomplete(format!("it ends at group {newest}, not {replay_from} or later")));
+        return Err(incomplete(format!(
+            "it ends at group {newest}, not {replay_from} or later"
+        )));
     }
     Ok(recovered)
 }
@@ -168,7 +183,11 @@ fn close(
     let mut starts = Vec::new();
     let mut durable = 0;
     while let Ok((at, frame)) = walk.step() {
-        segment.push(frame.number, GROUPS_AT + at as u64, GROUPS_AT + walk.at as u64);
+        segment.push(
+            frame.number,
+            GROUPS_AT + at as u64,
+            GROUPS_AT + walk.at as u64,
+        );
         starts.push((frame.number, at));
         durable = frame.durable;
         recovered.last_hash = frame.hash();
@@ -179,17 +198,25 @@ fn close(
         return Err(file.corrupt(end, "the group does not follow the one before it"));
     }
     if let Some((_, later)) = find_proof(&bytes, walk.at, file.identity, Some(walk.next)) {
-        let what = format!("group {} is damaged, but group {later} is behind it", walk.next);
+        let what = format!(
+            "group {} is damaged, but group {later} is behind it",
+            walk.next
+        );
         return Err(file.corrupt(end, what));
     }
     if rest.iter().any(|byte| *byte != 0) {
         zero(&*file.file, end, file.capacity).map_err(|error| file.failed("zero", error))?;
     }
-    let unsynced = starts.iter().find(|(number, _)| *number > durable).map(|(_, at)| *at);
+    let unsynced = starts
+        .iter()
+        .find(|(number, _)| *number > durable)
+        .map(|(_, at)| *at);
     if let Some(again) = unsynced.and_then(|at| Some((at, bytes.get(at..walk.at)?))) {
         rewrite(file, again)?;
     }
-    file.file.sync_data().map_err(|error| file.failed("sync", error))?;
+    file.file
+        .sync_data()
+        .map_err(|error| file.failed("sync", error))?;
     recovered.newest = walk.next - 1;
     recovered.end = end;
     Ok(Arc::new(segment))
@@ -217,7 +244,8 @@ fn set_aside(
     let path = &file.path;
     if file.capacity == segment_bytes && free.len() < RECYCLED_SEGMENTS {
         let to = dir.join(format!("{FREE}{}", file_name(file.identity.id)));
-        disk.rename(path, &to).map_err(DiskError::at(path, "set aside"))?;
+        disk.rename(path, &to)
+            .map_err(DiskError::at(path, "set aside"))?;
         free.push(to);
     } else {
         disk.remove(path).map_err(DiskError::at(path, "remove"))?;

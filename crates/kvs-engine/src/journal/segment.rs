@@ -21,7 +21,7 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::api::{SegmentInfo};
+use super::api::SegmentInfo;
 use super::error::{GroupNumber, JournalError};
 use super::frame::{FORMAT, Frame, GroupHash, HEADER, Identity, Invalid, parse};
 use crate::disk::{DiskError, DiskFile};
@@ -65,9 +65,12 @@ pub(super) fn encode_header(identity: Identity) -> [u8; FIELDS] {
 }
 
 fn decode_header(bytes: &[u8], id: u64) -> Result<Identity, &'static str> {
-    let header = bytes.first_chunk::<FIELDS>().ok_or("the segment is cut short")?;
-    let (covered, checksum) =
-        header.split_last_chunk::<4>().ok_or("the segment is cut short")?;
+    let header = bytes
+        .first_chunk::<FIELDS>()
+        .ok_or("the segment is cut short")?;
+    let (covered, checksum) = header
+        .split_last_chunk::<4>()
+        .ok_or("the segment is cut short")?;
     if !covered.starts_with(MAGIC) {
         return Err("the file does not begin as a segment does");
     }
@@ -80,7 +83,9 @@ fn decode_header(bytes: &[u8], id: u64) -> Result<Identity, &'static str> {
     if u64_at(covered, 16) != Some(id) {
         return Err("the segment's header says another id than its name");
     }
-    u64_at(covered, 24).map(|tag| Identity { id, tag }).ok_or("the segment is cut short")
+    u64_at(covered, 24)
+        .map(|tag| Identity { id, tag })
+        .ok_or("the segment is cut short")
 }
 
 /// A segment file that is open.
@@ -101,18 +106,32 @@ impl SegmentFile {
         id: u64,
     ) -> Result<Self, JournalError> {
         let mut header = [0; FIELDS];
-        let read = file.read_at(&mut header, 0).map_err(DiskError::at(&path, "read"))?;
+        let read = file
+            .read_at(&mut header, 0)
+            .map_err(DiskError::at(&path, "read"))?;
         let capacity = file.len().map_err(DiskError::at(&path, "measure"))?;
         match decode_header(header.get(..read).unwrap_or_default(), id) {
-            Ok(identity) => Ok(Self { identity, path, file, capacity }),
-            Err(what) => Err(JournalError::Corrupt { path, offset: 0, what: what.to_owned() }),
+            Ok(identity) => Ok(Self {
+                identity,
+                path,
+                file,
+                capacity,
+            }),
+            Err(what) => Err(JournalError::Corrupt {
+                path,
+                offset: 0,
+                what: what.to_owned(),
+            }),
         }
     }
 
     /// Bytes `at..at + len`, or fewer where the file ends.
     pub(super) fn read(&self, at: u64, len: usize) -> Result<Vec<u8>, JournalError> {
         let mut bytes = vec![0; len];
-        let read = self.file.read_at(&mut bytes, at).map_err(|error| self.failed("read", error))?;
+        let read = self
+            .file
+            .read_at(&mut bytes, at)
+            .map_err(|error| self.failed("read", error))?;
         bytes.truncate(read);
         Ok(bytes)
     }
@@ -136,7 +155,11 @@ impl SegmentFile {
     }
 
     pub(super) fn corrupt(&self, offset: u64, what: impl Into<String>) -> JournalError {
-        JournalError::Corrupt { path: self.path.clone(), offset, what: what.into() }
+        JournalError::Corrupt {
+            path: self.path.clone(),
+            offset,
+            what: what.into(),
+        }
     }
 }
 
@@ -159,17 +182,30 @@ pub(super) struct Walk<'a> {
 impl<'a> Walk<'a> {
     /// A walk over `bytes`, which begin with group `next`.
     pub(super) fn new(bytes: &'a [u8], identity: Identity, next: GroupNumber) -> Self {
-        Self { bytes, identity, at: 0, next, previous: None }
+        Self {
+            bytes,
+            identity,
+            at: 0,
+            next,
+            previous: None,
+        }
     }
 
     /// The next group and where it begins.
     pub(super) fn step(&mut self) -> Result<(usize, Frame<'a>), Invalid> {
         let frame = parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity)?;
         if frame.number != self.next {
-            return Err(Invalid::Damaged("the group has another number than expected"));
+            return Err(Invalid::Damaged(
+                "the group has another number than expected",
+            ));
         }
-        if self.previous.is_some_and(|previous| previous != frame.previous) {
-            return Err(Invalid::Damaged("the group does not follow the one before it"));
+        if self
+            .previous
+            .is_some_and(|previous| previous != frame.previous)
+        {
+            return Err(Invalid::Damaged(
+                "the group does not follow the one before it",
+            ));
         }
         let at = self.at;
         self.at += frame.len();
@@ -196,7 +232,11 @@ struct Groups {
 
 impl Groups {
     fn push(&mut self, number: GroupNumber, at: u64, end: u64) {
-        if self.index.last().is_none_or(|(_, last)| at - last >= JOURNAL_INDEX_STRIDE) {
+        if self
+            .index
+            .last()
+            .is_none_or(|(_, last)| at - last >= JOURNAL_INDEX_STRIDE)
+        {
             self.index.push((number, at));
         }
         self.last = number;
@@ -212,7 +252,9 @@ pub(super) struct Segment {
 
 impl fmt::Debug for Segment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Segment").field("path", &self.file.path).finish_non_exhaustive()
+        f.debug_struct("Segment")
+            .field("path", &self.file.path)
+            .finish_non_exhaustive()
     }
 }
 
@@ -226,7 +268,10 @@ impl Segment {
             indexed: true,
             ..Groups::default()
         };
-        Self { file, groups: RwLock::new(groups) }
+        Self {
+            file,
+            groups: RwLock::new(groups),
+        }
     }
 
     /// A sealed segment whose groups nobody has looked at yet.
@@ -236,14 +281,24 @@ impl Segment {
         last: GroupNumber,
         last_hash: GroupHash,
     ) -> Self {
-        let groups =
-            Groups { first, last, last_hash: Some(last_hash), ..Groups::default() };
-        Self { file, groups: RwLock::new(groups) }
+        let groups = Groups {
+            first,
+            last,
+            last_hash: Some(last_hash),
+            ..Groups::default()
+        };
+        Self {
+            file,
+            groups: RwLock::new(groups),
+        }
     }
 
     /// Records a group that may now be read.
     pub(super) fn push(&self, number: GroupNumber, at: u64, end: u64) {
-        self.groups.write().unwrap_or_else(PoisonError::into_inner).push(number, at, end);
+        self.groups
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(number, at, end);
     }
 
     pub(super) fn info(&self) -> SegmentInfo {
@@ -258,7 +313,12 @@ impl Segment {
 
     /// Reads and verifies the whole of a sealed segment, unless that was done before.
     pub(super) fn verify(&self) -> Result<(), JournalError> {
-        if self.groups.read().unwrap_or_else(PoisonError::into_inner).indexed {
+        if self
+            .groups
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .indexed
+        {
             return Ok(());
         }
         let bytes = self.file.read_groups()?;
@@ -272,12 +332,16 @@ impl Segment {
             return Ok(());
         }
         let last = groups.last;
-        let mut found = Groups { first: groups.first, ..Groups::default() };
+        let mut found = Groups {
+            first: groups.first,
+            ..Groups::default()
+        };
         let mut walk = Walk::new(bytes, self.file.identity, groups.first);
         while walk.next <= last {
             let offset = GROUPS_AT + walk.at as u64;
-            let (_, frame) =
-                walk.step().map_err(|invalid| self.file.corrupt(offset, invalid.reason()))?;
+            let (_, frame) = walk
+                .step()
+                .map_err(|invalid| self.file.corrupt(offset, invalid.reason()))?;
             found.push(frame.number, offset, GROUPS_AT + walk.at as u64);
         }
         if walk.previous != groups.last_hash {
@@ -303,8 +367,12 @@ impl Segment {
         let (mut number, mut at, end, to) = {
             let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
             let place = groups.index.partition_point(|(number, _)| *number <= from);
-            let place = place.checked_sub(1).and_then(|place| groups.index.get(place));
-            let Some((number, at)) = place.copied() else { return Ok(Vec::new()) };
+            let place = place
+                .checked_sub(1)
+                .and_then(|place| groups.index.get(place));
+            let Some((number, at)) = place.copied() else {
+                return Ok(Vec::new());
+            };
             (number, at, groups.end, to.min(groups.last))
         };
         let slack = to_len(JOURNAL_INDEX_STRIDE) + HEADER;

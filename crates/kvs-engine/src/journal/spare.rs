@@ -29,7 +29,9 @@ const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
     let mut at = from;
     while at < to {
-        let len = usize::try_from(to - at).unwrap_or(usize::MAX).min(ZEROS.len());
+        let len = usize::try_from(to - at)
+            .unwrap_or(usize::MAX)
+            .min(ZEROS.len());
         write_all(file, ZEROS.get(..len).unwrap_or_default(), at)?;
         at += len as u64;
     }
@@ -53,7 +55,9 @@ struct State {
 
 impl fmt::Debug for Spare {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Spare").field("dir", &self.dir).finish_non_exhaustive()
+        f.debug_struct("Spare")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,8 +70,18 @@ impl Spare {
         next_id: u64,
         free: Vec<PathBuf>,
     ) -> Self {
-        let state = Mutex::new(State { next_id, ready: None, free });
-        Self { env: env.clone(), dir: dir.to_path_buf(), segment_bytes, shared, state }
+        let state = Mutex::new(State {
+            next_id,
+            ready: None,
+            free,
+        });
+        Self {
+            env: env.clone(),
+            dir: dir.to_path_buf(),
+            segment_bytes,
+            shared,
+            state,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -109,7 +123,10 @@ impl Spare {
         let mut tag = [0; 8];
         let random = self.env.entropy.fill(&mut tag);
         random.map_err(DiskError::at(&self.dir, "get random bytes for"))?;
-        let identity = Identity { id: state.next_id, tag: u64::from_le_bytes(tag) };
+        let identity = Identity {
+            id: state.next_id,
+            tag: u64::from_le_bytes(tag),
+        };
         let name = file_name(identity.id);
         let (temporary, reused) = match state.free.pop() {
             Some(path) => (path, true),
@@ -118,7 +135,9 @@ impl Spare {
         let path = self.dir.join(name);
         let made = self.fill(&temporary, reused, identity).and_then(|file| {
             let renamed = self.env.disk.rename(&temporary, &path);
-            renamed.map(|()| file).map_err(DiskError::at(&path, "rename to"))
+            renamed
+                .map(|()| file)
+                .map_err(DiskError::at(&path, "rename to"))
         });
         let file = match made {
             Ok(file) => file,
@@ -129,7 +148,12 @@ impl Spare {
             }
         };
         self.sync_dir()?;
-        Ok(SegmentFile { identity, path, file, capacity: self.segment_bytes })
+        Ok(SegmentFile {
+            identity,
+            path,
+            file,
+            capacity: self.segment_bytes,
+        })
     }
 
     /// The file of a segment, complete and synced, under its temporary name.
@@ -144,7 +168,8 @@ impl Spare {
             disk.open(path).map_err(DiskError::at(path, "open"))?
         } else {
             let file = disk.create(path).map_err(DiskError::at(path, "create"))?;
-            file.allocate(self.segment_bytes).map_err(DiskError::at(path, "preallocate"))?;
+            file.allocate(self.segment_bytes)
+                .map_err(DiskError::at(path, "preallocate"))?;
             zero(&*file, 0, self.segment_bytes).map_err(DiskError::at(path, "zero"))?;
             file
         };
