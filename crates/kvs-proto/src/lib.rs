@@ -47,3 +47,6 @@ pub use watch::{
     Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Scope, ScopeKind, Start,
     Started, TransactionInfo, Watch, WatchItem,
 };
+
+#[cfg(test)]
+mod tests;
