@@ -1,8 +1,24 @@
 //! `kvs serve`: the daemon. Reads its options, opens the store, binds the socket, says that it is
 //! ready, and runs until a signal ends it. The work is in `server`; this file is its command line.
 
+use std::io::IsTerminal;
 use std::path::PathBuf;
 use std::process::ExitCode;
+
+use anyhow::{Context, anyhow};
+use kvs_client::Address;
+use kvs_engine::Durability;
+use kvs_tree::HashAlgorithm;
+use rustix::fs::Mode;
+use sd_notify::NotifyState;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+use tracing_subscriber::EnvFilter;
+
+use crate::server::{Daemon, Options, READY};
+
+/// Exit status when a second signal cuts the shutdown short.
+const INTERRUPTED: i32 = 130;
 
 /// Options of `kvs serve`.
 #[derive(Debug, clap::Args)]
@@ -10,9 +26,160 @@ pub(crate) struct ServeArgs {
     /// Directory of the store [default: $XDG_STATE_HOME/kvs/store, else ~/.local/state/kvs/store]
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
+    /// Address to serve on [default: $KVS_URI, else $XDG_RUNTIME_DIR/kvs/kvs.sock, else /run/kvs/kvs.sock]
+    #[arg(long, value_name = "URI")]
+    pub(crate) uri: Option<String>,
+    /// When a commit is answered: `commit` after it is synced to disk, `interval` before a sync
+    /// every second, `none` without syncs; the last two may lose acknowledged commits in a power cut
+    #[arg(long, value_name = "commit|interval|none", default_value = "commit")]
+    pub(crate) durability: Durability,
+    /// Hash of a store that is made now: blake3 (default) or sha1; an existing store keeps its own
+    #[arg(long, value_name = "blake3|sha1")]
+    pub(crate) hash: Option<HashAlgorithm>,
+    /// Versions of each namespace that are kept at least, as far as --retain-bytes allows
+    #[arg(long, value_name = "N")]
+    pub(crate) retain_versions: Option<u64>,
+    /// Time for which versions are kept at least, such as 90s, 36h or 7d
+    #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
+    pub(crate) retain_time: Option<u64>,
+    /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two
+    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    pub(crate) retain_bytes: Option<u64>,
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
-pub(crate) async fn run(_args: ServeArgs) -> anyhow::Result<ExitCode> {
-    anyhow::bail!("not there yet")
+pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    start_log();
+    // What the daemon makes is nobody else's: not the socket even before its mode is set, nor
+    // anything in the store.
+    rustix::process::umask(Mode::RWXG | Mode::RWXO);
+    let address = match &args.uri {
+        Some(uri) => Address::parse(uri)?,
+        None => Address::from_env()?,
+    };
+    let Address::Unix(socket) = &address;
+    let daemon = Daemon::open(options(&args, socket.clone())?).await?;
+    let interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
+    let terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
+    tokio::spawn(end_on_signal(interrupt, terminate, daemon.stopper()));
+    anstream::eprintln!("{READY}{address}");
+    notify(NotifyState::Ready);
+    daemon.run().await;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Ends the daemon on the first signal, the process on the second.
+async fn end_on_signal(mut interrupt: Signal, mut terminate: Signal, stop: CancellationToken) {
+    for first in [true, false] {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        if first {
+            notify(NotifyState::Stopping);
+            stop.cancel();
+        }
+    }
+    std::process::exit(INTERRUPTED);
+}
+
+/// Tells the service manager, if there is one.
+fn notify(state: NotifyState<'_>) {
+    if let Err(error) = sd_notify::notify(&[state]) {
+        tracing::warn!(%error, "cannot notify the service manager");
+    }
+}
+
+/// Logs to standard error: warnings and errors, or what RUST_LOG says.
+fn start_log() {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+    let log = tracing_subscriber::fmt()
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_env_filter(filter);
+    // Fails only if there is a log already, which is then as good.
+    let _ = log.try_init();
+}
+
+/// What the daemon is started with.
+fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
+    let store = match &args.store {
+        Some(store) => store.clone(),
+        None => default_store(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?,
+    };
+    let mut options = Options::new(store, socket);
+    let engine = &mut options.engine;
+    engine.durability = args.durability;
+    engine.algorithm = args.hash;
+    if let Some(versions) = args.retain_versions {
+        engine.retention.versions = versions;
+    }
+    if let Some(time_ms) = args.retain_time {
+        engine.retention.time_ms = time_ms;
+    }
+    if let Some(bytes) = args.retain_bytes {
+        engine.retention.bytes = bytes;
+    }
+    Ok(options)
+}
+
+/// Where the store is when nothing is said. Empty variables count as unset.
+fn default_store(
+    state: Option<std::ffi::OsString>,
+    home: Option<std::ffi::OsString>,
+) -> anyhow::Result<PathBuf> {
+    let set = |variable: Option<std::ffi::OsString>| variable.filter(|value| !value.is_empty());
+    let state = match (set(state), set(home)) {
+        (Some(state), _) => PathBuf::from(state),
+        (None, Some(home)) => PathBuf::from(home).join(".local/state"),
+        (None, None) => {
+            return Err(anyhow!("neither XDG_STATE_HOME nor HOME is set; give --store"));
+        }
+    };
+    Ok(state.join("kvs/store"))
+}
+
+/// Reads a duration such as `500ms`, `90s`, `15m`, `36h`, `7d`; the result is in milliseconds.
+fn duration_ms(text: &str) -> Result<u64, String> {
+    scaled(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)])
+        .ok_or_else(|| format!("{text:?} is not a duration such as 90s, 36h or 7d"))
+}
+
+/// Reads a number of bytes such as `1000000`, `64K`, `512M`, `8G`; K, M, G and T are powers of 1024.
+fn bytes(text: &str) -> Result<u64, String> {
+    scaled(text, &[("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)])
+        .ok_or_else(|| format!("{text:?} is not a number of bytes such as 512M or 8G"))
+}
+
+/// Reads a number with one of these units.
+fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at_checked(digits)?;
+    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
+    number.parse::<u64>().ok()?.checked_mul(*factor)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_and_sizes_have_units() {
+        assert_eq!(duration_ms("90s"), Ok(90_000));
+        assert_eq!(duration_ms("7d"), Ok(604_800_000));
+        assert_eq!(bytes("8G"), Ok(8 << 30));
+        assert_eq!(bytes("17"), Ok(17));
+        for wrong in ["", "7", "d", "7 d", "-1s", "99999999999999999999d"] {
+            assert!(duration_ms(wrong).is_err(), "{wrong}");
+        }
+        assert!(bytes("8GB").is_err());
+    }
+
+    #[test]
+    fn the_store_is_under_the_state_directory() {
+        let store = |state: &str, home: &str| default_store(Some(state.into()), Some(home.into()));
+        assert_eq!(store("/s", "/h").unwrap(), PathBuf::from("/s/kvs/store"));
+        assert_eq!(store("", "/h").unwrap(), PathBuf::from("/h/.local/state/kvs/store"));
+        assert!(store("", "").is_err());
+    }
 }

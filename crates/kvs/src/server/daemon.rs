@@ -1,0 +1,135 @@
+//! The daemon as a whole: opened in an order in which nothing is promised too early, and ended in
+//! one in which nothing that was promised is lost.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use anyhow::Context;
+use kvs_engine::{Engine, EngineConfig, Environment};
+use tokio::net::UnixStream;
+use tokio::task::JoinSet;
+use tokio::time::{sleep, timeout};
+use tokio_util::sync::CancellationToken;
+
+use super::listener::{BindError, Listener, is_alive};
+use super::session;
+use super::shared::{Admission, Shared};
+use crate::limits::SHUTDOWN_TIMEOUT;
+
+/// Pause after the system refused to accept a connection, as when it is out of file descriptors.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// What a daemon is started with.
+#[derive(Clone, Debug)]
+pub(crate) struct Options {
+    /// The store and how it is kept.
+    pub(crate) engine: EngineConfig,
+    /// Path of the socket.
+    pub(crate) socket: PathBuf,
+}
+
+impl Options {
+    /// The defaults, for the store in this directory, owned by the user of this process.
+    pub(crate) fn new(store: PathBuf, socket: PathBuf) -> Options {
+        let owner = rustix::process::geteuid().as_raw();
+        Options { engine: EngineConfig::new(store, owner), socket }
+    }
+}
+
+/// A daemon with its store open and its socket bound; [`Daemon::run`] serves.
+pub(crate) struct Daemon {
+    listener: Listener,
+    shared: Arc<Shared>,
+}
+
+impl Daemon {
+    /// Opens the store, which includes recovery, and binds the socket. Whoever connects from now
+    /// on waits for [`Daemon::run`].
+    ///
+    /// # Errors
+    /// One sentence for people: the store is locked, damaged or of another kind, the address is in
+    /// use, a permission is missing.
+    pub(crate) async fn open(options: Options) -> anyhow::Result<Daemon> {
+        let Options { engine, socket } = options;
+        // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
+        if is_alive(&socket).await {
+            return Err(BindError::InUse(socket).into());
+        }
+        let owner = engine.instance_owner;
+        let store = engine.dir.display().to_string();
+        let engine = Engine::open(engine, Environment::real())
+            .await
+            .with_context(|| format!("cannot open the store {store}"))?;
+        let listener = match Listener::bind(&socket).await {
+            Ok(listener) => listener,
+            Err(error) => {
+                engine.shutdown().await;
+                return Err(error.into());
+            }
+        };
+        Ok(Daemon { listener, shared: Arc::new(Shared::new(engine, owner)) })
+    }
+
+    /// Ends the daemon when it is cancelled.
+    pub(crate) fn stopper(&self) -> CancellationToken {
+        self.shared.stop.clone()
+    }
+
+    /// Serves until the stopper is cancelled; then removes the socket, lets what is in work be
+    /// answered, and closes the store.
+    pub(crate) async fn run(self) {
+        let Daemon { listener, shared } = self;
+        let mut sessions = JoinSet::new();
+        loop {
+            tokio::select! {
+                () = shared.stop.cancelled() => break,
+                accepted = listener.accept() => match accepted {
+                    Ok(stream) => admit(&mut sessions, &shared, stream),
+                    Err(error) => {
+                        tracing::warn!(%error, "cannot accept a connection");
+                        sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                Some(_) = sessions.join_next() => {}
+            }
+        }
+        listener.close();
+        let drained = timeout(SHUTDOWN_TIMEOUT, async {
+            while sessions.join_next().await.is_some() {}
+        });
+        if drained.await.is_err() {
+            tracing::warn!("connections that did not take their answers are cut off");
+            sessions.shutdown().await;
+        }
+        shared.engine.shutdown().await;
+    }
+}
+
+/// Gives a new connection a session.
+fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) {
+    let uid = match stream.peer_cred() {
+        Ok(peer) => peer.uid(),
+        Err(error) => {
+            return tracing::warn!(%error, "a connection without credentials");
+        }
+    };
+    let shared = Arc::clone(shared);
+    let admission = shared.enter();
+    sessions.spawn(async move {
+        // Counts the connection out however the session ends.
+        let place = Place(shared);
+        if admission != Admission::Dropped {
+            session::serve(Arc::clone(&place.0), stream, uid, admission).await;
+        }
+    });
+}
+
+/// A connection's place among those that are counted.
+struct Place(Arc<Shared>);
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        self.0.leave();
+    }
+}
