@@ -27,6 +27,42 @@ pub(crate) struct Cli {
 /// The verbs.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Put values
+    Put(commands::put::PutArgs),
+    /// Print values, or follow them
+    Get(commands::get::GetArgs),
+    /// List names
+    Ls(commands::ls::LsArgs),
+    /// List keys with their values
+    Dir(commands::dir::DirArgs),
+    /// Make empty directories
+    Mkdir(commands::mkdir::MkdirArgs),
+    /// Remove keys
+    Unlink(commands::unlink::UnlinkArgs),
+    /// Make a symbolic link
+    Link(commands::link::LinkArgs),
+    /// Print where links lead
+    Readlink(commands::link::ReadlinkArgs),
+    /// Copy a key, or a directory with all that is in it
+    Copy(commands::copy::CopyArgs),
+    /// Move a key, or a directory with all that is in it
+    Move(commands::copy::MoveArgs),
+    /// Print the root
+    Getroot(commands::root::GetrootArgs),
+    /// Print the version
+    Version(commands::root::VersionArgs),
+    /// Wait for a version
+    Wait(commands::root::WaitArgs),
+    /// Return when all that was committed is on disk
+    Sync(commands::root::SyncArgs),
+    /// Print a reference to a state, or pin one
+    Snapshot(commands::snapshot::SnapshotArgs),
+    /// Print every version that touches a scope, as it comes
+    Watch(commands::watch::WatchArgs),
+    /// Print the versions that are retained
+    Log(commands::log::LogArgs),
+    /// Make, remove and list namespaces
+    Namespace(commands::namespace::NamespaceArgs),
     /// Run the daemon
     Serve(commands::serve::ServeArgs),
     /// Run a command beside a private daemon on a temporary store
@@ -41,13 +77,21 @@ pub(crate) enum Command {
 /// and gives the exit status.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
     Cli::try_parse().map_err(|error| {
-        let asked = !error.use_stderr();
-        let printed = error.print();
-        if asked && printed.is_ok() {
-            ExitCode::SUCCESS
-        } else {
-            ExitCode::FAILURE
+        if !error.use_stderr() {
+            let printed = error.print();
+            return if printed.is_ok() {
+                ExitCode::SUCCESS
+            } else {
+                ExitCode::FAILURE
+            };
         }
+        // Usage errors look like all others, with the usage behind.
+        let text = error.render().to_string();
+        let text = text
+            .strip_prefix("error: ")
+            .map_or(text.clone(), |rest| format!("kvs: {rest}"));
+        eprint!("{text}");
+        ExitCode::FAILURE
     })
 }
 
@@ -65,12 +109,33 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             .enable_all()
             .build()?,
     };
-    runtime.block_on(async {
-        match cli.command {
-            Command::Serve(args) => commands::serve::run(args).await,
-            Command::Start(args) => commands::start::run(args).await,
-            Command::Demo(args) => commands::demo::run(args).await,
-            Command::DemoClient(args) => commands::demo::run_client(args).await,
-        }
-    })
+    runtime.block_on(dispatch(cli))
+}
+
+async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
+    let daemon = commands::Daemon::new(cli.uri);
+    match cli.command {
+        Command::Put(args) => commands::put::run(&daemon, args).await,
+        Command::Get(args) => commands::get::run(&daemon, args).await,
+        Command::Ls(args) => commands::ls::run(&daemon, args).await,
+        Command::Dir(args) => commands::dir::run(&daemon, args).await,
+        Command::Mkdir(args) => commands::mkdir::run(&daemon, args).await,
+        Command::Unlink(args) => commands::unlink::run(&daemon, args).await,
+        Command::Link(args) => commands::link::run(&daemon, args).await,
+        Command::Readlink(args) => commands::link::run_readlink(&daemon, args).await,
+        Command::Copy(args) => commands::copy::run(&daemon, args).await,
+        Command::Move(args) => commands::copy::run_move(&daemon, args).await,
+        Command::Getroot(args) => commands::root::run_getroot(&daemon, args).await,
+        Command::Version(args) => commands::root::run_version(&daemon, args).await,
+        Command::Wait(args) => commands::root::run_wait(&daemon, args).await,
+        Command::Sync(args) => commands::root::run_sync(&daemon, args).await,
+        Command::Snapshot(args) => commands::snapshot::run(&daemon, args).await,
+        Command::Watch(args) => commands::watch::run(&daemon, args).await,
+        Command::Log(args) => commands::log::run(&daemon, args).await,
+        Command::Namespace(args) => commands::namespace::run(&daemon, args).await,
+        Command::Serve(args) => commands::serve::run(args).await,
+        Command::Start(args) => commands::start::run(args).await,
+        Command::Demo(args) => commands::demo::run(args).await,
+        Command::DemoClient(args) => commands::demo::run_client(args).await,
+    }
 }

@@ -1,18 +1,34 @@
-//! One file a verb: its options (a `clap::Args` structure) and `run`.
+//! One file a verb or pair of verbs: its options (a `clap::Args` structure) and `run`.
+//!
+//! `options` and `failure` are what they share: common options, the connection, and the one way
+//! from an error of the client library to the text that people read.
+
+mod failure;
+mod options;
+
+mod value;
+
+mod listing;
 
 pub(crate) mod demo;
 pub(crate) mod serve;
 pub(crate) mod start;
 
-use std::process::ExitCode;
+pub(crate) mod copy;
+pub(crate) mod dir;
+mod follow;
+pub(crate) mod get;
+pub(crate) mod link;
+pub(crate) mod log;
+pub(crate) mod ls;
+pub(crate) mod mkdir;
+pub(crate) mod namespace;
+pub(crate) mod put;
+mod report;
+pub(crate) mod root;
+pub(crate) mod snapshot;
+pub(crate) mod unlink;
+pub(crate) mod watch;
 
-/// Prints an error that ended a command and gives the exit status for it.
-pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
-    if let Some(io) = error.downcast_ref::<std::io::Error>()
-        && io.kind() == std::io::ErrorKind::BrokenPipe
-    {
-        return ExitCode::from(141);
-    }
-    anstream::eprintln!("kvs: {error:#}");
-    ExitCode::FAILURE
-}
+pub(crate) use failure::report;
+pub(crate) use options::Daemon;

@@ -29,6 +29,10 @@ pub(crate) struct VersionReport {
 pub(crate) struct Who {
     /// The user that sent it.
     pub(crate) uid: u32,
+    /// The client that sent it, in hexadecimal.
+    pub(crate) client: String,
+    /// That client's number for it.
+    pub(crate) number: u64,
     /// The name that the client gave it, if any.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
@@ -69,7 +73,10 @@ impl VersionReport {
 
     /// One line a change, each beginning with the version: what `kvs watch` shows a person.
     pub(crate) fn watch_lines(&self) -> Vec<String> {
-        self.changes.iter().map(|change| format!("{} {}", self.version, change.line(self.initial))).collect()
+        self.changes
+            .iter()
+            .map(|change| format!("{} {}", self.version, change.line(self.initial)))
+            .collect()
     }
 
     /// One line for the version, with the time, the users and what happened to which keys: what
@@ -86,7 +93,11 @@ impl VersionReport {
                 who.push(text);
             }
         }
-        let who = if who.is_empty() { "-".to_owned() } else { who.join(",") };
+        let who = if who.is_empty() {
+            "-".to_owned()
+        } else {
+            who.join(",")
+        };
         let mut line = format!("{} {time} {who}", self.version);
         for change in &self.changes {
             line.push_str(&format!(" {} {}", change.kind, escape(&change.key)));
@@ -99,8 +110,15 @@ impl ChangeReport {
     fn json(&self) -> ChangeJson<'_> {
         let value = self.value.as_deref();
         let text = value.and_then(|value| std::str::from_utf8(value).ok());
-        let encoded = value.filter(|_| text.is_none()).map(|value| data_encoding::BASE64.encode(value));
-        ChangeJson { key: &self.key, kind: self.kind, value: text, value_base64: encoded }
+        let encoded = value
+            .filter(|_| text.is_none())
+            .map(|value| data_encoding::BASE64.encode(value));
+        ChangeJson {
+            key: &self.key,
+            kind: self.kind,
+            value: text,
+            value_base64: encoded,
+        }
     }
 
     /// One line, whatever the value holds: control characters are always written out.
@@ -156,11 +174,17 @@ fn seconds(time_ms: u64) -> f64 {
 }
 
 /// The time as a person reads it, in the local time zone.
-fn local_time(time_ms: u64) -> String {
-    let time = i64::try_from(time_ms).ok().and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
+pub(crate) fn local_time(time_ms: u64) -> String {
+    let time = i64::try_from(time_ms)
+        .ok()
+        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
     time.map_or_else(
         || "-".to_owned(),
-        |time| time.to_zoned(jiff::tz::TimeZone::system()).strftime("%Y-%m-%dT%H:%M:%S%.3f%:z").to_string(),
+        |time| {
+            time.to_zoned(jiff::tz::TimeZone::system())
+                .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
+                .to_string()
+        },
     )
 }
 
@@ -169,7 +193,20 @@ mod tests {
     use super::*;
 
     fn change(key: &str, kind: &'static str, value: Option<&[u8]>) -> ChangeReport {
-        ChangeReport { key: key.into(), kind, value: value.map(<[u8]>::to_vec) }
+        ChangeReport {
+            key: key.into(),
+            kind,
+            value: value.map(<[u8]>::to_vec),
+        }
+    }
+
+    fn who(uid: u32, name: Option<&str>) -> Who {
+        Who {
+            uid,
+            client: "ab".into(),
+            number: 1,
+            name: name.map(str::to_owned),
+        }
     }
 
     fn report(changes: Vec<ChangeReport>) -> VersionReport {
@@ -187,7 +224,12 @@ mod tests {
     #[test]
     fn json_has_the_documented_members_in_their_order() {
         assert_eq!(
-            report(vec![change("a.b", "put", Some(b"x")), change("c", "unlink", None)]).json().unwrap(),
+            report(vec![
+                change("a.b", "put", Some(b"x")),
+                change("c", "unlink", None)
+            ])
+            .json()
+            .unwrap(),
             "{\"namespace\":\"primary\",\"version\":42,\"root\":\"blake3-00\",\
              \"snapshot\":\"primary@42:blake3-00\",\"time\":1700000000.25,\
              \"changes\":[{\"key\":\"a.b\",\"kind\":\"put\",\"value\":\"x\"},{\"key\":\"c\",\"kind\":\"unlink\"}]}"
@@ -196,17 +238,28 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_travel_in_base64() {
-        let json = report(vec![change("k", "append", Some(b"\xff\x00"))]).json().unwrap();
-        assert!(json.ends_with("[{\"key\":\"k\",\"kind\":\"append\",\"value_base64\":\"/wA=\"}]}"), "{json}");
+        let json = report(vec![change("k", "append", Some(b"\xff\x00"))])
+            .json()
+            .unwrap();
+        assert!(
+            json.ends_with("[{\"key\":\"k\",\"kind\":\"append\",\"value_base64\":\"/wA=\"}]}"),
+            "{json}"
+        );
     }
 
     #[test]
     fn the_initial_state_and_authors_are_marked_only_where_they_are() {
         let mut with = report(vec![]);
         with.initial = true;
-        with.who = vec![Who { uid: 0, name: None }, Who { uid: 7, name: Some("fence".into()) }];
+        with.who = vec![who(0, None), who(7, Some("fence"))];
         let json = with.json().unwrap();
-        assert!(json.contains("\"initial\":true,\"transactions\":[{\"uid\":0},{\"uid\":7,\"name\":\"fence\"}],"), "{json}");
+        assert!(
+            json.contains(
+                "\"initial\":true,\"transactions\":[{\"uid\":0,\"client\":\"ab\",\"number\":1},\
+             {\"uid\":7,\"client\":\"ab\",\"number\":1,\"name\":\"fence\"}],"
+            ),
+            "{json}"
+        );
     }
 
     #[test]
@@ -221,21 +274,33 @@ mod tests {
         .watch_lines();
         assert_eq!(
             lines,
-            ["42 put a = 1\\n2", "42 append b += more", "42 unlink c", "42 mkdir d.", "42 link e -> ns::a"]
+            [
+                "42 put a = 1\\n2",
+                "42 append b += more",
+                "42 unlink c",
+                "42 mkdir d.",
+                "42 link e -> ns::a"
+            ]
         );
     }
 
     #[test]
     fn the_initial_state_is_said_to_be_one() {
-        let mut initial = report(vec![change("a", "put", Some(b"1")), change("d", "mkdir", None)]);
+        let mut initial = report(vec![
+            change("a", "put", Some(b"1")),
+            change("d", "mkdir", None),
+        ]);
         initial.initial = true;
         assert_eq!(initial.watch_lines(), ["42 initial a = 1", "42 initial d."]);
     }
 
     #[test]
     fn a_log_line_tells_who_and_which_keys() {
-        let mut logged = report(vec![change("a", "put", None), change("b\u{1b}", "unlink", None)]);
-        logged.who = vec![Who { uid: 0, name: None }, Who { uid: 0, name: None }, Who { uid: 7, name: Some("n".into()) }];
+        let mut logged = report(vec![
+            change("a", "put", None),
+            change("b\u{1b}", "unlink", None),
+        ]);
+        logged.who = vec![who(0, None), who(0, None), who(7, Some("n"))];
         let line = logged.log_line();
         assert!(line.starts_with("42 20"), "{line}");
         assert!(line.ends_with(" 0,7(n) put a unlink b\\u{1b}"), "{line}");

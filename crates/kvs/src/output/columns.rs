@@ -8,7 +8,12 @@ const GAP: usize = 4;
 ///
 /// A line has at least one name, however long. No names give no lines.
 pub(crate) fn columns(names: &[String], width: Option<usize>) -> String {
-    let column = names.iter().map(|name| name.chars().count()).max().unwrap_or(0) + GAP;
+    let column = names
+        .iter()
+        .map(|name| name.chars().count())
+        .max()
+        .unwrap_or(0)
+        + GAP;
     let in_line = width.map_or(names.len(), |width| width / column).max(1);
     let mut out = String::new();
     for line in names.chunks(in_line) {
@@ -53,7 +58,10 @@ mod tests {
 
     #[test]
     fn no_width_gives_one_line() {
-        assert_eq!(columns(&names(&["abc", "d", "e"]), None), "abc    d      e\n");
+        assert_eq!(
+            columns(&names(&["abc", "d", "e"]), None),
+            "abc    d      e\n"
+        );
     }
 
     #[test]

@@ -24,7 +24,13 @@ const DOTS: &str = "...";
 /// With a width above 3 a value stops at its first newline, and a line that is longer than the width
 /// is cut three characters before it; `...` stands for whatever is left out. A newline at the very
 /// end of a value is dropped without a mark. `keys_only` shows nothing behind the key.
-pub(crate) fn directory_line(key: &str, shown: &Shown, keys_only: bool, width: usize, terminal: bool) -> String {
+pub(crate) fn directory_line(
+    key: &str,
+    shown: &Shown,
+    keys_only: bool,
+    width: usize,
+    terminal: bool,
+) -> String {
     let limited = width > UNLIMITED;
     let (line, cut_value) = match shown {
         Shown::Directory => (format!("{key}."), false),
@@ -38,7 +44,11 @@ pub(crate) fn directory_line(key: &str, shown: &Shown, keys_only: bool, width: u
             }
         }
     };
-    let line = if terminal { escape(&line).into_owned() } else { line };
+    let line = if terminal {
+        escape(&line).into_owned()
+    } else {
+        line
+    };
     if !limited {
         return line;
     }
@@ -71,7 +81,10 @@ mod tests {
         assert_eq!(plain("a.b", &value(""), 80), "a.b = ");
         assert_eq!(plain("a.b", &Shown::Directory, 80), "a.b.");
         assert_eq!(plain("a.b", &Shown::Link("x.y".into()), 80), "a.b -> x.y");
-        assert_eq!(plain("a.b", &Shown::Link("ns::x.y".into()), 80), "a.b -> ns::x.y");
+        assert_eq!(
+            plain("a.b", &Shown::Link("ns::x.y".into()), 80),
+            "a.b -> ns::x.y"
+        );
     }
 
     #[test]
@@ -102,8 +115,14 @@ mod tests {
     #[test]
     fn keys_only_shows_no_value_and_marks_directories() {
         assert_eq!(directory_line("k", &value("v"), true, 80, false), "k");
-        assert_eq!(directory_line("k", &Shown::Link("t".into()), true, 80, false), "k");
-        assert_eq!(directory_line("k", &Shown::Directory, true, 80, false), "k.");
+        assert_eq!(
+            directory_line("k", &Shown::Link("t".into()), true, 80, false),
+            "k"
+        );
+        assert_eq!(
+            directory_line("k", &Shown::Directory, true, 80, false),
+            "k."
+        );
     }
 
     #[test]
@@ -113,6 +132,9 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_control_characters_written_out() {
-        assert_eq!(directory_line("k", &value("\u{1b}[1m"), false, 0, true), "k = \\u{1b}[1m");
+        assert_eq!(
+            directory_line("k", &value("\u{1b}[1m"), false, 0, true),
+            "k = \\u{1b}[1m"
+        );
     }
 }

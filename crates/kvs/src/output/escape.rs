@@ -7,7 +7,11 @@ use std::fmt::Write as _;
 /// The text with every control character written out (`\n`, `\t`, `\u{1b}`), for a line that must
 /// stay one line. Text without any is given back uncopied.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
-    if text.chars().any(is_hostile) { Cow::Owned(written_out(text, |_| false)) } else { Cow::Borrowed(text) }
+    if text.chars().any(is_hostile) {
+        Cow::Owned(written_out(text, |_| false))
+    } else {
+        Cow::Borrowed(text)
+    }
 }
 
 /// A value as a terminal may get it: line ends and tabs stay, other control characters are written
@@ -47,12 +51,18 @@ mod tests {
 
     #[test]
     fn harmless_text_is_not_copied() {
-        assert!(matches!(escape("lwj.17.état"), Cow::Borrowed("lwj.17.état")));
+        assert!(matches!(
+            escape("lwj.17.état"),
+            Cow::Borrowed("lwj.17.état")
+        ));
     }
 
     #[test]
     fn control_characters_are_written_out() {
-        assert_eq!(escape("a\u{1b}[2Jb\n\tc\u{7f}\u{9b}"), "a\\u{1b}[2Jb\\n\\tc\\u{7f}\\u{9b}");
+        assert_eq!(
+            escape("a\u{1b}[2Jb\n\tc\u{7f}\u{9b}"),
+            "a\\u{1b}[2Jb\\n\\tc\\u{7f}\\u{9b}"
+        );
         assert_eq!(escape("x\u{202e}y"), "x\\u{202e}y");
     }
 

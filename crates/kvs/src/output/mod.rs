@@ -8,10 +8,12 @@ mod changes;
 mod columns;
 mod directory;
 mod escape;
+mod failure;
 mod sink;
 
-pub(crate) use changes::{ChangeReport, VersionReport, Who};
+pub(crate) use changes::{ChangeReport, VersionReport, Who, local_time};
 pub(crate) use columns::columns;
 pub(crate) use directory::{Shown, directory_line};
-pub(crate) use escape::{escape, escape_value};
+pub(crate) use escape::escape_value;
+pub(crate) use failure::{OutputError, reason};
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};

@@ -1,7 +1,7 @@
 //! Standard output: buffered, flushed when a verb says so, and aware of whether a person reads it.
 //!
-//! Writing to a pipe that nobody reads any more gives `BrokenPipe`, which `commands::report` turns
-//! into a quiet end.
+//! Writing to a pipe that nobody reads any more gives an `OutputError` that says so, which
+//! `commands::report` turns into a quiet end.
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
@@ -10,6 +10,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use rustix::io::Errno;
 
 use super::escape::{escape, escape_value};
+use super::failure::OutputError;
 
 /// The width that is assumed when nothing tells one.
 const USUAL_WIDTH: usize = 80;
@@ -26,7 +27,10 @@ impl Sink {
     pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
-        Self { writer: BufWriter::with_capacity(64 * 1024, stdout), terminal }
+        Self {
+            writer: BufWriter::with_capacity(64 * 1024, stdout),
+            terminal,
+        }
     }
 
     /// Whether a terminal shows what is written.
@@ -36,33 +40,41 @@ impl Sink {
 
     /// Text that must not act on a terminal: escaped for one, as it is for a file or a pipe.
     pub(crate) fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
-        if self.terminal { escape(text) } else { Cow::Borrowed(text) }
+        if self.terminal {
+            escape(text)
+        } else {
+            Cow::Borrowed(text)
+        }
     }
 
     /// Writes text as it is.
-    pub(crate) fn text(&mut self, text: &str) -> io::Result<()> {
-        self.writer.write_all(text.as_bytes())
+    pub(crate) fn text(&mut self, text: &str) -> Result<(), OutputError> {
+        Ok(self.writer.write_all(text.as_bytes())?)
     }
 
     /// Writes one line; `line` is not yet ended.
-    pub(crate) fn line(&mut self, line: &str) -> io::Result<()> {
+    pub(crate) fn line(&mut self, line: &str) -> Result<(), OutputError> {
         self.text(line)?;
         self.text("\n")
     }
 
     /// Writes bytes exactly.
-    pub(crate) fn raw(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.writer.write_all(bytes)
+    pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        Ok(self.writer.write_all(bytes)?)
     }
 
     /// Writes a value for reading: exact in a file or a pipe, harmless on a terminal.
-    pub(crate) fn value(&mut self, bytes: &[u8]) -> io::Result<()> {
-        if self.terminal { self.text(&escape_value(bytes)) } else { self.raw(bytes) }
+    pub(crate) fn value(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
+        if self.terminal {
+            self.text(&escape_value(bytes))
+        } else {
+            self.raw(bytes)
+        }
     }
 
     /// Hands everything written so far to the operating system.
-    pub(crate) fn flush(&mut self) -> io::Result<()> {
-        self.writer.flush()
+    pub(crate) fn flush(&mut self) -> Result<(), OutputError> {
+        Ok(self.writer.flush()?)
     }
 }
 
@@ -70,7 +82,7 @@ impl Sink {
 ///
 /// A watch that has nothing to write would otherwise outlive `| head -1` for as long as its keys
 /// rest. Costs a thread that sleeps until then; it does not keep the process from ending.
-pub(crate) async fn reader_gone() -> io::Error {
+pub(crate) async fn reader_gone() -> OutputError {
     let (tell, told) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
         let stdout = io::stdout();
@@ -82,13 +94,16 @@ pub(crate) async fn reader_gone() -> io::Error {
                 Err(_) => return,
             }
         }
-        if polled.iter().any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP)) {
+        if polled
+            .iter()
+            .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP))
+        {
             // Nobody waits any more: the command is ending anyway.
             let _ = tell.send(());
         }
     });
     match told.await {
-        Ok(()) => io::Error::from(io::ErrorKind::BrokenPipe),
+        Ok(()) => io::Error::from(io::ErrorKind::BrokenPipe).into(),
         Err(_) => std::future::pending().await,
     }
 }
@@ -100,5 +115,8 @@ pub(crate) fn terminal_columns() -> usize {
     {
         return usize::from(size.ws_col);
     }
-    std::env::var("COLUMNS").ok().and_then(|text| text.trim().parse().ok()).unwrap_or(USUAL_WIDTH)
+    std::env::var("COLUMNS")
+        .ok()
+        .and_then(|text| text.trim().parse().ok())
+        .unwrap_or(USUAL_WIDTH)
 }

@@ -1,0 +1,114 @@
+//! `kvs copy` and `kvs move`.
+//!
+//! Within a namespace each is one atomic transaction of constant cost. Across namespaces nothing is
+//! atomic: a copy puts the source's tree object at the destination, and a move then unlinks the
+//! source, on condition that it is still what was copied.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use kvs_client::{ErrorCode, LookupOptions, Transaction};
+
+use super::failure::{About as _, failure};
+use super::options::{Daemon, namespace_or_default, normal};
+
+/// Options of `kvs copy`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs copy lwj.17 backup.17              a directory of any size, at once
+  kvs copy -D archive lwj.17 lwj.17      into another namespace")]
+pub(crate) struct CopyArgs {
+    #[command(flatten)]
+    pair: Pair,
+}
+
+/// Options of `kvs move`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs move new current                   nobody sees both or neither
+  kvs move -D archive lwj.17 lwj.17      into another namespace: a copy, then an unlink")]
+pub(crate) struct MoveArgs {
+    #[command(flatten)]
+    pair: Pair,
+}
+
+/// From where to where.
+#[derive(Debug, Args)]
+struct Pair {
+    /// Namespace of the source [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
+    #[arg(short = 'S', long, value_name = "NAME")]
+    src_namespace: Option<String>,
+    /// Namespace of the destination [default: as for the source]
+    #[arg(short = 'D', long, value_name = "NAME")]
+    dst_namespace: Option<String>,
+    /// Key to take; a link is taken as a link
+    #[arg(value_name = "SRC")]
+    source: String,
+    /// Key to put it at; what is there is replaced
+    #[arg(value_name = "DST")]
+    destination: String,
+}
+
+/// Copies.
+pub(crate) async fn run(daemon: &Daemon, args: CopyArgs) -> Result<ExitCode> {
+    transfer(daemon, &args.pair, false).await
+}
+
+/// Moves.
+pub(crate) async fn run_move(daemon: &Daemon, args: MoveArgs) -> Result<ExitCode> {
+    transfer(daemon, &args.pair, true).await
+}
+
+async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<ExitCode> {
+    let verb = if and_unlink { "move" } else { "copy" };
+    let from = namespace_or_default(pair.src_namespace.as_deref());
+    let to = namespace_or_default(pair.dst_namespace.as_deref());
+    let (source, destination) = (pair.source.as_str(), pair.destination.as_str());
+    let client = daemon.connect(&to).await?;
+    if from == to {
+        let transaction = if and_unlink {
+            Transaction::new().rename(source, destination)
+        } else {
+            Transaction::new().copy(source, destination)
+        };
+        match client.namespace(to).commit(transaction).await {
+            // Only the source must be there.
+            Err(error) if error.code == ErrorCode::NotFound => Err(error).about(source)?,
+            answer => answer.about_one_of(verb, &[source, destination])?,
+        };
+        return Ok(ExitCode::SUCCESS);
+    }
+    if normal(source) == "." {
+        return Err(failure(source, ErrorCode::Invalid));
+    }
+    let from = client.namespace(from);
+    let options = LookupOptions {
+        follow: false,
+        treeobj: true,
+        inline_max: Some(0),
+        ..LookupOptions::default()
+    };
+    let found = from.lookup(source, options).await.about(source)?;
+    if found.entry.is_none() {
+        return Err(failure(source, ErrorCode::NotFound));
+    }
+    let object = found
+        .treeobj
+        .ok_or_else(|| anyhow!("{source}: the daemon sent no tree object"))?;
+    let transaction = Transaction::new().put_object(destination, object);
+    client
+        .namespace(to)
+        .commit(transaction)
+        .await
+        .about(destination)?;
+    if and_unlink {
+        let transaction = Transaction::new()
+            .if_unchanged(source, found.position.version)
+            .unlink(source);
+        from.commit(transaction).await.about(source)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,101 @@
+//! `kvs dir`: the keys and values of a directory, of one state.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use kvs_client::{Client, Entry, ListOptions};
+
+use super::failure::About as _;
+use super::listing::{Listed, Listing};
+use super::options::{Daemon, ReadOptions};
+use super::value::{link_text, part, whole};
+use crate::output::{Shown, Sink, directory_line, terminal_columns};
+
+/// Values longer than this are not sent whole when their lines will be cut; in bytes. A character
+/// of a line takes at most four bytes, so lines need less.
+const CUT_VALUE_BYTES: u64 = 4096;
+
+/// Options of `kvs dir`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs dir                the top of the tree
+  kvs dir -R lwj.17      all keys below lwj.17 with their values
+  kvs dir -Rd            all keys that there are
+  kvs dir -w 0 a         values at full length")]
+pub(crate) struct DirArgs {
+    #[command(flatten)]
+    read: ReadOptions,
+    /// Show what is in the directories below
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Show keys only
+    #[arg(short, long)]
+    directory: bool,
+    /// Cut lines to that width; 0 for none [default: the terminal's, else $COLUMNS, else 80]
+    #[arg(short, long, value_name = "COLS")]
+    width: Option<usize>,
+    /// The directory
+    #[arg(default_value = ".", hide_default_value = true)]
+    key: String,
+}
+
+/// Prints a directory.
+pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
+    let (namespace, at) = args.read.target()?;
+    let client = daemon.connect(&namespace).await?;
+    let width = args.width.unwrap_or_else(terminal_columns);
+    let inline_max = match width {
+        _ if args.directory => Some(0),
+        0..=3 => None,
+        _ => Some(CUT_VALUE_BYTES),
+    };
+    let options = ListOptions {
+        at,
+        recursive: args.recursive,
+        inline_max,
+        ..ListOptions::default()
+    };
+    let key = args.key.as_str();
+    let mut listing = Listing::open(&client, &namespace, key, options)
+        .await
+        .about(key)?;
+    let mut sink = Sink::new();
+    while let Some(listed) = listing.next().await.about(key)? {
+        if let Entry::Directory(directory) = &listed.entry
+            && args.recursive
+            && directory.entries > 0
+        {
+            continue;
+        }
+        let shown = show(&client, &listed, args.directory, width).await?;
+        sink.line(&directory_line(
+            &listed.key,
+            &shown,
+            args.directory,
+            width,
+            sink.is_terminal(),
+        ))?;
+    }
+    sink.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn show(client: &Client, listed: &Listed, keys_only: bool, width: usize) -> Result<Shown> {
+    Ok(match &listed.entry {
+        Entry::Directory(_) => Shown::Directory,
+        Entry::Link(link) => Shown::Link(link_text(link)),
+        Entry::Value(_) if keys_only => Shown::Value(Vec::new()),
+        Entry::Value(value) => {
+            let bytes = match &value.bytes {
+                None if width > 3 => {
+                    let most = (width as u64).saturating_mul(4);
+                    part(client, &listed.place, 0, most, value.size).await
+                }
+                _ => whole(client, &listed.place, value).await,
+            };
+            Shown::Value(bytes.about(&listed.key)?.to_vec())
+        }
+    })
+}

@@ -1,0 +1,140 @@
+//! From errors to the line that people read: `kvs: CONTEXT: REASON`.
+//!
+//! Conditions that Flux has show the text of their errno and nothing else; our own show their stable
+//! name and the daemon's sentence, because only that tells what to do.
+
+use std::io::IsTerminal as _;
+use std::process::ExitCode;
+
+use anyhow::anyhow;
+use kvs_client::{ClientError, ErrorCode};
+
+use crate::output::{OutputError, escape_value};
+
+/// Exit status when the reader of standard output has gone away: what a shell reports for SIGPIPE.
+const READER_GONE: u8 = 141;
+
+/// Prints an error that ended a command and gives the exit status for it.
+pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
+    if error
+        .downcast_ref::<OutputError>()
+        .is_some_and(OutputError::reader_is_gone)
+    {
+        return ExitCode::from(READER_GONE);
+    }
+    say(&format!("{error:#}"));
+    ExitCode::FAILURE
+}
+
+/// Prints one error line on standard error, harmless if that is a terminal.
+pub(crate) fn say(text: &str) {
+    let line = format!("kvs: {text}");
+    if std::io::stderr().is_terminal() {
+        eprintln!("{}", escape_value(line.as_bytes()));
+    } else {
+        eprintln!("{line}");
+    }
+}
+
+/// An answer of the daemon that may be an error, and what it is about.
+pub(crate) trait About<T> {
+    /// The answer, or the error `CONTEXT: REASON`.
+    fn about(self, context: &str) -> anyhow::Result<T>;
+
+    /// The same for a transaction: the context is the one of `keys` that the error names, if it
+    /// names one; else the only key; else the verb.
+    fn about_one_of(self, verb: &str, keys: &[&str]) -> anyhow::Result<T>;
+}
+
+impl<T> About<T> for Result<T, ClientError> {
+    fn about(self, context: &str) -> anyhow::Result<T> {
+        self.map_err(|error| anyhow!("{context}: {}", explain(&error)))
+    }
+
+    fn about_one_of(self, verb: &str, keys: &[&str]) -> anyhow::Result<T> {
+        self.map_err(|error| anyhow!("{}: {}", culprit(&error, verb, keys), explain(&error)))
+    }
+}
+
+/// The error of `code`, for what a verb finds out by itself.
+pub(crate) fn failure(context: &str, code: ErrorCode) -> anyhow::Error {
+    anyhow!("{context}: {}", code.text())
+}
+
+/// The text of an error as it stands behind its context.
+pub(crate) fn explain(error: &ClientError) -> String {
+    let name = error.code.name();
+    if name.starts_with(|c: char| c.is_ascii_uppercase()) {
+        error.code.text().to_owned()
+    } else if error.message.is_empty() {
+        format!("{name}: {}", error.code.text())
+    } else {
+        format!("{name}: {}", error.message)
+    }
+}
+
+fn culprit<'k>(error: &ClientError, verb: &'k str, keys: &[&'k str]) -> &'k str {
+    let named = |key: &&&str| {
+        let normal = super::options::normal(key);
+        [
+            format!("{normal}:"),
+            format!("{normal} "),
+            format!("'{normal}'"),
+        ]
+        .iter()
+        .any(|form| error.message.starts_with(form) || error.message.contains(&format!(" {form}")))
+    };
+    let only = match keys {
+        [only] => Some(only),
+        _ => None,
+    };
+    match only.or_else(|| keys.iter().find(named)) {
+        Some(key) if !key.is_empty() => key,
+        _ => verb,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(code: ErrorCode, message: &str) -> Result<(), ClientError> {
+        Err(ClientError::new(code, message))
+    }
+
+    #[test]
+    fn conditions_that_flux_has_show_their_errno_text_alone() {
+        let text = error(ErrorCode::NotFound, "a.b: nothing is there")
+            .about("a.b")
+            .unwrap_err();
+        assert_eq!(text.to_string(), "a.b: No such file or directory");
+        let text = error(ErrorCode::NoNamespace, "").about("x").unwrap_err();
+        assert_eq!(text.to_string(), "x: Operation not supported");
+    }
+
+    #[test]
+    fn our_own_show_their_name_and_message() {
+        let message = "version 3 is older than the oldest retained version 17";
+        let text = error(ErrorCode::Compacted, message)
+            .about("a.b")
+            .unwrap_err();
+        assert_eq!(text.to_string(), format!("a.b: compacted: {message}"));
+        let text = error(ErrorCode::Busy, "").about("a.b").unwrap_err();
+        assert_eq!(text.to_string(), "a.b: busy: Busy, try again");
+    }
+
+    #[test]
+    fn a_transaction_names_the_key_that_failed_if_it_can_be_told() {
+        let append = || error(ErrorCode::IsDirectory, "b.c: is a directory");
+        let text = append().about_one_of("put", &["a", "b.c"]).unwrap_err();
+        assert_eq!(text.to_string(), "b.c: Is a directory");
+        let text = append().about_one_of("put", &["a", "b"]).unwrap_err();
+        assert_eq!(text.to_string(), "put: Is a directory");
+        let text = append().about_one_of("put", &["a"]).unwrap_err();
+        assert_eq!(text.to_string(), "a: Is a directory");
+        let text = error(ErrorCode::Invalid, "")
+            .about_one_of("put", &[""])
+            .unwrap_err();
+        assert_eq!(text.to_string(), "put: Invalid argument");
+    }
+}

@@ -1,0 +1,105 @@
+//! `kvs link` and `kvs readlink`: symbolic links, also into another namespace.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use kvs_client::{Entry, ErrorCode, LookupOptions, Transaction};
+
+use super::failure::{About as _, failure};
+use super::options::{CommitOutput, Daemon, NamespaceOption, ReadOptions};
+use super::value::link_text;
+use crate::output::Sink;
+
+/// Options of `kvs link`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs link lwj.17 current             current leads to lwj.17
+  kvs link -T archive lwj.1 first     first leads to lwj.1 of the namespace archive")]
+pub(crate) struct LinkArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    #[command(flatten)]
+    output: CommitOutput,
+    /// Namespace that the target is in, if not the link's own
+    #[arg(short = 'T', long, value_name = "NAME")]
+    target_namespace: Option<String>,
+    /// Key that the link leads to; it need not exist
+    target: String,
+    /// Key of the link; what is there is replaced
+    #[arg(value_name = "NAME")]
+    link: String,
+}
+
+/// Options of `kvs readlink`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs readlink current        prints lwj.17, or archive::lwj.17")]
+pub(crate) struct ReadlinkArgs {
+    #[command(flatten)]
+    read: ReadOptions,
+    /// Print the namespace alone; nothing for a link without one
+    #[arg(short = 'o', long, conflicts_with = "key_only")]
+    namespace_only: bool,
+    /// Print the key alone
+    #[arg(short, long)]
+    key_only: bool,
+    /// The links
+    #[arg(required = true, value_name = "KEY")]
+    keys: Vec<String>,
+}
+
+/// Makes a link.
+pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
+    let namespace = args.namespace.name();
+    let client = daemon.connect(&namespace).await?;
+    let (link, target) = (args.link.as_str(), args.target.as_str());
+    let transaction = match args.target_namespace {
+        Some(into) => Transaction::new().link_into(link, into, target),
+        None => Transaction::new().link(link, target),
+    };
+    let committed = client
+        .namespace(namespace)
+        .commit(transaction)
+        .await
+        .about(if link.is_empty() { "link" } else { link })?;
+    args.output.print_committed(&committed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Prints where links lead, in the order of the arguments.
+pub(crate) async fn run_readlink(daemon: &Daemon, args: ReadlinkArgs) -> Result<ExitCode> {
+    let (namespace, at) = args.read.target()?;
+    let client = daemon.connect(&namespace).await?;
+    let namespace = client.namespace(namespace);
+    let mut sink = Sink::new();
+    for key in &args.keys {
+        let options = LookupOptions {
+            at: at.clone(),
+            follow: false,
+            inline_max: Some(0),
+            ..LookupOptions::default()
+        };
+        let found = namespace.lookup(key.as_str(), options).await.about(key)?;
+        let link = match found.entry {
+            Some(Entry::Link(link)) => link,
+            Some(_) => return Err(failure(key, ErrorCode::Invalid)),
+            None => return Err(failure(key, ErrorCode::NotFound)),
+        };
+        let line = if args.namespace_only {
+            link.namespace.as_deref().map(str::to_owned)
+        } else if args.key_only {
+            Some(link.target.to_string())
+        } else {
+            Some(link_text(&link))
+        };
+        if let Some(line) = line {
+            let line = sink.clean(&line).into_owned();
+            sink.line(&line)?;
+        }
+        sink.flush()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}

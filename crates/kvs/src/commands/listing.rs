@@ -1,0 +1,126 @@
+//! Walking a directory page after page, all pages from one state, under the keys that were typed.
+//!
+//! A directory that was reached through a link lists under the key of the link, although its
+//! entries are known to the daemon under other keys.
+
+use anyhow::Result;
+use kvs_client::{At, Client, ClientError, Entry, ListEntry, ListOptions};
+
+use super::options::{join, normal};
+use super::value::Place;
+
+/// A directory being listed.
+#[derive(Debug)]
+pub(crate) struct Listing {
+    client: Client,
+    shown: String,
+    place: Place,
+    options: ListOptions,
+    page: std::vec::IntoIter<ListEntry>,
+    more: bool,
+}
+
+/// One entry of a directory.
+#[derive(Debug)]
+pub(crate) struct Listed {
+    /// The key as it is shown: below the key that was typed.
+    pub(crate) key: String,
+    /// Where it is read.
+    pub(crate) place: Place,
+    /// What is there.
+    pub(crate) entry: Entry,
+}
+
+impl Listing {
+    /// Begins with the first page, which fixes the state.
+    pub(crate) async fn open(
+        client: &Client,
+        namespace: &str,
+        key: &str,
+        mut options: ListOptions,
+    ) -> Result<Self, ClientError> {
+        let first = client
+            .namespace(namespace)
+            .list(key, options.clone())
+            .await?;
+        let place = Place::new(&first.namespace, &first.key, &first.snapshot, &options.at);
+        options.at = place.at.clone();
+        options.after = first.entries.last().map(|entry| entry.key.clone());
+        Ok(Self {
+            client: client.clone(),
+            shown: normal(key),
+            place,
+            options,
+            more: first.more,
+            page: first.entries.into_iter(),
+        })
+    }
+
+    /// The next entry, in order; `None` behind the last.
+    pub(crate) async fn next(&mut self) -> Result<Option<Listed>, ClientError> {
+        loop {
+            if let Some(found) = self.page.next() {
+                let place = Place {
+                    key: found.key.to_string(),
+                    ..self.place.clone()
+                };
+                let below = below(&found.key, &self.place.key);
+                return Ok(Some(Listed {
+                    key: join(&self.shown, below),
+                    place,
+                    entry: found.entry,
+                }));
+            }
+            if !self.more {
+                return Ok(None);
+            }
+            let namespace = self.client.namespace(self.place.namespace.as_str());
+            let page = namespace
+                .list(self.place.key.as_str(), self.options.clone())
+                .await?;
+            if let Some(last) = page.entries.last() {
+                self.options.after = Some(last.key.clone());
+            }
+            self.more = page.more && !page.entries.is_empty();
+            self.page = page.entries.into_iter();
+        }
+    }
+}
+
+/// The state that a command reads from beginning to end, so that it prints one.
+pub(crate) async fn fixed(client: &Client, namespace: &str, at: At) -> Result<At, ClientError> {
+    match at {
+        At::Current | At::Version(_) => {
+            let info = client.namespace(namespace).info(at.clone()).await?;
+            Ok(if info.snapshot.is_empty() {
+                at
+            } else {
+                At::Snapshot(info.snapshot)
+            })
+        }
+        already => Ok(already),
+    }
+}
+
+/// The part of a key behind that of a directory that it is in.
+fn below<'k>(key: &'k str, directory: &str) -> &'k str {
+    let rest = key
+        .strip_prefix(directory)
+        .and_then(|rest| rest.strip_prefix('.'));
+    if directory == "." {
+        key
+    } else {
+        rest.unwrap_or(key)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_told_below_their_directory() {
+        assert_eq!(below("a.b.c", "a"), "b.c");
+        assert_eq!(below("a.b.c", "."), "a.b.c");
+    }
+}

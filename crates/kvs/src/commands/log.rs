@@ -1,0 +1,76 @@
+//! `kvs log`: the versions that are retained, who made them, when, and which keys they touched.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use kvs_client::{LogOptions, Scope, ScopeKind};
+
+use super::failure::About as _;
+use super::options::{Daemon, NamespaceOption};
+use super::report::logged;
+use crate::output::Sink;
+
+/// Options of `kvs log`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+A SCOPE is a key and all that is below it, or a pattern, as for `kvs watch`.
+
+Examples:
+  kvs log                          all versions that are retained, oldest first
+  kvs log --from 40 --to 42        three of them
+  kvs log --json 'lwj.*.state'     those that touched a state, one JSON object a line")]
+pub(crate) struct LogArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// First version [default: the oldest that is retained]
+    #[arg(long, value_name = "V", default_value_t = 0, hide_default_value = true)]
+    from: u64,
+    /// Last version [default: the newest]
+    #[arg(long, value_name = "V")]
+    to: Option<u64>,
+    /// Print one JSON object a line for each version
+    #[arg(long)]
+    json: bool,
+    /// Only versions that touched one of these, and of those only the keys inside
+    #[arg(value_name = "SCOPE")]
+    scopes: Vec<String>,
+}
+
+/// Prints the log.
+pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
+    let name = args.namespace.name();
+    let client = daemon.connect(&name).await?;
+    let namespace = client.namespace(name.as_str());
+    let scopes = args.scopes.iter().map(|text| Scope {
+        kind: ScopeKind::Auto,
+        text: text.into(),
+    });
+    let mut options = LogOptions {
+        from: args.from,
+        to: args.to,
+        scopes: scopes.collect(),
+        limit: 0,
+    };
+    let mut sink = Sink::new();
+    loop {
+        let page = namespace.log(options.clone()).await.about("log")?;
+        if options.to.is_none() {
+            // Versions that are made meanwhile are not part of the answer.
+            options.to = Some(page.newest);
+        }
+        for version in &page.versions {
+            let report = logged(&name, version);
+            if args.json {
+                sink.line(&report.json()?)?;
+            } else {
+                sink.line(&report.log_line())?;
+            }
+        }
+        sink.flush()?;
+        match page.next {
+            Some(next) => options.from = next,
+            None => return Ok(ExitCode::SUCCESS),
+        }
+    }
+}

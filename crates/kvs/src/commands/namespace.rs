@@ -1,0 +1,133 @@
+//! `kvs namespace create`, `remove`, `list`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::{Args, Subcommand};
+use kvs_proto::NamespaceCreate;
+
+use super::failure::About as _;
+use super::options::Daemon;
+use crate::output::Sink;
+
+/// Options of `kvs namespace`.
+#[derive(Debug, Args)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  kvs namespace create scratch
+  kvs put -N scratch a=1
+  kvs namespace list"
+)]
+pub(crate) struct NamespaceArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Make namespaces
+    #[command(after_help = "\
+Examples:
+  kvs namespace create scratch                                empty
+  kvs namespace create --from \"$(kvs snapshot)\" experiment    a copy of a state, at once
+  kvs namespace create -o 1000 alice                          for another user")]
+    Create(CreateArgs),
+    /// Remove namespaces with all that is in them
+    #[command(after_help = "\
+Examples:
+  kvs namespace remove scratch        no error if there is none")]
+    Remove(RemoveArgs),
+    /// List namespaces
+    #[command(after_help = "\
+Examples:
+  kvs namespace list        a header, then NAMESPACE, OWNER, FLAGS of each")]
+    List,
+}
+
+#[derive(Debug, Args)]
+struct CreateArgs {
+    /// User id of the owner [default: yours]
+    #[arg(short, long, value_name = "UID")]
+    owner: Option<u32>,
+    /// Begin with that root
+    #[arg(short, long, value_name = "BLOBREF", conflicts_with = "from")]
+    rootref: Option<String>,
+    /// Begin as a copy of that snapshot
+    #[arg(long, value_name = "SNAPSHOT")]
+    from: Option<String>,
+    /// The namespaces
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct RemoveArgs {
+    /// The namespaces
+    #[arg(required = true, value_name = "NAME")]
+    names: Vec<String>,
+}
+
+/// Does what the sub-command says.
+pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode> {
+    let client = daemon.connect("primary").await?;
+    match args.action {
+        Action::Create(args) => {
+            for name in &args.names {
+                let create = NamespaceCreate {
+                    name: name.into(),
+                    owner: args.owner,
+                    root: args.rootref.as_deref().map(Into::into),
+                    from: args.from.as_deref().map(Into::into),
+                };
+                client.create_namespace(create).await.about(name)?;
+            }
+        }
+        Action::Remove(args) => {
+            for name in &args.names {
+                client.remove_namespace(name.as_str()).await.about(name)?;
+            }
+        }
+        Action::List => {
+            let namespaces = client.namespaces().await.about("namespace list")?;
+            let mut sink = Sink::new();
+            sink.line(&header())?;
+            for namespace in namespaces {
+                let line = row(
+                    &sink.clean(&namespace.name),
+                    namespace.owner,
+                    namespace.flags,
+                );
+                sink.line(&line)?;
+            }
+            sink.flush()?;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn header() -> String {
+    format!("{:<36} {:>10} {}", "NAMESPACE", "OWNER", "FLAGS")
+}
+
+fn row(name: &str, owner: u32, flags: u32) -> String {
+    format!("{name:<36} {owner:>10} 0x{flags:08X}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rows_stand_under_their_header() {
+        assert_eq!(
+            header(),
+            "NAMESPACE                                 OWNER FLAGS"
+        );
+        assert_eq!(
+            row("primary", 1000, 10),
+            "primary                                    1000 0x0000000A"
+        );
+    }
+}

@@ -1,0 +1,278 @@
+//! Options that several verbs have, and what they mean.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use kvs_client::{Address, At, Client, Committed, ErrorCode, Options, UnixConnector};
+use serde_json::Value;
+
+use super::failure::{About as _, failure};
+use crate::output::Sink;
+
+/// The namespace when nothing names one.
+const PRIMARY: &str = "primary";
+/// The variables that name one, the first that is set and not empty.
+const NAMESPACE_VARIABLES: [&str; 2] = ["KVS_NAMESPACE", "FLUX_KVS_NAMESPACE"];
+
+/// Where the daemon is.
+#[derive(Debug, Clone)]
+pub(crate) struct Daemon {
+    uri: Option<String>,
+}
+
+impl Daemon {
+    /// The daemon at `--uri`, or where the environment says.
+    pub(crate) fn new(uri: Option<String>) -> Self {
+        Self { uri }
+    }
+
+    /// Connects, once; `namespace` is the one that will be written to.
+    pub(crate) async fn connect(&self, namespace: &str) -> Result<Client> {
+        let address = match &self.uri {
+            Some(uri) => Address::parse(uri),
+            None => Address::from_env(),
+        };
+        // An address that is none has a message that says what one looks like.
+        let address = address.map_err(|error| anyhow::anyhow!("{}", error.message))?;
+        let options = Options {
+            namespaces: vec![namespace.into()],
+            software: concat!("kvs ", env!("CARGO_PKG_VERSION")).into(),
+            ..Options::default()
+        };
+        match Client::connect_with(UnixConnector::new(address.clone()), options).await {
+            Ok(client) => Ok(client),
+            Err(error) if error.code == ErrorCode::Disconnected => Err(anyhow::anyhow!(
+                "cannot connect to {address}: {}",
+                error.message
+            )),
+            Err(error) => Err(error).about(&address.to_string()),
+        }
+    }
+}
+
+/// `-N`.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct NamespaceOption {
+    /// Namespace to use [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
+    #[arg(short = 'N', long, value_name = "NAME")]
+    namespace: Option<String>,
+}
+
+impl NamespaceOption {
+    /// The namespace to use.
+    pub(crate) fn name(&self) -> String {
+        namespace_or_default(self.namespace.as_deref())
+    }
+}
+
+/// The given namespace, else the one of the environment, else `primary`.
+pub(crate) fn namespace_or_default(given: Option<&str>) -> String {
+    let from_environment = || {
+        NAMESPACE_VARIABLES
+            .iter()
+            .filter_map(|name| std::env::var(name).ok())
+            .find(|name| !name.is_empty())
+    };
+    given
+        .map(str::to_owned)
+        .or_else(from_environment)
+        .unwrap_or_else(|| PRIMARY.to_owned())
+}
+
+/// `-N` and `-a`, of a verb that reads.
+#[derive(Debug, Clone, Args)]
+pub(crate) struct ReadOptions {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// Read that state instead of the newest: a snapshot reference (NAMESPACE@VERSION:BLOBREF), a
+    /// version, or a dirref object or blobref
+    #[arg(short, long, value_name = "REF")]
+    at: Option<String>,
+}
+
+impl ReadOptions {
+    /// The namespace and the state to read. A snapshot reference names its namespace itself.
+    pub(crate) fn target(&self) -> Result<(String, At)> {
+        let Some(text) = &self.at else {
+            return Ok((self.namespace.name(), At::Current));
+        };
+        let at = parse_at(text).ok_or_else(|| failure("--at", ErrorCode::Invalid))?;
+        match (&at, &self.namespace.namespace) {
+            (At::Snapshot(reference), None) => {
+                let namespace = reference
+                    .rsplit_once('@')
+                    .map_or(PRIMARY, |(namespace, _)| namespace);
+                Ok((namespace.to_owned(), at))
+            }
+            _ => Ok((self.namespace.name(), at)),
+        }
+    }
+}
+
+/// Reads the argument of `--at`; the daemon checks what is in it.
+fn parse_at(text: &str) -> Option<At> {
+    let text = text.trim();
+    if text.starts_with('{') {
+        return dirref(text).map(|blobref| At::Root(blobref.into()));
+    }
+    if let Some((namespace, rest)) = text.rsplit_once('@') {
+        let (version, blobref) = rest.split_once(':')?;
+        let is_reference =
+            !namespace.is_empty() && version.parse::<u64>().is_ok() && !blobref.is_empty();
+        return is_reference.then(|| At::Snapshot(text.into()));
+    }
+    if text.starts_with("blake3-") || text.starts_with("sha1-") {
+        return Some(At::Root(text.into()));
+    }
+    text.parse().ok().map(At::Version)
+}
+
+/// The blobref of a dirref object.
+fn dirref(text: &str) -> Option<String> {
+    let object: Value = serde_json::from_str(text).ok()?;
+    let is_dirref = object.get("type")?.as_str()? == "dirref" && object.get("ver")?.as_u64()? == 1;
+    match object.get("data")?.as_array()?.as_slice() {
+        [blobref] if is_dirref => blobref.as_str().map(str::to_owned),
+        _ => None,
+    }
+}
+
+/// The dirref object of a root.
+pub(crate) fn dirref_json(blobref: &str) -> String {
+    serde_json::json!({ "data": [blobref], "type": "dirref", "ver": 1 }).to_string()
+}
+
+/// `-O`, `-b`, `-s`, of a verb that writes.
+#[derive(Debug, Args)]
+#[group(multiple = false)]
+pub(crate) struct CommitOutput {
+    /// Print the new root as a dirref object
+    #[arg(short = 'O', long)]
+    treeobj_root: bool,
+    /// Print the blobref of the new root
+    #[arg(short, long)]
+    blobref: bool,
+    /// Print the new version
+    #[arg(short, long)]
+    sequence: bool,
+}
+
+impl CommitOutput {
+    /// Prints of a commit what was asked for.
+    pub(crate) fn print(&self, position_version: u64, root: &str) -> Result<()> {
+        let mut sink = Sink::new();
+        if self.treeobj_root {
+            sink.line(&dirref_json(root))?;
+        } else if self.blobref {
+            sink.line(root)?;
+        } else if self.sequence {
+            sink.line(&position_version.to_string())?;
+        }
+        Ok(sink.flush()?)
+    }
+
+    /// The same, of an answer.
+    pub(crate) fn print_committed(&self, committed: &Committed) -> Result<()> {
+        self.print(committed.position.version, &committed.root)
+    }
+}
+
+/// A key as the daemon reads it: without empty names; `.` is the root. The empty key stays empty,
+/// for the daemon to refuse.
+pub(crate) fn normal(key: &str) -> String {
+    let names: Vec<&str> = key.split('.').filter(|name| !name.is_empty()).collect();
+    if names.is_empty() && !key.is_empty() {
+        ".".to_owned()
+    } else {
+        names.join(".")
+    }
+}
+
+/// The key of `name` in a directory; a key is a path below it, too.
+pub(crate) fn join(directory: &str, name: &str) -> String {
+    if directory == "." {
+        name.to_owned()
+    } else {
+        format!("{directory}.{name}")
+    }
+}
+
+/// Reads a duration: a number with `ms`, `s`, `m`, `h` or `d` behind it, seconds without.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let unit = match text.get(digits.len()..) {
+        Some("ms") => 0.001,
+        Some("" | "s") => 1.0,
+        Some("m") => 60.0,
+        Some("h") => 3600.0,
+        Some("d") => 86400.0,
+        _ => return Err("the unit is none of ms, s, m, h, d".to_owned()),
+    };
+    let number: f64 = digits
+        .parse()
+        .map_err(|_| "not a number with a unit, such as 1.5s".to_owned())?;
+    Duration::try_from_secs_f64(number * unit).map_err(|_| "not a length of time".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_form_of_at_is_understood() {
+        assert_eq!(
+            parse_at("primary@3:blake3-00"),
+            Some(At::Snapshot("primary@3:blake3-00".into()))
+        );
+        assert_eq!(parse_at("blake3-00"), Some(At::Root("blake3-00".into())));
+        assert_eq!(parse_at("sha1-00"), Some(At::Root("sha1-00".into())));
+        assert_eq!(parse_at("17"), Some(At::Version(17)));
+        let object = dirref_json("blake3-00");
+        assert_eq!(
+            object,
+            "{\"data\":[\"blake3-00\"],\"type\":\"dirref\",\"ver\":1}"
+        );
+        assert_eq!(parse_at(&object), Some(At::Root("blake3-00".into())));
+    }
+
+    #[test]
+    fn what_names_no_directory_is_no_at() {
+        for text in [
+            "",
+            "x",
+            "-1",
+            "a@b",
+            "a@1",
+            "@1:blake3-00",
+            "{}",
+            "{\"data\":\"\",\"type\":\"val\",\"ver\":1}",
+            "{\"data\":[\"a\",\"b\"],\"type\":\"dirref\",\"ver\":1}",
+            "{\"data\":[\"a\"],\"type\":\"dirref\",\"ver\":2}",
+        ] {
+            assert_eq!(parse_at(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn keys_are_normalised() {
+        assert_eq!(normal("...a..b."), "a.b");
+        assert_eq!(normal("..."), ".");
+        assert_eq!(normal(""), "");
+        assert_eq!(join(".", "a"), "a");
+        assert_eq!(join("a.b", "c"), "a.b.c");
+    }
+
+    #[test]
+    fn durations_have_units() {
+        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
+        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
+        assert_eq!(duration("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
+        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
+        assert_eq!(duration("1d"), Ok(Duration::from_secs(86400)));
+        for text in ["", "s", "1x", "-1", "inf"] {
+            assert!(duration(text).is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,146 @@
+//! `kvs put`: values, appended bytes or tree objects, all in one transaction.
+
+use std::ffi::OsString;
+use std::io::Read as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use clap::Args;
+use kvs_client::{ErrorCode, Transaction};
+use kvs_proto::FRAME_BYTES;
+
+use super::failure::{About as _, failure};
+use super::options::{CommitOutput, Daemon, NamespaceOption};
+use crate::output::reason;
+
+/// Options of `kvs put`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs put lwj.1.state=running            one value
+  kvs put a=1 b=2 c=3                    three values, in one transaction
+  kvs put -r image=- < logo.png          exact bytes from standard input
+  kvs put -A log='one more line'         append
+  kvs put -t copy=\"$(kvs get -t dir)\"    a tree object: a copy of a directory
+  version=$(kvs put -s go=now)           the version that holds it, for `kvs wait`")]
+pub(crate) struct PutArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    #[command(flatten)]
+    output: CommitOutput,
+    /// A value of - is read from standard input
+    #[arg(short, long)]
+    raw: bool,
+    /// Values are tree objects (JSON); - is read from standard input
+    #[arg(short, long, conflicts_with_all = ["raw", "append"])]
+    treeobj: bool,
+    /// Give the transaction a version of its own
+    #[arg(short, long)]
+    no_merge: bool,
+    /// Append to what is there
+    #[arg(short = 'A', long)]
+    append: bool,
+    /// Return only when all that was committed is on disk
+    #[arg(short = 'S', long)]
+    sync: bool,
+    /// What to put; the first = splits
+    #[arg(required = true, value_name = "KEY=VALUE")]
+    pairs: Vec<OsString>,
+}
+
+/// Puts all pairs in one transaction.
+pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
+    let mut pairs = Vec::with_capacity(args.pairs.len());
+    for pair in args.pairs {
+        let (key, value) = split(pair)?;
+        let value = if value == b"-" && (args.raw || args.treeobj) {
+            read_stdin(&key)?
+        } else {
+            value
+        };
+        pairs.push((key, Bytes::from(value)));
+    }
+    let mut transaction = Transaction::new();
+    transaction.no_merge = args.no_merge;
+    for (key, value) in &pairs {
+        let (key, value) = (key.as_str(), value.clone());
+        transaction = if args.treeobj {
+            transaction.put_object(key, value)
+        } else if args.append {
+            transaction.append(key, value)
+        } else {
+            transaction.put(key, value)
+        };
+    }
+    let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+    let namespace = args.namespace.name();
+    let client = daemon.connect(&namespace).await?;
+    let committed = client
+        .namespace(namespace)
+        .commit(transaction)
+        .await
+        .about_one_of("put", &keys)?;
+    if args.sync {
+        client.sync().await.about("sync")?;
+    }
+    args.output.print_committed(&committed)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Splits `KEY=VALUE` at the first `=`. Values are any bytes, keys are UTF-8.
+fn split(pair: OsString) -> Result<(String, Vec<u8>)> {
+    let at = pair.as_bytes().iter().position(|byte| *byte == b'=');
+    let at = at.ok_or_else(|| anyhow!("put: you must specify a value as key=value"))?;
+    let mut key = pair.into_vec();
+    let value = key.split_off(at).split_off(1);
+    let key = String::from_utf8(key).map_err(|_| failure("put", ErrorCode::Invalid))?;
+    Ok((key, value))
+}
+
+/// All of standard input. The second reader finds it empty.
+fn read_stdin(key: &str) -> Result<Vec<u8>> {
+    let mut value = Vec::new();
+    let most = FRAME_BYTES as u64 + 1;
+    std::io::stdin()
+        .lock()
+        .take(most)
+        .read_to_end(&mut value)
+        .map_err(|error| anyhow!("stdin: {}", reason(&error)))?;
+    if value.len() as u64 == most {
+        return Err(failure(key, ErrorCode::TooBig));
+    }
+    Ok(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_equals_sign_splits() {
+        assert_eq!(
+            split("a.b=c=d".into()).unwrap(),
+            ("a.b".into(), b"c=d".to_vec())
+        );
+        assert_eq!(split("a=".into()).unwrap(), ("a".into(), Vec::new()));
+        assert_eq!(split("=v".into()).unwrap(), (String::new(), b"v".to_vec()));
+    }
+
+    #[test]
+    fn without_one_it_is_said_what_to_type() {
+        let error = split("a".into()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "put: you must specify a value as key=value"
+        );
+    }
+
+    #[test]
+    fn values_may_be_any_bytes_but_keys_may_not() {
+        let pair = OsString::from_vec(b"a=\xff".to_vec());
+        assert_eq!(split(pair).unwrap(), ("a".into(), b"\xff".to_vec()));
+        assert!(split(OsString::from_vec(b"\xff=a".to_vec())).is_err());
+    }
+}

@@ -1,0 +1,120 @@
+//! From what the daemon tells of versions to what is printed of them. Values too long for a stream
+//! are fetched, from the state that the event is about.
+
+use anyhow::Result;
+use kvs_client::{
+    At, Change, ChangeKind, ChangeValue, Changes, Client, Gap, Initial, LogVersion, TransactionInfo,
+};
+use serde_json::json;
+
+use super::failure::About as _;
+use super::follow::tail;
+use super::value::{Place, link_text, part};
+use crate::output::{ChangeReport, VersionReport, Who};
+
+/// The report of the state that a watch begins with.
+pub(super) async fn initial(
+    client: &Client,
+    namespace: &str,
+    state: &Initial,
+) -> Result<VersionReport> {
+    let changes = values(client, namespace, &state.snapshot, &state.entries).await?;
+    Ok(VersionReport {
+        namespace: namespace.to_owned(),
+        version: state.position.version,
+        root: state.root.to_string(),
+        time_ms: Some(state.time_ms),
+        initial: true,
+        who: Vec::new(),
+        changes,
+    })
+}
+
+/// The report of a version.
+pub(super) async fn changes(
+    client: &Client,
+    namespace: &str,
+    version: &Changes,
+) -> Result<VersionReport> {
+    let changes = values(client, namespace, &version.snapshot, &version.changes).await?;
+    Ok(VersionReport {
+        namespace: namespace.to_owned(),
+        version: version.position.version,
+        root: version.root.to_string(),
+        time_ms: Some(version.time_ms),
+        initial: false,
+        who: who(&version.transactions),
+        changes,
+    })
+}
+
+/// The report of a version of the log, which tells no values.
+pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
+    let changes = version.changes.iter().map(|change| ChangeReport {
+        key: change.key.to_string(),
+        kind: change.kind.name(),
+        value: None,
+    });
+    VersionReport {
+        namespace: namespace.to_owned(),
+        version: version.position.version,
+        root: version.root.to_string(),
+        time_ms: Some(version.time_ms),
+        initial: false,
+        who: who(&version.transactions),
+        changes: changes.collect(),
+    }
+}
+
+/// One line about versions that could not be delivered.
+pub(super) fn gap(namespace: &str, gap: &Gap, as_json: bool) -> Result<String> {
+    let (from, to) = (gap.from.version, gap.to.version);
+    if as_json {
+        let hole = json!({ "from": from, "to": to });
+        return Ok(
+            json!({ "gap": hole, "namespace": namespace, "snapshot": gap.snapshot }).to_string(),
+        );
+    }
+    Ok(format!("gap {from} {to} {}", gap.snapshot))
+}
+
+fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
+    let who = transactions.iter().map(|transaction| Who {
+        uid: transaction.uid,
+        client: data_encoding::HEXLOWER.encode(&transaction.client),
+        number: transaction.number,
+        name: transaction.name.as_ref().map(ToString::to_string),
+    });
+    who.collect()
+}
+
+async fn values(
+    client: &Client,
+    namespace: &str,
+    snapshot: &str,
+    changes: &[Change],
+) -> Result<Vec<ChangeReport>> {
+    let mut reports = Vec::with_capacity(changes.len());
+    for change in changes {
+        let value = match &change.value {
+            ChangeValue::None => None,
+            ChangeValue::Bytes(bytes) => Some(bytes.to_vec()),
+            ChangeValue::Link(link) => Some(link_text(link).into_bytes()),
+            ChangeValue::Large { size, .. } => {
+                let place = Place::new(namespace, &change.key, snapshot, &At::Current);
+                let fetched = if change.kind == ChangeKind::Append {
+                    tail(client, &place, *size).await
+                } else {
+                    part(client, &place, 0, *size, *size).await
+                };
+                Some(fetched.about(&change.key)?.to_vec())
+            }
+        };
+        reports.push(ChangeReport {
+            key: change.key.to_string(),
+            kind: change.kind.name(),
+            value,
+        });
+    }
+    Ok(reports)
+}

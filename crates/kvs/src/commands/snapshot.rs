@@ -1,0 +1,163 @@
+//! `kvs snapshot`: references to states of a namespace, and pins that keep such a state readable.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow, bail};
+use clap::{Args, Subcommand};
+use kvs_client::{At, PinInfo};
+
+use super::failure::About as _;
+use super::options::{Daemon, NamespaceOption, duration};
+use crate::output::{Sink, local_time};
+
+/// Options of `kvs snapshot`.
+#[derive(Debug, Args)]
+#[command(
+    args_conflicts_with_subcommands = true,
+    disable_help_subcommand = true,
+    after_help = "\
+Examples:
+  kvs snapshot                              prints primary@42:blake3-…
+  kvs get --at \"$(kvs snapshot)\" a.b        read exactly that state, whoever is given the reference
+  kvs snapshot --version 17                 that of a past version
+  id=$(kvs snapshot pin --lease 1h)         keep the newest state readable for an hour
+  kvs snapshot unpin \"$id\""
+)]
+pub(crate) struct SnapshotArgs {
+    #[command(subcommand)]
+    action: Option<Action>,
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// That of a past version, instead of the newest
+    #[arg(long, value_name = "N")]
+    version: Option<u64>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Keep a snapshot readable, and print the id of the pin
+    #[command(after_help = "\
+Examples:
+  kvs snapshot pin                                  the newest state, until it is unpinned
+  kvs snapshot pin primary@17:blake3-… --lease 1h   that state, for an hour")]
+    Pin(PinArgs),
+    /// Release pins
+    #[command(after_help = "\
+Examples:
+  kvs snapshot unpin 3                      the pin with that id
+  kvs snapshot unpin primary@17:blake3-…    every pin of that snapshot")]
+    Unpin(UnpinArgs),
+    /// List pins
+    #[command(after_help = "\
+Examples:
+  kvs snapshot list        a header, then ID, OWNER, EXPIRES, SNAPSHOT of each pin")]
+    List,
+}
+
+#[derive(Debug, Args)]
+struct PinArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// The snapshot [default: the newest state]
+    #[arg(value_name = "REF")]
+    reference: Option<String>,
+    /// How long it is kept, such as 10m or 1d; without, until it is unpinned
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    lease: Option<Duration>,
+}
+
+#[derive(Debug, Args)]
+struct UnpinArgs {
+    /// Ids of pins, or snapshot references
+    #[arg(required = true, value_name = "ID")]
+    pins: Vec<String>,
+}
+
+/// Prints a reference, or does what the sub-command says.
+pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode> {
+    let mut sink = Sink::new();
+    match args.action {
+        None => {
+            let name = args.namespace.name();
+            let client = daemon.connect(&name).await?;
+            let at = args.version.map_or(At::Current, At::Version);
+            let info = client.namespace(name).info(at).await.about("snapshot")?;
+            sink.line(&info.snapshot)?;
+        }
+        Some(Action::Pin(args)) => {
+            let name = args.namespace.name();
+            let client = daemon.connect(&name).await?;
+            let reference = match args.reference {
+                Some(reference) => reference,
+                None => client
+                    .namespace(name)
+                    .info(At::Current)
+                    .await
+                    .about("pin")?
+                    .snapshot
+                    .to_string(),
+            };
+            let lease = match args.lease {
+                Some(lease) => Some(
+                    u64::try_from(lease.as_millis())
+                        .map_err(|_| anyhow!("pin: the lease is too long"))?,
+                ),
+                None => None,
+            };
+            let pin = client
+                .pin(reference.as_str(), lease)
+                .await
+                .about(&reference)?;
+            sink.line(&pin.id.to_string())?;
+        }
+        Some(Action::Unpin(args)) => {
+            let client = daemon.connect("primary").await?;
+            for pin in &args.pins {
+                let ids = match pin.parse() {
+                    Ok(id) => vec![id],
+                    Err(_) => pins_of(&client.pins().await.about(pin)?, pin)?,
+                };
+                for id in ids {
+                    client.unpin(id).await.about(pin)?;
+                }
+            }
+        }
+        Some(Action::List) => {
+            let client = daemon.connect("primary").await?;
+            let pins = client.pins().await.about("snapshot list")?;
+            sink.line(&row("ID", "OWNER", "EXPIRES", "SNAPSHOT"))?;
+            for pin in pins {
+                let expires = pin
+                    .expires_ms
+                    .map_or_else(|| "never".to_owned(), local_time);
+                let line = row(
+                    &pin.id.to_string(),
+                    &pin.uid.to_string(),
+                    &expires,
+                    &pin.snapshot,
+                );
+                sink.line(&line)?;
+            }
+        }
+    }
+    sink.flush()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn row(id: &str, owner: &str, expires: &str, snapshot: &str) -> String {
+    format!("{id:<8} {owner:>10} {expires:<29} {snapshot}")
+}
+
+/// The ids of all pins of a snapshot.
+fn pins_of(pins: &[PinInfo], reference: &str) -> Result<Vec<u64>> {
+    let ids: Vec<u64> = pins
+        .iter()
+        .filter(|pin| pin.snapshot == reference)
+        .map(|pin| pin.id)
+        .collect();
+    if ids.is_empty() {
+        bail!("{reference}: not pinned");
+    }
+    Ok(ids)
+}

@@ -1,0 +1,105 @@
+//! `kvs unlink`: checks every key, then removes them all in one transaction.
+//!
+//! A directory is only removed without `-R` if it is empty, and still empty when the transaction is
+//! applied: the transaction says so as a condition, and the check is repeated if it fails.
+
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use kvs_client::{At, Entry, ErrorCode, LookupOptions, Namespace, Transaction};
+
+use super::failure::{About as _, explain};
+use super::options::{CommitOutput, Daemon, NamespaceOption};
+
+/// How often a removal is tried that others keep getting in the way of.
+const ATTEMPTS: usize = 16;
+
+/// Options of `kvs unlink`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs unlink a.b             a value, a link or an empty directory
+  kvs unlink -R lwj.17       a directory with all that is in it
+  kvs unlink -Rf tmp         the same, and no complaint if there is none")]
+pub(crate) struct UnlinkArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    #[command(flatten)]
+    output: CommitOutput,
+    /// Remove directories with all that is in them
+    #[arg(short = 'R', long)]
+    recursive: bool,
+    /// Forgive what is missing
+    #[arg(short, long)]
+    force: bool,
+    /// What to remove; a link is removed, not what it leads to
+    #[arg(required = true, value_name = "KEY")]
+    keys: Vec<String>,
+}
+
+/// Removes all keys, or none.
+pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
+    let name = args.namespace.name();
+    let client = daemon.connect(&name).await?;
+    let namespace = client.namespace(name);
+    let keys: Vec<&str> = args.keys.iter().map(String::as_str).collect();
+    let mut attempts = 0;
+    loop {
+        attempts += 1;
+        let mut transaction = Transaction::new();
+        for key in &args.keys {
+            if let Some(checked) = check(&namespace, key, &args).await? {
+                transaction = transaction.unlink(key.as_str());
+                if let Some(since) = checked.empty_since {
+                    transaction = transaction.if_unchanged(key.as_str(), since);
+                }
+            }
+        }
+        if transaction.operations.is_empty() {
+            // Nothing is there and that is forgiven: the newest root is the one that holds it.
+            let info = namespace.info(At::Current).await.about("unlink")?;
+            args.output.print(info.position.version, &info.root)?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        match namespace.commit(transaction).await {
+            Err(error) if error.code == ErrorCode::ConditionFailed && attempts < ATTEMPTS => {}
+            answer => {
+                args.output
+                    .print_committed(&answer.about_one_of("unlink", &keys)?)?;
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+    }
+}
+
+/// A key that may be removed.
+struct Checked {
+    /// The version in which it was an empty directory, if it must be one.
+    empty_since: Option<u64>,
+}
+
+/// Whether a key may be removed; `None` if it is missing and that is forgiven.
+async fn check(namespace: &Namespace, key: &str, args: &UnlinkArgs) -> Result<Option<Checked>> {
+    let options = LookupOptions {
+        follow: false,
+        inline_max: Some(0),
+        ..LookupOptions::default()
+    };
+    let found = namespace.lookup(key, options).await;
+    let refused = |reason: &str| anyhow!("cannot unlink '{key}': {reason}");
+    let found = found.map_err(|error| refused(&explain(&error)))?;
+    match found.entry {
+        None if args.force => Ok(None),
+        None => Err(refused(ErrorCode::NotFound.text())),
+        Some(Entry::Directory(directory)) if !args.recursive => {
+            if directory.entries > 0 {
+                return Err(refused(ErrorCode::NotEmpty.text()));
+            }
+            Ok(Some(Checked {
+                empty_since: Some(found.position.version),
+            }))
+        }
+        Some(_) => Ok(Some(Checked { empty_since: None })),
+    }
+}
