@@ -5,11 +5,21 @@
 pub mod limits;
 
 mod clock;
-mod disk;
+
 mod entropy;
+
+mod disk;
+
 mod env;
+
+mod field;
+
 mod journal;
+
+mod pack;
+
 mod manifest;
+
 mod store_dir;
 
 pub use clock::{Clock, RealClock, SimClock};

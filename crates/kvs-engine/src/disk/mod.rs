@@ -3,9 +3,12 @@
 //! Everything is synchronous and positional; whoever must not block calls from a thread of its own.
 //! Nothing here promises durability but `sync_data` (contents) and `sync_dir` (names).
 
-mod api;
 mod error;
+
+mod api;
+
 mod real;
+
 mod sim;
 
 pub(crate) use api::write_all;

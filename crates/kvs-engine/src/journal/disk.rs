@@ -44,7 +44,6 @@ impl Default for JournalOptions {
 pub struct DiskJournal {
     shared: Arc<Shared>,
     spare: Arc<Spare>,
-    segment_bytes: u64,
     active: Arc<Segment>,
     /// Where the next group goes in the active segment.
     end: u64,
@@ -124,7 +123,6 @@ impl DiskJournal {
         Ok(Self {
             shared,
             spare,
-            segment_bytes,
             active,
             end,
             newest,

@@ -26,6 +26,7 @@ pub(super) const HEADER: usize = 80;
 const MAGIC: [u8; 4] = *b"KVSG";
 const ALIGN: usize = 8;
 const CHECKSUM_AT: usize = 44;
+const PREVIOUS_AT: usize = 48;
 
 /// Blake3 of a group.
 pub(super) type GroupHash = [u8; 32];
@@ -128,11 +129,9 @@ pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Inval
     if magic.is_empty() || !MAGIC.starts_with(magic) {
         return Err(Invalid::Absent);
     }
-    let (covered, previous) = bytes
-        .get(..HEADER)
-        .and_then(|header| Some((header.get(..CHECKSUM_AT)?, digest_at(header, 48)?)))
-        .ok_or(Invalid::Short(HEADER))?;
     let short = Invalid::Short(HEADER);
+    let covered = bytes.get(..CHECKSUM_AT).ok_or(short)?;
+    let previous = digest_at(bytes, PREVIOUS_AT).ok_or(short)?;
     if u64_at(covered, 8) != Some(identity.id) || u64_at(covered, 16) != Some(identity.tag) {
         return Err(Invalid::Absent);
     }

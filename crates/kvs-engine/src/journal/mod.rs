@@ -5,16 +5,23 @@
 //! (`spare`), reading (`reader`), opening after whatever happened (`recovery`), appending (`disk`).
 //! Formats and rules: RFC 0004.
 
-// In reading order: each imports only those above it.
-mod api;
-mod disk;
 mod error;
-mod frame;
+
+mod api;
+
 mod memory;
-mod reader;
-mod recovery;
+
+mod frame;
+
 mod segment;
+
+mod reader;
+
 mod spare;
+
+mod recovery;
+
+mod disk;
 
 #[cfg(test)]
 mod tests;

@@ -12,7 +12,7 @@ use super::error::{GroupNumber, JournalError};
 use super::frame::{GroupHash, find_proof, parse};
 use super::segment::{GROUPS_AT, Segment, SegmentFile, Walk, file_name, parse_file_name};
 use super::spare::{FREE, NEW, zero};
-use crate::disk::{Disk, DiskError, DiskFile, write_all};
+use crate::disk::{Disk, DiskError, write_all};
 use crate::limits::RECYCLED_SEGMENTS;
 
 /// A journal as found, its end clean and durable.

@@ -64,6 +64,10 @@ pub enum StoreError {
 
 impl From<DiskError> for StoreError {
     fn from(error: DiskError) -> Self {
-        if error.is_no_space() { Self::NoSpace(error) } else { Self::Disk(error) }
+        if error.is_no_space() {
+            Self::NoSpace(error)
+        } else {
+            Self::Disk(error)
+        }
     }
 }

@@ -35,15 +35,26 @@ impl MemoryBlobStore {
 
 impl BlobStore for MemoryBlobStore {
     fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError> {
-        Ok(self.lock().packs.values().find_map(|pack| pack.get(blobref).cloned()))
+        Ok(self
+            .lock()
+            .packs
+            .values()
+            .find_map(|pack| pack.get(blobref).cloned()))
     }
 
     fn contains(&self, blobref: &Blobref) -> bool {
-        self.lock().packs.values().any(|pack| pack.contains_key(blobref))
+        self.lock()
+            .packs
+            .values()
+            .any(|pack| pack.contains_key(blobref))
     }
 
     fn begin_pack(&self) -> Result<Box<dyn PackWriter>, StoreError> {
-        Ok(Box::new(MemoryPack { store: self.clone(), objects: HashMap::new(), bytes: 0 }))
+        Ok(Box::new(MemoryPack {
+            store: self.clone(),
+            objects: HashMap::new(),
+            bytes: 0,
+        }))
     }
 
     fn packs(&self) -> Vec<PackInfo> {
@@ -71,7 +82,10 @@ struct MemoryPack {
 impl PackWriter for MemoryPack {
     fn add(&mut self, blobref: &Blobref, bytes: &[u8]) -> Result<(), StoreError> {
         if !self.store.contains(blobref)
-            && self.objects.insert(*blobref, Bytes::copy_from_slice(bytes)).is_none()
+            && self
+                .objects
+                .insert(*blobref, Bytes::copy_from_slice(bytes))
+                .is_none()
         {
             self.bytes += bytes.len() as u64;
         }

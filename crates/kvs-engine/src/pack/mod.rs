@@ -4,12 +4,15 @@
 //! the bytes of a pack (`format`), where each object lies (`index`), a pack in use (`file`), writing one
 //! (`writer`), all of them (`store`). Formats and rules: RFC 0004.
 
-mod api;
 mod error;
+
+mod api;
+
 mod memory;
+
 mod store;
 
-pub use api::{BlobStore, PackId, PackInfo, PackWriter, SharedBlobStore};
-pub use error::StoreError;
+pub use api::{BlobStore, PackInfo, PackWriter, SharedBlobStore};
+pub use error::{PackId, StoreError};
 pub use memory::MemoryBlobStore;
 pub use store::PackStore;

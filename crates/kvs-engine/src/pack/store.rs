@@ -1,10 +1,10 @@
 //! stub
-use std::path::Path;
-use bytes::Bytes;
-use kvs_tree::Blobref;
 use super::api::{BlobStore, PackInfo, PackWriter};
 use super::error::{PackId, StoreError};
 use crate::env::Environment;
+use bytes::Bytes;
+use kvs_tree::Blobref;
+use std::path::Path;
 
 /// The packs of a store on disk.
 #[derive(Debug)]
@@ -36,9 +36,19 @@ impl PackStore {
     }
 }
 impl BlobStore for PackStore {
-    fn get(&self, _: &Blobref) -> Result<Option<Bytes>, StoreError> { todo!() }
-    fn contains(&self, _: &Blobref) -> bool { todo!() }
-    fn begin_pack(&self) -> Result<Box<dyn PackWriter>, StoreError> { todo!() }
-    fn packs(&self) -> Vec<PackInfo> { todo!() }
-    fn remove(&self, _: PackId) -> Result<(), StoreError> { todo!() }
+    fn get(&self, _: &Blobref) -> Result<Option<Bytes>, StoreError> {
+        todo!()
+    }
+    fn contains(&self, _: &Blobref) -> bool {
+        todo!()
+    }
+    fn begin_pack(&self) -> Result<Box<dyn PackWriter>, StoreError> {
+        todo!()
+    }
+    fn packs(&self) -> Vec<PackInfo> {
+        todo!()
+    }
+    fn remove(&self, _: PackId) -> Result<(), StoreError> {
+        todo!()
+    }
 }

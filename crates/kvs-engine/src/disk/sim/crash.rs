@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::SimDisk;
+use super::disk::SimDisk;
 use super::log::{NameOperation, Operation, World};
 use crate::entropy::SimEntropy;
 
@@ -40,8 +40,26 @@ pub struct CrashPoints {
     names: Vec<NameOperation>,
 }
 
+impl SimDisk {
+    /// The disk that a power cut after the first `operations` operations could leave. For many
+    /// points use [`crash_points`](Self::crash_points), which does not begin anew each time.
+    #[must_use]
+    pub fn images_after(&self, operations: usize, variant: CrashVariant) -> Self {
+        let mut points = self.crash_points();
+        while points.operation() < operations && points.advance() {}
+        points.image(variant)
+    }
+
+    /// All points at which a power cut could happen, in order, as recorded so far.
+    #[must_use]
+    pub fn crash_points(&self) -> CrashPoints {
+        let state = self.lock_state();
+        CrashPoints::new(state.base().clone(), state.log().to_vec())
+    }
+}
+
 impl CrashPoints {
-    pub(super) fn new(base: World, log: Vec<Operation>) -> Self {
+    fn new(base: World, log: Vec<Operation>) -> Self {
         Self {
             log: log.into_iter(),
             done: 0,

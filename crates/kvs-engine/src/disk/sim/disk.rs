@@ -1,0 +1,219 @@
+//! The simulated disk itself: shared state behind the traits of the seam, and what tests ask of it.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::super::api::{Disk, DiskFile, LockGuard};
+use super::fault::{DiskFault, FaultPoint};
+use super::log::World;
+use super::state::State;
+
+/// A simulated disk. Cheap to clone; clones are the same disk.
+#[derive(Debug, Clone)]
+pub struct SimDisk {
+    shared: Arc<Mutex<State>>,
+}
+
+impl Default for SimDisk {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SimDisk {
+    /// An empty disk that records its operations, so that crash images can be made.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::from_world(World::default(), true)
+    }
+
+    /// An empty disk that records nothing: for long runs without crash images.
+    #[must_use]
+    pub fn unrecorded() -> Self {
+        Self::from_world(World::default(), false)
+    }
+
+    pub(super) fn from_world(world: World, record: bool) -> Self {
+        Self {
+            shared: Arc::new(Mutex::new(State::new(world, record))),
+        }
+    }
+
+    pub(super) fn lock_state(&self) -> MutexGuard<'_, State> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many operations were recorded so far.
+    #[must_use]
+    pub fn operations(&self) -> usize {
+        self.lock_state().log().len()
+    }
+
+    /// Lets the `after`-th call from now (0: the next) at `point` fail, once.
+    pub fn fail(&self, point: FaultPoint, after: u64, fault: DiskFault) {
+        self.lock_state().faults.plan(point, "", after, 1, fault);
+    }
+
+    /// Like [`fail`](Self::fail), for calls on paths that contain `part` only, and `times` in a row.
+    pub fn fail_on(&self, point: FaultPoint, part: &str, after: u64, times: u64, fault: DiskFault) {
+        self.lock_state()
+            .faults
+            .plan(point, part, after, times, fault);
+    }
+
+    /// Forgets the planned faults.
+    pub fn clear_faults(&self) {
+        self.lock_state().faults.clear();
+    }
+
+    /// Limits the bytes that files may take in all; `None`: no limit.
+    pub fn set_capacity(&self, bytes: Option<u64>) {
+        self.lock_state().capacity = bytes;
+    }
+
+    /// Bytes that files take now.
+    #[must_use]
+    pub fn used(&self) -> u64 {
+        self.lock_state().used()
+    }
+
+    /// Bytes written and calls of `sync_data` so far.
+    #[must_use]
+    pub fn counters(&self) -> (u64, u64) {
+        let state = self.lock_state();
+        (state.written, state.syncs)
+    }
+
+    /// All files, sorted.
+    #[must_use]
+    pub fn files(&self) -> Vec<PathBuf> {
+        self.lock_state().names().cloned().collect()
+    }
+
+    /// The content of a file.
+    #[must_use]
+    pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
+        let state = self.lock_state();
+        let inode = state.inode(path).ok()?;
+        state.content(inode).map(<[u8]>::to_vec)
+    }
+
+    /// Damages a file behind everybody's back: flips the bits of `mask` in one byte. Returns whether
+    /// there was such a byte. Not recorded, so crash images do not show it.
+    pub fn flip(&self, path: &Path, offset: u64, mask: u8) -> bool {
+        self.lock_state().flip(path, offset, mask)
+    }
+}
+
+impl Disk for SimDisk {
+    fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let inode = self.lock_state().create(path)?;
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            inode,
+            path: path.to_path_buf(),
+        }))
+    }
+
+    fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
+        let inode = self.lock_state().inode(path)?;
+        Ok(Arc::new(SimFile {
+            disk: self.clone(),
+            inode,
+            path: path.to_path_buf(),
+        }))
+    }
+
+    fn create_dir(&self, path: &Path) -> io::Result<()> {
+        self.lock_state().create_dir(path)
+    }
+
+    fn list(&self, path: &Path) -> io::Result<Vec<String>> {
+        self.lock_state().list(path)
+    }
+
+    fn exists(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.lock_state().exists(path))
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.lock_state().rename(from, to)
+    }
+
+    fn remove(&self, path: &Path) -> io::Result<()> {
+        self.lock_state().remove(path)
+    }
+
+    fn sync_dir(&self, path: &Path) -> io::Result<()> {
+        self.lock_state().sync_dir(path)
+    }
+
+    fn lock(&self, path: &Path, content: &str) -> io::Result<LockGuard> {
+        if !self.lock_state().locks.insert(path.to_path_buf()) {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        let held = Held {
+            disk: self.clone(),
+            path: path.to_path_buf(),
+        };
+        // As on a real disk, the content is best effort.
+        if let Ok(file) = self.create(path) {
+            let _ = file.write_at(content.as_bytes(), 0);
+        }
+        Ok(LockGuard::new(held))
+    }
+}
+
+#[derive(Debug)]
+struct Held {
+    disk: SimDisk,
+    path: PathBuf,
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        self.disk.lock_state().locks.remove(&self.path);
+    }
+}
+
+#[derive(Debug)]
+struct SimFile {
+    disk: SimDisk,
+    inode: usize,
+    path: PathBuf,
+}
+
+impl DiskFile for SimFile {
+    fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize> {
+        self.disk
+            .lock_state()
+            .write(self.inode, &self.path, data, offset)
+    }
+
+    fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize> {
+        self.disk
+            .lock_state()
+            .read(self.inode, &self.path, out, offset)
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        self.disk.lock_state().sync_data(self.inode, &self.path)
+    }
+
+    fn allocate(&self, len: u64) -> io::Result<()> {
+        self.disk.lock_state().allocate(self.inode, &self.path, len)
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.disk.lock_state().set_len(self.inode, len)
+    }
+
+    fn len(&self) -> io::Result<u64> {
+        Ok(self
+            .disk
+            .lock_state()
+            .content(self.inode)
+            .map_or(0, |bytes| bytes.len() as u64))
+    }
+}
