@@ -3,8 +3,9 @@
 use crate::hash::StoreParams;
 use crate::key::Key;
 use crate::node::{Directory, Entry};
-use crate::scope::Scope;
-use crate::source::{Fault, NodeSource};
+use crate::scope::{Scope, any_matches, any_may_match_below};
+use crate::source::{Ctx, Fault, NodeSource};
+use crate::walk::Walk;
 
 /// A key that holds different things in two trees.
 #[derive(Clone, Debug)]
@@ -35,6 +36,60 @@ pub fn diff(
     after: Option<&Key>,
     limit: usize,
 ) -> Result<Vec<Change>, Fault> {
-    let _ = (a, b, source, params, scopes, below, after, limit);
-    todo!()
+    if limit == 0 {
+        return Ok(Vec::new());
+    }
+    let ctx = Ctx { source, params };
+    let walk = Walk {
+        page: &|(a, b): &Pair, after, limit| {
+            let changes = a.changes(b, &ctx, after, limit)?;
+            let sides = changes
+                .into_iter()
+                .map(|one| (one.name, (one.before, one.after)));
+            Ok(sides.collect())
+        },
+        get: &|(a, b), name| Ok(Some((a.get(source, name)?, b.get(source, name)?))),
+        enter: &|key, sides| below_sides(sides).filter(|_| any_may_match_below(scopes, key)),
+    };
+    let top = (
+        directory_at(a, source, below)?,
+        directory_at(b, source, below)?,
+    );
+    let mut changes = Vec::new();
+    walk.run(below, top, after, &mut |key, (before, after)| {
+        let inside = matches!(
+            (&before, &after),
+            (Some(Entry::Directory(_)), Some(Entry::Directory(_)))
+        );
+        if !inside && any_matches(scopes, &key) {
+            changes.push(Change { key, before, after });
+        }
+        changes.len() < limit
+    })?;
+    Ok(changes)
+}
+
+type Pair = (Directory, Directory);
+type Sides = (Option<Entry>, Option<Entry>);
+
+/// The directories below two entries; what is none counts as empty.
+fn below_sides(sides: &Sides) -> Option<Pair> {
+    match sides {
+        (Some(Entry::Directory(a)), Some(Entry::Directory(b))) => Some((a.clone(), b.clone())),
+        (Some(Entry::Directory(a)), _) => Some((a.clone(), Directory::empty())),
+        (_, Some(Entry::Directory(b))) => Some((Directory::empty(), b.clone())),
+        _ => None,
+    }
+}
+
+/// The directory at a resolved key; an empty one if there is none.
+fn directory_at(root: &Directory, source: &dyn NodeSource, key: &Key) -> Result<Directory, Fault> {
+    let mut directory = root.clone();
+    for name in key.names() {
+        match directory.get(source, name)? {
+            Some(Entry::Directory(next)) => directory = next,
+            _ => return Ok(Directory::empty()),
+        }
+    }
+    Ok(directory)
 }

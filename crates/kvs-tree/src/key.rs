@@ -16,8 +16,8 @@ use crate::limits::{KEY_BYTES, KEY_NAMES, NAME_BYTES};
 
 /// The path of an entry in a namespace, normalised; `.` is the root.
 ///
-/// No name is empty or longer than [`NAME_BYTES`], there are at most [`KEY_NAMES`] of them, and
-/// the text is at most [`KEY_BYTES`] long. Cloning costs no allocation.
+/// No name is empty or longer than [`NAME_BYTES`], and there are at most [`KEY_NAMES`] of them. The
+/// text of a key that somebody asks for is at most [`KEY_BYTES`] long. Cloning costs no allocation.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(SmolStr);
 
@@ -32,6 +32,10 @@ impl Key {
     /// `Invalid` if the text is empty, `Limit` if it or a name in it is too long or has too many
     /// names (after normalisation).
     pub fn parse(text: &str) -> Result<Key, TreeError> {
+        Key::parse_within(text, KEY_BYTES)
+    }
+
+    fn parse_within(text: &str, bytes: usize) -> Result<Key, TreeError> {
         if text.is_empty() {
             return Err(TreeError::new(
                 TreeErrorKind::Invalid,
@@ -45,7 +49,7 @@ impl Key {
             count += 1;
             length += name.len() + usize::from(count > 1);
         }
-        check_size(count, length)?;
+        check_size(count, length, bytes)?;
         if count == 0 {
             return Ok(Key::ROOT);
         }
@@ -133,14 +137,20 @@ impl Key {
         if self.is_root() {
             return Ok(rest.clone());
         }
-        check_size(self.depth() + rest.depth(), self.0.len() + 1 + rest.0.len())?;
+        check_size(
+            self.depth() + rest.depth(),
+            self.0.len() + 1 + rest.0.len(),
+            KEY_BYTES,
+        )?;
         Ok(self.glue(&rest.0))
     }
 
     /// The key of the entry called `name` in this directory.
     ///
     /// # Errors
-    /// `Invalid` if `name` is no name (empty, or with a dot), `Limit` if the result is too long.
+    /// `Invalid` if `name` is no name (empty, or with a dot), `Limit` if it is too long or the
+    /// result has too many names. That may be longer than [`KEY_BYTES`]: copies can put entries
+    /// where no client can name them, and a walk still must.
     pub fn child(&self, name: &str) -> Result<Key, TreeError> {
         if name.is_empty() || name.contains('.') {
             let message = format!("'{}' is no name", name.escape_debug());
@@ -150,7 +160,7 @@ impl Key {
         if self.is_root() {
             return Ok(Key(SmolStr::new(name)));
         }
-        check_size(self.depth() + 1, self.0.len() + 1 + name.len())?;
+        check_size(self.depth() + 1, 0, KEY_BYTES)?;
         Ok(self.glue(name))
     }
 
@@ -196,13 +206,13 @@ fn check_name(name: &str) -> Result<(), TreeError> {
     Ok(())
 }
 
-fn check_size(names: usize, bytes: usize) -> Result<(), TreeError> {
+fn check_size(names: usize, bytes: usize, limit: usize) -> Result<(), TreeError> {
     if names > KEY_NAMES {
         let message = format!("a key of {names} names; the limit is {KEY_NAMES}");
         return Err(TreeError::new(TreeErrorKind::Limit, message));
     }
-    if bytes > KEY_BYTES {
-        let message = format!("a key of {bytes} bytes; the limit is {KEY_BYTES}");
+    if bytes > limit {
+        let message = format!("a key of {bytes} bytes; the limit is {limit}");
         return Err(TreeError::new(TreeErrorKind::Limit, message));
     }
     Ok(())
@@ -258,7 +268,9 @@ impl<'de> Deserialize<'de> for Key {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Key, E> {
-                Key::parse(text).map_err(|error| E::custom(error.message))
+                // Keys that a walk gave are longer than those that are asked for.
+                let bytes = KEY_NAMES * (NAME_BYTES + 1);
+                Key::parse_within(text, bytes).map_err(|error| E::custom(error.message))
             }
         }
 

@@ -27,13 +27,15 @@ mod effect;
 
 mod lookup;
 
+mod edit;
+
+mod walk;
+
 mod list;
 
 mod diff;
 
 mod treeobj;
-
-mod edit;
 
 mod apply;
 

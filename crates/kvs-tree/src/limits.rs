@@ -46,5 +46,7 @@ pub const MIDDLE_CHUNKS_END: u64 = 1 << 20;
 pub const LARGE_CHUNK: u64 = 64 << 10;
 /// Most missing objects that one step asks for at once; beyond, it asks again.
 pub const MISSING_REPORTED: usize = 256;
+/// Entries that a walk reads ahead in each directory it is in.
+pub const PAGE_ENTRIES: usize = 128;
 /// Longest value that a `valref` of a client may be put together from, in bytes (64 MiB): it is held in memory.
 pub const VALREF_BYTES: u64 = 64 << 20;
