@@ -57,3 +57,6 @@ pub use scope::{GlobPattern, Scope, any_matches, any_may_match_below};
 pub use source::{Ctx, Fault, Missing, NoSource, NodeSource};
 pub use transaction::{Condition, Operation, OperationResult, Transaction};
 pub use treeobj::{TreeObject, from_json, to_json};
+
+#[cfg(test)]
+mod testing;

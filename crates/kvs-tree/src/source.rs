@@ -3,7 +3,8 @@
 
 use crate::error::TreeError;
 use crate::hash::{Blobref, StoreParams};
-use crate::node::{Link, Node, ObjectKind};
+use crate::node::chunk::Chunk;
+use crate::node::{ChunkLink, Link, Node, ObjectKind};
 use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
@@ -73,9 +74,33 @@ impl Link {
     pub(crate) fn load(&self, source: &dyn NodeSource) -> Result<Arc<Node>, Fault> {
         match self {
             Link::Loaded(node) => Ok(node.clone()),
-            Link::Stored(blobref) => source
-                .node(blobref)
-                .ok_or_else(|| Fault::missing(*blobref, ObjectKind::Node)),
+            Link::Stored(blobref) => {
+                source.node(blobref).ok_or_else(|| Fault::missing(*blobref, ObjectKind::Node))
+            }
+        }
+    }
+
+    /// The node behind this link for a change: loaded if it was stored, copied if it is shared.
+    pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
+        if let Link::Stored(_) = self {
+            *self = Link::Loaded(self.load(source)?);
+        }
+        match self {
+            Link::Loaded(node) => Ok(Arc::make_mut(node)),
+            Link::Stored(blobref) => Err(Fault::missing(*blobref, ObjectKind::Node)),
+        }
+    }
+}
+
+impl ChunkLink {
+    /// The chunk behind this link.
+    pub(crate) fn load(&self, source: &dyn NodeSource) -> Result<Arc<Chunk>, Fault> {
+        match self {
+            ChunkLink::Loaded(chunk) => Ok(chunk.clone()),
+            ChunkLink::Stored(blobref) => match source.blob(blobref) {
+                Some(bytes) => Ok(Arc::new(Chunk::new(bytes))),
+                None => Err(Fault::missing(*blobref, ObjectKind::Blob)),
+            },
         }
     }
 }

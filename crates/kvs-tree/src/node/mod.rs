@@ -4,10 +4,15 @@
 //! These types refer to each other, so they stand in one module; what can be done with them is in the modules below it.
 
 pub(crate) mod chunk;
-mod codec;
-mod seal;
+
+mod encode;
+
+mod decode;
+
+pub(crate) mod walk;
 
 use crate::hash::Blobref;
+use crate::limits::SMALL_CHUNK;
 use bytes::Bytes;
 use chunk::Chunk;
 use serde::{Deserialize, Serialize};
@@ -198,6 +203,20 @@ impl Entry {
 }
 
 impl Value {
+    pub(crate) fn inline_bytes(bytes: Bytes) -> Self {
+        Value(Content::Inline(bytes))
+    }
+
+    /// A stored value by its length in bytes and its name, that of its only blob or of the top of its chunk tree.
+    /// `len` must be more than [`crate::INLINE_BYTES`]: shorter values are inline always.
+    pub fn stored(len: u64, blobref: Blobref) -> Self {
+        Value(if len <= SMALL_CHUNK {
+            Content::Blob { len, link: ChunkLink::Stored(blobref) }
+        } else {
+            Content::Tree { len, link: Link::Stored(blobref) }
+        })
+    }
+
     /// Length in bytes.
     pub fn len(&self) -> u64 {
         match &self.0 {
@@ -275,6 +294,40 @@ impl Node {
                 bytes: chunks.len,
                 depth: 0,
             },
+        }
+    }
+
+    /// Height of a node of a directory above its leaves.
+    pub(crate) fn height(&self) -> u8 {
+        match &self.body {
+            Body::Inner(inner) => inner.height,
+            Body::Leaf(_) | Body::Chunks(_) => 0,
+        }
+    }
+
+    /// Direct entries of the directory in this part of it.
+    pub(crate) fn len(&self) -> u64 {
+        match &self.body {
+            Body::Leaf(leaf) => leaf.entries.len() as u64,
+            Body::Inner(inner) => inner.len,
+            Body::Chunks(_) => 0,
+        }
+    }
+
+    /// The first name in this part of a directory.
+    pub(crate) fn first(&self) -> Option<&SmolStr> {
+        match &self.body {
+            Body::Leaf(leaf) => leaf.entries.first().map(|(name, _)| name),
+            Body::Inner(inner) => inner.children.first().map(|child| &child.first),
+            Body::Chunks(_) => None,
+        }
+    }
+
+    /// The children of an inner node of a directory; others have none.
+    pub(crate) fn parts(&self) -> &[Child] {
+        match &self.body {
+            Body::Inner(inner) => &inner.children,
+            Body::Leaf(_) | Body::Chunks(_) => &[],
         }
     }
 

@@ -1,77 +1,142 @@
-//! Values of any length.
+//! Values of any length: inline, one blob, or a tree of chunks, by length alone. An append costs what it appends, a read of a
+//! range costs the range. What is new stays in memory until it is emitted for writing.
 
+mod layout;
+
+mod tree;
+
+use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
-use crate::node::{ObjectKind, Value};
+use crate::limits::{INLINE_BYTES, SMALL_CHUNK, VALUE_BYTES};
+use crate::node::chunk::Chunk;
+use crate::node::walk::{Detacher, Emitter};
+use crate::node::{ChunkLink, Content, ObjectKind, Value};
 use crate::source::{Ctx, Fault, NodeSource};
 use bytes::Bytes;
 use std::ops::Range;
+use std::sync::Arc;
+use tree::Found;
 
 impl Value {
-    /// A value of these bytes. Long values are cut without copying. Cost O(chunks); no hash is computed.
-    pub fn new(params: &StoreParams, bytes: Bytes) -> Self {
-        let _ = (params, bytes);
-        todo!()
-    }
-
-    /// A stored value by its length and name; `len` must be more than [`crate::INLINE_BYTES`].
-    pub fn stored(len: u64, blobref: Blobref) -> Self {
-        let _ = (len, blobref);
-        todo!()
+    /// A value of these bytes. Short values are copied (they must not hold on to the buffer they came in), longer ones are
+    /// cut without copying. Cost O(chunks); nothing is hashed yet.
+    pub fn new(_params: &StoreParams, bytes: Bytes) -> Self {
+        let len = bytes.len() as u64;
+        if bytes.len() <= INLINE_BYTES {
+            Value::inline_bytes(Bytes::copy_from_slice(&bytes))
+        } else if len <= SMALL_CHUNK {
+            let link = ChunkLink::Loaded(Arc::new(Chunk::new(bytes)));
+            Value(Content::Blob { len, link })
+        } else {
+            Value(Content::Tree { len, link: tree::build(tree::cut(0, bytes)) })
+        }
     }
 
     /// The bytes, if the value is inline.
     pub fn inline(&self) -> Option<&Bytes> {
-        todo!()
+        match &self.0 {
+            Content::Inline(bytes) => Some(bytes),
+            _ => None,
+        }
     }
 
-    /// The name of the blob or of the top of the chunk tree; `None` if the value is inline.
+    /// The name of the blob or of the top of the chunk tree; `None` if the value is inline. Hashes what has no hash yet.
     pub fn blobref(&self, params: &StoreParams) -> Option<Blobref> {
-        let _ = params;
-        todo!()
+        match &self.0 {
+            Content::Inline(_) => None,
+            Content::Blob { link, .. } => Some(link.seal(params)),
+            Content::Tree { link, .. } => Some(link.seal(params)),
+        }
     }
 
-    /// Adds bytes at the end. Costs what is appended and one path of the chunk tree.
+    /// Adds bytes at the end. Costs what is appended and one path of the chunk tree; the last chunk is read once if it is
+    /// stored. Refuses ([`TreeErrorKind::TooBig`]) more than [`VALUE_BYTES`]. On an error the value is unspecified.
     pub fn append(&mut self, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
-        let _ = (ctx, more);
-        todo!()
+        let added = more.len() as u64;
+        if added > VALUE_BYTES.saturating_sub(self.len()) {
+            let message = format!("a value would be longer than {VALUE_BYTES} bytes");
+            return Err(TreeError::new(TreeErrorKind::TooBig, message).into());
+        }
+        match &mut self.0 {
+            _ if added == 0 => {}
+            Content::Inline(bytes) => {
+                *self = Value::new(ctx.params, [bytes.as_ref(), more].concat().into());
+            }
+            Content::Blob { len, link } => {
+                let chunk = link.load(ctx.source)?;
+                let fill = more.slice(..more.len().min((SMALL_CHUNK - *len) as usize));
+                let chunk = chunk.extended(ctx.params.algorithm, &fill);
+                let rest = more.slice(fill.len()..);
+                let len = *len + added;
+                self.0 = if rest.is_empty() {
+                    Content::Blob { len, link: ChunkLink::Loaded(Arc::new(chunk)) }
+                } else {
+                    let first = std::iter::once(tree::piece(chunk));
+                    let link = tree::build(first.chain(tree::cut(SMALL_CHUNK, rest)));
+                    Content::Tree { len, link }
+                };
+            }
+            Content::Tree { len, link } => {
+                tree::append(link, *len, ctx, more)?;
+                *len += added;
+            }
+        }
+        Ok(())
     }
 
-    /// These bytes, as far as there are any. Touches the chunks of the range only; reports all missing ones at once.
+    /// These bytes, as far as there are any. Touches the chunks of the range only; missing chunks are reported all at once.
     pub fn read(&self, source: &dyn NodeSource, range: Range<u64>) -> Result<Bytes, Fault> {
-        let _ = (source, range);
-        todo!()
+        let end = range.end.min(self.len());
+        let range = range.start.min(end)..end;
+        match &self.0 {
+            Content::Inline(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            _ => self.find(range, source)?.read(source),
+        }
     }
 
-    /// The names of the blobs whose bytes in this order are the value; none if it is inline.
+    /// The names of the blobs whose bytes in this order are the value; none if it is inline. Cost O(chunks).
     pub fn blobs(
         &self,
         source: &dyn NodeSource,
         params: &StoreParams,
     ) -> Result<Vec<Blobref>, Fault> {
-        let _ = (source, params);
-        todo!()
+        self.find(0..self.len(), source)?.names(params)
     }
 
-    /// Emits every object that is only in memory and that `is_written` does not know, children before parents.
+    fn find(&self, range: Range<u64>, source: &dyn NodeSource) -> Result<Found, Fault> {
+        let mut found = Found::default();
+        match &self.0 {
+            Content::Inline(_) => {}
+            Content::Blob { link, .. } => found.chunks.push((link.clone(), range)),
+            Content::Tree { link, .. } => found.walk(link, range, source)?,
+        }
+        Ok(found)
+    }
+
+    /// Emits every object that is only in memory and that `is_written` does not know, once each, children before parents.
+    /// Does not descend into written ones.
     pub fn unwritten(
         &self,
         params: &StoreParams,
         is_written: &dyn Fn(&Blobref) -> bool,
         emit: &mut dyn FnMut(Blobref, ObjectKind, Bytes),
     ) {
-        let _ = (params, is_written, emit);
-        todo!()
+        Emitter::new(params, is_written, emit).value(self);
     }
 
-    /// The same value with written objects referred to by name.
+    /// The same value with written objects referred to by name, so that their memory is freed.
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Value {
-        let _ = (params, is_written);
-        todo!()
+        Detacher::new(params, is_written).value(self)
     }
 
-    /// Whether both have the same bytes. Compares lengths and hashes.
+    /// Whether both have the same bytes. Compares lengths, then names; hashes what has no hash yet.
     pub fn same(&self, other: &Value, params: &StoreParams) -> bool {
-        let _ = (other, params);
-        todo!()
+        match (&self.0, &other.0) {
+            (Content::Inline(one), Content::Inline(two)) => one == two,
+            _ => self.len() == other.len() && self.blobref(params) == other.blobref(params),
+        }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,146 @@
+//! Where large directories are cut: a function of the names and the store's split key alone.
+//!
+//! A name's keyed hash gives it a level; names of level h + 1 begin nodes of height h. What is then still too long is cut at its
+//! smallest hash, recursively. That is a treap over the names, cut off where runs are short enough: an insertion or removal
+//! moves few cuts, and none outside its own run.
+
+use crate::hash::StoreParams;
+use crate::limits::HASHED_HEIGHTS;
+
+/// A name's keyed hash: uniform for whoever does not know the key.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
+pub(super) struct Mark(pub(super) u64);
+
+impl Mark {
+    /// Cost: one hash of the name.
+    pub(super) fn of(name: &str, params: &StoreParams) -> Self {
+        let hash = blake3::keyed_hash(&params.split_key, name.as_bytes());
+        Mark(hash.as_bytes().iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte)))
+    }
+
+    /// The largest k with mark < 2^64 / 32^k, at most 12.
+    pub(super) fn level(self) -> u8 {
+        (self.0.leading_zeros() / 5) as u8
+    }
+
+    /// Whether this name begins a node of this height, wherever it stands.
+    pub(super) fn cuts(self, height: u8) -> bool {
+        self.level() > height
+    }
+}
+
+/// The positions, in order, at which nodes of this height begin, but the first; `marks` are those of the first names of the
+/// items to be grouped, which are a whole number of natural runs. Cost O(n).
+pub(super) fn cuts(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
+    let mut cuts = Vec::new();
+    let mut start = 0;
+    let natural = (1..marks.len()).filter(|at| marks.get(*at).is_some_and(|m| m.cuts(height)));
+    for end in natural.chain([marks.len()]) {
+        if start > 0 {
+            cuts.push(start);
+        }
+        if end - start > max {
+            if height < HASHED_HEIGHTS {
+                smallest(marks, start, end, max, &mut cuts);
+            } else {
+                halve(start, end, max, &mut cuts);
+            }
+        }
+        start = end;
+    }
+    cuts
+}
+
+/// Cuts start..end at its smallest mark (not the first item; the first of equals), both parts likewise while they are longer
+/// than `max`. Without the recursion: an item is a cut if it is the smallest of at least `max` neighbours.
+fn smallest(marks: &[Mark], start: usize, end: usize, max: usize, cuts: &mut Vec<usize>) {
+    // Items to the left of which nothing smaller stands, ascending: (position, mark, where its neighbours begin).
+    let mut open: Vec<(usize, Mark, usize)> = Vec::new();
+    let found = cuts.len();
+    for (at, mark) in marks.iter().enumerate().take(end).skip(start + 1) {
+        let mut begin = at;
+        while let Some((position, _, left)) = open.pop_if(|(_, open, _)| *mark < *open) {
+            begin = left;
+            if at - left >= max {
+                cuts.push(position);
+            }
+        }
+        open.push((at, *mark, begin));
+    }
+    cuts.extend(open.iter().filter(|(_, _, left)| end - left >= max).map(|(at, _, _)| *at));
+    if let Some(found) = cuts.get_mut(found..) {
+        found.sort_unstable();
+    }
+}
+
+fn halve(start: usize, end: usize, max: usize, cuts: &mut Vec<usize>) {
+    if end - start > max {
+        let middle = start + (end - start) / 2;
+        halve(start, middle, max, cuts);
+        cuts.push(middle);
+        halve(middle, end, max, cuts);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    /// The definition of RFC 0001, word by word.
+    fn defined(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
+        fn split(marks: &[Mark], start: usize, end: usize, max: usize, cuts: &mut Vec<usize>) {
+            if end - start > max {
+                let at = (start + 1..end).min_by_key(|at| marks[*at]).unwrap();
+                split(marks, start, at, max, cuts);
+                cuts.push(at);
+                split(marks, at, end, max, cuts);
+            }
+        }
+        let mut starts: Vec<usize> =
+            (1..marks.len()).filter(|at| marks[*at].level() > height).collect();
+        starts.insert(0, 0);
+        starts.push(marks.len());
+        let mut cuts = Vec::new();
+        for run in starts.windows(2) {
+            if run[0] > 0 {
+                cuts.push(run[0]);
+            }
+            split(marks, run[0], run[1], max, &mut cuts);
+        }
+        cuts
+    }
+
+    proptest! {
+        #[test]
+        fn cuts_are_those_of_the_definition(
+            marks in prop::collection::vec(prop_oneof![any::<u64>(), 0..50u64, (1u64 << 58)..(1u64 << 60)], 0..200),
+            max in 2usize..12,
+            height in 0u8..3,
+        ) {
+            let marks: Vec<Mark> = marks.into_iter().map(Mark).collect();
+            prop_assert_eq!(cuts(height, &marks, max), defined(height, &marks, max));
+        }
+
+        #[test]
+        fn above_the_hashed_heights_parts_are_even(count in 0usize..5000) {
+            let marks = vec![Mark(0); count];
+            let mut cuts = cuts(HASHED_HEIGHTS, &marks, 128);
+            cuts.insert(0, 0);
+            cuts.push(count);
+            for part in cuts.windows(2) {
+                prop_assert!(part[1] - part[0] <= 128);
+                prop_assert!(count <= 128 || part[1] - part[0] >= 64);
+            }
+        }
+    }
+
+    #[test]
+    fn levels_are_groups_of_five_leading_zero_bits() {
+        assert_eq!(Mark(u64::MAX).level(), 0);
+        assert_eq!(Mark(1 << 59).level(), 0);
+        assert_eq!(Mark((1 << 59) - 1).level(), 1);
+        assert_eq!(Mark((1 << 54) - 1).level(), 2);
+        assert_eq!(Mark(0).level(), 12);
+    }
+}

@@ -1,0 +1,158 @@
+//! The canonical encoding of nodes, field by field as in RFC 0001, and their names, which are the hash of it. A parent's
+//! encoding holds the names of its children, so both are computed together, once per changed node.
+
+use crate::hash::{Blobref, StoreParams};
+use crate::node::{
+    Body, ChunkLink, Content, Directory, Entry, Link, Node, PieceLink, Stats, Value,
+};
+use bytes::Bytes;
+
+/// First element of a node: its kind.
+pub(crate) const LEAF: u64 = 0;
+pub(crate) const INNER: u64 = 1;
+pub(crate) const CHUNKS: u64 = 2;
+
+/// First element of an entry that is an array: its kind. An inline value is no array but its bytes.
+pub(crate) const VALUE: u64 = 0;
+pub(crate) const DIRECTORY: u64 = 1;
+pub(crate) const SYMLINK: u64 = 2;
+
+impl Node {
+    /// The canonical encoding. Computes the hashes of changed nodes below first.
+    pub fn encode(&self, params: &StoreParams) -> Bytes {
+        let mut out = Writer(Vec::with_capacity(2048));
+        match &self.body {
+            Body::Leaf(leaf) => {
+                out.array(2);
+                out.uint(LEAF);
+                out.map(leaf.entries.len());
+                for (name, entry) in &leaf.entries {
+                    out.str(name);
+                    out.entry(entry, params);
+                }
+            }
+            Body::Inner(inner) => {
+                out.array(3);
+                out.uint(INNER);
+                out.uint(inner.height.into());
+                out.array(inner.children.len());
+                for child in &inner.children {
+                    out.array(6);
+                    out.str(&child.first);
+                    out.bin(child.link.seal(params).digest());
+                    out.uint(child.len);
+                    out.stats(&child.stats);
+                }
+            }
+            Body::Chunks(chunks) => {
+                out.array(3);
+                out.uint(CHUNKS);
+                out.uint(chunks.height.into());
+                out.array(chunks.children.len());
+                for piece in &chunks.children {
+                    out.array(2);
+                    out.bin(piece.link.seal(params).digest());
+                    out.uint(piece.len);
+                }
+            }
+        }
+        out.0.into()
+    }
+
+    /// The name of this node: the hash of its encoding. Computed once; cost O(changed nodes below).
+    pub fn seal(&self, params: &StoreParams) -> Blobref {
+        *self.hash.get_or_init(|| Blobref::of(params.algorithm, &self.encode(params)))
+    }
+}
+
+impl Link {
+    pub(crate) fn seal(&self, params: &StoreParams) -> Blobref {
+        match self {
+            Link::Stored(blobref) => *blobref,
+            Link::Loaded(node) => node.seal(params),
+        }
+    }
+}
+
+impl ChunkLink {
+    pub(crate) fn seal(&self, params: &StoreParams) -> Blobref {
+        match self {
+            ChunkLink::Stored(blobref) => *blobref,
+            ChunkLink::Loaded(chunk) => chunk.seal(params.algorithm),
+        }
+    }
+}
+
+impl PieceLink {
+    pub(crate) fn seal(&self, params: &StoreParams) -> Blobref {
+        match self {
+            PieceLink::Chunk(link) => link.seal(params),
+            PieceLink::Node(link) => link.seal(params),
+        }
+    }
+}
+
+/// MessagePack into memory, which cannot fail; so the results of `rmp` are dropped here and nowhere else.
+struct Writer(Vec<u8>);
+
+impl Writer {
+    fn entry(&mut self, entry: &Entry, params: &StoreParams) {
+        match entry {
+            Entry::Value(Value(Content::Inline(bytes))) => self.bin(bytes),
+            Entry::Value(Value(Content::Blob { len, link })) => {
+                self.stored_value(*len, link.seal(params));
+            }
+            Entry::Value(Value(Content::Tree { len, link })) => {
+                self.stored_value(*len, link.seal(params));
+            }
+            Entry::Directory(Directory { link, stats }) => {
+                self.array(5);
+                self.uint(DIRECTORY);
+                self.bin(link.seal(params).digest());
+                self.stats(stats);
+            }
+            Entry::Symlink(link) => {
+                self.array(if link.namespace.is_some() { 3 } else { 2 });
+                self.uint(SYMLINK);
+                self.str(&link.target);
+                if let Some(namespace) = &link.namespace {
+                    self.str(namespace);
+                }
+            }
+        }
+    }
+
+    fn stored_value(&mut self, len: u64, blobref: Blobref) {
+        self.array(3);
+        self.uint(VALUE);
+        self.bin(blobref.digest());
+        self.uint(len);
+    }
+
+    fn stats(&mut self, stats: &Stats) {
+        self.uint(stats.entries);
+        self.uint(stats.bytes);
+        self.uint(stats.depth.into());
+    }
+
+    fn uint(&mut self, number: u64) {
+        rmp::encode::write_uint(&mut self.0, number).ok();
+    }
+
+    fn str(&mut self, text: &str) {
+        rmp::encode::write_str(&mut self.0, text).ok();
+    }
+
+    fn bin(&mut self, bytes: &[u8]) {
+        rmp::encode::write_bin(&mut self.0, bytes).ok();
+    }
+
+    /// Nodes have far less than 2^32 elements.
+    fn array(&mut self, len: usize) {
+        rmp::encode::write_array_len(&mut self.0, len as u32).ok();
+    }
+
+    fn map(&mut self, len: usize) {
+        rmp::encode::write_map_len(&mut self.0, len as u32).ok();
+    }
+}

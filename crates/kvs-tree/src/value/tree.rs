@@ -1,0 +1,236 @@
+//! Chunk trees: the chunks of a long value, in order, [`CHUNK_FAN_OUT`] to a node by index alone, so that all nodes but those on
+//! the right edge are full.
+
+use super::layout::{chunk_at, chunk_index};
+use crate::error::{TreeError, TreeErrorKind};
+use crate::hash::{Blobref, HashAlgorithm, StoreParams};
+use crate::limits::CHUNK_FAN_OUT;
+use crate::node::chunk::Chunk;
+use crate::node::{Body, ChunkLink, Chunks, Link, Node, ObjectKind, Piece, PieceLink};
+use crate::source::{Ctx, Fault, Missing, NodeSource};
+use bytes::Bytes;
+use std::ops::Range;
+use std::sync::Arc;
+
+/// The pieces of bytes that begin at `offset`, the start of a chunk.
+pub(super) fn cut(mut offset: u64, mut bytes: Bytes) -> impl Iterator<Item = Piece> {
+    std::iter::from_fn(move || {
+        if bytes.is_empty() {
+            return None;
+        }
+        let size = chunk_at(offset).end - offset;
+        offset += size;
+        let part = bytes.split_to(bytes.len().min(size as usize));
+        Some(piece(Chunk::new(part)))
+    })
+}
+
+pub(super) fn piece(chunk: Chunk) -> Piece {
+    let len = chunk.len() as u64;
+    Piece { link: PieceLink::Chunk(ChunkLink::Loaded(Arc::new(chunk))), len }
+}
+
+/// The top of the tree of these pieces.
+pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> Link {
+    let mut pieces: Vec<Piece> = pieces.collect();
+    let mut height = 0;
+    loop {
+        let mut nodes: Vec<Piece> = Vec::with_capacity(pieces.len() / CHUNK_FAN_OUT + 1);
+        let mut rest = pieces.into_iter();
+        loop {
+            let group: Vec<Piece> = rest.by_ref().take(CHUNK_FAN_OUT).collect();
+            if group.is_empty() && !nodes.is_empty() {
+                break;
+            }
+            nodes.push(node_piece(Chunks::new(height, group)));
+        }
+        pieces = nodes;
+        if let [Piece { link: PieceLink::Node(top), .. }] = pieces.as_slice() {
+            return top.clone();
+        }
+        height += 1;
+    }
+}
+
+fn node_piece(chunks: Chunks) -> Piece {
+    let len = chunks.len;
+    Piece { link: PieceLink::Node(Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))))), len }
+}
+
+/// Appends to the tree `top` of a value of `len` bytes: fills its last chunk, then adds chunks.
+pub(super) fn append(top: &mut Link, len: u64, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
+    let room = chunk_at(len.saturating_sub(1)).end - len;
+    let fill = more.slice(..more.len().min(room as usize));
+    let rest = more.slice(fill.len()..);
+    if !fill.is_empty() {
+        extend_last(top.edit(ctx.source)?, ctx, &fill)?;
+    }
+    let mut offset = len + fill.len() as u64;
+    for piece in cut(offset, rest) {
+        let added = piece.len;
+        push(top, piece, chunk_index(offset), ctx)?;
+        offset += added;
+    }
+    Ok(())
+}
+
+fn extend_last(node: &mut Node, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
+    let chunks = node.chunks_mut()?;
+    chunks.len += more.len() as u64;
+    let Some(last) = chunks.children.last_mut() else { return Err(damaged()) };
+    last.len += more.len() as u64;
+    match &mut last.link {
+        PieceLink::Node(link) => extend_last(link.edit(ctx.source)?, ctx, more),
+        PieceLink::Chunk(link) => {
+            let chunk = link.load(ctx.source)?;
+            *link = extended(&chunk, ctx.params.algorithm, more);
+            Ok(())
+        }
+    }
+}
+
+pub(super) fn extended(chunk: &Chunk, algorithm: HashAlgorithm, more: &[u8]) -> ChunkLink {
+    ChunkLink::Loaded(Arc::new(chunk.extended(algorithm, more)))
+}
+
+/// Adds the chunk of this index, which is the number of chunks so far.
+fn push(top: &mut Link, piece: Piece, index: u64, ctx: &Ctx<'_>) -> Result<(), Fault> {
+    let height = match &top.load(ctx.source)?.body {
+        Body::Chunks(chunks) => chunks.height,
+        _ => return Err(damaged()),
+    };
+    let full = capacity(height).saturating_mul(CHUNK_FAN_OUT as u64);
+    if index < full {
+        return push_below(top.edit(ctx.source)?, height, piece, index, ctx);
+    }
+    let Body::Chunks(Chunks { len, .. }) = top.load(ctx.source)?.body else {
+        return Err(damaged());
+    };
+    let old = Piece { link: PieceLink::Node(top.clone()), len };
+    let chunks = Chunks::new(height + 1, vec![old, wrapped(piece, height + 1)]);
+    *top = Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))));
+    Ok(())
+}
+
+fn push_below(
+    node: &mut Node,
+    height: u8,
+    piece: Piece,
+    index: u64,
+    ctx: &Ctx<'_>,
+) -> Result<(), Fault> {
+    let chunks = node.chunks_mut()?;
+    chunks.len += piece.len;
+    let slot = index / capacity(height) % CHUNK_FAN_OUT as u64;
+    if slot == chunks.children.len() as u64 {
+        chunks.children.push(wrapped(piece, height));
+        return Ok(());
+    }
+    match chunks.children.last_mut() {
+        Some(Piece { link: PieceLink::Node(link), len }) if height > 0 => {
+            *len += piece.len;
+            push_below(link.edit(ctx.source)?, height - 1, piece, index, ctx)
+        }
+        _ => Err(damaged()),
+    }
+}
+
+/// A child for a node of this height that holds one chunk.
+fn wrapped(piece: Piece, height: u8) -> Piece {
+    (0..height).fold(piece, |piece, below| node_piece(Chunks::new(below, vec![piece])))
+}
+
+/// Chunks below one child of a node of this height.
+fn capacity(height: u8) -> u64 {
+    (CHUNK_FAN_OUT as u64).saturating_pow(height.into())
+}
+
+/// What a walk over a part of a tree finds.
+#[derive(Default)]
+pub(super) struct Found {
+    /// The chunks that the part touches, each with the offsets in it.
+    pub(super) chunks: Vec<(ChunkLink, Range<u64>)>,
+    /// Nodes that have to be loaded before all chunks are known.
+    pub(super) missing: Vec<Missing>,
+}
+
+impl Found {
+    /// Collects the chunks of a range that is counted from the start of `link`.
+    pub(super) fn walk(
+        &mut self,
+        link: &Link,
+        range: Range<u64>,
+        source: &dyn NodeSource,
+    ) -> Result<(), Fault> {
+        let node = match link.load(source) {
+            Ok(node) => node,
+            Err(Fault::Missing(missing)) => {
+                self.missing.extend(missing);
+                return Ok(());
+            }
+            Err(fault) => return Err(fault),
+        };
+        let Body::Chunks(chunks) = &node.body else { return Err(damaged()) };
+        let mut start = 0;
+        for piece in &chunks.children {
+            let end = start + piece.len;
+            if range.start < end && start < range.end {
+                let part = range.start.max(start) - start..range.end.min(end) - start;
+                match &piece.link {
+                    PieceLink::Node(link) => self.walk(link, part, source)?,
+                    PieceLink::Chunk(link) => self.chunks.push((link.clone(), part)),
+                }
+            }
+            start = end;
+        }
+        Ok(())
+    }
+
+    /// The bytes of all chunks found; all missing ones are reported at once.
+    pub(super) fn read(mut self, source: &dyn NodeSource) -> Result<Bytes, Fault> {
+        let mut parts: Vec<Bytes> = Vec::with_capacity(self.chunks.len());
+        for (link, range) in &self.chunks {
+            let range = range.start as usize..range.end as usize;
+            match link {
+                ChunkLink::Loaded(chunk) => parts.push(chunk.slice(range)),
+                ChunkLink::Stored(blobref) => match source.blob(blobref) {
+                    Some(bytes) if range.end <= bytes.len() => parts.push(bytes.slice(range)),
+                    Some(_) => return Err(damaged()),
+                    None => {
+                        let blobref = *blobref;
+                        self.missing.push(Missing { blobref, kind: ObjectKind::Blob });
+                    }
+                },
+            }
+        }
+        if !self.missing.is_empty() {
+            return Err(Fault::Missing(self.missing));
+        }
+        Ok(match parts.as_slice() {
+            [part] => part.clone(),
+            parts => parts.concat().into(),
+        })
+    }
+
+    /// The names of all chunks found.
+    pub(super) fn names(self, params: &StoreParams) -> Result<Vec<Blobref>, Fault> {
+        if !self.missing.is_empty() {
+            return Err(Fault::Missing(self.missing));
+        }
+        Ok(self.chunks.iter().map(|(link, _)| link.seal(params)).collect())
+    }
+}
+
+impl Node {
+    fn chunks_mut(&mut self) -> Result<&mut Chunks, Fault> {
+        match self.body_mut() {
+            Body::Chunks(chunks) => Ok(chunks),
+            _ => Err(damaged()),
+        }
+    }
+}
+
+fn damaged() -> Fault {
+    let message = "a value's chunk tree does not fit its length";
+    TreeError::new(TreeErrorKind::Corrupt, message).into()
+}
