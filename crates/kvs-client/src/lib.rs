@@ -55,3 +55,6 @@ pub use kvs_proto::{
     OperationResult, PinInfo, Position, ReadAnswer, Scope, ScopeKind, Start, StatusAnswer,
     TransactionInfo, ValueInfo,
 };
+
+#[cfg(test)]
+mod tests;

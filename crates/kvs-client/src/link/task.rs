@@ -172,6 +172,11 @@ impl Task {
             }
             let pause = backoff.pause();
             self.hello.namespaces = self.known.namespaces();
+            self.hello
+                .namespaces
+                .extend(self.options.namespaces.iter().cloned());
+            self.hello.namespaces.sort_unstable();
+            self.hello.namespaces.dedup();
             let timeout = self.options.connect_timeout;
             let attempt = handshake::connect(&self.connector, &self.hello, timeout);
             let error = match self.meanwhile(attempt).await {

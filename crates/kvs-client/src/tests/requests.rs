@@ -1,0 +1,319 @@
+//! Requests: order, pipelining, lost answers, reconnecting.
+
+use super::fake::{Fake, Peer, at};
+use crate::*;
+use kvs_proto::{Empty, Op, Request};
+use std::time::Duration;
+use tokio::time::Instant;
+
+fn put(key: &str) -> Transaction {
+    Transaction::new().put(key.to_owned(), "v")
+}
+
+async fn pair() -> (Fake, Namespace, Peer) {
+    let mut fake = Fake::new();
+    let (client, peer) = fake.connected(Options::default()).await;
+    (fake, client.namespace("primary"), peer)
+}
+
+#[tokio::test]
+async fn a_failed_first_connect_says_where_why_and_what_to_do() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kvs.sock");
+    let error = Client::connect(&Address::Unix(path.clone()))
+        .await
+        .unwrap_err();
+    assert_eq!(error.code, ErrorCode::Disconnected);
+    let expected = format!(
+        "cannot connect to unix:{}: No such file or directory; is `kvs serve` running?",
+        path.display()
+    );
+    assert_eq!(error.message, expected);
+}
+
+#[tokio::test]
+async fn a_unix_socket_carries_the_same_frames() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().join("kvs.sock");
+    let listener = tokio::net::UnixListener::bind(&path).unwrap();
+    let daemon = async {
+        let (mut socket, _) = listener.accept().await.unwrap();
+        let mut fake = Fake::new();
+        let mut door = fake.door.connect().await.unwrap();
+        tokio::spawn(async move { tokio::io::copy_bidirectional(&mut socket, &mut door).await });
+        fake.accept().await
+    };
+    let address = Address::Unix(path.clone());
+    let (client, mut peer) = tokio::join!(Client::connect(&address), daemon);
+    let client = client.unwrap();
+    let (synced, ()) = tokio::join!(client.sync(), async {
+        let (id, _) = peer.request().await;
+        peer.answer(id, &Empty {}).await;
+    });
+    synced.unwrap();
+}
+
+#[tokio::test]
+async fn commits_are_sent_in_order_and_acknowledge_what_was_answered() {
+    let (_fake, primary, mut peer) = pair().await;
+    let first = primary.submit(put("a")).await.unwrap();
+    let second = primary.submit(put("b")).await.unwrap();
+    let (id1, one) = peer.commit().await;
+    let (id2, two) = peer.commit().await;
+    assert_eq!((one.number, one.acknowledged, one.repeat), (1, 1, None));
+    assert_eq!((two.number, two.acknowledged), (2, 1));
+    peer.committed(id2, 12).await;
+    peer.committed(id1, 11).await;
+    assert_eq!(second.await.unwrap().position, at(12));
+    assert_eq!(first.await.unwrap().position, at(11));
+    assert_eq!(primary.known(), Some(at(12)));
+    let _third = primary.submit(put("c")).await.unwrap();
+    assert_eq!(peer.commit().await.1.acknowledged, 3);
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_repeated_under_its_number() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let client_id = peer.hello.as_ref().unwrap().client;
+    let first = primary.submit(put("a")).await.unwrap();
+    let second = primary.submit(put("b")).await.unwrap();
+    let third = primary.submit(put("c")).await.unwrap();
+    let (id, _) = peer.commit().await;
+    let (_, sent) = peer.commit().await;
+    peer.commit().await;
+    peer.committed(id, 11).await;
+    assert!(first.await.is_ok());
+    drop(peer);
+    let mut peer = fake.accept().await;
+    assert_eq!(peer.hello.as_ref().unwrap().client, client_id);
+    let (id2, again) = peer.commit().await;
+    assert_eq!(
+        (again.number, again.acknowledged, again.repeat),
+        (2, 2, Some(at(10)))
+    );
+    assert_eq!(again.operations, sent.operations);
+    let (id3, again) = peer.commit().await;
+    assert_eq!(again.number, 3);
+    peer.committed(id2, 12).await;
+    peer.error(id3, ErrorCode::OutcomeUnknown).await;
+    assert_eq!(second.await.unwrap().position, at(12));
+    assert_eq!(third.await.unwrap_err().code, ErrorCode::OutcomeUnknown);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_queued_while_disconnected_is_no_repetition() {
+    let (mut fake, primary, peer) = pair().await;
+    fake.refuse(3);
+    drop(peer);
+    while fake.refusals_left() > 0 {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    let pending = primary.submit(put("a")).await.unwrap();
+    let mut peer = fake.accept().await;
+    let (id, commit) = peer.commit().await;
+    assert_eq!(commit.repeat, None);
+    peer.committed(id, 11).await;
+    assert!(pending.await.is_ok());
+}
+
+#[tokio::test]
+async fn reads_are_repeated_and_what_must_not_happen_twice_is_not() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let client = primary.client().clone();
+    let read = tokio::spawn({
+        let primary = primary.clone();
+        async move { primary.info(At::Current).await }
+    });
+    assert_eq!(peer.request().await.1.op(), Op::Info);
+    let pin = tokio::spawn(async move { client.pin("primary@1:x", None).await });
+    assert_eq!(peer.request().await.1.op(), Op::Pin);
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let (id, again) = peer.request().await;
+    assert_eq!(again.op(), Op::Info);
+    assert_eq!(
+        pin.await.unwrap().unwrap_err().code,
+        ErrorCode::OutcomeUnknown
+    );
+    peer.error(id, ErrorCode::NoNamespace).await;
+    let error = read.await.unwrap().unwrap_err();
+    assert_eq!(error.to_string(), "Operation not supported: because");
+}
+
+#[tokio::test(start_paused = true)]
+async fn reconnecting_backs_off_and_gives_up_in_time() {
+    let mut fake = Fake::new();
+    let time = Duration::from_secs(30);
+    let options = Options {
+        reconnect_time: Some(time),
+        ..Options::default()
+    };
+    let (client, mut peer) = fake.connected(options).await;
+    let primary = client.namespace("primary");
+    let sent = primary.submit(put("a")).await.unwrap();
+    peer.commit().await;
+    let watching = tokio::spawn({
+        let primary = primary.clone();
+        async move { primary.watch(WatchOptions::new()).await }
+    });
+    peer.watch().await;
+    fake.refuse(1_000);
+    let begun = Instant::now();
+    drop(peer);
+    assert_eq!(sent.await.unwrap_err().code, ErrorCode::OutcomeUnknown);
+    assert!(begun.elapsed() >= time && begun.elapsed() < time + BACKOFF_MAX * 2);
+    let attempts = 1_000 - fake.refusals_left();
+    assert!((15..60).contains(&attempts), "{attempts} attempts");
+    assert_eq!(
+        watching.await.unwrap().unwrap_err().code,
+        ErrorCode::Disconnected
+    );
+    assert_eq!(
+        primary.put("b", "v").await.unwrap_err().code,
+        ErrorCode::Disconnected
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_connect_can_wait_for_the_daemon() {
+    let mut fake = Fake::new();
+    fake.refuse(5);
+    assert_eq!(
+        fake.fails_to_connect(Options::default()).await.code,
+        ErrorCode::Disconnected
+    );
+    fake.connected(Options {
+        fail_fast: false,
+        ..Options::default()
+    })
+    .await;
+    assert_eq!(fake.refusals_left(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_says_nothing_is_told_apart() {
+    let fake = Fake::new();
+    let error = fake.fails_to_connect(Options::default()).await;
+    assert!(
+        error
+            .message
+            .ends_with("no answer in 10 s; is it a kvs daemon?"),
+        "{error}"
+    );
+}
+
+#[tokio::test]
+async fn a_frame_that_is_no_answer_ends_the_connection_not_the_client() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let pending = primary.submit(put("a")).await.unwrap();
+    peer.commit().await;
+    peer.garbage().await;
+    let mut peer = fake.accept().await;
+    let (id, _) = peer.commit().await;
+    peer.committed(id, 11).await;
+    assert!(pending.await.is_ok());
+}
+
+#[tokio::test]
+async fn a_call_waits_while_too_many_requests_are_unanswered() {
+    let mut fake = Fake::new();
+    let options = Options {
+        requests_in_flight: 2,
+        ..Options::default()
+    };
+    let (client, mut peer) = fake.connected(options).await;
+    let primary = client.namespace("primary");
+    let _first = primary.submit(put("a")).await.unwrap();
+    let _second = primary.submit(put("b")).await.unwrap();
+    let third = primary.submit(put("c"));
+    tokio::pin!(third);
+    let (id, _) = peer.commit().await;
+    peer.commit().await;
+    let early = tokio::select! {
+        biased;
+        _ = &mut third => true,
+        () = tokio::task::yield_now() => false,
+    };
+    assert!(!early);
+    peer.committed(id, 11).await;
+    let _third = third.await.unwrap();
+    assert_eq!(peer.commit().await.1.number, 3);
+}
+
+#[tokio::test]
+async fn a_commit_is_finished_though_the_client_is_gone() {
+    let (_fake, primary, mut peer) = pair().await;
+    let pending = primary.submit(put("a")).await.unwrap();
+    drop(primary);
+    let (id, _) = peer.commit().await;
+    peer.committed(id, 11).await;
+    assert!(pending.await.is_ok());
+    assert!(peer.next().await.is_none(), "the connection is closed");
+}
+
+#[tokio::test]
+async fn a_dropped_wait_is_cancelled() {
+    let (_fake, primary, mut peer) = pair().await;
+    let waiting = tokio::spawn({
+        let primary = primary.clone();
+        async move { primary.wait(99, None).await }
+    });
+    let (id, request) = peer.request().await;
+    assert_eq!(request.op(), Op::Wait);
+    waiting.abort();
+    assert_eq!(peer.request().await, (id, Request::Cancel(Empty {})));
+    peer.error(id, ErrorCode::Cancelled).await;
+}
+
+#[tokio::test]
+async fn a_transaction_too_long_for_a_frame_is_refused_here_and_its_number_answered() {
+    let (_fake, primary, mut peer) = pair().await;
+    let value = vec![0; kvs_proto::FRAME_BYTES + 1];
+    let error = primary.put("a", value).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::TooBig);
+    let _next = primary.submit(put("b")).await.unwrap();
+    let (_, commit) = peer.commit().await;
+    assert_eq!((commit.number, commit.acknowledged), (2, 2));
+}
+
+#[tokio::test]
+async fn a_long_value_is_fetched_in_ranges_of_one_snapshot() {
+    let (_fake, primary, mut peer) = pair().await;
+    let getting = tokio::spawn(async move { primary.get("a").await });
+    let (id, _) = peer.request().await;
+    let value = ValueInfo {
+        size: 5,
+        bytes: None,
+        blobref: Some("blake3-x".into()),
+    };
+    let found = LookupAnswer {
+        entry: Some(Entry::Value(value)),
+        namespace: "other".into(),
+        key: "b".into(),
+        position: at(11),
+        root: "".into(),
+        snapshot: "other@11:x".into(),
+        treeobj: None,
+    };
+    peer.answer(id, &found).await;
+    for (offset, bytes) in [(0, "abc"), (3, "de")] {
+        let (id, Request::Read(read)) = peer.request().await else {
+            panic!()
+        };
+        assert_eq!((read.namespace.as_str(), read.key.as_str()), ("other", "b"));
+        assert_eq!(
+            (read.at, read.offset),
+            (At::Snapshot("other@11:x".into()), offset)
+        );
+        let bytes = bytes.into();
+        let part = ReadAnswer {
+            bytes,
+            size: 5,
+            position: at(11),
+            snapshot: "".into(),
+        };
+        peer.answer(id, &part).await;
+    }
+    assert_eq!(getting.await.unwrap().unwrap().unwrap(), "abcde");
+}

@@ -1,0 +1,239 @@
+//! Watches: whole versions, credit, resuming.
+
+use super::fake::{Fake, Peer, at, part};
+use crate::*;
+use kvs_proto::{Credit, Empty, Request, Started, WatchItem};
+
+async fn watching(options: WatchOptions) -> (Fake, WatchStream, Peer, u64) {
+    let mut fake = Fake::new();
+    let (client, mut peer) = fake.connected(Options::default()).await;
+    let primary = client.namespace("primary");
+    let opening = tokio::spawn(async move { primary.watch(options).await });
+    let (id, _) = peer.watch().await;
+    peer.started(id, 10).await;
+    (fake, opening.await.unwrap().unwrap(), peer, id)
+}
+
+/// The version and keys of the next event.
+async fn next(stream: &mut WatchStream) -> (u64, Vec<String>, bool) {
+    match stream.next().await.unwrap() {
+        Event::Changes(changes) => {
+            let keys = changes
+                .changes
+                .iter()
+                .map(|change| change.key.to_string())
+                .collect();
+            (changes.position.version, keys, changes.last)
+        }
+        other => panic!("{other:?}"),
+    }
+}
+
+fn keys(keys: &[&str]) -> Vec<String> {
+    keys.iter().map(|key| key.to_string()).collect()
+}
+
+fn after(version: u64) -> Start {
+    Start::Version {
+        version: version + 1,
+        incarnation: Some(1),
+    }
+}
+
+#[tokio::test]
+async fn parts_of_a_version_are_handed_out_whole() {
+    let (_fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    assert_eq!(stream.started(), at(10));
+    peer.item(id, part(11, "a", false)).await;
+    peer.item(id, part(11, "b", true)).await;
+    peer.item(id, part(12, "c", true)).await;
+    assert_eq!(next(&mut stream).await, (11, keys(&["a", "b"]), true));
+    assert_eq!(next(&mut stream).await, (12, keys(&["c"]), true));
+    assert_eq!(stream.position(), at(12));
+}
+
+#[tokio::test]
+async fn a_lost_watch_goes_on_after_the_last_whole_version() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    peer.item(id, part(11, "a", true)).await;
+    peer.item(id, part(12, "b", false)).await;
+    assert_eq!(next(&mut stream).await.0, 11);
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let (id, watch) = peer.watch().await;
+    assert_eq!(watch.start, after(11));
+    peer.started(id, 11).await;
+    peer.item(id, part(12, "b", false)).await;
+    peer.item(id, part(12, "c", true)).await;
+    assert_eq!(next(&mut stream).await, (12, keys(&["b", "c"]), true));
+}
+
+#[tokio::test]
+async fn a_watch_from_now_that_saw_nothing_goes_on_where_it_began() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    drop(peer);
+    peer = fake.accept().await;
+    let (again, watch) = peer.watch().await;
+    assert_eq!((again, watch.start), (id, after(10)));
+    peer.item(id, WatchItem::Mark(Started { position: at(20) }))
+        .await;
+    peer.item(id, part(21, "a", false)).await;
+    peer.item(id, part(21, "a", true)).await;
+    assert_eq!(next(&mut stream).await.0, 21);
+    drop(peer);
+    assert_eq!(fake.accept().await.watch().await.1.start, after(21));
+}
+
+#[tokio::test]
+async fn a_mark_moves_the_place_to_resume_from() {
+    let (mut fake, stream, mut peer, id) = watching(WatchOptions::new()).await;
+    peer.item(id, WatchItem::Mark(Started { position: at(20) }))
+        .await;
+    // Bytes that were written before the connection is closed are still read.
+    drop(peer);
+    assert_eq!(fake.accept().await.watch().await.1.start, after(20));
+    drop(stream);
+}
+
+#[tokio::test]
+async fn an_initial_state_that_was_not_complete_is_asked_for_again() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new().initial()).await;
+    let page = |key: &str, last| {
+        let WatchItem::Changes(changes) = part(10, key, last) else {
+            panic!()
+        };
+        WatchItem::Initial(Initial {
+            position: changes.position,
+            root: changes.root,
+            snapshot: changes.snapshot,
+            time_ms: 0,
+            entries: changes.changes,
+            last,
+        })
+    };
+    peer.item(id, page("a", false)).await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    assert_eq!(peer.watch().await.1.start, Start::Initial);
+    peer.started(id, 10).await;
+    peer.item(id, page("a", false)).await;
+    peer.item(id, page("b", true)).await;
+    let Event::Initial(initial) = stream.next().await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(initial.entries.len(), 2);
+    drop(peer);
+    assert_eq!(fake.accept().await.watch().await.1.start, after(10));
+}
+
+#[tokio::test]
+async fn a_version_over_the_limit_comes_in_parts_and_a_loss_among_them_is_told() {
+    let options = WatchOptions {
+        assemble_bytes: 0,
+        ..WatchOptions::new()
+    };
+    let (mut fake, mut stream, mut peer, id) = watching(options).await;
+    peer.item(id, part(11, "a", false)).await;
+    assert_eq!(next(&mut stream).await, (11, keys(&["a"]), false));
+    drop(peer);
+    assert_eq!(stream.next().await.unwrap(), Event::Restart(Some(at(10))));
+    let mut peer = fake.accept().await;
+    assert_eq!(peer.watch().await.1.start, after(10));
+    peer.item(id, part(11, "a", false)).await;
+    peer.item(id, part(11, "b", true)).await;
+    assert_eq!(next(&mut stream).await, (11, keys(&["a"]), false));
+    assert_eq!(next(&mut stream).await, (11, keys(&["b"]), true));
+}
+
+#[tokio::test]
+async fn a_gap_is_told_and_passed() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    let gap = Gap {
+        from: at(10),
+        to: at(30),
+        snapshot: "primary@30:x".into(),
+    };
+    peer.item(id, WatchItem::Gap(gap.clone())).await;
+    assert_eq!(stream.next().await.unwrap(), Event::Gap(gap));
+    drop(peer);
+    assert_eq!(fake.accept().await.watch().await.1.start, after(30));
+}
+
+#[tokio::test]
+async fn a_version_that_came_already_is_not_handed_out_again() {
+    let (_fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    for version in [11, 11, 10, 12] {
+        peer.item(id, part(version, "a", true)).await;
+    }
+    assert_eq!(next(&mut stream).await.0, 11);
+    assert_eq!(next(&mut stream).await.0, 12);
+}
+
+#[tokio::test]
+async fn credit_comes_back_when_events_are_taken_and_at_once_for_parts() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new().prefetch(4)).await;
+    peer.item(id, part(11, "a", false)).await;
+    assert_eq!(
+        peer.request().await,
+        (id, Request::Credit(Credit { add: 1 }))
+    );
+    for version in 11..15 {
+        peer.item(id, part(version, "b", true)).await;
+    }
+    next(&mut stream).await;
+    next(&mut stream).await;
+    assert_eq!(
+        peer.request().await,
+        (id, Request::Credit(Credit { add: 2 }))
+    );
+    drop(peer);
+    let (_, watch) = fake.accept().await.watch().await;
+    assert_eq!(
+        (watch.start, watch.credit),
+        (after(14), 2),
+        "two of four were not taken yet"
+    );
+}
+
+#[tokio::test]
+async fn a_dropped_watch_is_cancelled_and_late_items_are_ignored() {
+    let mut fake = Fake::new();
+    let (client, mut peer) = fake.connected(Options::default()).await;
+    let primary = client.namespace("primary");
+    let opening = tokio::spawn(async move { primary.watch(WatchOptions::new()).await });
+    let (id, _) = peer.watch().await;
+    peer.started(id, 10).await;
+    drop(opening.await.unwrap().unwrap());
+    assert_eq!(peer.request().await, (id, Request::Cancel(Empty {})));
+    peer.item(id, part(11, "a", true)).await;
+    peer.answer(id, &Empty {}).await;
+    let (synced, ()) = tokio::join!(client.sync(), async {
+        let (id, _) = peer.request().await;
+        peer.answer(id, &Empty {}).await;
+    });
+    synced.unwrap();
+    drop(client);
+    assert!(
+        peer.next().await.is_none(),
+        "nobody holds the client any more"
+    );
+}
+
+#[tokio::test]
+async fn a_refused_watch_fails_to_open_and_a_failed_one_ends_with_its_error() {
+    let mut fake = Fake::new();
+    let (client, mut peer) = fake.connected(Options::default()).await;
+    let primary = client.namespace("primary");
+    let opening = tokio::spawn(async move { primary.watch(WatchOptions::new()).await });
+    let (id, _) = peer.watch().await;
+    peer.error(id, ErrorCode::NoNamespace).await;
+    assert_eq!(
+        opening.await.unwrap().unwrap_err().code,
+        ErrorCode::NoNamespace
+    );
+
+    let (_fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    peer.error(id, ErrorCode::Permission).await;
+    assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::Permission);
+    assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::NoData);
+}
