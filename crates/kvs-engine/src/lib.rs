@@ -22,6 +22,51 @@ mod manifest;
 
 mod store_dir;
 
+mod error;
+
+mod reference;
+
+mod request;
+
+mod record;
+
+mod outcomes;
+
+mod catalog;
+
+mod objects;
+
+mod history;
+
+mod dispatch;
+
+mod namespace;
+
+mod archive;
+
+mod store;
+
+mod view;
+
+mod changes;
+
+mod watch;
+
+mod log;
+
+mod stage;
+
+mod checkpoint;
+
+mod config;
+
+mod commit;
+
+mod recovery;
+
+mod engine;
+
+pub use changes::{ChangeKind, ChangeValue, KeyChange};
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::{
     CrashPoints, CrashVariant, Disk, DiskError, DiskFault, DiskFile, DiskResult, FaultPoint,
@@ -39,3 +84,18 @@ pub use pack::{
     StoreError,
 };
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
+
+pub use commit::Retention;
+pub use config::{Durability, EngineConfig};
+pub use dispatch::Wake;
+pub use engine::Engine;
+pub use error::{EngineError, ErrorKind};
+pub use log::{LogEntry, LogPage};
+pub use record::{Group, Record, TransactionRecord, VersionRecord};
+pub use recovery::PRIMARY;
+pub use reference::{At, Position, SnapshotRef, check_namespace_name};
+pub use request::{
+    Caller, CommitRequest, Committed, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
+};
+pub use view::{Located, View};
+pub use watch::{TransactionInfo, Watch, WatchEvent};

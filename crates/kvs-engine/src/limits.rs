@@ -28,3 +28,123 @@ pub const PACK_BUFFER_BYTES: usize = 1024 * 1024;
 
 /// Largest manifest, in bytes (1 GiB). A longer length field is damage, not a size to allocate.
 pub const MANIFEST_BYTES: usize = 1024 * 1024 * 1024;
+
+/// Bytes of a namespace's name (255): it is shown, sent and stored with every version.
+pub const NAMESPACE_BYTES: usize = 255;
+
+/// Namespaces in one store (100,000): each costs memory for its head, index and past.
+pub const NAMESPACES: usize = 100_000;
+
+/// Largest value that is kept in a journal record, in bytes (64 KiB); larger ones go into a pack
+/// first.
+pub const RECORD_VALUE_BYTES: u64 = 64 * 1024;
+
+/// Nesting of MessagePack in records and manifests (64): theirs is less than 10.
+pub const RECORD_DEPTH: usize = 64;
+
+/// Transactions that may share one version (1,000): bounds what one event can carry.
+pub const VERSION_TRANSACTIONS: usize = 1_000;
+
+/// Bytes of effects after which a version takes no more transactions (1 MiB).
+pub const VERSION_BYTES: usize = 1024 * 1024;
+
+/// Bytes of records after which a group is full (4 MiB): what waits goes into the next one.
+pub const GROUP_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
+
+/// Requests that may wait for the commit task (65,536); more are answered `busy`.
+pub const INBOX: usize = 65_536;
+
+/// Requests that the commit task takes from its inbox before it looks at the journal again (1,024).
+pub const INBOX_BATCH: usize = 1_024;
+
+/// Bytes of records of recent versions that a namespace keeps in memory (8 MiB).
+pub const RECENT_RECORD_BYTES: usize = 8 * 1024 * 1024;
+
+/// Roots of recent versions that a namespace keeps in memory (256).
+pub const RECENT_ROOTS: usize = 256;
+
+/// Versions or groups between two landmarks, from which reading the journal can start (64).
+pub const LANDMARK_DISTANCE: u64 = 64;
+
+/// Bytes of journal that one step of reading the past takes (256 KiB).
+pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
+
+/// Versions that are replayed between two looks at the journal (1,024).
+pub const REPLAY_BATCH: usize = 1_024;
+
+/// About how many bytes of rebuilt roots are kept (64 MiB).
+pub const REBUILT_BYTES: usize = 64 * 1024 * 1024;
+
+/// References that were shown to clients and can be read again (1,024).
+pub const REMEMBERED_REFERENCES: usize = 1_024;
+
+/// Bytes of decoded objects kept in memory by default (64 MiB).
+pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Watches on one namespace (1,000,000).
+pub const WATCHES: usize = 1_000_000;
+
+/// Records that a watch reads ahead (64).
+pub const WATCH_BATCH: usize = 64;
+
+/// Waits for versions on one namespace (65,536).
+pub const VERSION_WAITERS: usize = 65_536;
+
+/// Pins in one store (65,536): each keeps a whole tree readable.
+pub const PINS: usize = 65_536;
+
+/// Longest lease of a pin, in milliseconds (30 days): a forgotten pin must end.
+pub const LEASE_MS: u64 = 30 * 24 * 3600 * 1000;
+
+/// Largest value that an event carries, in bytes (64 KiB); of larger ones it tells size and
+/// reference.
+pub const CHANGE_VALUE_BYTES: u64 = 64 * 1024;
+
+/// Changes in one part of an event (1,000).
+pub const EVENT_CHANGES: usize = 1_000;
+
+/// Bytes of keys and values in one part of an event (1 MiB).
+pub const EVENT_BYTES: usize = 1024 * 1024;
+
+/// Differences looked up in one step (1,000).
+pub const DIFF_PAGE: usize = 1_000;
+
+/// Versions in one page of the log (1,000).
+pub const LOG_PAGE: usize = 1_000;
+
+/// Most journal between two checkpoints, in bytes (64 MiB): bounds the work of a restart.
+pub const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Most versions between two checkpoints (100,000).
+pub const CHECKPOINT_VERSIONS: u64 = 100_000;
+
+/// Versions of a namespace that are kept by default (1,000,000).
+pub const RETAIN_VERSIONS: u64 = 1_000_000;
+
+/// How long versions are kept by default, in milliseconds (1 hour).
+pub const RETAIN_MS: u64 = 3_600_000;
+
+/// Bytes of journal that are kept by default (1 GiB); this limit wins over the other two.
+pub const RETAIN_BYTES: u64 = 1024 * 1024 * 1024;
+
+/// Fewest bytes of journal that can be asked to be kept (256 KiB).
+pub const RETAIN_BYTES_MIN: u64 = 256 * 1024;
+
+/// Unacknowledged answers remembered for one client (65,536).
+pub const OUTCOMES_PER_CLIENT: usize = 65_536;
+
+/// Clients of a namespace whose answers are remembered (16,384).
+pub const OUTCOME_CLIENTS: usize = 16_384;
+
+/// Versions after which the answers of a silent client may be forgotten (1,000,000).
+pub const OUTCOME_VERSIONS: u64 = 1_000_000;
+
+/// Milliseconds after which the answers of a silent client may be forgotten (1 hour). Both limits
+/// must be passed.
+pub const OUTCOME_AGE_MS: u64 = 3_600_000;
+
+/// Milliseconds between two syncs with durability `interval` (1 s).
+pub const SYNC_INTERVAL_MS: u64 = 1_000;
+
+/// Milliseconds after which a checkpoint that found no space is tried again (1 s).
+pub const CHECKPOINT_RETRY_MS: u64 = 1_000;

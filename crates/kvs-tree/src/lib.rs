@@ -41,9 +41,9 @@ mod apply;
 
 mod replay;
 
-pub use directory::EntryChange;
 pub use apply::{Applied, PastRoots, apply};
 pub use diff::{Change, diff};
+pub use directory::EntryChange;
 pub use effect::{Effect, GraftEntry};
 pub use error::{TreeError, TreeErrorKind};
 pub use hash::{Blobref, HashAlgorithm, StoreParams};

@@ -74,9 +74,9 @@ impl Link {
     pub(crate) fn load(&self, source: &dyn NodeSource) -> Result<Arc<Node>, Fault> {
         match self {
             Link::Loaded(node) => Ok(node.clone()),
-            Link::Stored(blobref) => {
-                source.node(blobref).ok_or_else(|| Fault::missing(*blobref, ObjectKind::Node))
-            }
+            Link::Stored(blobref) => source
+                .node(blobref)
+                .ok_or_else(|| Fault::missing(*blobref, ObjectKind::Node)),
         }
     }
 

@@ -8,8 +8,10 @@ use std::cell::RefCell;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-pub(crate) const PARAMS: StoreParams =
-    StoreParams { algorithm: HashAlgorithm::Blake3, split_key: [7; 32] };
+pub(crate) const PARAMS: StoreParams = StoreParams {
+    algorithm: HashAlgorithm::Blake3,
+    split_key: [7; 32],
+};
 
 /// Written objects, of which only those that were loaded are at hand.
 #[derive(Default)]
@@ -44,7 +46,11 @@ impl MapSource {
 
     fn add(&self, new: Vec<(Blobref, ObjectKind, Bytes)>, params: &StoreParams) {
         for (blobref, kind, bytes) in new {
-            assert_eq!(blobref, Blobref::of(params.algorithm, &bytes), "named by its hash");
+            assert_eq!(
+                blobref,
+                Blobref::of(params.algorithm, &bytes),
+                "named by its hash"
+            );
             if kind == ObjectKind::Node {
                 let node = Node::decode(params.algorithm, &bytes).unwrap();
                 for (child, _) in node.children() {

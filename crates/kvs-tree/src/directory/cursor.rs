@@ -55,16 +55,19 @@ pub(super) fn page(
 
 fn absent(link: &Link, source: &dyn NodeSource) -> Option<Missing> {
     match link {
-        Link::Stored(blobref) if source.node(blobref).is_none() => {
-            Some(Missing { blobref: *blobref, kind: ObjectKind::Node })
-        }
+        Link::Stored(blobref) if source.node(blobref).is_none() => Some(Missing {
+            blobref: *blobref,
+            kind: ObjectKind::Node,
+        }),
         _ => None,
     }
 }
 
 /// How many of these sorted items have names up to `after`.
 fn behind<T>(items: &[T], after: Option<&str>, name: impl Fn(&T) -> &SmolStr) -> usize {
-    after.map_or(0, |after| items.partition_point(|item| name(item).as_str() <= after))
+    after.map_or(0, |after| {
+        items.partition_point(|item| name(item).as_str() <= after)
+    })
 }
 
 /// At most `limit` names behind `after` that stand for different things in two directories.
@@ -80,25 +83,47 @@ pub(super) fn changes(
         return Ok(changes);
     }
     let (before, after) = both(before.link.load(ctx.source), after.link.load(ctx.source))?;
-    let mut old = Walk { stack: Vec::new(), behind };
-    let mut new = Walk { stack: Vec::new(), behind };
+    let mut old = Walk {
+        stack: Vec::new(),
+        behind,
+    };
+    let mut new = Walk {
+        stack: Vec::new(),
+        behind,
+    };
     old.push(&before);
     new.push(&after);
     while changes.len() < limit {
         match (old.stack.last(), new.stack.last()) {
             (None, None) => break,
             (Some(_), None) => old.take_or_open(ctx, &mut |name, entry| {
-                changes.push(EntryChange { name, before: Some(entry), after: None });
+                changes.push(EntryChange {
+                    name,
+                    before: Some(entry),
+                    after: None,
+                });
             })?,
             (None, Some(_)) => new.take_or_open(ctx, &mut |name, entry| {
-                changes.push(EntryChange { name, before: None, after: Some(entry) });
+                changes.push(EntryChange {
+                    name,
+                    before: None,
+                    after: Some(entry),
+                });
             })?,
             (Some(one), Some(two)) => match one.name().cmp(two.name()) {
                 Ordering::Less => old.take_or_open(ctx, &mut |name, entry| {
-                    changes.push(EntryChange { name, before: Some(entry), after: None });
+                    changes.push(EntryChange {
+                        name,
+                        before: Some(entry),
+                        after: None,
+                    });
                 })?,
                 Ordering::Greater => new.take_or_open(ctx, &mut |name, entry| {
-                    changes.push(EntryChange { name, before: None, after: Some(entry) });
+                    changes.push(EntryChange {
+                        name,
+                        before: None,
+                        after: Some(entry),
+                    });
                 })?,
                 Ordering::Equal => step(&mut old, &mut new, ctx, &mut changes)?,
             },
@@ -114,11 +139,17 @@ fn step(
     ctx: &Ctx<'_>,
     changes: &mut Vec<EntryChange>,
 ) -> Result<(), Fault> {
-    let (Some(one), Some(two)) = (old.stack.pop(), new.stack.pop()) else { return Ok(()) };
+    let (Some(one), Some(two)) = (old.stack.pop(), new.stack.pop()) else {
+        return Ok(());
+    };
     match (one, two) {
         (Item::Entry(name, one), Item::Entry(_, two)) => {
             if !one.same(&two, ctx.params) {
-                changes.push(EntryChange { name, before: Some(one), after: Some(two) });
+                changes.push(EntryChange {
+                    name,
+                    before: Some(one),
+                    after: Some(two),
+                });
             }
         }
         (Item::Part(one, height), Item::Part(two, other)) if height == other => {
@@ -194,14 +225,16 @@ impl Walk<'_> {
             Body::Leaf(leaf) => {
                 let start = behind(&leaf.entries, self.behind, |(name, _)| name);
                 let entries = leaf.entries.iter().skip(start).cloned().rev();
-                self.stack.extend(entries.map(|(name, entry)| Item::Entry(name, entry)));
+                self.stack
+                    .extend(entries.map(|(name, entry)| Item::Entry(name, entry)));
             }
             Body::Inner(inner) => {
                 let parts = &inner.children;
                 let start = behind(parts, self.behind, |child| &child.first).saturating_sub(1);
                 let below = inner.height.saturating_sub(1);
                 let children = parts.iter().skip(start).cloned().rev();
-                self.stack.extend(children.map(|child| Item::Part(child, below)));
+                self.stack
+                    .extend(children.map(|child| Item::Part(child, below)));
             }
             Body::Chunks(_) => {}
         }

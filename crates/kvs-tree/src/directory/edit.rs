@@ -20,8 +20,16 @@ pub(super) fn update(
     change: Change<'_>,
 ) -> Result<(), Fault> {
     let root = directory.link.edit(ctx.source)?;
-    let edit = Edit { ctx, name, count: root.len(), flat: root.height() == 0 };
-    let edges = Edges { is_first: true, next: None };
+    let edit = Edit {
+        ctx,
+        name,
+        count: root.len(),
+        flat: root.height() == 0,
+    };
+    let edges = Edges {
+        is_first: true,
+        next: None,
+    };
     if let Outcome::Regroup { entry, count } = edit.node(root, edges, change)? {
         let root = directory.link.load(ctx.source)?;
         directory.link = Link::Loaded(regroup(&root, ctx, name, entry, count)?);
@@ -77,13 +85,20 @@ impl Edit<'_> {
         edges: Edges<'_>,
         change: Change<'_>,
     ) -> Result<Outcome, Fault> {
-        let behind = inner.children.partition_point(|child| child.first.as_str() <= self.name);
+        let behind = inner
+            .children
+            .partition_point(|child| child.first.as_str() <= self.name);
         let at = behind.saturating_sub(1);
         let (children, others) = inner.children.split_at_mut(at + 1);
-        let Some(child) = children.last_mut() else { return Err(damaged()) };
+        let Some(child) = children.last_mut() else {
+            return Err(damaged());
+        };
         let edges = Edges {
             is_first: edges.is_first && at == 0,
-            next: others.first().map(|other| other.first.as_str()).or(edges.next),
+            next: others
+                .first()
+                .map(|other| other.first.as_str())
+                .or(edges.next),
         };
         let node = child.link.edit(self.ctx.source)?;
         if node.height() + 1 != inner.height {
@@ -107,7 +122,9 @@ impl Edit<'_> {
         edges: Edges<'_>,
         change: Change<'_>,
     ) -> Result<Outcome, Fault> {
-        let place = leaf.entries.binary_search_by(|(name, _)| name.as_str().cmp(self.name));
+        let place = leaf
+            .entries
+            .binary_search_by(|(name, _)| name.as_str().cmp(self.name));
         let (at, old) = match place {
             Ok(at) => (at, leaf.entries.get_mut(at)),
             Err(at) => (at, None),
@@ -134,7 +151,10 @@ impl Edit<'_> {
                 let may_join = self.removal_moves_cuts(leaf, at, edges);
                 leaf.entries.remove(at);
                 if may_join {
-                    return Ok(Outcome::Regroup { entry: None, count: self.count - 1 });
+                    return Ok(Outcome::Regroup {
+                        entry: None,
+                        count: self.count - 1,
+                    });
                 }
                 Stats::EMPTY
             }
@@ -147,7 +167,10 @@ impl Edit<'_> {
     fn insert(&self, leaf: &mut Leaf, at: usize, entry: Entry, edges: Edges<'_>) -> Outcome {
         let count = self.count + 1;
         if self.insertion_moves_cuts(leaf, at, edges) {
-            return Outcome::Regroup { entry: Some(entry), count };
+            return Outcome::Regroup {
+                entry: Some(entry),
+                count,
+            };
         }
         leaf.stats = leaf.stats.join(entry.stats());
         leaf.entries.insert(at, (self.name.into(), entry));
@@ -161,7 +184,9 @@ impl Edit<'_> {
         if self.flat && self.count < FLAT_MAX as u64 {
             return false;
         }
-        let Some((first, _)) = leaf.entries.first() else { return true };
+        let Some((first, _)) = leaf.entries.first() else {
+            return true;
+        };
         if self.flat && self.count == FLAT_MAX as u64 || at == 0 || leaf.entries.len() >= LEAF_MAX {
             return true;
         }
@@ -193,8 +218,14 @@ fn mark(name: &str, params: &StoreParams) -> Mark {
 /// Totals in which one part changed from `old` to `new`; `depths` are those of all parts now.
 fn replaced(all: Stats, old: Stats, new: Stats, depths: impl Iterator<Item = u32>) -> Stats {
     Stats {
-        entries: all.entries.saturating_sub(old.entries).saturating_add(new.entries),
-        bytes: all.bytes.saturating_sub(old.bytes).saturating_add(new.bytes),
+        entries: all
+            .entries
+            .saturating_sub(old.entries)
+            .saturating_add(new.entries),
+        bytes: all
+            .bytes
+            .saturating_sub(old.bytes)
+            .saturating_add(new.bytes),
         depth: if new.depth < old.depth && old.depth == all.depth {
             depths.fold(Stats::EMPTY.depth, u32::max)
         } else {
@@ -202,4 +233,3 @@ fn replaced(all: Stats, old: Stats, new: Stats, depths: impl Iterator<Item = u32
         },
     }
 }
-

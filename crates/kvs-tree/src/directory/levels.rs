@@ -15,7 +15,12 @@ impl Mark {
     /// Cost: one hash of the name.
     pub(super) fn of(name: &str, params: &StoreParams) -> Self {
         let hash = blake3::keyed_hash(&params.split_key, name.as_bytes());
-        Mark(hash.as_bytes().iter().take(8).fold(0, |mark, byte| mark << 8 | u64::from(*byte)))
+        Mark(
+            hash.as_bytes()
+                .iter()
+                .take(8)
+                .fold(0, |mark, byte| mark << 8 | u64::from(*byte)),
+        )
     }
 
     /// The largest k with mark < 2^64 / 32^k, at most 12.
@@ -67,7 +72,11 @@ fn smallest(marks: &[Mark], start: usize, end: usize, max: usize, cuts: &mut Vec
         }
         open.push((at, *mark, begin));
     }
-    cuts.extend(open.iter().filter(|(_, _, left)| end - left >= max).map(|(at, _, _)| *at));
+    cuts.extend(
+        open.iter()
+            .filter(|(_, _, left)| end - left >= max)
+            .map(|(at, _, _)| *at),
+    );
     if let Some(found) = cuts.get_mut(found..) {
         found.sort_unstable();
     }
@@ -97,8 +106,9 @@ mod tests {
                 split(marks, at, end, max, cuts);
             }
         }
-        let mut starts: Vec<usize> =
-            (1..marks.len()).filter(|at| marks[*at].level() > height).collect();
+        let mut starts: Vec<usize> = (1..marks.len())
+            .filter(|at| marks[*at].level() > height)
+            .collect();
         starts.insert(0, 0);
         starts.push(marks.len());
         let mut cuts = Vec::new();

@@ -54,7 +54,10 @@ impl Directory {
     /// A directory of these entries: the same as putting them in one by one, in any order, but cheaper. Cost O(n).
     pub fn from_entries(params: &StoreParams, entries: BTreeMap<SmolStr, Entry>) -> Self {
         let node = regroup::build(entries.into_iter().collect(), params);
-        Directory { stats: node.stats(), link: Link::Loaded(node) }
+        Directory {
+            stats: node.stats(),
+            link: Link::Loaded(node),
+        }
     }
 
     /// A stored directory, with the totals that stand beside its name in its parent.
@@ -94,12 +97,16 @@ impl Directory {
         loop {
             node = match &node.body {
                 Body::Leaf(leaf) => {
-                    let place = leaf.entries.binary_search_by(|(other, _)| other.as_str().cmp(name));
+                    let place = leaf
+                        .entries
+                        .binary_search_by(|(other, _)| other.as_str().cmp(name));
                     let entry = place.ok().and_then(|at| leaf.entries.get(at));
                     return Ok(entry.map(|(_, entry)| entry.clone()));
                 }
                 Body::Inner(inner) => {
-                    let behind = inner.children.partition_point(|child| *child.first <= *name);
+                    let behind = inner
+                        .children
+                        .partition_point(|child| *child.first <= *name);
                     match behind.checked_sub(1).and_then(|at| inner.children.get(at)) {
                         Some(child) => child.link.load(source)?,
                         None => return Ok(None),
@@ -164,7 +171,10 @@ impl Directory {
     /// The same directory with written objects referred to by name, so that their memory is freed.
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Directory {
         let link = Detacher::new(params, is_written).link(&self.link);
-        Directory { link, stats: self.stats }
+        Directory {
+            link,
+            stats: self.stats,
+        }
     }
 
     /// Whether both have the same content: equal hash.

@@ -41,21 +41,33 @@ fn leaf(entries: Entries) -> Arc<Node> {
 
 fn top(nodes: Vec<Item>) -> Arc<Node> {
     match nodes.into_iter().next() {
-        Some(Item { child: Child { link: Link::Loaded(node), .. }, .. }) => node,
+        Some(Item {
+            child:
+                Child {
+                    link: Link::Loaded(node),
+                    ..
+                },
+            ..
+        }) => node,
         _ => leaf(Vec::new()),
     }
 }
 
 fn group_entries(entries: Entries, params: &StoreParams) -> Vec<Item> {
-    let marks: Vec<Mark> = entries.iter().map(|(name, _)| Mark::of(name, params)).collect();
+    let marks: Vec<Mark> = entries
+        .iter()
+        .map(|(name, _)| Mark::of(name, params))
+        .collect();
     split(entries, &levels::cuts(0, &marks, LEAF_MAX))
         .map(|(at, part)| item(leaf(part), marks.get(at)))
         .collect()
 }
 
 fn group_nodes(height: u8, items: Vec<Item>) -> Vec<Item> {
-    let (children, marks): (Vec<Child>, Vec<Mark>) =
-        items.into_iter().map(|item| (item.child, item.mark)).unzip();
+    let (children, marks): (Vec<Child>, Vec<Mark>) = items
+        .into_iter()
+        .map(|item| (item.child, item.mark))
+        .unzip();
     split(children, &levels::cuts(height, &marks, INNER_MAX))
         .map(|(at, part)| {
             let node = Node::new(Body::Inner(Inner::new(height, part)));
@@ -71,7 +83,10 @@ fn item(node: Arc<Node>, mark: Option<&Mark>) -> Item {
         stats: node.stats(),
         link: Link::Loaded(node),
     };
-    Item { child, mark: mark.copied().unwrap_or(Mark(0)) }
+    Item {
+        child,
+        mark: mark.copied().unwrap_or(Mark(0)),
+    }
 }
 
 /// The non-empty parts between cuts, each with its position.
@@ -104,7 +119,9 @@ pub(super) fn regroup(
     }
     let mut zone = Zone::around(root, 0, name, ctx)?;
     let mut entries = Vec::new();
-    zone.nodes.iter().try_for_each(|node| collect(node, ctx, &mut entries))?;
+    zone.nodes
+        .iter()
+        .try_for_each(|node| collect(node, ctx, &mut entries))?;
     replace(&mut entries, name, entry);
     let mut nodes = group_entries(entries, ctx.params);
     let mut height = 0;
@@ -125,7 +142,10 @@ pub(super) fn regroup(
                 Ordering::Equal => continue,
                 Ordering::Greater => &mut after,
             };
-            items.push(Item { child: child.clone(), mark: Mark::of(&child.first, ctx.params) });
+            items.push(Item {
+                child: child.clone(),
+                mark: Mark::of(&child.first, ctx.params),
+            });
         }
         items.append(&mut nodes);
         items.append(&mut after);
@@ -234,12 +254,20 @@ impl Place {
         before: impl Fn(&str) -> bool,
         ctx: &Ctx<'_>,
     ) -> Result<Place, Fault> {
-        let mut place = Place { node: root.clone(), first: None, next: None };
+        let mut place = Place {
+            node: root.clone(),
+            first: None,
+            next: None,
+        };
         while place.node.height() > height {
             let node = place.node;
             let parts = node.parts();
-            let at = parts.partition_point(|child| before(&child.first)).saturating_sub(1);
-            let Some(child) = parts.get(at) else { return Err(damaged()) };
+            let at = parts
+                .partition_point(|child| before(&child.first))
+                .saturating_sub(1);
+            let Some(child) = parts.get(at) else {
+                return Err(damaged());
+            };
             if at > 0 {
                 place.first = Some(child.first.clone());
             }

@@ -9,13 +9,21 @@ use proptest::prelude::*;
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
-const CTX: Ctx<'static> = Ctx { source: &NoSource, params: &PARAMS };
+const CTX: Ctx<'static> = Ctx {
+    source: &NoSource,
+    params: &PARAMS,
+};
 
 fn value(text: &str) -> Entry {
     Entry::Value(Value::new(&PARAMS, Bytes::copy_from_slice(text.as_bytes())))
 }
 
-fn put(directory: &mut Directory, ctx: &Ctx<'_>, name: &str, entry: Option<Entry>) -> Result<(), Fault> {
+fn put(
+    directory: &mut Directory,
+    ctx: &Ctx<'_>,
+    name: &str,
+    entry: Option<Entry>,
+) -> Result<(), Fault> {
     directory.update(ctx, name, &mut |slot| {
         *slot = entry.clone();
         Ok(())
@@ -37,11 +45,18 @@ fn check(directory: &Directory) -> u8 {
             }
             Body::Inner(inner) => {
                 assert!((1..=INNER_MAX).contains(&inner.children.len()));
-                assert!(inner.children.windows(2).all(|two| two[0].first < two[1].first));
+                assert!(
+                    inner
+                        .children
+                        .windows(2)
+                        .all(|two| two[0].first < two[1].first)
+                );
                 let sum = crate::node::Inner::new(inner.height, inner.children.clone());
                 assert_eq!((sum.len, sum.stats), (inner.len, inner.stats));
                 for child in &inner.children {
-                    let Link::Loaded(below) = &child.link else { continue };
+                    let Link::Loaded(below) = &child.link else {
+                        continue;
+                    };
                     assert_eq!(below.height() + 1, inner.height);
                     assert_eq!(below.len(), child.len);
                     assert_eq!(below.first(), Some(&child.first));
@@ -78,15 +93,21 @@ fn names(family: Family) -> &'static [SmolStr] {
         let level = |name: &SmolStr| Mark::of(name, &PARAMS).level();
         let all = (0..).map(|at: u32| SmolStr::from(at.wrapping_mul(2_654_435_769).to_string()));
         let plain: Vec<SmolStr> = all.clone().take(3000).collect();
-        let uncut = plain.iter().filter(|name| level(name) == 0).cloned().collect();
+        let uncut = plain
+            .iter()
+            .filter(|name| level(name) == 0)
+            .cloned()
+            .collect();
         let cuts = all.filter(|name| level(name) > 0).take(600).collect();
         let mut rising = Vec::new();
         for step in 0..1500u64 {
             let low = (1 << 59) + step * ((u64::MAX - (1 << 59)) / 1500);
-            let name = (0u32..).map(|at| SmolStr::from(format!("{step:05}-{at}"))).find(|name| {
-                let mark = Mark::of(name, &PARAMS).0;
-                mark >= low && (mark - low) < (1 << 59)
-            });
+            let name = (0u32..)
+                .map(|at| SmolStr::from(format!("{step:05}-{at}")))
+                .find(|name| {
+                    let mark = Mark::of(name, &PARAMS).0;
+                    mark >= low && (mark - low) < (1 << 59)
+                });
             rising.push(name.unwrap());
         }
         [plain, uncut, rising, cuts]
@@ -261,7 +282,11 @@ fn a_directory_grows_and_shrinks_through_all_its_forms() {
                 None => drop(model.remove(name)),
             }
             check(&directory);
-            assert_eq!(directory.seal(&PARAMS), built(&model).seal(&PARAMS), "{family:?} {name}");
+            assert_eq!(
+                directory.seal(&PARAMS),
+                built(&model).seal(&PARAMS),
+                "{family:?} {name}"
+            );
             if model.len() <= FLAT_MAX {
                 assert_eq!(directory.link.load(&NoSource).unwrap().height(), 0);
             }
@@ -276,7 +301,10 @@ fn a_directory_grows_and_shrinks_through_all_its_forms() {
 #[test]
 fn names_chosen_with_the_key_leave_nodes_small_and_heights_bounded() {
     for family in FAMILIES {
-        let model = names(family).iter().map(|name| (name.clone(), value(name))).collect();
+        let model = names(family)
+            .iter()
+            .map(|name| (name.clone(), value(name)))
+            .collect();
         let height = check(&built(&model));
         let bound = if family == Family::Rising { 13 } else { 4 };
         assert!(height <= bound, "{family:?}: {height}");
@@ -285,12 +313,20 @@ fn names_chosen_with_the_key_leave_nodes_small_and_heights_bounded() {
 
 #[test]
 fn names_chosen_for_another_key_cost_one_short_path() {
-    let other = StoreParams { split_key: [99; 32], ..PARAMS };
+    let other = StoreParams {
+        split_key: [99; 32],
+        ..PARAMS
+    };
     let chosen = (0..).map(|at: u32| SmolStr::from(at.to_string()));
-    let chosen = chosen.filter(|name| Mark::of(name, &other).level() == 0).take(20_000);
+    let chosen = chosen
+        .filter(|name| Mark::of(name, &other).level() == 0)
+        .take(20_000);
     let model: BTreeMap<SmolStr, Entry> = chosen.map(|name| (name, value("x"))).collect();
     let source = MapSource::default();
-    let ctx = Ctx { source: &source, params: &PARAMS };
+    let ctx = Ctx {
+        source: &source,
+        params: &PARAMS,
+    };
     let stored = source.write(&built(&model), &PARAMS);
     for (at, name) in names(Family::Plain).iter().take(50).enumerate() {
         source.forget();
@@ -303,7 +339,11 @@ fn names_chosen_for_another_key_cost_one_short_path() {
         let loaded = source.loaded.borrow().len();
         assert!(loaded <= 30, "{loaded} nodes loaded for one insertion");
         let mut new = 0;
-        edited.unwritten(&PARAMS, &|name| source.written.borrow().contains_key(name), &mut |_, _, _| new += 1);
+        edited.unwritten(
+            &PARAMS,
+            &|name| source.written.borrow().contains_key(name),
+            &mut |_, _, _| new += 1,
+        );
         assert!(new <= 15, "{new} nodes written for one insertion");
     }
 }
@@ -311,8 +351,10 @@ fn names_chosen_for_another_key_cost_one_short_path() {
 #[test]
 fn pages_are_sorted_and_complete() {
     for family in FAMILIES {
-        let model: BTreeMap<SmolStr, Entry> =
-            names(family).iter().map(|name| (name.clone(), value(name))).collect();
+        let model: BTreeMap<SmolStr, Entry> = names(family)
+            .iter()
+            .map(|name| (name.clone(), value(name)))
+            .collect();
         let source = MapSource::default();
         let directory = source.write(&built(&model), &PARAMS);
         for limit in [1, 7, 1000, 100_000] {
@@ -338,18 +380,35 @@ fn pages_are_sorted_and_complete() {
 fn what_is_written_is_all_that_is_needed() {
     let mut inner = BTreeMap::new();
     for name in names(Family::Plain).iter().take(500) {
-        inner.insert(name.clone(), Entry::Value(Value::new(&PARAMS, name.as_bytes().repeat(1000).into())));
+        inner.insert(
+            name.clone(),
+            Entry::Value(Value::new(&PARAMS, name.as_bytes().repeat(1000).into())),
+        );
     }
     let mut root = Directory::empty();
-    put(&mut root, &CTX, "dir", Some(Entry::Directory(built(&inner)))).unwrap();
-    put(&mut root, &CTX, "copy", Some(Entry::Directory(built(&inner)))).unwrap();
+    put(
+        &mut root,
+        &CTX,
+        "dir",
+        Some(Entry::Directory(built(&inner))),
+    )
+    .unwrap();
+    put(
+        &mut root,
+        &CTX,
+        "copy",
+        Some(Entry::Directory(built(&inner))),
+    )
+    .unwrap();
     let source = MapSource::default();
     let stored = source.write(&root, &PARAMS);
     assert!(matches!(stored.link, Link::Stored(_)));
     assert!(stored.same(&root, &PARAMS));
     let again = Directory::stored(stored.seal(&PARAMS), root.stats());
     for copy in ["dir", "copy"] {
-        let Some(Entry::Directory(directory)) = source.run(|| again.get(&source, copy)) else { panic!() };
+        let Some(Entry::Directory(directory)) = source.run(|| again.get(&source, copy)) else {
+            panic!()
+        };
         assert_eq!(directory.stats().entries, 500);
         for (name, bytes) in source.run(|| directory.page(&source, None, 1000)) {
             let Entry::Value(value) = bytes else { panic!() };
@@ -358,9 +417,15 @@ fn what_is_written_is_all_that_is_needed() {
         }
     }
     let node = source.node(&stored.seal(&PARAMS)).unwrap();
-    assert_eq!(Directory::load_root(stored.seal(&PARAMS), &node).stats(), root.stats());
+    assert_eq!(
+        Directory::load_root(stored.seal(&PARAMS), &node).stats(),
+        root.stats()
+    );
     // Only the changed path is new afterwards.
-    let ctx = Ctx { source: &source, params: &PARAMS };
+    let ctx = Ctx {
+        source: &source,
+        params: &PARAMS,
+    };
     let edited = source.run(|| {
         let mut root = again.clone();
         root.update(&ctx, "dir", &mut |slot| match slot {
@@ -376,7 +441,10 @@ fn what_is_written_is_all_that_is_needed() {
     assert_eq!(new.last(), Some(&edited.seal(&PARAMS)));
     assert_eq!(edited.stats().entries, root.stats().entries + 1);
     let detached = edited.detach(&PARAMS, &is_written);
-    assert!(matches!(detached.link, Link::Loaded(_)), "what is not written stays");
+    assert!(
+        matches!(detached.link, Link::Loaded(_)),
+        "what is not written stays"
+    );
     assert!(detached.same(&edited, &PARAMS));
 }
 
@@ -407,13 +475,23 @@ fn an_error_of_the_edit_is_passed_on() {
 
 #[test]
 fn golden_names_of_directories() {
-    let sha1 = StoreParams { algorithm: HashAlgorithm::Sha1, ..PARAMS };
+    let sha1 = StoreParams {
+        algorithm: HashAlgorithm::Sha1,
+        ..PARAMS
+    };
     let mut small = BTreeMap::new();
     small.insert("a".into(), value("1"));
-    small.insert("b".into(), Entry::Symlink(Symlink { namespace: None, target: "a".into() }));
+    small.insert(
+        "b".into(),
+        Entry::Symlink(Symlink {
+            namespace: None,
+            target: "a".into(),
+        }),
+    );
     small.insert("c".into(), Entry::Directory(Directory::empty()));
-    let large: BTreeMap<SmolStr, Entry> =
-        (0..10_000).map(|at: u32| (at.to_string().into(), value(&at.to_string()))).collect();
+    let large: BTreeMap<SmolStr, Entry> = (0..10_000)
+        .map(|at: u32| (at.to_string().into(), value(&at.to_string())))
+        .collect();
     let empty = BTreeMap::new();
     let encoded = built(&small).link.load(&NoSource).unwrap().encode(&sha1);
     assert_eq!(data_encoding::HEXLOWER.encode(&encoded), "");

@@ -4,7 +4,8 @@
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
 use crate::limits::{
-    CHUNK_FAN_OUT, HEIGHT_MAX, INLINE_BYTES, INNER_MAX, KEY_BYTES, LEAF_MAX, NAME_BYTES, VALUE_BYTES,
+    CHUNK_FAN_OUT, HEIGHT_MAX, INLINE_BYTES, INNER_MAX, KEY_BYTES, LEAF_MAX, NAME_BYTES,
+    VALUE_BYTES,
 };
 use crate::node::encode::{CHUNKS, DIRECTORY, INNER, LEAF, SYMLINK, VALUE};
 use crate::node::{
@@ -20,12 +21,25 @@ impl Node {
     /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not the canonical encoding of what they
     /// say. Inline values are slices of `bytes`, not copies. Cost O(bytes); nothing is hashed.
     pub fn decode(algorithm: HashAlgorithm, bytes: &Bytes) -> Result<Node, TreeError> {
-        let decoded = Reader { all: bytes, rest: bytes, algorithm }.node();
+        let decoded = Reader {
+            all: bytes,
+            rest: bytes,
+            algorithm,
+        }
+        .node();
         // No key is needed: all links of a decoded node are names.
-        let params = StoreParams { algorithm, split_key: [0; 32] };
-        decoded.filter(|node| node.encode(&params) == *bytes).ok_or_else(|| {
-            TreeError::new(TreeErrorKind::Corrupt, "a tree object is not in canonical form")
-        })
+        let params = StoreParams {
+            algorithm,
+            split_key: [0; 32],
+        };
+        decoded
+            .filter(|node| node.encode(&params) == *bytes)
+            .ok_or_else(|| {
+                TreeError::new(
+                    TreeErrorKind::Corrupt,
+                    "a tree object is not in canonical form",
+                )
+            })
     }
 }
 
@@ -78,7 +92,12 @@ impl<'a> Reader<'a> {
             if len == 0 || len > stats.entries {
                 return None;
             }
-            children.push(Child { first, link, len, stats });
+            children.push(Child {
+                first,
+                link,
+                len,
+                stats,
+            });
         }
         Some(Inner::new(height, children))
     }
@@ -95,7 +114,10 @@ impl<'a> Reader<'a> {
                 0 => PieceLink::Chunk(ChunkLink::Stored(blobref)),
                 _ => PieceLink::Node(Link::Stored(blobref)),
             };
-            children.push(Piece { link, len: self.value_len(1)? });
+            children.push(Piece {
+                link,
+                len: self.value_len(1)?,
+            });
         }
         Some(Chunks::new(height, children))
     }
@@ -114,14 +136,21 @@ impl<'a> Reader<'a> {
             }
             (DIRECTORY, 5) => {
                 let link = Link::Stored(self.blobref()?);
-                Some(Entry::Directory(Directory { link, stats: self.stats()? }))
+                Some(Entry::Directory(Directory {
+                    link,
+                    stats: self.stats()?,
+                }))
             }
-            (SYMLINK, 2) => {
-                Some(Entry::Symlink(Symlink { namespace: None, target: self.str(KEY_BYTES)? }))
-            }
+            (SYMLINK, 2) => Some(Entry::Symlink(Symlink {
+                namespace: None,
+                target: self.str(KEY_BYTES)?,
+            })),
             (SYMLINK, 3) => {
                 let target = self.str(KEY_BYTES)?;
-                Some(Entry::Symlink(Symlink { namespace: Some(self.str(NAME_BYTES)?), target }))
+                Some(Entry::Symlink(Symlink {
+                    namespace: Some(self.str(NAME_BYTES)?),
+                    target,
+                }))
             }
             _ => None,
         }
@@ -130,7 +159,11 @@ impl<'a> Reader<'a> {
     fn stats(&mut self) -> Option<Stats> {
         let (entries, bytes) = (self.uint()?, self.uint()?);
         let depth = u32::try_from(self.uint()?).ok()?;
-        (depth > 0).then_some(Stats { entries, bytes, depth })
+        (depth > 0).then_some(Stats {
+            entries,
+            bytes,
+            depth,
+        })
     }
 
     fn value_len(&mut self, min: u64) -> Option<u64> {
@@ -138,7 +171,8 @@ impl<'a> Reader<'a> {
     }
 
     fn name(&mut self) -> Option<SmolStr> {
-        self.str(NAME_BYTES).filter(|name| !name.is_empty() && !name.contains('.'))
+        self.str(NAME_BYTES)
+            .filter(|name| !name.is_empty() && !name.contains('.'))
     }
 
     fn fields(&mut self, count: u32) -> Option<()> {

@@ -61,7 +61,9 @@ impl Node {
 
     /// The name of this node: the hash of its encoding. Computed once; cost O(changed nodes below).
     pub fn seal(&self, params: &StoreParams) -> Blobref {
-        *self.hash.get_or_init(|| Blobref::of(params.algorithm, &self.encode(params)))
+        *self
+            .hash
+            .get_or_init(|| Blobref::of(params.algorithm, &self.encode(params)))
     }
 }
 

@@ -211,9 +211,15 @@ impl Value {
     /// `len` must be more than [`crate::INLINE_BYTES`]: shorter values are inline always.
     pub fn stored(len: u64, blobref: Blobref) -> Self {
         Value(if len <= SMALL_CHUNK {
-            Content::Blob { len, link: ChunkLink::Stored(blobref) }
+            Content::Blob {
+                len,
+                link: ChunkLink::Stored(blobref),
+            }
         } else {
-            Content::Tree { len, link: Link::Stored(blobref) }
+            Content::Tree {
+                len,
+                link: Link::Stored(blobref),
+            }
         })
     }
 

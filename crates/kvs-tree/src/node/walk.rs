@@ -23,7 +23,12 @@ impl<'a> Emitter<'a> {
         is_written: &'a dyn Fn(&Blobref) -> bool,
         emit: &'a mut dyn FnMut(Blobref, ObjectKind, Bytes),
     ) -> Self {
-        Emitter { params, is_written, emit, seen: HashSet::new() }
+        Emitter {
+            params,
+            is_written,
+            emit,
+            seen: HashSet::new(),
+        }
     }
 
     pub(crate) fn link(&mut self, link: &Link) {
@@ -34,7 +39,10 @@ impl<'a> Emitter<'a> {
         }
         match &node.body {
             Body::Leaf(leaf) => leaf.entries.iter().for_each(|(_, entry)| self.entry(entry)),
-            Body::Inner(inner) => inner.children.iter().for_each(|child| self.link(&child.link)),
+            Body::Inner(inner) => inner
+                .children
+                .iter()
+                .for_each(|child| self.link(&child.link)),
             Body::Chunks(chunks) => {
                 for piece in &chunks.children {
                     match &piece.link {
@@ -64,7 +72,9 @@ impl<'a> Emitter<'a> {
     }
 
     fn chunk(&mut self, link: &ChunkLink) {
-        let ChunkLink::Loaded(chunk) = link else { return };
+        let ChunkLink::Loaded(chunk) = link else {
+            return;
+        };
         let blobref = chunk.seal(self.params.algorithm);
         if self.is_new(&blobref) {
             (self.emit)(blobref, ObjectKind::Blob, chunk.bytes());
@@ -85,11 +95,17 @@ pub(crate) struct Detacher<'a> {
 
 impl<'a> Detacher<'a> {
     pub(crate) fn new(params: &'a StoreParams, is_written: &'a dyn Fn(&Blobref) -> bool) -> Self {
-        Detacher { params, is_written, done: HashMap::new() }
+        Detacher {
+            params,
+            is_written,
+            done: HashMap::new(),
+        }
     }
 
     pub(crate) fn link(&mut self, link: &Link) -> Link {
-        let Link::Loaded(node) = link else { return link.clone() };
+        let Link::Loaded(node) = link else {
+            return link.clone();
+        };
         let blobref = node.seal(self.params);
         if (self.is_written)(&blobref) {
             return Link::Stored(blobref);
@@ -109,7 +125,10 @@ impl<'a> Detacher<'a> {
                 }
             }
             Body::Inner(inner) => {
-                inner.children.iter_mut().for_each(|child| child.link = self.link(&child.link));
+                inner
+                    .children
+                    .iter_mut()
+                    .for_each(|child| child.link = self.link(&child.link));
             }
             Body::Chunks(chunks) => {
                 for piece in &mut chunks.children {
@@ -120,7 +139,10 @@ impl<'a> Detacher<'a> {
                 }
             }
         }
-        let detached = Arc::new(Node { body, hash: blobref.into() });
+        let detached = Arc::new(Node {
+            body,
+            hash: blobref.into(),
+        });
         self.done.insert(blobref, detached.clone());
         Link::Loaded(detached)
     }
@@ -128,8 +150,14 @@ impl<'a> Detacher<'a> {
     pub(crate) fn value(&mut self, value: &Value) -> Value {
         Value(match &value.0 {
             Content::Inline(bytes) => Content::Inline(bytes.clone()),
-            Content::Blob { len, link } => Content::Blob { len: *len, link: self.chunk(link) },
-            Content::Tree { len, link } => Content::Tree { len: *len, link: self.link(link) },
+            Content::Blob { len, link } => Content::Blob {
+                len: *len,
+                link: self.chunk(link),
+            },
+            Content::Tree { len, link } => Content::Tree {
+                len: *len,
+                link: self.link(link),
+            },
         })
     }
 
@@ -137,7 +165,11 @@ impl<'a> Detacher<'a> {
         match link {
             ChunkLink::Loaded(chunk) => {
                 let blobref = chunk.seal(self.params.algorithm);
-                if (self.is_written)(&blobref) { ChunkLink::Stored(blobref) } else { link.clone() }
+                if (self.is_written)(&blobref) {
+                    ChunkLink::Stored(blobref)
+                } else {
+                    link.clone()
+                }
             }
             ChunkLink::Stored(_) => link.clone(),
         }

@@ -28,7 +28,10 @@ impl Value {
             let link = ChunkLink::Loaded(Arc::new(Chunk::new(bytes)));
             Value(Content::Blob { len, link })
         } else {
-            Value(Content::Tree { len, link: tree::build(tree::cut(0, bytes)) })
+            Value(Content::Tree {
+                len,
+                link: tree::build(tree::cut(0, bytes)),
+            })
         }
     }
 
@@ -69,7 +72,10 @@ impl Value {
                 let rest = more.slice(fill.len()..);
                 let len = *len + added;
                 self.0 = if rest.is_empty() {
-                    Content::Blob { len, link: ChunkLink::Loaded(Arc::new(chunk)) }
+                    Content::Blob {
+                        len,
+                        link: ChunkLink::Loaded(Arc::new(chunk)),
+                    }
                 } else {
                     let first = std::iter::once(tree::piece(chunk));
                     let link = tree::build(first.chain(tree::cut(SMALL_CHUNK, rest)));

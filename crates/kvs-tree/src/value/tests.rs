@@ -5,7 +5,10 @@ use crate::testing::{MapSource, PARAMS};
 use proptest::prelude::*;
 
 fn bytes(len: usize) -> Bytes {
-    (0..len).map(|at| (at * 31 + at / 251) as u8).collect::<Vec<u8>>().into()
+    (0..len)
+        .map(|at| (at * 31 + at / 251) as u8)
+        .collect::<Vec<u8>>()
+        .into()
 }
 
 const LENGTHS: [usize; 14] = [
@@ -31,7 +34,11 @@ fn what_was_put_in_comes_out() {
     for len in LENGTHS {
         let value = Value::new(&PARAMS, bytes(len));
         assert_eq!(value.len(), len as u64);
-        assert_eq!(value.read(&NoSource, 0..u64::MAX).unwrap(), bytes(len), "{len}");
+        assert_eq!(
+            value.read(&NoSource, 0..u64::MAX).unwrap(),
+            bytes(len),
+            "{len}"
+        );
         assert_eq!(value.inline().is_some(), len <= INLINE_BYTES);
         assert_eq!(value.blobref(&PARAMS).is_none(), len <= INLINE_BYTES);
     }
@@ -39,7 +46,10 @@ fn what_was_put_in_comes_out() {
 
 #[test]
 fn appended_values_are_those_made_at_once() {
-    let ctx = Ctx { source: &NoSource, params: &PARAMS };
+    let ctx = Ctx {
+        source: &NoSource,
+        params: &PARAMS,
+    };
     for from in LENGTHS {
         for to in LENGTHS.into_iter().filter(|to| *to >= from) {
             let whole = Value::new(&PARAMS, bytes(to));
@@ -54,7 +64,10 @@ fn appended_values_are_those_made_at_once() {
 
 #[test]
 fn the_value_before_an_append_stays_as_it_was() {
-    let ctx = Ctx { source: &NoSource, params: &PARAMS };
+    let ctx = Ctx {
+        source: &NoSource,
+        params: &PARAMS,
+    };
     for len in [100, 200, 5000, 70_000] {
         let mut one = Value::new(&PARAMS, bytes(len));
         one.append(&ctx, &"a".into()).unwrap();
@@ -63,7 +76,10 @@ fn the_value_before_an_append_stays_as_it_was() {
         one.append(&ctx, &"b".into()).unwrap();
         two.append(&ctx, &"c".into()).unwrap();
         let text = |value: &Value| value.read(&NoSource, len as u64..u64::MAX).unwrap();
-        assert_eq!((&text(&before)[..], &text(&one)[..], &text(&two)[..]), (&b"a"[..], &b"ab"[..], &b"ac"[..]));
+        assert_eq!(
+            (&text(&before)[..], &text(&one)[..], &text(&two)[..]),
+            (&b"a"[..], &b"ab"[..], &b"ac"[..])
+        );
         for (value, end) in [(&before, "a"), (&one, "ab"), (&two, "ac")] {
             let all = [bytes(len).as_ref(), end.as_bytes()].concat();
             assert!(value.same(&Value::new(&PARAMS, all.into()), &PARAMS));
@@ -75,14 +91,29 @@ fn the_value_before_an_append_stays_as_it_was() {
 fn stored_values_read_and_grow_by_loading_only_what_they_need() {
     let len = (1 << 20) + 60 * 65_536 + 7;
     let source = MapSource::default();
-    let ctx = Ctx { source: &source, params: &PARAMS };
+    let ctx = Ctx {
+        source: &source,
+        params: &PARAMS,
+    };
     let stored = source.write_value(&Value::new(&PARAMS, bytes(len)), &PARAMS);
-    let ranges = [(0, 1), (4095, 4097), (65_000, 66_000), (1 << 20, (1 << 20) + 10), (len as u64 - 3, len as u64 + 9)];
+    let ranges = [
+        (0, 1),
+        (4095, 4097),
+        (65_000, 66_000),
+        (1 << 20, (1 << 20) + 10),
+        (len as u64 - 3, len as u64 + 9),
+    ];
     for (start, end) in ranges {
         source.forget();
         let read = source.run(|| stored.read(&source, start..end));
-        assert_eq!(read, bytes(len).slice(start as usize..len.min(end as usize)));
-        assert!(source.loaded.borrow().len() <= 4, "two nodes, one or two chunks");
+        assert_eq!(
+            read,
+            bytes(len).slice(start as usize..len.min(end as usize))
+        );
+        assert!(
+            source.loaded.borrow().len() <= 4,
+            "two nodes, one or two chunks"
+        );
     }
     source.forget();
     let grown = source.run(|| {
@@ -90,26 +121,45 @@ fn stored_values_read_and_grow_by_loading_only_what_they_need() {
         value.append(&ctx, &bytes(100_000))?;
         Ok(value)
     });
-    assert_eq!(source.loaded.borrow().len(), 3, "two nodes and the last chunk");
+    assert_eq!(
+        source.loaded.borrow().len(),
+        3,
+        "two nodes and the last chunk"
+    );
     let whole = Value::new(&PARAMS, [bytes(len), bytes(100_000)].concat().into());
     assert!(grown.same(&whole, &PARAMS));
     let names = source.run(|| source.write_value(&grown, &PARAMS).blobs(&source, &PARAMS));
     assert_eq!(names, whole.blobs(&NoSource, &PARAMS).unwrap());
-    let parts: Vec<Bytes> = names.iter().map(|name| source.written.borrow()[name].1.clone()).collect();
+    let parts: Vec<Bytes> = names
+        .iter()
+        .map(|name| source.written.borrow()[name].1.clone())
+        .collect();
     assert_eq!(parts.concat(), [bytes(len), bytes(100_000)].concat());
 }
 
 #[test]
 fn a_value_longer_than_the_limit_is_refused() {
-    let ctx = Ctx { source: &NoSource, params: &PARAMS };
+    let ctx = Ctx {
+        source: &NoSource,
+        params: &PARAMS,
+    };
     let mut value = Value::stored(VALUE_BYTES, Blobref::of(HashAlgorithm::Blake3, b""));
     let refused = value.append(&ctx, &"x".into());
-    assert!(matches!(refused, Err(Fault::Tree(TreeError { kind: TreeErrorKind::TooBig, .. }))));
+    assert!(matches!(
+        refused,
+        Err(Fault::Tree(TreeError {
+            kind: TreeErrorKind::TooBig,
+            ..
+        }))
+    ));
 }
 
 #[test]
 fn golden_names_of_values() {
-    let sha1 = StoreParams { algorithm: HashAlgorithm::Sha1, ..PARAMS };
+    let sha1 = StoreParams {
+        algorithm: HashAlgorithm::Sha1,
+        ..PARAMS
+    };
     for (len, blake, sha) in [
         (129, "", ""),
         (4096, "", ""),
@@ -117,8 +167,17 @@ fn golden_names_of_values() {
         (1 << 20, "", ""),
         ((1 << 20) + 60 * 65_536 + 7, "", ""),
     ] {
-        let name = |params| Value::new(params, bytes(len)).blobref(params).unwrap().to_string();
-        assert_eq!((name(&PARAMS), name(&sha1)), (blake.into(), sha.into()), "{len}");
+        let name = |params| {
+            Value::new(params, bytes(len))
+                .blobref(params)
+                .unwrap()
+                .to_string()
+        };
+        assert_eq!(
+            (name(&PARAMS), name(&sha1)),
+            (blake.into(), sha.into()),
+            "{len}"
+        );
     }
 }
 

@@ -27,7 +27,10 @@ pub(super) fn cut(mut offset: u64, mut bytes: Bytes) -> impl Iterator<Item = Pie
 
 pub(super) fn piece(chunk: Chunk) -> Piece {
     let len = chunk.len() as u64;
-    Piece { link: PieceLink::Chunk(ChunkLink::Loaded(Arc::new(chunk))), len }
+    Piece {
+        link: PieceLink::Chunk(ChunkLink::Loaded(Arc::new(chunk))),
+        len,
+    }
 }
 
 /// The top of the tree of these pieces.
@@ -45,7 +48,13 @@ pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> Link {
             nodes.push(node_piece(Chunks::new(height, group)));
         }
         pieces = nodes;
-        if let [Piece { link: PieceLink::Node(top), .. }] = pieces.as_slice() {
+        if let [
+            Piece {
+                link: PieceLink::Node(top),
+                ..
+            },
+        ] = pieces.as_slice()
+        {
             return top.clone();
         }
         height += 1;
@@ -54,7 +63,10 @@ pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> Link {
 
 fn node_piece(chunks: Chunks) -> Piece {
     let len = chunks.len;
-    Piece { link: PieceLink::Node(Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))))), len }
+    Piece {
+        link: PieceLink::Node(Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))))),
+        len,
+    }
 }
 
 /// Appends to the tree `top` of a value of `len` bytes: fills its last chunk, then adds chunks.
@@ -77,7 +89,9 @@ pub(super) fn append(top: &mut Link, len: u64, ctx: &Ctx<'_>, more: &Bytes) -> R
 fn extend_last(node: &mut Node, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
     let chunks = node.chunks_mut()?;
     chunks.len += more.len() as u64;
-    let Some(last) = chunks.children.last_mut() else { return Err(damaged()) };
+    let Some(last) = chunks.children.last_mut() else {
+        return Err(damaged());
+    };
     last.len += more.len() as u64;
     match &mut last.link {
         PieceLink::Node(link) => extend_last(link.edit(ctx.source)?, ctx, more),
@@ -106,7 +120,10 @@ fn push(top: &mut Link, piece: Piece, index: u64, ctx: &Ctx<'_>) -> Result<(), F
     let Body::Chunks(Chunks { len, .. }) = top.load(ctx.source)?.body else {
         return Err(damaged());
     };
-    let old = Piece { link: PieceLink::Node(top.clone()), len };
+    let old = Piece {
+        link: PieceLink::Node(top.clone()),
+        len,
+    };
     let chunks = Chunks::new(height + 1, vec![old, wrapped(piece, height + 1)]);
     *top = Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))));
     Ok(())
@@ -127,7 +144,10 @@ fn push_below(
         return Ok(());
     }
     match chunks.children.last_mut() {
-        Some(Piece { link: PieceLink::Node(link), len }) if height > 0 => {
+        Some(Piece {
+            link: PieceLink::Node(link),
+            len,
+        }) if height > 0 => {
             *len += piece.len;
             push_below(link.edit(ctx.source)?, height - 1, piece, index, ctx)
         }
@@ -137,7 +157,9 @@ fn push_below(
 
 /// A child for a node of this height that holds one chunk.
 fn wrapped(piece: Piece, height: u8) -> Piece {
-    (0..height).fold(piece, |piece, below| node_piece(Chunks::new(below, vec![piece])))
+    (0..height).fold(piece, |piece, below| {
+        node_piece(Chunks::new(below, vec![piece]))
+    })
 }
 
 /// Chunks below one child of a node of this height.
@@ -170,7 +192,9 @@ impl Found {
             }
             Err(fault) => return Err(fault),
         };
-        let Body::Chunks(chunks) = &node.body else { return Err(damaged()) };
+        let Body::Chunks(chunks) = &node.body else {
+            return Err(damaged());
+        };
         let mut start = 0;
         for piece in &chunks.children {
             let end = start + piece.len;
@@ -198,7 +222,10 @@ impl Found {
                     Some(_) => return Err(damaged()),
                     None => {
                         let blobref = *blobref;
-                        self.missing.push(Missing { blobref, kind: ObjectKind::Blob });
+                        self.missing.push(Missing {
+                            blobref,
+                            kind: ObjectKind::Blob,
+                        });
                     }
                 },
             }
@@ -217,7 +244,11 @@ impl Found {
         if !self.missing.is_empty() {
             return Err(Fault::Missing(self.missing));
         }
-        Ok(self.chunks.iter().map(|(link, _)| link.seal(params)).collect())
+        Ok(self
+            .chunks
+            .iter()
+            .map(|(link, _)| link.seal(params))
+            .collect())
     }
 }
 

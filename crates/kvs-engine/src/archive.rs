@@ -1,0 +1,239 @@
+//! Reading a namespace's past: records out of memory or the journal, and roots that are rebuilt
+//! from the nearest checkpoint at or before them plus the journal between.
+//!
+//! Everything here may read the disk and belongs on a blocking thread. Rebuilt roots are kept in a
+//! bounded table, from which neighbouring versions advance.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use kvs_tree::{Ctx, Directory, replay};
+
+use crate::error::{EngineError, ErrorKind};
+use crate::history::RootAt;
+use crate::journal::{JournalError, JournalReader};
+use crate::limits::{JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH};
+use crate::namespace::Namespace;
+use crate::objects::Objects;
+use crate::record::{Group, Record, VersionRecord};
+
+#[derive(Default)]
+struct Rebuilt {
+    /// By incarnation and version; the number tells the order of use.
+    roots: BTreeMap<(u64, u64), (RootAt, usize, u64)>,
+    bytes: usize,
+    uses: u64,
+}
+
+/// The past of every namespace of a store.
+pub(crate) struct Archive {
+    objects: Arc<Objects>,
+    journal: Arc<dyn JournalReader>,
+    rebuilt: Mutex<Rebuilt>,
+}
+
+pub(crate) fn compacted(namespace: &Namespace, version: u64, oldest: u64) -> EngineError {
+    EngineError::new(
+        ErrorKind::Compacted,
+        format!(
+            "version {version} of namespace {} is older than the oldest retained version {oldest}",
+            namespace.name
+        ),
+    )
+}
+
+impl Archive {
+    pub(crate) fn new(objects: Arc<Objects>, journal: Arc<dyn JournalReader>) -> Self {
+        Self {
+            objects,
+            journal,
+            rebuilt: Mutex::default(),
+        }
+    }
+
+    /// The records of versions from `from` on, in order: at least one if `from` is published, at
+    /// most `limit`, fewer where that saves a read.
+    ///
+    /// # Errors
+    /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
+    pub(crate) fn records(
+        &self,
+        namespace: &Namespace,
+        from: u64,
+        limit: usize,
+    ) -> Result<Vec<Arc<VersionRecord>>, EngineError> {
+        if from > namespace.position().version {
+            return Ok(Vec::new());
+        }
+        let (oldest, start, recent_from) = {
+            let history = namespace.history();
+            if let Some(records) = history.recent_records(from, limit) {
+                return Ok(records);
+            }
+            (
+                history.oldest(),
+                history.group_of(from),
+                history.first_recent(),
+            )
+        };
+        let gone = || compacted(namespace, from, oldest + 1);
+        if from <= oldest {
+            return Err(gone());
+        }
+        let mut group = start.ok_or_else(gone)?;
+        let mut found = Vec::new();
+        loop {
+            let page = match self.journal.read(group, JOURNAL_READ_BYTES) {
+                Ok(page) => page,
+                Err(JournalError::Trimmed { .. }) => return Err(gone()),
+                Err(other) => return Err(other.into()),
+            };
+            let Some((last, _)) = page.last() else {
+                return Err(EngineError::corrupt(format!(
+                    "version {from} of namespace {} is not in the journal from group {group} on",
+                    namespace.name
+                )));
+            };
+            let next = last + 1;
+            for (number, payload) in &page {
+                for record in Group::decode(*number, payload)?.records {
+                    if let Record::Version(record) = record
+                        && record.namespace == namespace.name
+                        && record.version >= from
+                        && found.len() < limit
+                    {
+                        found.push(record);
+                    }
+                }
+            }
+            let reached = found.last().map_or(from, |r| r.version + 1);
+            if found.len() >= limit || (reached > from && recent_from.is_none_or(|r| r <= reached))
+            {
+                return Ok(found);
+            }
+            if !found.is_empty() && next > self.journal.newest() {
+                return Ok(found);
+            }
+            group = next;
+        }
+    }
+
+    /// The root of `version`, rebuilt if need be.
+    ///
+    /// # Errors
+    /// `Compacted` if the version is not retained, `Corrupt` if replay does not arrive at the
+    /// recorded root.
+    pub(crate) fn root(&self, namespace: &Namespace, version: u64) -> Result<RootAt, EngineError> {
+        let published = namespace.published();
+        if published.version == version {
+            return Ok((*published).clone());
+        }
+        if version > published.version {
+            return Err(EngineError::new(
+                ErrorKind::StaleSnapshot,
+                format!(
+                    "namespace {} is at version {}, {version} does not exist yet",
+                    namespace.name, published.version
+                ),
+            ));
+        }
+        let base = {
+            let history = namespace.history();
+            if let Some(root) = history.recent_root(version) {
+                return Ok(root);
+            }
+            let base = history.base(version);
+            base.ok_or_else(|| compacted(namespace, version, history.oldest()))?
+        };
+        let base = self.nearest_rebuilt(namespace, version, base);
+        if base.version == version {
+            return Ok(base);
+        }
+        self.rebuild(namespace, base, version)
+    }
+
+    fn nearest_rebuilt(&self, namespace: &Namespace, version: u64, base: RootAt) -> RootAt {
+        let mut rebuilt = self.rebuilt.lock().unwrap_or_else(PoisonError::into_inner);
+        rebuilt.uses += 1;
+        let uses = rebuilt.uses;
+        let low = (namespace.incarnation, base.version);
+        let range = rebuilt
+            .roots
+            .range_mut(low..=(namespace.incarnation, version));
+        match range.last() {
+            Some((_, (root, _, used))) => {
+                *used = uses;
+                root.clone()
+            }
+            None => base,
+        }
+    }
+
+    fn rebuild(
+        &self,
+        namespace: &Namespace,
+        base: RootAt,
+        version: u64,
+    ) -> Result<RootAt, EngineError> {
+        let mut directory = base.directory;
+        let mut at = base.version;
+        let mut weight = 0;
+        let mut reached = None;
+        while at < version {
+            let left = usize::try_from(version - at).unwrap_or(usize::MAX);
+            for record in self.records(namespace, at + 1, left.min(REPLAY_BATCH))? {
+                let effects: Vec<_> = record.effects().cloned().collect();
+                directory = self.replay(&directory, &effects)?;
+                weight += 4096 * effects.len();
+                at = record.version;
+                reached = Some(record);
+            }
+        }
+        let record = reached.ok_or_else(|| compacted(namespace, version, base.version))?;
+        let root = directory.seal(self.objects.params());
+        if root != record.root {
+            return Err(EngineError::corrupt(format!(
+                "version {version} of namespace {} was rebuilt as {root}, but was committed as {}",
+                namespace.name, record.root
+            )));
+        }
+        let root = RootAt {
+            version,
+            time_ms: record.time_ms,
+            directory,
+            root,
+        };
+        self.keep(namespace, root.clone(), weight);
+        Ok(root)
+    }
+
+    /// `effects` applied to `directory`.
+    pub(crate) fn replay(
+        &self,
+        directory: &Directory,
+        effects: &[kvs_tree::Effect],
+    ) -> Result<Directory, EngineError> {
+        let params = self.objects.params();
+        self.objects
+            .complete(|source| replay(directory, &Ctx { source, params }, effects))
+    }
+
+    fn keep(&self, namespace: &Namespace, root: RootAt, weight: usize) {
+        let mut rebuilt = self.rebuilt.lock().unwrap_or_else(PoisonError::into_inner);
+        rebuilt.uses += 1;
+        let (key, uses) = ((namespace.incarnation, root.version), rebuilt.uses);
+        rebuilt.bytes += weight;
+        if let Some((_, old, _)) = rebuilt.roots.insert(key, (root, weight, uses)) {
+            rebuilt.bytes -= old;
+        }
+        while rebuilt.bytes > REBUILT_BYTES && rebuilt.roots.len() > 1 {
+            let oldest = rebuilt.roots.iter().min_by_key(|(_, (_, _, used))| *used);
+            let Some(key) = oldest.map(|(key, _)| *key) else {
+                return;
+            };
+            if let Some((_, weight, _)) = rebuilt.roots.remove(&key) {
+                rebuilt.bytes -= weight;
+            }
+        }
+    }
+}

@@ -1,0 +1,305 @@
+//! From what a version did to what a watch of some scopes shall see of it.
+//!
+//! Effects on single keys are taken from the record as they are; where an effect changed keys below
+//! its own (`subtree`), those are found as differences of the two roots. Of several effects on one
+//! key only the final state is reported: within one version there is one value.
+
+use std::collections::BTreeMap;
+
+use bytes::{Bytes, BytesMut};
+use kvs_tree::{
+    Blobref, Change, Directory, Effect, Entry, Fault, Key, NodeSource, Resolved, Scope,
+    StoreParams, Symlink, Value, diff, lookup,
+};
+
+use crate::limits::{CHANGE_VALUE_BYTES, DIFF_PAGE};
+use crate::record::VersionRecord;
+
+/// How a key changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ChangeKind {
+    /// A value was put.
+    Put,
+    /// Bytes were appended to a value.
+    Append,
+    /// The key is gone.
+    Unlink,
+    /// An empty directory was made, or a directory now stands here.
+    Mkdir,
+    /// A symbolic link was put.
+    Link,
+}
+
+/// What stands at a changed key now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ChangeValue {
+    /// Nothing, or a directory.
+    None,
+    /// The value.
+    Inline(Bytes),
+    /// A value too large for an event; read it at the event's snapshot.
+    Large {
+        /// Its length in bytes.
+        len: u64,
+        /// The blob, or the root of its chunks.
+        blobref: Option<Blobref>,
+    },
+    /// The link's target.
+    Link(Symlink),
+}
+
+/// One changed key in an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KeyChange {
+    /// The key, with links resolved.
+    pub key: Key,
+    /// How it changed.
+    pub kind: ChangeKind,
+    /// What stands there now.
+    pub value: ChangeValue,
+    /// For `Append`, the new bytes alone; left out where they are too large for an event.
+    pub appended: Option<Bytes>,
+}
+
+impl KeyChange {
+    /// The bytes of value that it carries.
+    pub(crate) fn size(&self) -> usize {
+        let value = match &self.value {
+            ChangeValue::Inline(bytes) => bytes.len(),
+            ChangeValue::Link(link) => link.target.len(),
+            ChangeValue::None | ChangeValue::Large { .. } => 0,
+        };
+        value + self.appended.as_ref().map_or(0, Bytes::len)
+    }
+}
+
+/// The two roots that a version lies between.
+pub(crate) struct Between<'a> {
+    pub(crate) before: &'a Directory,
+    pub(crate) after: &'a Directory,
+    pub(crate) params: &'a StoreParams,
+}
+
+/// Whether [`changes`] needs the roots, which may have to be rebuilt.
+pub(crate) fn needs_roots(record: &VersionRecord, scopes: &[Scope]) -> bool {
+    record.effects().any(|effect| {
+        let direct = matches!(
+            effect,
+            Effect::Append { .. } | Effect::Copy { .. } | Effect::Graft { .. }
+        );
+        (direct && in_scope(scopes, effect.key()))
+            || (effect.subtree() && reaches_below(scopes, effect.key()))
+    })
+}
+
+/// What `record` changed within `scopes` (none: everywhere), sorted by key. `between` may be left
+/// out where [`needs_roots`] says so. Pure; cost in the effects and the differences.
+pub(crate) fn changes(
+    record: &VersionRecord,
+    scopes: &[Scope],
+    between: Option<&Between<'_>>,
+    source: &dyn NodeSource,
+) -> Result<Vec<KeyChange>, Fault> {
+    let mut found: BTreeMap<Key, KeyChange> = BTreeMap::new();
+    for effect in record.effects() {
+        let key = effect.key();
+        if effect.subtree() && reaches_below(scopes, key) {
+            found.retain(|other, _| !other.starts_with(key));
+            if let Some(between) = between {
+                below(&mut found, key, scopes, between, source)?;
+            }
+        }
+        if in_scope(scopes, key) {
+            let change = match direct(effect) {
+                Some(change) => Some(change),
+                None => standing(key, between, source)?,
+            };
+            if let Some(change) = change {
+                merge(&mut found, change);
+            }
+        }
+    }
+    for change in found.values_mut().filter(|c| c.kind == ChangeKind::Append) {
+        if let Some(now) = standing(&change.key, between, source)? {
+            change.value = now.value;
+        }
+        if change
+            .appended
+            .as_ref()
+            .is_some_and(|new| new.len() as u64 > CHANGE_VALUE_BYTES)
+        {
+            change.appended = None;
+        }
+    }
+    Ok(found.into_values().collect())
+}
+
+fn in_scope(scopes: &[Scope], key: &Key) -> bool {
+    scopes.is_empty() || scopes.iter().any(|scope| scope.matches(key))
+}
+
+fn reaches_below(scopes: &[Scope], key: &Key) -> bool {
+    scopes.is_empty() || scopes.iter().any(|scope| scope.may_match_below(key))
+}
+
+fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChange {
+    KeyChange {
+        key: key.clone(),
+        kind,
+        value,
+        appended: None,
+    }
+}
+
+/// The change that the effect itself tells, if it does.
+fn direct(effect: &Effect) -> Option<KeyChange> {
+    let key = effect.key();
+    Some(match effect {
+        Effect::Put { value, .. } => change(key, ChangeKind::Put, inline(value)),
+        Effect::PutStored { len, blobref, .. } => {
+            let value = ChangeValue::Large {
+                len: *len,
+                blobref: Some(*blobref),
+            };
+            change(key, ChangeKind::Put, value)
+        }
+        Effect::Append { value, .. } => KeyChange {
+            key: key.clone(),
+            kind: ChangeKind::Append,
+            value: ChangeValue::None,
+            appended: Some(value.clone()),
+        },
+        Effect::Unlink { .. } => change(key, ChangeKind::Unlink, ChangeValue::None),
+        Effect::Mkdir { .. } => change(key, ChangeKind::Mkdir, ChangeValue::None),
+        Effect::Link { target, .. } => {
+            change(key, ChangeKind::Link, ChangeValue::Link(target.clone()))
+        }
+        Effect::Copy { .. } | Effect::Graft { .. } => return None,
+    })
+}
+
+fn inline(value: &Bytes) -> ChangeValue {
+    if value.len() as u64 > CHANGE_VALUE_BYTES {
+        return ChangeValue::Large {
+            len: value.len() as u64,
+            blobref: None,
+        };
+    }
+    ChangeValue::Inline(value.clone())
+}
+
+/// A later effect on the same key replaces the earlier; appended bytes add up.
+fn merge(found: &mut BTreeMap<Key, KeyChange>, change: KeyChange) {
+    let key = change.key.clone();
+    let change = match (found.remove(&key), change.appended.clone()) {
+        (Some(old), Some(new)) => appended_to(old, &new),
+        _ => change,
+    };
+    found.insert(key, change);
+}
+
+/// `old` and then `new` appended, in one version.
+fn appended_to(old: KeyChange, new: &Bytes) -> KeyChange {
+    let joined = |first: &Bytes| {
+        let mut both = BytesMut::from(first.as_ref());
+        both.extend_from_slice(new);
+        both.freeze()
+    };
+    if let Some(first) = &old.appended {
+        return KeyChange {
+            appended: Some(joined(first)),
+            ..old
+        };
+    }
+    // A new value that was appended to at once is a put of the whole.
+    let value = match &old.value {
+        ChangeValue::Inline(first) => inline(&joined(first)),
+        ChangeValue::Large { len, .. } => ChangeValue::Large {
+            len: len + new.len() as u64,
+            blobref: None,
+        },
+        ChangeValue::None | ChangeValue::Link(_) => inline(new),
+    };
+    KeyChange {
+        kind: ChangeKind::Put,
+        value,
+        ..old
+    }
+}
+
+/// What stands at `key` after the version.
+fn standing(
+    key: &Key,
+    between: Option<&Between<'_>>,
+    source: &dyn NodeSource,
+) -> Result<Option<KeyChange>, Fault> {
+    let Some(between) = between else {
+        return Ok(None);
+    };
+    match lookup(between.after, source, key, false, 0)? {
+        Resolved::Found { entry, .. } => Ok(Some(entered(key, &entry, source, between.params)?)),
+        _ => Ok(Some(change(key, ChangeKind::Unlink, ChangeValue::None))),
+    }
+}
+
+/// An entry as a change that put it there.
+pub(crate) fn entered(
+    key: &Key,
+    entry: &Entry,
+    source: &dyn NodeSource,
+    params: &StoreParams,
+) -> Result<KeyChange, Fault> {
+    Ok(match entry {
+        Entry::Value(value) => change(key, ChangeKind::Put, change_value(value, source, params)?),
+        Entry::Directory(_) => change(key, ChangeKind::Mkdir, ChangeValue::None),
+        Entry::Symlink(link) => change(key, ChangeKind::Link, ChangeValue::Link(link.clone())),
+    })
+}
+
+fn change_value(
+    value: &Value,
+    source: &dyn NodeSource,
+    params: &StoreParams,
+) -> Result<ChangeValue, Fault> {
+    if value.len() > CHANGE_VALUE_BYTES {
+        return Ok(ChangeValue::Large {
+            len: value.len(),
+            blobref: value.blobref(params),
+        });
+    }
+    Ok(ChangeValue::Inline(value.read(source, 0..value.len())?))
+}
+
+fn below(
+    found: &mut BTreeMap<Key, KeyChange>,
+    key: &Key,
+    scopes: &[Scope],
+    between: &Between<'_>,
+    source: &dyn NodeSource,
+) -> Result<(), Fault> {
+    let mut after: Option<Key> = None;
+    loop {
+        let page = diff(
+            between.before,
+            between.after,
+            source,
+            between.params,
+            scopes,
+            key,
+            after.as_ref(),
+            DIFF_PAGE,
+        )?;
+        let full = page.len() >= DIFF_PAGE;
+        after = page.last().map(|c| c.key.clone());
+        for Change { key, after, .. } in page {
+            let change = match after {
+                Some(entry) => entered(&key, &entry, source, between.params)?,
+                None => change(&key, ChangeKind::Unlink, ChangeValue::None),
+            };
+            found.insert(key, change);
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! A checkpoint: the objects that are new under the roots of one group go into a pack, and a manifest
+//! that names those roots replaces the last one. Then the journal before it may be dropped.
+//!
+//! The plan is made by the commit task between two groups, which costs no I/O; carrying it out may
+//! take long and runs beside further commits. Objects are durable before the manifest that names
+//! them; the order within is fixed by [`BlobStore`] and `ManifestFile`.
+
+use std::collections::HashSet;
+use std::path::PathBuf;
+use std::str::FromStr;
+use std::sync::Arc;
+
+use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
+use serde::{Deserialize, Serialize};
+
+use crate::catalog::{Catalog, CheckpointRoot};
+use crate::env::Environment;
+use crate::error::{EngineError, ErrorKind};
+use crate::limits::RECORD_DEPTH;
+use crate::manifest::{ManifestError, ManifestFile};
+use crate::pack::{BlobStore, PackId};
+
+/// What a manifest holds: the store's parameters and its catalog.
+#[derive(Clone)]
+pub(crate) struct Manifest {
+    pub(crate) params: StoreParams,
+    pub(crate) catalog: Catalog,
+}
+
+#[derive(Serialize, Deserialize)]
+struct Stored {
+    algorithm: String,
+    split_key: [u8; 32],
+    catalog: Catalog,
+}
+
+impl Manifest {
+    pub(crate) fn encode(&self) -> Result<Vec<u8>, EngineError> {
+        let stored = Stored {
+            algorithm: self.params.algorithm.to_string(),
+            split_key: self.params.split_key,
+            catalog: self.catalog.clone(),
+        };
+        rmp_serde::to_vec(&stored)
+            .map_err(|e| EngineError::corrupt(format!("the manifest does not encode: {e}")))
+    }
+
+    pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
+        let wrong = |e: String| EngineError::corrupt(format!("the manifest does not decode: {e}"));
+        let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+        decoder.set_max_depth(RECORD_DEPTH);
+        let stored = Stored::deserialize(&mut decoder).map_err(|e| wrong(e.to_string()))?;
+        let algorithm = HashAlgorithm::from_str(&stored.algorithm)
+            .map_err(|_| wrong(format!("unknown hash {:?}", stored.algorithm)))?;
+        let params = StoreParams {
+            algorithm,
+            split_key: stored.split_key,
+        };
+        Ok(Self {
+            params,
+            catalog: stored.catalog,
+        })
+    }
+}
+
+/// Everything that a checkpoint needs, as it was after one group.
+pub(crate) struct Plan {
+    pub(crate) manifest: Manifest,
+    /// The roots to write: of the namespaces, and of pins.
+    pub(crate) roots: Vec<Directory>,
+    /// What each namespace's history gains.
+    pub(crate) points: Vec<(Arc<crate::namespace::Namespace>, CheckpointRoot)>,
+}
+
+/// A checkpoint that is durable.
+pub(crate) struct Finished {
+    /// Objects that only packs need to hold from now on.
+    pub(crate) written: HashSet<Blobref>,
+    pub(crate) plan: Plan,
+}
+
+/// Where checkpoints go.
+#[derive(Clone)]
+pub(crate) struct Target {
+    pub(crate) env: Environment,
+    pub(crate) dir: PathBuf,
+    pub(crate) blobs: Arc<dyn BlobStore>,
+}
+
+impl Target {
+    /// Carries out a plan. A pack or manifest that could not be written is written anew once.
+    ///
+    /// # Errors
+    /// `NoSpace`: nothing was lost, try again later. Anything else must stop the store.
+    pub(crate) fn write(&self, mut plan: Plan) -> Result<Finished, EngineError> {
+        let written = match self.write_objects(&plan) {
+            Err(error) if error.kind != ErrorKind::NoSpace => {
+                tracing::warn!("a pack is written anew: {error}");
+                self.write_objects(&plan)?
+            }
+            other => other?,
+        };
+        plan.manifest.catalog.packs = self.blobs.packs().iter().map(|p| p.id).collect();
+        self.write_manifest(&plan.manifest)?;
+        Ok(Finished { written, plan })
+    }
+
+    /// Replaces the manifest.
+    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), EngineError> {
+        let bytes = manifest.encode()?;
+        match ManifestFile::replace(&self.env, &self.dir, &bytes) {
+            Err(error @ (ManifestError::Disk(_) | ManifestError::Unknown(_))) => {
+                tracing::warn!("the manifest is written anew: {error}");
+                Ok(ManifestFile::replace(&self.env, &self.dir, &bytes)?)
+            }
+            other => Ok(other?),
+        }
+    }
+
+    fn write_objects(&self, plan: &Plan) -> Result<HashSet<Blobref>, EngineError> {
+        let mut written = HashSet::new();
+        let mut pack = self.blobs.begin_pack()?;
+        for root in &plan.roots {
+            let mut failed = None;
+            let mut new = Vec::new();
+            let known = |reference: &Blobref| written.contains(reference);
+            root.unwritten(&plan.manifest.params, &known, &mut |reference, _, bytes| {
+                new.push(reference);
+                if failed.is_none() {
+                    failed = pack.add(&reference, &bytes).err();
+                }
+            });
+            if let Some(error) = failed {
+                return Err(error.into());
+            }
+            written.extend(new);
+        }
+        let _: Option<PackId> = pack.finish()?;
+        Ok(written)
+    }
+}

@@ -1,0 +1,229 @@
+//! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
+//! join.
+
+use kvs_tree::{Condition, Ctx, apply};
+
+use super::head::CommitReply;
+use super::task::{Command, CommitTask};
+use crate::error::EngineError;
+use crate::history::RootAt;
+use crate::outcomes::Seen;
+use crate::pack::PackId;
+use crate::record::Record;
+use crate::request::{CommitRequest, Committed};
+use crate::view::root_of;
+
+impl CommitTask {
+    /// Applies a transaction to the head of its namespace and lets it join a version.
+    pub(super) fn commit(&mut self, request: CommitRequest, past: Vec<RootAt>, reply: CommitReply) {
+        let Some(reply) = self.settle_repeat(&request, reply) else {
+            return;
+        };
+        let missing = match self.missing_version(&request, &past) {
+            Ok(missing) => missing,
+            Err(error) => return self.hold_error(reply, error),
+        };
+        if let Some(version) = missing {
+            return self.park(request, past, version, reply);
+        }
+        let Some(head) = self.heads.get(&request.namespace) else {
+            return;
+        };
+        let roots: Vec<RootAt> = conditions(&request)
+            .filter_map(|v| self.known_root(&request, &past, v))
+            .collect();
+        let known = |version| {
+            roots
+                .iter()
+                .find(|root| root.version == version)
+                .map(|root| root.directory.clone())
+        };
+        let params = self.store.objects.params();
+        let applied = self.store.objects.complete(|source| {
+            apply(
+                &head.directory,
+                &Ctx { source, params },
+                &known,
+                &request.transaction,
+            )
+        });
+        let applied = match applied {
+            Ok(applied) => applied,
+            Err(error) => return self.hold_error(reply, error),
+        };
+        if request.transaction.operations.is_empty() {
+            return self.answer_check(&request, reply);
+        }
+        let name = request.namespace.clone();
+        if head.must_seal(&request, &applied) {
+            self.seal(&name);
+        }
+        let time_ms = self.now();
+        let Some(head) = self.heads.get_mut(&name) else {
+            return;
+        };
+        if !head.is_open() && !self.open.contains(&name) {
+            self.open.push(name);
+        }
+        head.accept(request, applied, time_ms, reply);
+    }
+
+    /// Answers repeats, and requests that may not be made; gives the reply back for the rest.
+    fn settle_repeat(
+        &mut self,
+        request: &CommitRequest,
+        reply: CommitReply,
+    ) -> Option<CommitReply> {
+        let name = &request.namespace;
+        let Some(head) = self.heads.get_mut(name).filter(|head| !head.removing) else {
+            self.hold_error(reply, EngineError::no_namespace(name));
+            return None;
+        };
+        if let Err(error) = self.store.check_owner(request.caller, &head.namespace) {
+            self.hold_error(reply, error);
+            return None;
+        }
+        let full = (request.caller.uid, request.id);
+        if head.pending(&full).is_some() {
+            let reply = head.join_open(&full, reply)?;
+            let reply = self.building.join(&full, reply)?;
+            return match &mut self.in_flight {
+                Some(in_flight) => in_flight.group.join(&full, reply),
+                None => Some(reply),
+            };
+        }
+        let incarnation = head.namespace.incarnation;
+        let Some(state) = self.catalog.namespaces.get(name) else {
+            return Some(reply);
+        };
+        match state
+            .outcomes
+            .seen(request.caller.uid, request.id, request.repeat, incarnation)
+        {
+            Seen::Never => Some(reply),
+            Seen::Before(outcome) => {
+                let _ = reply.send(Ok(Committed {
+                    position: head.namespace.at(outcome.version),
+                    root: outcome.root,
+                    results: outcome.results(),
+                }));
+                None
+            }
+            Seen::Unknown => {
+                let message = format!(
+                    "transaction {} is older than what namespace {name} remembers: whether it took effect is not known",
+                    request.id.number
+                );
+                let error = EngineError::new(crate::ErrorKind::OutcomeUnknown, message);
+                self.hold_error(reply, error);
+                None
+            }
+        }
+    }
+
+    /// A transaction without operations only asks whether its conditions hold.
+    fn answer_check(&mut self, request: &CommitRequest, reply: CommitReply) {
+        let Some(head) = self.heads.get(&request.namespace) else {
+            return;
+        };
+        let namespace = head.namespace.clone();
+        self.hold(Box::new(move |outcome| {
+            let now = namespace.published();
+            let _ = reply.send(outcome.map(|()| Committed {
+                position: namespace.at(now.version),
+                root: now.root,
+                results: Vec::new(),
+            }));
+        }));
+    }
+
+    fn known_root(&self, request: &CommitRequest, past: &[RootAt], version: u64) -> Option<RootAt> {
+        if let Some(root) = past.iter().find(|root| root.version == version) {
+            return Some(root.clone());
+        }
+        let namespace = &self.heads.get(&request.namespace)?.namespace;
+        let published = namespace.published();
+        if published.version == version {
+            return Some((*published).clone());
+        }
+        let pinned = || self.store.pinned_root(&namespace.name, version);
+        namespace.history().recent_root(version).or_else(pinned)
+    }
+
+    /// A version that a condition compares with and that is not at hand.
+    fn missing_version(
+        &self,
+        request: &CommitRequest,
+        past: &[RootAt],
+    ) -> Result<Option<u64>, EngineError> {
+        let Some(head) = self.heads.get(&request.namespace) else {
+            return Ok(None);
+        };
+        let newest = head.namespace.position().version;
+        for version in conditions(request) {
+            if version > newest {
+                return Err(EngineError::new(
+                    crate::ErrorKind::StaleSnapshot,
+                    format!(
+                        "version {version} of namespace {} does not exist yet, the newest is {newest}",
+                        request.namespace
+                    ),
+                ));
+            }
+            if self.known_root(request, past, version).is_none() {
+                return Ok(Some(version));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Rebuilds an old root beside this task and submits the transaction again with it. It loses
+    /// its place in the order of arrival, as if it had come later.
+    fn park(
+        &mut self,
+        request: CommitRequest,
+        mut past: Vec<RootAt>,
+        version: u64,
+        reply: CommitReply,
+    ) {
+        let Some(head) = self.heads.get(&request.namespace) else {
+            return;
+        };
+        let (namespace, store) = (head.namespace.clone(), self.store.clone());
+        let resubmit = self.resubmit.clone();
+        tokio::spawn(async move {
+            match root_of(&store, &namespace, version).await {
+                Ok(root) => past.push(root),
+                Err(error) => return drop(reply.send(Err(error))),
+            }
+            let command = Command::Commit {
+                request: Box::new(request),
+                past,
+                reply,
+            };
+            let sent = match resubmit.upgrade() {
+                Some(inbox) => inbox.send(command).await.map_err(|failed| failed.0),
+                None => Err(command),
+            };
+            if let Err(Command::Commit { reply, .. }) = sent {
+                let _ = reply.send(Err(EngineError::stopped()));
+            }
+        });
+    }
+
+    /// Registers a pack that records may name from now on.
+    pub(super) fn add_pack(&mut self, pack: PackId) {
+        self.building.push(Record::PackAdded { pack });
+    }
+}
+
+fn conditions(request: &CommitRequest) -> impl Iterator<Item = u64> {
+    request
+        .transaction
+        .conditions
+        .iter()
+        .filter_map(|condition| match condition {
+            Condition::Unchanged { since, .. } => Some(*since),
+            _ => None,
+        })
+}

@@ -1,0 +1,118 @@
+//! Namespaces and pins: what changes beside the trees, by records of its own.
+
+use smol_str::SmolStr;
+
+use super::task::{CommitTask, Reply};
+use crate::error::{EngineError, ErrorKind};
+use crate::history::RootAt;
+use crate::limits::{LEASE_MS, NAMESPACES, PINS};
+use crate::record::Record;
+use crate::reference::SnapshotRef;
+use crate::request::{Caller, Pin};
+
+impl CommitTask {
+    pub(super) fn create_namespace(&mut self, name: SmolStr, owner: u32, reply: Reply<()>) {
+        if self.heads.contains_key(&name) || self.creating.contains(&name) {
+            let message = format!("namespace {name} exists already");
+            return self.hold_error(reply, EngineError::new(ErrorKind::Exists, message));
+        }
+        if self.heads.len() + self.creating.len() >= NAMESPACES {
+            let message = format!("the store has {NAMESPACES} namespaces already");
+            return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
+        }
+        let mut bytes = [0; 8];
+        if let Err(error) = self.target.env.entropy.fill(&mut bytes) {
+            let message = format!("no random numbers: {error}");
+            return self.hold_error(reply, EngineError::new(ErrorKind::Unavailable, message));
+        }
+        self.creating.insert(name.clone());
+        let incarnation = u64::from_be_bytes(bytes).max(1);
+        self.building.push(Record::Created {
+            namespace: name,
+            owner,
+            incarnation,
+        });
+        self.building.hold(answer(reply));
+    }
+
+    pub(super) fn remove_namespace(&mut self, name: SmolStr, reply: Reply<()>) {
+        self.seal(&name);
+        match self.heads.get_mut(&name) {
+            Some(head) if !head.removing => head.removing = true,
+            // Removing what is not there succeeds, once everything before is durable.
+            _ => return self.hold(answer(reply)),
+        }
+        self.open.retain(|open| *open != name);
+        self.building.push(Record::Removed { namespace: name });
+        self.building.hold(answer(reply));
+    }
+
+    /// Pins a snapshot, whose root the caller found readable.
+    pub(super) fn pin(
+        &mut self,
+        snapshot: SnapshotRef,
+        root: RootAt,
+        uid: u32,
+        lease_ms: Option<u64>,
+        reply: Reply<Pin>,
+    ) {
+        if self.catalog.pins.len() + self.pinning.len() >= PINS {
+            let message = format!("the store has {PINS} pins already");
+            return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
+        }
+        let now = self.now();
+        let expires_ms = lease_ms.map(|ms| now + ms.min(LEASE_MS));
+        let pin = Pin {
+            id: self.catalog.new_pin_id(),
+            snapshot,
+            uid,
+            expires_ms,
+        };
+        self.pinning.insert(pin.id, root);
+        self.building.push(Record::Pinned(pin.clone()));
+        self.building.hold(Box::new(move |outcome| {
+            let _ = reply.send(outcome.map(|()| pin));
+        }));
+    }
+
+    pub(super) fn unpin(&mut self, caller: Caller, id: u64, reply: Reply<()>) {
+        let Some(pin) = self.catalog.pins.get(&id) else {
+            let error = EngineError::new(ErrorKind::NotFound, format!("there is no pin {id}"));
+            return self.hold_error(reply, error);
+        };
+        if pin.uid != caller.uid
+            && let Err(error) = self
+                .store
+                .check_instance_owner(caller, "another user's pin")
+        {
+            return self.hold_error(reply, error);
+        }
+        self.building.push(Record::Unpinned { id });
+        self.building.hold(answer(reply));
+    }
+
+    /// Releases pins whose lease has run out.
+    pub(super) fn expire_leases(&mut self) {
+        if self.catalog.pins.is_empty() || self.in_flight.is_some() || self.building.has_records() {
+            return;
+        }
+        let now = self.now();
+        let expired = |pin: &&Pin| pin.expires_ms.is_some_and(|at| at <= now);
+        let ids: Vec<u64> = self
+            .catalog
+            .pins
+            .values()
+            .filter(expired)
+            .map(|p| p.id)
+            .collect();
+        for id in ids {
+            self.building.push(Record::Unpinned { id });
+        }
+    }
+}
+
+fn answer(reply: Reply<()>) -> super::group::HeldReply {
+    Box::new(move |outcome| {
+        let _ = reply.send(outcome);
+    })
+}

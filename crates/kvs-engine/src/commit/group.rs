@@ -1,0 +1,108 @@
+//! A group: the versions of all namespaces, and whatever else changes durably, that one append
+//! makes durable together; and everyone whose answer waits for it.
+
+use crate::error::EngineError;
+use crate::limits::GROUP_PAYLOAD_BYTES;
+use crate::pack::PackId;
+use crate::record::{Group, Record};
+
+use super::head::{CommitReply, FullId, SealedVersion};
+
+/// An answer that may only be given once everything before it is durable, or else is an error.
+pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+
+/// One item of a group, in the order in which it takes effect.
+pub(crate) enum Item {
+    /// A version of a namespace.
+    Version(SealedVersion),
+    /// Any other record.
+    Other(Record),
+}
+
+/// A group that is being filled, or that the journal is writing.
+#[derive(Default)]
+pub(crate) struct OpenGroup {
+    items: Vec<Item>,
+    held: Vec<HeldReply>,
+    bytes: usize,
+}
+
+impl OpenGroup {
+    pub(crate) fn is_empty(&self) -> bool {
+        self.items.is_empty() && self.held.is_empty()
+    }
+
+    /// Whether it has records: held answers alone need no append.
+    pub(crate) fn has_records(&self) -> bool {
+        !self.items.is_empty()
+    }
+
+    /// Whether no more should be put into it.
+    pub(crate) fn is_full(&self) -> bool {
+        self.bytes >= GROUP_PAYLOAD_BYTES
+    }
+
+    pub(crate) fn push_version(&mut self, version: SealedVersion) {
+        self.bytes += version.bytes;
+        self.items.push(Item::Version(version));
+    }
+
+    pub(crate) fn push(&mut self, record: Record) {
+        self.bytes += 256;
+        self.items.push(Item::Other(record));
+    }
+
+    pub(crate) fn hold(&mut self, reply: HeldReply) {
+        self.held.push(reply);
+    }
+
+    /// Answers a repeat together with the first, if it is in this group.
+    pub(crate) fn join(&mut self, id: &FullId, reply: CommitReply) -> Option<CommitReply> {
+        let mut reply = reply;
+        for item in self.items.iter_mut().rev() {
+            if let Item::Version(version) = item {
+                reply = version.join(id, reply)?;
+            }
+        }
+        Some(reply)
+    }
+
+    /// What goes into the journal.
+    pub(crate) fn payload(&self, time_ms: u64) -> Result<Vec<u8>, EngineError> {
+        let record = |item: &Item| match item {
+            Item::Version(version) => Record::Version(version.record.clone()),
+            Item::Other(record) => record.clone(),
+        };
+        Group {
+            time_ms,
+            records: self.items.iter().map(record).collect(),
+        }
+        .encode()
+    }
+
+    /// The packs that it registers.
+    pub(crate) fn packs(&self) -> Vec<PackId> {
+        let pack = |item: &Item| match item {
+            Item::Other(Record::PackAdded { pack }) => Some(*pack),
+            _ => None,
+        };
+        self.items.iter().filter_map(pack).collect()
+    }
+
+    /// Its items, and the answers that waited for them.
+    pub(crate) fn take(self) -> (Vec<Item>, Vec<HeldReply>) {
+        (self.items, self.held)
+    }
+
+    /// Answers everyone with `error`.
+    pub(crate) fn refuse(self, error: &EngineError) {
+        for item in self.items {
+            if let Item::Version(version) = item {
+                version.refuse(error);
+            }
+        }
+        for held in self.held {
+            held(Err(error.clone()));
+        }
+    }
+}

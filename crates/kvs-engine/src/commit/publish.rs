@@ -1,0 +1,198 @@
+//! A group became durable: roots move, committers are answered, watches are woken. Or it did not:
+//! everything computed since is dropped, and everyone is told.
+
+use std::sync::Arc;
+
+use super::group::Item;
+use super::task::CommitTask;
+use crate::catalog::CheckpointRoot;
+use crate::dispatch::Wake;
+use crate::error::{EngineError, ErrorKind};
+use crate::history::{History, RootAt};
+use crate::journal::Appended;
+use crate::namespace::{Namespace, Publication};
+use crate::record::Record;
+use crate::store::Pinned;
+
+use super::head::{Head, SealedVersion};
+
+impl CommitTask {
+    /// Takes the journal's answer about the group that was in flight.
+    pub(super) fn on_appended(&mut self, appended: Appended) {
+        match appended {
+            Appended::Done(number) => self.publish(number),
+            Appended::NotWritten(error) => {
+                tracing::warn!("commits are refused: {error}");
+                self.not_written(&error.into());
+            }
+            Appended::Unknown(error) => self.poison(&error.into()),
+        }
+    }
+
+    fn publish(&mut self, number: u64) {
+        let Some(in_flight) = self.in_flight.take() else {
+            return;
+        };
+        self.unsynced |= !self.durable();
+        let (items, held) = in_flight.group.take();
+        let mut wakes: Vec<Wake> = Vec::new();
+        for item in items {
+            let published = match item {
+                Item::Version(version) => {
+                    self.publish_version(number, in_flight.time_ms, version, &mut wakes)
+                }
+                Item::Other(record) => {
+                    self.publish_other(number, in_flight.time_ms, &record, &mut wakes)
+                }
+            };
+            if let Err(error) = published {
+                // The state that was built and the state that was recorded have parted ways.
+                return self.poison(&error);
+            }
+        }
+        held.into_iter().for_each(|reply| reply(Ok(())));
+        wakes.into_iter().for_each(|wake| wake());
+    }
+
+    fn publish_version(
+        &mut self,
+        number: u64,
+        time_ms: u64,
+        version: SealedVersion,
+        wakes: &mut Vec<Wake>,
+    ) -> Result<(), EngineError> {
+        let record = version.record.clone();
+        self.catalog
+            .apply(number, time_ms, &Record::Version(record.clone()))?;
+        self.versions_since += 1;
+        let Some(head) = self.heads.get_mut(&record.namespace) else {
+            return Ok(());
+        };
+        head.published(&record);
+        let publication = Publication {
+            root: version.root.clone(),
+            group: number,
+            bytes: version.bytes,
+            record,
+        };
+        head.namespace.publish(publication, wakes);
+        version.answer(head.namespace.incarnation);
+        Ok(())
+    }
+
+    fn publish_other(
+        &mut self,
+        number: u64,
+        time_ms: u64,
+        record: &Record,
+        wakes: &mut Vec<Wake>,
+    ) -> Result<(), EngineError> {
+        self.catalog.apply(number, time_ms, record)?;
+        match record {
+            Record::Created {
+                namespace,
+                owner,
+                incarnation,
+            } => {
+                self.creating.remove(namespace);
+                let params = self.store.objects.params();
+                let origin = CheckpointRoot::origin(params, number, time_ms);
+                let root = RootAt {
+                    version: 0,
+                    time_ms,
+                    directory: origin.directory(),
+                    root: origin.root,
+                };
+                let history = History::new(vec![origin], Vec::new());
+                let new = Namespace::new(namespace.clone(), *owner, *incarnation, root, history);
+                let new = Arc::new(new);
+                self.heads.insert(namespace.clone(), Head::new(new.clone()));
+                self.store.insert_namespace(new);
+            }
+            Record::Removed { namespace } => {
+                self.heads.remove(namespace);
+                self.store
+                    .pins()
+                    .retain(|_, p| p.pin.snapshot.namespace != *namespace);
+                if let Some(removed) = self.store.remove_namespace(namespace) {
+                    removed.remove(wakes);
+                }
+            }
+            Record::Pinned(pin) => {
+                if let Some(root) = self.pinning.remove(&pin.id) {
+                    self.store.pins().insert(
+                        pin.id,
+                        Pinned {
+                            pin: pin.clone(),
+                            root,
+                        },
+                    );
+                }
+            }
+            Record::Unpinned { id } => {
+                self.store.pins().remove(id);
+            }
+            Record::Version(_) | Record::Reincarnated { .. } | Record::PackAdded { .. } => {}
+        }
+        Ok(())
+    }
+
+    /// Nothing of the group in flight is on disk: drops it and everything built on it.
+    pub(super) fn not_written(&mut self, error: &EngineError) {
+        let mut packs = Vec::new();
+        let groups = self.in_flight.take().map(|f| f.group);
+        for group in groups
+            .into_iter()
+            .chain([std::mem::take(&mut self.building)])
+        {
+            packs.extend(group.packs());
+            group.refuse(error);
+        }
+        self.drop_heads(error);
+        // Packs that exist must become known, or later records could rely on them in vain.
+        packs.into_iter().for_each(|pack| self.add_pack(pack));
+        if error.kind == ErrorKind::NoSpace {
+            // A checkpoint lets the journal give space back.
+            self.bytes_since = self.bytes_since.max(1);
+        }
+    }
+
+    /// What became of the group in flight is not known, so nothing more may be acknowledged.
+    pub(super) fn poison(&mut self, error: &EngineError) {
+        tracing::error!("the store stops: {error}");
+        let unknown = EngineError::new(
+            ErrorKind::OutcomeUnknown,
+            format!("whether this took effect is not known, ask again after a restart: {error}"),
+        );
+        if let Some(in_flight) = self.in_flight.take() {
+            in_flight.group.refuse(&unknown);
+        }
+        let stopped = EngineError::new(ErrorKind::Unavailable, error.message.clone());
+        self.failed.send_replace(Some(stopped));
+        self.refuse_everything();
+    }
+
+    /// Answers everything that waits with the error that stopped the store.
+    pub(super) fn refuse_everything(&mut self) {
+        let Some(error) = self.failed.borrow().clone() else {
+            return;
+        };
+        std::mem::take(&mut self.building).refuse(&error);
+        self.drop_heads(&error);
+        let waiting = self.syncing.take().unwrap_or_default();
+        let checkpoints = self
+            .checkpoint_wanted
+            .drain(..)
+            .chain(self.checkpoint_waiting.drain(..));
+        for reply in waiting.into_iter().chain(checkpoints) {
+            let _ = reply.send(Err(error.clone()));
+        }
+    }
+
+    fn drop_heads(&mut self, error: &EngineError) {
+        self.open.clear();
+        self.creating.clear();
+        self.pinning.clear();
+        self.heads.values_mut().for_each(|head| head.refuse(error));
+    }
+}

@@ -1,0 +1,396 @@
+//! The commit task: its state and its loop.
+//!
+//! While one group is being written the next is built on the heads; at most one group is written and
+//! not yet durable. Answers of every kind wait until everything that they could tell of is durable.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use smol_str::SmolStr;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use super::group::{HeldReply, OpenGroup};
+use super::head::{CommitReply, Head};
+use super::writer::{Done, Job, Report, Writer};
+use crate::catalog::Catalog;
+use crate::checkpoint::{Finished, Target};
+use crate::config::{Durability, EngineConfig};
+use crate::error::EngineError;
+use crate::history::RootAt;
+use crate::limits::{INBOX_BATCH, SYNC_INTERVAL_MS};
+use crate::pack::PackId;
+use crate::reference::SnapshotRef;
+use crate::request::{Caller, CommitRequest, Pin};
+use crate::store::Store;
+use crate::store_dir::StoreDirectory;
+
+/// The answer to a command other than a commit.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// What the commit task is asked.
+pub(crate) enum Command {
+    Commit {
+        request: Box<CommitRequest>,
+        /// Roots that its conditions compare with, as far as they had to be rebuilt.
+        past: Vec<RootAt>,
+        reply: CommitReply,
+    },
+    /// A pack was added for a value too large for a record.
+    AddPack(PackId),
+    Create {
+        name: SmolStr,
+        owner: u32,
+        reply: Reply<()>,
+    },
+    Remove {
+        name: SmolStr,
+        reply: Reply<()>,
+    },
+    Pin {
+        snapshot: SnapshotRef,
+        root: RootAt,
+        uid: u32,
+        lease_ms: Option<u64>,
+        reply: Reply<Pin>,
+    },
+    Unpin {
+        caller: Caller,
+        id: u64,
+        reply: Reply<()>,
+    },
+    /// Answered when everything committed before is on disk.
+    Sync {
+        reply: Reply<()>,
+    },
+    /// Write a checkpoint now.
+    Checkpoint {
+        reply: Reply<()>,
+    },
+    /// Finish what was accepted, write a checkpoint, end.
+    Shutdown {
+        reply: Reply<()>,
+    },
+}
+
+/// What the commit task is made of.
+pub(crate) struct Parts {
+    pub(crate) config: EngineConfig,
+    pub(crate) store: Arc<Store>,
+    pub(crate) catalog: Catalog,
+    pub(crate) target: Target,
+    pub(crate) directory: StoreDirectory,
+    pub(crate) writer: Writer,
+    pub(crate) reports: mpsc::UnboundedReceiver<Report>,
+    pub(crate) inbox: mpsc::Receiver<Command>,
+    pub(crate) resubmit: mpsc::WeakSender<Command>,
+    pub(crate) failed: watch::Sender<Option<EngineError>>,
+    pub(crate) trimmed_to: u64,
+    /// Bytes and versions of journal that a restart would replay.
+    pub(crate) replayed: (u64, u64),
+}
+
+/// A group that the journal is writing.
+pub(super) struct InFlight {
+    pub(super) group: OpenGroup,
+    pub(super) time_ms: u64,
+}
+
+/// The one owner of every head and of the catalog.
+pub(crate) struct CommitTask {
+    pub(super) config: EngineConfig,
+    pub(super) store: Arc<Store>,
+    /// As of the newest published group.
+    pub(super) catalog: Catalog,
+    pub(super) heads: BTreeMap<SmolStr, Head>,
+    /// Heads with an open version, in the order in which they were opened.
+    pub(super) open: Vec<SmolStr>,
+    pub(super) building: OpenGroup,
+    pub(super) in_flight: Option<InFlight>,
+    pub(super) creating: HashSet<SmolStr>,
+    pub(super) pinning: HashMap<u64, RootAt>,
+    pub(super) time_ms: u64,
+    pub(super) target: Target,
+    pub(super) writer: Writer,
+    pub(super) resubmit: mpsc::WeakSender<Command>,
+    pub(super) failed: watch::Sender<Option<EngineError>>,
+    pub(super) bytes_since: u64,
+    pub(super) versions_since: u64,
+    pub(super) journal_bytes: u64,
+    pub(super) trimmed_to: u64,
+    pub(super) trimming: bool,
+    /// A checkpoint is being written.
+    pub(super) checkpointing: bool,
+    pub(super) checkpoint_wanted: Vec<Reply<()>>,
+    pub(super) checkpoint_waiting: Vec<Reply<()>>,
+    pub(super) checkpoint_retry_ms: u64,
+    pub(super) finished: mpsc::UnboundedSender<Result<Box<Finished>, EngineError>>,
+    /// Groups were published that no sync covers yet (weaker modes).
+    pub(super) unsynced: bool,
+    /// A sync was asked of the journal; the replies wait for it.
+    pub(super) syncing: Option<Vec<Reply<()>>>,
+    pub(super) synced_ms: u64,
+    pub(super) stopping: Option<Reply<()>>,
+    pub(super) final_checkpoint: bool,
+    directory: StoreDirectory,
+}
+
+impl CommitTask {
+    /// Runs until it is told to stop, or every engine handle is gone.
+    pub(crate) async fn run(parts: Parts) {
+        let Parts {
+            config,
+            store,
+            catalog,
+            target,
+            directory,
+            writer,
+            ..
+        } = parts;
+        let (mut reports, mut inbox) = (parts.reports, parts.inbox);
+        let (finished, mut checkpoints) = mpsc::unbounded_channel();
+        let heads = store
+            .namespaces()
+            .into_iter()
+            .map(|n| (n.name.clone(), Head::new(n)));
+        let now = target.env.clock.now_ms();
+        let mut task = Self {
+            time_ms: catalog.time_ms.max(now),
+            heads: heads.collect(),
+            config,
+            store,
+            catalog,
+            open: Vec::new(),
+            building: OpenGroup::default(),
+            in_flight: None,
+            creating: HashSet::new(),
+            pinning: HashMap::new(),
+            target,
+            writer,
+            resubmit: parts.resubmit,
+            failed: parts.failed,
+            bytes_since: parts.replayed.0,
+            versions_since: parts.replayed.1,
+            journal_bytes: 0,
+            trimmed_to: parts.trimmed_to,
+            trimming: false,
+            checkpointing: false,
+            checkpoint_wanted: Vec::new(),
+            checkpoint_waiting: Vec::new(),
+            checkpoint_retry_ms: 0,
+            finished,
+            unsynced: false,
+            syncing: None,
+            synced_ms: now,
+            stopping: None,
+            final_checkpoint: false,
+            directory,
+        };
+        let mut batch = Vec::with_capacity(INBOX_BATCH);
+        let mut closed = false;
+        loop {
+            task.advance();
+            if task.is_finished() {
+                break;
+            }
+            let open = !closed && !task.building.is_full();
+            tokio::select! {
+                biased;
+                Some(report) = reports.recv() => task.on_report(report),
+                Some(done) = checkpoints.recv() => task.on_checkpoint(done),
+                count = inbox.recv_many(&mut batch, INBOX_BATCH), if open => {
+                    if count == 0 {
+                        closed = true;
+                        task.stop(oneshot::channel().0);
+                    }
+                    for command in batch.drain(..) {
+                        task.handle(command);
+                    }
+                }
+                () = tokio::time::sleep(task.next_timer()) => {}
+            }
+        }
+        let Self {
+            writer,
+            stopping,
+            directory,
+            ..
+        } = task;
+        writer.stop();
+        // The store can be opened again from here on.
+        drop(directory);
+        if let Some(reply) = stopping {
+            let _ = reply.send(Ok(()));
+        }
+    }
+
+    fn handle(&mut self, command: Command) {
+        let refusal = self.failed.borrow().clone();
+        let refusal = refusal.or_else(|| self.stopping.is_some().then(EngineError::stopped));
+        if let Some(error) = refusal {
+            return refuse(command, error);
+        }
+        match command {
+            Command::Commit {
+                request,
+                past,
+                reply,
+            } => self.commit(*request, past, reply),
+            Command::AddPack(pack) => self.add_pack(pack),
+            Command::Create { name, owner, reply } => self.create_namespace(name, owner, reply),
+            Command::Remove { name, reply } => self.remove_namespace(name, reply),
+            Command::Pin {
+                snapshot,
+                root,
+                uid,
+                lease_ms,
+                reply,
+            } => {
+                self.pin(snapshot, root, uid, lease_ms, reply);
+            }
+            Command::Unpin { caller, id, reply } => self.unpin(caller, id, reply),
+            Command::Sync { reply } => self.sync(reply),
+            Command::Checkpoint { reply } => self.checkpoint_wanted.push(reply),
+            Command::Shutdown { reply } => self.stop(reply),
+        }
+    }
+
+    /// Does whatever can be done now without waiting.
+    fn advance(&mut self) {
+        if self.failed.borrow().is_some() {
+            return self.refuse_everything();
+        }
+        self.expire_leases();
+        if self.in_flight.is_some() {
+            return;
+        }
+        self.sync_if_due();
+        if self.syncing.is_some() && self.config.durability != Durability::Commit {
+            // A checkpoint must not name a group that a power cut could still take away.
+            return;
+        }
+        self.checkpoint_if_due();
+        self.seal_open();
+        if self.building.has_records() {
+            self.send_group();
+        } else {
+            let (_, held) = std::mem::take(&mut self.building).take();
+            held.into_iter().for_each(|reply| reply(Ok(())));
+        }
+    }
+
+    /// Closes every open version into the group.
+    pub(super) fn seal_open(&mut self) {
+        for name in std::mem::take(&mut self.open) {
+            self.seal(&name);
+        }
+    }
+
+    /// Closes the open version of one namespace into the group.
+    pub(super) fn seal(&mut self, name: &str) {
+        let params = self.store.objects.params();
+        if let Some(version) = self.heads.get_mut(name).and_then(|head| head.seal(params)) {
+            self.building.push_version(version);
+        }
+    }
+
+    fn send_group(&mut self) {
+        let group = std::mem::take(&mut self.building);
+        let time_ms = self.now();
+        match group.payload(time_ms) {
+            Ok(payload) => {
+                self.bytes_since += payload.len() as u64 + 64;
+                self.in_flight = Some(InFlight { group, time_ms });
+                let (after, sync) = (self.catalog.group, self.durable());
+                self.writer.submit(Job::Append {
+                    after,
+                    payload,
+                    sync,
+                });
+            }
+            Err(error) => {
+                self.in_flight = Some(InFlight { group, time_ms });
+                self.not_written(&error);
+            }
+        }
+    }
+
+    /// Whether groups are synced before they are published.
+    pub(super) fn durable(&self) -> bool {
+        self.config.durability == Durability::Commit
+    }
+
+    /// Milliseconds since the epoch; never runs backwards.
+    pub(super) fn now(&mut self) -> u64 {
+        self.time_ms = self.time_ms.max(self.target.env.clock.now_ms());
+        self.time_ms
+    }
+
+    /// Gives an answer once everything that it could tell of is durable.
+    pub(super) fn hold(&mut self, reply: HeldReply) {
+        if self.building.is_empty() && self.open.is_empty() && self.in_flight.is_none() {
+            reply(Ok(()));
+        } else {
+            self.building.hold(reply);
+        }
+    }
+
+    /// Gives an error as an answer, likewise.
+    pub(super) fn hold_error<T: Send + 'static>(&mut self, reply: Reply<T>, error: EngineError) {
+        self.hold(Box::new(move |outcome| {
+            // The error that dropped everything is the better answer.
+            let _ = reply.send(Err(outcome.err().unwrap_or(error)));
+        }));
+    }
+
+    fn on_report(&mut self, report: Report) {
+        self.journal_bytes = report.bytes;
+        match report.done {
+            Done::Appended(appended) => self.on_appended(appended),
+            Done::Synced(result) => self.on_synced(result.map(|_| ())),
+            Done::Trimmed(result) => self.on_trimmed(result),
+        }
+    }
+
+    fn next_timer(&self) -> Duration {
+        let now = self.target.env.clock.now_ms();
+        let lease = self
+            .catalog
+            .pins
+            .values()
+            .filter_map(|pin| pin.expires_ms)
+            .min();
+        let interval = self.config.durability == Durability::Interval && self.unsynced;
+        let sync = interval.then_some(self.synced_ms + SYNC_INTERVAL_MS);
+        let retry = (self.checkpoint_retry_ms > now).then_some(self.checkpoint_retry_ms);
+        let next = [lease, sync, retry].into_iter().flatten().min();
+        let ms = next.map_or(3_600_000, |at| at.saturating_sub(now).clamp(1, 3_600_000));
+        Duration::from_millis(ms)
+    }
+
+    fn stop(&mut self, reply: Reply<()>) {
+        self.stopping = Some(reply);
+        self.final_checkpoint = true;
+    }
+
+    fn is_finished(&self) -> bool {
+        let idle = self.in_flight.is_none() && self.building.is_empty() && self.open.is_empty();
+        let failed = self.failed.borrow().is_some();
+        let done = !self.final_checkpoint && !self.checkpointing && self.syncing.is_none();
+        self.stopping.is_some() && (failed || (idle && done))
+    }
+}
+
+fn refuse(command: Command, error: EngineError) {
+    match command {
+        Command::Commit { reply, .. } => drop(reply.send(Err(error))),
+        Command::Pin { reply, .. } => drop(reply.send(Err(error))),
+        Command::Create { reply, .. }
+        | Command::Remove { reply, .. }
+        | Command::Unpin { reply, .. }
+        | Command::Sync { reply }
+        | Command::Checkpoint { reply } => drop(reply.send(Err(error))),
+        Command::Shutdown { reply } => drop(reply.send(Ok(()))),
+        Command::AddPack(_) => {}
+    }
+}

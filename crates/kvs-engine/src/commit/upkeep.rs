@@ -1,0 +1,266 @@
+//! Checkpoints, trimming and syncs: what keeps a restart short, the journal bounded, and the weaker
+//! modes within their window.
+
+use super::retention::Past;
+use super::task::{CommitTask, Reply};
+use super::writer::Job;
+use crate::catalog::CheckpointRoot;
+use crate::checkpoint::{Finished, Manifest, Plan};
+use crate::config::Durability;
+use crate::error::{EngineError, ErrorKind};
+use crate::history::RootAt;
+use crate::journal::JournalError;
+use crate::limits::{CHECKPOINT_RETRY_MS, SYNC_INTERVAL_MS};
+
+impl CommitTask {
+    /// Starts a checkpoint if one is due. Called between two groups only.
+    pub(super) fn checkpoint_if_due(&mut self) {
+        let last = self.final_checkpoint && self.building.is_empty() && self.open.is_empty();
+        let due = self.bytes_since >= self.config.checkpoint_bytes()
+            || self.versions_since >= self.config.checkpoint_versions;
+        let now = self.now();
+        let wanted = !self.checkpoint_wanted.is_empty();
+        if last && self.bytes_since == 0 && self.durable() {
+            self.final_checkpoint = false;
+            return;
+        }
+        if self.checkpointing || !(wanted || last || (due && now >= self.checkpoint_retry_ms)) {
+            return;
+        }
+        if self.unsynced {
+            self.start_sync();
+            return;
+        }
+        self.final_checkpoint = self.final_checkpoint && !last;
+        self.checkpoint_waiting.append(&mut self.checkpoint_wanted);
+        self.checkpointing = true;
+        let plan = self.plan(last);
+        self.bytes_since = 0;
+        self.versions_since = 0;
+        let (target, finished) = (self.target.clone(), self.finished.clone());
+        let work = move || {
+            let done = target.write(plan).map(Box::new);
+            let _ = finished.send(done);
+        };
+        if self.target.env.inline {
+            work();
+        } else {
+            tokio::task::spawn_blocking(work);
+        }
+    }
+
+    /// The published state, between two groups.
+    fn plan(&mut self, clean: bool) -> Plan {
+        self.catalog.forget_outcomes();
+        let group = self.catalog.group;
+        let mut catalog = self.catalog.clone();
+        catalog.weak = !self.durable() && !clean;
+        catalog.checkpoints.push(group);
+        let (mut roots, mut points) = (Vec::new(), Vec::new());
+        for head in self.heads.values() {
+            let RootAt {
+                version,
+                time_ms,
+                directory,
+                root,
+            } = (*head.namespace.published()).clone();
+            let stats = directory.stats();
+            let empty = version == 0;
+            let point = CheckpointRoot {
+                version,
+                group,
+                time_ms,
+                root,
+                stats,
+                empty,
+            };
+            if let Some(state) = catalog.namespaces.get_mut(&head.namespace.name) {
+                let history = head.namespace.history();
+                state.checkpoints = history.checkpoints().to_vec();
+                state.landmarks = history.landmarks().to_vec();
+                state.checkpoints.retain(|c| c.version < version);
+                state.checkpoints.push(point.clone());
+            }
+            roots.push(directory);
+            points.push((head.namespace.clone(), point));
+        }
+        roots.extend(self.store.pins().values().map(|p| p.root.directory.clone()));
+        let params = *self.store.objects.params();
+        Plan {
+            manifest: Manifest { params, catalog },
+            roots,
+            points,
+        }
+    }
+
+    /// A checkpoint is durable, or failed.
+    pub(super) fn on_checkpoint(&mut self, done: Result<Box<Finished>, EngineError>) {
+        self.checkpointing = false;
+        let waiting = std::mem::take(&mut self.checkpoint_waiting);
+        match done {
+            Ok(finished) => {
+                self.take_checkpoint(*finished);
+                waiting
+                    .into_iter()
+                    .for_each(|reply| drop(reply.send(Ok(()))));
+                self.trim();
+            }
+            Err(error) => {
+                for reply in waiting {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                if error.kind != ErrorKind::NoSpace {
+                    return self.poison(&error);
+                }
+                tracing::warn!("no space for a checkpoint, it is tried again: {error}");
+                self.checkpoint_retry_ms = self.now() + CHECKPOINT_RETRY_MS;
+                self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());
+            }
+        }
+    }
+
+    fn take_checkpoint(&mut self, finished: Finished) {
+        let Finished { written, plan } = finished;
+        let params = *self.store.objects.params();
+        let is_written = |reference: &_| written.contains(reference);
+        for (namespace, point) in plan.points {
+            namespace
+                .history()
+                .checkpointed(point, |d| d.detach(&params, &is_written));
+            let mut root = (*namespace.published()).clone();
+            root.directory = root.directory.detach(&params, &is_written);
+            namespace.replace_root(root);
+        }
+        for head in self.heads.values_mut() {
+            head.directory = head.directory.detach(&params, &is_written);
+        }
+        self.store.detach(&is_written);
+        self.catalog.checkpoints.push(plan.manifest.catalog.group);
+        self.catalog.packs = plan.manifest.catalog.packs;
+    }
+
+    /// Drops what retention allows, whole segments before a checkpoint.
+    fn trim(&mut self) {
+        if self.trimming {
+            return;
+        }
+        let margin = self.config.checkpoint_bytes();
+        let over = self.journal_bytes + margin > self.config.retention.bytes;
+        let groups: Vec<u64> = self
+            .catalog
+            .checkpoints
+            .iter()
+            .copied()
+            .filter(|&g| g > self.trimmed_to)
+            .collect();
+        let now = self.now();
+        let namespaces: Vec<_> = self.heads.values().map(|h| h.namespace.clone()).collect();
+        let histories: Vec<_> = namespaces
+            .iter()
+            .map(|n| (n.position().version, n.history().checkpoints().to_vec()))
+            .collect();
+        let pasts = || {
+            histories
+                .iter()
+                .map(|(version, checkpoints)| Past {
+                    version: *version,
+                    checkpoints,
+                })
+                .collect()
+        };
+        let Some(group) = self.config.retention.drop_before(&groups, pasts, now, over) else {
+            return;
+        };
+        for namespace in &namespaces {
+            let mut history = namespace.history();
+            let version = history
+                .checkpoints()
+                .iter()
+                .rev()
+                .find(|c| c.group <= group)
+                .map(|c| c.version);
+            if let Some(version) = version {
+                history.trim(version);
+            }
+        }
+        self.trimmed_to = group;
+        self.catalog.checkpoints.retain(|&g| g >= group);
+        self.trimming = true;
+        self.writer.submit(Job::Trim {
+            keep_from: group + 1,
+        });
+    }
+
+    pub(super) fn on_trimmed(&mut self, result: Result<(), JournalError>) {
+        self.trimming = false;
+        match result {
+            Ok(()) => self.trim(),
+            Err(error @ JournalError::NoSpace(_)) => tracing::warn!("trimming: {error}"),
+            Err(error) => self.poison(&error.into()),
+        }
+    }
+
+    /// Asks for everything that was committed to be on disk.
+    pub(super) fn sync(&mut self, reply: Reply<()>) {
+        if self.durable() {
+            return self.hold(Box::new(move |outcome| drop(reply.send(outcome))));
+        }
+        let inbox = self.resubmit.clone();
+        let written = self.building.is_empty() && self.open.is_empty() && self.in_flight.is_none();
+        if written {
+            match &mut self.syncing {
+                // A sync that is under way covers it: nothing is appended meanwhile.
+                Some(waiting) => waiting.push(reply),
+                None => {
+                    self.start_sync();
+                    self.syncing.get_or_insert_default().push(reply);
+                }
+            }
+            return;
+        }
+        // First everything that was accepted must be written; then ask again.
+        self.hold(Box::new(move |outcome| {
+            if let Err(error) = outcome {
+                return drop(reply.send(Err(error)));
+            }
+            tokio::spawn(async move {
+                if let Some(inbox) = inbox.upgrade() {
+                    let _ = inbox.send(super::task::Command::Sync { reply }).await;
+                }
+            });
+        }));
+    }
+
+    fn start_sync(&mut self) {
+        if self.syncing.is_none() {
+            self.syncing = Some(Vec::new());
+            self.writer.submit(Job::Sync);
+        }
+    }
+
+    /// With durability `interval`, syncs when the window is over.
+    pub(super) fn sync_if_due(&mut self) {
+        let due = self.config.durability == Durability::Interval && self.unsynced;
+        if due && self.now() >= self.synced_ms + SYNC_INTERVAL_MS {
+            self.start_sync();
+        }
+    }
+
+    pub(super) fn on_synced(&mut self, result: Result<(), JournalError>) {
+        let waiting = self.syncing.take().unwrap_or_default();
+        self.unsynced = false;
+        self.synced_ms = self.now();
+        match result {
+            Ok(()) => waiting
+                .into_iter()
+                .for_each(|reply| drop(reply.send(Ok(())))),
+            Err(error) => {
+                let error: EngineError = error.into();
+                for reply in waiting {
+                    let _ = reply.send(Err(error.clone()));
+                }
+                self.poison(&error);
+            }
+        }
+    }
+}

@@ -1,0 +1,110 @@
+//! What a store is opened with.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use kvs_tree::HashAlgorithm;
+
+use crate::commit::Retention;
+use crate::error::{EngineError, ErrorKind};
+use crate::limits::{
+    CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS,
+    RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
+};
+
+/// When an answer to a commit may be given.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum Durability {
+    /// After a sync that covers it.
+    #[default]
+    Commit,
+    /// Once it is written; synced every second. A power cut may lose the last window.
+    Interval,
+    /// Once it is written; synced by checkpoints and a clean stop only.
+    None,
+}
+
+impl FromStr for Durability {
+    type Err = EngineError;
+
+    fn from_str(text: &str) -> Result<Self, EngineError> {
+        match text {
+            "commit" => Ok(Self::Commit),
+            "interval" => Ok(Self::Interval),
+            "none" => Ok(Self::None),
+            _ => Err(EngineError::new(
+                ErrorKind::Invalid,
+                format!("{text:?} is no durability mode: commit, interval or none"),
+            )),
+        }
+    }
+}
+
+/// How a store is kept.
+#[derive(Clone, Debug)]
+pub struct EngineConfig {
+    /// The store's directory; made if it is not there.
+    pub dir: PathBuf,
+    /// When answers are given.
+    pub durability: Durability,
+    /// The hash of a store that is made now; an existing store with another one is refused.
+    /// `None`: whatever it has, blake3 for a new one.
+    pub algorithm: Option<HashAlgorithm>,
+    /// How much of the past is kept.
+    pub retention: Retention,
+    /// About how many bytes of decoded objects are kept in memory.
+    pub cache_bytes: u64,
+    /// The uid that may do everything.
+    pub instance_owner: u32,
+    /// Most bytes of journal between two checkpoints.
+    pub checkpoint_bytes: u64,
+    /// Most versions between two checkpoints.
+    pub checkpoint_versions: u64,
+    /// Bytes of a journal segment; `None`: by retention.
+    pub segment_bytes: Option<u64>,
+}
+
+impl EngineConfig {
+    /// The defaults, for a store in `dir` that belongs to `instance_owner`.
+    pub fn new(dir: impl Into<PathBuf>, instance_owner: u32) -> Self {
+        Self {
+            dir: dir.into(),
+            durability: Durability::Commit,
+            algorithm: None,
+            retention: Retention {
+                versions: RETAIN_VERSIONS,
+                time_ms: RETAIN_MS,
+                bytes: RETAIN_BYTES,
+            },
+            cache_bytes: CACHE_BYTES,
+            instance_owner,
+            checkpoint_bytes: CHECKPOINT_BYTES,
+            checkpoint_versions: CHECKPOINT_VERSIONS,
+            segment_bytes: None,
+        }
+    }
+
+    /// Bytes of a segment: trimming is by whole segments, so a small retention needs small ones.
+    pub(crate) fn segment_bytes(&self) -> u64 {
+        let by_retention = (self.retention.bytes / 16).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
+        self.segment_bytes.unwrap_or(by_retention)
+    }
+
+    /// Bytes of journal between two checkpoints: a small retention needs them close together.
+    pub(crate) fn checkpoint_bytes(&self) -> u64 {
+        self.checkpoint_bytes.min(self.retention.bytes / 4).max(1)
+    }
+
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        if self.retention.bytes < RETAIN_BYTES_MIN {
+            return Err(EngineError::new(
+                ErrorKind::Invalid,
+                format!(
+                    "retaining {} bytes is below the minimum of {RETAIN_BYTES_MIN}",
+                    self.retention.bytes
+                ),
+            ));
+        }
+        Ok(())
+    }
+}

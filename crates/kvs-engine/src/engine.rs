@@ -1,0 +1,357 @@
+//! The engine as its users hold it: a cheap handle. Reads go straight to what is published; whatever
+//! changes anything goes through the commit task.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use kvs_tree::Scope;
+use smol_str::SmolStr;
+use tokio::sync::{mpsc, oneshot, watch as latest};
+
+use crate::commit::{Command, CommitTask, Parts, Writer};
+use crate::config::EngineConfig;
+use crate::dispatch::Wake;
+use crate::env::Environment;
+use crate::error::{EngineError, ErrorKind};
+use crate::limits::INBOX;
+use crate::log::{self, LogPage};
+use crate::recovery::{self, PRIMARY};
+use crate::reference::{At, Position, SnapshotRef, check_namespace_name};
+use crate::request::{Caller, CommitRequest, Committed, NamespaceInfo, Pin, WatchRequest};
+use crate::stage;
+use crate::store::Store;
+use crate::view::View;
+use crate::watch::Watch;
+
+/// A handle on an open store. Clones share it; the store closes when the last one is dropped, or at
+/// [`Engine::shutdown`].
+#[derive(Clone)]
+pub struct Engine {
+    store: Arc<Store>,
+    inbox: mpsc::Sender<Command>,
+    failed: latest::Receiver<Option<EngineError>>,
+    /// Held while a pack becomes visible and its registration is queued.
+    staging: Arc<tokio::sync::Mutex<()>>,
+}
+
+impl Engine {
+    /// Opens the store of `config`, making it if it is not there, and starts its commit task on the
+    /// current runtime. Cost: replay of the journal behind the last checkpoint.
+    ///
+    /// # Errors
+    /// `Busy` if another daemon has the store open, `Corrupt` for damage (naming the file), `Invalid`
+    /// for a configuration that does not fit.
+    pub async fn open(config: EngineConfig, env: Environment) -> Result<Self, EngineError> {
+        let recovered = if env.inline {
+            recovery::open(&config, &env)?
+        } else {
+            let (config, env) = (config.clone(), env.clone());
+            tokio::task::spawn_blocking(move || recovery::open(&config, &env))
+                .await
+                .map_err(|_| EngineError::stopped())??
+        };
+        let (to_reports, reports) = mpsc::unbounded_channel();
+        let writer = Writer::start(recovered.journal, env.inline, to_reports).map_err(|e| {
+            EngineError::new(
+                ErrorKind::Unavailable,
+                format!("no thread for the journal: {e}"),
+            )
+        })?;
+        let (inbox, commands) = mpsc::channel(INBOX);
+        let (failed, watch_failed) = latest::channel(None);
+        let store = recovered.store;
+        let parts = Parts {
+            config,
+            store: store.clone(),
+            catalog: recovered.catalog,
+            target: recovered.target,
+            directory: recovered.directory,
+            writer,
+            reports,
+            inbox: commands,
+            resubmit: inbox.downgrade(),
+            failed,
+            trimmed_to: recovered.trimmed_to,
+            replayed: recovered.replayed,
+        };
+        tokio::spawn(CommitTask::run(parts));
+        Ok(Self {
+            store,
+            inbox,
+            failed: watch_failed,
+            staging: Arc::default(),
+        })
+    }
+
+    /// Commits a transaction: [`stage`](Self::stage) and [`submit`](Self::submit).
+    ///
+    /// # Errors
+    /// See [`submit`](Self::submit).
+    pub async fn commit(&self, request: CommitRequest) -> Result<Committed, EngineError> {
+        let request = self.stage(request).await?;
+        self.submit(request).await
+    }
+
+    /// Makes durable what a record of the transaction could not carry: large values, and objects that
+    /// a tree object refers to. Returns at once if there is nothing of the kind. Must come before
+    /// [`submit`](Self::submit); until it has returned nothing of the transaction is queued.
+    ///
+    /// # Errors
+    /// `NoSpace`, or another failure of the disk.
+    pub async fn stage(&self, mut request: CommitRequest) -> Result<CommitRequest, EngineError> {
+        if !stage::needed(&request.transaction) {
+            return Ok(request);
+        }
+        let _one_at_a_time = self.staging.lock().await;
+        let work = move |store: &Arc<Store>| {
+            let pack = stage::stage(store, &mut request.transaction)?;
+            Ok((request, pack))
+        };
+        let (request, pack) = self.store.offload(work).await?;
+        if let Some(pack) = pack {
+            let sent = self.inbox.send(Command::AddPack(pack)).await;
+            sent.map_err(|_| EngineError::stopped())?;
+        }
+        Ok(request)
+    }
+
+    /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The
+    /// transaction must have been [staged](Self::stage).
+    ///
+    /// # Errors
+    /// `Busy` if too much is queued; those of the transaction; `NoSpace` if the disk is full;
+    /// `OutcomeUnknown` if only a restart can tell.
+    pub fn submit(
+        &self,
+        request: CommitRequest,
+    ) -> impl Future<Output = Result<Committed, EngineError>> + Send + 'static {
+        let (reply, answer) = oneshot::channel();
+        let command = Command::Commit {
+            request: Box::new(request),
+            past: Vec::new(),
+            reply,
+        };
+        let queued = self
+            .inbox
+            .try_send(command)
+            .map_err(|refused| match refused {
+                mpsc::error::TrySendError::Full(_) => EngineError::new(
+                    ErrorKind::Busy,
+                    format!("{INBOX} requests wait already, try again"),
+                ),
+                mpsc::error::TrySendError::Closed(_) => EngineError::stopped(),
+            });
+        async move {
+            queued?;
+            answer.await.map_err(|_| EngineError::stopped())?
+        }
+    }
+
+    /// A state of a namespace to read. For anything but `Current` and snapshot references the
+    /// namespace is the one that is named here.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`, `Compacted`, `StaleSnapshot`.
+    pub async fn view(&self, caller: Caller, namespace: &str, at: At) -> Result<View, EngineError> {
+        View::open(&self.store, caller, namespace, at).await
+    }
+
+    /// Waits until a namespace reaches `version`. Dropping the future ends the wait.
+    ///
+    /// # Errors
+    /// `NoNamespace`, also when it is removed meanwhile; `StaleSnapshot` if `incarnation` is not the
+    /// current one.
+    pub async fn wait_version(
+        &self,
+        caller: Caller,
+        namespace: &str,
+        version: u64,
+        incarnation: Option<u64>,
+    ) -> Result<Position, EngineError> {
+        let namespace = self.store.readable(caller, namespace)?;
+        if incarnation.is_some_and(|wanted| wanted != namespace.incarnation) {
+            return Err(EngineError::new(
+                ErrorKind::StaleSnapshot,
+                format!("namespace {} has a new incarnation", namespace.name),
+            ));
+        }
+        namespace.wait(version).await
+    }
+
+    /// Starts a watch. `wake` is called, from any thread, when there may be something to read.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`, `Limit`.
+    pub fn watch(
+        &self,
+        caller: Caller,
+        namespace: &str,
+        request: WatchRequest,
+        wake: Wake,
+    ) -> Result<Watch, EngineError> {
+        Watch::open(&self.store, caller, namespace, request, wake)
+    }
+
+    /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far as
+    /// they touched `scopes` (none: all).
+    ///
+    /// # Errors
+    /// `Compacted` if `from` is not retained any more.
+    pub async fn log(
+        &self,
+        caller: Caller,
+        namespace: &str,
+        from: u64,
+        to: u64,
+        scopes: &[Scope],
+        limit: usize,
+    ) -> Result<LogPage, EngineError> {
+        let namespace = self.store.readable(caller, namespace)?;
+        log::page(&self.store, &namespace, from, to, scopes, limit).await
+    }
+
+    /// Keeps a snapshot readable until it is unpinned or the lease (in milliseconds) runs out.
+    ///
+    /// # Errors
+    /// Those of reading the snapshot, `Limit`, `NoSpace`.
+    pub async fn pin(
+        &self,
+        caller: Caller,
+        snapshot: SnapshotRef,
+        lease_ms: Option<u64>,
+    ) -> Result<Pin, EngineError> {
+        let name = snapshot.namespace.clone();
+        let view = self
+            .view(caller, &name, At::Snapshot(snapshot.clone()))
+            .await?;
+        let (root, uid) = (view.root_at(), caller.uid);
+        self.ask(|reply| Command::Pin {
+            snapshot,
+            root,
+            uid,
+            lease_ms,
+            reply,
+        })
+        .await
+    }
+
+    /// Releases a pin.
+    ///
+    /// # Errors
+    /// `NotFound`, `Permission`.
+    pub async fn unpin(&self, caller: Caller, id: u64) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Unpin { caller, id, reply }).await
+    }
+
+    /// The pins on namespaces that the caller may read.
+    pub fn pins(&self, caller: Caller) -> Vec<Pin> {
+        let pins: Vec<Pin> = self.store.pins().values().map(|p| p.pin.clone()).collect();
+        let readable = |pin: &Pin| self.store.readable(caller, &pin.snapshot.namespace).is_ok();
+        pins.into_iter().filter(readable).collect()
+    }
+
+    /// Makes a namespace: empty, at version 0, under a new incarnation. For the instance owner.
+    ///
+    /// # Errors
+    /// `Exists`, `Permission`, `Invalid` for a name that cannot be one, `Limit`.
+    pub async fn create_namespace(
+        &self,
+        caller: Caller,
+        name: &str,
+        owner: Option<u32>,
+    ) -> Result<(), EngineError> {
+        self.store
+            .check_instance_owner(caller, "making a namespace")?;
+        check_namespace_name(name)?;
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
+        self.ask(|reply| Command::Create { name, owner, reply })
+            .await
+    }
+
+    /// Removes a namespace with everything in it; one that is not there is no error. For the
+    /// instance owner. Complete when it returns.
+    ///
+    /// # Errors
+    /// `NoNamespace` for `primary`, which cannot be removed; `Permission`.
+    pub async fn remove_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
+        self.store
+            .check_instance_owner(caller, "removing a namespace")?;
+        if name == PRIMARY {
+            let message = "the primary namespace cannot be removed";
+            return Err(EngineError::new(ErrorKind::NoNamespace, message));
+        }
+        let name = SmolStr::new(name);
+        self.ask(|reply| Command::Remove { name, reply }).await
+    }
+
+    /// The namespaces that the caller may read, by name.
+    pub fn namespaces(&self, caller: Caller) -> Vec<NamespaceInfo> {
+        let mut found = Vec::new();
+        for namespace in self.store.namespaces() {
+            if self.store.check_owner(caller, &namespace).is_err() {
+                continue;
+            }
+            let published = namespace.published();
+            found.push(NamespaceInfo {
+                name: namespace.name.clone(),
+                owner: namespace.owner,
+                flags: 0,
+                position: namespace.at(published.version),
+                root: published.root,
+            });
+        }
+        found
+    }
+
+    /// Returns when everything that was committed before is on disk.
+    ///
+    /// # Errors
+    /// When it is not.
+    pub async fn sync(&self) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Sync { reply }).await
+    }
+
+    /// Writes a checkpoint now. They are also written when they are due.
+    ///
+    /// # Errors
+    /// `NoSpace`, `Unavailable`.
+    pub async fn checkpoint(&self) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Checkpoint { reply }).await
+    }
+
+    /// Finishes what was accepted, writes a checkpoint, and closes the store: when this returns it
+    /// can be opened again.
+    ///
+    /// # Errors
+    /// None that leave anything undone; `Unavailable` if it was closed already.
+    pub async fn shutdown(&self) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Shutdown { reply }).await
+    }
+
+    /// Returns when the store has stopped after a failure that it must not go on from; the daemon
+    /// should then end.
+    pub async fn failed(&self) -> EngineError {
+        let mut failed = self.failed.clone();
+        let error = match failed.wait_for(Option::is_some).await {
+            Ok(error) => error.clone(),
+            // A clean shutdown is no failure: there is nothing to wait for, and nothing to report.
+            Err(_) => return std::future::pending().await,
+        };
+        error.unwrap_or_else(EngineError::stopped)
+    }
+
+    /// The hash that the store names its objects by.
+    pub fn algorithm(&self) -> kvs_tree::HashAlgorithm {
+        self.store.objects.params().algorithm
+    }
+
+    async fn ask<T>(
+        &self,
+        command: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Command,
+    ) -> Result<T, EngineError> {
+        let (reply, answer) = oneshot::channel();
+        let sent = self.inbox.send(command(reply)).await;
+        sent.map_err(|_| EngineError::stopped())?;
+        answer.await.map_err(|_| EngineError::stopped())?
+    }
+}

@@ -1,0 +1,209 @@
+//! One namespace as its readers see it: the published root, the past, the watches and whoever waits
+//! for a version. The commit task is the only one that publishes.
+//!
+//! Lock order: `watches` before `history`; neither is held across an await or a disk access.
+
+use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arc_swap::ArcSwap;
+use kvs_tree::Scope;
+use smol_str::SmolStr;
+use tokio::sync::oneshot;
+
+use crate::dispatch::{Dispatch, Wake, WatchId};
+use crate::error::{EngineError, ErrorKind};
+use crate::history::{History, RootAt};
+use crate::limits::{VERSION_WAITERS, WATCHES};
+use crate::record::VersionRecord;
+use crate::reference::{Position, SnapshotRef};
+
+/// A version that is durable and about to be shown.
+pub(crate) struct Publication {
+    pub(crate) record: Arc<VersionRecord>,
+    pub(crate) root: RootAt,
+    /// The journal group that holds it.
+    pub(crate) group: u64,
+    /// About what its record takes in memory.
+    pub(crate) bytes: usize,
+}
+
+type Waiters = BTreeMap<u64, Vec<oneshot::Sender<Position>>>;
+
+/// The shared, readable side of one incarnation of a namespace.
+pub(crate) struct Namespace {
+    pub(crate) name: SmolStr,
+    pub(crate) owner: u32,
+    pub(crate) incarnation: u64,
+    published: ArcSwap<RootAt>,
+    history: Mutex<History>,
+    watches: Mutex<Dispatch>,
+    waiters: Mutex<Waiters>,
+    removed: AtomicBool,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    // A panic elsewhere leaves plain data, never half an update that matters.
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Namespace {
+    pub(crate) fn new(
+        name: SmolStr,
+        owner: u32,
+        incarnation: u64,
+        root: RootAt,
+        history: History,
+    ) -> Self {
+        Self {
+            name,
+            owner,
+            incarnation,
+            published: ArcSwap::from_pointee(root),
+            history: Mutex::new(history),
+            watches: Mutex::default(),
+            waiters: Mutex::default(),
+            removed: AtomicBool::new(false),
+        }
+    }
+
+    /// The newest durable version.
+    pub(crate) fn published(&self) -> Arc<RootAt> {
+        self.published.load_full()
+    }
+
+    pub(crate) fn position(&self) -> Position {
+        self.at(self.published.load().version)
+    }
+
+    pub(crate) fn at(&self, version: u64) -> Position {
+        Position {
+            incarnation: self.incarnation,
+            version,
+        }
+    }
+
+    pub(crate) fn snapshot(&self, root: &RootAt) -> SnapshotRef {
+        SnapshotRef {
+            namespace: self.name.clone(),
+            version: root.version,
+            root: root.root,
+        }
+    }
+
+    pub(crate) fn history(&self) -> MutexGuard<'_, History> {
+        lock(&self.history)
+    }
+
+    /// Shows a version to every reader and notes which watches it concerns. The wakes are to be
+    /// called when the caller holds no lock.
+    pub(crate) fn publish(&self, publication: Publication, wakes: &mut Vec<Wake>) {
+        let Publication {
+            record,
+            root,
+            group,
+            bytes,
+        } = publication;
+        let version = root.version;
+        {
+            let mut watches = lock(&self.watches);
+            lock(&self.history).push(record.clone(), root.clone(), group, bytes);
+            self.published.store(Arc::new(root));
+            watches.publish(version, record.effects(), wakes);
+        }
+        let mut waiters = lock(&self.waiters);
+        while waiters
+            .first_key_value()
+            .is_some_and(|(&wanted, _)| wanted <= version)
+        {
+            for waiter in waiters.pop_first().map(|(_, w)| w).unwrap_or_default() {
+                // A waiter that went away does not want to know.
+                let _ = waiter.send(self.at(version));
+            }
+        }
+    }
+
+    /// Swaps in an equal root that holds less in memory.
+    pub(crate) fn replace_root(&self, root: RootAt) {
+        self.published.store(Arc::new(root));
+    }
+
+    /// Ends the namespace: watches and waiters learn that nothing more will come.
+    pub(crate) fn remove(&self, wakes: &mut Vec<Wake>) {
+        self.removed.store(true, Ordering::Release);
+        wakes.extend(lock(&self.watches).wake_all());
+        lock(&self.waiters).clear();
+    }
+
+    pub(crate) fn is_removed(&self) -> bool {
+        self.removed.load(Ordering::Acquire)
+    }
+
+    /// Waits until `version` is published.
+    pub(crate) async fn wait(&self, version: u64) -> Result<Position, EngineError> {
+        let receiver = {
+            let mut waiters = lock(&self.waiters);
+            // Looked at under the lock, so that a publication cannot slip in between.
+            let now = self.position();
+            if now.version >= version {
+                return Ok(now);
+            }
+            let count = |waiters: &Waiters| waiters.values().map(Vec::len).sum::<usize>();
+            if count(&waiters) >= VERSION_WAITERS {
+                waiters
+                    .values_mut()
+                    .for_each(|list| list.retain(|w| !w.is_closed()));
+                waiters.retain(|_, list| !list.is_empty());
+            }
+            if count(&waiters) >= VERSION_WAITERS {
+                return Err(EngineError::new(
+                    ErrorKind::Limit,
+                    format!("{VERSION_WAITERS} waits on namespace {} already", self.name),
+                ));
+            }
+            let (sender, receiver) = oneshot::channel();
+            waiters.entry(version).or_default().push(sender);
+            receiver
+        };
+        receiver
+            .await
+            .map_err(|_| EngineError::no_namespace(&self.name))
+    }
+
+    /// Registers a watch at an exact version: everything after `read` counts as unread; without
+    /// `read`, everything after the version that is published at this moment, which is returned.
+    pub(crate) fn subscribe(
+        &self,
+        scopes: Vec<Scope>,
+        read: Option<u64>,
+        wake: Wake,
+    ) -> Result<(WatchId, Arc<RootAt>), EngineError> {
+        let mut watches = lock(&self.watches);
+        if watches.len() >= WATCHES {
+            return Err(EngineError::new(
+                ErrorKind::Limit,
+                format!("{WATCHES} watches on namespace {} already", self.name),
+            ));
+        }
+        let now = self.published.load_full();
+        let hit = read.filter(|&read| read < now.version).map(|read| read + 1);
+        Ok((watches.add(scopes, hit, wake), now))
+    }
+
+    pub(crate) fn unsubscribe(&self, id: WatchId) {
+        lock(&self.watches).remove(id);
+    }
+
+    /// The first version from which the watch has something to read, having read up to `read`; `None` if there is nothing
+    /// now, in which case its wake will be called when there is.
+    pub(crate) fn next_hit(&self, id: WatchId, read: u64) -> Option<u64> {
+        let mut watches = lock(&self.watches);
+        let hit = watches.hit(id)?;
+        if hit > read {
+            return Some(hit);
+        }
+        watches.settle(id, read, self.published.load().version);
+        watches.hit(id)
+    }
+}

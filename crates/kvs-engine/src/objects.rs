@@ -1,0 +1,181 @@
+//! Tree objects for the pure core: a byte-bounded cache of decoded nodes over the blob store, and
+//! the loop that feeds a pure step the objects it reports missing.
+
+use std::cell::RefCell;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kvs_tree::{Blobref, Fault, Missing, Node, NodeSource, ObjectKind, StoreParams};
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::error::{EngineError, ErrorKind};
+use crate::pack::BlobStore;
+
+#[derive(Clone)]
+enum Object {
+    Node(Arc<Node>),
+    Blob(Bytes),
+}
+
+#[derive(Clone)]
+struct BySize;
+
+impl Weighter<Blobref, Object> for BySize {
+    fn weight(&self, _: &Blobref, object: &Object) -> u64 {
+        let size = match object {
+            Object::Node(node) => node.memory_size(),
+            Object::Blob(bytes) => bytes.len(),
+        };
+        (size + 64) as u64
+    }
+}
+
+/// The stored objects of one store, with the recently used ones decoded in memory.
+pub(crate) struct Objects {
+    store: Arc<dyn BlobStore>,
+    cache: Cache<Blobref, Object, BySize>,
+    params: StoreParams,
+}
+
+impl Objects {
+    /// Objects of `store`, keeping about `cache_bytes` of decoded ones.
+    pub(crate) fn new(store: Arc<dyn BlobStore>, params: StoreParams, cache_bytes: u64) -> Self {
+        let items = (cache_bytes / 2048).max(64) as usize;
+        Self {
+            store,
+            cache: Cache::with_weighter(items, cache_bytes, BySize),
+            params,
+        }
+    }
+
+    pub(crate) fn params(&self) -> &StoreParams {
+        &self.params
+    }
+
+    pub(crate) fn store(&self) -> &Arc<dyn BlobStore> {
+        &self.store
+    }
+
+    fn load(&self, missing: &Missing) -> Result<Object, EngineError> {
+        let reference = missing.blobref;
+        let bytes = self.store.get(&reference)?.ok_or_else(|| {
+            EngineError::new(
+                ErrorKind::BadObject,
+                format!("no object {reference} in this store"),
+            )
+        })?;
+        let object = match missing.kind {
+            ObjectKind::Node => {
+                Object::Node(Arc::new(Node::decode(self.params.algorithm, &bytes)?))
+            }
+            ObjectKind::Blob => Object::Blob(bytes),
+        };
+        self.cache.insert(reference, object.clone());
+        Ok(object)
+    }
+
+    /// Reads a stored node.
+    pub(crate) fn read_node(&self, missing: &Missing) -> Result<Arc<Node>, EngineError> {
+        match self.load(missing)? {
+            Object::Node(node) => Ok(node),
+            Object::Blob(_) => Err(EngineError::corrupt(format!(
+                "{} is no node",
+                missing.blobref
+            ))),
+        }
+    }
+
+    /// Runs a pure step until it has every object that it needs. Reads the disk: for blocking
+    /// contexts. What was loaded for this step stays at hand until it is done, so that a small
+    /// cache cannot make it go round for ever.
+    ///
+    /// # Errors
+    /// Those of the step, and `Corrupt` or `BadObject` for objects that cannot be read.
+    pub(crate) fn complete<T>(
+        &self,
+        mut step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+    ) -> Result<T, EngineError> {
+        let source = Loading {
+            objects: self,
+            loaded: RefCell::default(),
+        };
+        loop {
+            match step(&source) {
+                Ok(done) => return Ok(done),
+                Err(Fault::Tree(error)) => return Err(error.into()),
+                Err(Fault::NeedVersion(version)) => return Err(need_version(version)),
+                Err(Fault::Missing(missing)) => {
+                    for one in &missing {
+                        if source.loaded.borrow().contains_key(&one.blobref) {
+                            return Err(EngineError::corrupt(format!(
+                                "object {} is not of the kind that its parent says",
+                                one.blobref
+                            )));
+                        }
+                        let object = self.load(one)?;
+                        source.loaded.borrow_mut().insert(one.blobref, object);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Like [`complete`](Self::complete), but only with what is in memory: `None` if the disk is
+    /// needed.
+    pub(crate) fn at_once<T>(
+        &self,
+        step: impl FnOnce(&dyn NodeSource) -> Result<T, Fault>,
+    ) -> Option<Result<T, EngineError>> {
+        match step(self) {
+            Ok(done) => Some(Ok(done)),
+            Err(Fault::Tree(error)) => Some(Err(error.into())),
+            Err(Fault::NeedVersion(version)) => Some(Err(need_version(version))),
+            Err(Fault::Missing(_)) => None,
+        }
+    }
+}
+
+fn need_version(version: u64) -> EngineError {
+    EngineError::new(
+        ErrorKind::Compacted,
+        format!("version {version} is not retained any more"),
+    )
+}
+
+impl NodeSource for Objects {
+    fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
+        match self.cache.get(reference)? {
+            Object::Node(node) => Some(node),
+            Object::Blob(_) => None,
+        }
+    }
+
+    fn blob(&self, reference: &Blobref) -> Option<Bytes> {
+        match self.cache.get(reference)? {
+            Object::Blob(bytes) => Some(bytes),
+            Object::Node(_) => None,
+        }
+    }
+}
+
+struct Loading<'a> {
+    objects: &'a Objects,
+    loaded: RefCell<HashMap<Blobref, Object>>,
+}
+
+impl NodeSource for Loading<'_> {
+    fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
+        if let Some(Object::Node(node)) = self.loaded.borrow().get(reference) {
+            return Some(node.clone());
+        }
+        self.objects.node(reference)
+    }
+
+    fn blob(&self, reference: &Blobref) -> Option<Bytes> {
+        if let Some(Object::Blob(bytes)) = self.loaded.borrow().get(reference) {
+            return Some(bytes.clone());
+        }
+        self.objects.blob(reference)
+    }
+}

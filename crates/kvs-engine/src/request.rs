@@ -1,0 +1,112 @@
+//! What callers hand to the engine and get back: plain data, no behaviour. The wire has types of
+//! its own; the server translates.
+
+use kvs_tree::{Blobref, OperationResult, Scope, Transaction};
+use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
+
+use crate::reference::Position;
+use crate::reference::SnapshotRef;
+
+/// Who asks: the user id that the kernel reports for the peer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+pub struct Caller {
+    /// The peer's user id.
+    pub uid: u32,
+}
+
+/// Names one transaction of one client for ever, so that it takes effect once however often it is
+/// sent. Scoped by the caller's uid.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TransactionId {
+    /// Random, chosen by the client library when it starts.
+    pub client: [u8; 16],
+    /// Rises with each transaction of that client.
+    pub number: u64,
+}
+
+/// One transaction with everything that decides how it is committed.
+#[derive(Clone, Debug)]
+pub struct CommitRequest {
+    /// The namespace to change.
+    pub namespace: SmolStr,
+    /// Who asks.
+    pub caller: Caller,
+    /// Its name for exactly-once.
+    pub id: TransactionId,
+    /// Every transaction of this client with a lower number was answered; the engine forgets those.
+    pub acknowledged: u64,
+    /// Set when it may have been sent before: the newest position of the namespace that the client
+    /// knew when it first sent it.
+    pub repeat: Option<Position>,
+    /// Shown to watchers and in the log.
+    pub name: Option<SmolStr>,
+    /// Never join another transaction's version.
+    pub no_merge: bool,
+    /// What to do.
+    pub transaction: Transaction,
+}
+
+/// The answer to a commit: durable, and visible to every later read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Committed {
+    /// Where it took effect.
+    pub position: Position,
+    /// The root after it.
+    pub root: Blobref,
+    /// One result an operation.
+    pub results: Vec<OperationResult>,
+}
+
+/// A pin: a promise that a snapshot stays readable.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Pin {
+    /// Names the pin, for `unpin`.
+    pub id: u64,
+    /// What stays readable.
+    pub snapshot: SnapshotRef,
+    /// Who pinned it.
+    pub uid: u32,
+    /// Milliseconds since the epoch at which the lease runs out; `None`: until unpinned.
+    pub expires_ms: Option<u64>,
+}
+
+/// What `namespace list` and `getroot` tell of a namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct NamespaceInfo {
+    /// Its name.
+    pub name: SmolStr,
+    /// The uid that owns it.
+    pub owner: u32,
+    /// Reserved; 0.
+    pub flags: u32,
+    /// Its newest published position.
+    pub position: Position,
+    /// Its newest published root.
+    pub root: Blobref,
+}
+
+/// Where a watch starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Start {
+    /// After the newest published version.
+    Now,
+    /// With this version, if it touched the scope. Without an incarnation: the current one.
+    Version {
+        /// Which life of the namespace the version belongs to.
+        incarnation: Option<u64>,
+        /// The first version of interest.
+        version: u64,
+    },
+    /// With the state of the scope, then every change after it.
+    Initial,
+}
+
+/// What to watch, from where.
+#[derive(Clone, Debug)]
+pub struct WatchRequest {
+    /// The keys of interest; none means every key.
+    pub scopes: Vec<Scope>,
+    /// Where to start.
+    pub start: Start,
+}

@@ -1,0 +1,216 @@
+//! What every reader of a store shares: its objects, its past, its namespaces and pins. Readers hold
+//! it through an `Arc`; the commit task is the only writer.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
+
+use kvs_tree::{Blobref, Entry};
+use smol_str::SmolStr;
+
+use crate::archive::Archive;
+use crate::error::{EngineError, ErrorKind};
+use crate::history::RootAt;
+use crate::limits::REMEMBERED_REFERENCES;
+use crate::namespace::Namespace;
+use crate::objects::Objects;
+use crate::reference::SnapshotRef;
+use crate::request::{Caller, Pin};
+
+/// Entries whose references were shown to a client, so that they can be used again. Bounded.
+#[derive(Default)]
+struct Remembered {
+    entries: HashMap<Blobref, (Entry, SnapshotRef)>,
+    order: VecDeque<Blobref>,
+}
+
+/// A pin and the root that it keeps.
+#[derive(Clone)]
+pub(crate) struct Pinned {
+    pub(crate) pin: Pin,
+    pub(crate) root: RootAt,
+}
+
+/// The shared, readable side of a store.
+pub(crate) struct Store {
+    pub(crate) objects: Arc<Objects>,
+    pub(crate) archive: Archive,
+    namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
+    pins: Mutex<BTreeMap<u64, Pinned>>,
+    remembered: Mutex<Remembered>,
+    instance_owner: u32,
+    inline: bool,
+}
+
+impl Store {
+    pub(crate) fn new(
+        objects: Arc<Objects>,
+        archive: Archive,
+        instance_owner: u32,
+        inline: bool,
+    ) -> Self {
+        Self {
+            objects,
+            archive,
+            namespaces: RwLock::default(),
+            pins: Mutex::default(),
+            remembered: Mutex::default(),
+            instance_owner,
+            inline,
+        }
+    }
+
+    /// Runs `work`, which may read the disk, where it does not hold up other tasks.
+    pub(crate) async fn offload<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        if self.inline {
+            return work(self);
+        }
+        let store = self.clone();
+        tokio::task::spawn_blocking(move || work(&store))
+            .await
+            .map_err(|_| EngineError::stopped())?
+    }
+
+    pub(crate) fn namespace(&self, name: &str) -> Result<Arc<Namespace>, EngineError> {
+        let namespaces = self
+            .namespaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        namespaces
+            .get(name)
+            .cloned()
+            .ok_or_else(|| EngineError::no_namespace(name))
+    }
+
+    /// The namespace, if the caller may read it.
+    pub(crate) fn readable(
+        &self,
+        caller: Caller,
+        name: &str,
+    ) -> Result<Arc<Namespace>, EngineError> {
+        let namespace = self.namespace(name)?;
+        self.check_owner(caller, &namespace)?;
+        Ok(namespace)
+    }
+
+    /// Refuses callers who are neither the instance owner nor the namespace's.
+    pub(crate) fn check_owner(
+        &self,
+        caller: Caller,
+        namespace: &Namespace,
+    ) -> Result<(), EngineError> {
+        if self.is_instance_owner(caller) || caller.uid == namespace.owner {
+            return Ok(());
+        }
+        Err(EngineError::new(
+            ErrorKind::Permission,
+            format!(
+                "uid {} may not use namespace {}",
+                caller.uid, namespace.name
+            ),
+        ))
+    }
+
+    /// Refuses everyone but the instance owner.
+    pub(crate) fn check_instance_owner(
+        &self,
+        caller: Caller,
+        what: &str,
+    ) -> Result<(), EngineError> {
+        if self.is_instance_owner(caller) {
+            return Ok(());
+        }
+        Err(EngineError::new(
+            ErrorKind::Permission,
+            format!(
+                "{what} is for the instance owner (uid {})",
+                self.instance_owner
+            ),
+        ))
+    }
+
+    fn is_instance_owner(&self, caller: Caller) -> bool {
+        caller.uid == self.instance_owner || caller.uid == 0
+    }
+
+    pub(crate) fn namespaces(&self) -> Vec<Arc<Namespace>> {
+        let namespaces = self
+            .namespaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        namespaces.values().cloned().collect()
+    }
+
+    pub(crate) fn insert_namespace(&self, namespace: Arc<Namespace>) {
+        let mut namespaces = self
+            .namespaces
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        namespaces.insert(namespace.name.clone(), namespace);
+    }
+
+    pub(crate) fn remove_namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+        self.namespaces
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name)
+    }
+
+    pub(crate) fn pins(&self) -> MutexGuard<'_, BTreeMap<u64, Pinned>> {
+        self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The pinned root of a version, if there is one.
+    pub(crate) fn pinned_root(&self, namespace: &str, version: u64) -> Option<RootAt> {
+        let pins = self.pins();
+        let mut matching = pins
+            .values()
+            .filter(|p| p.pin.snapshot.namespace == namespace && p.pin.snapshot.version == version);
+        matching.next().map(|p| p.root.clone())
+    }
+
+    /// Keeps an entry that a client was shown the reference of.
+    pub(crate) fn remember(&self, reference: Blobref, entry: Entry, snapshot: SnapshotRef) {
+        let mut table = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        if table.entries.insert(reference, (entry, snapshot)).is_none() {
+            table.order.push_back(reference);
+        }
+        while table.order.len() > REMEMBERED_REFERENCES {
+            if let Some(old) = table.order.pop_front() {
+                table.entries.remove(&old);
+            }
+        }
+    }
+
+    pub(crate) fn remembered(&self, reference: &Blobref) -> Option<(Entry, SnapshotRef)> {
+        let table = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        table.entries.get(reference).cloned()
+    }
+
+    /// Swaps remembered and pinned directories for equal ones that hold less in memory.
+    pub(crate) fn detach(&self, is_written: &dyn Fn(&Blobref) -> bool) {
+        let params = self.objects.params();
+        for pinned in self.pins().values_mut() {
+            pinned.root.directory = pinned.root.directory.detach(params, is_written);
+        }
+        let mut table = self
+            .remembered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        for (entry, _) in table.entries.values_mut() {
+            match entry {
+                Entry::Directory(directory) => *directory = directory.detach(params, is_written),
+                Entry::Value(value) => *value = value.detach(params, is_written),
+                Entry::Symlink(_) => {}
+            }
+        }
+    }
+}

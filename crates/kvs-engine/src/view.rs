@@ -1,0 +1,317 @@
+//! Reading one state of one namespace: lookups, listings, values. A view is a root and the means to
+//! load what lies under it; it stays consistent however far the namespace moves on.
+
+use std::ops::Range;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kvs_tree::{
+    Blobref, Ctx, Directory, Entry, Fault, Key, NodeSource, Resolved, Scope, Value, list, lookup,
+    to_json,
+};
+
+use crate::error::{EngineError, ErrorKind};
+use crate::history::RootAt;
+use crate::namespace::Namespace;
+use crate::reference::{At, Position, SnapshotRef};
+use crate::request::Caller;
+use crate::store::Store;
+
+/// One state of one namespace.
+#[derive(Clone)]
+pub struct View {
+    store: Arc<Store>,
+    namespace: Arc<Namespace>,
+    caller: Caller,
+    root: RootAt,
+}
+
+/// An entry and where it was found.
+pub struct Located {
+    /// What stands there.
+    pub entry: Entry,
+    /// The key after links.
+    pub key: Key,
+    /// The state it was found in: a link may have led into another namespace.
+    pub view: View,
+}
+
+impl View {
+    /// The state `at` of a namespace.
+    pub(crate) async fn open(
+        store: &Arc<Store>,
+        caller: Caller,
+        name: &str,
+        at: At,
+    ) -> Result<Self, EngineError> {
+        let name = match &at {
+            At::Snapshot(snapshot) => snapshot.namespace.clone(),
+            _ => name.into(),
+        };
+        let namespace = store.readable(caller, &name)?;
+        let view = |namespace, root| Self {
+            store: store.clone(),
+            namespace,
+            caller,
+            root,
+        };
+        let root = match at {
+            At::Current => (*namespace.published()).clone(),
+            At::Version(version) => root_of(store, &namespace, version).await?,
+            At::Snapshot(snapshot) => {
+                let root = root_of(store, &namespace, snapshot.version).await?;
+                if root.root != snapshot.root {
+                    return Err(stale(&snapshot, &root));
+                }
+                root
+            }
+            At::Root(root) => {
+                store.check_instance_owner(caller, "reading a bare reference")?;
+                let (namespace, root) = bare(store, namespace, root).await?;
+                return Ok(view(namespace, root));
+            }
+        };
+        Ok(view(namespace, root))
+    }
+
+    /// The namespace's name.
+    pub fn namespace(&self) -> &str {
+        &self.namespace.name
+    }
+
+    /// The uid that owns the namespace.
+    pub fn owner(&self) -> u32 {
+        self.namespace.owner
+    }
+
+    /// The version that is read.
+    pub fn position(&self) -> Position {
+        self.namespace.at(self.root.version)
+    }
+
+    /// The root's hash.
+    pub fn root(&self) -> Blobref {
+        self.root.root
+    }
+
+    /// The root as an entry, for its tree object and counts.
+    pub fn directory(&self) -> Directory {
+        self.root.directory.clone()
+    }
+
+    /// When the version was committed, in milliseconds since the epoch; 0 for version 0.
+    pub fn time_ms(&self) -> u64 {
+        self.root.time_ms
+    }
+
+    /// The reference under which this state can be read again.
+    pub fn snapshot(&self) -> SnapshotRef {
+        self.namespace.snapshot(&self.root)
+    }
+
+    pub(crate) fn root_at(&self) -> RootAt {
+        self.root.clone()
+    }
+
+    /// Runs a pure step, on this task if memory has all that it needs.
+    async fn step<T: Send + 'static>(
+        &self,
+        step: impl Fn(&dyn NodeSource) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        if let Some(done) = self.store.objects.at_once(&step) {
+            return done;
+        }
+        self.store
+            .offload(move |store| store.objects.complete(step))
+            .await
+    }
+
+    /// What stands at `key`, links in the middle followed, a link at the end only with
+    /// `follow_last`. `None` if there is nothing.
+    ///
+    /// # Errors
+    /// `LinkLoop` for more than 10 links, `Permission` or `NoNamespace` for a link into a namespace
+    /// that the caller may not read or that is not there.
+    pub async fn lookup(
+        &self,
+        key: &Key,
+        follow_last: bool,
+    ) -> Result<Option<Located>, EngineError> {
+        let mut view = self.clone();
+        let mut key = key.clone();
+        let mut links = 0;
+        loop {
+            let (root, wanted) = (view.root.directory.clone(), key.clone());
+            let found = view
+                .step(move |source| lookup(&root, source, &wanted, follow_last, links))
+                .await?;
+            match found {
+                Resolved::Found { entry, key, .. } => {
+                    return Ok(Some(Located { entry, key, view }));
+                }
+                Resolved::Absent { .. } => return Ok(None),
+                Resolved::Elsewhere {
+                    namespace,
+                    key: rest,
+                    followed,
+                    ..
+                } => {
+                    view = Self::open(&view.store, view.caller, &namespace, At::Current).await?;
+                    key = rest;
+                    links = followed;
+                }
+            }
+        }
+    }
+
+    /// Up to `limit` entries of the directory `dir` (links not followed), sorted, those after
+    /// `after` only; recursive listings descend in walk order. `scope` filters.
+    ///
+    /// # Errors
+    /// `NotFound` or `NotDirectory` for a `dir` that is none.
+    pub async fn list(
+        &self,
+        dir: &Key,
+        after: Option<&Key>,
+        limit: usize,
+        recursive: bool,
+        scope: Option<&Scope>,
+    ) -> Result<Vec<(Key, Entry)>, EngineError> {
+        let (root, dir) = (self.root.directory.clone(), dir.clone());
+        let (after, scope) = (after.cloned(), scope.cloned());
+        self.step(move |source| {
+            list(
+                &root,
+                source,
+                &dir,
+                after.as_ref(),
+                limit,
+                recursive,
+                scope.as_ref(),
+            )
+        })
+        .await
+    }
+
+    /// The bytes `range` of a value that was found in this view, clamped to its length.
+    pub async fn read(&self, value: &Value, range: Range<u64>) -> Result<Bytes, EngineError> {
+        let value = value.clone();
+        let range = range.start.min(value.len())..range.end.min(value.len());
+        self.step(move |source| value.read(source, range.clone()))
+            .await
+    }
+
+    /// How many entries a directory has itself.
+    pub async fn count(&self, directory: &Directory) -> Result<u64, EngineError> {
+        let directory = directory.clone();
+        self.step(move |source| directory.len(source)).await
+    }
+
+    /// The entry as a tree object in RFC 11 JSON. A directory's reference can be read again later
+    /// while it is remembered.
+    pub async fn tree_object(&self, entry: &Entry) -> Result<String, EngineError> {
+        let params = *self.store.objects.params();
+        let references = match entry {
+            Entry::Directory(directory) => vec![directory.seal(&params)],
+            Entry::Value(value) => {
+                let value = value.clone();
+                self.step(move |source| value.blobs(source, &params))
+                    .await?
+            }
+            Entry::Symlink(_) => Vec::new(),
+        };
+        for reference in references {
+            self.store
+                .remember(reference, entry.clone(), self.snapshot());
+        }
+        let entry = entry.clone();
+        self.step(move |source| {
+            to_json(
+                &entry,
+                &Ctx {
+                    source,
+                    params: &params,
+                },
+            )
+        })
+        .await
+    }
+
+    /// The blob, or the root of the chunks, of a value; `None` if it is stored inline.
+    pub fn blobref(&self, value: &Value) -> Option<Blobref> {
+        value.blobref(self.store.objects.params())
+    }
+}
+
+fn stale(snapshot: &SnapshotRef, found: &RootAt) -> EngineError {
+    EngineError::new(
+        ErrorKind::StaleSnapshot,
+        format!(
+            "snapshot {snapshot} is not of this namespace's history: version {} had root {}",
+            found.version, found.root
+        ),
+    )
+}
+
+/// The root of a retained or pinned version.
+pub(crate) async fn root_of(
+    store: &Arc<Store>,
+    namespace: &Arc<Namespace>,
+    version: u64,
+) -> Result<RootAt, EngineError> {
+    if let Some(root) = store.pinned_root(&namespace.name, version) {
+        return Ok(root);
+    }
+    let published = namespace.published();
+    if published.version == version {
+        return Ok((*published).clone());
+    }
+    if let Some(root) = namespace.history().recent_root(version) {
+        return Ok(root);
+    }
+    let namespace = namespace.clone();
+    store
+        .offload(move |store| store.archive.root(&namespace, version))
+        .await
+}
+
+/// A bare reference: a root of some retained version, or a directory that was shown before.
+async fn bare(
+    store: &Arc<Store>,
+    asked: Arc<Namespace>,
+    root: Blobref,
+) -> Result<(Arc<Namespace>, RootAt), EngineError> {
+    let name = asked.name.clone();
+    let others = store.namespaces().into_iter().filter(|n| n.name != name);
+    for namespace in std::iter::once(asked).chain(others) {
+        if namespace.published().root == root {
+            let published = (*namespace.published()).clone();
+            return Ok((namespace, published));
+        }
+        let version = namespace.history().version_of_root(&root);
+        if let Some(version) = version {
+            let root = root_of(store, &namespace, version).await?;
+            return Ok((namespace, root));
+        }
+    }
+    let pinned = store.pins().values().find(|p| p.root.root == root).cloned();
+    if let Some(pinned) = pinned {
+        return Ok((
+            store.namespace(&pinned.pin.snapshot.namespace)?,
+            pinned.root,
+        ));
+    }
+    let Some((Entry::Directory(directory), snapshot)) = store.remembered(&root) else {
+        return Err(EngineError::new(
+            ErrorKind::Compacted,
+            format!("{root} is not a root that is retained, nor a directory that was shown lately"),
+        ));
+    };
+    let at = RootAt {
+        version: snapshot.version,
+        time_ms: 0,
+        directory,
+        root,
+    };
+    Ok((store.namespace(&snapshot.namespace)?, at))
+}
