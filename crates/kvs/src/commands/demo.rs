@@ -47,12 +47,20 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         anstream::println!("{}", report.table(stdout().is_terminal()));
     }
     directory.close()?;
-    Ok(if report.is_clean() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.is_clean() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Runs one status client.
 pub(crate) async fn run_client(args: DemoClientArgs) -> anyhow::Result<ExitCode> {
-    let options = ClientOptions { record: args.record, slow: args.slow, hold_at: args.hold_at };
+    let options = ClientOptions {
+        record: args.record,
+        slow: args.slow,
+        hold_at: args.hold_at,
+    };
     demo::run_client(&options, &Address::from_env()?).await?;
     Ok(ExitCode::SUCCESS)
 }

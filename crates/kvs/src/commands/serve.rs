@@ -133,7 +133,9 @@ fn default_store(
         (Some(state), _) => PathBuf::from(state),
         (None, Some(home)) => PathBuf::from(home).join(".local/state"),
         (None, None) => {
-            return Err(anyhow!("neither XDG_STATE_HOME nor HOME is set; give --store"));
+            return Err(anyhow!(
+                "neither XDG_STATE_HOME nor HOME is set; give --store"
+            ));
         }
     };
     Ok(state.join("kvs/store"))
@@ -141,19 +143,39 @@ fn default_store(
 
 /// Reads a duration such as `500ms`, `90s`, `15m`, `36h`, `7d`; the result is in milliseconds.
 fn duration_ms(text: &str) -> Result<u64, String> {
-    scaled(text, &[("ms", 1), ("s", 1000), ("m", 60_000), ("h", 3_600_000), ("d", 86_400_000)])
-        .ok_or_else(|| format!("{text:?} is not a duration such as 90s, 36h or 7d"))
+    scaled(
+        text,
+        &[
+            ("ms", 1),
+            ("s", 1000),
+            ("m", 60_000),
+            ("h", 3_600_000),
+            ("d", 86_400_000),
+        ],
+    )
+    .ok_or_else(|| format!("{text:?} is not a duration such as 90s, 36h or 7d"))
 }
 
 /// Reads a number of bytes such as `1000000`, `64K`, `512M`, `8G`; K, M, G and T are powers of 1024.
 fn bytes(text: &str) -> Result<u64, String> {
-    scaled(text, &[("", 1), ("K", 1 << 10), ("M", 1 << 20), ("G", 1 << 30), ("T", 1 << 40)])
-        .ok_or_else(|| format!("{text:?} is not a number of bytes such as 512M or 8G"))
+    scaled(
+        text,
+        &[
+            ("", 1),
+            ("K", 1 << 10),
+            ("M", 1 << 20),
+            ("G", 1 << 30),
+            ("T", 1 << 40),
+        ],
+    )
+    .ok_or_else(|| format!("{text:?} is not a number of bytes such as 512M or 8G"))
 }
 
 /// Reads a number with one of these units.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let digits = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(digits)?;
     let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
     number.parse::<u64>().ok()?.checked_mul(*factor)
@@ -179,7 +201,10 @@ mod tests {
     fn the_store_is_under_the_state_directory() {
         let store = |state: &str, home: &str| default_store(Some(state.into()), Some(home.into()));
         assert_eq!(store("/s", "/h").unwrap(), PathBuf::from("/s/kvs/store"));
-        assert_eq!(store("", "/h").unwrap(), PathBuf::from("/h/.local/state/kvs/store"));
+        assert_eq!(
+            store("", "/h").unwrap(),
+            PathBuf::from("/h/.local/state/kvs/store")
+        );
         assert!(store("", "").is_err());
     }
 }

@@ -67,7 +67,11 @@ pub(crate) async fn run(args: StartArgs) -> anyhow::Result<ExitCode> {
         }
         Err(error) => {
             anstream::eprintln!("kvs start: {}: {error}", program.to_string_lossy());
-            if error.kind() == ErrorKind::NotFound { NOT_FOUND } else { CANNOT_RUN }
+            if error.kind() == ErrorKind::NotFound {
+                NOT_FOUND
+            } else {
+                CANNOT_RUN
+            }
         }
     };
     stop.cancel();
@@ -78,13 +82,19 @@ pub(crate) async fn run(args: StartArgs) -> anyhow::Result<ExitCode> {
 
 /// The exit status that a shell would give for the command's.
 fn exit_code(status: ExitStatus) -> u8 {
-    let code = status.code().or_else(|| status.signal().map(|number| SIGNALLED + number));
-    code.and_then(|code| u8::try_from(code).ok()).unwrap_or(u8::MAX)
+    let code = status
+        .code()
+        .or_else(|| status.signal().map(|number| SIGNALLED + number));
+    code.and_then(|code| u8::try_from(code).ok())
+        .unwrap_or(u8::MAX)
 }
 
 /// Passes a signal on to the command.
 fn forward(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended meanwhile; its status will tell.
         let _ = kill_process(pid, signal);

@@ -8,7 +8,7 @@ use std::future::pending;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use kvs_client::{Address, At, Changes, ChangeValue, Client, Event, Namespace, WatchOptions};
+use kvs_client::{Address, At, ChangeValue, Changes, Client, Event, Namespace, WatchOptions};
 use smol_str::SmolStr;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::sync::watch;
@@ -37,11 +37,16 @@ pub(crate) struct ClientOptions {
 /// Watches until the version that standard input names has been handled.
 pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::Result<()> {
     let (mut record, before) = Record::open(&options.record)?;
-    let mut count: u64 = before.iter().map(|handled| handled.transitions.len() as u64).sum();
+    let mut count: u64 = before
+        .iter()
+        .map(|handled| handled.transitions.len() as u64)
+        .sum();
     let mut newest = before.last().map_or(0, |handled| handled.version);
     let client = Client::connect(address).await?;
     let namespace = client.namespace("primary");
-    let mut wanted = WatchOptions::new().scope(STATE_SCOPE).from_version(newest + 1);
+    let mut wanted = WatchOptions::new()
+        .scope(STATE_SCOPE)
+        .from_version(newest + 1);
     if options.slow {
         wanted = wanted.prefetch(SLOW_PREFETCH);
     }
@@ -79,18 +84,34 @@ pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::R
 
 /// Takes the transitions out of an event and checks each against the rest of its job.
 async fn handle(namespace: &Namespace, changes: &Changes) -> Handled {
-    let found = changes.changes.iter().filter_map(|change| match &change.value {
-        ChangeValue::Bytes(value) => Transition::from_change(&change.key, value),
-        ChangeValue::None | ChangeValue::Large { .. } | ChangeValue::Link(_) => None,
-    });
+    let found = changes
+        .changes
+        .iter()
+        .filter_map(|change| match &change.value {
+            ChangeValue::Bytes(value) => Transition::from_change(&change.key, value),
+            ChangeValue::None | ChangeValue::Large { .. } | ChangeValue::Link(_) => None,
+        });
     let transitions: Vec<Transition> = found.collect();
     let mut checks = JoinSet::new();
     for transition in &transitions {
-        checks.spawn(fits(namespace.clone(), changes.snapshot.clone(), *transition));
+        checks.spawn(fits(
+            namespace.clone(),
+            changes.snapshot.clone(),
+            *transition,
+        ));
     }
-    let fitting = checks.join_all().await.into_iter().filter(|fits| *fits).count();
+    let fitting = checks
+        .join_all()
+        .await
+        .into_iter()
+        .filter(|fits| *fits)
+        .count();
     let drifted = (transitions.len() - fitting) as u64;
-    Handled { version: changes.position.version, transitions, drifted }
+    Handled {
+        version: changes.position.version,
+        transitions,
+        drifted,
+    }
 }
 
 /// Whether the companions of a transition, read at the event's snapshot, are those of its state.
@@ -119,7 +140,10 @@ fn last_version() -> watch::Receiver<Option<u64>> {
     let (sender, receiver) = watch::channel(None);
     tokio::spawn(async move {
         let line = BufReader::new(tokio::io::stdin()).lines().next_line().await;
-        let version = line.ok().flatten().and_then(|line| line.trim().parse().ok());
+        let version = line
+            .ok()
+            .flatten()
+            .and_then(|line| line.trim().parse().ok());
         sender.send_replace(Some(version.unwrap_or(0)));
     });
     receiver

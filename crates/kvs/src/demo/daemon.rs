@@ -5,7 +5,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -36,7 +36,10 @@ impl Daemon {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start `kvs serve`")?;
-        let stderr = child.stderr.take().context("the daemon has no standard error")?;
+        let stderr = child
+            .stderr
+            .take()
+            .context("the daemon has no standard error")?;
         let mut lines = BufReader::new(stderr).lines();
         wait_until_ready(&mut lines).await?;
         tokio::spawn(pass_on(lines));
@@ -52,8 +55,14 @@ impl Daemon {
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
         super::process::signal(&self.child, rustix::process::Signal::TERM);
         match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
-            Ok(status) if status?.success() => Ok(()),
-            Ok(_) => bail!("the daemon failed while it was shutting down"),
+            Ok(status) => {
+                let status = status?;
+                ensure!(
+                    status.success(),
+                    "the daemon failed while it was shutting down: {status}"
+                );
+                Ok(())
+            }
             Err(_) => {
                 self.child.kill().await?;
                 bail!("the daemon did not end and was killed")

@@ -60,5 +60,8 @@ async fn enter(namespace: &Namespace, transition: Transition) -> anyhow::Result<
         transition.job,
         committed.results.get(1),
     );
-    Ok(Written { version: committed.position.version, transition })
+    Ok(Written {
+        version: committed.position.version,
+        transition,
+    })
 }

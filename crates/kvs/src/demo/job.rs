@@ -5,8 +5,14 @@
 //! [`expected`] says has seen state drift.
 
 /// The states of a job, in the order in which every job goes through them.
-pub(crate) const STATES: [&str; 6] =
-    ["submitted", "allocated", "starting", "running", "completing", "complete"];
+pub(crate) const STATES: [&str; 6] = [
+    "submitted",
+    "allocated",
+    "starting",
+    "running",
+    "completing",
+    "complete",
+];
 
 /// The directory that holds all jobs.
 const JOBS: &str = "lwj";
@@ -26,21 +32,32 @@ pub(crate) struct Transition {
 impl Transition {
     /// All transitions of a job, in order.
     pub(crate) fn of_job(job: u32) -> impl Iterator<Item = Transition> {
-        (0u8..).zip(STATES).map(move |(step, _)| Transition { job, step })
+        (0u8..)
+            .zip(STATES)
+            .map(move |(step, _)| Transition { job, step })
     }
 
     /// The transition that an event tells of, if its key and value are of a job's state.
     pub(crate) fn from_change(key: &str, value: &[u8]) -> Option<Transition> {
-        let number = key.strip_prefix(JOBS)?.strip_prefix('.')?.strip_suffix(".state")?;
+        let number = key
+            .strip_prefix(JOBS)?
+            .strip_prefix('.')?
+            .strip_suffix(".state")?;
         let job = number.parse().ok()?;
         let state = std::str::from_utf8(value).ok()?;
         let step = STATES.iter().position(|known| *known == state)?;
-        Some(Transition { job, step: u8::try_from(step).ok()? })
+        Some(Transition {
+            job,
+            step: u8::try_from(step).ok()?,
+        })
     }
 
     /// The name of the state that was entered.
     pub(crate) fn state(self) -> &'static str {
-        STATES.get(usize::from(self.step)).copied().unwrap_or("unknown")
+        STATES
+            .get(usize::from(self.step))
+            .copied()
+            .unwrap_or("unknown")
     }
 
     /// The key of one member of the job: `lwj.<id>.<member>`.
@@ -62,7 +79,13 @@ impl Transition {
             "transitions" => (u32::from(self.step) + 1).to_string(),
             "note" => format!("job {} is {}", self.job, self.state()),
             _ => (0..=self.step)
-                .map(|step| Transition { job: self.job, step }.log_line())
+                .map(|step| {
+                    Transition {
+                        job: self.job,
+                        step,
+                    }
+                    .log_line()
+                })
                 .collect(),
         }
     }
@@ -81,17 +104,25 @@ mod tests {
 
     #[test]
     fn other_keys_and_values_are_not_transitions() {
-        for (key, value) in
-            [("lwj.17.note", "running"), ("lwj.x.state", "running"), ("lwj.17.state", "lost")]
-        {
-            assert_eq!(Transition::from_change(key, value.as_bytes()), None, "{key}={value}");
+        for (key, value) in [
+            ("lwj.17.note", "running"),
+            ("lwj.x.state", "running"),
+            ("lwj.17.state", "lost"),
+        ] {
+            assert_eq!(
+                Transition::from_change(key, value.as_bytes()),
+                None,
+                "{key}={value}"
+            );
         }
     }
 
     #[test]
     fn companions_differ_at_every_step() {
         for companion in Transition::COMPANIONS {
-            let mut seen: Vec<_> = Transition::of_job(1).map(|t| t.expected(companion)).collect();
+            let mut seen: Vec<_> = Transition::of_job(1)
+                .map(|t| t.expected(companion))
+                .collect();
             seen.dedup();
             assert_eq!(seen.len(), STATES.len(), "{companion}");
         }

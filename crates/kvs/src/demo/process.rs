@@ -70,12 +70,18 @@ impl ClientProcess {
         progress: &Arc<Progress>,
     ) -> anyhow::Result<ClientProcess> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("demo-client").arg("--record").arg(&plan.record).env("KVS_URI", uri);
+        command
+            .arg("demo-client")
+            .arg("--record")
+            .arg(&plan.record)
+            .env("KVS_URI", uri);
         if plan.slow {
             command.arg("--slow");
         }
         if let (true, Some(kill_at)) = (first_life, plan.kill_at) {
-            command.arg("--hold-at").arg((kill_at + kill_at / 2).to_string());
+            command
+                .arg("--hold-at")
+                .arg((kill_at + kill_at / 2).to_string());
         }
         let mut child = command
             .stdin(Stdio::piped())
@@ -83,7 +89,10 @@ impl ClientProcess {
             .kill_on_drop(true)
             .spawn()
             .context("cannot start a status client")?;
-        let stdout = child.stdout.take().context("a status client has no standard output")?;
+        let stdout = child
+            .stdout
+            .take()
+            .context("a status client has no standard output")?;
         let progress = Arc::clone(progress);
         tokio::spawn(async move {
             let mut lines = BufReader::new(stdout).lines();
@@ -100,12 +109,19 @@ impl ClientProcess {
 
     /// Kills the process at once, with SIGKILL, and reaps it.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
-        self.child.kill().await.context("cannot kill a status client")
+        self.child
+            .kill()
+            .await
+            .context("cannot kill a status client")
     }
 
     /// Tells the client the newest version that it has to see, and waits until it has ended.
     pub(crate) async fn finish(mut self, version: u64) -> anyhow::Result<()> {
-        let mut stdin = self.child.stdin.take().context("a status client has no standard input")?;
+        let mut stdin = self
+            .child
+            .stdin
+            .take()
+            .context("a status client has no standard input")?;
         stdin.write_all(format!("{version}\n").as_bytes()).await?;
         drop(stdin);
         let status = self.child.wait().await?;
@@ -116,7 +132,10 @@ impl ClientProcess {
 
 /// Sends a signal to a child that has not been reaped; does nothing if it has.
 pub(crate) fn signal(child: &Child, signal: Signal) {
-    let pid = child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
+    let pid = child
+        .id()
+        .and_then(|id| i32::try_from(id).ok())
+        .and_then(Pid::from_raw);
     if let Some(pid) = pid {
         // It may have ended meanwhile; its status will tell.
         let _ = kill_process(pid, signal);

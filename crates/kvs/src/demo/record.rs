@@ -41,10 +41,17 @@ impl Handled {
         let transitions = words
             .map(|word| {
                 let (job, step) = word.split_once(':')?;
-                Some(Transition { job: job.parse().ok()?, step: step.parse().ok()? })
+                Some(Transition {
+                    job: job.parse().ok()?,
+                    step: step.parse().ok()?,
+                })
             })
             .collect::<Option<Vec<_>>>()?;
-        Some(Handled { version, transitions, drifted })
+        Some(Handled {
+            version,
+            transitions,
+            drifted,
+        })
     }
 }
 
@@ -59,7 +66,12 @@ impl Record {
     /// was handled so far.
     pub(crate) fn open(path: &Path) -> io::Result<(Record, Vec<Handled>)> {
         let mut options = OpenOptions::new();
-        let mut file = options.read(true).write(true).create(true).truncate(false).open(path)?;
+        let mut file = options
+            .read(true)
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(path)?;
         let mut text = String::new();
         file.read_to_string(&mut text)?;
         let (whole, handled) = parse(&text)?;
@@ -101,9 +113,18 @@ mod tests {
     use super::*;
 
     fn handled(version: u64) -> Handled {
-        let transitions =
-            vec![Transition { job: 1, step: 2 }, Transition { job: 70_000, step: 5 }];
-        Handled { version, transitions, drifted: 1 }
+        let transitions = vec![
+            Transition { job: 1, step: 2 },
+            Transition {
+                job: 70_000,
+                step: 5,
+            },
+        ];
+        Handled {
+            version,
+            transitions,
+            drifted: 1,
+        }
     }
 
     #[test]

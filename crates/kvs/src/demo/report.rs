@@ -79,7 +79,11 @@ impl Report {
             drifted: total.drifted,
             seconds: (self.elapsed.as_secs_f64() * 1000.0).round() / 1000.0,
             versions: self.versions,
-            restarts: self.clients.iter().map(|client| client.starts.saturating_sub(1)).sum(),
+            restarts: self
+                .clients
+                .iter()
+                .map(|client| client.starts.saturating_sub(1))
+                .sum(),
         };
         serde_json::to_string(&summary).unwrap_or_default()
     }
@@ -87,9 +91,19 @@ impl Report {
     /// A table with a line a client and one line that sums up.
     pub(crate) fn table(&self, terminal: bool) -> String {
         let mut table = Table::new();
-        table.load_preset(if terminal { presets::UTF8_FULL_CONDENSED } else { presets::NOTHING });
+        table.load_style(if terminal {
+            presets::UTF8_FULL_CONDENSED
+        } else {
+            presets::NOTHING
+        });
         table.set_header([
-            "client", "role", "delivered", "missed", "duplicated", "out of order", "drifted",
+            "client",
+            "role",
+            "delivered",
+            "missed",
+            "duplicated",
+            "out of order",
+            "drifted",
         ]);
         for (index, client) in self.clients.iter().enumerate() {
             table.add_row(row(&(index + 1).to_string(), client.role, &client.verdict));
@@ -139,13 +153,21 @@ mod tests {
             transitions: 12,
             versions: 6,
             elapsed: Duration::from_millis(1500),
-            clients: vec![ClientReport { role: "steady", starts: 2, verdict }],
+            clients: vec![ClientReport {
+                role: "steady",
+                starts: 2,
+                verdict,
+            }],
         }
     }
 
     #[test]
     fn the_json_has_the_promised_fields() {
-        let text = report(Verdict { delivered: 12, ..Verdict::default() }).json();
+        let text = report(Verdict {
+            delivered: 12,
+            ..Verdict::default()
+        })
+        .json();
         let value: serde_json::Value = serde_json::from_str(&text).unwrap();
         for (field, want) in [
             ("jobs", 2),
@@ -165,14 +187,41 @@ mod tests {
 
     #[test]
     fn a_run_is_clean_only_when_everything_was_delivered_and_nothing_went_wrong() {
-        assert!(report(Verdict { delivered: 12, ..Verdict::default() }).is_clean());
-        assert!(!report(Verdict { delivered: 11, ..Verdict::default() }).is_clean());
-        assert!(!report(Verdict { delivered: 12, drifted: 1, ..Verdict::default() }).is_clean());
+        assert!(
+            report(Verdict {
+                delivered: 12,
+                ..Verdict::default()
+            })
+            .is_clean()
+        );
+        assert!(
+            !report(Verdict {
+                delivered: 11,
+                ..Verdict::default()
+            })
+            .is_clean()
+        );
+        assert!(
+            !report(Verdict {
+                delivered: 12,
+                drifted: 1,
+                ..Verdict::default()
+            })
+            .is_clean()
+        );
     }
 
     #[test]
     fn the_table_says_how_it_ended() {
-        let table = report(Verdict { delivered: 12, missed: 1, ..Verdict::default() }).table(false);
-        assert!(table.contains("steady") && table.contains("FAILED"), "{table}");
+        let table = report(Verdict {
+            delivered: 12,
+            missed: 1,
+            ..Verdict::default()
+        })
+        .table(false);
+        assert!(
+            table.contains("steady") && table.contains("FAILED"),
+            "{table}"
+        );
     }
 }

@@ -27,7 +27,10 @@ pub(crate) async fn run(directory: &Path, jobs: u32, bar: bool) -> anyhow::Resul
     let transitions = u64::from(jobs) * STATES.len() as u64;
     let daemon = Daemon::start(directory).await?;
     let plans = plans(directory, transitions);
-    let progress: Vec<_> = plans.iter().map(|_| Arc::new(Progress::default())).collect();
+    let progress: Vec<_> = plans
+        .iter()
+        .map(|_| Arc::new(Progress::default()))
+        .collect();
     let bar = start_bar(bar, transitions * plans.len() as u64);
 
     let started = Instant::now();
@@ -43,8 +46,7 @@ pub(crate) async fn run(directory: &Path, jobs: u32, bar: bool) -> anyhow::Resul
         done.send_replace(written.iter().map(|entry| entry.version).max().or(Some(0)));
         anyhow::Ok(written)
     };
-    let (written, starts) =
-        tokio::try_join!(execute, wait_for_all(lives, &progress, &bar))?;
+    let (written, starts) = tokio::try_join!(execute, wait_for_all(lives, &progress, &bar))?;
     let elapsed = started.elapsed();
     bar.finish_and_clear();
     daemon.stop().await?;
@@ -52,25 +54,40 @@ pub(crate) async fn run(directory: &Path, jobs: u32, bar: bool) -> anyhow::Resul
     let mut clients = Vec::new();
     for (plan, starts) in plans.iter().zip(starts) {
         let verdict = judge(&written, &record::read(&plan.record)?);
-        clients.push(ClientReport { role: plan.role, starts, verdict });
+        clients.push(ClientReport {
+            role: plan.role,
+            starts,
+            verdict,
+        });
     }
     let versions: HashSet<u64> = written.iter().map(|entry| entry.version).collect();
-    Ok(Report { jobs, transitions, versions: versions.len() as u64, elapsed, clients })
+    Ok(Report {
+        jobs,
+        transitions,
+        versions: versions.len() as u64,
+        elapsed,
+        clients,
+    })
 }
 
 /// Two clients as they should be, one that is killed half-way, one that is slow.
 fn plans(directory: &Path, transitions: u64) -> Vec<ClientPlan> {
     let half = (transitions > 1).then_some(transitions / 2);
-    [("steady", false, None), ("steady", false, None), ("killed, resumed", false, half), ("slow", true, None)]
-        .into_iter()
-        .enumerate()
-        .map(|(index, (role, slow, kill_at))| ClientPlan {
-            role,
-            record: directory.join(format!("client-{}", index + 1)),
-            slow,
-            kill_at,
-        })
-        .collect()
+    [
+        ("steady", false, None),
+        ("steady", false, None),
+        ("killed, resumed", false, half),
+        ("slow", true, None),
+    ]
+    .into_iter()
+    .enumerate()
+    .map(|(index, (role, slow, kill_at))| ClientPlan {
+        role,
+        record: directory.join(format!("client-{}", index + 1)),
+        slow,
+        kill_at,
+    })
+    .collect()
 }
 
 /// The lives of one client, until it has seen everything; returns how often it was started.
@@ -88,7 +105,10 @@ async fn live(
         process = ClientProcess::start(plan, uri, false, progress)?;
         starts += 1;
     }
-    let newest = done.wait_for(Option::is_some).await.map(|newest| newest.unwrap_or(0))?;
+    let newest = done
+        .wait_for(Option::is_some)
+        .await
+        .map(|newest| newest.unwrap_or(0))?;
     process.finish(newest).await?;
     Ok(starts)
 }
@@ -133,7 +153,9 @@ fn start_bar(visible: bool, length: u64) -> ProgressBar {
         return ProgressBar::hidden();
     }
     let bar = ProgressBar::new(length);
-    if let Ok(style) = ProgressStyle::with_template("{bar:40} {pos}/{len} events  {per_sec}  {elapsed}") {
+    if let Ok(style) =
+        ProgressStyle::with_template("{bar:40} {pos}/{len} events  {per_sec}  {elapsed}")
+    {
         bar.set_style(style);
     }
     bar

@@ -36,7 +36,12 @@ pub(crate) struct Verdict {
 impl Verdict {
     /// Whether nothing went wrong.
     pub(crate) fn is_clean(&self) -> bool {
-        [self.missed, self.duplicated, self.out_of_order, self.drifted] == [0; 4]
+        [
+            self.missed,
+            self.duplicated,
+            self.out_of_order,
+            self.drifted,
+        ] == [0; 4]
     }
 
     /// Adds another client's counts to these.
@@ -51,8 +56,10 @@ impl Verdict {
 
 /// Judges one client. Cost: linear in the number of transitions.
 pub(crate) fn judge(written: &[Written], handled: &[Handled]) -> Verdict {
-    let versions: HashMap<Transition, u64> =
-        written.iter().map(|entry| (entry.transition, entry.version)).collect();
+    let versions: HashMap<Transition, u64> = written
+        .iter()
+        .map(|entry| (entry.transition, entry.version))
+        .collect();
     let mut times: HashMap<Transition, u64> = HashMap::with_capacity(versions.len());
     let mut newest_step: HashMap<u32, u8> = HashMap::new();
     let mut newest_version = 0;
@@ -84,8 +91,10 @@ pub(crate) fn judge(written: &[Written], handled: &[Handled]) -> Verdict {
             *newest = transition.step.max(*newest);
         }
     }
-    verdict.missed =
-        versions.keys().filter(|transition| !times.contains_key(*transition)).count() as u64;
+    verdict.missed = versions
+        .keys()
+        .filter(|transition| !times.contains_key(*transition))
+        .count() as u64;
     verdict
 }
 
@@ -97,8 +106,10 @@ mod tests {
     fn written() -> Vec<Written> {
         (1..=2)
             .flat_map(|job| {
-                Transition::of_job(job)
-                    .map(|transition| Written { version: u64::from(transition.step) + 1, transition })
+                Transition::of_job(job).map(|transition| Written {
+                    version: u64::from(transition.step) + 1,
+                    transition,
+                })
             })
             .collect()
     }
@@ -125,7 +136,14 @@ mod tests {
         let mut handled = handled();
         handled[3].transitions.pop();
         let verdict = judge(&written(), &handled);
-        assert_eq!(verdict, Verdict { delivered: 11, missed: 1, ..Verdict::default() });
+        assert_eq!(
+            verdict,
+            Verdict {
+                delivered: 11,
+                missed: 1,
+                ..Verdict::default()
+            }
+        );
     }
 
     #[test]
@@ -141,7 +159,14 @@ mod tests {
         let again = handled[3].transitions[0];
         handled[3].transitions.push(again);
         let verdict = judge(&written(), &handled);
-        assert_eq!(verdict, Verdict { delivered: 13, duplicated: 1, ..Verdict::default() });
+        assert_eq!(
+            verdict,
+            Verdict {
+                delivered: 13,
+                duplicated: 1,
+                ..Verdict::default()
+            }
+        );
     }
 
     #[test]
@@ -165,7 +190,14 @@ mod tests {
         let mut handled = handled();
         handled.swap(1, 2);
         let verdict = judge(&written(), &handled);
-        assert_eq!(verdict, Verdict { delivered: 12, out_of_order: 2, ..Verdict::default() });
+        assert_eq!(
+            verdict,
+            Verdict {
+                delivered: 12,
+                out_of_order: 2,
+                ..Verdict::default()
+            }
+        );
     }
 
     #[test]
@@ -181,6 +213,13 @@ mod tests {
         let mut handled = handled();
         handled[5].drifted = 2;
         let verdict = judge(&written(), &handled);
-        assert_eq!(verdict, Verdict { delivered: 12, drifted: 2, ..Verdict::default() });
+        assert_eq!(
+            verdict,
+            Verdict {
+                delivered: 12,
+                drifted: 2,
+                ..Verdict::default()
+            }
+        );
     }
 }

@@ -50,7 +50,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
 
     /// Receives more bytes; 0 at the end of the stream.
     pub(crate) fn poll_fill(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        self.input.reserve(if self.busy { READ_BUFFER_BYTES } else { READ_BYTES });
+        self.input.reserve(if self.busy {
+            READ_BUFFER_BYTES
+        } else {
+            READ_BYTES
+        });
         let room = self.input.capacity() - self.input.len();
         // `read_buf` keeps no state between polls, so its future may be made anew each time.
         let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;

@@ -33,7 +33,10 @@ impl Options {
     /// The defaults, for the store in this directory, owned by the user of this process.
     pub(crate) fn new(store: PathBuf, socket: PathBuf) -> Options {
         let owner = rustix::process::geteuid().as_raw();
-        Options { engine: EngineConfig::new(store, owner), socket }
+        Options {
+            engine: EngineConfig::new(store, owner),
+            socket,
+        }
     }
 }
 
@@ -68,7 +71,10 @@ impl Daemon {
                 return Err(error.into());
             }
         };
-        Ok(Daemon { listener, shared: Arc::new(Shared::new(engine, owner)) })
+        Ok(Daemon {
+            listener,
+            shared: Arc::new(Shared::new(engine, owner)),
+        })
     }
 
     /// Ends the daemon when it is cancelled.

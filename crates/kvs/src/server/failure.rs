@@ -17,7 +17,10 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with its message.
     pub(crate) fn new(code: ErrorCode, message: impl Into<String>) -> Failure {
-        Failure { code, message: message.into() }
+        Failure {
+            code,
+            message: message.into(),
+        }
     }
 
     /// The answer to whatever is open when the daemon ends.

@@ -39,7 +39,8 @@ pub(crate) fn at(namespace: &str, at: &wire::At) -> Result<(String, At), Failure
 
 /// A blobref.
 fn blobref(text: &str) -> Result<Blobref, Failure> {
-    text.parse().map_err(|_| Failure::new(ErrorCode::Invalid, format!("{text:?} is not a blobref")))
+    text.parse()
+        .map_err(|_| Failure::new(ErrorCode::Invalid, format!("{text:?} is not a blobref")))
 }
 
 /// A scope.
@@ -63,7 +64,10 @@ pub(crate) fn scopes(scopes: &[wire::Scope]) -> Result<Vec<Scope>, Failure> {
 
 /// A position.
 pub(crate) fn position(position: wire::Position) -> Position {
-    Position { incarnation: position.incarnation, version: position.version }
+    Position {
+        incarnation: position.incarnation,
+        version: position.version,
+    }
 }
 
 /// Where a watch starts.
@@ -71,9 +75,13 @@ pub(crate) fn start(start: &wire::Start) -> Start {
     match start {
         wire::Start::Now => Start::Now,
         wire::Start::Initial => Start::Initial,
-        wire::Start::Version { version, incarnation } => {
-            Start::Version { incarnation: *incarnation, version: *version }
-        }
+        wire::Start::Version {
+            version,
+            incarnation,
+        } => Start::Version {
+            incarnation: *incarnation,
+            version: *version,
+        },
     }
 }
 
@@ -89,17 +97,31 @@ pub(crate) fn commit(
         let message = format!("a transaction's name has at most {TRANSACTION_NAME_BYTES} bytes");
         return Err(Failure::new(ErrorCode::TooBig, message));
     }
-    let conditions = commit.conditions.into_iter().map(condition).collect::<Result<_, _>>()?;
-    let operations = commit.operations.into_iter().map(operation).collect::<Result<_, _>>()?;
+    let conditions = commit
+        .conditions
+        .into_iter()
+        .map(condition)
+        .collect::<Result<_, _>>()?;
+    let operations = commit
+        .operations
+        .into_iter()
+        .map(operation)
+        .collect::<Result<_, _>>()?;
     Ok(CommitRequest {
         namespace: commit.namespace,
         caller,
-        id: TransactionId { client, number: commit.number },
+        id: TransactionId {
+            client,
+            number: commit.number,
+        },
         acknowledged: commit.acknowledged,
         repeat: commit.repeat.map(position),
         name: commit.name,
         no_merge: commit.no_merge,
-        transaction: Transaction { conditions, operations },
+        transaction: Transaction {
+            conditions,
+            operations,
+        },
     })
 }
 
@@ -108,30 +130,57 @@ fn condition(condition: wire::Condition) -> Result<Condition, Failure> {
     Ok(match condition {
         wire::Condition::Absent { key: k } => Condition::Absent { key: key(&k)? },
         wire::Condition::Present { key: k } => Condition::Present { key: key(&k)? },
-        wire::Condition::Equals { key: k, value } => Condition::Equals { key: key(&k)?, value },
-        wire::Condition::Unchanged { key: k, since } => {
-            Condition::Unchanged { key: key(&k)?, since }
-        }
+        wire::Condition::Equals { key: k, value } => Condition::Equals {
+            key: key(&k)?,
+            value,
+        },
+        wire::Condition::Unchanged { key: k, since } => Condition::Unchanged {
+            key: key(&k)?,
+            since,
+        },
     })
 }
 
 /// An operation.
 fn operation(operation: wire::Operation) -> Result<Operation, Failure> {
     Ok(match operation {
-        wire::Operation::Put { key: k, value } => Operation::Put { key: key(&k)?, value },
-        wire::Operation::Append { key: k, value } => Operation::Append { key: key(&k)?, value },
+        wire::Operation::Put { key: k, value } => Operation::Put {
+            key: key(&k)?,
+            value,
+        },
+        wire::Operation::Append { key: k, value } => Operation::Append {
+            key: key(&k)?,
+            value,
+        },
         wire::Operation::Unlink { key: k } => Operation::Unlink { key: key(&k)? },
         wire::Operation::Mkdir { key: k } => Operation::Mkdir { key: key(&k)? },
-        wire::Operation::Link { key: k, target, namespace } => {
+        wire::Operation::Link {
+            key: k,
+            target,
+            namespace,
+        } => {
             let target = key(&target)?.as_str().into();
-            Operation::Link { key: key(&k)?, target: Symlink { namespace, target } }
+            Operation::Link {
+                key: key(&k)?,
+                target: Symlink { namespace, target },
+            }
         }
-        wire::Operation::Copy { from, to } => Operation::Copy { from: key(&from)?, to: key(&to)? },
-        wire::Operation::Move { from, to } => Operation::Move { from: key(&from)?, to: key(&to)? },
-        wire::Operation::Add { key: k, delta } => Operation::Add { key: key(&k)?, delta },
-        wire::Operation::PutObject { key: k, object } => {
-            Operation::PutObject { key: key(&k)?, object }
-        }
+        wire::Operation::Copy { from, to } => Operation::Copy {
+            from: key(&from)?,
+            to: key(&to)?,
+        },
+        wire::Operation::Move { from, to } => Operation::Move {
+            from: key(&from)?,
+            to: key(&to)?,
+        },
+        wire::Operation::Add { key: k, delta } => Operation::Add {
+            key: key(&k)?,
+            delta,
+        },
+        wire::Operation::PutObject { key: k, object } => Operation::PutObject {
+            key: key(&k)?,
+            object,
+        },
     })
 }
 
@@ -151,9 +200,15 @@ mod tests {
 
     #[test]
     fn too_many_scopes_are_refused() {
-        let one = wire::Scope { kind: ScopeKind::Auto, text: "a".into() };
+        let one = wire::Scope {
+            kind: ScopeKind::Auto,
+            text: "a".into(),
+        };
         assert!(scopes(&vec![one.clone(); SCOPES]).is_ok());
-        assert_eq!(scopes(&vec![one; SCOPES + 1]).unwrap_err().code, ErrorCode::Limit);
+        assert_eq!(
+            scopes(&vec![one; SCOPES + 1]).unwrap_err().code,
+            ErrorCode::Limit
+        );
     }
 
     #[test]
@@ -168,7 +223,10 @@ mod tests {
             conditions: Vec::new(),
             operations: vec![
                 wire::Operation::Mkdir { key: "a".into() },
-                wire::Operation::Copy { from: "a".into(), to: "".into() },
+                wire::Operation::Copy {
+                    from: "a".into(),
+                    to: "".into(),
+                },
             ],
         };
         let refused = commit(Caller { uid: 0 }, [0; 16], request).unwrap_err();

@@ -31,7 +31,11 @@ impl std::fmt::Display for BindError {
                 write!(f, "address in use: a daemon answers on {}", path.display())
             }
             BindError::NotASocket(path) => {
-                write!(f, "cannot bind {}: a file that is not a socket is there", path.display())
+                write!(
+                    f,
+                    "cannot bind {}: a file that is not a socket is there",
+                    path.display()
+                )
             }
             BindError::Io(path, error) => write!(f, "cannot bind {}: {error}", path.display()),
         }
@@ -58,7 +62,11 @@ impl Listener {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(parent).map_err(io)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(parent)
+            .map_err(io)?;
         let lock = File::open(parent).map_err(io)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
         remove_stale(path).await?;
@@ -90,7 +98,10 @@ struct SocketFile {
 impl SocketFile {
     fn of(path: &Path) -> io::Result<SocketFile> {
         let metadata = std::fs::symlink_metadata(path)?;
-        Ok(SocketFile { path: path.to_owned(), identity: (metadata.dev(), metadata.ino()) })
+        Ok(SocketFile {
+            path: path.to_owned(),
+            identity: (metadata.dev(), metadata.ino()),
+        })
     }
 
     fn remove(&self) {
@@ -157,9 +168,12 @@ mod tests {
     async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kvs.sock");
-        drop(std::os::unix::net::UnixListener::bind(&path).await.unwrap());
+        drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
         let _live = Listener::bind(&path).await.unwrap();
-        assert!(matches!(Listener::bind(&path).await, Err(BindError::InUse(_))));
+        assert!(matches!(
+            Listener::bind(&path).await,
+            Err(BindError::InUse(_))
+        ));
         assert!(is_alive(&path).await);
     }
 
@@ -168,7 +182,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kvs.sock");
         std::fs::write(&path, "precious").unwrap();
-        assert!(matches!(Listener::bind(&path).await, Err(BindError::NotASocket(_))));
+        assert!(matches!(
+            Listener::bind(&path).await,
+            Err(BindError::NotASocket(_))
+        ));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
     }
 

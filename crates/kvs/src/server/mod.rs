@@ -21,7 +21,6 @@ mod work;
 mod daemon;
 
 pub(crate) use daemon::{Daemon, Options};
-pub(crate) use listener::is_alive;
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.
 pub(crate) const READY: &str = "kvs: serving on ";

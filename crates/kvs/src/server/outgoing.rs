@@ -14,12 +14,18 @@ use super::failure::Failure;
 
 /// A position.
 pub(crate) fn position(position: Position) -> wire::Position {
-    wire::Position { incarnation: position.incarnation, version: position.version }
+    wire::Position {
+        incarnation: position.incarnation,
+        version: position.version,
+    }
 }
 
 /// A symbolic link.
 pub(crate) fn link(link: &Symlink) -> wire::Link {
-    wire::Link { target: link.target.clone(), namespace: link.namespace.clone() }
+    wire::Link {
+        target: link.target.clone(),
+        namespace: link.namespace.clone(),
+    }
 }
 
 /// The counts of a directory that cost no read.
@@ -50,17 +56,21 @@ pub(crate) async fn value(
             Some(bytes) => bytes.clone(),
             None => view.read(value, 0..size).await?,
         };
-        return Ok(wire::ValueInfo { size, bytes: Some(bytes), blobref: None });
+        return Ok(wire::ValueInfo {
+            size,
+            bytes: Some(bytes),
+            blobref: None,
+        });
     }
-    Ok(wire::ValueInfo { size, bytes: None, blobref: view.blobref(value).map(text) })
+    Ok(wire::ValueInfo {
+        size,
+        bytes: None,
+        blobref: view.blobref(value).map(text),
+    })
 }
 
 /// An entry, with a value's bytes if it is no longer than `limit`.
-pub(crate) async fn entry(
-    view: &View,
-    entry: &Entry,
-    limit: u64,
-) -> Result<wire::Entry, Failure> {
+pub(crate) async fn entry(view: &View, entry: &Entry, limit: u64) -> Result<wire::Entry, Failure> {
     Ok(match entry {
         Entry::Value(found) => wire::Entry::Value(value(view, found, limit).await?),
         Entry::Directory(found) => wire::Entry::Directory(directory(found)),
@@ -124,7 +134,10 @@ fn change(change: KeyChange, limit: u64) -> wire::Change {
             wire::ChangeValue::Bytes(bytes)
         } else {
             let size = bytes.len() as u64;
-            wire::ChangeValue::Large { size, blobref: blobref.map(text).unwrap_or_default() }
+            wire::ChangeValue::Large {
+                size,
+                blobref: blobref.map(text).unwrap_or_default(),
+            }
         }
     };
     let value = match (change.kind, change.appended, change.value) {
@@ -137,7 +150,11 @@ fn change(change: KeyChange, limit: u64) -> wire::Change {
         },
         (_, _, ChangeValue::Link(target)) => wire::ChangeValue::Link(link(&target)),
     };
-    wire::Change { key: change.key.as_str().into(), kind: change_kind(change.kind), value }
+    wire::Change {
+        key: change.key.as_str().into(),
+        kind: change_kind(change.kind),
+        value,
+    }
 }
 
 /// A reference to a state of a namespace.
@@ -148,27 +165,39 @@ fn snapshot(namespace: &str, position: Position, root: Blobref) -> SmolStr {
 /// An event of a watch, with values up to `limit` inline.
 pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::WatchItem {
     match event {
-        WatchEvent::Initial { position: at, root, time_ms, entries, last } => {
-            wire::WatchItem::Initial(wire::Initial {
-                position: position(at),
-                root: text(root),
-                snapshot: snapshot(namespace, at, root),
-                time_ms,
-                entries: entries.into_iter().map(|entry| change(entry, limit)).collect(),
-                last,
-            })
-        }
-        WatchEvent::Changes { position: at, root, time_ms, transactions, changes, last } => {
-            wire::WatchItem::Changes(wire::Changes {
-                position: position(at),
-                root: text(root),
-                snapshot: snapshot(namespace, at, root),
-                time_ms,
-                transactions: transactions.iter().map(transaction).collect(),
-                changes: changes.into_iter().map(|one| change(one, limit)).collect(),
-                last,
-            })
-        }
+        WatchEvent::Initial {
+            position: at,
+            root,
+            time_ms,
+            entries,
+            last,
+        } => wire::WatchItem::Initial(wire::Initial {
+            position: position(at),
+            root: text(root),
+            snapshot: snapshot(namespace, at, root),
+            time_ms,
+            entries: entries
+                .into_iter()
+                .map(|entry| change(entry, limit))
+                .collect(),
+            last,
+        }),
+        WatchEvent::Changes {
+            position: at,
+            root,
+            time_ms,
+            transactions,
+            changes,
+            last,
+        } => wire::WatchItem::Changes(wire::Changes {
+            position: position(at),
+            root: text(root),
+            snapshot: snapshot(namespace, at, root),
+            time_ms,
+            transactions: transactions.iter().map(transaction).collect(),
+            changes: changes.into_iter().map(|one| change(one, limit)).collect(),
+            last,
+        }),
         // The state at `to` follows as items of its own.
         WatchEvent::Gap { from, to } => wire::WatchItem::Gap(wire::Gap {
             from: position(from),

@@ -34,7 +34,10 @@ pub(crate) struct Ticket {
 impl Ticket {
     /// A ticket for the stream `id`, not queued yet.
     pub(crate) fn new(id: StreamId) -> Arc<Ticket> {
-        Arc::new(Ticket { id, queued: AtomicBool::new(false) })
+        Arc::new(Ticket {
+            id,
+            queued: AtomicBool::new(false),
+        })
     }
 
     /// The stream that it stands for.

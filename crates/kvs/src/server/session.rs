@@ -44,7 +44,10 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let mut connection = Connection::new(stream);
-    let context = Context { shared, caller: Caller { uid } };
+    let context = Context {
+        shared,
+        caller: Caller { uid },
+    };
     let ended = match timeout(HELLO_TIMEOUT, greet(&mut connection, &context, admission)).await {
         Err(_) => return tracing::debug!(uid, "no hello in time"),
         Ok(Ok(None)) => connection.flush().await,
@@ -70,19 +73,35 @@ where
         Ok(None) => return Ok(None),
         Err(error) => {
             let failure = Failure::from(error);
-            write_error(&mut connection.out, CONNECTION, failure.code, &failure.message);
+            write_error(
+                &mut connection.out,
+                CONNECTION,
+                failure.code,
+                &failure.message,
+            );
             return Ok(None);
         }
     };
     let (client, answer) = match hello(context, &frame, admission).await {
         Ok(welcome) => welcome,
         Err(failure) => {
-            write_error(&mut connection.out, frame.id, failure.code, &failure.message);
+            write_error(
+                &mut connection.out,
+                frame.id,
+                failure.code,
+                &failure.message,
+            );
             return Ok(None);
         }
     };
-    write_answer(&mut connection.out, FRAME_BYTES, frame.id, Status::Final, &answer)
-        .map_err(io::Error::other)?;
+    write_answer(
+        &mut connection.out,
+        FRAME_BYTES,
+        frame.id,
+        Status::Final,
+        &answer,
+    )
+    .map_err(io::Error::other)?;
     Ok(Some(client))
 }
 
@@ -116,7 +135,10 @@ async fn hello(
     for namespace in hello.namespaces.into_iter().take(HELLO_NAMESPACES) {
         if let Ok(view) = shared.engine.view(*caller, &namespace, At::Current).await {
             let position = outgoing::position(view.position());
-            positions.push(NamespacePosition { namespace, position });
+            positions.push(NamespacePosition {
+                namespace,
+                position,
+            });
         }
     }
     let answer = HelloAnswer {
@@ -258,7 +280,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         match request {
             Request::Commit(commit) => {
                 let commit = incoming::commit(*caller, self.client, commit)?;
-                self.commits.push(id, Box::pin(shared.engine.submit(commit)));
+                self.commits
+                    .push(id, Box::pin(shared.engine.submit(commit)));
             }
             Request::Credit(credit) => self.streams.credit(id, credit.add),
             Request::Cancel(_) => {
@@ -269,7 +292,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Request::Watch(watch) => {
                 self.check_stream(id)?;
-                self.streams.open(shared, *caller, id, watch, &mut self.connection.out);
+                self.streams
+                    .open(shared, *caller, id, watch, &mut self.connection.out);
             }
             Request::Wait(_) => {
                 self.check_stream(id)?;
@@ -296,8 +320,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Performs an operation, at once if it need not wait for anything.
     fn perform(&mut self, id: u64, kind: Kind, request: Request) {
         let context = self.context.clone();
-        let mut work: Pending<_> =
-            Box::pin(async move { ops::perform(&context, request).await });
+        let mut work: Pending<_> = Box::pin(async move { ops::perform(&context, request).await });
         match at_once(&mut work) {
             Some(answer) => ops::write(&mut self.connection.out, id, &answer),
             None => self.running.spawn(id, kind, work),
@@ -315,7 +338,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// The client will send nothing more: what is in work is still answered.
     fn end_of_input(&mut self) {
-        self.close(&Failure::new(ErrorCode::Cancelled, "the client has ended its requests"));
+        self.close(&Failure::new(
+            ErrorCode::Cancelled,
+            "the client has ended its requests",
+        ));
     }
 }
-

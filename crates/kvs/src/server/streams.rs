@@ -84,7 +84,10 @@ impl Streams {
             Ok(scopes) => scopes,
             Err(failure) => return write_error(out, id, failure.code, &failure.message),
         };
-        let request = WatchRequest { scopes, start: incoming::start(&asked.start) };
+        let request = WatchRequest {
+            scopes,
+            start: incoming::start(&asked.start),
+        };
         let ticket = Ticket::new(id);
         let (woken, ready) = (Arc::clone(&ticket), Arc::clone(&self.ready));
         let wake = Arc::new(move || ready.push(&woken));
@@ -103,7 +106,10 @@ impl Streams {
         );
         let shared = Arc::clone(shared);
         let step = async move {
-            let watch = shared.engine.watch(caller, &asked.namespace, request, wake).await?;
+            let watch = shared
+                .engine
+                .watch(caller, &asked.namespace, request, wake)
+                .await?;
             Ok((Box::new(watch), None))
         };
         self.step(id, true, Box::pin(step), out);
@@ -139,14 +145,24 @@ impl Streams {
         let mut moved = false;
         while let Poll::Ready(Some(ended)) = self.steps.poll_join_next(cx) {
             moved = true;
-            if let Ok(Finished { id, serial, opening, result }) = ended
-                && self.streams.get(&id).is_some_and(|stream| stream.serial == serial)
+            if let Ok(Finished {
+                id,
+                serial,
+                opening,
+                result,
+            }) = ended
+                && self
+                    .streams
+                    .get(&id)
+                    .is_some_and(|stream| stream.serial == serial)
             {
                 self.stepped(id, opening, result, out);
             }
         }
         while out.len() < OUTGOING_EVENT_BYTES {
-            let Poll::Ready(ticket) = self.ready.poll_pop(cx) else { break };
+            let Poll::Ready(ticket) = self.ready.poll_pop(cx) else {
+                break;
+            };
             moved = true;
             self.turn(ticket.id(), out);
         }
@@ -155,7 +171,9 @@ impl Streams {
 
     /// Gives a ready stream its turn: one step, if it has credit.
     fn turn(&mut self, id: StreamId, out: &mut BytesMut) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         if stream.watch.is_none() {
             stream.woken = true;
             return;
@@ -163,7 +181,9 @@ impl Streams {
         if stream.credit == 0 {
             return;
         }
-        let Some(mut watch) = stream.watch.take() else { return };
+        let Some(mut watch) = stream.watch.take() else {
+            return;
+        };
         let step = async move {
             let event = watch.next().await?;
             Ok((watch, event))
@@ -187,7 +207,12 @@ impl Streams {
             Some(result) => self.stepped(id, opening, result, out),
             None => {
                 self.steps.spawn(async move {
-                    Finished { id, serial, opening, result: step.await }
+                    Finished {
+                        id,
+                        serial,
+                        opening,
+                        result: step.await,
+                    }
                 });
             }
         }
@@ -195,7 +220,9 @@ impl Streams {
 
     /// Takes in the end of a step: sends the item and puts the stream in line again.
     fn stepped(&mut self, id: StreamId, opening: bool, result: Stepped, out: &mut BytesMut) {
-        let Some(stream) = self.streams.get_mut(&id) else { return };
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
         let (watch, event) = match result {
             Ok(done) => done,
             Err(error) => {
@@ -208,7 +235,12 @@ impl Streams {
         let mut again = std::mem::take(&mut stream.woken);
         if opening {
             stream.told = position.version;
-            answer(out, id, Status::Item, &WatchItem::Started(started(position)));
+            answer(
+                out,
+                id,
+                Status::Item,
+                &WatchItem::Started(started(position)),
+            );
             again = true;
         } else if let Some(event) = event {
             stream.credit = stream.credit.saturating_sub(1);
@@ -232,7 +264,9 @@ impl Streams {
 
 /// A position as a stream's item tells it.
 fn started(position: Position) -> wire::Started {
-    wire::Started { position: outgoing::position(position) }
+    wire::Started {
+        position: outgoing::position(position),
+    }
 }
 
 /// The position that the client has reached with an event.

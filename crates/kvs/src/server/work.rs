@@ -20,7 +20,10 @@ pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
 /// Runs a future as far as it comes without waiting. One that has to wait can be awaited anywhere.
 pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
-    match future.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+    match future
+        .as_mut()
+        .poll(&mut Context::from_waker(Waker::noop()))
+    {
         Poll::Ready(done) => Some(done),
         Poll::Pending => None,
     }
@@ -48,7 +51,9 @@ impl Commits {
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<(u64, Result<Committed, EngineError>)> {
-        let Some((id, commit)) = self.waiting.front_mut() else { return Poll::Pending };
+        let Some((id, commit)) = self.waiting.front_mut() else {
+            return Poll::Pending;
+        };
         let id = *id;
         match commit.as_mut().poll(cx) {
             Poll::Ready(answer) => {
@@ -108,14 +113,19 @@ impl Running {
 
     /// Stops a request; false if there is none.
     pub(crate) fn cancel(&mut self, id: u64) -> bool {
-        let Some(entry) = self.open.remove(&id) else { return false };
+        let Some(entry) = self.open.remove(&id) else {
+            return false;
+        };
         self.forget(&entry);
         true
     }
 
     /// Stops all waits and returns their ids.
     pub(crate) fn cancel_waits(&mut self) -> Vec<u64> {
-        let waits = self.open.iter().filter(|(_, (_, _, kind))| *kind == Kind::Wait);
+        let waits = self
+            .open
+            .iter()
+            .filter(|(_, (_, _, kind))| *kind == Kind::Wait);
         let ids: Vec<u64> = waits.map(|(id, _)| *id).collect();
         for id in &ids {
             self.cancel(*id);
@@ -135,8 +145,13 @@ impl Running {
     ) -> Poll<(u64, Result<Answer, Failure>)> {
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             // A stopped task has no answer; a stopped request's id may be in use again.
-            let Ok((id, serial, answer)) = ended else { continue };
-            if self.open.get(&id).is_some_and(|(open, _, _)| *open == serial)
+            let Ok((id, serial, answer)) = ended else {
+                continue;
+            };
+            if self
+                .open
+                .get(&id)
+                .is_some_and(|(open, _, _)| *open == serial)
                 && let Some((_, _, kind)) = self.open.remove(&id)
             {
                 self.waits -= usize::from(kind == Kind::Wait);

@@ -9,18 +9,30 @@ use super::{Answer, Context};
 
 pub(super) async fn pin(context: &Context, asked: wire::Pin) -> Result<Answer, Failure> {
     let snapshot = incoming::snapshot(&asked.snapshot)?;
-    let pin = context.shared.engine.pin(context.caller, snapshot, asked.lease_ms).await?;
-    Ok(Answer::Pin(wire::PinAnswer { pin: outgoing::pin(&pin) }))
+    let pin = context
+        .shared
+        .engine
+        .pin(context.caller, snapshot, asked.lease_ms)
+        .await?;
+    Ok(Answer::Pin(wire::PinAnswer {
+        pin: outgoing::pin(&pin),
+    }))
 }
 
 pub(super) async fn unpin(context: &Context, asked: wire::Unpin) -> Result<Answer, Failure> {
-    context.shared.engine.unpin(context.caller, asked.id).await?;
+    context
+        .shared
+        .engine
+        .unpin(context.caller, asked.id)
+        .await?;
     Ok(Answer::Done)
 }
 
 pub(super) async fn pins(context: &Context) -> Result<Answer, Failure> {
     let pins = context.shared.engine.pins(context.caller);
-    Ok(Answer::Pins(wire::PinsAnswer { pins: pins.iter().map(outgoing::pin).collect() }))
+    Ok(Answer::Pins(wire::PinsAnswer {
+        pins: pins.iter().map(outgoing::pin).collect(),
+    }))
 }
 
 pub(super) async fn namespace_create(
@@ -31,7 +43,11 @@ pub(super) async fn namespace_create(
         let message = "a namespace that begins with a given root is not supported yet";
         return Err(Failure::new(ErrorCode::Invalid, message));
     }
-    context.shared.engine.create_namespace(context.caller, asked.name, asked.owner).await?;
+    context
+        .shared
+        .engine
+        .create_namespace(context.caller, asked.name, asked.owner)
+        .await?;
     Ok(Answer::Done)
 }
 
@@ -39,7 +55,11 @@ pub(super) async fn namespace_remove(
     context: &Context,
     asked: wire::NamespaceRemove,
 ) -> Result<Answer, Failure> {
-    context.shared.engine.remove_namespace(context.caller, asked.name).await?;
+    context
+        .shared
+        .engine
+        .remove_namespace(context.caller, asked.name)
+        .await?;
     Ok(Answer::Done)
 }
 
@@ -65,6 +85,9 @@ pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
     for (name, count) in context.shared.counters() {
         answer.counters.insert(name, count);
     }
-    answer.texts.insert(SmolStr::new_static("software"), super::super::SOFTWARE.to_owned());
+    answer.texts.insert(
+        SmolStr::new_static("software"),
+        super::super::SOFTWARE.to_owned(),
+    );
     Ok(Answer::Status(answer))
 }

@@ -16,13 +16,24 @@ pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, F
     let page = context
         .shared
         .engine
-        .log(context.caller, &asked.namespace, asked.from, asked.to, scopes, limit)
+        .log(
+            context.caller,
+            &asked.namespace,
+            asked.from,
+            asked.to,
+            scopes,
+            limit,
+        )
         .await?;
     let version = |version: kvs_engine::LogVersion| wire::LogVersion {
         position: outgoing::position(version.position),
         root: outgoing::text(version.root),
         time_ms: version.time_ms,
-        transactions: version.transactions.iter().map(outgoing::transaction).collect(),
+        transactions: version
+            .transactions
+            .iter()
+            .map(outgoing::transaction)
+            .collect(),
         changes: version
             .changes
             .iter()

@@ -70,10 +70,13 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
         Request::Namespaces(_) => admin::namespaces(context).await,
         Request::Sync(_) => admin::sync(context).await,
         Request::Status(_) => admin::status(context).await,
-        Request::Hello(_) => Err(Failure::new(ErrorCode::BadRequest, "hello was said already")),
-        Request::Commit(_) | Request::Watch(_) | Request::Credit(_) | Request::Cancel(_) => {
-            Err(Failure::new(ErrorCode::BadRequest, "not a request with one answer"))
-        }
+        Request::Hello(_) => Err(Failure::new(
+            ErrorCode::BadRequest,
+            "hello was said already",
+        )),
+        Request::Commit(_) | Request::Watch(_) | Request::Credit(_) | Request::Cancel(_) => Err(
+            Failure::new(ErrorCode::BadRequest, "not a request with one answer"),
+        ),
     }
 }
 
@@ -117,7 +120,10 @@ mod tests {
             entry: None,
             namespace: "primary".into(),
             key: "a".into(),
-            position: wire::Position { incarnation: 1, version: 1 },
+            position: wire::Position {
+                incarnation: 1,
+                version: 1,
+            },
             root: "".into(),
             snapshot: "".into(),
             treeobj,

@@ -12,7 +12,11 @@ use super::{Answer, Context};
 /// Opens the state that a request names.
 async fn view(context: &Context, namespace: &str, at: &wire::At) -> Result<View, Failure> {
     let (namespace, at) = incoming::at(namespace, at)?;
-    Ok(context.shared.engine.view(context.caller, &namespace, at).await?)
+    Ok(context
+        .shared
+        .engine
+        .view(context.caller, &namespace, at)
+        .await?)
 }
 
 /// The references that tell which state was read.
@@ -29,11 +33,24 @@ impl Read {
         let root = outgoing::text(view.root());
         if matches!(at, wire::At::Root(_)) {
             // What a bare root shows has no place in history that could be named.
-            let position = wire::Position { incarnation: 0, version: 0 };
-            return Read { namespace, position, root, snapshot: SmolStr::default() };
+            let position = wire::Position {
+                incarnation: 0,
+                version: 0,
+            };
+            return Read {
+                namespace,
+                position,
+                root,
+                snapshot: SmolStr::default(),
+            };
         }
         let position = outgoing::position(view.position());
-        Read { namespace, position, root, snapshot: view.snapshot().to_smolstr() }
+        Read {
+            namespace,
+            position,
+            root,
+            snapshot: view.snapshot().to_smolstr(),
+        }
     }
 }
 
@@ -68,8 +85,11 @@ pub(super) async fn lookup(context: &Context, asked: wire::Lookup) -> Result<Ans
             {
                 info.names = Some(view.count(directory).await?);
             }
-            let treeobj =
-                if asked.treeobj { Some(view.tree_object(&entry).await?) } else { None };
+            let treeobj = if asked.treeobj {
+                Some(view.tree_object(&entry).await?)
+            } else {
+                None
+            };
             let read = Read::of(&view, &asked.at);
             wire::LookupAnswer {
                 entry: Some(shown),
@@ -101,7 +121,13 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
     };
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let mut page = view
-        .list(&key, after.as_ref(), most.saturating_add(1), asked.recursive, scope.as_ref())
+        .list(
+            &key,
+            after.as_ref(),
+            most.saturating_add(1),
+            asked.recursive,
+            scope.as_ref(),
+        )
         .await?;
     let mut more = page.len() > most;
     page.truncate(most);
@@ -115,10 +141,16 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
             break;
         }
         let entry = outgoing::entry(&view, &entry, limit).await?;
-        if let wire::Entry::Value(wire::ValueInfo { bytes: Some(value), .. }) = &entry {
+        if let wire::Entry::Value(wire::ValueInfo {
+            bytes: Some(value), ..
+        }) = &entry
+        {
             bytes += value.len();
         }
-        entries.push(wire::ListEntry { key: key.as_str().into(), entry });
+        entries.push(wire::ListEntry {
+            key: key.as_str().into(),
+            entry,
+        });
     }
     more |= entries.len() < count;
     let read = Read::of(&view, &asked.at);
@@ -147,11 +179,18 @@ pub(super) async fn read(context: &Context, asked: wire::Read) -> Result<Answer,
             return Err(Failure::new(ErrorCode::Invalid, message));
         }
     };
-    let end = asked.offset.saturating_add(asked.length.min(VALUE_BYTES_A_FRAME));
+    let end = asked
+        .offset
+        .saturating_add(asked.length.min(VALUE_BYTES_A_FRAME));
     let bytes = view.read(&value, asked.offset..end).await?;
     let read = Read::of(&view, &asked.at);
     let position = read.position;
-    let answer = wire::ReadAnswer { bytes, size: value.len(), position, snapshot: read.snapshot };
+    let answer = wire::ReadAnswer {
+        bytes,
+        size: value.len(),
+        position,
+        snapshot: read.snapshot,
+    };
     Ok(Answer::Read(answer))
 }
 
@@ -177,7 +216,14 @@ pub(super) async fn info(context: &Context, asked: wire::Info) -> Result<Answer,
 pub(super) async fn wait(context: &Context, asked: wire::Wait) -> Result<Answer, Failure> {
     let engine = &context.shared.engine;
     let reached: Position = engine
-        .wait_version(context.caller, &asked.namespace, asked.version, asked.incarnation)
+        .wait_version(
+            context.caller,
+            &asked.namespace,
+            asked.version,
+            asked.incarnation,
+        )
         .await?;
-    Ok(Answer::Wait(wire::WaitAnswer { position: outgoing::position(reached) }))
+    Ok(Answer::Wait(wire::WaitAnswer {
+        position: outgoing::position(reached),
+    }))
 }
