@@ -11,7 +11,8 @@ use clap::Args;
 use kvs_client::{ErrorCode, LookupOptions, Transaction};
 
 use super::failure::{About as _, failure};
-use super::options::{Daemon, namespace_or_default, normal};
+use super::key::normal;
+use super::options::{Daemon, namespace_or_default};
 
 /// Options of `kvs copy`.
 #[derive(Debug, Args)]

@@ -8,7 +8,9 @@ use std::process::ExitCode;
 
 use anyhow::anyhow;
 use kvs_client::{ClientError, ErrorCode};
+use kvs_tree::Key;
 
+use super::key::normal;
 use crate::output::{OutputError, escape_value};
 
 /// Exit status when the reader of standard output has gone away: what a shell reports for SIGPIPE.
@@ -73,25 +75,32 @@ pub(crate) fn explain(error: &ClientError) -> String {
     }
 }
 
+/// Which of the keys of a transaction an error is about. The daemon begins its message with
+/// `operation INDEX: VERB KEY: `; a key that is none never gets that far.
 fn culprit<'k>(error: &ClientError, verb: &'k str, keys: &[&'k str]) -> &'k str {
-    let named = |key: &&&str| {
-        let normal = super::options::normal(key);
-        [
-            format!("{normal}:"),
-            format!("{normal} "),
-            format!("'{normal}'"),
-        ]
-        .iter()
-        .any(|form| error.message.starts_with(form) || error.message.contains(&format!(" {form}")))
+    let operation = error
+        .message
+        .strip_prefix("operation ")
+        .and_then(|rest| rest.split_once(": "));
+    let named = operation
+        .and_then(|(_, rest)| rest.split_once(' '))
+        .map(|(_, rest)| rest);
+    let is_named = |key: &&&str| {
+        let rest = named.and_then(|named| named.strip_prefix(normal(key).as_str()));
+        rest.is_some_and(|rest| rest.starts_with(": "))
     };
+    let is_none = |key: &&&str| error.code == ErrorCode::Invalid && Key::parse(key).is_err();
     let only = match keys {
         [only] => Some(only),
         _ => None,
     };
-    match only.or_else(|| keys.iter().find(named)) {
-        Some(key) if !key.is_empty() => key,
-        _ => verb,
-    }
+    let culprit = only
+        .or_else(|| keys.iter().find(is_named))
+        .or_else(|| keys.iter().find(is_none));
+    culprit
+        .filter(|key| !key.is_empty())
+        .copied()
+        .unwrap_or(verb)
 }
 
 #[cfg(test)]
@@ -125,9 +134,14 @@ mod tests {
 
     #[test]
     fn a_transaction_names_the_key_that_failed_if_it_can_be_told() {
-        let append = || error(ErrorCode::IsDirectory, "b.c: is a directory");
-        let text = append().about_one_of("put", &["a", "b.c"]).unwrap_err();
-        assert_eq!(text.to_string(), "b.c: Is a directory");
+        let append = || {
+            error(
+                ErrorCode::IsDirectory,
+                "operation 1: append b.c: is a directory",
+            )
+        };
+        let text = append().about_one_of("put", &["b", "b..c"]).unwrap_err();
+        assert_eq!(text.to_string(), "b..c: Is a directory");
         let text = append().about_one_of("put", &["a", "b"]).unwrap_err();
         assert_eq!(text.to_string(), "put: Is a directory");
         let text = append().about_one_of("put", &["a"]).unwrap_err();

@@ -1,38 +1,60 @@
 //! `kvs get --watch` and `--waitcreate`: one key followed through its versions.
 //!
 //! Each key has a watch of its own, so that an event of a watch is about that key however it came
-//! about (a parent replaced, a link on the way turned), and is shown by reading the key at the
-//! event's snapshot: no value is skipped and none is read from a later state. All watches stand
+//! about (a parent replaced, a link on the way turned). What an event does not carry is read at the
+//! event's snapshot: no value is skipped and none is taken from a later state. All watches stand
 //! before the first value is printed.
 
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use bytes::Bytes;
+use clap::Args;
 use kvs_client::{
-    At, Change, ChangeKind, ChangeValue, Changes, Client, ClientError, Entry, ErrorCode, Event,
-    LookupAnswer, WatchOptions, WatchStream,
+    At, Change, ChangeKind, ChangeValue, Changes, Client, Entry, ErrorCode, Event, LookupAnswer,
+    WatchOptions, WatchStream,
 };
 use tokio::sync::mpsc;
 
 use super::failure::{About as _, failure};
-use super::get::{GetArgs, look_up, print, print_bytes};
-use super::options::normal;
-use super::value::{Place, part, whole};
+use super::key::normal;
+use super::show::Form;
+use super::value::{Place, tail, whole};
 use crate::output::{Sink, reader_gone};
 
 /// Pauses between looks for a namespace that is not there yet: the first, and the longest.
 const NAMESPACE_PAUSES: (Duration, Duration) =
     (Duration::from_millis(5), Duration::from_millis(100));
-/// Versions of a key that may wait to be printed.
+/// Versions that may wait to be printed.
 const VERSIONS_AHEAD: usize = 16;
 
-/// What one version did to a followed key.
-enum Seen {
-    /// It was found so.
-    Found(Box<LookupAnswer>),
-    /// These bytes were appended.
-    Appended(Bytes),
+/// How keys are followed.
+#[derive(Debug, Clone, Copy, Args)]
+pub(super) struct Following {
+    /// Wait until the key is there, and its namespace
+    #[arg(short = 'W', long, conflicts_with = "at")]
+    pub(super) waitcreate: bool,
+    /// Print the value, then again each time the key is written
+    #[arg(short, long, conflicts_with = "at")]
+    pub(super) watch: bool,
+    /// With --watch: not when the value is the same as before
+    #[arg(short, long)]
+    uniq: bool,
+    /// With --watch: print the value, then only what is appended to it
+    #[arg(short = 'A', long)]
+    append: bool,
+    /// With --watch: also when the key changes indirectly, as always
+    #[arg(short, long)]
+    full: bool,
+    /// With --watch: end after so many values, of all keys together
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    count: u64,
 }
 
 /// Waits until a key is there, and gives what was found.
@@ -40,17 +62,23 @@ pub(super) async fn wait_for(
     client: &Client,
     namespace: &str,
     key: &str,
-    args: &GetArgs,
+    form: Form,
 ) -> Result<LookupAnswer> {
-    let mut watch = open(client, namespace, key, args).await?;
+    let waiting = Following {
+        waitcreate: true,
+        watch: false,
+        uniq: false,
+        append: false,
+        full: false,
+        count: 1,
+    };
+    let followed = Followed::new(client, namespace, key, form, waiting);
+    let mut watch = followed.open().await?;
     loop {
-        let at = match watch.next().await.about(key)? {
-            Event::Initial(initial) if initial.last => At::Snapshot(initial.snapshot),
-            Event::Changes(changes) if changes.last => At::Snapshot(changes.snapshot),
-            Event::Gap(_) => At::Current,
-            _ => continue,
+        let Some((at, _)) = read_event(watch.next().await.about(key)?) else {
+            continue;
         };
-        let found = look_up(client, namespace, key, &at, args).await?;
+        let found = followed.look_up(&at).await?;
         if found.entry.is_some() {
             return Ok(found);
         }
@@ -61,30 +89,28 @@ pub(super) async fn wait_for(
 pub(super) async fn watch(
     client: &Client,
     namespace: &str,
-    args: &GetArgs,
+    keys: &[String],
+    form: Form,
+    following: Following,
     sink: &mut Sink,
 ) -> Result<()> {
-    let mut receivers = Vec::new();
-    let (sender, mut seen) = mpsc::channel(VERSIONS_AHEAD);
-    for key in &args.keys {
-        if args.waitcreate {
-            // The others need not wait for this one.
-            receivers.push((key.clone(), None));
+    let mut all = Vec::new();
+    for key in keys {
+        let followed = Followed::new(client, namespace, key, form, following);
+        // One that is waited for does not hold up the others.
+        let watch = if following.waitcreate {
+            None
         } else {
-            let watch = open(client, namespace, key, args).await?;
-            receivers.push((key.clone(), Some(watch)));
-        }
+            Some(followed.open().await?)
+        };
+        all.push((followed, watch));
     }
-    for (key, watch) in receivers {
-        let (client, namespace, args, sender) = (
-            client.clone(),
-            namespace.to_owned(),
-            args.clone(),
-            sender.clone(),
-        );
+    let (sender, mut seen) = mpsc::channel(VERSIONS_AHEAD);
+    for (followed, watch) in all {
+        let sender = sender.clone();
         tokio::spawn(async move {
-            if let Err(error) = follow(&client, &namespace, &key, watch, &args, &sender).await {
-                // The printer has ended: so does the program.
+            if let Err(error) = followed.run(watch, &sender).await {
+                // Without a printer the program is about to end.
                 let _ = sender.send(Err(error)).await;
             }
         });
@@ -99,182 +125,193 @@ pub(super) async fn watch(
             error = &mut gone => return Err(error.into()),
         };
         let Some(next) = next else { return Ok(()) };
-        let (key, what) = next?;
-        match what {
-            Seen::Found(found) => print(client, &key, &found, &At::Current, args, sink).await?,
-            Seen::Appended(bytes) => print_bytes(&key, &bytes, args, sink)?,
+        let (key, seen) = next?;
+        match seen {
+            Seen::Found(found) => form.print(client, &key, &found, &At::Current, sink).await?,
+            Seen::Bytes(bytes) => form.print_bytes(&key, &bytes, sink)?,
         }
         sink.flush()?;
         printed += 1;
-        if printed == args.count {
+        if printed == following.count {
             return Ok(());
         }
     }
+}
+
+/// What one version did to a followed key.
+enum Seen {
+    /// It was found so.
+    Found(Box<LookupAnswer>),
+    /// It has this value, or this was appended to it.
+    Bytes(Bytes),
 }
 
 type Sender = mpsc::Sender<Result<(String, Seen)>>;
 
-/// Follows one key until an error ends it: that it is gone is one.
-async fn follow(
-    client: &Client,
-    namespace: &str,
-    key: &str,
-    watch: Option<WatchStream>,
-    args: &GetArgs,
-    sender: &Sender,
-) -> Result<()> {
-    let mut watch = match watch {
-        Some(watch) => watch,
-        None => open(client, namespace, key, args).await?,
-    };
-    let mut waiting = args.waitcreate;
-    let mut shown: Option<Bytes> = None;
-    loop {
-        let (at, changes) = match watch.next().await.about(key)? {
-            Event::Initial(initial) if initial.last => (At::Snapshot(initial.snapshot), None),
-            Event::Changes(changes) if changes.last => {
-                (At::Snapshot(changes.snapshot.clone()), Some(changes))
+/// A key that is followed.
+struct Followed {
+    client: Client,
+    namespace: String,
+    key: String,
+    form: Form,
+    following: Following,
+}
+
+impl Followed {
+    fn new(client: &Client, namespace: &str, key: &str, form: Form, following: Following) -> Self {
+        Self {
+            client: client.clone(),
+            namespace: namespace.to_owned(),
+            key: key.to_owned(),
+            form,
+            following,
+        }
+    }
+
+    /// Opens a watch of the key from its present state on; with `--waitcreate`, as soon as its
+    /// namespace is there.
+    async fn open(&self) -> Result<WatchStream> {
+        let (mut pause, longest) = NAMESPACE_PAUSES;
+        loop {
+            let options = if self.form.treeobj {
+                // The tree object of a directory changes with everything below it.
+                WatchOptions::new().directory(normal(&self.key))
+            } else {
+                WatchOptions::new().key(normal(&self.key))
+            };
+            match self
+                .client
+                .namespace(self.namespace.as_str())
+                .watch(options.initial())
+                .await
+            {
+                Err(error) if error.code == ErrorCode::NoNamespace && self.following.waitcreate => {
+                    tokio::time::sleep(pause).await;
+                    pause = (pause * 2).min(longest);
+                }
+                answer => return answer.about(&self.key),
             }
-            Event::Gap(_) => (At::Current, None),
-            _ => continue,
+        }
+    }
+
+    async fn look_up(&self, at: &At) -> Result<LookupAnswer> {
+        self.form
+            .look_up(&self.client, &self.namespace, &self.key, at)
+            .await
+    }
+
+    /// Follows the key until an error ends it; that the key is gone is one.
+    async fn run(&self, watch: Option<WatchStream>, sender: &Sender) -> Result<()> {
+        let mut watch = match watch {
+            Some(watch) => watch,
+            None => self.open().await?,
         };
-        if args.append && shown.is_some() {
-            match appended(client, key, changes.as_ref(), &at).await? {
-                Some(bytes) => {
-                    shown = Some(Bytes::new());
-                    if sender
-                        .send(Ok((key.to_owned(), Seen::Appended(bytes))))
-                        .await
-                        .is_err()
-                    {
-                        return Ok(());
-                    }
+        let mut waiting = self.following.waitcreate;
+        // What is appended is news even if it reads like what was before.
+        let uniq = self.following.uniq && !self.following.append;
+        let mut before: Option<Bytes> = None;
+        loop {
+            let Some((at, changes)) = read_event(watch.next().await.about(&self.key)?) else {
+                continue;
+            };
+            let seen = if self.following.append && before.is_some() {
+                Seen::Bytes(self.appended(changes.as_ref(), &at).await?)
+            } else if let Some(bytes) = self.put_bytes(changes.as_ref()) {
+                Seen::Bytes(bytes)
+            } else {
+                let found = self.look_up(&at).await?;
+                if found.entry.is_none() && waiting {
                     continue;
                 }
-                // What is there now did not come about by appending.
-                None => {
-                    let found = look_up(client, namespace, key, &at, args).await?;
-                    let code = if found.entry.is_some() {
-                        ErrorCode::Invalid
-                    } else {
-                        ErrorCode::NotFound
-                    };
-                    return Err(failure(key, code));
-                }
-            }
-        }
-        let found = look_up(client, namespace, key, &at, args).await?;
-        if found.entry.is_none() && waiting {
-            continue;
-        }
-        waiting = false;
-        if args.uniq {
-            let value = comparable(client, key, &found, &at).await?;
-            if shown.as_ref() == Some(&value) {
+                Seen::Found(Box::new(found))
+            };
+            waiting = false;
+            let now = if uniq {
+                self.comparable(&seen, &at).await?
+            } else {
+                Bytes::new()
+            };
+            if uniq && before.as_ref() == Some(&now) {
                 continue;
             }
-            shown = Some(value);
-        } else {
-            shown = Some(Bytes::new());
-        }
-        let gone = found.entry.is_none();
-        if sender
-            .send(Ok((key.to_owned(), Seen::Found(Box::new(found)))))
-            .await
-            .is_err()
-            || gone
-        {
-            return Ok(());
-        }
-    }
-}
-
-/// What a version appended to the key, if that is all that it did to it.
-async fn appended(
-    client: &Client,
-    key: &str,
-    changes: Option<&Changes>,
-    at: &At,
-) -> Result<Option<Bytes>> {
-    let Some(Changes { changes, .. }) = changes else {
-        return Ok(None);
-    };
-    let [
-        Change {
-            key: at_key,
-            kind: ChangeKind::Append,
-            value,
-        },
-    ] = changes.as_slice()
-    else {
-        return Ok(None);
-    };
-    match value {
-        ChangeValue::Bytes(bytes) => Ok(Some(bytes.clone())),
-        ChangeValue::Large { size, .. } => {
-            let namespace = match at {
-                At::Snapshot(reference) => {
-                    reference.rsplit_once('@').map(|(namespace, _)| namespace)
-                }
-                _ => None,
-            };
-            let namespace =
-                namespace.ok_or_else(|| anyhow!("{key}: the event names no snapshot"))?;
-            let place = Place {
-                namespace: namespace.to_owned(),
-                key: at_key.to_string(),
-                at: at.clone(),
-            };
-            tail(client, &place, *size).await.about(key).map(Some)
-        }
-        _ => Ok(None),
-    }
-}
-
-/// The last `size` bytes of a value.
-pub(super) async fn tail(client: &Client, place: &Place, size: u64) -> Result<Bytes, ClientError> {
-    let namespace = client.namespace(place.namespace.as_str());
-    let whole = namespace
-        .read(place.key.as_str(), place.at.clone(), 0, 0)
-        .await?
-        .size;
-    part(client, place, whole.saturating_sub(size), size, whole).await
-}
-
-/// What tells whether a value is another one: its bytes, its blobref, or the tree object.
-async fn comparable(client: &Client, key: &str, found: &LookupAnswer, at: &At) -> Result<Bytes> {
-    if let Some(treeobj) = &found.treeobj {
-        return Ok(Bytes::from(treeobj.clone()));
-    }
-    let Some(Entry::Value(value)) = &found.entry else {
-        return Ok(Bytes::new());
-    };
-    match &value.blobref {
-        Some(blobref) if value.bytes.is_none() => Ok(Bytes::from(blobref.to_string())),
-        _ => {
-            let place = Place::new(&found.namespace, &found.key, &found.snapshot, at);
-            whole(client, &place, value).await.about(key)
-        }
-    }
-}
-
-/// Opens a watch of one key from its present state on; with `--waitcreate`, as soon as its
-/// namespace is there.
-async fn open(client: &Client, namespace: &str, key: &str, args: &GetArgs) -> Result<WatchStream> {
-    let (mut pause, longest) = NAMESPACE_PAUSES;
-    loop {
-        let options = if args.treeobj {
-            // The tree object of a directory changes with everything below it.
-            WatchOptions::new().directory(normal(key))
-        } else {
-            WatchOptions::new().key(normal(key))
-        };
-        match client.namespace(namespace).watch(options.initial()).await {
-            Err(error) if error.code == ErrorCode::NoNamespace && args.waitcreate => {
-                tokio::time::sleep(pause).await;
-                pause = (pause * 2).min(longest);
+            before = Some(now);
+            let gone = matches!(&seen, Seen::Found(found) if found.entry.is_none());
+            if sender.send(Ok((self.key.clone(), seen))).await.is_err() || gone {
+                return Ok(());
             }
-            answer => return answer.about(key),
         }
+    }
+
+    /// The new value, if the event itself carries it.
+    fn put_bytes(&self, changes: Option<&Changes>) -> Option<Bytes> {
+        match changes?.changes.as_slice() {
+            [
+                Change {
+                    key,
+                    kind: ChangeKind::Put,
+                    value: ChangeValue::Bytes(bytes),
+                },
+            ] if !self.form.treeobj && *key == normal(&self.key) => Some(bytes.clone()),
+            _ => None,
+        }
+    }
+
+    /// What a version appended. If anything else happened to the key, following appends ends.
+    async fn appended(&self, changes: Option<&Changes>, at: &At) -> Result<Bytes> {
+        let change = match changes.map(|changes| changes.changes.as_slice()) {
+            Some([change]) if change.kind == ChangeKind::Append => Some(change),
+            _ => None,
+        };
+        match (change.map(|change| (&change.key, &change.value)), at) {
+            (Some((_, ChangeValue::Bytes(bytes))), _) => Ok(bytes.clone()),
+            (Some((key, ChangeValue::Large { size, .. })), At::Snapshot(reference)) => {
+                let place = Place::new(&self.namespace, key, reference, at);
+                tail(&self.client, &place, *size).await.about(&self.key)
+            }
+            _ => {
+                let found = self.look_up(at).await?;
+                let code = if found.entry.is_some() {
+                    ErrorCode::Invalid
+                } else {
+                    ErrorCode::NotFound
+                };
+                Err(failure(&self.key, code))
+            }
+        }
+    }
+
+    /// What tells whether a value is another one: its bytes, its blobref, or the tree object.
+    async fn comparable(&self, seen: &Seen, at: &At) -> Result<Bytes> {
+        let found = match seen {
+            Seen::Bytes(bytes) => return Ok(bytes.clone()),
+            Seen::Found(found) => found,
+        };
+        if let Some(treeobj) = &found.treeobj {
+            return Ok(Bytes::from(treeobj.clone()));
+        }
+        let Some(Entry::Value(value)) = &found.entry else {
+            return Ok(Bytes::new());
+        };
+        match &value.blobref {
+            Some(blobref) if value.bytes.is_none() => Ok(Bytes::from(blobref.to_string())),
+            _ => {
+                let place = Place::new(&found.namespace, &found.key, &found.snapshot, at);
+                whole(&self.client, &place, value).await.about(&self.key)
+            }
+        }
+    }
+}
+
+/// The state that an event is about, and the changes that led to it. `None` for parts of one that
+/// is not complete.
+fn read_event(event: Event) -> Option<(At, Option<Changes>)> {
+    match event {
+        Event::Initial(initial) if initial.last => Some((At::Snapshot(initial.snapshot), None)),
+        Event::Changes(changes) if changes.last => {
+            Some((At::Snapshot(changes.snapshot.clone()), Some(changes)))
+        }
+        Event::Gap(gap) if gap.snapshot.is_empty() => Some((At::Current, None)),
+        Event::Gap(gap) => Some((At::Snapshot(gap.snapshot), None)),
+        Event::Initial(_) | Event::Changes(_) | Event::Restart(_) => None,
     }
 }

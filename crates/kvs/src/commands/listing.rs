@@ -6,7 +6,7 @@
 use anyhow::Result;
 use kvs_client::{At, Client, ClientError, Entry, ListEntry, ListOptions};
 
-use super::options::{join, normal};
+use super::key::{join, normal};
 use super::value::Place;
 
 /// A directory being listed.

@@ -8,8 +8,9 @@ use clap::Args;
 use kvs_client::{At, Client, Entry, ErrorCode, ListOptions, LookupOptions};
 
 use super::failure::{About as _, failure, say};
+use super::key::{join, normal};
 use super::listing::{Listing, fixed};
-use super::options::{Daemon, ReadOptions, join, normal};
+use super::options::{Daemon, ReadOptions};
 use crate::output::{Sink, columns, terminal_columns};
 
 /// Options of `kvs ls`.

@@ -3,12 +3,19 @@
 //! `options` and `failure` are what they share: common options, the connection, and the one way
 //! from an error of the client library to the text that people read.
 
+mod key;
+
 mod failure;
+
 mod options;
 
 mod value;
 
 mod listing;
+mod report;
+mod show;
+
+mod follow;
 
 pub(crate) mod demo;
 pub(crate) mod serve;
@@ -16,7 +23,6 @@ pub(crate) mod start;
 
 pub(crate) mod copy;
 pub(crate) mod dir;
-mod follow;
 pub(crate) mod get;
 pub(crate) mod link;
 pub(crate) mod log;
@@ -24,7 +30,6 @@ pub(crate) mod ls;
 pub(crate) mod mkdir;
 pub(crate) mod namespace;
 pub(crate) mod put;
-mod report;
 pub(crate) mod root;
 pub(crate) mod snapshot;
 pub(crate) mod unlink;

@@ -52,7 +52,7 @@ impl Daemon {
 }
 
 /// `-N`.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct NamespaceOption {
     /// Namespace to use [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
     #[arg(short = 'N', long, value_name = "NAME")]
@@ -81,7 +81,7 @@ pub(crate) fn namespace_or_default(given: Option<&str>) -> String {
 }
 
 /// `-N` and `-a`, of a verb that reads.
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Args)]
 pub(crate) struct ReadOptions {
     #[command(flatten)]
     namespace: NamespaceOption,
@@ -178,26 +178,6 @@ impl CommitOutput {
     }
 }
 
-/// A key as the daemon reads it: without empty names; `.` is the root. The empty key stays empty,
-/// for the daemon to refuse.
-pub(crate) fn normal(key: &str) -> String {
-    let names: Vec<&str> = key.split('.').filter(|name| !name.is_empty()).collect();
-    if names.is_empty() && !key.is_empty() {
-        ".".to_owned()
-    } else {
-        names.join(".")
-    }
-}
-
-/// The key of `name` in a directory; a key is a path below it, too.
-pub(crate) fn join(directory: &str, name: &str) -> String {
-    if directory == "." {
-        name.to_owned()
-    } else {
-        format!("{directory}.{name}")
-    }
-}
-
 /// Reads a duration: a number with `ms`, `s`, `m`, `h` or `d` behind it, seconds without.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
@@ -252,15 +232,6 @@ mod tests {
         ] {
             assert_eq!(parse_at(text), None, "{text}");
         }
-    }
-
-    #[test]
-    fn keys_are_normalised() {
-        assert_eq!(normal("...a..b."), "a.b");
-        assert_eq!(normal("..."), ".");
-        assert_eq!(normal(""), "");
-        assert_eq!(join(".", "a"), "a");
-        assert_eq!(join("a.b", "c"), "a.b.c");
     }
 
     #[test]

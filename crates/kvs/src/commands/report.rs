@@ -8,8 +8,7 @@ use kvs_client::{
 use serde_json::json;
 
 use super::failure::About as _;
-use super::follow::tail;
-use super::value::{Place, link_text, part};
+use super::value::{Place, link_text, part, tail};
 use crate::output::{ChangeReport, VersionReport, Who};
 
 /// The report of the state that a watch begins with.

@@ -103,6 +103,16 @@ pub(crate) async fn whole(
     }
 }
 
+/// The last `size` bytes of a value.
+pub(crate) async fn tail(client: &Client, place: &Place, size: u64) -> Result<Bytes, ClientError> {
+    let namespace = client.namespace(place.namespace.as_str());
+    let whole = namespace
+        .read(place.key.as_str(), place.at.clone(), 0, 0)
+        .await?
+        .size;
+    part(client, place, whole.saturating_sub(size), size, whole).await
+}
+
 /// `target` or `namespace::target`.
 pub(crate) fn link_text(link: &Link) -> String {
     match &link.namespace {
