@@ -4,7 +4,6 @@ use crate::address::Address;
 use crate::error::ClientError;
 use crate::known::Known;
 use crate::link::{self, Queue};
-use crate::namespace::Namespace;
 use crate::options::Options;
 use crate::pending::Pending;
 use crate::transport::{Connector, UnixConnector};
@@ -45,11 +44,6 @@ impl Client {
             known,
             server: Arc::new(server),
         })
-    }
-
-    /// A handle of a namespace. Costs nothing; whether the namespace exists shows when it is used.
-    pub fn namespace(&self, name: impl Into<SmolStr>) -> Namespace {
-        Namespace::new(self.clone(), name.into())
     }
 
     /// What the daemon said about itself at the first connect: protocol version, user id, hash algorithm, limits.

@@ -15,11 +15,12 @@
 //! # Ok(()) }
 //! ```
 
-mod address;
 mod error;
 mod limits;
 
+mod address;
 mod options;
+
 mod transport;
 
 mod event;
@@ -31,9 +32,9 @@ mod stream;
 
 mod link;
 
+mod client;
 mod watch;
 
-mod client;
 mod namespace;
 
 pub use address::Address;
@@ -51,9 +52,9 @@ pub use watch::{WatchOptions, WatchStream};
 pub use kvs_proto::{
     Advice, At, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed, Condition,
     DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link, ListAnswer,
-    ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, NamespaceInfo, Operation,
-    OperationResult, PinInfo, Position, ReadAnswer, Scope, ScopeKind, Start, StatusAnswer,
-    TransactionInfo, ValueInfo,
+    ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, NamespaceCreate, NamespaceInfo,
+    Operation, OperationResult, PinInfo, Position, ReadAnswer, Scope, ScopeKind, Start,
+    StatusAnswer, TransactionInfo, ValueInfo,
 };
 
 #[cfg(test)]

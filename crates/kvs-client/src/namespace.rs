@@ -75,8 +75,15 @@ pub struct Namespace {
     name: SmolStr,
 }
 
+impl Client {
+    /// A handle of a namespace. Costs nothing; whether the namespace exists shows when it is used.
+    pub fn namespace(&self, name: impl Into<SmolStr>) -> Namespace {
+        Namespace::new(self.clone(), name.into())
+    }
+}
+
 impl Namespace {
-    pub(crate) fn new(client: Client, name: SmolStr) -> Self {
+    fn new(client: Client, name: SmolStr) -> Self {
         Namespace { client, name }
     }
 

@@ -1,18 +1,14 @@
 //! Frames: a length, then `[id, op or status, body]`.
 //!
 //! The envelope is read by hand and the body left as bytes, so that a request with an unknown operation or a malformed
-//! body can still be answered under its id. Bodies are decoded whole, to a bounded depth, with nothing left over.
+//! body can still be answered under its id.
 
 use crate::code::{ErrorBody, ErrorCode};
 use crate::error::ProtocolError;
-use crate::limits::{
-    BODY_DEPTH, ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES, READ_SPARE_BYTES,
-};
-use crate::payload;
+use crate::limits::{ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES, READ_SPARE_BYTES};
 use crate::request::Request;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rmp::decode::{read_array_len, read_int};
-use serde::de::{Deserialize, DeserializeOwned, IgnoredAny};
 use serde::ser::Serialize;
 use tokio_util::codec::{Decoder, Encoder};
 
@@ -204,31 +200,4 @@ pub fn write_error(out: &mut BytesMut, id: u64, code: ErrorCode, message: &str) 
     let body = ErrorBody::new(code, message);
     let written = write_answer(out, FRAME_BYTES, id, Status::Error, &body);
     debug_assert!(written.is_ok(), "an error answer always fits");
-}
-
-/// Decodes the body of an answer.
-pub fn decode_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ProtocolError> {
-    decode_named(body, "an answer")
-}
-
-pub(crate) fn decode_named<T: DeserializeOwned>(
-    body: &Bytes,
-    what: &'static str,
-) -> Result<T, ProtocolError> {
-    payload::sharing(body, || {
-        let mut decoder = rmp_serde::Deserializer::from_read_ref(body.as_ref());
-        decoder.set_max_depth(BODY_DEPTH);
-        let value = T::deserialize(&mut decoder).map_err(|error| ProtocolError::Body {
-            what,
-            reason: error.to_string(),
-        })?;
-        // The decoder does not tell how far it read; at the end, and only there, it finds no marker.
-        match IgnoredAny::deserialize(&mut decoder) {
-            Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
-            _ => Err(ProtocolError::Body {
-                what,
-                reason: "bytes follow it".to_owned(),
-            }),
-        }
-    })
 }

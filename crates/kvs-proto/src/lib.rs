@@ -10,25 +10,30 @@ mod error;
 mod limits;
 mod payload;
 
+mod body;
 mod position;
+mod scope;
 
 mod commit;
 mod hello;
-mod log;
 mod namespace;
 mod pin;
 mod read;
 mod status;
+
 mod watch;
+
+mod log;
 
 mod request;
 
 mod frame;
 
+pub use body::decode_body;
 pub use code::{Advice, ErrorBody, ErrorCode};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
-pub use frame::{Frame, FrameCodec, Status, decode_body, write_answer, write_error, write_request};
+pub use frame::{Frame, FrameCodec, Status, write_answer, write_error, write_request};
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};
@@ -42,10 +47,11 @@ pub use read::{
     LookupAnswer, Read, ReadAnswer, ValueInfo, Wait, WaitAnswer,
 };
 pub use request::{Empty, Op, Request};
+pub use scope::{Scope, ScopeKind};
 pub use status::{StatusAnswer, StatusRequest, Sync};
 pub use watch::{
-    Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Scope, ScopeKind, Start,
-    Started, TransactionInfo, Watch, WatchItem,
+    Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Start, Started,
+    TransactionInfo, Watch, WatchItem,
 };
 
 #[cfg(test)]

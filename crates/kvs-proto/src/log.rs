@@ -1,7 +1,8 @@
 //! The log: which versions there were, who made them, and which keys they touched.
 
 use crate::position::Position;
-use crate::watch::{ChangeKind, Scope, TransactionInfo};
+use crate::scope::Scope;
+use crate::watch::{ChangeKind, TransactionInfo};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 

@@ -2,7 +2,7 @@
 
 use crate::payload;
 use crate::position::{At, Position};
-use crate::watch::Scope;
+use crate::scope::Scope;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;

@@ -54,7 +54,7 @@ macro_rules! requests {
             /// Decodes the body of an operation; byte fields share its memory.
             pub fn decode(op: Op, body: &bytes::Bytes) -> Result<Self, ProtocolError> {
                 match op {
-                    $(Op::$variant => crate::frame::decode_named(body, $name).map(Request::$variant),)*
+                    $(Op::$variant => crate::body::decode_named(body, $name).map(Request::$variant),)*
                 }
             }
 

@@ -7,6 +7,9 @@ mod backoff;
 mod handshake;
 mod numbers;
 mod queue;
+
+mod outstanding;
+
 mod task;
 
 pub(crate) use queue::{Command, Queue};

@@ -1,39 +1,21 @@
-//! The task that owns the connection.
-//!
-//! It keeps every request until it is answered. After a loss it says hello under the same client id and sends what is
-//! unanswered again in the old order, commits marked as repeated, and watches from where they were. Requests whose
-//! repetition could do something twice fail with `outcome-unknown` instead.
+//! The task that owns the connection: moves bytes, reconnects, and ends when nobody needs it.
 
 use super::backoff::Backoff;
 use super::handshake::{self, Established};
-use super::numbers::Numbers;
-use super::queue::{Command, FIRST_NUMBER, Queued};
+use super::outstanding::Outstanding;
+use super::queue::Command;
 use crate::error::ClientError;
 use crate::known::Known;
 use crate::limits::{QUEUE_BATCH, WRITE_BUFFER_BYTES};
 use crate::options::Options;
-use crate::stream::StreamState;
 use crate::transport::Connector;
 use bytes::BytesMut;
-use kvs_proto::{
-    Credit, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Hello, Position,
-    ProtocolError, Request, Status, WatchItem, decode_body, write_request,
-};
-use std::collections::HashMap;
+use kvs_proto::{FrameCodec, Hello, ProtocolError};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
-
-/// An unanswered request.
-struct Waiting {
-    queued: Queued,
-    /// Whether any daemon may have seen it.
-    sent: bool,
-    /// Of a commit: the newest position known when it was first sent.
-    known: Option<Position>,
-}
 
 /// Why a connection is not served any more.
 enum Ended {
@@ -50,15 +32,11 @@ pub(crate) struct Task {
     known: Arc<Known>,
     commands: mpsc::UnboundedReceiver<Command>,
     places: Arc<Semaphore>,
-    waiting: HashMap<u64, Waiting>,
-    streams: HashMap<u64, Box<StreamState>>,
-    numbers: Numbers,
-    frame_limit: usize,
+    outstanding: Outstanding,
     /// No handle is left that could send commands.
     closed: bool,
     /// The present connection has answered something.
     progress: bool,
-    out: BytesMut,
 }
 
 impl Task {
@@ -74,16 +52,12 @@ impl Task {
             connector,
             options,
             hello,
+            outstanding: Outstanding::new(known.clone()),
             known,
             commands,
             places,
-            waiting: HashMap::new(),
-            streams: HashMap::new(),
-            numbers: Numbers::new(FIRST_NUMBER),
-            frame_limit: FRAME_BYTES,
             closed: false,
             progress: false,
-            out: BytesMut::new(),
         }
     }
 
@@ -100,7 +74,7 @@ impl Task {
                 reason,
                 "connection lost"
             );
-            self.disconnected();
+            self.outstanding.disconnected();
             if self.progress || since.elapsed() >= self.options.backoff_max {
                 backoff.reset();
             }
@@ -121,12 +95,8 @@ impl Task {
         for at in &server.positions {
             self.known.learn(&at.namespace, at.position);
         }
-        self.frame_limit = usize::try_from(server.limits.frame_bytes)
-            .unwrap_or(FRAME_BYTES)
-            .min(FRAME_BYTES);
         self.progress = false;
-        self.out.clear();
-        self.send_again();
+        self.outstanding.connected(server.limits.frame_bytes);
         let mut codec = FrameCodec::default();
         let (mut reader, mut writer) = tokio::io::split(transport);
         let mut batch = Vec::with_capacity(QUEUE_BATCH);
@@ -134,19 +104,19 @@ impl Task {
             if let Err(error) = self.take_frames(&mut codec, &mut read) {
                 return Ended::Lost(error.to_string());
             }
-            if self.closed && self.waiting.is_empty() && self.out.is_empty() {
+            if self.closed && self.outstanding.is_idle() && self.outstanding.out.is_empty() {
                 return Ended::Closed;
             }
             // All that is queued is encoded first, then written at once.
             tokio::select! {
                 biased;
                 count = self.commands.recv_many(&mut batch, QUEUE_BATCH),
-                    if !self.closed && self.out.len() < WRITE_BUFFER_BYTES =>
+                    if !self.closed && self.outstanding.out.len() < WRITE_BUFFER_BYTES =>
                 {
                     self.closed = count == 0;
-                    batch.drain(..).for_each(|command| self.command(command, true));
+                    batch.drain(..).for_each(|command| self.outstanding.command(command));
                 }
-                written = writer.write_buf(&mut self.out), if !self.out.is_empty() => {
+                written = writer.write_buf(&mut self.outstanding.out), if !self.outstanding.out.is_empty() => {
                     match written {
                         Ok(0) => return Ended::Lost("the socket takes no more bytes".to_owned()),
                         Ok(_) => {}
@@ -167,7 +137,7 @@ impl Task {
         backoff: &mut Backoff,
     ) -> Result<Option<Established>, ClientError> {
         loop {
-            if self.closed && self.waiting.is_empty() {
+            if self.closed && self.outstanding.is_idle() {
                 return Ok(None);
             }
             let pause = backoff.pause();
@@ -203,140 +173,14 @@ impl Task {
             tokio::select! {
                 done = &mut work => return Some(done),
                 command = self.commands.recv(), if !self.closed => match command {
-                    Some(command) => self.command(command, false),
+                    Some(command) => self.outstanding.command(command),
                     None => self.closed = true,
                 },
             }
-            if self.closed && self.waiting.is_empty() {
+            if self.closed && self.outstanding.is_idle() {
                 return None;
             }
         }
-    }
-
-    fn command(&mut self, command: Command, online: bool) {
-        match command {
-            Command::Request(queued) => {
-                if let Request::Commit(_) = queued.request {
-                    self.numbers.begin();
-                }
-                let id = queued.id;
-                self.waiting.insert(
-                    id,
-                    Waiting {
-                        queued,
-                        sent: false,
-                        known: None,
-                    },
-                );
-                if online {
-                    self.send_request(id);
-                }
-            }
-            Command::Watch { id, state } => {
-                self.streams.insert(id, state);
-                if online {
-                    self.send_watch(id);
-                }
-            }
-            Command::Credit { id, add } => {
-                let Some(stream) = self.streams.get_mut(&id) else {
-                    return;
-                };
-                stream.returned(add);
-                if stream.live {
-                    self.write(id, &Request::Credit(Credit { add }));
-                }
-            }
-            Command::Cancel { id } => self.cancel(id),
-        }
-    }
-
-    fn cancel(&mut self, id: u64) {
-        let sent = match self.streams.remove(&id) {
-            Some(stream) => stream.live,
-            None => match self.waiting.get(&id) {
-                Some(waiting) if waiting.sent => true,
-                // Not sent yet: it never will be.
-                Some(_) => return drop(self.waiting.remove(&id)),
-                None => false,
-            },
-        };
-        if sent {
-            self.write(id, &Request::Cancel(Empty {}));
-        }
-    }
-
-    fn write(&mut self, id: u64, request: &Request) {
-        if let Err(error) = write_request(&mut self.out, self.frame_limit, id, request) {
-            tracing::warn!(%error, id, "request not sent");
-        }
-    }
-
-    fn send_again(&mut self) {
-        let mut ids: Vec<u64> = self
-            .waiting
-            .keys()
-            .chain(self.streams.keys())
-            .copied()
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
-            if self.streams.contains_key(&id) {
-                self.send_watch(id);
-            } else {
-                self.send_request(id);
-            }
-        }
-    }
-
-    fn send_watch(&mut self, id: u64) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        let request = Request::Watch(stream.request());
-        match write_request(&mut self.out, self.frame_limit, id, &request) {
-            Ok(()) => stream.live = true,
-            Err(error) => {
-                if let Some(stream) = self.streams.remove(&id) {
-                    stream.end(error.into());
-                }
-            }
-        }
-    }
-
-    fn send_request(&mut self, id: u64) {
-        let acknowledged = self.numbers.acknowledged();
-        let Some(waiting) = self.waiting.get_mut(&id) else {
-            return;
-        };
-        if let Request::Commit(commit) = &mut waiting.queued.request {
-            commit.acknowledged = acknowledged;
-            if waiting.sent {
-                let unknown = Position {
-                    incarnation: 0,
-                    version: 0,
-                };
-                commit.repeat = Some(waiting.known.unwrap_or(unknown));
-            } else {
-                waiting.known = self.known.get(&commit.namespace);
-            }
-        }
-        let written = write_request(&mut self.out, self.frame_limit, id, &waiting.queued.request);
-        match written {
-            Ok(()) => waiting.sent = true,
-            Err(error) => self.answer(id, Err(error.into())),
-        }
-    }
-
-    fn answer(&mut self, id: u64, answer: Result<bytes::Bytes, ClientError>) {
-        let Some(Waiting { queued, .. }) = self.waiting.remove(&id) else {
-            return;
-        };
-        if let Request::Commit(commit) = &queued.request {
-            self.numbers.answer(commit.number);
-        }
-        drop(queued.place);
-        let _ = queued.reply.send(answer);
     }
 
     fn take_frames(
@@ -346,72 +190,9 @@ impl Task {
     ) -> Result<(), ProtocolError> {
         while let Some(frame) = codec.decode(read)? {
             self.progress = true;
-            self.frame(frame)?;
+            self.outstanding.frame(frame)?;
         }
         Ok(())
-    }
-
-    fn frame(&mut self, Frame { id, tag, body }: Frame) -> Result<(), ProtocolError> {
-        let status = Status::from_code(tag)?;
-        if self.streams.contains_key(&id) {
-            return self.stream_frame(id, status, &body);
-        }
-        match status {
-            Status::Final => self.answer(id, Ok(body)),
-            Status::Error => self.answer(id, Err(decode_body::<ErrorBody>(&body)?.into())),
-            // An item of a watch that was cancelled here and not yet there.
-            Status::Item => {}
-        }
-        Ok(())
-    }
-
-    fn stream_frame(
-        &mut self,
-        id: u64,
-        status: Status,
-        body: &bytes::Bytes,
-    ) -> Result<(), ProtocolError> {
-        if status == Status::Item {
-            let item: WatchItem = decode_body(body)?;
-            let credit = self
-                .streams
-                .get_mut(&id)
-                .map_or(0, |stream| stream.item(item));
-            if credit > 0 {
-                self.write(id, &Request::Credit(Credit { add: credit }));
-            }
-            return Ok(());
-        }
-        let ended = match status {
-            Status::Error => Some(decode_body::<ErrorBody>(body)?.into()),
-            _ => None,
-        };
-        match (self.streams.remove(&id), ended) {
-            (Some(stream), Some(error)) => stream.end(error),
-            (Some(stream), None) => stream.finish(),
-            (None, _) => {}
-        }
-        Ok(())
-    }
-
-    /// The connection is gone: what may not be repeated is answered, the rest is kept.
-    fn disconnected(&mut self) {
-        self.streams
-            .values_mut()
-            .for_each(|stream| stream.disconnected());
-        let lost: Vec<u64> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.sent && !is_repeatable(&waiting.queued.request))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in lost {
-            let message = "the connection was lost before the answer came";
-            self.answer(
-                id,
-                Err(ClientError::new(ErrorCode::OutcomeUnknown, message)),
-            );
-        }
     }
 
     fn give_up(mut self, error: &ClientError) {
@@ -419,31 +200,8 @@ impl Task {
         self.places.close();
         self.commands.close();
         while let Ok(command) = self.commands.try_recv() {
-            self.command(command, false);
+            self.outstanding.command(command);
         }
-        for (_, stream) in self.streams.drain() {
-            stream.end(error.clone());
-        }
-        for (_, waiting) in self.waiting.drain() {
-            let code = match waiting.queued.request {
-                Request::Commit(_) if waiting.sent => ErrorCode::OutcomeUnknown,
-                _ => error.code,
-            };
-            let _ = waiting
-                .queued
-                .reply
-                .send(Err(ClientError::new(code, error.message.clone())));
-        }
+        self.outstanding.fail(error);
     }
-}
-
-/// Whether a request may reach the daemon twice: reads, and commits, which have their number.
-fn is_repeatable(request: &Request) -> bool {
-    !matches!(
-        request,
-        Request::Pin(_)
-            | Request::Unpin(_)
-            | Request::NamespaceCreate(_)
-            | Request::NamespaceRemove(_)
-    )
 }

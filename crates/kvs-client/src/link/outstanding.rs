@@ -1,0 +1,281 @@
+//! What is unanswered: requests and watches, and the bytes to be written for them.
+//!
+//! Synchronous: the task around it moves bytes and tells of losses. Each request is kept until it is answered, so that it
+//! can be sent again; those whose repetition could do something twice fail with `outcome-unknown` when the connection is
+//! lost.
+
+use super::numbers::Numbers;
+use super::queue::{Command, FIRST_NUMBER, Queued};
+use crate::error::ClientError;
+use crate::known::Known;
+use crate::stream::StreamState;
+use bytes::{Bytes, BytesMut};
+use kvs_proto::{
+    Credit, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, Position, ProtocolError, Request,
+    Status, WatchItem, decode_body, write_request,
+};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// An unanswered request.
+struct Waiting {
+    queued: Queued,
+    /// Whether any daemon may have seen it.
+    sent: bool,
+    /// Of a commit: the newest position known when it was first sent.
+    known: Option<Position>,
+}
+
+/// All that a connection owes to callers.
+pub(crate) struct Outstanding {
+    known: Arc<Known>,
+    waiting: HashMap<u64, Waiting>,
+    streams: HashMap<u64, Box<StreamState>>,
+    numbers: Numbers,
+    frame_limit: usize,
+    /// Whether there is a connection that takes frames.
+    online: bool,
+    /// Frames that are not written yet.
+    pub(crate) out: BytesMut,
+}
+
+impl Outstanding {
+    pub(crate) fn new(known: Arc<Known>) -> Self {
+        Outstanding {
+            known,
+            waiting: HashMap::new(),
+            streams: HashMap::new(),
+            numbers: Numbers::new(FIRST_NUMBER),
+            frame_limit: FRAME_BYTES,
+            online: false,
+            out: BytesMut::new(),
+        }
+    }
+
+    /// Whether all requests are answered; watches do not count.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.waiting.is_empty()
+    }
+
+    /// There is a new connection: all that is unanswered is sent in the order in which it was queued, commits marked as
+    /// repeated if a daemon may know them, watches from where they were.
+    pub(crate) fn connected(&mut self, frame_limit: u64) {
+        self.frame_limit = usize::try_from(frame_limit)
+            .unwrap_or(FRAME_BYTES)
+            .min(FRAME_BYTES);
+        self.online = true;
+        let mut ids: Vec<u64> = self
+            .waiting
+            .keys()
+            .chain(self.streams.keys())
+            .copied()
+            .collect();
+        ids.sort_unstable();
+        for id in ids {
+            if self.streams.contains_key(&id) {
+                self.send_watch(id);
+            } else {
+                self.send_request(id);
+            }
+        }
+    }
+
+    /// Takes in what callers want.
+    pub(crate) fn command(&mut self, command: Command) {
+        match command {
+            Command::Request(queued) => {
+                if let Request::Commit(_) = queued.request {
+                    self.numbers.begin();
+                }
+                let id = queued.id;
+                self.waiting.insert(
+                    id,
+                    Waiting {
+                        queued,
+                        sent: false,
+                        known: None,
+                    },
+                );
+                if self.online {
+                    self.send_request(id);
+                }
+            }
+            Command::Watch { id, state } => {
+                self.streams.insert(id, state);
+                if self.online {
+                    self.send_watch(id);
+                }
+            }
+            Command::Credit { id, add } => {
+                let Some(stream) = self.streams.get_mut(&id) else {
+                    return;
+                };
+                stream.returned(add);
+                if stream.live {
+                    self.write(id, &Request::Credit(Credit { add }));
+                }
+            }
+            Command::Cancel { id } => self.cancel(id),
+        }
+    }
+
+    fn cancel(&mut self, id: u64) {
+        let sent = match self.streams.remove(&id) {
+            Some(stream) => stream.live,
+            None => match self.waiting.get(&id) {
+                Some(waiting) if waiting.sent => true,
+                // Not sent yet: it never will be.
+                Some(_) => return drop(self.waiting.remove(&id)),
+                None => false,
+            },
+        };
+        if sent {
+            self.write(id, &Request::Cancel(Empty {}));
+        }
+    }
+
+    fn write(&mut self, id: u64, request: &Request) {
+        if let Err(error) = write_request(&mut self.out, self.frame_limit, id, request) {
+            tracing::warn!(%error, id, "request not sent");
+        }
+    }
+
+    fn send_watch(&mut self, id: u64) {
+        let Some(stream) = self.streams.get_mut(&id) else {
+            return;
+        };
+        let request = Request::Watch(stream.request());
+        match write_request(&mut self.out, self.frame_limit, id, &request) {
+            Ok(()) => stream.live = true,
+            Err(error) => {
+                if let Some(stream) = self.streams.remove(&id) {
+                    stream.end(error.into());
+                }
+            }
+        }
+    }
+
+    fn send_request(&mut self, id: u64) {
+        let acknowledged = self.numbers.acknowledged();
+        let Some(waiting) = self.waiting.get_mut(&id) else {
+            return;
+        };
+        if let Request::Commit(commit) = &mut waiting.queued.request {
+            commit.acknowledged = acknowledged;
+            if waiting.sent {
+                let unknown = Position {
+                    incarnation: 0,
+                    version: 0,
+                };
+                commit.repeat = Some(waiting.known.unwrap_or(unknown));
+            } else {
+                waiting.known = self.known.get(&commit.namespace);
+            }
+        }
+        let written = write_request(&mut self.out, self.frame_limit, id, &waiting.queued.request);
+        match written {
+            Ok(()) => waiting.sent = true,
+            Err(error) => self.answer(id, Err(error.into())),
+        }
+    }
+
+    fn answer(&mut self, id: u64, answer: Result<Bytes, ClientError>) {
+        let Some(Waiting { queued, .. }) = self.waiting.remove(&id) else {
+            return;
+        };
+        if let Request::Commit(commit) = &queued.request {
+            self.numbers.answer(commit.number);
+        }
+        drop(queued.place);
+        let _ = queued.reply.send(answer);
+    }
+
+    /// Takes in what the daemon says.
+    pub(crate) fn frame(&mut self, Frame { id, tag, body }: Frame) -> Result<(), ProtocolError> {
+        let status = Status::from_code(tag)?;
+        if self.streams.contains_key(&id) {
+            return self.stream_frame(id, status, &body);
+        }
+        match status {
+            Status::Final => self.answer(id, Ok(body)),
+            Status::Error => self.answer(id, Err(decode_body::<ErrorBody>(&body)?.into())),
+            // An item of a watch that was cancelled here and not yet there.
+            Status::Item => {}
+        }
+        Ok(())
+    }
+
+    fn stream_frame(&mut self, id: u64, status: Status, body: &Bytes) -> Result<(), ProtocolError> {
+        if status == Status::Item {
+            let item: WatchItem = decode_body(body)?;
+            let credit = self
+                .streams
+                .get_mut(&id)
+                .map_or(0, |stream| stream.item(item));
+            if credit > 0 {
+                self.write(id, &Request::Credit(Credit { add: credit }));
+            }
+            return Ok(());
+        }
+        let ended = match status {
+            Status::Error => Some(decode_body::<ErrorBody>(body)?.into()),
+            _ => None,
+        };
+        match (self.streams.remove(&id), ended) {
+            (Some(stream), Some(error)) => stream.end(error),
+            (Some(stream), None) => stream.finish(),
+            (None, _) => {}
+        }
+        Ok(())
+    }
+
+    /// The connection is gone: what may not be repeated is answered, the rest is kept.
+    pub(crate) fn disconnected(&mut self) {
+        self.online = false;
+        self.out.clear();
+        self.streams
+            .values_mut()
+            .for_each(|stream| stream.disconnected());
+        let lost: Vec<u64> = self
+            .waiting
+            .iter()
+            .filter(|(_, waiting)| waiting.sent && !is_repeatable(&waiting.queued.request))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in lost {
+            let message = "the connection was lost before the answer came";
+            self.answer(
+                id,
+                Err(ClientError::new(ErrorCode::OutcomeUnknown, message)),
+            );
+        }
+    }
+
+    /// There will be no connection any more.
+    pub(crate) fn fail(mut self, error: &ClientError) {
+        for (_, stream) in self.streams.drain() {
+            stream.end(error.clone());
+        }
+        for (_, waiting) in self.waiting.drain() {
+            let code = match waiting.queued.request {
+                Request::Commit(_) if waiting.sent => ErrorCode::OutcomeUnknown,
+                _ => error.code,
+            };
+            let _ = waiting
+                .queued
+                .reply
+                .send(Err(ClientError::new(code, error.message.clone())));
+        }
+    }
+}
+
+/// Whether a request may reach the daemon twice: reads, and commits, which have their number.
+fn is_repeatable(request: &Request) -> bool {
+    !matches!(
+        request,
+        Request::Pin(_)
+            | Request::Unpin(_)
+            | Request::NamespaceCreate(_)
+            | Request::NamespaceRemove(_)
+    )
+}
