@@ -1,7 +1,14 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
-//! Reading order: `cli` (what can be typed) hands to `commands` (one file a verb), which print
-//! through `output`. Errors of every kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
+//! Reading order: `server` is the daemon, `demo` what `kvs demo` runs beside it; `commands` are the
+//! verbs, one file each, which print through `output`; `cli` is what can be typed. Errors of every
+//! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
+
+mod limits;
+
+mod server;
+
+mod demo;
 
 mod output;
 
