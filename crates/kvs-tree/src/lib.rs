@@ -59,4 +59,7 @@ pub use transaction::{Condition, Operation, OperationResult, Transaction};
 pub use treeobj::{TreeObject, from_json, to_json};
 
 #[cfg(test)]
+mod model;
+
+#[cfg(test)]
 mod testing;

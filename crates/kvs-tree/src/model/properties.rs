@@ -1,0 +1,372 @@
+//! Random transactions on the model and on the tree.
+
+use proptest::collection::vec;
+use proptest::option;
+use proptest::prelude::*;
+
+use super::*;
+
+fn name() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(vec!["a", "b", "c", "d-1"])
+}
+
+fn key() -> impl Strategy<Value = Key> {
+    vec(name(), 1..5).prop_map(|names| Key::parse(&names.join(".")).unwrap())
+}
+
+fn bytes() -> impl Strategy<Value = Bytes> {
+    prop_oneof![
+        6 => vec(any::<u8>(), 0..4).prop_map(Bytes::from),
+        4 => (-3i64..20).prop_map(|number| Bytes::from(number.to_string())),
+        1 => Just(Bytes::from(i64::MAX.to_string())),
+        2 => (any::<u8>(), prop::sample::select(vec![127, 128, 129, 1000, 4096, 4097, 20_000]))
+            .prop_map(|(fill, len)| Bytes::from(vec![fill; len])),
+    ]
+}
+
+fn symlink() -> impl Strategy<Value = Symlink> {
+    let target = prop_oneof![9 => key(), 1 => Just(Key::ROOT)];
+    (option::weighted(0.05, Just("other")), target).prop_map(|(namespace, target)| Symlink {
+        namespace: namespace.map(Into::into),
+        target: target.as_str().into(),
+    })
+}
+
+fn operation() -> impl Strategy<Value = Operation> {
+    prop_oneof![
+        6 => (key(), bytes()).prop_map(|(key, value)| Operation::Put { key, value }),
+        3 => (key(), bytes()).prop_map(|(key, value)| Operation::Append { key, value }),
+        2 => key().prop_map(|key| Operation::Unlink { key }),
+        2 => key().prop_map(|key| Operation::Mkdir { key }),
+        3 => (key(), symlink()).prop_map(|(key, target)| Operation::Link { key, target }),
+        3 => (key(), key()).prop_map(|(from, to)| Operation::Copy { from, to }),
+        3 => (key(), key()).prop_map(|(from, to)| Operation::Move { from, to }),
+        2 => (key(), -5i64..5).prop_map(|(key, delta)| Operation::Add { key, delta }),
+        1 => (Just(Key::ROOT), bytes()).prop_map(|(key, value)| Operation::Put { key, value }),
+    ]
+}
+
+fn condition(versions: u64) -> impl Strategy<Value = Condition> {
+    prop_oneof![
+        key().prop_map(|key| Condition::Absent { key }),
+        key().prop_map(|key| Condition::Present { key }),
+        (key(), bytes()).prop_map(|(key, value)| Condition::Equals { key, value }),
+        (key(), 0..versions).prop_map(|(key, since)| Condition::Unchanged { key, since }),
+    ]
+}
+
+fn transaction(version: u64) -> impl Strategy<Value = Transaction> {
+    let conditions = prop_oneof![3 => Just(0), 1 => 1..3usize];
+    (conditions, 1..5usize).prop_flat_map(move |(conditions, operations)| {
+        (
+            vec(condition(version + 1), conditions),
+            vec(operation(), operations),
+        )
+            .prop_map(|(conditions, operations)| Transaction {
+                conditions,
+                operations,
+            })
+    })
+}
+
+/// A transaction for each version, and whether all is stored and forgotten before it.
+fn history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
+    (1..12u64).prop_flat_map(|versions| {
+        (0..versions)
+            .map(|version| (transaction(version), prop::bool::weighted(0.3)))
+            .collect::<Vec<_>>()
+    })
+}
+
+fn scope() -> impl Strategy<Value = Scope> {
+    let part = prop_oneof![3 => name(), 1 => Just("*"), 1 => Just("**"), 1 => Just("[a-b]")];
+    prop_oneof![
+        key().prop_map(Scope::Key),
+        key().prop_map(Scope::Directory),
+        vec(part, 1..4).prop_map(|parts| Scope::parse(&parts.join(".")).unwrap()),
+    ]
+}
+
+/// Models and trees of all versions that a history leads to; refused transactions make none.
+fn run(store: &Store, history: &[(Transaction, bool)]) -> Vec<(Model, Directory)> {
+    let mut versions = vec![(Model::default(), Directory::empty())];
+    for (transaction, checkpoint) in history {
+        let (model, mut root) = versions.last().unwrap().clone();
+        if *checkpoint {
+            root = store.checkpoint(&root);
+        }
+        let transaction = &clamp(transaction, versions.len());
+        let models: Vec<Model> = versions.iter().map(|(model, _)| model.clone()).collect();
+        let roots: Vec<Directory> = versions.iter().map(|(_, root)| root.clone()).collect();
+        let expected = model.apply(&models, transaction);
+        let applied = store.apply(&root, &roots, transaction);
+        match (expected, applied) {
+            (Ok((next, results)), Ok(applied)) => {
+                assert_eq!(store.contents(&applied.root), next, "{transaction:#?}");
+                assert_eq!(applied.results, results);
+                check_hash(store, &next, &applied.root);
+                check_replay(store, &root, &applied);
+                check_coverage(store, &root, &applied);
+                versions.push((next, applied.root));
+            }
+            (Err(kind), Err(error)) => assert_eq!(kind, error.kind, "{error} {transaction:#?}"),
+            (expected, applied) => {
+                panic!(
+                    "{expected:?}, but {:?} of {transaction:#?}",
+                    applied.map(|one| one.effects)
+                )
+            }
+        }
+        assert_eq!(
+            store.contents(&root),
+            model,
+            "what a transaction worked on is as it was"
+        );
+    }
+    versions
+}
+
+/// The transaction with conditions on versions that exist.
+fn clamp(transaction: &Transaction, versions: usize) -> Transaction {
+    let mut transaction = transaction.clone();
+    for condition in &mut transaction.conditions {
+        if let Condition::Unchanged { since, .. } = condition {
+            *since %= versions as u64;
+        }
+    }
+    transaction
+}
+
+fn check_hash(store: &Store, model: &Model, root: &Directory) {
+    let hash = root.seal(&PARAMS);
+    for backwards in [false, true] {
+        let built = model.build(store, backwards);
+        assert_eq!(built.seal(&PARAMS), hash, "same content, same hash");
+        assert_eq!(built.stats(), root.stats());
+    }
+    assert_eq!(root.stats().entries, model.0.len() as u64);
+    let bytes = model.0.values().map(|thing| match thing {
+        Thing::Value(value) => value.len() as u64,
+        Thing::Directory | Thing::Link(_) => 0,
+    });
+    assert_eq!(root.stats().bytes, bytes.sum::<u64>());
+}
+
+/// Replay of the effects, read back from their stored form, gives the same root.
+fn check_replay(store: &Store, root: &Directory, applied: &Applied) {
+    let stored = rmp_serde::to_vec(&applied.effects).unwrap();
+    let effects: Vec<Effect> = rmp_serde::from_slice(&stored).unwrap();
+    assert_eq!(effects, applied.effects);
+    let replayed = store.replay(root, &effects);
+    assert_eq!(
+        replayed.seal(&PARAMS),
+        applied.root.seal(&PARAMS),
+        "{effects:#?}"
+    );
+    let from_disk = store.replay(&store.checkpoint(root), &effects);
+    assert_eq!(from_disk.seal(&PARAMS), applied.root.seal(&PARAMS));
+}
+
+/// Whoever watches a key that changed finds it by the effects, and the touched keys cover all.
+fn check_coverage(store: &Store, root: &Directory, applied: &Applied) {
+    for (key, _, _) in store.diff(root, &applied.root, &[], &Key::ROOT, 1000) {
+        let seen = applied
+            .effects
+            .iter()
+            .any(|effect| *effect.key() == key || effect.subtree() && key.is_below(effect.key()));
+        assert!(seen, "{key} changed unseen: {:#?}", applied.effects);
+        let touched = applied
+            .touched
+            .iter()
+            .any(|touched| touched.starts_with(&key) || key.starts_with(touched));
+        assert!(touched, "{key} changed untouched: {:?}", applied.touched);
+    }
+    assert!(applied.touched.is_sorted_by(|a, b| a < b));
+}
+
+fn in_conflict(a: &[Key], b: &[Key]) -> bool {
+    a.iter()
+        .any(|a| b.iter().any(|b| a.starts_with(b) || b.starts_with(a)))
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
+
+    #[test]
+    fn transactions_do_what_the_model_does(history in history()) {
+        run(&Store::default(), &history);
+    }
+
+    #[test]
+    fn lookups_find_what_the_model_has(history in history(), keys in vec(key(), 20)) {
+        let store = Store::default();
+        for (model, root) in run(&store, &history) {
+            for key in &keys {
+                for follow in [false, true] {
+                    let found = store.lookup(&root, key, follow);
+                    match (model.resolve(key, follow), found) {
+                        (Ok(resolved), Ok(Resolved::Found { entry, key, .. })) => {
+                            prop_assert_eq!(&resolved, &key);
+                            match model.0.get(&key) {
+                                Some(thing) => prop_assert_eq!(thing, &store.thing(&entry)),
+                                None => prop_assert!(key.is_root()),
+                            }
+                        }
+                        (Ok(resolved), Ok(Resolved::Absent { key, .. })) => {
+                            prop_assert_eq!(&resolved, &key);
+                            prop_assert!(!model.0.contains_key(&key));
+                        }
+                        (Err(TreeErrorKind::Invalid), Ok(Resolved::Elsewhere { namespace, .. })) => {
+                            prop_assert_eq!(namespace, "other");
+                        }
+                        (Err(kind), Err(error)) => prop_assert_eq!(kind, error.kind),
+                        (model, tree) => prop_assert!(false, "{:?} but {:?}", model, tree),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn listings_page_filter_and_end(
+        history in history(),
+        dir in key(),
+        scope in option::of(scope()),
+        limit in 1..5usize,
+        recursive in any::<bool>(),
+    ) {
+        let store = Store::default();
+        let (model, root) = run(&store, &history).pop().unwrap();
+        for dir in [Key::ROOT, dir] {
+            if !dir.is_root() && model.0.get(&dir) != Some(&Thing::Directory) {
+                let result = store.run(|ctx| list(&root, ctx.source, &dir, None, 1, true, None));
+                let through = (1..dir.depth()).all(|count| {
+                    model.0.get(&dir.prefix(count)).is_none_or(|it| *it == Thing::Directory)
+                });
+                let expected = match model.0.contains_key(&dir) || !through {
+                    true => TreeErrorKind::NotDirectory,
+                    false => TreeErrorKind::NotFound,
+                };
+                prop_assert_eq!(result.unwrap_err().kind, expected);
+                continue;
+            }
+            let expected: Vec<(Key, Thing)> = model
+                .0
+                .iter()
+                .filter(|(key, _)| key.is_below(&dir))
+                .filter(|(key, _)| recursive || key.depth() == dir.depth() + 1)
+                .filter(|(key, _)| scope.as_ref().is_none_or(|scope| scope.matches(key)))
+                .map(|(key, thing)| (key.clone(), thing.clone()))
+                .collect();
+            prop_assert_eq!(store.list(&root, &dir, limit, recursive, scope.as_ref()), expected);
+        }
+    }
+
+    #[test]
+    fn diffs_are_the_differences_of_the_models(
+        history in history(),
+        scopes in vec(scope(), 0..3),
+        below in prop_oneof![Just(Key::ROOT), key()],
+        limit in 1..5usize,
+    ) {
+        let store = Store::default();
+        let versions = run(&store, &history);
+        for (model_a, a) in &versions {
+            let (model_b, b) = versions.last().unwrap();
+            let all: std::collections::BTreeSet<&Key> =
+                model_a.0.keys().chain(model_b.0.keys()).collect();
+            let expected: Vec<_> = all
+                .into_iter()
+                .filter(|key| model_a.0.get(*key) != model_b.0.get(*key))
+                .filter(|key| key.is_below(&below) && any_matches(&scopes, key))
+                .map(|key| (key.clone(), model_a.0.get(key).cloned(), model_b.0.get(key).cloned()))
+                .collect();
+            prop_assert_eq!(store.diff(a, b, &scopes, &below, limit), expected);
+        }
+    }
+
+    #[test]
+    fn a_diff_applied_to_one_side_gives_the_other(history in history()) {
+        let store = Store::default();
+        let versions = run(&store, &history);
+        let (_, b) = versions.last().unwrap();
+        for (_, a) in &versions {
+            let changes = store.diff(a, b, &[], &Key::ROOT, 1000);
+            let effects: Vec<Effect> = changes
+                .into_iter()
+                .map(|(key, _, after)| match after {
+                    None => Effect::Unlink { key, subtree: false },
+                    Some(Thing::Directory) => Effect::Mkdir { key, subtree: false },
+                    Some(Thing::Link(target)) => Effect::Link { key, target, subtree: false },
+                    Some(Thing::Value(value)) => {
+                        Effect::Put { key, value: value.into(), subtree: false }
+                    }
+                })
+                .collect();
+            // What stood below a removed directory is gone with it.
+            let mut gone: Option<Key> = None;
+            let mut tree = a.clone();
+            for effect in &effects {
+                let key = effect.key().clone();
+                if gone.as_ref().is_some_and(|gone| key.is_below(gone)) {
+                    continue;
+                }
+                gone = (!matches!(effect, Effect::Mkdir { .. })).then_some(key);
+                tree = store.replay(&tree, std::slice::from_ref(effect));
+            }
+            prop_assert_eq!(tree.seal(&PARAMS), b.seal(&PARAMS));
+        }
+    }
+
+    #[test]
+    fn transactions_that_do_not_conflict_commute(
+        history in history(),
+        first in transaction(0),
+        second in transaction(0),
+    ) {
+        let store = Store::default();
+        let (_, root) = run(&store, &history).pop().unwrap();
+        let roots = [root.clone()];
+        let Ok(one) = store.apply(&root, &roots, &first) else { return Ok(()) };
+        let Ok(two) = store.apply(&one.root, &roots, &second) else { return Ok(()) };
+        if in_conflict(&one.touched, &two.touched) {
+            return Ok(());
+        }
+        let other_two = store.apply(&root, &roots, &second).unwrap();
+        let other_one = store.apply(&other_two.root, &roots, &first).unwrap();
+        prop_assert_eq!(&other_two.results, &two.results);
+        prop_assert_eq!(&other_one.results, &one.results);
+        prop_assert_eq!(&other_two.touched, &two.touched);
+        prop_assert_eq!(other_one.root.seal(&PARAMS), two.root.seal(&PARAMS));
+    }
+
+    #[test]
+    fn what_is_printed_as_a_tree_object_can_be_put_back(history in history(), to in key()) {
+        let store = Store::default();
+        let (model, root) = run(&store, &history).pop().unwrap();
+        let root = store.checkpoint(&root);
+        let Ok(resolved) = model.write_key(&to) else { return Ok(()) };
+        for from in model.0.keys() {
+            let Resolved::Found { entry, .. } = store.lookup(&root, from, false).unwrap() else {
+                panic!("{from} is there");
+            };
+            let json = store.run(|ctx| to_json(&entry, ctx)).unwrap();
+            let operation = Operation::PutObject { key: to.clone(), object: json.clone().into() };
+            let transaction = Transaction { operations: vec![operation], ..Default::default() };
+            let applied = store.apply(&root, &[], &transaction).unwrap();
+            let mut expected = model.clone();
+            let things = model.take(from);
+            expected.paste(&resolved, &things);
+            prop_assert_eq!(store.contents(&applied.root), expected.clone());
+            check_hash(&store, &expected, &applied.root);
+            check_replay(&store, &root, &applied);
+            check_coverage(&store, &root, &applied);
+            let Resolved::Found { entry, .. } =
+                store.lookup(&applied.root, &resolved, false).unwrap()
+            else {
+                panic!("{to} is there");
+            };
+            prop_assert_eq!(store.run(|ctx| to_json(&entry, ctx)).unwrap(), json);
+        }
+    }
+}
