@@ -190,8 +190,6 @@ fn in_conflict(a: &[Key], b: &[Key]) -> bool {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
-
     #[test]
     fn transactions_do_what_the_model_does(history in history()) {
         run(&Store::default(), &history);
