@@ -80,8 +80,8 @@ pub use journal::{
 };
 pub use manifest::{MANIFEST_FORMAT, ManifestError, ManifestFile};
 pub use pack::{
-    BlobStore, MemoryBlobStore, PackId, PackInfo, PackStore, PackWriter, SharedBlobStore,
-    StoreError,
+    BlobStore, MemoryBlobStore, PACK_FORMAT, PackId, PackInfo, PackStore, PackWriter,
+    SharedBlobStore, StoreError,
 };
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 

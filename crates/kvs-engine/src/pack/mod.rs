@@ -10,9 +10,21 @@ mod api;
 
 mod memory;
 
+mod format;
+
+mod index;
+
+mod file;
+
+mod writer;
+
 mod store;
+
+#[cfg(test)]
+mod tests;
 
 pub use api::{BlobStore, PackInfo, PackWriter, SharedBlobStore};
 pub use error::{PackId, StoreError};
+pub use format::PACK_FORMAT;
 pub use memory::MemoryBlobStore;
 pub use store::PackStore;

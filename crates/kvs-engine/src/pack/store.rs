@@ -1,54 +1,286 @@
-//! stub
-use super::api::{BlobStore, PackInfo, PackWriter};
-use super::error::{PackId, StoreError};
-use crate::env::Environment;
+//! The packs of a store: one index over all of them, objects verified whenever they are read.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
 use bytes::Bytes;
 use kvs_tree::Blobref;
-use std::path::Path;
 
-/// The packs of a store on disk.
-#[derive(Debug)]
-pub struct PackStore {}
+use super::api::{BlobStore, PackInfo, PackWriter};
+use super::error::{PackId, StoreError};
+use super::file::{PackFile, Read, file_name, parse_file_name};
+use super::format::Entry;
+use super::index::{Index, Place};
+use super::writer::{PackBuilder, TEMPORARY};
+use crate::disk::{Disk, DiskError};
+use crate::env::Environment;
+
+/// The packs of a store on disk. Cheap to clone; clones are the same store.
+#[derive(Clone)]
+pub struct PackStore {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    newest: AtomicU32,
+    state: RwLock<State>,
+}
+
+#[derive(Default)]
+struct State {
+    index: Index,
+    packs: BTreeMap<PackId, Arc<PackFile>>,
+}
+
+impl State {
+    fn insert(&mut self, pack: PackFile, entries: &[Entry]) {
+        self.index.reserve(entries.len());
+        for Entry {
+            blobref,
+            length,
+            offset,
+        } in entries
+        {
+            let place = Place {
+                pack: pack.id,
+                length: *length,
+                offset: *offset,
+            };
+            self.index.insert(blobref, place);
+        }
+        self.packs.insert(pack.id, Arc::new(pack));
+    }
+}
+
+impl fmt::Debug for PackStore {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PackStore")
+            .field("dir", &self.inner.dir)
+            .finish_non_exhaustive()
+    }
+}
 
 impl PackStore {
-    /// Opens the packs in `dir` (made if missing). All of `live` must be there and whole. Other whole
-    /// packs are taken into use too, since a journal record may need them (a large value written after
-    /// the last manifest); once the journal is replayed, call
-    /// [`remove_unlisted`](Self::remove_unlisted). Unfinished packs are removed.
+    /// Opens the packs in `dir` (made if missing). All of `live` must be there and whole.
+    ///
+    /// Other whole packs are taken into use as well (and synced), since a journal record may need
+    /// them: a large value written after the last manifest. Once the journal is replayed and a
+    /// manifest lists what is needed, call [`remove_unlisted`](Self::remove_unlisted). Unfinished
+    /// packs are removed. Cost: reading the indexes, 48 bytes an object.
     ///
     /// # Errors
     /// [`StoreError::MissingPack`] and [`StoreError::CorruptPack`] for packs of `live`, disk errors.
-    pub fn open(_env: &Environment, _dir: &Path, _live: &[PackId]) -> Result<Self, StoreError> {
-        todo!()
+    pub fn open(env: &Environment, dir: &Path, live: &[PackId]) -> Result<Self, StoreError> {
+        let disk = Arc::clone(&env.disk);
+        disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
+        let mut state = State::default();
+        let mut newest = live.iter().max().map_or(0, |id| id.0);
+        for id in live {
+            let (pack, entries) = PackFile::open(&*disk, &dir.join(file_name(*id)), *id)?;
+            state.insert(pack, &entries);
+        }
+        for name in disk.list(dir).map_err(DiskError::at(dir, "list"))? {
+            let path = dir.join(&name);
+            let Some(id) = parse_file_name(&name) else {
+                if name.ends_with(TEMPORARY) {
+                    disk.remove(&path).map_err(DiskError::at(&path, "remove"))?;
+                }
+                continue;
+            };
+            newest = newest.max(id.0);
+            if state.packs.contains_key(&id) {
+                continue;
+            }
+            match PackFile::open(&*disk, &path, id) {
+                Ok((pack, entries)) => {
+                    pack.file
+                        .sync_data()
+                        .map_err(DiskError::at(&path, "sync"))?;
+                    state.insert(pack, &entries);
+                }
+                Err(StoreError::CorruptPack { .. }) => {
+                    disk.remove(&path).map_err(DiskError::at(&path, "remove"))?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
+        let inner = Inner {
+            disk,
+            dir: dir.to_path_buf(),
+            newest: AtomicU32::new(newest),
+            state: RwLock::new(state),
+        };
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
-    /// Removes all packs but those in `keep`.
+    /// Removes all packs but those in `keep`, which a durable manifest lists. No pack may be under
+    /// way.
     ///
     /// # Errors
-    /// When the disk fails.
-    pub fn remove_unlisted(&self, _keep: &[PackId]) -> Result<(), StoreError> {
-        todo!()
-    }
-
-    /// Which pack an object is in.
-    pub fn pack_of(&self, _blobref: &Blobref) -> Option<PackId> {
-        todo!()
+    /// When the disk fails; the packs are out of use all the same.
+    pub fn remove_unlisted(&self, keep: &[PackId]) -> Result<(), StoreError> {
+        self.inner.remove_packs(|id| !keep.contains(&id))
     }
 }
+
+impl Inner {
+    fn read(&self) -> RwLockReadGuard<'_, State> {
+        self.state.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> RwLockWriteGuard<'_, State> {
+        self.state.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Where the object may be. No lock is held while it is read.
+    fn candidates(&self, blobref: &Blobref) -> Vec<(Arc<PackFile>, Place)> {
+        let state = self.read();
+        let places = state.index.candidates(blobref);
+        places
+            .filter_map(|place| Some((Arc::clone(state.packs.get(&place.pack)?), place)))
+            .collect()
+    }
+
+    fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError> {
+        let mut damaged = None;
+        for (pack, place) in self.candidates(blobref) {
+            match pack.read_object(place, blobref)? {
+                Read::Found(object) => return Ok(Some(object)),
+                Read::Other => {}
+                Read::Damaged(what) => {
+                    damaged = Some(StoreError::Corrupt {
+                        pack: pack.id,
+                        blobref: *blobref,
+                        what: what.to_owned(),
+                    });
+                }
+            }
+        }
+        damaged.map_or(Ok(None), Err)
+    }
+
+    fn contains(&self, blobref: &Blobref) -> bool {
+        let candidates = self.candidates(blobref);
+        candidates
+            .iter()
+            .any(|(pack, place)| pack.names(*place, blobref))
+    }
+
+    fn remove_packs(&self, gone: impl Fn(PackId) -> bool) -> Result<(), StoreError> {
+        let mut removed = Vec::new();
+        {
+            let mut state = self.write();
+            state.packs.retain(|id, pack| {
+                let goes = gone(*id);
+                if goes {
+                    removed.push(Arc::clone(pack));
+                }
+                !goes
+            });
+            if !removed.is_empty() {
+                state.index.remove_packs(gone);
+            }
+        }
+        for pack in &removed {
+            self.disk
+                .remove(&pack.path)
+                .map_err(DiskError::at(&pack.path, "remove"))?;
+        }
+        if !removed.is_empty() {
+            self.disk
+                .sync_dir(&self.dir)
+                .map_err(DiskError::at(&self.dir, "sync"))?;
+        }
+        Ok(())
+    }
+
+    fn next_id(&self) -> Result<PackId, StoreError> {
+        let next = |newest: u32| newest.checked_add(1);
+        let before = self
+            .newest
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, next);
+        let before = before.map_err(|_| StoreError::Limit("pack ids are used up".to_owned()))?;
+        Ok(PackId(before + 1))
+    }
+}
+
 impl BlobStore for PackStore {
-    fn get(&self, _: &Blobref) -> Result<Option<Bytes>, StoreError> {
-        todo!()
+    fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError> {
+        self.inner.get(blobref)
     }
-    fn contains(&self, _: &Blobref) -> bool {
-        todo!()
+
+    fn contains(&self, blobref: &Blobref) -> bool {
+        self.inner.contains(blobref)
     }
+
     fn begin_pack(&self) -> Result<Box<dyn PackWriter>, StoreError> {
-        todo!()
+        Ok(Box::new(Writer {
+            store: Arc::clone(&self.inner),
+            builder: None,
+            bytes: 0,
+        }))
     }
+
     fn packs(&self) -> Vec<PackInfo> {
-        todo!()
+        let state = self.inner.read();
+        let info = |pack: &Arc<PackFile>| PackInfo {
+            id: pack.id,
+            objects: pack.objects,
+            bytes: pack.bytes,
+        };
+        state.packs.values().map(info).collect()
     }
-    fn remove(&self, _: PackId) -> Result<(), StoreError> {
-        todo!()
+
+    fn remove(&self, pack: PackId) -> Result<(), StoreError> {
+        self.inner.remove_packs(|id| id == pack)
+    }
+}
+
+/// A pack under way. The file is made with the first object, so that nothing new costs nothing.
+struct Writer {
+    store: Arc<Inner>,
+    builder: Option<PackBuilder>,
+    bytes: u64,
+}
+
+impl PackWriter for Writer {
+    fn add(&mut self, blobref: &Blobref, bytes: &[u8]) -> Result<(), StoreError> {
+        if self.store.contains(blobref) {
+            return Ok(());
+        }
+        let builder = match &mut self.builder {
+            Some(builder) => builder,
+            empty => {
+                let id = self.store.next_id()?;
+                let disk = Arc::clone(&self.store.disk);
+                empty.insert(PackBuilder::new(disk, &self.store.dir, id)?)
+            }
+        };
+        if builder.add(blobref, bytes)? {
+            self.bytes += bytes.len() as u64;
+        }
+        Ok(())
+    }
+
+    fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    fn finish(self: Box<Self>) -> Result<Option<PackId>, StoreError> {
+        let Some(builder) = self.builder else {
+            return Ok(None);
+        };
+        let (pack, entries) = builder.finish()?;
+        let id = pack.id;
+        self.store.write().insert(pack, &entries);
+        Ok(Some(id))
     }
 }

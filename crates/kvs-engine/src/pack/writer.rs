@@ -1,0 +1,147 @@
+//! Writing a pack: objects are streamed into `<id>.tmp`; only a whole and synced file gets the name of
+//! a pack. Whatever fails before that leaves nothing.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use kvs_tree::Blobref;
+
+use super::error::{PackId, StoreError};
+use super::file::{PackFile, file_name};
+use super::format::{Entry, Footer, RECORD, encode_header, encode_index, encode_record};
+use crate::disk::{Disk, DiskError, DiskFile, write_all};
+use crate::limits::{OBJECT_BYTES, PACK_BUFFER_BYTES};
+
+/// Ends the name of a file that is not a pack yet.
+pub(super) const TEMPORARY: &str = ".tmp";
+
+/// A pack file that is being written.
+#[derive(Debug)]
+pub(super) struct PackBuilder {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    temporary: PathBuf,
+    pub(super) id: PackId,
+    file: Arc<dyn DiskFile>,
+    buffer: Vec<u8>,
+    /// Bytes before the buffer.
+    written: u64,
+    checksum: u32,
+    entries: Vec<Entry>,
+    seen: HashSet<Blobref>,
+    /// Whether there is a temporary file to remove.
+    unfinished: bool,
+}
+
+impl PackBuilder {
+    pub(super) fn new(disk: Arc<dyn Disk>, dir: &Path, id: PackId) -> Result<Self, StoreError> {
+        let temporary = dir.join(format!("{id}{TEMPORARY}"));
+        let file = disk
+            .create(&temporary)
+            .map_err(DiskError::at(&temporary, "create"))?;
+        Ok(Self {
+            disk,
+            dir: dir.to_path_buf(),
+            temporary,
+            id,
+            file,
+            buffer: encode_header(id),
+            written: 0,
+            checksum: 0,
+            entries: Vec::new(),
+            seen: HashSet::new(),
+            unfinished: true,
+        })
+    }
+
+    /// Adds an object, unless it is in this pack; says whether it was not.
+    pub(super) fn add(&mut self, blobref: &Blobref, bytes: &[u8]) -> Result<bool, StoreError> {
+        let length = u32::try_from(bytes.len())
+            .ok()
+            .filter(|_| bytes.len() <= OBJECT_BYTES);
+        let length = length.ok_or_else(|| {
+            let len = bytes.len();
+            StoreError::Limit(format!(
+                "an object of {len} bytes is over the limit of {OBJECT_BYTES}"
+            ))
+        })?;
+        if !self.seen.insert(*blobref) {
+            return Ok(false);
+        }
+        let offset = self.written + self.buffer.len() as u64;
+        self.entries.push(Entry {
+            blobref: *blobref,
+            length,
+            offset,
+        });
+        self.buffer.reserve(RECORD + bytes.len());
+        encode_record(&mut self.buffer, blobref, length);
+        self.buffer.extend_from_slice(bytes);
+        if self.buffer.len() >= PACK_BUFFER_BYTES {
+            self.flush()?;
+        }
+        Ok(true)
+    }
+
+    fn flush(&mut self) -> Result<(), StoreError> {
+        write_all(&*self.file, &self.buffer, self.written)
+            .map_err(DiskError::at(&self.temporary, "write"))?;
+        self.checksum = crc32c::crc32c_append(self.checksum, &self.buffer);
+        self.written += self.buffer.len() as u64;
+        self.buffer.clear();
+        Ok(())
+    }
+
+    /// Completes the pack and makes it durable, name and all.
+    pub(super) fn finish(mut self) -> Result<(PackFile, Vec<Entry>), StoreError> {
+        self.flush()?;
+        let mut entries = std::mem::take(&mut self.entries);
+        entries.sort_unstable_by(|a, b| a.blobref.cmp(&b.blobref));
+        let index = encode_index(&entries);
+        let footer = Footer {
+            id: self.id,
+            index_at: self.written,
+            objects: entries.len() as u64,
+            objects_checksum: self.checksum,
+            index_checksum: crc32c::crc32c(&index),
+        };
+        self.buffer = index;
+        self.buffer.extend_from_slice(&footer.encode());
+        self.flush()?;
+        self.file
+            .sync_data()
+            .map_err(DiskError::at(&self.temporary, "sync"))?;
+        let path = self.dir.join(file_name(self.id));
+        self.disk
+            .rename(&self.temporary, &path)
+            .map_err(DiskError::at(&path, "rename to"))?;
+        self.unfinished = false;
+        if let Err(error) = self.disk.sync_dir(&self.dir) {
+            // Abandoned: under another id it may be written anew.
+            let _ = self.disk.remove(&path);
+            return Err(DiskError::new(&self.dir, "sync", error).into());
+        }
+        let file = Arc::clone(&self.file);
+        let (objects, bytes) = (footer.objects, self.written);
+        Ok((
+            PackFile {
+                id: self.id,
+                path,
+                file,
+                objects,
+                bytes,
+            },
+            entries,
+        ))
+    }
+}
+
+impl Drop for PackBuilder {
+    fn drop(&mut self) {
+        if self.unfinished {
+            // What cannot be removed now is removed when the store is opened.
+            let _ = self.disk.remove(&self.temporary);
+        }
+    }
+}
