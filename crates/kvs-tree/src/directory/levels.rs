@@ -5,7 +5,7 @@
 //! moves few cuts, and none outside its own run.
 
 use crate::hash::StoreParams;
-use crate::limits::HASHED_HEIGHTS;
+use crate::limits::{HASHED_HEIGHTS, LEVEL_BITS};
 
 /// A name's keyed hash: uniform for whoever does not know the key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
@@ -23,9 +23,9 @@ impl Mark {
         )
     }
 
-    /// The largest k with mark < 2^64 / 32^k, at most 12.
+    /// The largest k with mark < 2^64 / 16^k, at most 16.
     pub(super) fn level(self) -> u8 {
-        (self.0.leading_zeros() / 5) as u8
+        (self.0.leading_zeros() / LEVEL_BITS) as u8
     }
 
     /// Whether this name begins a node of this height, wherever it stands.
@@ -124,7 +124,7 @@ mod tests {
     proptest! {
         #[test]
         fn cuts_are_those_of_the_definition(
-            marks in prop::collection::vec(prop_oneof![any::<u64>(), 0..50u64, (1u64 << 58)..(1u64 << 60)], 0..200),
+            marks in prop::collection::vec(prop_oneof![any::<u64>(), 0..50u64, (1u64 << 59)..(1u64 << 61)], 0..200),
             max in 2usize..12,
             height in 0u8..3,
         ) {
@@ -135,22 +135,22 @@ mod tests {
         #[test]
         fn above_the_hashed_heights_parts_are_even(count in 0usize..5000) {
             let marks = vec![Mark(0); count];
-            let mut cuts = cuts(HASHED_HEIGHTS, &marks, 128);
+            let mut cuts = cuts(HASHED_HEIGHTS, &marks, 64);
             cuts.insert(0, 0);
             cuts.push(count);
             for part in cuts.windows(2) {
-                prop_assert!(part[1] - part[0] <= 128);
-                prop_assert!(count <= 128 || part[1] - part[0] >= 64);
+                prop_assert!(part[1] - part[0] <= 64);
+                prop_assert!(count <= 64 || part[1] - part[0] >= 32);
             }
         }
     }
 
     #[test]
-    fn levels_are_groups_of_five_leading_zero_bits() {
+    fn levels_are_groups_of_four_leading_zero_bits() {
         assert_eq!(Mark(u64::MAX).level(), 0);
-        assert_eq!(Mark(1 << 59).level(), 0);
-        assert_eq!(Mark((1 << 59) - 1).level(), 1);
-        assert_eq!(Mark((1 << 54) - 1).level(), 2);
-        assert_eq!(Mark(0).level(), 12);
+        assert_eq!(Mark(1 << 60).level(), 0);
+        assert_eq!(Mark((1 << 60) - 1).level(), 1);
+        assert_eq!(Mark((1 << 56) - 1).level(), 2);
+        assert_eq!(Mark(0).level(), 16);
     }
 }
