@@ -190,3 +190,130 @@ fn decode(bytes: &[u8]) -> Result<Bytes, &'static str> {
     }
     Ok(Bytes::copy_from_slice(payload))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{CrashVariant, DiskFault, FaultPoint, SimDisk};
+
+    const DIR: &str = "/store";
+
+    fn setup() -> (SimDisk, Environment) {
+        let disk = SimDisk::new();
+        disk.create_dir(Path::new(DIR)).unwrap();
+        (disk.clone(), Environment::simulated(disk, 1))
+    }
+
+    fn load(disk: &SimDisk) -> Result<Option<Bytes>, ManifestError> {
+        ManifestFile::load(&Environment::simulated(disk.clone(), 1), Path::new(DIR))
+    }
+
+    fn replace(env: &Environment, payload: &[u8]) -> Result<(), ManifestError> {
+        ManifestFile::replace(env, Path::new(DIR), payload)
+    }
+
+    #[test]
+    fn there_is_none_at_first_and_then_the_newest() {
+        let (disk, env) = setup();
+        assert_eq!(load(&disk).unwrap(), None);
+        for payload in [&b"one"[..], b"", b"three"] {
+            replace(&env, payload).unwrap();
+            assert_eq!(load(&disk).unwrap().unwrap(), payload);
+            assert_eq!(disk.files(), [Path::new("/store/manifest")]);
+        }
+    }
+
+    #[test]
+    fn a_power_cut_at_any_operation_leaves_the_old_or_the_new() {
+        let (disk, env) = setup();
+        let payloads: Vec<Vec<u8>> = (0..6).map(|n| vec![n as u8; 700 * (6 - n)]).collect();
+        let mut done = vec![disk.operations()];
+        for payload in &payloads {
+            replace(&env, payload).unwrap();
+            done.push(disk.operations());
+        }
+        let mut points = disk.crash_points();
+        while points.operation() < done[0] {
+            points.advance();
+        }
+        loop {
+            let newest = done.iter().filter(|at| **at <= points.operation()).count() - 1;
+            for seed in 0..10 {
+                let variant = match seed {
+                    0 => CrashVariant::Lost,
+                    1 => CrashVariant::Kept,
+                    2..6 => CrashVariant::Torn(seed),
+                    _ => CrashVariant::Mixed(seed),
+                };
+                let image = points.image(variant);
+                let found = load(&image).unwrap();
+                let old = newest.checked_sub(1).and_then(|at| payloads.get(at));
+                let new = payloads
+                    .get(newest)
+                    .filter(|_| points.operation() > done[newest]);
+                assert!(
+                    found.as_deref() == old.map(Vec::as_slice)
+                        || (new.is_some() && found.as_deref() == new.map(Vec::as_slice))
+                );
+                // What was loaded stays, and nothing is left behind.
+                let again = image.images_after(image.operations(), CrashVariant::Lost);
+                assert_eq!(load(&again).unwrap(), found);
+                assert!(image.files().len() <= 1);
+            }
+            if !points.advance() {
+                break;
+            }
+        }
+    }
+
+    #[test]
+    fn a_failure_before_the_rename_keeps_the_old() {
+        use FaultPoint::{Create, Rename, SyncData, Write};
+        for point in [Create, Write, SyncData, Rename] {
+            for fault in [DiskFault::Io, DiskFault::NoSpace, DiskFault::Short(20)] {
+                let (disk, env) = setup();
+                replace(&env, b"old").unwrap();
+                disk.fail(point, 0, fault);
+                let error = replace(&env, b"new").unwrap_err();
+                assert!(!matches!(error, ManifestError::Unknown(_)));
+                assert_eq!(load(&disk).unwrap().unwrap(), "old");
+                replace(&env, b"new").unwrap();
+                assert_eq!(load(&disk).unwrap().unwrap(), "new");
+            }
+        }
+    }
+
+    #[test]
+    fn a_failed_directory_sync_is_unknown() {
+        let (disk, env) = setup();
+        replace(&env, b"old").unwrap();
+        disk.fail(FaultPoint::SyncDir, 0, DiskFault::Io);
+        assert!(matches!(
+            replace(&env, b"new").unwrap_err(),
+            ManifestError::Unknown(_)
+        ));
+    }
+
+    #[test]
+    fn every_flipped_bit_and_every_cut_is_reported() {
+        let (disk, env) = setup();
+        replace(&env, b"payload").unwrap();
+        let path = Path::new("/store/manifest");
+        for bit in 0..(HEADER + 7) * 8 {
+            let (byte, mask) = (bit as u64 / 8, 1 << (bit % 8));
+            assert!(disk.flip(path, byte, mask));
+            assert!(matches!(
+                load(&disk).unwrap_err(),
+                ManifestError::Corrupt { .. }
+            ));
+            assert!(disk.flip(path, byte, mask));
+        }
+        for len in (0..HEADER as u64 + 7).rev() {
+            disk.open(path).unwrap().set_len(len).unwrap();
+            assert!(matches!(
+                load(&disk).unwrap_err(),
+                ManifestError::Corrupt { .. }
+            ));
+        }
+    }
+}

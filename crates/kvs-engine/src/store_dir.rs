@@ -155,3 +155,81 @@ fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
     bytes.truncate(read);
     Ok(String::from_utf8_lossy(&bytes).into_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{CrashVariant, SimDisk};
+
+    fn open(disk: &SimDisk) -> Result<StoreDirectory, StoreDirectoryError> {
+        StoreDirectory::open(
+            &Environment::simulated(disk.clone(), 1),
+            Path::new("/a/store"),
+        )
+    }
+
+    #[test]
+    fn a_second_opening_names_the_store_and_the_holder() {
+        let disk = SimDisk::new();
+        let store = open(&disk).unwrap();
+        let error = open(&disk).unwrap_err();
+        let expected = format!(
+            "the store /a/store is in use by process {}",
+            std::process::id()
+        );
+        assert_eq!(error.to_string(), expected);
+        drop(store);
+        let store = open(&disk).unwrap();
+        assert!(disk.exists(&store.journal()).unwrap() && disk.exists(&store.packs()).unwrap());
+    }
+
+    #[test]
+    fn the_lock_of_a_real_file_works_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Environment::real();
+        let path = dir.path().join("x/store");
+        let store = StoreDirectory::open(&env, &path).unwrap();
+        let error = StoreDirectory::open(&env, &path).unwrap_err();
+        let StoreDirectoryError::InUse { pid: Some(pid), .. } = error else {
+            panic!("{error}")
+        };
+        assert_eq!(pid, std::process::id());
+        drop(store);
+        let _store = StoreDirectory::open(&env, &path).unwrap();
+    }
+
+    #[test]
+    fn a_directory_with_other_things_is_refused() {
+        let disk = SimDisk::new();
+        disk.create_dir(Path::new("/a/store")).unwrap();
+        disk.create(Path::new("/a/store/thesis.txt")).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains("thesis.txt"), "{error}");
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_refused() {
+        let disk = SimDisk::new();
+        drop(open(&disk).unwrap());
+        let file = disk.create(Path::new("/a/store/FORMAT")).unwrap();
+        file.write_at(b"kvs store format 999\n", 0).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains("999"), "{error}");
+    }
+
+    #[test]
+    fn a_power_cut_while_a_store_is_made_leaves_none_or_a_store() {
+        let disk = SimDisk::new();
+        drop(open(&disk).unwrap());
+        let mut points = disk.crash_points();
+        loop {
+            let variants = [CrashVariant::Lost, CrashVariant::Kept];
+            for variant in variants.into_iter().chain((0..8).map(CrashVariant::Mixed)) {
+                drop(open(&points.image(variant)).unwrap());
+            }
+            if !points.advance() {
+                break;
+            }
+        }
+    }
+}

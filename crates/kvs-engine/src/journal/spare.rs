@@ -23,7 +23,7 @@ pub(super) const NEW: &str = "new-";
 /// Begins the name of a file that is not a segment any more.
 pub(super) const FREE: &str = "free-";
 
-const ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
 
 /// Writes zeros over `from..to`.
 pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {

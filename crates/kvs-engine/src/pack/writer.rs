@@ -97,7 +97,7 @@ impl PackBuilder {
     pub(super) fn finish(mut self) -> Result<(PackFile, Vec<Entry>), StoreError> {
         self.flush()?;
         let mut entries = std::mem::take(&mut self.entries);
-        entries.sort_unstable_by(|a, b| a.blobref.cmp(&b.blobref));
+        entries.sort_unstable_by_key(|entry| entry.blobref);
         let index = encode_index(&entries);
         let footer = Footer {
             id: self.id,
