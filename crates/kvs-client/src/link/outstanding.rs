@@ -26,6 +26,12 @@ struct Waiting {
     known: Option<Position>,
 }
 
+impl Waiting {
+    fn is_wait(&self) -> bool {
+        matches!(self.queued.request, Request::Wait(_))
+    }
+}
+
 /// All that a connection owes to callers.
 pub(crate) struct Outstanding {
     known: Arc<Known>,
@@ -33,8 +39,10 @@ pub(crate) struct Outstanding {
     streams: HashMap<u64, Box<StreamState>>,
     numbers: Numbers,
     frame_limit: usize,
-    /// Whether there is a connection that takes frames.
+    /// Whether there is a connection that takes requests.
     online: bool,
+    /// The daemon has said that it is shutting down: the connection takes no more requests and will be lost.
+    pub(crate) leaving: bool,
     /// Frames that are not written yet.
     pub(crate) out: BytesMut,
 }
@@ -48,6 +56,7 @@ impl Outstanding {
             numbers: Numbers::new(FIRST_NUMBER),
             frame_limit: FRAME_BYTES,
             online: false,
+            leaving: false,
             out: BytesMut::new(),
         }
     }
@@ -64,6 +73,7 @@ impl Outstanding {
             .unwrap_or(FRAME_BYTES)
             .min(FRAME_BYTES);
         self.online = true;
+        self.leaving = false;
         let mut ids: Vec<u64> = self
             .waiting
             .keys()
@@ -198,7 +208,15 @@ impl Outstanding {
         }
         match status {
             Status::Final => self.answer(id, Ok(body)),
-            Status::Error => self.answer(id, Err(decode_body::<ErrorBody>(&body)?.into())),
+            Status::Error => {
+                let error: ClientError = decode_body::<ErrorBody>(&body)?.into();
+                let waits = self.waiting.get(&id).is_some_and(Waiting::is_wait);
+                if waits && error.code == ErrorCode::Unavailable {
+                    self.leave();
+                } else {
+                    self.answer(id, Err(error));
+                }
+            }
             // An item of a watch that was cancelled here and not yet there.
             Status::Item => {}
         }
@@ -217,16 +235,33 @@ impl Outstanding {
             }
             return Ok(());
         }
-        let ended = match status {
+        let error: Option<ClientError> = match status {
             Status::Error => Some(decode_body::<ErrorBody>(body)?.into()),
             _ => None,
         };
-        match (self.streams.remove(&id), ended) {
+        if error
+            .as_ref()
+            .is_some_and(|error| error.code == ErrorCode::Unavailable)
+        {
+            if let Some(stream) = self.streams.get_mut(&id) {
+                stream.disconnected();
+            }
+            self.leave();
+            return Ok(());
+        }
+        match (self.streams.remove(&id), error) {
             (Some(stream), Some(error)) => stream.end(error),
             (Some(stream), None) => stream.finish(),
             (None, _) => {}
         }
         Ok(())
+    }
+
+    /// A watch or wait was ended because the daemon shuts down: it goes on with the next daemon, and so does all that is
+    /// queued from now on.
+    fn leave(&mut self) {
+        self.online = false;
+        self.leaving = true;
     }
 
     /// The connection is gone: what may not be repeated is answered, the rest is kept.

@@ -10,7 +10,7 @@ use crate::limits::{QUEUE_BATCH, WRITE_BUFFER_BYTES};
 use crate::options::Options;
 use crate::transport::Connector;
 use bytes::BytesMut;
-use kvs_proto::{FrameCodec, Hello, ProtocolError};
+use kvs_proto::{ErrorCode, FrameCodec, Hello, ProtocolError};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -75,7 +75,9 @@ impl Task {
                 "connection lost"
             );
             self.outstanding.disconnected();
-            if self.progress || since.elapsed() >= self.options.backoff_max {
+            // A daemon that only ever says that it shuts down proves nothing; one that lived a while does.
+            let lived = since.elapsed() >= self.options.backoff_max.saturating_mul(2);
+            if lived || (self.progress && !self.outstanding.leaving) {
                 backoff.reset();
             }
             link = match self.reconnect(&mut backoff).await {
@@ -100,12 +102,19 @@ impl Task {
         let mut codec = FrameCodec::default();
         let (mut reader, mut writer) = tokio::io::split(transport);
         let mut batch = Vec::with_capacity(QUEUE_BATCH);
+        let left = tokio::time::sleep(self.options.backoff_max);
+        tokio::pin!(left);
+        let mut leaving = false;
         loop {
             if let Err(error) = self.take_frames(&mut codec, &mut read) {
                 return Ended::Lost(error.to_string());
             }
             if self.closed && self.outstanding.is_idle() && self.outstanding.out.is_empty() {
                 return Ended::Closed;
+            }
+            if self.outstanding.leaving && !std::mem::replace(&mut leaving, true) {
+                left.as_mut()
+                    .reset(Instant::now() + self.options.backoff_max);
             }
             // All that is queued is encoded first, then written at once.
             tokio::select! {
@@ -123,6 +132,9 @@ impl Task {
                         Err(error) => return Ended::Lost(error.to_string()),
                     }
                 }
+                () = &mut left, if leaving => {
+                    return Ended::Lost("the daemon shuts down".to_owned());
+                }
                 count = reader.read_buf(&mut read) => match count {
                     Ok(0) => return Ended::Lost("the daemon closed it".to_owned()),
                     Ok(_) => {}
@@ -136,6 +148,15 @@ impl Task {
         &mut self,
         backoff: &mut Backoff,
     ) -> Result<Option<Established>, ClientError> {
+        if self.outstanding.leaving {
+            let Some(pause) = backoff.pause() else {
+                let message = "the daemon takes no watches";
+                return Err(ClientError::new(ErrorCode::Unavailable, message));
+            };
+            if self.meanwhile(tokio::time::sleep(pause)).await.is_none() {
+                return Ok(None);
+            }
+        }
         loop {
             if self.closed && self.outstanding.is_idle() {
                 return Ok(None);

@@ -237,3 +237,74 @@ async fn a_refused_watch_fails_to_open_and_a_failed_one_ends_with_its_error() {
     assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::Permission);
     assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::NoData);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_shutdown_ends_no_watch_and_no_wait() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    let (client, mut other) = fake.connected(Options::default()).await;
+    let primary = client.namespace("primary");
+    let waiting = tokio::spawn(async move { primary.wait(12, None).await });
+    let (wait, _) = other.request().await;
+    peer.item(id, part(11, "a", true)).await;
+    peer.error(id, ErrorCode::Unavailable).await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    assert_eq!(peer.watch().await, (id, peer_watch(after(11))));
+    peer.item(id, part(12, "b", true)).await;
+    assert_eq!(next(&mut stream).await.0, 11);
+    assert_eq!(next(&mut stream).await.0, 12);
+    // This daemon never closes the connection; the client leaves it by itself.
+    other.error(wait, ErrorCode::Unavailable).await;
+    let mut other = fake.accept().await;
+    let (again, _) = other.request().await;
+    assert_eq!(again, wait);
+    other
+        .answer(wait, &kvs_proto::WaitAnswer { position: at(12) })
+        .await;
+    assert_eq!(waiting.await.unwrap().unwrap(), at(12));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_takes_no_watches_is_given_up_in_time() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    let mut connections = 0;
+    let error = loop {
+        peer.error(id, ErrorCode::Unavailable).await;
+        drop(peer);
+        tokio::select! {
+            next = fake.accept() => peer = next,
+            ended = stream.next() => break ended.unwrap_err(),
+        }
+        peer.watch().await;
+        connections += 1;
+    };
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(
+        (15..100).contains(&connections),
+        "{connections} connections"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_of_many_shutdowns_has_the_whole_time_to_reconnect() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    for version in 11..15 {
+        peer.item(id, part(version, "a", true)).await;
+        assert_eq!(next(&mut stream).await.0, version);
+        tokio::time::advance(RECONNECT_TIME).await;
+        peer.error(id, ErrorCode::Unavailable).await;
+        drop(peer);
+        peer = fake.accept().await;
+        assert_eq!(peer.watch().await.1.start, after(version));
+    }
+}
+
+fn peer_watch(start: Start) -> kvs_proto::Watch {
+    kvs_proto::Watch {
+        namespace: "primary".into(),
+        scopes: Vec::new(),
+        start,
+        credit: WATCH_PREFETCH - 1,
+        inline_max: None,
+    }
+}
