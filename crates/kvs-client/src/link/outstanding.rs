@@ -8,6 +8,7 @@ use super::numbers::Numbers;
 use super::queue::{Command, FIRST_NUMBER, Queued};
 use crate::error::ClientError;
 use crate::known::Known;
+use crate::limits::WRITE_BUFFER_BYTES;
 use crate::stream::StreamState;
 use bytes::{Bytes, BytesMut};
 use kvs_proto::{
@@ -64,6 +65,13 @@ impl Outstanding {
     /// Whether all requests are answered; watches do not count.
     pub(crate) fn is_idle(&self) -> bool {
         self.waiting.is_empty()
+    }
+
+    /// Bytes were written: the memory of an unusually large burst is given back.
+    pub(crate) fn written(&mut self) {
+        if self.out.is_empty() && self.out.capacity() > WRITE_BUFFER_BYTES * 4 {
+            self.out = BytesMut::new();
+        }
     }
 
     /// There is a new connection: all that is unanswered is sent in the order in which it was queued, commits marked as

@@ -128,7 +128,7 @@ impl Task {
                 written = writer.write_buf(&mut self.outstanding.out), if !self.outstanding.out.is_empty() => {
                     match written {
                         Ok(0) => return Ended::Lost("the socket takes no more bytes".to_owned()),
-                        Ok(_) => {}
+                        Ok(_) => self.outstanding.written(),
                         Err(error) => return Ended::Lost(error.to_string()),
                     }
                 }

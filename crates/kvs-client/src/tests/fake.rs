@@ -3,9 +3,12 @@
 use crate::{Client, ClientError, ConnectFuture, Connector, Options, Transport};
 use bytes::BytesMut;
 use kvs_proto::*;
+use std::io;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream};
+use std::task::{Context, Poll};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 use tokio_util::codec::Decoder;
 
@@ -14,6 +17,43 @@ use tokio_util::codec::Decoder;
 pub(super) struct Door {
     accepted: mpsc::UnboundedSender<DuplexStream>,
     refuse: Arc<AtomicUsize>,
+    /// Writes of all clients so far.
+    pub(super) writes: Arc<AtomicUsize>,
+}
+
+/// The client's side of a connection; counts writes.
+struct Counted {
+    stream: DuplexStream,
+    writes: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.writes.fetch_add(1, Ordering::SeqCst);
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 impl Connector for Door {
@@ -23,11 +63,15 @@ impl Connector for Door {
             let left = door.refuse.load(Ordering::SeqCst);
             if left > 0 {
                 door.refuse.store(left - 1, Ordering::SeqCst);
-                return Err(std::io::ErrorKind::ConnectionRefused.into());
+                return Err(io::ErrorKind::ConnectionRefused.into());
             }
             let (here, there) = tokio::io::duplex(1 << 20);
             let _ = door.accepted.send(there);
-            Ok(Box::new(here) as Box<dyn Transport>)
+            let counted = Counted {
+                stream: here,
+                writes: door.writes,
+            };
+            Ok(Box::new(counted) as Box<dyn Transport>)
         })
     }
 
@@ -50,6 +94,7 @@ impl Fake {
             door: Door {
                 accepted: sender,
                 refuse: Arc::default(),
+                writes: Arc::default(),
             },
         }
     }

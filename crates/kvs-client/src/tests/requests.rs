@@ -317,3 +317,23 @@ async fn a_long_value_is_fetched_in_ranges_of_one_snapshot() {
     }
     assert_eq!(getting.await.unwrap().unwrap().unwrap(), "abcde");
 }
+
+#[tokio::test]
+async fn what_is_queued_together_is_written_together() {
+    let (fake, primary, mut peer) = pair().await;
+    let writes = || fake.door.writes.load(std::sync::atomic::Ordering::SeqCst);
+    let before = writes();
+    let mut pending = Vec::new();
+    for _ in 0..100 {
+        pending.push(primary.submit(put("a")).await.unwrap());
+    }
+    for number in 1..=100 {
+        let (id, commit) = peer.commit().await;
+        assert_eq!(commit.number, number);
+        peer.committed(id, 10 + number).await;
+    }
+    for answer in pending {
+        answer.await.unwrap();
+    }
+    assert_eq!(writes() - before, 1);
+}
