@@ -128,6 +128,7 @@ impl Model {
                 let key = self.write_key(key)?;
                 let number: i64 = match self.0.get(&key) {
                     None => 0,
+                    Some(Thing::Value(bytes)) if bytes.len() > 20 => return Err(Refusal::Invalid),
                     Some(Thing::Value(bytes)) => std::str::from_utf8(bytes)
                         .map_err(|_| Refusal::Invalid)?
                         .parse()

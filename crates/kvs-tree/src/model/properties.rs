@@ -6,12 +6,28 @@ use proptest::prelude::*;
 
 use super::*;
 
+type Keys = BoxedStrategy<Key>;
+
 fn name() -> impl Strategy<Value = &'static str> {
-    prop::sample::select(vec!["a", "b", "c", "d-1"])
+    prop_oneof![
+        Just("a"),
+        Just("b"),
+        Just("c"),
+        prop::sample::select(vec!["a-b", "d", "\u{e9}"])
+    ]
 }
 
-fn key() -> impl Strategy<Value = Key> {
-    vec(name(), 1..5).prop_map(|names| Key::parse(&names.join(".")).unwrap())
+fn key_below(first: impl Strategy<Value = &'static str> + 'static) -> Keys {
+    (first, vec(name(), 0..4))
+        .prop_map(|(first, mut names)| {
+            names.insert(0, first);
+            Key::parse(&names.join(".")).unwrap()
+        })
+        .boxed()
+}
+
+fn key() -> Keys {
+    key_below(name())
 }
 
 fn bytes() -> impl Strategy<Value = Bytes> {
@@ -32,7 +48,8 @@ fn symlink() -> impl Strategy<Value = Symlink> {
     })
 }
 
-fn operation() -> impl Strategy<Value = Operation> {
+fn operation(key: Keys) -> impl Strategy<Value = Operation> {
+    let key = || key.clone();
     prop_oneof![
         6 => (key(), bytes()).prop_map(|(key, value)| Operation::Put { key, value }),
         3 => (key(), bytes()).prop_map(|(key, value)| Operation::Append { key, value }),
@@ -46,7 +63,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-fn condition(versions: u64) -> impl Strategy<Value = Condition> {
+fn condition(key: Keys, versions: u64) -> impl Strategy<Value = Condition> {
+    let key = || key.clone();
     prop_oneof![
         key().prop_map(|key| Condition::Absent { key }),
         key().prop_map(|key| Condition::Present { key }),
@@ -55,17 +73,14 @@ fn condition(versions: u64) -> impl Strategy<Value = Condition> {
     ]
 }
 
-fn transaction(version: u64) -> impl Strategy<Value = Transaction> {
-    let conditions = prop_oneof![3 => Just(0), 1 => 1..3usize];
-    (conditions, 1..5usize).prop_flat_map(move |(conditions, operations)| {
-        (
-            vec(condition(version + 1), conditions),
-            vec(operation(), operations),
-        )
-            .prop_map(|(conditions, operations)| Transaction {
-                conditions,
-                operations,
-            })
+fn transaction(key: Keys, version: u64) -> impl Strategy<Value = Transaction> {
+    let conditions = prop_oneof![
+        3 => Just(Vec::new()).boxed(),
+        1 => vec(condition(key.clone(), version + 1), 1..3).boxed(),
+    ];
+    (conditions, vec(operation(key), 1..5)).prop_map(|(conditions, operations)| Transaction {
+        conditions,
+        operations,
     })
 }
 
@@ -73,7 +88,7 @@ fn transaction(version: u64) -> impl Strategy<Value = Transaction> {
 fn history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
     (1..12u64).prop_flat_map(|versions| {
         (0..versions)
-            .map(|version| (transaction(version), prop::bool::weighted(0.3)))
+            .map(|version| (transaction(key(), version), prop::bool::weighted(0.3)))
             .collect::<Vec<_>>()
     })
 }
@@ -319,8 +334,8 @@ proptest! {
     #[test]
     fn transactions_that_do_not_conflict_commute(
         history in history(),
-        first in transaction(0),
-        second in transaction(0),
+        first in transaction(key_below(prop::sample::select(vec!["a", "b"])), 0),
+        second in transaction(key_below(prop::sample::select(vec!["c", "d"])), 0),
     ) {
         let store = Store::default();
         let (_, root) = run(&store, &history).pop().unwrap();
