@@ -16,6 +16,13 @@ pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 /// more requests are taken until one is answered.
 pub(crate) const SLOW_REQUESTS_IN_FLIGHT: usize = 32;
 
+/// Bytes of commits of one connection that may be in work at once; no more requests are taken until
+/// one is answered.
+pub(crate) const COMMIT_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
+
+/// Watches of one connection that may be reading the disk for their next event at once.
+pub(crate) const STREAM_STEPS: usize = 16;
+
 /// Bytes of answers and events that may wait to be sent on one connection. Above it no request of
 /// the connection is taken; what is in work may still add its answer.
 pub(crate) const OUTGOING_BYTES: usize = 4 * 1024 * 1024;

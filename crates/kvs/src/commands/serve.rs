@@ -64,7 +64,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     tokio::spawn(end_on_signal(interrupt, terminate, daemon.stopper()));
     anstream::eprintln!("{READY}{address}");
     notify(NotifyState::Ready);
-    daemon.run().await;
+    daemon.run().await?;
     Ok(ExitCode::SUCCESS)
 }
 

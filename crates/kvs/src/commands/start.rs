@@ -4,7 +4,7 @@
 //! which is removed at the end. The command's exit status is ours; signals that are meant for the
 //! command reach it.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitCode, ExitStatus};
@@ -43,41 +43,46 @@ pub(crate) async fn run(args: StartArgs) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command given")?;
     let directory = tempfile::Builder::new().prefix("kvs-start-").tempdir()?;
     let socket = directory.path().join("kvs.sock");
-    let daemon = Daemon::open(Options::new(directory.path().join("store"), socket.clone())).await?;
+    let options = Options::new(directory.path().join("store"), socket.clone());
+    let daemon = Daemon::open(options).await?;
     let stop = daemon.stopper();
-    let serving = tokio::spawn(daemon.run());
+    let command = async {
+        let uri = format!("unix:{}", socket.display());
+        let code = run_command(program, arguments, &uri).await;
+        stop.cancel();
+        code
+    };
+    let (served, code) = tokio::join!(daemon.run(), command);
+    let code = code?;
+    served?;
+    directory.close()?;
+    Ok(ExitCode::from(code))
+}
 
+/// Runs the command to its end and gives the exit status that stands for it.
+async fn run_command(program: &OsStr, arguments: &[OsString], uri: &str) -> anyhow::Result<u8> {
     // Listening for signals starts before the command does, so that none is lost in between.
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
-    let spawned = Command::new(program)
+    let mut child = match Command::new(program)
         .args(arguments)
-        .env("KVS_URI", format!("unix:{}", socket.display()))
-        .spawn();
-    let code = match spawned {
-        Ok(mut child) => {
-            let status = loop {
-                tokio::select! {
-                    status = child.wait() => break status?,
-                    _ = interrupt.recv() => if !in_foreground() { forward(&child, Signal::INT) },
-                    _ = terminate.recv() => forward(&child, Signal::TERM),
-                }
-            };
-            exit_code(status)
-        }
+        .env("KVS_URI", uri)
+        .spawn()
+    {
+        Ok(child) => child,
         Err(error) => {
             anstream::eprintln!("kvs start: {}: {error}", program.to_string_lossy());
-            if error.kind() == ErrorKind::NotFound {
-                NOT_FOUND
-            } else {
-                CANNOT_RUN
-            }
+            let missing = error.kind() == ErrorKind::NotFound;
+            return Ok(if missing { NOT_FOUND } else { CANNOT_RUN });
         }
     };
-    stop.cancel();
-    serving.await?;
-    directory.close()?;
-    Ok(ExitCode::from(code))
+    loop {
+        tokio::select! {
+            status = child.wait() => return Ok(exit_code(status?)),
+            _ = interrupt.recv() => if !in_foreground() { forward(&child, Signal::INT) },
+            _ = terminate.recv() => forward(&child, Signal::TERM),
+        }
+    }
 }
 
 /// The exit status that a shell would give for the command's.

@@ -2,6 +2,7 @@
 //! one in which nothing that was promised is lost.
 
 use std::path::PathBuf;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,8 @@ impl Daemon {
         let listener = match Listener::bind(&socket).await {
             Ok(listener) => listener,
             Err(error) => {
-                engine.shutdown().await;
+                // It has taken nothing yet; the first error is the one to tell.
+                let _ = engine.shutdown().await;
                 return Err(error.into());
             }
         };
@@ -82,14 +84,20 @@ impl Daemon {
         self.shared.stop.clone()
     }
 
-    /// Serves until the stopper is cancelled; then removes the socket, lets what is in work be
-    /// answered, and closes the store.
-    pub(crate) async fn run(self) {
+    /// Serves until the stopper is cancelled or the store fails; then removes the socket, lets what
+    /// is in work be answered, and closes the store.
+    ///
+    /// # Errors
+    /// Why the store failed: its disk, or damage. What was acknowledged is safe, but nothing more
+    /// can be.
+    pub(crate) async fn run(self) -> anyhow::Result<()> {
         let Daemon { listener, shared } = self;
         let mut sessions = JoinSet::new();
-        loop {
+        let mut failed = pin!(shared.engine.failed());
+        let failure = loop {
             tokio::select! {
-                () = shared.stop.cancelled() => break,
+                () = shared.stop.cancelled() => break None,
+                error = &mut failed => break Some(error),
                 accepted = listener.accept() => match accepted {
                     Ok(stream) => admit(&mut sessions, &shared, stream),
                     Err(error) => {
@@ -99,7 +107,8 @@ impl Daemon {
                 },
                 Some(_) = sessions.join_next() => {}
             }
-        }
+        };
+        shared.stop.cancel();
         listener.close();
         let drained = timeout(SHUTDOWN_TIMEOUT, async {
             while sessions.join_next().await.is_some() {}
@@ -108,7 +117,14 @@ impl Daemon {
             tracing::warn!("connections that did not take their answers are cut off");
             sessions.shutdown().await;
         }
-        shared.engine.shutdown().await;
+        if let Some(error) = failure {
+            return Err(anyhow::Error::new(error).context("the store has stopped"));
+        }
+        shared
+            .engine
+            .shutdown()
+            .await
+            .context("cannot close the store")
     }
 }
 

@@ -22,11 +22,6 @@ impl Failure {
             message: message.into(),
         }
     }
-
-    /// The answer to whatever is open when the daemon ends.
-    pub(crate) fn shutting_down() -> Failure {
-        Failure::new(ErrorCode::Unavailable, "the daemon is shutting down")
-    }
 }
 
 impl From<EngineError> for Failure {

@@ -30,13 +30,12 @@ use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::work::{Commits, Kind, Pending, Running, at_once};
 use super::{incoming, outgoing};
-use crate::limits::{HELLO_TIMEOUT, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT};
+use crate::limits::{
+    COMMIT_BYTES_IN_FLIGHT, HELLO_TIMEOUT, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT,
+};
 
 /// Namespaces whose positions one hello can ask for; further ones are left out of the answer.
 const HELLO_NAMESPACES: usize = 64;
-
-/// The id under which errors that end a connection are sent.
-const CONNECTION: u64 = 0;
 
 /// Serves one connection until it ends. `uid` is what the kernel told for the peer.
 pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, uid: u32, admission: Admission)
@@ -71,16 +70,7 @@ where
     let frame = match connection.read_frame().await {
         Ok(Some(frame)) => frame,
         Ok(None) => return Ok(None),
-        Err(error) => {
-            let failure = Failure::from(error);
-            write_error(
-                &mut connection.out,
-                CONNECTION,
-                failure.code,
-                &failure.message,
-            );
-            return Ok(None);
-        }
+        Err(error) => return Err(io::Error::other(error)),
     };
     let (client, answer) = match hello(context, &frame, admission).await {
         Ok(welcome) => welcome,
@@ -144,7 +134,7 @@ async fn hello(
     let answer = HelloAnswer {
         version: PROTOCOL_VERSION,
         uid: caller.uid,
-        algorithm: shared.engine.params().algorithm.to_smolstr(),
+        algorithm: shared.engine.algorithm().to_smolstr(),
         software: SmolStr::new_static(super::SOFTWARE),
         limits: ServerLimits::default(),
         positions,
@@ -189,9 +179,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         loop {
             let mut moved = false;
             if self.open && self.stopped.as_mut().poll(cx).is_ready() {
-                self.close(&Failure::shutting_down());
+                self.close();
             }
-            while let Poll::Ready((id, answer)) = self.commits.poll_next(cx) {
+            let engine = &self.context.shared.engine;
+            while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
                 moved = true;
                 let answer = answer.map_err(Failure::from);
                 let answer = answer.map(|done| Answer::Commit(outgoing::committed(&done)));
@@ -209,7 +200,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 match self.connection.poll_fill(cx) {
                     Poll::Ready(Ok(0)) => {
                         moved = true;
-                        self.end_of_input();
+                        self.close();
                     }
                     Poll::Ready(Ok(_)) => moved = true,
                     Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
@@ -239,6 +230,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn has_room(&self) -> bool {
         self.in_work() < REQUESTS_IN_FLIGHT
             && self.running.slow() < SLOW_REQUESTS_IN_FLIGHT
+            && self.commits.bytes() < COMMIT_BYTES_IN_FLIGHT
             && self.connection.out.len() < OUTGOING_BYTES
     }
 
@@ -249,11 +241,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             match self.connection.next_frame() {
                 Ok(Some(frame)) => self.take(frame),
                 Ok(None) => break,
+                // There is no telling which request to answer.
                 Err(error) => {
-                    let failure = Failure::from(error);
-                    self.close(&failure);
-                    let out = &mut self.connection.out;
-                    write_error(out, CONNECTION, failure.code, &failure.message);
+                    tracing::debug!(uid = self.context.caller.uid, %error, "bad frame");
+                    self.close();
                 }
             }
             taken = true;
@@ -266,7 +257,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let id = frame.id;
         let request = Op::from_code(frame.tag).and_then(|op| Request::decode(op, &frame.body));
         let refused = match request {
-            Ok(request) => self.start(id, request),
+            Ok(request) => self.start(id, frame.body.len(), request),
             Err(error) => Err(Failure::from(error)),
         };
         if let Err(failure) = refused {
@@ -274,14 +265,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Starts what a request asks for. An error is its answer.
-    fn start(&mut self, id: u64, request: Request) -> Result<(), Failure> {
+    /// Starts what a request of so many bytes asks for. An error is its answer.
+    fn start(&mut self, id: u64, bytes: usize, request: Request) -> Result<(), Failure> {
         let Context { shared, caller } = &self.context;
         match request {
             Request::Commit(commit) => {
                 let commit = incoming::commit(*caller, self.client, commit)?;
-                self.commits
-                    .push(id, Box::pin(shared.engine.submit(commit)));
+                self.commits.push(id, bytes, commit, &shared.engine);
             }
             Request::Credit(credit) => self.streams.credit(id, credit.add),
             Request::Cancel(_) => {
@@ -292,8 +282,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Request::Watch(watch) => {
                 self.check_stream(id)?;
-                self.streams
-                    .open(shared, *caller, id, watch, &mut self.connection.out);
+                let out = &mut self.connection.out;
+                self.streams.open(&shared.engine, *caller, id, watch, out);
             }
             Request::Wait(_) => {
                 self.check_stream(id)?;
@@ -327,20 +317,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Takes no more requests and ends, with `failure`, everything that does not end by itself.
-    fn close(&mut self, failure: &Failure) {
+    /// Takes no more requests: what is in work is still answered, and whatever would not end by
+    /// itself ends with the connection.
+    fn close(&mut self) {
         self.open = false;
-        self.streams.end_all(failure, &mut self.connection.out);
-        for id in self.running.cancel_waits() {
-            write_error(&mut self.connection.out, id, failure.code, &failure.message);
-        }
-    }
-
-    /// The client will send nothing more: what is in work is still answered.
-    fn end_of_input(&mut self) {
-        self.close(&Failure::new(
-            ErrorCode::Cancelled,
-            "the client has ended its requests",
-        ));
+        self.streams.clear();
+        self.running.cancel_waits();
     }
 }

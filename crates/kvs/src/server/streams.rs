@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use kvs_engine::{Caller, EngineError, Position, Watch, WatchEvent, WatchRequest};
+use kvs_engine::{Caller, Engine, EngineError, Position, Watch, WatchEvent, WatchRequest};
 use kvs_proto as wire;
 use kvs_proto::{
     ErrorCode, FRAME_BYTES, STREAM_CREDIT, Status, WatchItem, write_answer, write_error,
@@ -18,10 +18,9 @@ use tokio::task::JoinSet;
 
 use super::failure::Failure;
 use super::ready::{ReadySet, StreamId, Ticket};
-use super::shared::Shared;
 use super::work::{Pending, at_once};
 use super::{incoming, outgoing};
-use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES};
+use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES, STREAM_STEPS};
 
 /// One open watch.
 struct Stream {
@@ -47,7 +46,6 @@ type Stepped = Result<(Box<Watch>, Option<WatchEvent>), EngineError>;
 struct Finished {
     id: StreamId,
     serial: u64,
-    opening: bool,
     result: Stepped,
 }
 
@@ -71,10 +69,10 @@ impl Streams {
         self.streams.contains_key(&id)
     }
 
-    /// Opens a watch; its items, or the error that keeps it from opening, follow in `out`.
+    /// Opens a watch; its items, or the error that keeps it from follow in `out`.
     pub(crate) fn open(
         &mut self,
-        shared: &Arc<Shared>,
+        engine: &Engine,
         caller: Caller,
         id: StreamId,
         asked: wire::Watch,
@@ -91,28 +89,34 @@ impl Streams {
         let ticket = Ticket::new(id);
         let (woken, ready) = (Arc::clone(&ticket), Arc::clone(&self.ready));
         let wake = Arc::new(move || ready.push(&woken));
+        let watch = match engine.watch(caller, &asked.namespace, request, wake) {
+            Ok(watch) => Box::new(watch),
+            Err(error) => {
+                let failure = Failure::from(error);
+                return write_error(out, id, failure.code, &failure.message);
+            }
+        };
+        let position = watch.position();
+        answer(
+            out,
+            id,
+            Status::Item,
+            &WatchItem::Started(started(position)),
+        );
+        self.ready.push(&ticket);
         self.serial += 1;
         self.streams.insert(
             id,
             Stream {
                 ticket,
-                watch: None,
+                watch: Some(watch),
                 serial: self.serial,
                 credit: asked.credit.min(STREAM_CREDIT),
                 limit: outgoing::inline_limit(asked.inline_max),
-                told: 0,
+                told: position.version,
                 woken: false,
             },
         );
-        let shared = Arc::clone(shared);
-        let step = async move {
-            let watch = shared
-                .engine
-                .watch(caller, &asked.namespace, request, wake)
-                .await?;
-            Ok((Box::new(watch), None))
-        };
-        self.step(id, true, Box::pin(step), out);
     }
 
     /// Gives a stream more credit; one that is not open is ignored.
@@ -132,11 +136,9 @@ impl Streams {
         open
     }
 
-    /// Ends all streams with an error.
-    pub(crate) fn end_all(&mut self, failure: &Failure, out: &mut BytesMut) {
-        for (id, _) in self.streams.drain() {
-            write_error(out, id, failure.code, &failure.message);
-        }
+    /// Forgets all streams: they end with the connection.
+    pub(crate) fn clear(&mut self) {
+        self.streams.clear();
         self.steps.abort_all();
     }
 
@@ -145,21 +147,16 @@ impl Streams {
         let mut moved = false;
         while let Poll::Ready(Some(ended)) = self.steps.poll_join_next(cx) {
             moved = true;
-            if let Ok(Finished {
-                id,
-                serial,
-                opening,
-                result,
-            }) = ended
+            if let Ok(Finished { id, serial, result }) = ended
                 && self
                     .streams
                     .get(&id)
                     .is_some_and(|stream| stream.serial == serial)
             {
-                self.stepped(id, opening, result, out);
+                self.stepped(id, result, out);
             }
         }
-        while out.len() < OUTGOING_EVENT_BYTES {
+        while out.len() < OUTGOING_EVENT_BYTES && self.steps.len() < STREAM_STEPS {
             let Poll::Ready(ticket) = self.ready.poll_pop(cx) else {
                 break;
             };
@@ -188,29 +185,22 @@ impl Streams {
             let event = watch.next().await?;
             Ok((watch, event))
         };
-        self.step(id, false, Box::pin(step), out);
+        self.step(id, Box::pin(step), out);
     }
 
     /// Takes a step at once, or gives it a task if it has to wait.
-    fn step(
-        &mut self,
-        id: StreamId,
-        opening: bool,
-        mut step: Pending<Stepped>,
-        out: &mut BytesMut,
-    ) {
+    fn step(&mut self, id: StreamId, mut step: Pending<Stepped>, out: &mut BytesMut) {
         let serial = match self.streams.get(&id) {
             Some(stream) => stream.serial,
             None => return,
         };
         match at_once(&mut step) {
-            Some(result) => self.stepped(id, opening, result, out),
+            Some(result) => self.stepped(id, result, out),
             None => {
                 self.steps.spawn(async move {
                     Finished {
                         id,
                         serial,
-                        opening,
                         result: step.await,
                     }
                 });
@@ -219,7 +209,7 @@ impl Streams {
     }
 
     /// Takes in the end of a step: sends the item and puts the stream in line again.
-    fn stepped(&mut self, id: StreamId, opening: bool, result: Stepped, out: &mut BytesMut) {
+    fn stepped(&mut self, id: StreamId, result: Stepped, out: &mut BytesMut) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
@@ -233,16 +223,7 @@ impl Streams {
         };
         let position = watch.position();
         let mut again = std::mem::take(&mut stream.woken);
-        if opening {
-            stream.told = position.version;
-            answer(
-                out,
-                id,
-                Status::Item,
-                &WatchItem::Started(started(position)),
-            );
-            again = true;
-        } else if let Some(event) = event {
+        if let Some(event) = event {
             stream.credit = stream.credit.saturating_sub(1);
             stream.told = position_of(&event).version;
             let item = outgoing::event(watch.namespace(), event, stream.limit);

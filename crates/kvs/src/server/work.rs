@@ -2,14 +2,15 @@
 //! entered the engine, and everything else that could not be answered at once.
 //!
 //! Commits are awaited in order, because the engine answers them in order, group by group: so one
-//! group wakes the session once, and all of its answers leave in one write.
+//! group wakes the session once, and all of its answers leave in one write. Everything else may
+//! overtake.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::Future;
+use std::future::{Future, ready};
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use kvs_engine::{Committed, EngineError};
+use kvs_engine::{CommitRequest, Committed, Engine, EngineError};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::failure::Failure;
@@ -29,39 +30,93 @@ pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
     }
 }
 
-/// Commits that entered the engine and are not answered yet.
+/// Commits that are not answered yet, in the order in which they arrived.
+///
+/// Before a commit may enter the engine, what is too large for the journal has to be made durable.
+/// That takes time for few of them, and those that arrived later wait behind: so the order of
+/// arrival is the order of commits. Answers are awaited in the same order.
 #[derive(Default)]
 pub(crate) struct Commits {
-    waiting: VecDeque<(u64, Pending<Result<Committed, EngineError>>)>,
+    /// In the engine.
+    entered: VecDeque<Commit<Committed>>,
+    /// On their way into it.
+    staged: VecDeque<Commit<CommitRequest>>,
+    /// Bytes of all of them.
+    bytes: usize,
+}
+
+/// A commit that waits for a `T`.
+struct Commit<T> {
+    id: u64,
+    /// Length of the request, as a measure of the memory that it holds.
+    bytes: usize,
+    waits: Pending<Result<T, EngineError>>,
 }
 
 impl Commits {
-    /// Adds a commit that has just entered the engine.
-    pub(crate) fn push(&mut self, id: u64, commit: Pending<Result<Committed, EngineError>>) {
-        self.waiting.push_back((id, commit));
+    /// Takes a commit in; it enters the engine now if nothing keeps it.
+    pub(crate) fn push(&mut self, id: u64, bytes: usize, request: CommitRequest, engine: &Engine) {
+        self.bytes += bytes;
+        let stager = engine.clone();
+        let mut waits: Pending<_> = Box::pin(async move { stager.stage(request).await });
+        if self.staged.is_empty()
+            && let Some(staged) = at_once(&mut waits)
+        {
+            self.enter(id, bytes, staged, engine);
+        } else {
+            self.staged.push_back(Commit { id, bytes, waits });
+        }
+    }
+
+    /// Gives a staged commit to the engine.
+    fn enter(
+        &mut self,
+        id: u64,
+        bytes: usize,
+        staged: Result<CommitRequest, EngineError>,
+        engine: &Engine,
+    ) {
+        let waits: Pending<_> = match staged {
+            Ok(request) => Box::pin(engine.submit(request)),
+            Err(error) => Box::pin(ready(Err(error))),
+        };
+        self.entered.push_back(Commit { id, bytes, waits });
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.len()
+        self.entered.len() + self.staged.len()
     }
 
-    /// The oldest commit's answer.
+    /// About how much memory they hold, in bytes.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// The oldest commit's answer. Also lets those enter that have been staged.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
+        engine: &Engine,
     ) -> Poll<(u64, Result<Committed, EngineError>)> {
-        let Some((id, commit)) = self.waiting.front_mut() else {
+        while let Some(Commit { id, bytes, waits }) = self.staged.front_mut() {
+            let Poll::Ready(staged) = waits.as_mut().poll(cx) else {
+                break;
+            };
+            let (id, bytes) = (*id, *bytes);
+            self.staged.pop_front();
+            self.enter(id, bytes, staged, engine);
+        }
+        let Some(Commit { id, bytes, waits }) = self.entered.front_mut() else {
+            return Poll::Pending;
+        };
+        let Poll::Ready(answer) = waits.as_mut().poll(cx) else {
             return Poll::Pending;
         };
         let id = *id;
-        match commit.as_mut().poll(cx) {
-            Poll::Ready(answer) => {
-                self.waiting.pop_front();
-                Poll::Ready((id, answer))
-            }
-            Poll::Pending => Poll::Pending,
-        }
+        self.bytes -= *bytes;
+        self.entered.pop_front();
+        Poll::Ready((id, answer))
     }
 }
 
@@ -120,17 +175,16 @@ impl Running {
         true
     }
 
-    /// Stops all waits and returns their ids.
-    pub(crate) fn cancel_waits(&mut self) -> Vec<u64> {
+    /// Stops all waits.
+    pub(crate) fn cancel_waits(&mut self) {
         let waits = self
             .open
             .iter()
             .filter(|(_, (_, _, kind))| *kind == Kind::Wait);
         let ids: Vec<u64> = waits.map(|(id, _)| *id).collect();
-        for id in &ids {
-            self.cancel(*id);
+        for id in ids {
+            self.cancel(id);
         }
-        ids
     }
 
     fn forget(&mut self, (_, handle, kind): &(u64, AbortHandle, Kind)) {
@@ -165,7 +219,7 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::{pending, poll_fn, ready};
+    use std::future::{pending, poll_fn};
 
     #[tokio::test]
     async fn a_cancelled_request_gives_no_answer_even_if_its_id_is_used_again() {
@@ -184,7 +238,7 @@ mod tests {
         let mut running = Running::default();
         running.spawn(1, Kind::Wait, Box::pin(pending()));
         running.spawn(2, Kind::Slow, Box::pin(pending()));
-        assert_eq!(running.cancel_waits(), [1]);
+        running.cancel_waits();
         assert_eq!((running.waits(), running.slow()), (0, 1));
     }
 }

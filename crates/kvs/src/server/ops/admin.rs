@@ -43,12 +43,24 @@ pub(super) async fn namespace_create(
         let message = "a namespace that begins with a given root is not supported yet";
         return Err(Failure::new(ErrorCode::Invalid, message));
     }
-    context
-        .shared
+    let Context { shared, caller } = context;
+    shared
         .engine
-        .create_namespace(context.caller, asked.name, asked.owner)
+        .create_namespace(*caller, &asked.name, asked.owner)
         .await?;
-    Ok(Answer::Done)
+    let made = shared
+        .engine
+        .namespaces(*caller)
+        .into_iter()
+        .find(|info| info.name == asked.name);
+    // Somebody may have removed it at once.
+    let made = made.ok_or_else(|| {
+        Failure::new(
+            ErrorCode::NoNamespace,
+            format!("namespace {} is gone", asked.name),
+        )
+    })?;
+    Ok(Answer::Namespace(namespace(made)))
 }
 
 pub(super) async fn namespace_remove(
@@ -58,21 +70,25 @@ pub(super) async fn namespace_remove(
     context
         .shared
         .engine
-        .remove_namespace(context.caller, asked.name)
+        .remove_namespace(context.caller, &asked.name)
         .await?;
     Ok(Answer::Done)
 }
 
 pub(super) async fn namespaces(context: &Context) -> Result<Answer, Failure> {
     let namespaces = context.shared.engine.namespaces(context.caller);
-    let info = |info: kvs_engine::NamespaceInfo| wire::NamespaceInfo {
+    let namespaces = namespaces.into_iter().map(namespace).collect();
+    Ok(Answer::Namespaces(wire::NamespacesAnswer { namespaces }))
+}
+
+/// A namespace as the wire tells it.
+fn namespace(info: kvs_engine::NamespaceInfo) -> wire::NamespaceInfo {
+    wire::NamespaceInfo {
         name: info.name,
         owner: info.owner,
         flags: info.flags,
         position: outgoing::position(info.position),
-    };
-    let namespaces = namespaces.into_iter().map(info).collect();
-    Ok(Answer::Namespaces(wire::NamespacesAnswer { namespaces }))
+    }
 }
 
 pub(super) async fn sync(context: &Context) -> Result<Answer, Failure> {

@@ -1,10 +1,21 @@
 //! The log: a page of versions, who made them, and the keys that they touched.
 
+use kvs_engine::{At, ChangeKind, LogEntry};
 use kvs_proto as wire;
 use kvs_proto::PAGE_ENTRIES;
+use kvs_tree::Key;
 
 use super::super::{failure::Failure, incoming, outgoing};
 use super::{Answer, Context};
+
+/// A page ends when it has about so many bytes, far below what a frame holds.
+const PAGE_BYTES: usize = 1024 * 1024;
+
+/// About what a changed key takes on the wire beside its name.
+const CHANGE_BYTES: usize = 24;
+
+/// About what a transaction takes on the wire.
+const TRANSACTION_BYTES: usize = 96;
 
 pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, Failure> {
     let scopes = incoming::scopes(&asked.scopes)?;
@@ -13,19 +24,47 @@ pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, F
         limit => limit.min(PAGE_ENTRIES),
     };
     let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let page = context
-        .shared
+    let Context { shared, caller } = context;
+    let newest = shared
         .engine
-        .log(
-            context.caller,
-            &asked.namespace,
-            asked.from,
-            asked.to,
-            scopes,
-            limit,
-        )
+        .view(*caller, &asked.namespace, At::Current)
+        .await?
+        .position();
+    let to = asked.to.unwrap_or(newest.version);
+    let page = shared
+        .engine
+        .log(*caller, &asked.namespace, asked.from, to, &scopes, limit)
         .await?;
-    let version = |version: kvs_engine::LogVersion| wire::LogVersion {
+    let (mut versions, mut next, mut bytes) = (Vec::new(), page.next, 0);
+    for entry in page.entries {
+        if bytes > PAGE_BYTES {
+            next = Some(entry.position.version);
+            break;
+        }
+        let version = version(entry);
+        bytes += version
+            .changes
+            .iter()
+            .map(|c| c.key.len() + CHANGE_BYTES)
+            .sum::<usize>();
+        bytes += version.transactions.len() * TRANSACTION_BYTES;
+        versions.push(version);
+    }
+    Ok(Answer::Log(wire::LogAnswer {
+        versions,
+        next,
+        oldest: page.oldest,
+        newest: newest.version,
+    }))
+}
+
+/// A version as the wire tells it.
+fn version(version: LogEntry) -> wire::LogVersion {
+    let change = |(key, kind): &(Key, ChangeKind)| wire::LogChange {
+        key: key.as_str().into(),
+        kind: outgoing::change_kind(*kind),
+    };
+    wire::LogVersion {
         position: outgoing::position(version.position),
         root: outgoing::text(version.root),
         time_ms: version.time_ms,
@@ -34,19 +73,6 @@ pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, F
             .iter()
             .map(outgoing::transaction)
             .collect(),
-        changes: version
-            .changes
-            .iter()
-            .map(|change| wire::LogChange {
-                key: change.key.as_str().into(),
-                kind: outgoing::change_kind(change.kind),
-            })
-            .collect(),
-    };
-    Ok(Answer::Log(wire::LogAnswer {
-        versions: page.versions.into_iter().map(version).collect(),
-        next: page.next,
-        oldest: page.oldest,
-        newest: page.newest,
-    }))
+        changes: version.keys.iter().map(change).collect(),
+    }
 }

@@ -45,6 +45,8 @@ pub(crate) enum Answer {
     Pin(wire::PinAnswer),
     /// To a pins.
     Pins(wire::PinsAnswer),
+    /// To a namespace_create.
+    Namespace(wire::NamespaceInfo),
     /// To a namespaces.
     Namespaces(wire::NamespacesAnswer),
     /// To a status.
@@ -96,6 +98,7 @@ pub(crate) fn write(out: &mut BytesMut, id: u64, answer: &Result<Answer, Failure
         Answer::Log(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Pin(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Pins(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
+        Answer::Namespace(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Namespaces(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Status(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Done => write_answer(out, FRAME_BYTES, id, Status::Final, &wire::Empty {}),
