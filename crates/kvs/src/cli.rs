@@ -64,10 +64,22 @@ pub(crate) enum Command {
     /// Make, remove and list namespaces
     Namespace(commands::namespace::NamespaceArgs),
     /// Run the daemon
+    #[command(after_help = "\
+Examples:
+  kvs serve                                              on the usual store and address
+  kvs --uri unix:/tmp/kvs.sock serve --store /tmp/kvs    on others")]
     Serve(commands::serve::ServeArgs),
     /// Run a command beside a private daemon on a temporary store
+    #[command(after_help = "\
+Examples:
+  kvs start -- sh -c 'kvs put a=1; kvs get a'      a script, with the script's exit status
+  kvs start bash                                   a shell to try things in")]
     Start(commands::start::StartArgs),
     /// Show a job executor and job status clients synchronise
+    #[command(after_help = "\
+Examples:
+  kvs demo                      1,000 jobs, four clients, a table of what each saw
+  kvs demo --jobs 50 --json     50 jobs, the table as one JSON object")]
     Demo(commands::demo::DemoArgs),
     #[command(hide = true)]
     DemoClient(commands::demo::DemoClientArgs),

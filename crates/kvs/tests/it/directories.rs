@@ -1,0 +1,196 @@
+//! `dir`, `ls`, `mkdir`.
+
+use crate::support::{Daemon, run};
+
+fn filled() -> Daemon {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "t.a=69", "t.c.d.e=3.14", "t.b=one\ntwo", "t.empty="]);
+    kvs.ok(&["mkdir", "t.void"]);
+    kvs.ok(&["link", "t.a", "t.l"]);
+    kvs.ok(&["link", "-T", "other", "x.y", "t.m"]);
+    kvs
+}
+
+#[test]
+fn dir_shows_keys_with_values_links_and_directories() {
+    let kvs = filled();
+    assert_eq!(
+        kvs.ok(&["dir", "t"]),
+        "t.a = 69\nt.b = one...\nt.c.\nt.empty = \nt.l -> t.a\nt.m -> other::x.y\nt.void.\n"
+    );
+    assert_eq!(kvs.ok(&["dir"]), "t.\n");
+    assert_eq!(kvs.ok(&["dir", "."]), "t.\n");
+}
+
+#[test]
+fn dir_recursive_shows_only_empty_directories() {
+    let kvs = filled();
+    assert_eq!(
+        kvs.ok(&["dir", "-R", "-w", "0"]),
+        "t.a = 69\nt.b = one\ntwo\nt.c.d.e = 3.14\nt.empty = \nt.l -> t.a\nt.m -> other::x.y\nt.void.\n"
+    );
+    assert_eq!(kvs.ok(&["dir", "-R", "t.c"]), "t.c.d.e = 3.14\n");
+}
+
+#[test]
+fn dir_keys_only() {
+    let kvs = filled();
+    assert_eq!(kvs.ok(&["dir", "-d", "t"]), "t.a\nt.b\nt.c.\nt.empty\nt.l\nt.m\nt.void.\n");
+    assert_eq!(kvs.ok(&["dir", "-Rd", "t.c"]), "t.c.d.e\n");
+}
+
+#[test]
+fn dir_cuts_lines_to_the_width() {
+    let kvs = Daemon::start();
+    let long = "x".repeat(200);
+    kvs.ok(&["put", &format!("a={long}"), "b=12345678"]);
+    assert_eq!(kvs.ok(&["dir", "-w", "10"]), "a = xxx...\nb = 123...\n");
+    assert_eq!(kvs.ok(&["dir", "-w", "12"]), "a = xxxxx...\nb = 12345678\n");
+    assert_eq!(kvs.ok(&["dir"]), format!("a = {}...\nb = 12345678\n", "x".repeat(73)));
+    for unlimited in ["0", "1", "2", "3"] {
+        assert_eq!(kvs.ok(&["dir", "-w", unlimited]), format!("a = {long}\nb = 12345678\n"));
+    }
+    let mut narrow = kvs.command(&["dir"]);
+    narrow.env("COLUMNS", "10");
+    assert_eq!(run(narrow, b"").ok(), "a = xxx...\nb = 123...\n");
+}
+
+#[test]
+fn dir_of_something_else_is_an_error() {
+    let kvs = filled();
+    assert_eq!(kvs.fails(&["dir", "t.a"]), "kvs: t.a: Not a directory\n");
+    assert_eq!(kvs.fails(&["dir", "none"]), "kvs: none: No such file or directory\n");
+    assert_eq!(kvs.fails(&["dir", "t.l"]), "kvs: t.l: Not a directory\n");
+}
+
+#[test]
+fn an_empty_directory_shows_nothing() {
+    let kvs = filled();
+    assert_eq!(kvs.ok(&["dir", "-R", "t.void"]), "");
+    assert_eq!(kvs.ok(&["ls", "t.void"]), "");
+}
+
+#[test]
+fn dir_through_a_link_shows_keys_under_the_link() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a.b.c=1"]);
+    kvs.ok(&["link", "a", "l"]);
+    assert_eq!(kvs.ok(&["dir", "l"]), "l.b.\n");
+    assert_eq!(kvs.ok(&["dir", "-R", "l.b"]), "l.b.c = 1\n");
+}
+
+#[test]
+fn dir_at_an_old_state() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a.b=1"]);
+    let reference = kvs.ok(&["snapshot"]);
+    let object = kvs.ok(&["getroot"]);
+    kvs.ok(&["put", "a.b=2", "a.c=3"]);
+    assert_eq!(kvs.ok(&["dir", "-a", reference.trim(), "a"]), "a.b = 1\n");
+    assert_eq!(kvs.ok(&["dir", "-R", "--at", object.trim()]), "a.b = 1\n");
+    assert_eq!(kvs.ok(&["ls", "--at", reference.trim(), "a"]), "b\n");
+}
+
+#[test]
+fn a_directory_of_many_pages_is_shown_whole_and_sorted() {
+    let kvs = Daemon::start();
+    let pairs: Vec<String> = (0..9000).map(|n| format!("d.k{n:05}={n}")).collect();
+    let mut arguments = vec!["put"];
+    arguments.extend(pairs.iter().map(String::as_str));
+    kvs.ok(&arguments);
+    let shown = kvs.ok(&["dir", "-R"]);
+    let expected: String = (0..9000).map(|n| format!("d.k{n:05} = {n}\n")).collect();
+    assert!(shown == expected);
+    assert_eq!(kvs.ok(&["ls", "-1", "d"]).lines().count(), 9000);
+}
+
+#[test]
+fn ls_lays_names_out_in_columns_without_a_terminal() {
+    let kvs = Daemon::start();
+    let pairs: Vec<String> = (0..50).map(|n| format!("d.{n:04}=x")).collect();
+    let mut arguments = vec!["put"];
+    arguments.extend(pairs.iter().map(String::as_str));
+    kvs.ok(&arguments);
+    let shown = kvs.ok(&["ls", "d"]);
+    assert_eq!(shown.lines().count(), 5);
+    assert!(shown.starts_with("0000    0001    0002    "), "{shown}");
+    assert!(shown.lines().all(|line| line == line.trim_end()), "{shown}");
+    assert_eq!(kvs.ok(&["ls", "-w", "40", "d"]).lines().count(), 10);
+    assert_eq!(kvs.ok(&["ls", "-w40", "d"]).lines().count(), 10);
+    assert_eq!(kvs.ok(&["ls", "-w", "0", "d"]).lines().count(), 1);
+    assert_eq!(kvs.ok(&["ls", "-1", "d"]).lines().count(), 50);
+    let mut narrow = kvs.command(&["ls", "d"]);
+    narrow.env("COLUMNS", "20");
+    assert_eq!(run(narrow, b"").ok().lines().count(), 25);
+}
+
+#[test]
+fn ls_classifies() {
+    let kvs = filled();
+    assert_eq!(kvs.ok(&["ls", "-1F", "t"]), "a\nb\nc.\nempty\nl@\nm@\nvoid.\n");
+    assert_eq!(kvs.ok(&["ls", "-1Fd", "t.a", "t.c", "t.l"]), "t.a\nt.c.\nt.l@\n");
+    assert_eq!(kvs.ok(&["ls", "-1", "--classify"]), "t.\n");
+}
+
+#[test]
+fn ls_shows_singles_first_then_directories_under_headers() {
+    let kvs = filled();
+    assert_eq!(
+        kvs.ok(&["ls", "-1", "t.void", "t.c", "t.b", "t.a"]),
+        "t.a\nt.b\n\nt.c:\nd\n\nt.void:\n"
+    );
+    assert_eq!(kvs.ok(&["ls", "-1", "t.c"]), "d\n", "one directory alone has no header");
+    assert_eq!(kvs.ok(&["ls", "t.a"]), "t.a\n");
+    assert_eq!(kvs.ok(&["ls", "t.b", "t.a"]), "t.a    t.b\n");
+}
+
+#[test]
+fn ls_recursive_descends_with_headers() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a.b.c=1", "a.d=2", "e=3"]);
+    assert_eq!(kvs.ok(&["ls", "-R"]), ".:\na    e\n\na:\nb    d\n\na.b:\nc\n");
+    assert_eq!(kvs.ok(&["ls", "-RF", "a"]), "a:\nb.    d\n\na.b:\nc\n");
+}
+
+#[test]
+fn ls_follows_a_link_to_a_directory_unless_it_classifies_or_shows_itself() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a.b=1"]);
+    kvs.ok(&["link", "a", "l"]);
+    kvs.ok(&["link", "nowhere", "n"]);
+    assert_eq!(kvs.ok(&["ls", "l"]), "b\n");
+    assert_eq!(kvs.ok(&["ls", "-F", "l"]), "l@\n");
+    assert_eq!(kvs.ok(&["ls", "-d", "l"]), "l\n");
+    assert_eq!(kvs.ok(&["ls", "-F", "l."]), "b\n", "a trailing dot demands a directory");
+    assert_eq!(kvs.ok(&["ls", "n"]), "n\n", "a link to nowhere is a link");
+}
+
+#[test]
+fn ls_with_a_trailing_dot_demands_a_directory() {
+    let kvs = filled();
+    assert_eq!(kvs.ok(&["ls", "-d", "t.c."]), "t.c\n");
+    assert_eq!(kvs.fails(&["ls", "t.a."]), "kvs: t.a.: Not a directory\n");
+}
+
+#[test]
+fn ls_goes_on_after_a_key_that_fails() {
+    let kvs = filled();
+    let outcome = kvs.run(&["ls", "-1", "none", "t.c", "nor"]);
+    assert_eq!(outcome.code, Some(1));
+    assert_eq!(
+        outcome.err,
+        "kvs: none: No such file or directory\nkvs: nor: No such file or directory\n"
+    );
+    assert_eq!(outcome.out, b"d\n");
+}
+
+#[test]
+fn mkdir_replaces_what_is_there() {
+    let kvs = filled();
+    kvs.ok(&["mkdir", "t.c", "t.a", "new.deep"]);
+    assert_eq!(kvs.ok(&["dir", "-R", "t.c"]), "");
+    assert_eq!(kvs.ok(&["dir", "-R", "new"]), "new.deep.\n");
+    assert_eq!(kvs.fails(&["mkdir", "."]), "kvs: .: Invalid argument\n");
+    let version = kvs.ok(&["mkdir", "-s", "t.x"]);
+    assert_eq!(version, kvs.ok(&["version"]));
+}

@@ -1,0 +1,18 @@
+//! The command line against a real daemon: what is printed, where, and with which exit status.
+//!
+//! One binary for all integration tests of the crate, so that they link once. `support` starts a
+//! daemon for each test; every other module is about some verbs. Nothing sleeps to wait: output and
+//! exit are waited for, with a bound that only a failure reaches.
+
+mod support;
+
+mod values;
+
+mod directories;
+mod links;
+mod namespaces;
+mod removal;
+mod roots;
+mod scripts;
+mod usage;
+mod watches;

@@ -1,0 +1,79 @@
+//! `namespace`, `-N` and the environment.
+
+use crate::support::{Daemon, run};
+
+#[test]
+fn namespaces_are_made_listed_and_removed() {
+    let kvs = Daemon::start();
+    let uid = kvs.script("id -u").ok();
+    assert_eq!(kvs.ok(&["namespace", "create", "b", "a"]), "");
+    let row = |name: &str| format!("{name:<36} {:>10} 0x00000000\n", uid.trim());
+    let header = format!("{:<36} {:>10} {}\n", "NAMESPACE", "OWNER", "FLAGS");
+    assert_eq!(
+        kvs.ok(&["namespace", "list"]),
+        [header.clone(), row("a"), row("b"), row("primary")].concat()
+    );
+    assert_eq!(kvs.ok(&["namespace", "remove", "a", "b", "never"]), "");
+    assert_eq!(kvs.ok(&["namespace", "list"]), [header, row("primary")].concat());
+}
+
+#[test]
+fn a_namespace_is_another_tree() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "other"]);
+    kvs.ok(&["put", "-N", "other", "a=there"]);
+    kvs.ok(&["put", "a=here"]);
+    assert_eq!(kvs.ok(&["get", "a"]), "here\n");
+    assert_eq!(kvs.ok(&["get", "--namespace", "other", "a"]), "there\n");
+    assert_eq!(kvs.ok(&["version", "-N", "other"]), "1\n");
+}
+
+#[test]
+fn the_environment_names_the_namespace() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "one", "two"]);
+    kvs.ok(&["put", "a=primary"]);
+    kvs.ok(&["put", "-N", "one", "a=one"]);
+    kvs.ok(&["put", "-N", "two", "a=two"]);
+    let get = |variables: &[(&str, &str)], arguments: &[&str]| {
+        let mut command = kvs.command(arguments);
+        command.envs(variables.iter().copied());
+        run(command, b"").ok()
+    };
+    assert_eq!(get(&[("FLUX_KVS_NAMESPACE", "one")], &["get", "a"]), "one\n");
+    assert_eq!(get(&[("KVS_NAMESPACE", "two")], &["get", "a"]), "two\n");
+    let both = [("KVS_NAMESPACE", "two"), ("FLUX_KVS_NAMESPACE", "one")];
+    assert_eq!(get(&both, &["get", "a"]), "two\n");
+    assert_eq!(get(&both, &["get", "-N", "primary", "a"]), "primary\n");
+    assert_eq!(get(&[("KVS_NAMESPACE", "")], &["get", "a"]), "primary\n");
+}
+
+#[test]
+fn an_unknown_namespace_is_not_supported() {
+    let kvs = Daemon::start();
+    let not = "Operation not supported";
+    assert_eq!(kvs.fails(&["get", "-N", "none", "a"]), format!("kvs: a: {not}\n"));
+    assert_eq!(kvs.fails(&["put", "-N", "none", "a=1"]), format!("kvs: a: {not}\n"));
+    assert_eq!(kvs.fails(&["version", "-N", "none"]), format!("kvs: version: {not}\n"));
+    assert_eq!(kvs.fails(&["watch", "-N", "none", "a"]), format!("kvs: watch: {not}\n"));
+}
+
+#[test]
+fn what_exists_cannot_be_created_and_primary_not_removed() {
+    let kvs = Daemon::start();
+    assert_eq!(kvs.fails(&["namespace", "create", "primary"]), "kvs: primary: File exists\n");
+    assert_eq!(
+        kvs.fails(&["namespace", "remove", "primary"]),
+        "kvs: primary: Operation not supported\n"
+    );
+}
+
+#[test]
+fn waitcreate_waits_for_the_namespace_too() {
+    let kvs = Daemon::start();
+    let mut waiting = kvs.background(&["get", "-W", "-N", "later", "a"]);
+    kvs.ok(&["namespace", "create", "later"]);
+    kvs.ok(&["put", "-N", "later", "a=1"]);
+    assert_eq!(waiting.line(), "1");
+    assert!(waiting.wait().success());
+}

@@ -1,0 +1,89 @@
+//! What shell scripts rely on: pipelines, signals, nested quotes, many clients at once.
+
+use std::process::Stdio;
+
+use crate::support::{Daemon, run, without_daemon};
+
+#[test]
+fn a_reader_that_goes_away_ends_a_command_quietly() {
+    let kvs = Daemon::start();
+    let pairs: Vec<String> = (0..5000).map(|n| format!("d.k{n}={n:0100}")).collect();
+    let mut arguments = vec!["put"];
+    arguments.extend(pairs.iter().map(String::as_str));
+    kvs.ok(&arguments);
+    let outcome = kvs.script("kvs dir -R -w 0 | head -1; echo ${PIPESTATUS[0]}");
+    assert_eq!(outcome.err, "");
+    assert!(outcome.out.ends_with(b"\n141\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_watch_ends_when_its_reader_goes_even_if_nothing_more_happens() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    assert_eq!(kvs.script("kvs get -w a | head -1").ok(), "1\n");
+    assert_eq!(kvs.script("kvs watch --from 1 a | head -1").ok(), "1 put a = 1\n");
+}
+
+#[test]
+fn an_interrupt_ends_a_watch() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    let mut watch = kvs.background(&["watch", "--from", "1", "a"]);
+    assert_eq!(watch.line(), "1 put a = 1");
+    kvs.script(&format!("kill -INT {}", watch.child.id())).ok();
+    let status = watch.wait();
+    assert!(!status.success());
+    assert_eq!(watch.lines.next(), None);
+}
+
+#[test]
+fn exit_statuses_work_in_conditions() {
+    let kvs = Daemon::start();
+    let script = "kvs put a=1 && kvs get a && ! kvs get b 2>/dev/null && echo done";
+    assert_eq!(kvs.script(script).ok(), "1\ndone\n");
+}
+
+#[test]
+fn a_version_synchronises_two_scripts() {
+    let kvs = Daemon::start();
+    let script = "next=$(($(kvs version) + 1)); kvs wait $next & kvs put a=1; wait $! && kvs get a";
+    assert_eq!(kvs.script(script).ok(), "1\n");
+}
+
+#[test]
+fn waitcreate_in_the_background() {
+    let kvs = Daemon::start();
+    assert_eq!(kvs.script("kvs get --waitcreate a & kvs put a=1; wait $!").ok(), "1\n");
+}
+
+#[test]
+fn many_clients_at_once() {
+    let kvs = Daemon::start();
+    let script = "for n in $(seq 50); do kvs put d.k$n=$n & done; wait; kvs ls -1 d | wc -l";
+    assert_eq!(kvs.script(script).ok().trim(), "50");
+    assert_eq!(kvs.version(), kvs.ok(&["log"]).lines().count() as u64);
+}
+
+#[test]
+fn start_runs_a_command_beside_a_private_daemon() {
+    let kvs = env!("CARGO_BIN_EXE_kvs");
+    let script = format!("'{kvs}' put 'a=it'\"'\"'s' && '{kvs}' get a; exit 7");
+    let outcome = run(without_daemon(&["start", "--", "sh", "-c", &script]), b"");
+    assert_eq!((outcome.code, outcome.out.as_slice()), (Some(7), &b"it's\n"[..]), "{outcome:?}");
+    let outcome = run(without_daemon(&["start", kvs, "version"]), b"");
+    assert_eq!((outcome.code, outcome.out.as_slice()), (Some(0), &b"0\n"[..]), "{outcome:?}");
+}
+
+#[test]
+fn a_full_device_is_an_error() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let mut command = kvs.command(&["get", "a"]);
+    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        String::from_utf8_lossy(&output.stderr),
+        "kvs: standard output: No space left on device\n"
+    );
+}

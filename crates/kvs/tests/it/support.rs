@@ -1,0 +1,254 @@
+//! A daemon for a test, and ways to run commands against it.
+
+use std::io::{BufRead as _, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::Duration;
+
+/// How long anything may take before the test fails instead of hanging.
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The program under test.
+const KVS: &str = env!("CARGO_BIN_EXE_kvs");
+/// What a daemon says on standard error when it can be reached.
+const READY: &str = "kvs: serving on ";
+/// Variables that would change what commands do.
+const VARIABLES: [&str; 5] =
+    ["KVS_NAMESPACE", "FLUX_KVS_NAMESPACE", "COLUMNS", "XDG_RUNTIME_DIR", "RUST_LOG"];
+
+/// A daemon on a store of its own, for the life of the value.
+pub(crate) struct Daemon {
+    child: Child,
+    directory: tempfile::TempDir,
+}
+
+/// What a command did.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Outcome {
+    pub(crate) code: Option<i32>,
+    pub(crate) out: Vec<u8>,
+    pub(crate) err: String,
+}
+
+impl Daemon {
+    /// Starts a daemon and returns when it can be reached.
+    pub(crate) fn start() -> Self {
+        Self::start_with(&[])
+    }
+
+    /// The same, with options.
+    pub(crate) fn start_with(options: &[&str]) -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        let uri = format!("unix:{}", directory.path().join("kvs.sock").display());
+        let mut child = clean(Command::new(KVS))
+            .args(["--uri", &uri, "serve", "--store"])
+            .arg(directory.path().join("store"))
+            .args(options)
+            .stdin(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = Lines::new(child.stderr.take().unwrap());
+        loop {
+            let line = lines.next().expect("the daemon says that it is ready");
+            if line.starts_with(READY) {
+                break;
+            }
+        }
+        Self { child, directory }
+    }
+
+    /// Where it is.
+    pub(crate) fn uri(&self) -> String {
+        format!("unix:{}", self.directory.path().join("kvs.sock").display())
+    }
+
+    /// A `kvs` command for this daemon, not yet run.
+    pub(crate) fn command(&self, arguments: &[&str]) -> Command {
+        let mut command = clean(Command::new(KVS));
+        command.env("KVS_URI", self.uri()).args(arguments).stdin(Stdio::null());
+        command
+    }
+
+    /// Runs a command to its end.
+    pub(crate) fn run(&self, arguments: &[&str]) -> Outcome {
+        run(self.command(arguments), b"")
+    }
+
+    /// What a command prints that must succeed and be quiet on standard error.
+    #[track_caller]
+    pub(crate) fn ok(&self, arguments: &[&str]) -> String {
+        self.run(arguments).ok()
+    }
+
+    /// What a command that must fail says on standard error. It must print nothing else.
+    #[track_caller]
+    pub(crate) fn fails(&self, arguments: &[&str]) -> String {
+        self.run(arguments).fails()
+    }
+
+    /// Runs a shell script in which `kvs` is the program under test.
+    pub(crate) fn script(&self, text: &str) -> Outcome {
+        let mut command = clean(Command::new("bash"));
+        command.env("KVS_URI", self.uri()).env("PATH", path()).args(["-c", text]);
+        command.stdin(Stdio::null());
+        run(command, b"")
+    }
+
+    /// Starts a command and leaves it running.
+    pub(crate) fn background(&self, arguments: &[&str]) -> Background {
+        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = Lines::new(child.stdout.take().unwrap());
+        Background { child, lines }
+    }
+
+    /// The version of the namespace `primary`.
+    pub(crate) fn version(&self) -> u64 {
+        self.ok(&["version"]).trim().parse().unwrap()
+    }
+}
+
+impl Drop for Daemon {
+    fn drop(&mut self) {
+        // It is killed on purpose and its store thrown away: nothing can be done about an error.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+impl Outcome {
+    #[track_caller]
+    pub(crate) fn ok(self) -> String {
+        assert_eq!((self.code, self.err.as_str()), (Some(0), ""), "{self:?}");
+        String::from_utf8(self.out).unwrap()
+    }
+
+    #[track_caller]
+    pub(crate) fn fails(self) -> String {
+        assert_eq!((self.code, self.out.as_slice()), (Some(1), &b""[..]), "{self:?}");
+        self.err
+    }
+}
+
+/// Runs a command to its end with that standard input.
+pub(crate) fn run(mut command: Command, input: &[u8]) -> Outcome {
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    if !input.is_empty() {
+        command.stdin(Stdio::piped());
+    }
+    let mut child = command.spawn().unwrap();
+    if let Some(mut stdin) = child.stdin.take() {
+        let input = input.to_vec();
+        // The command may end without reading everything.
+        thread::spawn(move || drop(std::io::Write::write_all(&mut stdin, &input)));
+    }
+    let out = all(child.stdout.take().unwrap());
+    let err = all(child.stderr.take().unwrap());
+    let mut running = Background { child, lines: Lines::new(std::io::empty()) };
+    let out = out.recv_timeout(PATIENCE).expect("the command ends");
+    let err = err.recv_timeout(PATIENCE).expect("the command ends");
+    let code = running.wait().code();
+    Outcome { code, out, err: String::from_utf8_lossy(&err).into_owned() }
+}
+
+/// A command without any daemon.
+pub(crate) fn without_daemon(arguments: &[&str]) -> Command {
+    let mut command = clean(Command::new(KVS));
+    command.env_remove("KVS_URI").args(arguments).stdin(Stdio::null());
+    command
+}
+
+fn clean(mut command: Command) -> Command {
+    for variable in VARIABLES {
+        command.env_remove(variable);
+    }
+    command
+}
+
+fn path() -> String {
+    let mut directory = PathBuf::from(KVS);
+    directory.pop();
+    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap_or_default())
+}
+
+fn all(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
+    let (sender, receiver) = channel();
+    thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).unwrap();
+        // Nobody waits any more if the test has failed.
+        let _ = sender.send(bytes);
+    });
+    receiver
+}
+
+/// The lines of a stream, as they come.
+pub(crate) struct Lines(Receiver<String>);
+
+impl Lines {
+    fn new(stream: impl Read + Send + 'static) -> Self {
+        let (sender, receiver) = channel();
+        thread::spawn(move || {
+            for line in BufReader::new(stream).lines() {
+                let Ok(line) = line else { return };
+                if sender.send(line).is_err() {
+                    // Read on, so that the writer is not stopped.
+                    continue;
+                }
+            }
+        });
+        Self(receiver)
+    }
+
+    /// The next line; `None` at the end.
+    #[track_caller]
+    pub(crate) fn next(&self) -> Option<String> {
+        match self.0.recv_timeout(PATIENCE) {
+            Ok(line) => Some(line),
+            Err(std::sync::mpsc::RecvTimeoutError::Disconnected) => None,
+            Err(std::sync::mpsc::RecvTimeoutError::Timeout) => panic!("no line came"),
+        }
+    }
+
+    /// The next line if it comes within that time.
+    pub(crate) fn within(&self, time: Duration) -> Option<String> {
+        self.0.recv_timeout(time).ok()
+    }
+}
+
+/// A command that is running. Killed when it is dropped.
+pub(crate) struct Background {
+    pub(crate) child: Child,
+    pub(crate) lines: Lines,
+}
+
+impl Background {
+    /// The next line that it prints.
+    #[track_caller]
+    pub(crate) fn line(&self) -> String {
+        self.lines.next().expect("the command prints another line")
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub(crate) fn wait(&mut self) -> ExitStatus {
+        let deadline = std::time::Instant::now() + PATIENCE;
+        loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status;
+            }
+            assert!(std::time::Instant::now() < deadline, "the command does not end");
+            thread::yield_now();
+        }
+    }
+}
+
+impl Drop for Background {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
