@@ -103,8 +103,11 @@ fn run(
         };
         let result = operation::perform(&mut draft, operation)
             .and_then(|result| {
-                // Not only at the end: each copy could double the tree or nest it deeper.
-                if let Operation::Copy { .. } | Operation::PutObject { .. } = operation {
+                // Not only at the end: each of these could double the tree or nest it deeper.
+                if let Operation::Copy { .. }
+                | Operation::Move { .. }
+                | Operation::PutObject { .. } = operation
+                {
                     check_size(root.stats(), draft.root.stats())?;
                 }
                 Ok(result)

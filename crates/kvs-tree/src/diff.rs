@@ -5,7 +5,7 @@ use crate::key::Key;
 use crate::node::{Directory, Entry};
 use crate::scope::{Scope, any_matches, any_may_match_below};
 use crate::source::{Ctx, Fault, NodeSource};
-use crate::walk::Walk;
+use crate::walk::{Walk, ahead};
 
 /// A key that holds different things in two trees.
 #[derive(Clone, Debug)]
@@ -41,6 +41,7 @@ pub fn diff(
     }
     let ctx = Ctx { source, params };
     let walk = Walk {
+        ahead: ahead(limit),
         page: &|(a, b): &Pair, after, limit| {
             let changes = a.changes(b, &ctx, after, limit)?;
             let sides = changes

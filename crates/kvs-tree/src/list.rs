@@ -5,7 +5,7 @@ use crate::key::Key;
 use crate::node::{Directory, Entry};
 use crate::scope::Scope;
 use crate::source::{Fault, NodeSource};
-use crate::walk::Walk;
+use crate::walk::{Walk, ahead};
 
 /// At most `limit` entries below `dir`, in the order of a walk (a directory before what is in it,
 /// names sorted), from the first behind `after`; fewer only at the end. `dir` is a resolved key,
@@ -28,6 +28,7 @@ pub fn list(
     }
     let top = directory_at(root, source, dir)?;
     let walk = Walk {
+        ahead: ahead(limit),
         page: &|directory: &Directory, after, limit| directory.page(source, after, limit),
         get: &|directory, name| directory.get(source, name),
         enter: &|key, entry| match entry {

@@ -18,14 +18,26 @@ pub(crate) struct Walk<'a, D, E> {
     /// Entries in order of names behind the given one; fewer than asked for only at the end.
     pub(crate) page: PageOf<'a, D, E>,
     /// The entry of one name.
-    pub(crate) get: &'a dyn Fn(&D, &str) -> Result<Option<E>, Fault>,
+    pub(crate) get: GetOf<'a, D, E>,
     /// The directory to go into at this key, if there is one and it is of interest.
     pub(crate) enter: &'a dyn Fn(&Key, &E) -> Option<D>,
+    /// How many entries to read ahead in each directory.
+    pub(crate) ahead: usize,
 }
 
+/// Some entries, in order of names.
+pub(crate) type Page<E> = Result<Vec<(SmolStr, E)>, Fault>;
+
 /// See [`Walk::page`].
-pub(crate) type PageOf<'a, D, E> =
-    &'a dyn Fn(&D, Option<&str>, usize) -> Result<Vec<(SmolStr, E)>, Fault>;
+pub(crate) type PageOf<'a, D, E> = &'a dyn Fn(&D, Option<&str>, usize) -> Page<E>;
+
+/// See [`Walk::get`].
+pub(crate) type GetOf<'a, D, E> = &'a dyn Fn(&D, &str) -> Result<Option<E>, Fault>;
+
+/// How far to read ahead for a page of this size. Never only a few: a scope may leave out most.
+pub(crate) fn ahead(limit: usize) -> usize {
+    limit.clamp(PAGE_ENTRIES / 8, PAGE_ENTRIES)
+}
 
 /// A directory that the walk is in.
 struct Level<D, E> {
@@ -94,20 +106,20 @@ impl<D, E> Walk<'_, D, E> {
         let Some((level, outer)) = levels.split_last_mut() else {
             return Ok(());
         };
-        let page = match (self.page)(&level.directory, level.last.as_deref(), PAGE_ENTRIES) {
+        let page = match (self.page)(&level.directory, level.last.as_deref(), self.ahead) {
             Ok(page) => page,
             Err(fault) => {
                 let siblings = outer.last().into_iter().flat_map(|parent| {
                     parent.buffer.iter().filter_map(|(name, entry)| {
                         let key = parent.key.child(name).ok()?;
                         let directory = (self.enter)(&key, entry)?;
-                        Some((self.page)(&directory, None, PAGE_ENTRIES))
+                        Some((self.page)(&directory, None, self.ahead))
                     })
                 });
                 return Err(with_more(fault, siblings));
             }
         };
-        level.complete = page.len() < PAGE_ENTRIES;
+        level.complete = page.len() < self.ahead;
         if let Some((name, _)) = page.last() {
             level.last = Some(name.clone());
         }

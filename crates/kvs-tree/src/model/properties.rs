@@ -1,5 +1,7 @@
 //! Random transactions on the model and on the tree.
 
+use std::collections::BTreeSet;
+
 use proptest::collection::vec;
 use proptest::option;
 use proptest::prelude::*;
@@ -91,6 +93,33 @@ fn history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
             .map(|version| (transaction(key(), version), prop::bool::weighted(0.3)))
             .collect::<Vec<_>>()
     })
+}
+
+/// Transactions on a directory that is large enough to be split, in a tree of its own.
+fn wide_history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
+    let wide = (prop::sample::select(vec!["w", "x"]), 0..400u32)
+        .prop_map(|(first, number)| Key::parse(&format!("{first}.{number}")).unwrap());
+    let first = vec((0..400u32, bytes()), 0..300).prop_map(|entries| {
+        let puts = entries.into_iter().map(|(number, value)| Operation::Put {
+            key: Key::parse(&format!("w.{number}")).unwrap(),
+            value,
+        });
+        let copy = Operation::Copy {
+            from: Key::parse("w").unwrap(),
+            to: Key::parse("x").unwrap(),
+        };
+        let mkdir = Operation::Mkdir {
+            key: Key::parse("w").unwrap(),
+        };
+        let operations = [mkdir].into_iter().chain(puts).chain([copy]).collect();
+        Transaction {
+            conditions: Vec::new(),
+            operations,
+        }
+    });
+    let keys = prop_oneof![20 => wide.boxed(), 1 => key()].boxed();
+    let rest = vec((transaction(keys, 0), prop::bool::weighted(0.3)), 1..6);
+    (first, rest).prop_map(|(first, rest)| [(first, false)].into_iter().chain(rest).collect())
 }
 
 fn scope() -> impl Strategy<Value = Scope> {
@@ -199,6 +228,28 @@ fn check_coverage(store: &Store, root: &Directory, applied: &Applied) {
     assert!(applied.touched.is_sorted_by(|a, b| a < b));
 }
 
+fn check_diff(
+    store: &Store,
+    (model_a, a): (&Model, &Directory),
+    (model_b, b): (&Model, &Directory),
+    (scopes, below, limit): (&[Scope], &Key, usize),
+) {
+    let all: BTreeSet<&Key> = model_a.0.keys().chain(model_b.0.keys()).collect();
+    let expected: Vec<_> = all
+        .into_iter()
+        .filter(|key| model_a.0.get(*key) != model_b.0.get(*key))
+        .filter(|key| key.is_below(below) && any_matches(scopes, key))
+        .map(|key| {
+            (
+                key.clone(),
+                model_a.0.get(key).cloned(),
+                model_b.0.get(key).cloned(),
+            )
+        })
+        .collect();
+    assert_eq!(store.diff(a, b, scopes, below, limit), expected);
+}
+
 fn in_conflict(a: &[Key], b: &[Key]) -> bool {
     a.iter()
         .any(|a| b.iter().any(|b| a.starts_with(b) || b.starts_with(a)))
@@ -284,17 +335,9 @@ proptest! {
     ) {
         let store = Store::default();
         let versions = run(&store, &history);
+        let (model_b, b) = versions.last().unwrap();
         for (model_a, a) in &versions {
-            let (model_b, b) = versions.last().unwrap();
-            let all: std::collections::BTreeSet<&Key> =
-                model_a.0.keys().chain(model_b.0.keys()).collect();
-            let expected: Vec<_> = all
-                .into_iter()
-                .filter(|key| model_a.0.get(*key) != model_b.0.get(*key))
-                .filter(|key| key.is_below(&below) && any_matches(&scopes, key))
-                .map(|key| (key.clone(), model_a.0.get(key).cloned(), model_b.0.get(key).cloned()))
-                .collect();
-            prop_assert_eq!(store.diff(a, b, &scopes, &below, limit), expected);
+            check_diff(&store, (model_a, a), (model_b, b), (&scopes, &below, limit));
         }
     }
 
@@ -382,4 +425,76 @@ proptest! {
             prop_assert_eq!(store.run(|ctx| to_json(&entry, ctx)).unwrap(), json);
         }
     }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn split_directories_do_too(history in wide_history(), limit in 50..200usize) {
+        let store = Store::default();
+        let versions = run(&store, &history);
+        let (model_b, b) = versions.last().unwrap();
+        for (model_a, a) in &versions {
+            let all: Vec<(Key, Thing)> = model_a.0.clone().into_iter().collect();
+            prop_assert_eq!(store.list(a, &Key::ROOT, limit, true, None), all);
+            check_diff(&store, (model_a, a), (model_b, b), (&[], &Key::ROOT, limit));
+        }
+    }
+}
+
+#[test]
+fn steps_load_what_they_need_and_no_more() {
+    let store = Store::default();
+    let put = |number: u32, value: &str| Operation::Put {
+        key: Key::parse(&format!("w.{number}.v")).unwrap(),
+        value: value.to_owned().into(),
+    };
+    let transaction = |operations: Vec<Operation>| Transaction {
+        conditions: Vec::new(),
+        operations,
+    };
+    let mut a = Directory::empty();
+    for start in [0, 10_000] {
+        let puts = (start..start + 10_000)
+            .map(|number| put(number, "1"))
+            .collect();
+        a = store.apply(&a, &[], &transaction(puts)).unwrap().root;
+    }
+    let a = store.checkpoint(&a);
+    let loads = |what: &str, most: usize| {
+        let loaded = store.nodes.borrow().len();
+        assert!((1..=most).contains(&loaded), "{what} loaded {loaded} nodes");
+        store.nodes.borrow_mut().clear();
+    };
+
+    let b = store
+        .apply(&a, &[], &transaction(vec![put(777, "2")]))
+        .unwrap()
+        .root;
+    loads("a put", 6);
+    let b = store.checkpoint(&b);
+    assert_eq!(store.diff(&a, &b, &[], &Key::ROOT, 10).len(), 1);
+    loads("a diff of one value", 12);
+    let w = Key::parse("w").unwrap();
+    assert_eq!(
+        store
+            .run(|ctx| list(&b, ctx.source, &w, None, 10, false, None))
+            .unwrap()
+            .len(),
+        10
+    );
+    loads("a page", 8);
+    let mut rounds = 0;
+    let many = transaction((0..100).map(|number| put(number * 199, "3")).collect());
+    store
+        .run(|ctx| {
+            rounds += 1;
+            apply(&b, ctx, &|_| None, &many)
+        })
+        .unwrap();
+    assert!(
+        rounds < 10,
+        "objects of all operations are asked for together, not in {rounds} rounds"
+    );
 }
