@@ -9,9 +9,10 @@ mod edit;
 
 mod cursor;
 
+use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
 use crate::node::walk::{Detacher, Emitter};
-use crate::node::{Body, Directory, Entry, Leaf, Link, Node, ObjectKind, Stats};
+use crate::node::{Body, Directory, Entry, Leaf, Link, Node, ObjectKind, Stats, is_name};
 use crate::source::{Ctx, Fault, NodeSource};
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -27,6 +28,16 @@ pub struct EntryChange {
     pub before: Option<Entry>,
     /// What stands in the second directory.
     pub after: Option<Entry>,
+}
+
+fn check_name(name: &str) -> Result<(), TreeError> {
+    if is_name(name) {
+        return Ok(());
+    }
+    Err(TreeError::new(
+        TreeErrorKind::Invalid,
+        format!("{name:?} is no name of an entry"),
+    ))
 }
 
 impl Entry {
@@ -51,13 +62,18 @@ impl Directory {
         }
     }
 
-    /// A directory of these entries: the same as putting them in one by one, in any order, but cheaper. Cost O(n).
-    pub fn from_entries(params: &StoreParams, entries: BTreeMap<SmolStr, Entry>) -> Self {
+    /// A directory of these entries: the same as putting them in one by one, in any order, but cheaper. Refuses
+    /// ([`TreeErrorKind::Invalid`]) what is no name. Cost O(n).
+    pub fn from_entries(
+        params: &StoreParams,
+        entries: BTreeMap<SmolStr, Entry>,
+    ) -> Result<Self, TreeError> {
+        entries.keys().try_for_each(|name| check_name(name))?;
         let node = regroup::build(entries.into_iter().collect(), params);
-        Directory {
+        Ok(Directory {
             stats: node.stats(),
             link: Link::Loaded(node),
-        }
+        })
     }
 
     /// A stored directory, with the totals that stand beside its name in its parent.
@@ -118,13 +134,14 @@ impl Directory {
     }
 
     /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand there. On an error `self`
-    /// is unspecified: callers work on a clone. `f` is called once. Cost O(log n): one path is copied if it is shared.
+    /// is unspecified: callers work on a clone. `f` is called at most once. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(log n): one path is copied if it is shared.
     pub fn update(
         &mut self,
         ctx: &Ctx<'_>,
         name: &str,
         f: &mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
+        check_name(name)?;
         edit::update(self, ctx, name, f)
     }
 

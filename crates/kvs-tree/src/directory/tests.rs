@@ -31,7 +31,7 @@ fn put(
 }
 
 fn built(model: &BTreeMap<SmolStr, Entry>) -> Directory {
-    Directory::from_entries(&PARAMS, model.clone())
+    Directory::from_entries(&PARAMS, model.clone()).unwrap()
 }
 
 /// Sizes, order, heights and totals of all nodes; returns the height.
@@ -478,6 +478,30 @@ fn an_error_of_the_edit_is_passed_on() {
 }
 
 #[test]
+fn what_is_no_name_is_refused() {
+    for name in ["", ".", "a.b", &"x".repeat(256)] {
+        let mut root = Directory::empty();
+        let refused = put(&mut root, &CTX, name, Some(value("x")));
+        assert!(matches!(
+            refused,
+            Err(Fault::Tree(TreeError {
+                kind: TreeErrorKind::Invalid,
+                ..
+            }))
+        ));
+        let entries = BTreeMap::from([(name.into(), value("x"))]);
+        assert!(Directory::from_entries(&PARAMS, entries).is_err());
+    }
+    put(
+        &mut Directory::empty(),
+        &CTX,
+        &"x".repeat(255),
+        Some(value("x")),
+    )
+    .unwrap();
+}
+
+#[test]
 fn golden_names_of_directories() {
     let sha1 = StoreParams {
         algorithm: HashAlgorithm::Sha1,
@@ -504,7 +528,7 @@ fn golden_names_of_directories() {
             .map(|at: u32| (at.to_string().into(), value(&at.to_string())))
             .collect(),
     };
-    let directory = |kind, params| Directory::from_entries(params, entries(kind, params));
+    let directory = |kind, params| Directory::from_entries(params, entries(kind, params)).unwrap();
     let encoded = directory(1, &sha1)
         .link
         .load(&NoSource)

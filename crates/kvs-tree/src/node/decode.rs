@@ -3,14 +3,11 @@
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
-use crate::limits::{
-    CHUNK_FAN_OUT, HEIGHT_MAX, INLINE_BYTES, INNER_MAX, KEY_BYTES, LEAF_MAX, NAME_BYTES,
-    VALUE_BYTES,
-};
+use crate::limits::{CHUNK_FAN_OUT, HEIGHT_MAX, INLINE_BYTES, INNER_MAX, LEAF_MAX, NAME_BYTES};
 use crate::node::encode::{CHUNKS, DIRECTORY, INNER, LEAF, SYMLINK, VALUE};
 use crate::node::{
     Body, Child, ChunkLink, Chunks, Directory, Entry, Inner, Leaf, Link, Node, Piece, PieceLink,
-    Stats, Symlink, Value,
+    Stats, Symlink, Value, is_name,
 };
 use bytes::Bytes;
 use rmp::Marker;
@@ -143,12 +140,12 @@ impl<'a> Reader<'a> {
             }
             (SYMLINK, 2) => Some(Entry::Symlink(Symlink {
                 namespace: None,
-                target: self.str(KEY_BYTES)?,
+                target: self.str(usize::MAX)?,
             })),
             (SYMLINK, 3) => {
-                let target = self.str(KEY_BYTES)?;
+                let target = self.str(usize::MAX)?;
                 Some(Entry::Symlink(Symlink {
-                    namespace: Some(self.str(NAME_BYTES)?),
+                    namespace: Some(self.str(usize::MAX)?),
                     target,
                 }))
             }
@@ -159,7 +156,7 @@ impl<'a> Reader<'a> {
     fn stats(&mut self) -> Option<Stats> {
         let (entries, bytes) = (self.uint()?, self.uint()?);
         let depth = u32::try_from(self.uint()?).ok()?;
-        (depth > 0).then_some(Stats {
+        Some(Stats {
             entries,
             bytes,
             depth,
@@ -167,12 +164,11 @@ impl<'a> Reader<'a> {
     }
 
     fn value_len(&mut self, min: u64) -> Option<u64> {
-        self.uint().filter(|len| (min..=VALUE_BYTES).contains(len))
+        self.uint().filter(|len| *len >= min)
     }
 
     fn name(&mut self) -> Option<SmolStr> {
-        self.str(NAME_BYTES)
-            .filter(|name| !name.is_empty() && !name.contains('.'))
+        self.str(NAME_BYTES).filter(|name| is_name(name))
     }
 
     fn fields(&mut self, count: u32) -> Option<()> {

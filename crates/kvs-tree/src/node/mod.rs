@@ -5,6 +5,8 @@
 
 pub(crate) mod chunk;
 
+mod facts;
+
 mod encode;
 
 mod decode;
@@ -12,7 +14,7 @@ mod decode;
 pub(crate) mod walk;
 
 use crate::hash::Blobref;
-use crate::limits::SMALL_CHUNK;
+use crate::limits::{NAME_BYTES, SMALL_CHUNK};
 use bytes::Bytes;
 use chunk::Chunk;
 use serde::{Deserialize, Serialize};
@@ -161,6 +163,11 @@ pub(crate) enum PieceLink {
     Node(Link),
 }
 
+/// Whether a name may stand in a directory: not empty, at most [`NAME_BYTES`] long, no dot.
+pub(crate) fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= NAME_BYTES && !name.contains('.')
+}
+
 impl Stats {
     /// Totals of a directory without entries.
     pub const EMPTY: Stats = Stats {
@@ -288,132 +295,6 @@ impl Node {
     pub(crate) fn body_mut(&mut self) -> &mut Body {
         self.hash.take();
         &mut self.body
-    }
-
-    /// Totals of this part of a directory, or the length of this part of a value.
-    pub fn stats(&self) -> Stats {
-        match &self.body {
-            Body::Leaf(leaf) => leaf.stats,
-            Body::Inner(inner) => inner.stats,
-            Body::Chunks(chunks) => Stats {
-                entries: 0,
-                bytes: chunks.len,
-                depth: 0,
-            },
-        }
-    }
-
-    /// Height of a node of a directory above its leaves.
-    pub(crate) fn height(&self) -> u8 {
-        match &self.body {
-            Body::Inner(inner) => inner.height,
-            Body::Leaf(_) | Body::Chunks(_) => 0,
-        }
-    }
-
-    /// Direct entries of the directory in this part of it.
-    pub(crate) fn len(&self) -> u64 {
-        match &self.body {
-            Body::Leaf(leaf) => leaf.entries.len() as u64,
-            Body::Inner(inner) => inner.len,
-            Body::Chunks(_) => 0,
-        }
-    }
-
-    /// The first name in this part of a directory.
-    pub(crate) fn first(&self) -> Option<&SmolStr> {
-        match &self.body {
-            Body::Leaf(leaf) => leaf.entries.first().map(|(name, _)| name),
-            Body::Inner(inner) => inner.children.first().map(|child| &child.first),
-            Body::Chunks(_) => None,
-        }
-    }
-
-    /// The children of an inner node of a directory; others have none.
-    pub(crate) fn parts(&self) -> &[Child] {
-        match &self.body {
-            Body::Inner(inner) => &inner.children,
-            Body::Leaf(_) | Body::Chunks(_) => &[],
-        }
-    }
-
-    /// Names and kinds of the stored objects that this node refers to directly; those that are only in memory are left out
-    /// (a decoded node has none).
-    pub fn children(&self) -> Vec<(Blobref, ObjectKind)> {
-        match &self.body {
-            Body::Inner(inner) => inner
-                .children
-                .iter()
-                .filter_map(|child| child.link.stored())
-                .collect(),
-            Body::Leaf(leaf) => leaf
-                .entries
-                .iter()
-                .filter_map(|(_, entry)| entry.stored())
-                .collect(),
-            Body::Chunks(chunks) => chunks
-                .children
-                .iter()
-                .filter_map(|piece| match &piece.link {
-                    PieceLink::Chunk(link) => link.stored(),
-                    PieceLink::Node(link) => link.stored(),
-                })
-                .collect(),
-        }
-    }
-
-    /// Roughly the memory that this node takes, in bytes, without what it refers to. Cost O(entries).
-    pub fn memory_size(&self) -> usize {
-        let body = match &self.body {
-            Body::Leaf(leaf) => leaf
-                .entries
-                .iter()
-                .map(|(name, entry)| {
-                    let inline = match entry {
-                        Entry::Value(Value(Content::Inline(bytes))) => bytes.len(),
-                        Entry::Symlink(link) => link.target.len(),
-                        _ => 0,
-                    };
-                    size_of::<(SmolStr, Entry)>() + name.len() + inline
-                })
-                .sum(),
-            Body::Inner(inner) => inner
-                .children
-                .iter()
-                .map(|child| size_of::<Child>() + child.first.len())
-                .sum(),
-            Body::Chunks(chunks) => chunks.children.len() * size_of::<Piece>(),
-        };
-        size_of::<Node>() + body
-    }
-}
-
-impl Link {
-    fn stored(&self) -> Option<(Blobref, ObjectKind)> {
-        match self {
-            Link::Stored(blobref) => Some((*blobref, ObjectKind::Node)),
-            Link::Loaded(_) => None,
-        }
-    }
-}
-
-impl ChunkLink {
-    fn stored(&self) -> Option<(Blobref, ObjectKind)> {
-        match self {
-            ChunkLink::Stored(blobref) => Some((*blobref, ObjectKind::Blob)),
-            ChunkLink::Loaded(_) => None,
-        }
-    }
-}
-
-impl Entry {
-    fn stored(&self) -> Option<(Blobref, ObjectKind)> {
-        match self {
-            Entry::Directory(directory) => directory.link.stored(),
-            Entry::Value(Value(Content::Tree { link, .. })) => link.stored(),
-            Entry::Value(Value(Content::Blob { link, .. })) => link.stored(),
-            Entry::Value(Value(Content::Inline(_))) | Entry::Symlink(_) => None,
-        }
     }
 }
 
