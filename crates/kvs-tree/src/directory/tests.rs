@@ -471,6 +471,14 @@ fn a_directory_copied_into_itself_sixty_times_is_walked_by_its_nodes_not_by_its_
 }
 
 #[test]
+fn trees_are_shared_between_threads() {
+    fn shared<T: Send + Sync>() {}
+    shared::<Directory>();
+    shared::<Entry>();
+    shared::<Node>();
+}
+
+#[test]
 fn an_error_of_the_edit_is_passed_on() {
     let mut root = Directory::empty();
     let refused = root.update(&CTX, "a", &mut |_| Err(Fault::NeedVersion(3)));
