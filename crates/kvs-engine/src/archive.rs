@@ -67,11 +67,13 @@ impl Archive {
         }
         let (oldest, start, recent_from) = {
             let history = namespace.history();
-            if let Some(records) = history.recent_records(from, limit) {
+            let oldest = history.oldest();
+            let recent = history.recent_records(from, limit);
+            if let Some(records) = recent.filter(|_| from > oldest) {
                 return Ok(records);
             }
             (
-                history.oldest(),
+                oldest,
                 history.group_of(from),
                 history.first_recent(),
             )

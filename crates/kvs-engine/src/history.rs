@@ -179,29 +179,34 @@ impl History {
         checkpoint: CheckpointRoot,
         detach: impl Fn(&Directory) -> Directory,
     ) {
-        if self
-            .checkpoints
-            .last()
-            .is_none_or(|last| last.version < checkpoint.version)
-        {
+        // A namespace that did not move keeps the checkpoint that it has.
+        let last = self.checkpoints.last();
+        if last.is_none_or(|last| last.version < checkpoint.version) {
             self.checkpoints.push(checkpoint);
-        } else if let Some(last) = self.checkpoints.last_mut()
-            && last.version == checkpoint.version
-        {
-            // The same version at a later group: replay may start later.
-            *last = checkpoint;
         }
         for root in &mut self.roots {
             root.directory = detach(&root.directory);
         }
     }
 
-    /// Forgets what lies before the checkpoint at `version`, which becomes the oldest.
-    pub(crate) fn trim(&mut self, version: u64) {
-        let keep = self.checkpoints.partition_point(|c| c.version < version);
-        self.checkpoints
-            .drain(..keep.min(self.checkpoints.len().saturating_sub(1)));
-        let first = self.landmarks.partition_point(|l| l.version <= version + 1);
+    /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is dropped:
+    /// the newest checkpoint at or before it becomes the oldest retained version.
+    pub(crate) fn trim(&mut self, group: u64) {
+        let upto = self.checkpoints.partition_point(|c| c.group <= group);
+        self.checkpoints.drain(..upto.saturating_sub(1));
+        let Some(oldest) = self.checkpoints.first().map(|c| c.version) else {
+            return;
+        };
+        let first = self.landmarks.partition_point(|l| l.version <= oldest + 1);
         self.landmarks.drain(..first.saturating_sub(1));
+        if let Some(first) = self.landmarks.first_mut()
+            && first.group <= group
+        {
+            // What the landmark named is gone; the next version can only stand behind it.
+            *first = Landmark {
+                version: oldest + 1,
+                group: group + 1,
+            };
+        }
     }
 }

@@ -98,7 +98,11 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
         pinned: BTreeMap::new(),
         versions: 0,
     };
-    replay.start(oldest);
+    let checkpoints = replay.catalog.checkpoints.iter().copied();
+    let trimmed_to = checkpoints
+        .filter(|&group| oldest > 1 && group + 1 >= oldest)
+        .min();
+    replay.start(trimmed_to);
     for (number, group) in groups {
         replay.group(number, group)?;
     }
@@ -108,7 +112,7 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
         versions,
         ..
     } = replay;
-    let trimmed_to = oldest.saturating_sub(1);
+    let trimmed_to = trimmed_to.unwrap_or(0);
     catalog.checkpoints.retain(|&group| group >= trimmed_to);
     let target = Target {
         env: env.clone(),
@@ -193,7 +197,10 @@ struct Replay<'a> {
 
 impl Replay<'_> {
     /// The namespaces as the manifest has them.
-    fn start(&mut self, oldest_group: u64) {
+    ///
+    /// The journal may have been trimmed after the manifest was written: what lies before
+    /// `trimmed_to` is not retained any more.
+    fn start(&mut self, trimmed_to: Option<u64>) {
         for (name, state) in &self.catalog.namespaces {
             let Some(last) = state.checkpoints.last() else {
                 continue;
@@ -205,14 +212,8 @@ impl Replay<'_> {
                 root: last.root,
             };
             let mut history = History::new(state.checkpoints.clone(), state.landmarks.clone());
-            // The journal may have been trimmed after the manifest was written.
-            let first = state
-                .checkpoints
-                .iter()
-                .rev()
-                .find(|c| c.group < oldest_group);
-            if let Some(first) = first {
-                history.trim(first.version);
+            if let Some(group) = trimmed_to {
+                history.trim(group);
             }
             self.insert(name, state.owner, state.incarnation, root, history);
         }

@@ -78,8 +78,10 @@ impl CommitTask {
                 let history = head.namespace.history();
                 state.checkpoints = history.checkpoints().to_vec();
                 state.landmarks = history.landmarks().to_vec();
-                state.checkpoints.retain(|c| c.version < version);
-                state.checkpoints.push(point.clone());
+                let last = state.checkpoints.last();
+                if last.is_none_or(|last| last.version < version) {
+                    state.checkpoints.push(point.clone());
+                }
             }
             roots.push(directory);
             points.push((head.namespace.clone(), point));
@@ -171,18 +173,9 @@ impl CommitTask {
         let Some(group) = self.config.retention.drop_before(&groups, pasts, now, over) else {
             return;
         };
-        for namespace in &namespaces {
-            let mut history = namespace.history();
-            let version = history
-                .checkpoints()
-                .iter()
-                .rev()
-                .find(|c| c.group <= group)
-                .map(|c| c.version);
-            if let Some(version) = version {
-                history.trim(version);
-            }
-        }
+        namespaces
+            .iter()
+            .for_each(|namespace| namespace.history().trim(group));
         self.trimmed_to = group;
         self.catalog.checkpoints.retain(|&g| g >= group);
         self.trimming = true;

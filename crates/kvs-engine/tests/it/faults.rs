@@ -1,0 +1,157 @@
+//! Disks that fail: what cannot be made durable is refused, and a failed sync stops the store.
+
+use kvs_engine::{At, CrashVariant, DiskFault, ErrorKind, FaultPoint, SimDisk};
+
+use crate::support::*;
+
+#[tokio::test(start_paused = true)]
+async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
+    let sim = Sim::new().await;
+    sim.put("a", "1").await;
+    sim.disk
+        .fail_on(FaultPoint::SyncData, "journal", 0, 1, DiskFault::Io);
+    let error = sim
+        .engine
+        .commit(sim.request(vec![put("a", "2")]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::OutcomeUnknown);
+    let error = sim
+        .engine
+        .commit(sim.request(vec![put("a", "3")]))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert_eq!(sim.engine.failed().await.kind, ErrorKind::Unavailable);
+    assert_eq!(
+        sim.get("a").await.unwrap(),
+        "1",
+        "reads go on, of what is durable"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_failed_write_is_refused_and_undone() {
+    let sim = Sim::new().await;
+    sim.put("a", "1").await;
+    for fault in [
+        DiskFault::Io,
+        DiskFault::NoSpace,
+        DiskFault::Short(40),
+        DiskFault::Torn(40),
+    ] {
+        sim.disk.fail_on(FaultPoint::Write, "journal", 0, 1, fault);
+        let refused = sim.engine.submit(sim.request(vec![put("a", "lost")]));
+        let dragged = sim.engine.submit(sim.request(vec![put("b", "lost too")]));
+        assert!(refused.await.is_err(), "{fault:?}");
+        let _ = dragged.await;
+        assert_eq!(sim.get("a").await.unwrap(), "1");
+        sim.disk.clear_faults();
+        sim.put("c", "later commits succeed").await;
+    }
+    let before = sim.view(At::Current).await.root();
+    let sim = sim.restart().await;
+    assert_eq!(sim.view(At::Current).await.root(), before);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_full_disk_refuses_writes_keeps_serving_reads_and_recovers() {
+    let sim = Sim::with(config(), SimDisk::unrecorded()).await;
+    sim.put("a", "1").await;
+    sim.disk.set_capacity(Some(sim.disk.used()));
+    let mut refused = None;
+    for n in 0..3000 {
+        let request = sim.request(vec![put(&format!("k{}", n % 10), vec![b'x'; 500])]);
+        if let Err(error) = sim.engine.commit(request).await {
+            refused = Some(error);
+            break;
+        }
+    }
+    assert_eq!(refused.unwrap().kind, ErrorKind::NoSpace);
+    let version = sim.position().await.version;
+    assert_eq!(sim.get("a").await.unwrap(), "1");
+    sim.disk.set_capacity(None);
+    assert_eq!(sim.put("a", "2").await.position.version, version + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_object_is_reported_and_never_returned() {
+    let sim = Sim::new().await;
+    sim.put("big", vec![b'v'; 200_000]).await;
+    let Sim {
+        engine,
+        disk,
+        env,
+        config,
+        ..
+    } = sim;
+    engine.shutdown().await.unwrap();
+    let packs = disk
+        .files()
+        .into_iter()
+        .filter(|f| f.to_string_lossy().ends_with(".pack"));
+    for pack in packs {
+        let len = disk.content(&pack).unwrap().len() as u64;
+        // Objects stand before the index, which open itself verifies.
+        assert!(disk.flip(&pack, len / 2, 0x10));
+    }
+    let opened = kvs_engine::Engine::open(config, env).await;
+    let error = match opened {
+        Err(error) => error,
+        Ok(engine) => {
+            let view = engine.view(OWNER, NS, At::Current).await.unwrap();
+            let found = view.lookup(&key("big"), true).await;
+            match found {
+                Err(error) => error,
+                Ok(found) => {
+                    let kvs_tree::Entry::Value(value) = found.unwrap().entry else {
+                        panic!()
+                    };
+                    view.read(&value, 0..value.len()).await.unwrap_err()
+                }
+            }
+        }
+    };
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+    assert!(error.message.contains("pack"), "{error}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_damaged_sealed_segment_is_an_error_that_names_it() {
+    let mut config = config();
+    config.segment_bytes = Some(8 * 1024);
+    // No checkpoint makes the journal superfluous.
+    config.checkpoint_bytes = 1 << 40;
+    let disk = SimDisk::new();
+    let sim = Sim::with(config.clone(), disk.clone()).await;
+    for n in 0..200 {
+        sim.put("k", vec![b'x'; 100 + n % 7]).await;
+    }
+    let killed = disk.images_after(usize::MAX, CrashVariant::Kept);
+    let mut segments: Vec<_> = killed
+        .files()
+        .into_iter()
+        .filter(|f| f.to_string_lossy().contains("journal/"))
+        .collect();
+    segments.sort();
+    let first = segments.first().unwrap();
+    assert!(killed.flip(first, 4000, 0x01));
+    let error = Sim::try_open(config, killed).await.err().unwrap();
+    assert_eq!(error.kind, ErrorKind::Corrupt);
+    let name = first.file_name().unwrap().to_string_lossy().into_owned();
+    assert!(
+        error.message.contains(&name),
+        "{error} does not name {name}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_open_is_busy_and_says_who_has_it() {
+    let sim = Sim::new().await;
+    let error = kvs_engine::Engine::open(sim.config.clone(), sim.env.clone())
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind, ErrorKind::Busy);
+    assert!(error.message.contains("/store"), "{error}");
+}

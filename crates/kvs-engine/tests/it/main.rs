@@ -1,0 +1,18 @@
+//! The engine as its users see it, on a simulated disk and clock.
+//!
+//! One binary, one module a subject; `support` holds the simulated store and the model.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing
+)]
+
+mod commit;
+mod crash;
+mod faults;
+mod namespace;
+mod retention;
+mod snapshot;
+mod support;
+mod watch;

@@ -1,0 +1,161 @@
+//! Snapshots of past versions, and pins.
+
+use kvs_engine::{At, EngineConfig, ErrorKind, SimClock, SimDisk, SnapshotRef};
+use std::sync::Arc;
+
+use crate::support::*;
+
+fn trimming() -> EngineConfig {
+    let mut config = config();
+    config.segment_bytes = Some(8 * 1024);
+    config.checkpoint_bytes = 8 * 1024;
+    config.retention.versions = 10;
+    config.retention.time_ms = 0;
+    config
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_retained_version_can_be_read() {
+    let sim = Sim::new().await;
+    for n in 1..=1000 {
+        sim.put(&format!("k{}", n % 7), n.to_string()).await;
+    }
+    for version in [1, 2, 500, 743, 744, 745, 999, 1000] {
+        let view = sim.view(At::Version(version)).await;
+        assert_eq!(view.position().version, version);
+        assert_eq!(
+            read(&view, &format!("k{}", version % 7)).await.unwrap(),
+            version.to_string()
+        );
+    }
+    let empty = sim.view(At::Version(0)).await;
+    assert!(
+        empty
+            .list(&key("."), None, 10, true, None)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_snapshot_reference_reads_its_state_and_no_other() {
+    let sim = Sim::new().await;
+    sim.put("a", "1").await;
+    let snapshot = sim.view(At::Current).await.snapshot();
+    sim.put("a", "2").await;
+    let text = snapshot.to_string();
+    assert!(text.starts_with("primary@1:blake3-"), "{text}");
+    let view = sim.view(At::Snapshot(text.parse().unwrap())).await;
+    assert_eq!(read(&view, "a").await.unwrap(), "1");
+    let bare = sim.view(At::Root(snapshot.root)).await;
+    assert_eq!(read(&bare, "a").await.unwrap(), "1");
+    let wrong = SnapshotRef {
+        version: 2,
+        ..snapshot.clone()
+    };
+    let error = sim
+        .engine
+        .view(OWNER, NS, At::Snapshot(wrong))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind, ErrorKind::StaleSnapshot);
+    let future = SnapshotRef {
+        version: 9,
+        ..snapshot
+    };
+    let error = sim
+        .engine
+        .view(OWNER, NS, At::Snapshot(future))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind, ErrorKind::StaleSnapshot);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pinned_snapshot_survives_trimming_and_restarts_until_it_is_released() {
+    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    sim.commit(
+        (0..200)
+            .map(|n| put(&format!("d.k{n}"), "pinned"))
+            .collect(),
+    )
+    .await;
+    let snapshot = sim.view(At::Current).await.snapshot();
+    let pin = sim.engine.pin(OWNER, snapshot.clone(), None).await.unwrap();
+    for n in 0..1500 {
+        sim.put(&format!("d.k{}", n % 200), "later").await;
+    }
+    for restarts in 0..3 {
+        if restarts == 1 {
+            assert_eq!(sim.engine.pins(OWNER), std::slice::from_ref(&pin));
+        }
+        let view = sim.view(At::Snapshot(snapshot.clone())).await;
+        let entries = view.list(&key("d"), None, 1000, false, None).await.unwrap();
+        assert_eq!(entries.len(), 200);
+        assert_eq!(read(&view, "d.k7").await.unwrap(), "pinned");
+        if restarts == 2 {
+            break;
+        }
+    }
+    let sim = sim.restart().await;
+    let view = sim.view(At::Snapshot(snapshot.clone())).await;
+    assert_eq!(read(&view, "d.k199").await.unwrap(), "pinned");
+    sim.engine.unpin(OWNER, pin.id).await.unwrap();
+    let error = sim
+        .engine
+        .view(OWNER, NS, At::Snapshot(snapshot))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind, ErrorKind::Compacted);
+    let error = sim.engine.unpin(OWNER, pin.id).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_runs_out() {
+    let disk = SimDisk::unrecorded();
+    let mut env = kvs_engine::Environment::simulated(disk, 7);
+    let clock = Arc::new(SimClock::new(1_000_000));
+    env.clock = clock.clone();
+    let engine = kvs_engine::Engine::open(config(), env).await.unwrap();
+    let snapshot = engine
+        .view(OWNER, NS, At::Current)
+        .await
+        .unwrap()
+        .snapshot();
+    let pin = engine.pin(OWNER, snapshot, Some(5_000)).await.unwrap();
+    assert_eq!(pin.expires_ms, Some(1_005_000));
+    clock.advance(4_999);
+    engine.sync().await.unwrap();
+    assert_eq!(engine.pins(OWNER).len(), 1);
+    clock.advance(1);
+    engine.sync().await.unwrap();
+    engine.sync().await.unwrap();
+    assert_eq!(engine.pins(OWNER).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reference_to_a_directory_that_was_shown_can_be_read() {
+    let sim = Sim::new().await;
+    sim.put("a.b", "1").await;
+    let view = sim.view(At::Current).await;
+    let entry = view.lookup(&key("a"), false).await.unwrap().unwrap().entry;
+    let object = view.tree_object(&entry).await.unwrap();
+    let start = object.find("blake3-").unwrap();
+    let reference: kvs_tree::Blobref = object[start..start + 71].parse().unwrap();
+    sim.put("a.b", "2").await;
+    let old = sim.view(At::Root(reference)).await;
+    assert_eq!(read(&old, "b").await.unwrap(), "1");
+    let other = kvs_tree::Blobref::of(kvs_tree::HashAlgorithm::Blake3, b"never");
+    let error = sim
+        .engine
+        .view(OWNER, NS, At::Root(other))
+        .await
+        .err()
+        .unwrap();
+    assert_eq!(error.kind, ErrorKind::Compacted);
+}

@@ -1,0 +1,197 @@
+//! A store in a simulated world, and short ways to use it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+use kvs_engine::{
+    At, Caller, ChangeKind, ChangeValue, CommitRequest, Committed, Engine, EngineConfig,
+    EngineError, Environment, Position, SimDisk, Start, TransactionId, View, Watch, WatchEvent,
+    WatchRequest,
+};
+use kvs_tree::{Entry, Key, Operation, Scope, Transaction};
+
+pub(crate) const OWNER: Caller = Caller { uid: 1000 };
+pub(crate) const NS: &str = "primary";
+
+pub(crate) fn key(text: &str) -> Key {
+    Key::parse(text).unwrap()
+}
+
+pub(crate) fn put(at: &str, value: impl Into<Bytes>) -> Operation {
+    Operation::Put {
+        key: key(at),
+        value: value.into(),
+    }
+}
+
+pub(crate) fn unlink(at: &str) -> Operation {
+    Operation::Unlink { key: key(at) }
+}
+
+pub(crate) fn config() -> EngineConfig {
+    let mut config = EngineConfig::new("/store", OWNER.uid);
+    config.segment_bytes = Some(64 * 1024);
+    config
+}
+
+/// A simulated machine with one store.
+pub(crate) struct Sim {
+    pub(crate) disk: SimDisk,
+    pub(crate) env: Environment,
+    pub(crate) config: EngineConfig,
+    pub(crate) engine: Engine,
+    next: AtomicU64,
+}
+
+impl Sim {
+    pub(crate) async fn new() -> Self {
+        Self::with(config(), SimDisk::unrecorded()).await
+    }
+
+    pub(crate) async fn with(config: EngineConfig, disk: SimDisk) -> Self {
+        Self::try_open(config, disk).await.unwrap()
+    }
+
+    pub(crate) async fn try_open(config: EngineConfig, disk: SimDisk) -> Result<Self, EngineError> {
+        let env = Environment::simulated(disk.clone(), 7);
+        let engine = Engine::open(config.clone(), env.clone()).await?;
+        Ok(Self {
+            disk,
+            env,
+            config,
+            engine,
+            next: AtomicU64::new(1),
+        })
+    }
+
+    /// Stops cleanly and opens again.
+    pub(crate) async fn restart(self) -> Self {
+        self.engine.shutdown().await.unwrap();
+        let Self {
+            disk,
+            env,
+            config,
+            next,
+            ..
+        } = self;
+        let engine = Engine::open(config.clone(), env.clone()).await.unwrap();
+        Self {
+            disk,
+            env,
+            config,
+            engine,
+            next,
+        }
+    }
+
+    pub(crate) fn request(&self, operations: Vec<Operation>) -> CommitRequest {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        CommitRequest {
+            namespace: NS.into(),
+            caller: OWNER,
+            id: TransactionId {
+                client: [1; 16],
+                number,
+            },
+            acknowledged: 0,
+            repeat: None,
+            name: None,
+            no_merge: false,
+            transaction: Transaction {
+                conditions: Vec::new(),
+                operations,
+            },
+        }
+    }
+
+    pub(crate) async fn commit(&self, operations: Vec<Operation>) -> Committed {
+        self.engine.commit(self.request(operations)).await.unwrap()
+    }
+
+    pub(crate) async fn put(&self, at: &str, value: impl Into<Bytes>) -> Committed {
+        self.commit(vec![put(at, value)]).await
+    }
+
+    pub(crate) async fn view(&self, at: At) -> View {
+        self.engine.view(OWNER, NS, at).await.unwrap()
+    }
+
+    pub(crate) async fn get(&self, at: &str) -> Option<Bytes> {
+        read(&self.view(At::Current).await, at).await
+    }
+
+    pub(crate) fn watch(&self, scopes: &[&str], start: Start) -> Watch {
+        let scopes = scopes.iter().map(|s| Scope::parse(s).unwrap()).collect();
+        let request = WatchRequest { scopes, start };
+        self.engine
+            .watch(OWNER, NS, request, Arc::new(|| {}))
+            .unwrap()
+    }
+
+    pub(crate) async fn position(&self) -> Position {
+        self.view(At::Current).await.position()
+    }
+}
+
+/// The value at a key of a view; `None` if there is none.
+pub(crate) async fn read(view: &View, at: &str) -> Option<Bytes> {
+    match view.lookup(&key(at), true).await.unwrap()?.entry {
+        Entry::Value(value) => Some(view.read(&value, 0..value.len()).await.unwrap()),
+        _ => None,
+    }
+}
+
+/// A change as text: `put a.b=1`, `unlink a.b`.
+pub(crate) fn told(event: &WatchEvent) -> Vec<String> {
+    let (WatchEvent::Changes { changes, .. }
+    | WatchEvent::Initial {
+        entries: changes, ..
+    }) = event
+    else {
+        return vec![format!("{event:?}")];
+    };
+    let one = |c: &kvs_engine::KeyChange| {
+        let kind = match c.kind {
+            ChangeKind::Put => "put",
+            ChangeKind::Append => "append",
+            ChangeKind::Unlink => "unlink",
+            ChangeKind::Mkdir => "mkdir",
+            ChangeKind::Link => "link",
+        };
+        match &c.value {
+            ChangeValue::None => format!("{kind} {}", c.key),
+            ChangeValue::Inline(b) => format!("{kind} {}={}", c.key, String::from_utf8_lossy(b)),
+            ChangeValue::Large { len, .. } => format!("{kind} {} ({len} bytes)", c.key),
+            ChangeValue::Link(link) => format!("{kind} {}->{}", c.key, link.target),
+        }
+    };
+    changes.iter().map(one).collect()
+}
+
+/// Every event that a watch has now.
+pub(crate) async fn drain(watch: &mut Watch) -> Vec<WatchEvent> {
+    let mut events = Vec::new();
+    while let Some(event) = watch.next().await.unwrap() {
+        events.push(event);
+    }
+    events
+}
+
+/// Every change that a watch has now, as text.
+pub(crate) async fn changes(watch: &mut Watch) -> Vec<String> {
+    drain(watch).await.iter().flat_map(told).collect()
+}
+
+/// A repeatable sequence of random numbers.
+pub(crate) struct Random(pub(crate) u64);
+
+impl Random {
+    pub(crate) fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.0;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        (z ^ (z >> 31)) % bound
+    }
+}
