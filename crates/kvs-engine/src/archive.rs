@@ -72,11 +72,7 @@ impl Archive {
             if let Some(records) = recent.filter(|_| from > oldest) {
                 return Ok(records);
             }
-            (
-                oldest,
-                history.group_of(from),
-                history.first_recent(),
-            )
+            (oldest, history.group_of(from), history.first_recent())
         };
         let gone = || compacted(namespace, from, oldest + 1);
         if from <= oldest {

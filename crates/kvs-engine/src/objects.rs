@@ -105,18 +105,7 @@ impl Objects {
                 Ok(done) => return Ok(done),
                 Err(Fault::Tree(error)) => return Err(error.into()),
                 Err(Fault::NeedVersion(version)) => return Err(need_version(version)),
-                Err(Fault::Missing(missing)) => {
-                    for one in &missing {
-                        if source.loaded.borrow().contains_key(&one.blobref) {
-                            return Err(EngineError::corrupt(format!(
-                                "object {} is not of the kind that its parent says",
-                                one.blobref
-                            )));
-                        }
-                        let object = self.load(one)?;
-                        source.loaded.borrow_mut().insert(one.blobref, object);
-                    }
-                }
+                Err(Fault::Missing(missing)) => source.load(&missing)?,
             }
         }
     }
@@ -162,6 +151,26 @@ impl NodeSource for Objects {
 struct Loading<'a> {
     objects: &'a Objects,
     loaded: RefCell<HashMap<Blobref, Object>>,
+}
+
+impl Loading<'_> {
+    /// Loads what a step asked for. The same object may be asked for several times at once.
+    fn load(&self, missing: &[Missing]) -> Result<(), EngineError> {
+        let mut loaded = self.loaded.borrow_mut();
+        let before = loaded.len();
+        for one in missing {
+            if !loaded.contains_key(&one.blobref) {
+                loaded.insert(one.blobref, self.objects.load(one)?);
+            }
+        }
+        match missing.first() {
+            Some(one) if loaded.len() == before => Err(EngineError::corrupt(format!(
+                "object {} is asked for as {:?}, which it is not",
+                one.blobref, one.kind
+            ))),
+            _ => Ok(()),
+        }
+    }
 }
 
 impl NodeSource for Loading<'_> {

@@ -193,7 +193,7 @@ async fn a_tree_object_that_was_shown_can_be_put_elsewhere() {
         .await;
     }
     let sim = sim.restart().await;
-assert_eq!(sim.get("copy.a.b.c").await.unwrap(), "1");
+    assert_eq!(sim.get("copy.a.b.c").await.unwrap(), "1");
     assert_eq!(sim.get("copy.a.d").await.unwrap(), vec![7; 500]);
     let unknown = br#"{"data":["blake3-0000000000000000000000000000000000000000000000000000000000000000"],"type":"dirref","ver":1}"#;
     let request = sim.request(vec![Operation::PutObject {

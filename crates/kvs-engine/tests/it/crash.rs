@@ -139,27 +139,37 @@ async fn check(image: SimDisk, operations: usize, run: &[Acknowledged]) {
         model,
         "the content of version {newest}"
     );
-    let log = sim
-        .engine
-        .log(OWNER, NS, 0, u64::MAX, &[], 1000)
-        .await
-        .unwrap();
-    let mut expected = log.oldest;
-    for entry in &log.entries {
-        assert_eq!(entry.position.version, expected, "the log is contiguous");
-        assert_eq!(entry.root, run[expected as usize - 1].committed.root);
-        expected += 1;
-    }
-    assert_eq!(expected, newest as u64 + 1);
-    if log.oldest > 1 {
-        let gone = sim
+    let mut oldest = None;
+    let mut from = 0;
+    let mut expected = 0;
+    loop {
+        let log = sim
             .engine
-            .view(OWNER, NS, At::Version(log.oldest - 2))
-            .await;
+            .log(OWNER, NS, from, u64::MAX, &[], 1000)
+            .await
+            .unwrap();
+        if oldest.is_none() {
+            oldest = Some(log.oldest);
+            expected = log.oldest;
+        }
+        for entry in &log.entries {
+            assert_eq!(entry.position.version, expected, "the log is contiguous");
+            assert_eq!(entry.root, run[expected as usize - 1].committed.root);
+            expected += 1;
+        }
+        match log.next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    let oldest = oldest.unwrap();
+    assert_eq!(expected, newest as u64 + 1);
+    if oldest > 1 {
+        let gone = sim.engine.view(OWNER, NS, At::Version(oldest - 2)).await;
         assert_eq!(gone.err().map(|e| e.kind), Some(ErrorKind::Compacted));
     }
     let old = sim
-        .view(At::Version((log.oldest - 1 + newest as u64) / 2))
+        .view(At::Version((oldest - 1 + newest as u64) / 2))
         .await;
     if let Some(at) = (old.position().version as usize).checked_sub(1) {
         assert_eq!(old.root(), run[at].committed.root);
@@ -171,6 +181,7 @@ async fn check(image: SimDisk, operations: usize, run: &[Acknowledged]) {
             "once"
         );
     }
+    sim.forget_numbers();
     sim.put("after", "recovery").await;
     assert_eq!(sim.get("after").await.unwrap(), "recovery");
 }

@@ -85,6 +85,11 @@ impl Sim {
         }
     }
 
+    /// Goes on as a client that has not used its numbers yet.
+    pub(crate) fn forget_numbers(&self) {
+        self.next.store(1_000_000, Ordering::Relaxed);
+    }
+
     pub(crate) fn request(&self, operations: Vec<Operation>) -> CommitRequest {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         CommitRequest {

@@ -35,7 +35,10 @@ fn dir_recursive_shows_only_empty_directories() {
 #[test]
 fn dir_keys_only() {
     let kvs = filled();
-    assert_eq!(kvs.ok(&["dir", "-d", "t"]), "t.a\nt.b\nt.c.\nt.empty\nt.l\nt.m\nt.void.\n");
+    assert_eq!(
+        kvs.ok(&["dir", "-d", "t"]),
+        "t.a\nt.b\nt.c.\nt.empty\nt.l\nt.m\nt.void.\n"
+    );
     assert_eq!(kvs.ok(&["dir", "-Rd", "t.c"]), "t.c.d.e\n");
 }
 
@@ -46,9 +49,15 @@ fn dir_cuts_lines_to_the_width() {
     kvs.ok(&["put", &format!("a={long}"), "b=12345678"]);
     assert_eq!(kvs.ok(&["dir", "-w", "10"]), "a = xxx...\nb = 123...\n");
     assert_eq!(kvs.ok(&["dir", "-w", "12"]), "a = xxxxx...\nb = 12345678\n");
-    assert_eq!(kvs.ok(&["dir"]), format!("a = {}...\nb = 12345678\n", "x".repeat(73)));
+    assert_eq!(
+        kvs.ok(&["dir"]),
+        format!("a = {}...\nb = 12345678\n", "x".repeat(73))
+    );
     for unlimited in ["0", "1", "2", "3"] {
-        assert_eq!(kvs.ok(&["dir", "-w", unlimited]), format!("a = {long}\nb = 12345678\n"));
+        assert_eq!(
+            kvs.ok(&["dir", "-w", unlimited]),
+            format!("a = {long}\nb = 12345678\n")
+        );
     }
     let mut narrow = kvs.command(&["dir"]);
     narrow.env("COLUMNS", "10");
@@ -59,7 +68,10 @@ fn dir_cuts_lines_to_the_width() {
 fn dir_of_something_else_is_an_error() {
     let kvs = filled();
     assert_eq!(kvs.fails(&["dir", "t.a"]), "kvs: t.a: Not a directory\n");
-    assert_eq!(kvs.fails(&["dir", "none"]), "kvs: none: No such file or directory\n");
+    assert_eq!(
+        kvs.fails(&["dir", "none"]),
+        "kvs: none: No such file or directory\n"
+    );
     assert_eq!(kvs.fails(&["dir", "t.l"]), "kvs: t.l: Not a directory\n");
 }
 
@@ -127,8 +139,14 @@ fn ls_lays_names_out_in_columns_without_a_terminal() {
 #[test]
 fn ls_classifies() {
     let kvs = filled();
-    assert_eq!(kvs.ok(&["ls", "-1F", "t"]), "a\nb\nc.\nempty\nl@\nm@\nvoid.\n");
-    assert_eq!(kvs.ok(&["ls", "-1Fd", "t.a", "t.c", "t.l"]), "t.a\nt.c.\nt.l@\n");
+    assert_eq!(
+        kvs.ok(&["ls", "-1F", "t"]),
+        "a\nb\nc.\nempty\nl@\nm@\nvoid.\n"
+    );
+    assert_eq!(
+        kvs.ok(&["ls", "-1Fd", "t.a", "t.c", "t.l"]),
+        "t.a\nt.c.\nt.l@\n"
+    );
     assert_eq!(kvs.ok(&["ls", "-1", "--classify"]), "t.\n");
 }
 
@@ -139,7 +157,11 @@ fn ls_shows_singles_first_then_directories_under_headers() {
         kvs.ok(&["ls", "-1", "t.void", "t.c", "t.b", "t.a"]),
         "t.a\nt.b\n\nt.c:\nd\n\nt.void:\n"
     );
-    assert_eq!(kvs.ok(&["ls", "-1", "t.c"]), "d\n", "one directory alone has no header");
+    assert_eq!(
+        kvs.ok(&["ls", "-1", "t.c"]),
+        "d\n",
+        "one directory alone has no header"
+    );
     assert_eq!(kvs.ok(&["ls", "t.a"]), "t.a\n");
     assert_eq!(kvs.ok(&["ls", "t.b", "t.a"]), "t.a    t.b\n");
 }
@@ -148,7 +170,10 @@ fn ls_shows_singles_first_then_directories_under_headers() {
 fn ls_recursive_descends_with_headers() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a.b.c=1", "a.d=2", "e=3"]);
-    assert_eq!(kvs.ok(&["ls", "-R"]), ".:\na    e\n\na:\nb    d\n\na.b:\nc\n");
+    assert_eq!(
+        kvs.ok(&["ls", "-R"]),
+        ".:\na    e\n\na:\nb    d\n\na.b:\nc\n"
+    );
     assert_eq!(kvs.ok(&["ls", "-RF", "a"]), "a:\nb.    d\n\na.b:\nc\n");
 }
 
@@ -161,7 +186,11 @@ fn ls_follows_a_link_to_a_directory_unless_it_classifies_or_shows_itself() {
     assert_eq!(kvs.ok(&["ls", "l"]), "b\n");
     assert_eq!(kvs.ok(&["ls", "-F", "l"]), "l@\n");
     assert_eq!(kvs.ok(&["ls", "-d", "l"]), "l\n");
-    assert_eq!(kvs.ok(&["ls", "-F", "l."]), "b\n", "a trailing dot demands a directory");
+    assert_eq!(
+        kvs.ok(&["ls", "-F", "l."]),
+        "b\n",
+        "a trailing dot demands a directory"
+    );
     assert_eq!(kvs.ok(&["ls", "n"]), "n\n", "a link to nowhere is a link");
 }
 

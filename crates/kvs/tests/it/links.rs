@@ -36,7 +36,10 @@ fn readlink_shows_namespace_key_or_both() {
     assert_eq!(kvs.ok(&["readlink", "l"]), "other::x.y\n");
     assert_eq!(kvs.ok(&["readlink", "-o", "l", "m"]), "other\n");
     assert_eq!(kvs.ok(&["readlink", "-k", "l", "m"]), "x.y\nx\n");
-    assert_eq!(kvs.fails(&["readlink", "none"]), "kvs: none: No such file or directory\n");
+    assert_eq!(
+        kvs.fails(&["readlink", "none"]),
+        "kvs: none: No such file or directory\n"
+    );
     assert_eq!(kvs.fails(&["readlink", "."]), "kvs: .: Invalid argument\n");
 }
 
@@ -57,11 +60,20 @@ fn more_than_ten_links_and_cycles_are_errors() {
         kvs.ok(&["link", &format!("k{n}"), &format!("k{}", n + 1)]);
     }
     assert_eq!(kvs.ok(&["get", "k10"]), "1\n");
-    assert_eq!(kvs.fails(&["get", "k11"]), "kvs: k11: Too many levels of symbolic links\n");
+    assert_eq!(
+        kvs.fails(&["get", "k11"]),
+        "kvs: k11: Too many levels of symbolic links\n"
+    );
     kvs.ok(&["link", "a", "b"]);
     kvs.ok(&["link", "b", "a"]);
-    assert_eq!(kvs.fails(&["get", "a"]), "kvs: a: Too many levels of symbolic links\n");
-    assert_eq!(kvs.fails(&["put", "a.x=1"]), "kvs: a.x: Too many levels of symbolic links\n");
+    assert_eq!(
+        kvs.fails(&["get", "a"]),
+        "kvs: a: Too many levels of symbolic links\n"
+    );
+    assert_eq!(
+        kvs.fails(&["put", "a.x=1"]),
+        "kvs: a.x: Too many levels of symbolic links\n"
+    );
 }
 
 #[test]
@@ -91,8 +103,14 @@ fn move_takes_the_source_away_in_one_version() {
 fn copying_what_is_missing_the_root_or_into_itself_is_an_error() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a.x=1"]);
-    assert_eq!(kvs.fails(&["copy", "none", "b"]), "kvs: none: No such file or directory\n");
-    assert_eq!(kvs.fails(&["move", "none", "b"]), "kvs: none: No such file or directory\n");
+    assert_eq!(
+        kvs.fails(&["copy", "none", "b"]),
+        "kvs: none: No such file or directory\n"
+    );
+    assert_eq!(
+        kvs.fails(&["move", "none", "b"]),
+        "kvs: none: No such file or directory\n"
+    );
     let err = kvs.fails(&["copy", ".", "b"]);
     assert!(err.ends_with(": Invalid argument\n"), "{err}");
     let err = kvs.fails(&["move", "a", "a.y"]);

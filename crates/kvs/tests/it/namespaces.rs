@@ -14,7 +14,10 @@ fn namespaces_are_made_listed_and_removed() {
         [header.clone(), row("a"), row("b"), row("primary")].concat()
     );
     assert_eq!(kvs.ok(&["namespace", "remove", "a", "b", "never"]), "");
-    assert_eq!(kvs.ok(&["namespace", "list"]), [header, row("primary")].concat());
+    assert_eq!(
+        kvs.ok(&["namespace", "list"]),
+        [header, row("primary")].concat()
+    );
 }
 
 #[test]
@@ -40,7 +43,10 @@ fn the_environment_names_the_namespace() {
         command.envs(variables.iter().copied());
         run(command, b"").ok()
     };
-    assert_eq!(get(&[("FLUX_KVS_NAMESPACE", "one")], &["get", "a"]), "one\n");
+    assert_eq!(
+        get(&[("FLUX_KVS_NAMESPACE", "one")], &["get", "a"]),
+        "one\n"
+    );
     assert_eq!(get(&[("KVS_NAMESPACE", "two")], &["get", "a"]), "two\n");
     let both = [("KVS_NAMESPACE", "two"), ("FLUX_KVS_NAMESPACE", "one")];
     assert_eq!(get(&both, &["get", "a"]), "two\n");
@@ -52,16 +58,31 @@ fn the_environment_names_the_namespace() {
 fn an_unknown_namespace_is_not_supported() {
     let kvs = Daemon::start();
     let not = "Operation not supported";
-    assert_eq!(kvs.fails(&["get", "-N", "none", "a"]), format!("kvs: a: {not}\n"));
-    assert_eq!(kvs.fails(&["put", "-N", "none", "a=1"]), format!("kvs: a: {not}\n"));
-    assert_eq!(kvs.fails(&["version", "-N", "none"]), format!("kvs: version: {not}\n"));
-    assert_eq!(kvs.fails(&["watch", "-N", "none", "a"]), format!("kvs: watch: {not}\n"));
+    assert_eq!(
+        kvs.fails(&["get", "-N", "none", "a"]),
+        format!("kvs: a: {not}\n")
+    );
+    assert_eq!(
+        kvs.fails(&["put", "-N", "none", "a=1"]),
+        format!("kvs: a: {not}\n")
+    );
+    assert_eq!(
+        kvs.fails(&["version", "-N", "none"]),
+        format!("kvs: version: {not}\n")
+    );
+    assert_eq!(
+        kvs.fails(&["watch", "-N", "none", "a"]),
+        format!("kvs: watch: {not}\n")
+    );
 }
 
 #[test]
 fn what_exists_cannot_be_created_and_primary_not_removed() {
     let kvs = Daemon::start();
-    assert_eq!(kvs.fails(&["namespace", "create", "primary"]), "kvs: primary: File exists\n");
+    assert_eq!(
+        kvs.fails(&["namespace", "create", "primary"]),
+        "kvs: primary: File exists\n"
+    );
     assert_eq!(
         kvs.fails(&["namespace", "remove", "primary"]),
         "kvs: primary: Operation not supported\n"

@@ -28,8 +28,14 @@ fn a_missing_key_is_an_error_that_force_forgives() {
 fn a_full_directory_needs_recursive() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a.b.c=1"]);
-    assert_eq!(kvs.fails(&["unlink", "a"]), "kvs: cannot unlink 'a': Directory not empty\n");
-    assert_eq!(kvs.fails(&["unlink", "-f", "a.b"]), "kvs: cannot unlink 'a.b': Directory not empty\n");
+    assert_eq!(
+        kvs.fails(&["unlink", "a"]),
+        "kvs: cannot unlink 'a': Directory not empty\n"
+    );
+    assert_eq!(
+        kvs.fails(&["unlink", "-f", "a.b"]),
+        "kvs: cannot unlink 'a.b': Directory not empty\n"
+    );
     assert_eq!(kvs.ok(&["unlink", "-R", "a"]), "");
     assert_eq!(kvs.ok(&["dir"]), "");
 }
@@ -43,7 +49,10 @@ fn every_key_is_checked_before_any_goes() {
         kvs.fails(&["unlink", "a", "none"]),
         "kvs: cannot unlink 'none': No such file or directory\n"
     );
-    assert_eq!(kvs.fails(&["unlink", "a", "d"]), "kvs: cannot unlink 'd': Directory not empty\n");
+    assert_eq!(
+        kvs.fails(&["unlink", "a", "d"]),
+        "kvs: cannot unlink 'd': Directory not empty\n"
+    );
     assert_eq!(kvs.ok(&["get", "a"]), "1\n");
     assert_eq!(kvs.version(), before);
     kvs.ok(&["unlink", "-R", "a", "d"]);
@@ -54,7 +63,10 @@ fn every_key_is_checked_before_any_goes() {
 fn the_root_stays() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
-    assert_eq!(kvs.fails(&["unlink", "-R", "."]), "kvs: .: Invalid argument\n");
+    assert_eq!(
+        kvs.fails(&["unlink", "-R", "."]),
+        "kvs: .: Invalid argument\n"
+    );
 }
 
 #[test]

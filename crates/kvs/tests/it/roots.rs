@@ -8,10 +8,16 @@ fn getroot_shows_the_root_in_four_ways() {
     kvs.ok(&["put", "a=1"]);
     let object = kvs.ok(&["getroot"]);
     let blobref = kvs.ok(&["getroot", "--blobref"]);
-    assert!(blobref.starts_with("blake3-") && blobref.len() == "blake3-".len() + 64 + 1, "{blobref}");
+    assert!(
+        blobref.starts_with("blake3-") && blobref.len() == "blake3-".len() + 64 + 1,
+        "{blobref}"
+    );
     assert_eq!(
         object,
-        format!("{{\"data\":[\"{}\"],\"type\":\"dirref\",\"ver\":1}}\n", blobref.trim())
+        format!(
+            "{{\"data\":[\"{}\"],\"type\":\"dirref\",\"ver\":1}}\n",
+            blobref.trim()
+        )
     );
     assert_eq!(kvs.ok(&["getroot", "-s"]), "1\n");
     assert_eq!(kvs.ok(&["getroot", "-o"]), kvs.script("id -u").ok());
@@ -23,7 +29,10 @@ fn a_store_may_use_sha1() {
     let kvs = Daemon::start_with(&["--hash", "sha1"]);
     kvs.ok(&["put", "a.b=1"]);
     let blobref = kvs.ok(&["getroot", "-b"]);
-    assert!(blobref.starts_with("sha1-") && blobref.len() == "sha1-".len() + 40 + 1, "{blobref}");
+    assert!(
+        blobref.starts_with("sha1-") && blobref.len() == "sha1-".len() + 40 + 1,
+        "{blobref}"
+    );
     kvs.ok(&["put", "a.b=2"]);
     assert_eq!(kvs.ok(&["get", "--at", blobref.trim(), "a.b"]), "1\n");
 }
@@ -56,7 +65,10 @@ fn wait_can_give_up_and_wants_a_number() {
         "kvs: wait: timeout: version 7 was not reached\n"
     );
     let err = kvs.fails(&["wait", "soon"]);
-    assert!(err.starts_with("kvs: invalid value 'soon' for '<VERSION>'"), "{err}");
+    assert!(
+        err.starts_with("kvs: invalid value 'soon' for '<VERSION>'"),
+        "{err}"
+    );
 }
 
 #[test]
@@ -66,7 +78,10 @@ fn a_snapshot_reference_names_namespace_version_and_root() {
     let root = kvs.ok(&["getroot", "-b"]);
     assert_eq!(kvs.ok(&["snapshot"]), format!("primary@1:{root}"));
     kvs.ok(&["put", "a=2"]);
-    assert_eq!(kvs.ok(&["snapshot", "--version", "1"]), format!("primary@1:{root}"));
+    assert_eq!(
+        kvs.ok(&["snapshot", "--version", "1"]),
+        format!("primary@1:{root}")
+    );
     let reference = format!("primary@1:{}", root.trim());
     assert_eq!(kvs.ok(&["getroot", "-b", "--at", &reference]), root);
     assert_eq!(kvs.ok(&["version", "--at", &reference]), "1\n");
@@ -95,13 +110,26 @@ fn pins_are_made_listed_and_released() {
     let second = kvs.ok(&["snapshot", "pin", reference.trim(), "--lease", "1h"]);
     assert_ne!(first, second);
     let list = kvs.ok(&["snapshot", "list"]);
-    let lines: Vec<Vec<&str>> = list.lines().map(|line| line.split_whitespace().collect()).collect();
+    let lines: Vec<Vec<&str>> = list
+        .lines()
+        .map(|line| line.split_whitespace().collect())
+        .collect();
     assert_eq!(lines[0], ["ID", "OWNER", "EXPIRES", "SNAPSHOT"]);
     assert_eq!(lines.len(), 3, "{list}");
-    assert_eq!((lines[1][0], lines[1][2], lines[1][3]), (first.trim(), "never", reference.trim()));
-    assert_eq!((lines[2][0], lines[2][3]), (second.trim(), reference.trim()));
+    assert_eq!(
+        (lines[1][0], lines[1][2], lines[1][3]),
+        (first.trim(), "never", reference.trim())
+    );
+    assert_eq!(
+        (lines[2][0], lines[2][3]),
+        (second.trim(), reference.trim())
+    );
     assert_eq!(kvs.ok(&["snapshot", "unpin", first.trim()]), "");
-    assert_eq!(kvs.ok(&["snapshot", "unpin", reference.trim()]), "", "by reference: all that are left");
+    assert_eq!(
+        kvs.ok(&["snapshot", "unpin", reference.trim()]),
+        "",
+        "by reference: all that are left"
+    );
     assert_eq!(kvs.ok(&["snapshot", "list"]).lines().count(), 1);
     let err = kvs.fails(&["snapshot", "unpin", reference.trim()]);
     assert_eq!(err, format!("kvs: {}: not pinned\n", reference.trim()));

@@ -21,7 +21,10 @@ fn a_watch_ends_when_its_reader_goes_even_if_nothing_more_happens() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
     assert_eq!(kvs.script("kvs get -w a | head -1").ok(), "1\n");
-    assert_eq!(kvs.script("kvs watch --from 1 a | head -1").ok(), "1 put a = 1\n");
+    assert_eq!(
+        kvs.script("kvs watch --from 1 a | head -1").ok(),
+        "1 put a = 1\n"
+    );
 }
 
 #[test]
@@ -53,7 +56,11 @@ fn a_version_synchronises_two_scripts() {
 #[test]
 fn waitcreate_in_the_background() {
     let kvs = Daemon::start();
-    assert_eq!(kvs.script("kvs get --waitcreate a & kvs put a=1; wait $!").ok(), "1\n");
+    assert_eq!(
+        kvs.script("kvs get --waitcreate a & kvs put a=1; wait $!")
+            .ok(),
+        "1\n"
+    );
 }
 
 #[test]
@@ -69,18 +76,33 @@ fn start_runs_a_command_beside_a_private_daemon() {
     let kvs = env!("CARGO_BIN_EXE_kvs");
     let script = format!("'{kvs}' put 'a=it'\"'\"'s' && '{kvs}' get a; exit 7");
     let outcome = run(without_daemon(&["start", "--", "sh", "-c", &script]), b"");
-    assert_eq!((outcome.code, outcome.out.as_slice()), (Some(7), &b"it's\n"[..]), "{outcome:?}");
+    assert_eq!(
+        (outcome.code, outcome.out.as_slice()),
+        (Some(7), &b"it's\n"[..]),
+        "{outcome:?}"
+    );
     let outcome = run(without_daemon(&["start", kvs, "version"]), b"");
-    assert_eq!((outcome.code, outcome.out.as_slice()), (Some(0), &b"0\n"[..]), "{outcome:?}");
+    assert_eq!(
+        (outcome.code, outcome.out.as_slice()),
+        (Some(0), &b"0\n"[..]),
+        "{outcome:?}"
+    );
 }
 
 #[test]
 fn a_full_device_is_an_error() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
-    let full = std::fs::OpenOptions::new().write(true).open("/dev/full").unwrap();
+    let full = std::fs::OpenOptions::new()
+        .write(true)
+        .open("/dev/full")
+        .unwrap();
     let mut command = kvs.command(&["get", "a"]);
-    let output = command.stdout(full).stderr(Stdio::piped()).output().unwrap();
+    let output = command
+        .stdout(full)
+        .stderr(Stdio::piped())
+        .output()
+        .unwrap();
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),

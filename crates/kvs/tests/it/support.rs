@@ -15,8 +15,13 @@ const KVS: &str = env!("CARGO_BIN_EXE_kvs");
 /// What a daemon says on standard error when it can be reached.
 const READY: &str = "kvs: serving on ";
 /// Variables that would change what commands do.
-const VARIABLES: [&str; 5] =
-    ["KVS_NAMESPACE", "FLUX_KVS_NAMESPACE", "COLUMNS", "XDG_RUNTIME_DIR", "RUST_LOG"];
+const VARIABLES: [&str; 5] = [
+    "KVS_NAMESPACE",
+    "FLUX_KVS_NAMESPACE",
+    "COLUMNS",
+    "XDG_RUNTIME_DIR",
+    "RUST_LOG",
+];
 
 /// A daemon on a store of its own, for the life of the value.
 pub(crate) struct Daemon {
@@ -68,7 +73,10 @@ impl Daemon {
     /// A `kvs` command for this daemon, not yet run.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = clean(Command::new(KVS));
-        command.env("KVS_URI", self.uri()).args(arguments).stdin(Stdio::null());
+        command
+            .env("KVS_URI", self.uri())
+            .args(arguments)
+            .stdin(Stdio::null());
         command
     }
 
@@ -92,14 +100,21 @@ impl Daemon {
     /// Runs a shell script in which `kvs` is the program under test.
     pub(crate) fn script(&self, text: &str) -> Outcome {
         let mut command = clean(Command::new("bash"));
-        command.env("KVS_URI", self.uri()).env("PATH", path()).args(["-c", text]);
+        command
+            .env("KVS_URI", self.uri())
+            .env("PATH", path())
+            .args(["-c", text]);
         command.stdin(Stdio::null());
         run(command, b"")
     }
 
     /// Starts a command and leaves it running.
     pub(crate) fn background(&self, arguments: &[&str]) -> Background {
-        let mut child = self.command(arguments).stdout(Stdio::piped()).spawn().unwrap();
+        let mut child = self
+            .command(arguments)
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
         let lines = Lines::new(child.stdout.take().unwrap());
         Background { child, lines }
     }
@@ -127,7 +142,11 @@ impl Outcome {
 
     #[track_caller]
     pub(crate) fn fails(self) -> String {
-        assert_eq!((self.code, self.out.as_slice()), (Some(1), &b""[..]), "{self:?}");
+        assert_eq!(
+            (self.code, self.out.as_slice()),
+            (Some(1), &b""[..]),
+            "{self:?}"
+        );
         self.err
     }
 }
@@ -146,17 +165,27 @@ pub(crate) fn run(mut command: Command, input: &[u8]) -> Outcome {
     }
     let out = all(child.stdout.take().unwrap());
     let err = all(child.stderr.take().unwrap());
-    let mut running = Background { child, lines: Lines::new(std::io::empty()) };
+    let mut running = Background {
+        child,
+        lines: Lines::new(std::io::empty()),
+    };
     let out = out.recv_timeout(PATIENCE).expect("the command ends");
     let err = err.recv_timeout(PATIENCE).expect("the command ends");
     let code = running.wait().code();
-    Outcome { code, out, err: String::from_utf8_lossy(&err).into_owned() }
+    Outcome {
+        code,
+        out,
+        err: String::from_utf8_lossy(&err).into_owned(),
+    }
 }
 
 /// A command without any daemon.
 pub(crate) fn without_daemon(arguments: &[&str]) -> Command {
     let mut command = clean(Command::new(KVS));
-    command.env_remove("KVS_URI").args(arguments).stdin(Stdio::null());
+    command
+        .env_remove("KVS_URI")
+        .args(arguments)
+        .stdin(Stdio::null());
     command
 }
 
@@ -170,7 +199,11 @@ fn clean(mut command: Command) -> Command {
 fn path() -> String {
     let mut directory = PathBuf::from(KVS);
     directory.pop();
-    format!("{}:{}", directory.display(), std::env::var("PATH").unwrap_or_default())
+    format!(
+        "{}:{}",
+        directory.display(),
+        std::env::var("PATH").unwrap_or_default()
+    )
 }
 
 fn all(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
@@ -239,7 +272,10 @@ impl Background {
             if let Some(status) = self.child.try_wait().unwrap() {
                 return status;
             }
-            assert!(std::time::Instant::now() < deadline, "the command does not end");
+            assert!(
+                std::time::Instant::now() < deadline,
+                "the command does not end"
+            );
             thread::yield_now();
         }
     }

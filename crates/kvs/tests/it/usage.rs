@@ -4,8 +4,27 @@ use crate::support::{run, without_daemon};
 
 /// Every verb that people type.
 const VERBS: [&str; 21] = [
-    "put", "get", "ls", "dir", "mkdir", "unlink", "link", "readlink", "copy", "move", "getroot",
-    "version", "wait", "sync", "snapshot", "watch", "log", "namespace", "serve", "start", "demo",
+    "put",
+    "get",
+    "ls",
+    "dir",
+    "mkdir",
+    "unlink",
+    "link",
+    "readlink",
+    "copy",
+    "move",
+    "getroot",
+    "version",
+    "wait",
+    "sync",
+    "snapshot",
+    "watch",
+    "log",
+    "namespace",
+    "serve",
+    "start",
+    "demo",
 ];
 
 #[test]
@@ -15,7 +34,11 @@ fn help_of_every_verb_succeeds_with_examples() {
         assert!(help.contains(&format!("Usage: kvs {verb}")), "{help}");
         assert!(help.contains("Examples:"), "{verb} has no examples");
     }
-    for path in [["namespace", "create"], ["namespace", "list"], ["snapshot", "pin"]] {
+    for path in [
+        ["namespace", "create"],
+        ["namespace", "list"],
+        ["snapshot", "pin"],
+    ] {
         let help = run(without_daemon(&[path[0], path[1], "--help"]), b"").ok();
         assert!(help.contains("Examples:"), "{path:?} has no examples");
     }
@@ -25,7 +48,10 @@ fn help_of_every_verb_succeeds_with_examples() {
 fn help_lists_every_verb() {
     let help = run(without_daemon(&["--help"]), b"").ok();
     for verb in VERBS {
-        assert!(help.contains(&format!("\n  {verb} ")), "{verb} is missing from: {help}");
+        assert!(
+            help.contains(&format!("\n  {verb} ")),
+            "{verb} is missing from: {help}"
+        );
     }
 }
 
@@ -37,11 +63,18 @@ fn version_names_the_program() {
 
 #[test]
 fn missing_arguments_print_usage_on_standard_error_and_exit_1() {
-    for verb in ["put", "get", "mkdir", "unlink", "link", "readlink", "copy", "move", "wait", "watch"] {
+    for verb in [
+        "put", "get", "mkdir", "unlink", "link", "readlink", "copy", "move", "wait", "watch",
+    ] {
         let err = run(without_daemon(&[verb]), b"").fails();
         assert!(err.contains(&format!("Usage: kvs {verb}")), "{err}");
     }
-    for arguments in [&[][..], &["namespace"], &["namespace", "create"], &["snapshot", "unpin"]] {
+    for arguments in [
+        &[][..],
+        &["namespace"],
+        &["namespace", "create"],
+        &["snapshot", "unpin"],
+    ] {
         let err = run(without_daemon(arguments), b"").fails();
         assert!(err.contains("Usage: kvs"), "{err}");
     }
@@ -49,9 +82,21 @@ fn missing_arguments_print_usage_on_standard_error_and_exit_1() {
 
 #[test]
 fn unknown_verbs_and_options_exit_1() {
-    assert!(run(without_daemon(&["frobnicate"]), b"").fails().starts_with("kvs: "));
-    assert!(run(without_daemon(&["get", "--frobnicate", "a"]), b"").fails().starts_with("kvs: "));
-    assert!(run(without_daemon(&["link", "a", "b", "c"]), b"").fails().starts_with("kvs: "));
+    assert!(
+        run(without_daemon(&["frobnicate"]), b"")
+            .fails()
+            .starts_with("kvs: ")
+    );
+    assert!(
+        run(without_daemon(&["get", "--frobnicate", "a"]), b"")
+            .fails()
+            .starts_with("kvs: ")
+    );
+    assert!(
+        run(without_daemon(&["link", "a", "b", "c"]), b"")
+            .fails()
+            .starts_with("kvs: ")
+    );
 }
 
 #[test]
@@ -59,13 +104,22 @@ fn without_a_daemon_it_is_said_where_one_was_sought() {
     let directory = tempfile::tempdir().unwrap();
     let uri = format!("unix:{}/none.sock", directory.path().display());
     let err = run(without_daemon(&["--uri", &uri, "version"]), b"").fails();
-    assert!(err.starts_with(&format!("kvs: cannot connect to {uri}: ")), "{err}");
+    assert!(
+        err.starts_with(&format!("kvs: cannot connect to {uri}: ")),
+        "{err}"
+    );
     let err = run(without_daemon(&["version", "--uri", &uri]), b"").fails();
-    assert!(err.starts_with(&format!("kvs: cannot connect to {uri}: ")), "{err}");
+    assert!(
+        err.starts_with(&format!("kvs: cannot connect to {uri}: ")),
+        "{err}"
+    );
 }
 
 #[test]
 fn an_address_that_is_none_is_an_error() {
     let err = run(without_daemon(&["--uri", "tcp:1", "version"]), b"").fails();
-    assert_eq!(err, "kvs: 'tcp:1' is not an address such as unix:/run/kvs/kvs.sock\n");
+    assert_eq!(
+        err,
+        "kvs: 'tcp:1' is not an address such as unix:/run/kvs/kvs.sock\n"
+    );
 }

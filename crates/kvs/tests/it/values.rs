@@ -28,7 +28,10 @@ fn the_first_equals_sign_splits() {
 #[test]
 fn put_without_equals_sign_says_what_to_type() {
     let kvs = Daemon::start();
-    assert_eq!(kvs.fails(&["put", "a"]), "kvs: put: you must specify a value as key=value\n");
+    assert_eq!(
+        kvs.fails(&["put", "a"]),
+        "kvs: put: you must specify a value as key=value\n"
+    );
 }
 
 #[test]
@@ -38,16 +41,26 @@ fn an_empty_value_prints_nothing() {
     assert_eq!(kvs.ok(&["get", "a"]), "");
     assert_eq!(kvs.ok(&["get", "-r", "a"]), "");
     assert_eq!(kvs.ok(&["get", "-l", "a"]), "a=");
-    assert_eq!(kvs.ok(&["get", "-t", "a"]), "{\"data\":\"\",\"type\":\"val\",\"ver\":1}\n");
+    assert_eq!(
+        kvs.ok(&["get", "-t", "a"]),
+        "{\"data\":\"\",\"type\":\"val\",\"ver\":1}\n"
+    );
 }
 
 #[test]
 fn raw_takes_and_gives_exact_bytes() {
     let kvs = Daemon::start();
     let bytes = b"\x00\xff\x1b[2J\n\n";
-    assert_eq!(run(kvs.command(&["put", "-r", "a=-", "b=-", "c=x"]), bytes).ok(), "");
+    assert_eq!(
+        run(kvs.command(&["put", "-r", "a=-", "b=-", "c=x"]), bytes).ok(),
+        ""
+    );
     assert_eq!(kvs.run(&["get", "--raw", "a"]).out, bytes);
-    assert_eq!(kvs.ok(&["get", "-r", "b", "c"]), "x", "the second reader of stdin finds it empty");
+    assert_eq!(
+        kvs.ok(&["get", "-r", "b", "c"]),
+        "x",
+        "the second reader of stdin finds it empty"
+    );
     assert_eq!(kvs.run(&["get", "a"]).out, [&bytes[..], b"\n"].concat());
 }
 
@@ -85,7 +98,10 @@ fn a_long_value_comes_back_whole() {
     assert!(kvs.run(&["get", "-r", "long"]).out == bytes);
     assert!(kvs.run(&["get", "-S", "-r", "long"]).out == bytes);
     let object = kvs.ok(&["get", "-t", "long"]);
-    assert!(object.ends_with(",\"type\":\"valref\",\"ver\":1}\n"), "{object}");
+    assert!(
+        object.ends_with(",\"type\":\"valref\",\"ver\":1}\n"),
+        "{object}"
+    );
 }
 
 #[test]
@@ -98,7 +114,10 @@ fn tree_objects_go_out_and_in() {
     );
     let directory = kvs.ok(&["get", "--treeobj", "dir"]);
     assert!(directory.starts_with("{\"data\":[\"blake3-"), "{directory}");
-    assert!(directory.ends_with("\"],\"type\":\"dirref\",\"ver\":1}\n"), "{directory}");
+    assert!(
+        directory.ends_with("\"],\"type\":\"dirref\",\"ver\":1}\n"),
+        "{directory}"
+    );
     kvs.ok(&["put", "-t", &format!("copy={directory}")]);
     assert_eq!(kvs.ok(&["get", "copy.a", "copy.b"]), "hello\ngoodbye\n");
     let object = b"{\"data\":\"YgA=\",\"type\":\"val\",\"ver\":1}";
@@ -109,9 +128,18 @@ fn tree_objects_go_out_and_in() {
 #[test]
 fn a_bad_tree_object_is_refused() {
     let kvs = Daemon::start();
-    assert_eq!(kvs.fails(&["put", "-t", "a=hello"]), "kvs: a: Protocol error\n");
-    assert_eq!(kvs.fails(&["put", "-t", "a={}"]), "kvs: a: Protocol error\n");
-    assert_eq!(kvs.fails(&["get", "a"]), "kvs: a: No such file or directory\n");
+    assert_eq!(
+        kvs.fails(&["put", "-t", "a=hello"]),
+        "kvs: a: Protocol error\n"
+    );
+    assert_eq!(
+        kvs.fails(&["put", "-t", "a={}"]),
+        "kvs: a: Protocol error\n"
+    );
+    assert_eq!(
+        kvs.fails(&["get", "a"]),
+        "kvs: a: No such file or directory\n"
+    );
 }
 
 #[test]
@@ -124,7 +152,10 @@ fn the_first_failing_key_ends_get() {
     assert_eq!(outcome.err, "kvs: none: No such file or directory\n");
     assert_eq!(kvs.fails(&["get", "d"]), "kvs: d: Is a directory\n");
     assert_eq!(kvs.fails(&["get", "."]), "kvs: .: Is a directory\n");
-    assert_eq!(kvs.fails(&["get", "a.b"]), "kvs: a.b: No such file or directory\n");
+    assert_eq!(
+        kvs.fails(&["get", "a.b"]),
+        "kvs: a.b: No such file or directory\n"
+    );
 }
 
 #[test]
@@ -132,7 +163,10 @@ fn the_root_and_the_empty_key_cannot_be_written() {
     let kvs = Daemon::start();
     assert_eq!(kvs.fails(&["put", ".=1"]), "kvs: .: Invalid argument\n");
     assert_eq!(kvs.fails(&["put", "=1"]), "kvs: put: Invalid argument\n");
-    assert_eq!(kvs.fails(&["put", "a=1", "..=1"]), "kvs: ..: Invalid argument\n");
+    assert_eq!(
+        kvs.fails(&["put", "a=1", "..=1"]),
+        "kvs: ..: Invalid argument\n"
+    );
     assert_eq!(kvs.version(), 0, "nothing was committed");
 }
 
@@ -142,9 +176,19 @@ fn appending_to_a_directory_or_link_is_refused() {
     kvs.ok(&["mkdir", "d"]);
     kvs.ok(&["link", "x", "l"]);
     assert_eq!(kvs.fails(&["put", "-A", "d=1"]), "kvs: d: Is a directory\n");
-    assert_eq!(kvs.fails(&["put", "-A", "l=1"]), "kvs: l: Operation not supported\n");
-    assert_eq!(kvs.fails(&["put", "-A", "a=1", "d=1"]), "kvs: d: Is a directory\n");
-    assert_eq!(kvs.fails(&["get", "a"]), "kvs: a: No such file or directory\n", "all or nothing");
+    assert_eq!(
+        kvs.fails(&["put", "-A", "l=1"]),
+        "kvs: l: Operation not supported\n"
+    );
+    assert_eq!(
+        kvs.fails(&["put", "-A", "a=1", "d=1"]),
+        "kvs: d: Is a directory\n"
+    );
+    assert_eq!(
+        kvs.fails(&["get", "a"]),
+        "kvs: a: No such file or directory\n",
+        "all or nothing"
+    );
 }
 
 #[test]
@@ -204,8 +248,16 @@ fn at_reads_an_old_state() {
 #[test]
 fn a_bad_at_is_invalid() {
     let kvs = Daemon::start();
-    assert_eq!(kvs.fails(&["get", "--at", "nonsense", "a"]), "kvs: --at: Invalid argument\n");
-    let err = kvs.fails(&["get", "--at", "{\"data\":\"\",\"type\":\"val\",\"ver\":1}", "a"]);
+    assert_eq!(
+        kvs.fails(&["get", "--at", "nonsense", "a"]),
+        "kvs: --at: Invalid argument\n"
+    );
+    let err = kvs.fails(&[
+        "get",
+        "--at",
+        "{\"data\":\"\",\"type\":\"val\",\"ver\":1}",
+        "a",
+    ]);
     assert_eq!(err, "kvs: --at: Invalid argument\n");
 }
 

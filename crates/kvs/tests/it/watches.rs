@@ -41,7 +41,15 @@ fn watch_json_has_one_object_a_version() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "lwj.1.state=submitted", "lwj.1.size=4", "x=y"]);
     let root = kvs.ok(&["getroot", "-b"]);
-    let line = kvs.ok(&["watch", "--from", "1", "--count", "1", "--json", "lwj.*.state"]);
+    let line = kvs.ok(&[
+        "watch",
+        "--from",
+        "1",
+        "--count",
+        "1",
+        "--json",
+        "lwj.*.state",
+    ]);
     let event = object(&line);
     assert_eq!(event["namespace"], "primary");
     assert_eq!(event["version"], 1);
@@ -66,9 +74,15 @@ fn every_kind_of_change_is_told() {
     kvs.ok(&["link", "-T", "ns", "t", "d.l"]);
     kvs.ok(&["unlink", "d.a"]);
     let lines = kvs.ok(&["watch", "--from", "2", "--count", "4", "d"]);
-    assert_eq!(lines, "2 append d.a += 2\n3 mkdir d.m.\n4 link d.l -> ns::t\n5 unlink d.a\n");
+    assert_eq!(
+        lines,
+        "2 append d.a += 2\n3 mkdir d.m.\n4 link d.l -> ns::t\n5 unlink d.a\n"
+    );
     let lines = kvs.ok(&["watch", "--from", "2", "--count", "4", "--json", "d.*"]);
-    let changes: Vec<Value> = lines.lines().map(|line| object(line)["changes"].clone()).collect();
+    let changes: Vec<Value> = lines
+        .lines()
+        .map(|line| object(line)["changes"].clone())
+        .collect();
     assert_eq!(
         changes,
         [
@@ -88,8 +102,14 @@ fn bytes_and_long_values_come_with_their_event() {
     run(kvs.command(&["put", "-r", "l=-"]), long.as_bytes()).ok();
     run(kvs.command(&["put", "-r", "-A", "l=-"]), long.as_bytes()).ok();
     let lines = kvs.ok(&["watch", "--from", "1", "--count", "3", "--json", "."]);
-    let changes: Vec<Value> = lines.lines().map(|line| object(line)["changes"][0].clone()).collect();
-    assert_eq!(changes[0], json!({ "key": "b", "kind": "put", "value_base64": "/wA=" }));
+    let changes: Vec<Value> = lines
+        .lines()
+        .map(|line| object(line)["changes"][0].clone())
+        .collect();
+    assert_eq!(
+        changes[0],
+        json!({ "key": "b", "kind": "put", "value_base64": "/wA=" })
+    );
     assert_eq!(changes[1]["kind"], "put");
     assert!(changes[1]["value"] == *long);
     assert_eq!(changes[2]["kind"], "append");
@@ -100,16 +120,24 @@ fn bytes_and_long_values_come_with_their_event() {
 fn the_initial_state_comes_first_and_says_so() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "d.a=1", "d.b=2", "e=3"]);
-    let watch = kvs.background(&["watch", "--from", "initial", "--count", "2", "--json", "d.*"]);
+    let watch = kvs.background(&[
+        "watch", "--from", "initial", "--count", "2", "--json", "d.*",
+    ]);
     let first = object(&watch.line());
-    assert_eq!((&first["initial"], &first["version"]), (&json!(true), &json!(1)));
+    assert_eq!(
+        (&first["initial"], &first["version"]),
+        (&json!(true), &json!(1))
+    );
     assert_eq!(
         first["changes"],
         json!([{ "key": "d.a", "kind": "put", "value": "1" }, { "key": "d.b", "kind": "put", "value": "2" }])
     );
     kvs.ok(&["put", "d.b=4"]);
     let second = object(&watch.line());
-    assert_eq!((second.get("initial"), &second["version"]), (None, &json!(2)));
+    assert_eq!(
+        (second.get("initial"), &second["version"]),
+        (None, &json!(2))
+    );
     ends_well(watch);
     let lines = kvs.ok(&["watch", "--from", "initial", "--count", "1", "d.*"]);
     assert_eq!(lines, "2 initial d.a = 1\n2 initial d.b = 4\n");
@@ -120,7 +148,10 @@ fn an_empty_initial_state_is_an_object_without_changes() {
     let kvs = Daemon::start();
     let line = kvs.ok(&["watch", "--from", "initial", "--count", "1", "--json", "a"]);
     let event = object(&line);
-    assert_eq!((&event["initial"], &event["changes"]), (&json!(true), &json!([])));
+    assert_eq!(
+        (&event["initial"], &event["changes"]),
+        (&json!(true), &json!([]))
+    );
 }
 
 #[test]
@@ -154,7 +185,10 @@ fn watch_refuses_what_it_does_not_understand() {
     let kvs = Daemon::start();
     let err = kvs.fails(&["watch", "--from", "then", "a"]);
     assert!(err.contains("not now, initial or a version"), "{err}");
-    assert!(kvs.fails(&["watch", "--count", "0", "a"]).starts_with("kvs: "));
+    assert!(
+        kvs.fails(&["watch", "--count", "0", "a"])
+            .starts_with("kvs: ")
+    );
     assert!(kvs.fails(&["watch"]).contains("Usage: kvs watch"));
     assert_eq!(kvs.fails(&["watch", ""]), "kvs: watch: Invalid argument\n");
 }
@@ -174,7 +208,10 @@ fn log_tells_versions_users_and_keys() {
     assert!(lines[0].ends_with(&format!(" {uid} put a put b")), "{log}");
     assert!(lines[1].ends_with(&format!(" {uid} unlink a")), "{log}");
     assert!(lines[2].ends_with(&format!(" {uid} mkdir c")), "{log}");
-    assert_eq!(kvs.ok(&["log", "--from", "2", "--to", "2"]), format!("{}\n", lines[1]));
+    assert_eq!(
+        kvs.ok(&["log", "--from", "2", "--to", "2"]),
+        format!("{}\n", lines[1])
+    );
     assert_eq!(kvs.ok(&["log", "a"]).lines().count(), 2);
 }
 
@@ -247,7 +284,11 @@ fn get_watch_append_prints_only_what_was_appended() {
     kvs.ok(&["put", "-A", "a=new"]);
     assert_eq!(watch.line(), "new");
     kvs.ok(&["put", "a=all"]);
-    assert_eq!(watch.wait().code(), Some(1), "a value that is replaced cannot be followed so");
+    assert_eq!(
+        watch.wait().code(),
+        Some(1),
+        "a value that is replaced cannot be followed so"
+    );
 }
 
 #[test]
