@@ -1,9 +1,9 @@
 //! The journal: the ordered, durable record of everything, in groups that are appended atomically.
 //!
 //! `api` says what a journal is, `memory` is one for tests, the rest is the one on disk, bottom up:
-//! the bytes of a group (`frame`), a file of groups (`segment`), making and reusing such files
-//! (`spare`), reading (`reader`), opening after whatever happened (`recovery`), appending (`disk`).
-//! Formats and rules: RFC 0004.
+//! the bytes of a group (`frame`), a file of groups (`segment_file`), the groups in it (`segment`),
+//! reading (`reader`), making and reusing segment files (`spare`), opening after whatever happened
+//! (`recovery`), appending (`disk`). Formats and rules: RFC 0004.
 
 mod error;
 
@@ -12,6 +12,8 @@ mod api;
 mod memory;
 
 mod frame;
+
+mod segment_file;
 
 mod segment;
 

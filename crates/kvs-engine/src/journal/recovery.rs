@@ -10,7 +10,8 @@ use std::sync::Arc;
 
 use super::error::{GroupNumber, JournalError};
 use super::frame::{GroupHash, find_proof, parse};
-use super::segment::{GROUPS_AT, Segment, SegmentFile, Walk, file_name, parse_file_name};
+use super::segment::{Segment, Walk};
+use super::segment_file::{GROUPS_AT, SegmentFile, file_name, parse_file_name};
 use super::spare::{FREE, NEW, zero};
 use crate::disk::{Disk, DiskError, write_all};
 use crate::limits::RECYCLED_SEGMENTS;
@@ -242,8 +243,9 @@ fn set_aside(
         return Err(file.corrupt(GROUPS_AT, what));
     }
     let path = &file.path;
-    if file.capacity == segment_bytes && free.len() < RECYCLED_SEGMENTS {
-        let to = dir.join(format!("{FREE}{}", file_name(file.identity.id)));
+    let to = dir.join(format!("{FREE}{}", file_name(file.identity.id)));
+    let room = free.len() < RECYCLED_SEGMENTS && !free.contains(&to);
+    if room && file.capacity == segment_bytes {
         disk.rename(path, &to)
             .map_err(DiskError::at(path, "set aside"))?;
         free.push(to);

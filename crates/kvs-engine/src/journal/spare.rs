@@ -13,7 +13,8 @@ use super::api::SegmentInfo;
 use super::error::JournalError;
 use super::frame::Identity;
 use super::reader::Shared;
-use super::segment::{Segment, SegmentFile, encode_header, file_name};
+use super::segment::Segment;
+use super::segment_file::{SegmentFile, encode_header, file_name};
 use crate::disk::{DiskError, DiskFile, write_all};
 use crate::env::Environment;
 use crate::limits::RECYCLED_SEGMENTS;
@@ -184,7 +185,8 @@ impl Spare {
         let SegmentInfo { id, bytes, .. } = segment.info();
         let path = &segment.file.path;
         let free = self.dir.join(format!("{FREE}{}", file_name(id)));
-        let reuse = bytes == self.segment_bytes && state.free.len() < RECYCLED_SEGMENTS;
+        let room = state.free.len() < RECYCLED_SEGMENTS && !state.free.contains(&free);
+        let reuse = room && bytes == self.segment_bytes;
         let moved = if reuse {
             self.env.disk.rename(path, &free)
         } else {

@@ -65,7 +65,7 @@ fn assert_is_chain(groups: &[(u64, Bytes)], first: u64) {
 }
 
 fn segment(id: u64) -> PathBuf {
-    Path::new(DIR).join(segment::file_name(id))
+    Path::new(DIR).join(segment_file::file_name(id))
 }
 
 /// A journal of three full segments and one in use, closed.
@@ -198,6 +198,27 @@ fn a_trimmed_segment_is_reused_and_its_old_groups_never_count() {
     let (journal, groups) = open_from(&disk, first - 1).unwrap();
     assert_eq!(journal.newest(), last);
     assert_is_chain(&groups, first);
+}
+
+#[test]
+fn a_file_set_aside_is_not_lost_under_that_of_a_later_segment() {
+    use crate::disk::Disk;
+    let (disk, newest) = four_segments();
+    let mut journal = open(&disk);
+    journal.trim(newest).unwrap();
+    drop(journal);
+    // As a power cut leaves it that undid the renames by which these became segments.
+    for (from, to) in [(1, 5), (2, 6)] {
+        let free =
+            |id| Path::new(DIR).join(format!("{}{}", spare::FREE, segment_file::file_name(id)));
+        disk.rename(&free(from), &free(to)).unwrap();
+    }
+    let (mut journal, _) = open_from(&disk, newest).unwrap();
+    for _ in 0..100 {
+        append(&mut journal, 500);
+        let newest = journal.newest();
+        journal.trim(newest).unwrap();
+    }
 }
 
 #[test]
