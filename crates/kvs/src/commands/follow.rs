@@ -1,9 +1,9 @@
 //! `kvs get --watch` and `--waitcreate`: one key followed through its versions.
 //!
-//! Each key has a watch of its own, so that an event of a watch is about that key however it came
-//! about (a parent replaced, a link on the way turned). What an event does not carry is read at the
-//! event's snapshot: no value is skipped and none is taken from a later state. All watches stand
-//! before the first value is printed.
+//! Each key has watches of its own, of everything on its route, so that an event is about that key
+//! however it came about (a parent replaced, a link on the way turned). What an event does not carry
+//! is read at the event's snapshot: no value is skipped and none is taken from a later state. All
+//! watches stand before the first value is printed.
 
 use std::time::Duration;
 
@@ -12,12 +12,13 @@ use bytes::Bytes;
 use clap::Args;
 use kvs_client::{
     At, Change, ChangeKind, ChangeValue, Changes, Client, Entry, ErrorCode, Event, LookupAnswer,
-    WatchOptions, WatchStream,
+    Position,
 };
 use tokio::sync::mpsc;
 
 use super::failure::{About as _, failure};
 use super::key::normal;
+use super::route::{Route, Watches};
 use super::show::Form;
 use super::value::{Place, tail, whole};
 use crate::output::{Sink, reader_gone};
@@ -72,16 +73,14 @@ pub(super) async fn wait_for(
         full: false,
         count: 1,
     };
-    let followed = Followed::new(client, namespace, key, form, waiting);
-    let mut watch = followed.open().await?;
+    let mut followed = Followed::new(client, namespace, key, form, waiting);
+    let (mut watches, mut at) = followed.open().await?;
     loop {
-        let Some((at, _)) = read_event(watch.next().await.about(key)?) else {
-            continue;
-        };
         let found = followed.look_up(&at).await?;
         if found.entry.is_some() {
             return Ok(found);
         }
+        (at, _) = followed.next(&mut watches).await?;
     }
 }
 
@@ -96,20 +95,20 @@ pub(super) async fn watch(
 ) -> Result<()> {
     let mut all = Vec::new();
     for key in keys {
-        let followed = Followed::new(client, namespace, key, form, following);
+        let mut followed = Followed::new(client, namespace, key, form, following);
         // One that is waited for does not hold up the others.
-        let watch = if following.waitcreate {
+        let opened = if following.waitcreate {
             None
         } else {
             Some(followed.open().await?)
         };
-        all.push((followed, watch));
+        all.push((followed, opened));
     }
     let (sender, mut seen) = mpsc::channel(VERSIONS_AHEAD);
-    for (followed, watch) in all {
+    for (mut followed, opened) in all {
         let sender = sender.clone();
         tokio::spawn(async move {
-            if let Err(error) = followed.run(watch, &sender).await {
+            if let Err(error) = followed.run(opened, &sender).await {
                 // Without a printer the program is about to end.
                 let _ = sender.send(Err(error)).await;
             }
@@ -155,6 +154,7 @@ struct Followed {
     key: String,
     form: Form,
     following: Following,
+    route: Option<Route>,
 }
 
 impl Followed {
@@ -165,32 +165,68 @@ impl Followed {
             key: key.to_owned(),
             form,
             following,
+            route: None,
         }
     }
 
-    /// Opens a watch of the key from its present state on; with `--waitcreate`, as soon as its
-    /// namespace is there.
-    async fn open(&self) -> Result<WatchStream> {
+    /// Opens watches that begin behind the present state, and gives that state. With `--waitcreate`
+    /// the namespace is waited for.
+    async fn open(&mut self) -> Result<(Watches, At)> {
         let (mut pause, longest) = NAMESPACE_PAUSES;
         loop {
-            let options = if self.form.treeobj {
-                // The tree object of a directory changes with everything below it.
-                WatchOptions::new().directory(normal(&self.key))
-            } else {
-                WatchOptions::new().key(normal(&self.key))
-            };
             match self
                 .client
                 .namespace(self.namespace.as_str())
-                .watch(options.initial())
+                .info(At::Current)
                 .await
             {
                 Err(error) if error.code == ErrorCode::NoNamespace && self.following.waitcreate => {
                     tokio::time::sleep(pause).await;
                     pause = (pause * 2).min(longest);
                 }
-                answer => return answer.about(&self.key),
+                answer => {
+                    let info = answer.about(&self.key)?;
+                    let at = At::Snapshot(info.snapshot);
+                    let route = Route::find(&self.client, &self.namespace, &self.key, &at).await?;
+                    return Ok((self.watch(route, info.position).await?, at));
+                }
             }
+        }
+    }
+
+    /// Opens watches of a route, which becomes the key's.
+    async fn watch(&mut self, route: Route, after: Position) -> Result<Watches> {
+        // The tree object of a directory changes with everything below it.
+        let with_contents = self.form.treeobj;
+        let watches = route
+            .watch(&self.client, &self.namespace, after, with_contents)
+            .await?;
+        self.route = Some(route);
+        Ok(watches)
+    }
+
+    /// The next state that something happened in, and the changes that led to it. If the route is
+    /// another one now the watches are replaced by those of the new one, from that state on.
+    async fn next(&mut self, watches: &mut Watches) -> Result<(At, Option<Changes>)> {
+        loop {
+            let (event, is_own) = watches.next().await.about(&self.key)?;
+            let position = event.position();
+            let Some((at, changes)) = read_event(event) else {
+                continue;
+            };
+            if !is_own {
+                return Ok((At::Current, None));
+            }
+            let is_direct = self.route.as_ref().is_some_and(Route::is_direct);
+            if !is_direct || self.put_bytes(changes.as_ref()).is_none() {
+                let route = Route::find(&self.client, &self.namespace, &self.key, &at).await?;
+                if let Some(position) = position
+                    && self.route.as_ref() != Some(&route)
+                {
+                    *watches = self.watch(route, position).await?;
+                }
+            }
+            return Ok((at, changes));
         }
     }
 
@@ -201,44 +237,42 @@ impl Followed {
     }
 
     /// Follows the key until an error ends it; that the key is gone is one.
-    async fn run(&self, watch: Option<WatchStream>, sender: &Sender) -> Result<()> {
-        let mut watch = match watch {
-            Some(watch) => watch,
+    async fn run(&mut self, opened: Option<(Watches, At)>, sender: &Sender) -> Result<()> {
+        let (mut watches, mut at) = match opened {
+            Some(opened) => opened,
             None => self.open().await?,
         };
-        let mut waiting = self.following.waitcreate;
         // What is appended is news even if it reads like what was before.
         let uniq = self.following.uniq && !self.following.append;
+        let mut waiting = self.following.waitcreate;
         let mut before: Option<Bytes> = None;
+        let mut changes: Option<Changes> = None;
         loop {
-            let Some((at, changes)) = read_event(watch.next().await.about(&self.key)?) else {
-                continue;
-            };
             let seen = if self.following.append && before.is_some() {
-                Seen::Bytes(self.appended(changes.as_ref(), &at).await?)
+                Some(Seen::Bytes(self.appended(changes.as_ref(), &at).await?))
             } else if let Some(bytes) = self.put_bytes(changes.as_ref()) {
-                Seen::Bytes(bytes)
+                Some(Seen::Bytes(bytes))
             } else {
                 let found = self.look_up(&at).await?;
-                if found.entry.is_none() && waiting {
-                    continue;
+                let is_awaited = found.entry.is_none() && waiting;
+                (!is_awaited).then(|| Seen::Found(Box::new(found)))
+            };
+            if let Some(seen) = seen {
+                waiting = false;
+                let now = if uniq {
+                    self.comparable(&seen, &at).await?
+                } else {
+                    Bytes::new()
+                };
+                if !uniq || before.as_ref() != Some(&now) {
+                    before = Some(now);
+                    let gone = matches!(&seen, Seen::Found(found) if found.entry.is_none());
+                    if sender.send(Ok((self.key.clone(), seen))).await.is_err() || gone {
+                        return Ok(());
+                    }
                 }
-                Seen::Found(Box::new(found))
-            };
-            waiting = false;
-            let now = if uniq {
-                self.comparable(&seen, &at).await?
-            } else {
-                Bytes::new()
-            };
-            if uniq && before.as_ref() == Some(&now) {
-                continue;
             }
-            before = Some(now);
-            let gone = matches!(&seen, Seen::Found(found) if found.entry.is_none());
-            if sender.send(Ok((self.key.clone(), seen))).await.is_err() || gone {
-                return Ok(());
-            }
+            (at, changes) = self.next(&mut watches).await?;
         }
     }
 

@@ -15,6 +15,8 @@ mod listing;
 mod report;
 mod show;
 
+mod route;
+
 mod follow;
 
 pub(crate) mod demo;

@@ -4,6 +4,14 @@
 //! daemon for each test; every other module is about some verbs. Nothing sleeps to wait: output and
 //! exit are waited for, with a bound that only a failure reaches.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that cannot go on has failed"
+)]
+
 mod support;
 
 mod values;
