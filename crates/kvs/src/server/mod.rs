@@ -27,3 +27,6 @@ pub(crate) const READY: &str = "kvs: serving on ";
 
 /// What the daemon calls itself towards its clients.
 const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
+
+#[cfg(test)]
+mod tests;
