@@ -8,8 +8,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kvs_client::Address;
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::demo::{self, ClientOptions};
+
+/// Exit status after SIGINT, as in a shell.
+const INTERRUPTED: u8 = 130;
+
+/// Exit status after SIGTERM, as in a shell.
+const TERMINATED: u8 = 143;
 
 /// Options of `kvs demo`.
 #[derive(Debug, clap::Args)]
@@ -39,8 +46,15 @@ pub(crate) struct DemoClientArgs {
 
 /// Runs the demo. Exit status 0 only if nothing was missed, repeated, reordered or adrift.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
+    // Listening keeps a signal from ending this process before its directory is removed.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
     let directory = tempfile::Builder::new().prefix("kvs-demo-").tempdir()?;
-    let report = demo::run(directory.path(), args.jobs, stderr().is_terminal()).await?;
+    let report = tokio::select! {
+        report = demo::run(directory.path(), args.jobs, stderr().is_terminal()) => report?,
+        _ = interrupt.recv() => return Ok(ExitCode::from(INTERRUPTED)),
+        _ = terminate.recv() => return Ok(ExitCode::from(TERMINATED)),
+    };
     if args.json {
         anstream::println!("{}", report.json());
     } else {
