@@ -20,7 +20,7 @@ use super::failure::{About as _, failure};
 use super::key::normal;
 use super::route::{Route, Watches};
 use super::show::Form;
-use super::value::{Place, tail, whole};
+use super::value::{Place, appended, whole};
 use crate::output::{Sink, reader_gone};
 
 /// Pauses between looks for a namespace that is not there yet: the first, and the longest.
@@ -292,15 +292,32 @@ impl Followed {
 
     /// What a version appended. If anything else happened to the key, following appends ends.
     async fn appended(&self, changes: Option<&Changes>, at: &At) -> Result<Bytes> {
-        let change = match changes.map(|changes| changes.changes.as_slice()) {
-            Some([change]) if change.kind == ChangeKind::Append => Some(change),
-            _ => None,
-        };
-        match (change.map(|change| (&change.key, &change.value)), at) {
-            (Some((_, ChangeValue::Bytes(bytes))), _) => Ok(bytes.clone()),
-            (Some((key, ChangeValue::Large { size, .. })), At::Snapshot(reference)) => {
-                let place = Place::new(&self.namespace, key, reference, at);
-                tail(&self.client, &place, *size).await.about(&self.key)
+        let version = changes.map(|changes| (changes.position.version, changes.changes.as_slice()));
+        match version {
+            Some((
+                _,
+                [
+                    Change {
+                        kind: ChangeKind::Append,
+                        value: ChangeValue::Bytes(bytes),
+                        ..
+                    },
+                ],
+            )) => Ok(bytes.clone()),
+            Some((
+                version,
+                [
+                    Change {
+                        kind: ChangeKind::Append,
+                        key,
+                        ..
+                    },
+                ],
+            )) => {
+                let place = Place::new(&self.namespace, key, "", at);
+                appended(&self.client, &place, version)
+                    .await
+                    .about(&self.key)
             }
             _ => {
                 let found = self.look_up(at).await?;

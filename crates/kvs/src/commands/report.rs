@@ -8,7 +8,7 @@ use kvs_client::{
 use serde_json::json;
 
 use super::failure::About as _;
-use super::value::{Place, link_text, part, tail};
+use super::value::{Place, appended, link_text, part};
 use crate::output::{ChangeReport, VersionReport, Who};
 
 /// The report of the state that a watch begins with.
@@ -17,7 +17,14 @@ pub(super) async fn initial(
     namespace: &str,
     state: &Initial,
 ) -> Result<VersionReport> {
-    let changes = values(client, namespace, &state.snapshot, &state.entries).await?;
+    let changes = values(
+        client,
+        namespace,
+        state.position.version,
+        &state.snapshot,
+        &state.entries,
+    )
+    .await?;
     Ok(VersionReport {
         namespace: namespace.to_owned(),
         version: state.position.version,
@@ -35,7 +42,14 @@ pub(super) async fn changes(
     namespace: &str,
     version: &Changes,
 ) -> Result<VersionReport> {
-    let changes = values(client, namespace, &version.snapshot, &version.changes).await?;
+    let changes = values(
+        client,
+        namespace,
+        version.position.version,
+        &version.snapshot,
+        &version.changes,
+    )
+    .await?;
     Ok(VersionReport {
         namespace: namespace.to_owned(),
         version: version.position.version,
@@ -90,6 +104,7 @@ fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
 async fn values(
     client: &Client,
     namespace: &str,
+    version: u64,
     snapshot: &str,
     changes: &[Change],
 ) -> Result<Vec<ChangeReport>> {
@@ -102,7 +117,7 @@ async fn values(
             ChangeValue::Large { size, .. } => {
                 let place = Place::new(namespace, &change.key, snapshot, &At::Current);
                 let fetched = if change.kind == ChangeKind::Append {
-                    tail(client, &place, *size).await
+                    appended(client, &place, version).await
                 } else {
                     part(client, &place, 0, *size, *size).await
                 };

@@ -103,14 +103,23 @@ pub(crate) async fn whole(
     }
 }
 
-/// The last `size` bytes of a value.
-pub(crate) async fn tail(client: &Client, place: &Place, size: u64) -> Result<Bytes, ClientError> {
+/// What a version appended to a value: all that the version before did not have.
+pub(crate) async fn appended(
+    client: &Client,
+    place: &Place,
+    version: u64,
+) -> Result<Bytes, ClientError> {
     let namespace = client.namespace(place.namespace.as_str());
-    let whole = namespace
-        .read(place.key.as_str(), place.at.clone(), 0, 0)
-        .await?
-        .size;
-    part(client, place, whole.saturating_sub(size), size, whole).await
+    let size = async |at| Ok(namespace.read(place.key.as_str(), at, 0, 0).await?.size);
+    let now = size(place.at.clone()).await?;
+    let before = match size(At::Version(version.saturating_sub(1))).await {
+        Err(ClientError {
+            code: ErrorCode::NotFound,
+            ..
+        }) => 0,
+        answer => answer?,
+    };
+    part(client, place, before, now.saturating_sub(before), now).await
 }
 
 /// `target` or `namespace::target`.
