@@ -3,7 +3,7 @@
 use crate::hash::StoreParams;
 use crate::key::Key;
 use crate::node::{Directory, Entry};
-use crate::scope::{Scope, any_matches, any_may_match_below};
+use crate::scope::{Scope, any_matches, any_may_match_below, literal_names_in};
 use crate::source::{Ctx, Fault, NodeSource};
 use crate::walk::{Walk, ahead};
 
@@ -41,6 +41,7 @@ pub fn diff(
     }
     let ctx = Ctx { source, params };
     let walk = Walk {
+        names: &|key| literal_names_in(scopes, key),
         ahead: ahead(limit),
         page: &|(a, b): &Pair, after, limit| {
             let changes = a.changes(b, &ctx, after, limit)?;
@@ -49,7 +50,10 @@ pub fn diff(
                 .map(|one| (one.name, (one.before, one.after)));
             Ok(sides.collect())
         },
-        get: &|(a, b), name| Ok(Some((a.get(source, name)?, b.get(source, name)?))),
+        get: &|(a, b), name| {
+            let sides = (a.get(source, name)?, b.get(source, name)?);
+            Ok((!same(&sides, params)).then_some(sides))
+        },
         enter: &|key, sides| below_sides(sides).filter(|_| any_may_match_below(scopes, key)),
     };
     let top = (
@@ -72,6 +76,14 @@ pub fn diff(
 
 type Pair = (Directory, Directory);
 type Sides = (Option<Entry>, Option<Entry>);
+
+fn same(sides: &Sides, params: &StoreParams) -> bool {
+    match sides {
+        (None, None) => true,
+        (Some(a), Some(b)) => a.same(b, params),
+        _ => false,
+    }
+}
 
 /// The directories below two entries; what is none counts as empty.
 fn below_sides(sides: &Sides) -> Option<Pair> {

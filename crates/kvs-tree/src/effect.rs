@@ -150,36 +150,76 @@ mod tests {
         let key = |text: &str| Key::parse(text).unwrap();
         let blobref = Blobref::of(HashAlgorithm::Sha1, b"");
         let digest = "da39a3ee5e6b4b0d3255bfef95601890afd80709";
-        let stats = Stats { entries: 3, bytes: 300, depth: 2 };
+        let stats = Stats {
+            entries: 3,
+            bytes: 300,
+            depth: 2,
+        };
         let link = |namespace: Option<&str>| Symlink {
             namespace: namespace.map(Into::into),
             target: "t".into(),
         };
         for (effect, golden) in [
             (
-                Effect::Put { key: key("a.b"), value: "v".into(), subtree: true },
+                Effect::Put {
+                    key: key("a.b"),
+                    value: "v".into(),
+                    subtree: true,
+                },
                 "81a17093a3612e62c40176c3".to_owned(),
             ),
             (
-                Effect::PutStored { key: key("a"), len: 5000, blobref, subtree: false },
+                Effect::PutStored {
+                    key: key("a"),
+                    len: 5000,
+                    blobref,
+                    subtree: false,
+                },
                 format!("81a17394a161cd1388c414{digest}c2"),
             ),
             (
-                Effect::Append { key: key("a"), value: "v".into() },
+                Effect::Append {
+                    key: key("a"),
+                    value: "v".into(),
+                },
                 "81a16192a161c40176".to_owned(),
             ),
-            (Effect::Unlink { key: key("a"), subtree: false }, "81a17592a161c2".to_owned()),
-            (Effect::Mkdir { key: key("a"), subtree: false }, "81a16d92a161c2".to_owned()),
             (
-                Effect::Link { key: key("a"), target: link(None), subtree: false },
+                Effect::Unlink {
+                    key: key("a"),
+                    subtree: false,
+                },
+                "81a17592a161c2".to_owned(),
+            ),
+            (
+                Effect::Mkdir {
+                    key: key("a"),
+                    subtree: false,
+                },
+                "81a16d92a161c2".to_owned(),
+            ),
+            (
+                Effect::Link {
+                    key: key("a"),
+                    target: link(None),
+                    subtree: false,
+                },
                 "81a16c93a16192c0a174c2".to_owned(),
             ),
             (
-                Effect::Link { key: key("a"), target: link(Some("n")), subtree: false },
+                Effect::Link {
+                    key: key("a"),
+                    target: link(Some("n")),
+                    subtree: false,
+                },
                 "81a16c93a16192a16ea174c2".to_owned(),
             ),
             (
-                Effect::Copy { from: key("a"), to: key("b"), subtree: true },
+                Effect::Copy {
+                    from: key("a"),
+                    to: key("b"),
+                    subtree: true,
+                },
                 "81a16393a161a162c3".to_owned(),
             ),
             (

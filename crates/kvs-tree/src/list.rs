@@ -3,7 +3,7 @@
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
 use crate::node::{Directory, Entry};
-use crate::scope::Scope;
+use crate::scope::{Scope, literal_names_in};
 use crate::source::{Fault, NodeSource};
 use crate::walk::{Walk, ahead};
 
@@ -28,6 +28,7 @@ pub fn list(
     }
     let top = directory_at(root, source, dir)?;
     let walk = Walk {
+        names: &|key| literal_names_in(scope.map_or(&[], std::slice::from_ref), key),
         ahead: ahead(limit),
         page: &|directory: &Directory, after, limit| directory.page(source, after, limit),
         get: &|directory, name| directory.get(source, name),

@@ -10,6 +10,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
 use crate::error::TreeError;
 use crate::key::Key;
@@ -113,6 +114,27 @@ pub fn any_matches(scopes: &[Scope], key: &Key) -> bool {
 #[must_use]
 pub fn any_may_match_below(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.may_match_below(key))
+}
+
+/// The only names, sorted, that entries directly in the directory `key` can have to be in a scope
+/// or lead to one that is; none if a scope leaves the name open. So a walk need not read a large
+/// directory to find the few names that were asked for.
+pub(crate) fn literal_names_in(scopes: &[Scope], key: &Key) -> Option<Vec<SmolStr>> {
+    if scopes.is_empty() {
+        return None;
+    }
+    let depth = key.depth();
+    let mut names = Vec::new();
+    for scope in scopes.iter().filter(|scope| scope.may_match_below(key)) {
+        let prefix = scope.literal_prefix();
+        if !prefix.is_below(key) {
+            return None;
+        }
+        names.extend(prefix.names().nth(depth).map(SmolStr::new));
+    }
+    names.sort_unstable();
+    names.dedup();
+    Some(names)
 }
 
 #[cfg(test)]

@@ -2,7 +2,8 @@
 //!
 //! The order is that of keys: a directory before what is in it, names sorted. A walk goes on
 //! behind any key, so it needs no memory between pages. It keeps one buffered page for each level,
-//! never recurses, and when a directory is not at hand asks for its next siblings too.
+//! never recurses, and when a directory is not at hand asks for its next siblings too. Where only a
+//! few names can be of interest it asks for these instead of reading all.
 
 use std::collections::VecDeque;
 
@@ -21,6 +22,8 @@ pub(crate) struct Walk<'a, D, E> {
     pub(crate) get: GetOf<'a, D, E>,
     /// The directory to go into at this key, if there is one and it is of interest.
     pub(crate) enter: &'a dyn Fn(&Key, &E) -> Option<D>,
+    /// The only names of interest in the directory at this key, sorted, if they are known.
+    pub(crate) names: &'a dyn Fn(&Key) -> Option<Vec<SmolStr>>,
     /// How many entries to read ahead in each directory.
     pub(crate) ahead: usize,
 }
@@ -106,14 +109,14 @@ impl<D, E> Walk<'_, D, E> {
         let Some((level, outer)) = levels.split_last_mut() else {
             return Ok(());
         };
-        let page = match (self.page)(&level.directory, level.last.as_deref(), self.ahead) {
+        let page = match self.read(level) {
             Ok(page) => page,
             Err(fault) => {
                 let siblings = outer.last().into_iter().flat_map(|parent| {
                     parent.buffer.iter().filter_map(|(name, entry)| {
                         let key = parent.key.child(name).ok()?;
                         let directory = (self.enter)(&key, entry)?;
-                        Some((self.page)(&directory, None, self.ahead))
+                        Some(self.read(&Level::new(key, directory)))
                     })
                 });
                 return Err(with_more(fault, siblings));
@@ -125,6 +128,29 @@ impl<D, E> Walk<'_, D, E> {
         }
         level.buffer = page.into();
         Ok(())
+    }
+}
+
+impl<D, E> Walk<'_, D, E> {
+    /// A page of the directory behind the last name.
+    fn read(&self, level: &Level<D, E>) -> Page<E> {
+        let after = level.last.as_deref();
+        let Some(names) = (self.names)(&level.key) else {
+            return (self.page)(&level.directory, after, self.ahead);
+        };
+        let mut page = Vec::new();
+        for name in names
+            .into_iter()
+            .filter(|name| after.is_none_or(|after| after < name.as_str()))
+        {
+            if page.len() >= self.ahead {
+                break;
+            }
+            if let Some(entry) = (self.get)(&level.directory, &name)? {
+                page.push((name, entry));
+            }
+        }
+        Ok(page)
     }
 }
 

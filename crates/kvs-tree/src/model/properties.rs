@@ -476,6 +476,17 @@ fn steps_load_what_they_need_and_no_more() {
     let b = store.checkpoint(&b);
     assert_eq!(store.diff(&a, &b, &[], &Key::ROOT, 10).len(), 1);
     loads("a diff of one value", 12);
+    let one = Scope::Key(Key::parse("w.5.v").unwrap());
+    let gone = Directory::empty();
+    assert_eq!(
+        store
+            .diff(&b, &gone, std::slice::from_ref(&one), &Key::ROOT, 10)
+            .len(),
+        1
+    );
+    loads("a diff of all that is asked for one key", 6);
+    assert_eq!(store.list(&b, &Key::ROOT, 10, true, Some(&one)).len(), 1);
+    loads("a listing that is asked for one key", 6);
     let w = Key::parse("w").unwrap();
     assert_eq!(
         store
