@@ -3,10 +3,15 @@
 //! A transaction works on a clone of the root, which costs nothing, so one that is refused, or
 //! that lacks a stored object half-way, leaves no trace.
 
-mod condition;
 mod draft;
+
+mod write;
+
 mod object;
+
 mod operation;
+
+mod condition;
 
 use crate::edit::with_more;
 use crate::effect::Effect;
@@ -18,8 +23,7 @@ use crate::source::{Ctx, Fault};
 use crate::transaction::{Condition, Operation, OperationResult, Transaction};
 use draft::Draft;
 
-/// Past roots of the namespace by version; none if the version is not at hand.
-pub type PastRoots<'a> = &'a dyn Fn(u64) -> Option<Directory>;
+pub use condition::PastRoots;
 
 /// What a transaction made of a tree.
 #[derive(Clone, Debug)]

@@ -3,8 +3,9 @@
 //! A scope answers two questions: does it hold this key, and can it hold any key below this one.
 //! The second lets a walk skip whole directories.
 
-mod glob;
 mod name;
+
+mod glob;
 
 use std::fmt;
 use std::str::FromStr;

@@ -1,12 +1,14 @@
 //! Judging conditions.
 
-use super::PastRoots;
 use super::draft::{Draft, refused};
 use crate::error::TreeErrorKind;
 use crate::lookup::{Resolved, lookup};
-use crate::node::{Entry, Value};
+use crate::node::{Directory, Entry, Value};
 use crate::source::Fault;
 use crate::transaction::Condition;
+
+/// Past roots of the namespace by version; none if the version is not at hand.
+pub type PastRoots<'a> = &'a dyn Fn(u64) -> Option<Directory>;
 
 /// Refuses the transaction if the condition does not hold.
 pub(super) fn check(

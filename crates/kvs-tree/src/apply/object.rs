@@ -7,7 +7,7 @@
 use bytes::{Bytes, BytesMut};
 
 use super::draft::{Draft, has_keys_below, refused};
-use super::operation;
+use super::write;
 use crate::edit::Wanted;
 use crate::effect::{Effect, GraftEntry};
 use crate::error::TreeErrorKind;
@@ -26,22 +26,22 @@ pub(super) fn put(
     before: Option<&Entry>,
 ) -> Result<(), Fault> {
     match object {
-        TreeObject::Val(bytes) => operation::put(draft, key, bytes, before),
+        TreeObject::Val(bytes) => write::put(draft, key, bytes, before),
         TreeObject::ValRef(blobrefs) => {
             let bytes = assemble(draft, blobrefs)?;
-            operation::put(draft, key, &bytes, before)
+            write::put(draft, key, &bytes, before)
         }
         TreeObject::DirRef(blobref) => graft(draft, key, blobref, before),
         TreeObject::Dir(entries) => {
-            operation::mkdir(draft, key.clone(), before)?;
+            write::mkdir(draft, key.clone(), before)?;
             for (name, object) in entries {
                 put(draft, key.child(name)?, object, None)?;
             }
             Ok(())
         }
         TreeObject::Symlink(link) => {
-            let link = operation::checked_link(link)?;
-            operation::link(draft, key, link, before)
+            let link = write::checked_link(link)?;
+            write::link(draft, key, link, before)
         }
     }
 }
@@ -87,7 +87,7 @@ fn graft(
 ) -> Result<(), Fault> {
     check_algorithm(draft, blobref)?;
     if *blobref == Directory::empty().seal(draft.ctx.params) {
-        return operation::mkdir(draft, key, before);
+        return write::mkdir(draft, key, before);
     }
     let node = match draft.ctx.source.node(blobref) {
         Some(node) => node,

@@ -1,15 +1,14 @@
 //! Performing operations.
 
 use bytes::Bytes;
-use smol_str::SmolStr;
 
 use super::draft::{Draft, has_keys_below, invalid, refused};
 use super::object;
+use super::write::{check_len, checked_link, link, mkdir, put};
 use crate::effect::Effect;
 use crate::error::TreeErrorKind;
 use crate::key::Key;
-use crate::limits::VALUE_BYTES;
-use crate::node::{Directory, Entry, Symlink, Value};
+use crate::node::{Entry, Value};
 use crate::source::Fault;
 use crate::transaction::{Operation, OperationResult};
 use crate::treeobj::from_json;
@@ -59,64 +58,6 @@ pub(super) fn perform(
         }
     }
     Ok(OperationResult::Done)
-}
-
-/// Puts a value at a resolved key.
-pub(super) fn put(
-    draft: &mut Draft<'_>,
-    key: Key,
-    value: &Bytes,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
-    draft.place(
-        &key,
-        Entry::Value(Value::new(draft.ctx.params, value.clone())),
-    )?;
-    let subtree = has_keys_below(before);
-    draft.effects.push(Effect::Put {
-        key,
-        value: value.clone(),
-        subtree,
-    });
-    Ok(())
-}
-
-/// Puts an empty directory at a resolved key.
-pub(super) fn mkdir(draft: &mut Draft<'_>, key: Key, before: Option<&Entry>) -> Result<(), Fault> {
-    draft.place(&key, Entry::Directory(Directory::empty()))?;
-    draft.effects.push(Effect::Mkdir {
-        key,
-        subtree: has_keys_below(before),
-    });
-    Ok(())
-}
-
-/// Puts a link at a resolved key.
-pub(super) fn link(
-    draft: &mut Draft<'_>,
-    key: Key,
-    target: Symlink,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
-    draft.place(&key, Entry::Symlink(target.clone()))?;
-    draft.effects.push(Effect::Link {
-        key,
-        target,
-        subtree: has_keys_below(before),
-    });
-    Ok(())
-}
-
-/// The link with its target normalised.
-pub(super) fn checked_link(link: &Symlink) -> Result<Symlink, Fault> {
-    if link.namespace.as_ref().is_some_and(SmolStr::is_empty) {
-        return invalid("the target namespace has no name");
-    }
-    let target = SmolStr::new(Key::parse(&link.target)?.as_str());
-    Ok(Symlink {
-        namespace: link.namespace.clone(),
-        target,
-    })
 }
 
 fn put_stored(
@@ -278,13 +219,5 @@ fn duplicate(
     let subtree = has_keys_below(before) || has_keys_below(Some(&entry));
     draft.place(&to, entry)?;
     draft.effects.push(Effect::Copy { from, to, subtree });
-    Ok(())
-}
-
-fn check_len(len: u64) -> Result<(), Fault> {
-    if len > VALUE_BYTES {
-        let message = format!("a value of {len} bytes; the limit is {VALUE_BYTES}");
-        return refused(TreeErrorKind::TooBig, message);
-    }
     Ok(())
 }
