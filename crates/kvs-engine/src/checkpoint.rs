@@ -47,9 +47,12 @@ impl Manifest {
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let wrong = |e: String| EngineError::corrupt(format!("the manifest does not decode: {e}"));
-        let mut decoder = rmp_serde::Deserializer::from_read_ref(bytes);
+        let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
         decoder.set_max_depth(RECORD_DEPTH);
         let stored = Stored::deserialize(&mut decoder).map_err(|e| wrong(e.to_string()))?;
+        if decoder.position() != bytes.len() as u64 {
+            return Err(wrong("it has trailing bytes".into()));
+        }
         let algorithm = HashAlgorithm::from_str(&stored.algorithm)
             .map_err(|_| wrong(format!("unknown hash {:?}", stored.algorithm)))?;
         let params = StoreParams {

@@ -97,11 +97,13 @@ impl Engine {
     /// [`submit`](Self::submit); until it has returned nothing of the transaction is queued.
     ///
     /// # Errors
-    /// `NoSpace`, or another failure of the disk.
+    /// `NoSpace`, or another failure of the disk; `Permission` for references that the caller may
+    /// not use.
     pub async fn stage(&self, mut request: CommitRequest) -> Result<CommitRequest, EngineError> {
         if !stage::needed(&request.transaction) {
             return Ok(request);
         }
+        stage::check_references(&self.store, request.caller, &request.transaction)?;
         let _one_at_a_time = self.staging.lock().await;
         let work = move |store: &Arc<Store>| {
             let pack = stage::stage(store, &mut request.transaction)?;

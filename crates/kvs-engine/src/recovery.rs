@@ -80,7 +80,10 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
             packs.push(*pack);
         }
     }
-    let blobs: Arc<dyn BlobStore> = Arc::new(PackStore::open(env, &directory.packs(), &packs)?);
+    let blobs = PackStore::open(env, &directory.packs(), &packs)?;
+    // What neither the manifest nor a record names was left by an interrupted request.
+    blobs.remove_unlisted(&packs)?;
+    let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
     let Manifest { params, catalog } = manifest;
     let objects = Arc::new(Objects::new(blobs.clone(), params, config.cache_bytes));
     let reader = journal.reader();

@@ -9,6 +9,7 @@ use kvs_tree::{Blobref, Entry, Operation, Transaction, TreeObject, Value, from_j
 use crate::error::EngineError;
 use crate::limits::RECORD_VALUE_BYTES;
 use crate::pack::{PackId, PackWriter, StoreError};
+use crate::request::Caller;
 use crate::store::Store;
 
 /// Whether the transaction needs staging before it is submitted.
@@ -72,6 +73,35 @@ fn write(entry: &Entry, store: &Store, pack: &mut dyn PackWriter) -> Result<(), 
         Entry::Symlink(_) => {}
     }
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Refuses tree objects that refer to stored ones: a reference names no namespace whose rights
+/// could be checked, so that only the instance owner may use it.
+pub(crate) fn check_references(
+    store: &Store,
+    caller: Caller,
+    transaction: &Transaction,
+) -> Result<(), EngineError> {
+    for operation in &transaction.operations {
+        if let Operation::PutObject { object, .. } = operation
+            && from_json(object).is_ok_and(|object| has_references(&object))
+        {
+            store.check_instance_owner(caller, "putting a tree object by reference")?;
+        }
+    }
+    Ok(())
+}
+
+fn has_references(object: &TreeObject) -> bool {
+    let mut objects = vec![object];
+    while let Some(object) = objects.pop() {
+        match object {
+            TreeObject::ValRef(_) | TreeObject::DirRef(_) => return true,
+            TreeObject::Dir(entries) => objects.extend(entries.iter().map(|(_, object)| object)),
+            TreeObject::Val(_) | TreeObject::Symlink(_) => {}
+        }
+    }
+    false
 }
 
 /// Writes what `object` refers to, as far as it was shown to a client and is only in memory.

@@ -37,7 +37,7 @@ impl Retention {
                 let oldest = past.checkpoints.first().map_or(0, |c| c.version);
                 at.is_none_or(|at| {
                     let dropped_nothing = at.version == oldest;
-                    let by_number = past.version - at.version >= self.versions;
+                    let by_number = past.version.saturating_sub(at.version) >= self.versions;
                     let by_time = now_ms.saturating_sub(at.time_ms) >= self.time_ms;
                     dropped_nothing || (by_number && by_time)
                 })
