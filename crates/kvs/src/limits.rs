@@ -12,6 +12,9 @@ pub(crate) const REFUSED_CONNECTIONS: usize = 64;
 /// Time a new connection has to say hello.
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Namespaces whose positions one hello can ask for; further ones are left out of the answer.
+pub(crate) const HELLO_NAMESPACES: usize = 64;
+
 /// Requests of one connection that may be waiting for the disk at once (commits not counted); no
 /// more requests are taken until one is answered.
 pub(crate) const SLOW_REQUESTS_IN_FLIGHT: usize = 32;

@@ -5,15 +5,23 @@
 //! `process` and `daemon` (child processes), `run` (the course of it all). The parts that judge are
 //! pure; the rest uses the client library and nothing else of kvs.
 
-mod client;
-mod daemon;
-mod executor;
 mod job;
-mod process;
+
 mod record;
-mod report;
-mod run;
+
 mod validate;
+
+mod report;
+
+mod executor;
+
+mod client;
+
+mod process;
+
+mod daemon;
+
+mod run;
 
 pub(crate) use client::{ClientOptions, run as run_client};
 pub(crate) use run::run;

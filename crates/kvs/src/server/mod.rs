@@ -1,22 +1,31 @@
 //! The daemon: a unix socket in front of the engine.
 //!
 //! Reading order: `listener` (the socket), `connection` (bytes and frames), `failure`, `incoming`
-//! and `outgoing` (the only place where wire and engine types meet), `ops` (one function an
-//! operation), `work`, `ready` and `streams` (what is under way on a connection), `session` (one
-//! connection), and the [`Daemon`] that ties them together. Sessions own their state; they share
-//! the engine and a switch.
+//! and `outgoing` (where wire and engine types meet), `shared` (what sessions share: the engine and
+//! a switch), `ops` (one function an operation), `work`, `ready` and `streams` (what is under way on
+//! a connection), `session` (one connection), and the [`Daemon`] that ties them together.
+
+mod listener;
 
 mod connection;
+
 mod failure;
+
 mod incoming;
-mod listener;
-mod ops;
+
 mod outgoing;
-mod ready;
-mod session;
+
 mod shared;
-mod streams;
+
+mod ops;
+
 mod work;
+
+mod ready;
+
+mod streams;
+
+mod session;
 
 mod daemon;
 
@@ -24,9 +33,6 @@ pub(crate) use daemon::{Daemon, Options};
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.
 pub(crate) const READY: &str = "kvs: serving on ";
-
-/// What the daemon calls itself towards its clients.
-const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
 
 #[cfg(test)]
 mod tests;

@@ -26,16 +26,14 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::ops::{self, Answer, Context};
-use super::shared::{Admission, Shared};
+use super::shared::{Admission, SOFTWARE, Shared};
 use super::streams::Streams;
 use super::work::{Commits, Kind, Pending, Running, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{
-    COMMIT_BYTES_IN_FLIGHT, HELLO_TIMEOUT, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT,
+    COMMIT_BYTES_IN_FLIGHT, HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES,
+    SLOW_REQUESTS_IN_FLIGHT,
 };
-
-/// Namespaces whose positions one hello can ask for; further ones are left out of the answer.
-const HELLO_NAMESPACES: usize = 64;
 
 /// Serves one connection until it ends. `uid` is what the kernel told for the peer.
 pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, uid: u32, admission: Admission)
@@ -135,7 +133,7 @@ async fn hello(
         version: PROTOCOL_VERSION,
         uid: caller.uid,
         algorithm: shared.engine.algorithm().to_smolstr(),
-        software: SmolStr::new_static(super::SOFTWARE),
+        software: SmolStr::new_static(SOFTWARE),
         limits: ServerLimits::default(),
         positions,
     };

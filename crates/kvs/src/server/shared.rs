@@ -10,6 +10,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::limits::REFUSED_CONNECTIONS;
 
+/// What the daemon calls itself towards its clients.
+pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
+
 /// State of the daemon that every session can reach.
 pub(crate) struct Shared {
     /// The engine.

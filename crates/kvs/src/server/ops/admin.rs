@@ -4,8 +4,8 @@ use kvs_proto as wire;
 use kvs_proto::ErrorCode;
 use smol_str::SmolStr;
 
-use super::super::{failure::Failure, incoming, outgoing};
-use super::{Answer, Context};
+use super::super::{failure::Failure, incoming, outgoing, shared::SOFTWARE};
+use super::answer::{Answer, Context};
 
 pub(super) async fn pin(context: &Context, asked: wire::Pin) -> Result<Answer, Failure> {
     let snapshot = incoming::snapshot(&asked.snapshot)?;
@@ -101,9 +101,8 @@ pub(super) async fn status(context: &Context) -> Result<Answer, Failure> {
     for (name, count) in context.shared.counters() {
         answer.counters.insert(name, count);
     }
-    answer.texts.insert(
-        SmolStr::new_static("software"),
-        super::super::SOFTWARE.to_owned(),
-    );
+    answer
+        .texts
+        .insert(SmolStr::new_static("software"), SOFTWARE.to_owned());
     Ok(Answer::Status(answer))
 }

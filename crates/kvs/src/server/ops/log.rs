@@ -2,14 +2,11 @@
 
 use kvs_engine::{At, ChangeKind, LogEntry};
 use kvs_proto as wire;
-use kvs_proto::PAGE_ENTRIES;
+use kvs_proto::{PAGE_ENTRIES, PART_BYTES};
 use kvs_tree::Key;
 
 use super::super::{failure::Failure, incoming, outgoing};
-use super::{Answer, Context};
-
-/// A page ends when it has about so many bytes, far below what a frame holds.
-const PAGE_BYTES: usize = 1024 * 1024;
+use super::answer::{Answer, Context};
 
 /// About what a changed key takes on the wire beside its name.
 const CHANGE_BYTES: usize = 24;
@@ -37,7 +34,7 @@ pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, F
         .await?;
     let (mut versions, mut next, mut bytes) = (Vec::new(), page.next, 0);
     for entry in page.entries {
-        if bytes > PAGE_BYTES {
+        if bytes > PART_BYTES {
             next = Some(entry.position.version);
             break;
         }

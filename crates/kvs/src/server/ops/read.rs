@@ -7,7 +7,7 @@ use kvs_tree::{Entry, Key};
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::super::{failure::Failure, incoming, outgoing};
-use super::{Answer, Context};
+use super::answer::{Answer, Context};
 
 /// Opens the state that a request names.
 async fn view(context: &Context, namespace: &str, at: &wire::At) -> Result<View, Failure> {
