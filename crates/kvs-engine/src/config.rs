@@ -5,7 +5,6 @@ use std::str::FromStr;
 
 use kvs_tree::HashAlgorithm;
 
-use crate::commit::Retention;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
     CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS,
@@ -38,6 +37,18 @@ impl FromStr for Durability {
             )),
         }
     }
+}
+
+/// How much of the past is kept. A version is dropped once it is past `versions` and past `time_ms`,
+/// or when the journal takes more than `bytes`, which always wins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Retention {
+    /// Versions of each namespace.
+    pub versions: u64,
+    /// Milliseconds.
+    pub time_ms: u64,
+    /// Bytes of journal on disk.
+    pub bytes: u64,
 }
 
 /// How a store is kept.

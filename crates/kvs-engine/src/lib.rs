@@ -50,6 +50,8 @@ mod view;
 
 mod changes;
 
+mod event;
+
 mod watch;
 
 mod log;
@@ -85,11 +87,11 @@ pub use pack::{
 };
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 
-pub use commit::Retention;
-pub use config::{Durability, EngineConfig};
+pub use config::{Durability, EngineConfig, Retention};
 pub use dispatch::Wake;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
+pub use event::{TransactionInfo, WatchEvent};
 pub use log::{LogEntry, LogPage};
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use recovery::PRIMARY;
@@ -98,4 +100,4 @@ pub use request::{
     Caller, CommitRequest, Committed, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
 };
 pub use view::{Located, View};
-pub use watch::{TransactionInfo, Watch, WatchEvent};
+pub use watch::Watch;

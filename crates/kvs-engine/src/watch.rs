@@ -7,76 +7,19 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use kvs_tree::{
-    Blobref, Directory, Fault, Key, NodeSource, Resolved, Scope, StoreParams, list, lookup,
-};
-use smol_str::SmolStr;
+use kvs_tree::{Directory, Fault, Key, NodeSource, Resolved, Scope, StoreParams, list, lookup};
 
-use crate::changes::{Between, KeyChange, changes, entered, needs_roots};
+use crate::changes::{KeyChange, entered};
 use crate::dispatch::{Wake, WatchId};
 use crate::error::{EngineError, ErrorKind};
+use crate::event::{WatchEvent, changes_of, pages, transactions_of};
 use crate::history::RootAt;
-use crate::limits::{EVENT_BYTES, EVENT_CHANGES, WATCH_BATCH};
+use crate::limits::{EVENT_CHANGES, WATCH_BATCH};
 use crate::namespace::Namespace;
 use crate::record::VersionRecord;
 use crate::reference::Position;
 use crate::request::{Caller, Start, WatchRequest};
 use crate::store::Store;
-use crate::view::root_of;
-
-/// Who made a version: one for each transaction that was merged into it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct TransactionInfo {
-    /// Who committed it.
-    pub uid: u32,
-    /// The client that sent it.
-    pub client: [u8; 16],
-    /// Its number among that client's transactions.
-    pub number: u64,
-    /// The name that the client gave it.
-    pub name: Option<SmolStr>,
-}
-
-/// What a watch delivers.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum WatchEvent {
-    /// A page of the state of the scope at a position, before any change.
-    Initial {
-        /// The state's position.
-        position: Position,
-        /// Its root.
-        root: Blobref,
-        /// When it was committed.
-        time_ms: u64,
-        /// What stands in the scope.
-        entries: Vec<KeyChange>,
-        /// Nothing of the state follows; changes do.
-        last: bool,
-    },
-    /// What one version changed in the scope, or a part of it.
-    Changes {
-        /// The version.
-        position: Position,
-        /// The root after it.
-        root: Blobref,
-        /// When it was committed.
-        time_ms: u64,
-        /// Who made it.
-        transactions: Vec<TransactionInfo>,
-        /// The changed keys, sorted.
-        changes: Vec<KeyChange>,
-        /// Nothing of this version follows.
-        last: bool,
-    },
-    /// Versions were lost to this watch: those after `from` up to `to`. The state at `to` follows
-    /// as `Initial`.
-    Gap {
-        /// The last position that was delivered, or where the watch was to start.
-        from: Position,
-        /// Where it goes on.
-        to: Position,
-    },
-}
 
 /// A state that is being listed, page by page.
 struct Listing {
@@ -352,73 +295,4 @@ fn scope_page(
         found.push(entered(key, entry, source, params)?);
     }
     Ok((found, more))
-}
-
-/// What `record` changed in `scopes`, the roots rebuilt where differences are needed.
-pub(crate) async fn changes_of(
-    store: &Arc<Store>,
-    namespace: &Arc<Namespace>,
-    record: &Arc<VersionRecord>,
-    scopes: &[Scope],
-) -> Result<Vec<KeyChange>, EngineError> {
-    let params = *store.objects.params();
-    if !needs_roots(record, scopes) {
-        let step = |source: &dyn NodeSource| changes(record, scopes, None, source);
-        return match store.objects.at_once(step) {
-            Some(done) => done,
-            None => Err(EngineError::corrupt("an effect asked for objects")),
-        };
-    }
-    let before = root_of(store, namespace, record.version - 1).await?;
-    let after = root_of(store, namespace, record.version).await?;
-    let (record, scopes) = (record.clone(), scopes.to_vec());
-    let step = move |source: &dyn NodeSource| {
-        let (before, after) = (&before.directory, &after.directory);
-        changes(
-            &record,
-            &scopes,
-            Some(&Between {
-                before,
-                after,
-                params: &params,
-            }),
-            source,
-        )
-    };
-    if let Some(done) = store.objects.at_once(&step) {
-        return done;
-    }
-    store
-        .offload(move |store| store.objects.complete(step))
-        .await
-}
-
-pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
-    let info = |t: &crate::record::TransactionRecord| TransactionInfo {
-        uid: t.uid,
-        client: t.client,
-        number: t.number,
-        name: t.name.clone(),
-    };
-    record.transactions.iter().map(info).collect()
-}
-
-/// Splits changes into parts that fit an event; none for no changes.
-fn pages(changes: Vec<KeyChange>) -> Vec<Vec<KeyChange>> {
-    let mut pages: Vec<Vec<KeyChange>> = Vec::new();
-    let mut bytes = 0;
-    for change in changes {
-        let size = change.key.as_str().len() + change.size();
-        match pages.last_mut() {
-            Some(page) if page.len() < EVENT_CHANGES && bytes + size <= EVENT_BYTES => {
-                page.push(change);
-                bytes += size;
-            }
-            _ => {
-                pages.push(vec![change]);
-                bytes = size;
-            }
-        }
-    }
-    pages
 }

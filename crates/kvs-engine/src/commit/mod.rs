@@ -7,18 +7,17 @@
 //! in), `publish` (a group became durable, or did not), `admin` (namespaces and pins), `upkeep`
 //! (checkpoints, trimming, leases).
 
-mod group;
-mod head;
 mod merge;
+mod head;
+mod group;
+mod writer;
 mod retention;
 mod task;
-mod writer;
 
 mod accept;
 mod admin;
 mod publish;
 mod upkeep;
 
-pub use retention::Retention;
 pub(crate) use task::{Command, CommitTask, Parts};
 pub(crate) use writer::Writer;

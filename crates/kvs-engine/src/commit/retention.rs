@@ -1,18 +1,7 @@
 //! What may be forgotten: pure decisions over checkpoints, by number, time and bytes.
 
 use crate::catalog::{Catalog, CheckpointRoot};
-
-/// How much of the past is kept. A version is dropped once it is past `versions` and past `time_ms`,
-/// or when the journal takes more than `bytes`, which always wins.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Retention {
-    /// Versions of each namespace.
-    pub versions: u64,
-    /// Milliseconds.
-    pub time_ms: u64,
-    /// Bytes of journal on disk.
-    pub bytes: u64,
-}
+use crate::config::Retention;
 
 /// The past of one namespace, as much as the decision needs.
 pub(crate) struct Past<'a> {

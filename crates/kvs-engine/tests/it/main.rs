@@ -8,11 +8,12 @@
     clippy::indexing_slicing
 )]
 
+mod support;
+
 mod commit;
 mod crash;
 mod faults;
 mod namespace;
 mod retention;
 mod snapshot;
-mod support;
 mod watch;

@@ -1,13 +1,23 @@
 //! Walking directories in order of names: pages, and what differs between two directories. Parts that are equal, by their hash, are
 //! stepped over without being loaded.
 
-use super::EntryChange;
 use super::regroup::damaged;
 use crate::hash::StoreParams;
 use crate::node::{Body, Child, Directory, Entry, Link, Node, ObjectKind};
 use crate::source::{Ctx, Fault, Missing, NodeSource};
 use smol_str::SmolStr;
 use std::cmp::Ordering;
+
+/// A name that stands for different things in two directories: what before, what after.
+#[derive(Clone, Debug)]
+pub struct EntryChange {
+    /// The name.
+    pub name: SmolStr,
+    /// What stands in the first directory.
+    pub before: Option<Entry>,
+    /// What stands in the second directory.
+    pub after: Option<Entry>,
+}
 
 /// Adds entries behind `after` until there are `limit`. Where a child is missing, those of its neighbours that will be needed
 /// are reported with it.

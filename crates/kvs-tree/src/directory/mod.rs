@@ -19,16 +19,7 @@ use smol_str::SmolStr;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-/// A name that stands for different things in two directories: what before, what after.
-#[derive(Clone, Debug)]
-pub struct EntryChange {
-    /// The name.
-    pub name: SmolStr,
-    /// What stands in the first directory.
-    pub before: Option<Entry>,
-    /// What stands in the second directory.
-    pub after: Option<Entry>,
-}
+pub use cursor::EntryChange;
 
 fn check_name(name: &str) -> Result<(), TreeError> {
     if is_name(name) {

@@ -1,3 +1,5 @@
+//! Directories: golden names, equal names whatever the history, pages, and the cost of edits.
+
 use super::levels::Mark;
 use super::*;
 use crate::hash::HashAlgorithm;

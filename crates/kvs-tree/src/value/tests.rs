@@ -1,3 +1,5 @@
+//! Values: golden names, equal names whatever the appends, and the cost of reads and appends.
+
 use super::*;
 use crate::hash::HashAlgorithm;
 use crate::source::NoSource;

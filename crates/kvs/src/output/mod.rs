@@ -4,10 +4,10 @@
 //! Nothing here knows the client library: a verb translates what it was answered into the plain
 //! structures of this module, so that every printed form is tested without a daemon.
 
+mod escape;
 mod changes;
 mod columns;
 mod directory;
-mod escape;
 mod failure;
 mod sink;
 
