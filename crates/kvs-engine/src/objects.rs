@@ -3,6 +3,7 @@
 
 use std::cell::RefCell;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -159,8 +160,8 @@ impl Loading<'_> {
         let mut loaded = self.loaded.borrow_mut();
         let before = loaded.len();
         for one in missing {
-            if !loaded.contains_key(&one.blobref) {
-                loaded.insert(one.blobref, self.objects.load(one)?);
+            if let Entry::Vacant(place) = loaded.entry(one.blobref) {
+                place.insert(self.objects.load(one)?);
             }
         }
         match missing.first() {

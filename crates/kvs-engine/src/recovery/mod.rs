@@ -1,10 +1,11 @@
 //! Opening a store: manifest, packs, and the journal behind the manifest's group, replayed with every
 //! root recomputed and compared with the recorded one.
 
-use std::collections::BTreeMap;
+mod replay;
+
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
+use kvs_tree::{HashAlgorithm, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
@@ -13,15 +14,15 @@ use crate::checkpoint::{Manifest, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
-use crate::history::{History, RootAt};
 use crate::journal::{DiskJournal, Journal, JournalOptions};
 use crate::manifest::ManifestFile;
-use crate::namespace::{Namespace, Publication};
 use crate::objects::Objects;
 use crate::pack::{BlobStore, PackStore};
-use crate::record::{Group, Record, VersionRecord, effect_bytes};
-use crate::store::{Pinned, Store};
+use crate::record::{Group, Record};
+use crate::store::Store;
 use crate::store_dir::StoreDirectory;
+
+use replay::Replay;
 
 /// The namespace that every store has.
 pub const PRIMARY: &str = "primary";
@@ -95,12 +96,7 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
         config.instance_owner,
         env.inline,
     ));
-    let mut replay = Replay {
-        store: &store,
-        catalog,
-        pinned: BTreeMap::new(),
-        versions: 0,
-    };
+    let mut replay = Replay::new(&store, catalog);
     let checkpoints = replay.catalog.checkpoints.iter().copied();
     let trimmed_to = checkpoints
         .filter(|&group| oldest > 1 && group + 1 >= oldest)
@@ -189,162 +185,6 @@ fn check_algorithm(config: &EngineConfig, found: HashAlgorithm) -> Result<(), En
     }
 }
 
-/// The state while the journal is replayed.
-struct Replay<'a> {
-    store: &'a Arc<Store>,
-    catalog: Catalog,
-    /// Roots of pins, as replay passed them.
-    pinned: BTreeMap<u64, RootAt>,
-    versions: u64,
-}
-
-impl Replay<'_> {
-    /// The namespaces as the manifest has them.
-    ///
-    /// The journal may have been trimmed after the manifest was written: what lies before
-    /// `trimmed_to` is not retained any more.
-    fn start(&mut self, trimmed_to: Option<u64>) {
-        for (name, state) in &self.catalog.namespaces {
-            let Some(last) = state.checkpoints.last() else {
-                continue;
-            };
-            let root = RootAt {
-                version: last.version,
-                time_ms: last.time_ms,
-                directory: last.directory(),
-                root: last.root,
-            };
-            let mut history = History::new(state.checkpoints.clone(), state.landmarks.clone());
-            if let Some(group) = trimmed_to {
-                history.trim(group);
-            }
-            self.insert(name, state.owner, state.incarnation, root, history);
-        }
-    }
-
-    fn insert(&self, name: &SmolStr, owner: u32, incarnation: u64, root: RootAt, history: History) {
-        let namespace = Namespace::new(name.clone(), owner, incarnation, root, history);
-        self.store.insert_namespace(Arc::new(namespace));
-    }
-
-    fn group(&mut self, number: u64, group: Group) -> Result<(), EngineError> {
-        for record in &group.records {
-            self.catalog.apply(number, group.time_ms, record)?;
-            match record {
-                Record::Version(record) => self.version(number, record)?,
-                Record::Created {
-                    namespace,
-                    owner,
-                    incarnation,
-                } => {
-                    let params = self.store.objects.params();
-                    let origin = CheckpointRoot::origin(params, number, group.time_ms);
-                    let root = RootAt {
-                        version: 0,
-                        time_ms: group.time_ms,
-                        directory: origin.directory(),
-                        root: origin.root,
-                    };
-                    let history = History::new(vec![origin], Vec::new());
-                    self.insert(namespace, *owner, *incarnation, root, history);
-                }
-                Record::Removed { namespace } => {
-                    self.store.remove_namespace(namespace);
-                }
-                Record::Reincarnated { namespace, .. } => self.reincarnate(namespace)?,
-                Record::Pinned(pin) => {
-                    let namespace = self.store.namespace(&pin.snapshot.namespace)?;
-                    let rebuilt = self.store.archive.root(&namespace, pin.snapshot.version);
-                    // Only another pin kept it then, so that its objects are in a pack.
-                    let root = rebuilt.or_else(|_| self.pinned_root(pin))?;
-                    self.pinned.insert(pin.id, root);
-                }
-                Record::Unpinned { .. } | Record::PackAdded { .. } => {}
-            }
-        }
-        self.catalog.group = number;
-        Ok(())
-    }
-
-    fn version(&mut self, number: u64, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
-        let namespace = self.store.namespace(&record.namespace)?;
-        let effects: Vec<_> = record.effects().cloned().collect();
-        let before = namespace.published();
-        let directory = self.store.archive.replay(&before.directory, &effects)?;
-        let found: Blobref = directory.seal(self.store.objects.params());
-        if found != record.root {
-            return Err(EngineError::corrupt(format!(
-                "replay of version {} of namespace {} gives root {found}, but {} is recorded",
-                record.version, record.namespace, record.root
-            )));
-        }
-        let (version, time_ms) = (record.version, record.time_ms);
-        let root = RootAt {
-            version,
-            time_ms,
-            directory,
-            root: found,
-        };
-        let bytes = 128 + effects.iter().map(effect_bytes).sum::<usize>();
-        self.versions += 1;
-        let publication = Publication {
-            record: record.clone(),
-            root,
-            group: number,
-            bytes,
-        };
-        namespace.publish(publication, &mut Vec::new());
-        Ok(())
-    }
-
-    /// The namespace goes on as another life of itself, its past readable as before.
-    fn reincarnate(&self, name: &SmolStr) -> Result<(), EngineError> {
-        let old = self.store.namespace(name)?;
-        let Some(state) = self.catalog.namespaces.get(name) else {
-            return Ok(());
-        };
-        let root = (*old.published()).clone();
-        let history = old.history().clone();
-        self.insert(name, state.owner, state.incarnation, root, history);
-        Ok(())
-    }
-
-    /// The roots of all pins, as a checkpoint wrote them or as they are rebuilt now.
-    fn pins(&mut self) -> Result<(), EngineError> {
-        for pin in self.catalog.pins.values() {
-            let root = match self.pinned.remove(&pin.id) {
-                Some(root) => root,
-                None => self.pinned_root(pin)?,
-            };
-            self.store.pins().insert(
-                pin.id,
-                Pinned {
-                    pin: pin.clone(),
-                    root,
-                },
-            );
-        }
-        Ok(())
-    }
-
-    /// A pin from before the manifest: its root is in a pack, since checkpoints write those.
-    fn pinned_root(&self, pin: &crate::request::Pin) -> Result<RootAt, EngineError> {
-        let snapshot = &pin.snapshot;
-        let missing = kvs_tree::Missing {
-            blobref: snapshot.root,
-            kind: kvs_tree::ObjectKind::Node,
-        };
-        let node = self.store.objects.read_node(&missing)?;
-        let directory = Directory::load_root(snapshot.root, &node);
-        Ok(RootAt {
-            version: snapshot.version,
-            time_ms: 0,
-            directory,
-            root: snapshot.root,
-        })
-    }
-}
-
 impl Recovered {
     /// Notes durably in which mode the store goes on. If the last daemon ran in a weaker mode and
     /// did not stop cleanly, what was acknowledged may be lost: every namespace starts a new
@@ -368,13 +208,7 @@ impl Recovered {
             match self.journal.append(after, &group.encode()?) {
                 crate::journal::Appended::Done(number) => {
                     let catalog = std::mem::take(&mut self.catalog);
-                    let (store, pinned) = (&self.store, BTreeMap::new());
-                    let mut replay = Replay {
-                        store,
-                        catalog,
-                        pinned,
-                        versions: 0,
-                    };
+                    let mut replay = Replay::new(&self.store, catalog);
                     replay.group(number, group)?;
                     self.catalog = replay.catalog;
                 }
