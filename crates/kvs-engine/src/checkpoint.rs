@@ -19,6 +19,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::limits::RECORD_DEPTH;
 use crate::manifest::{ManifestError, ManifestFile};
 use crate::pack::{BlobStore, PackId};
+use crate::reserve::Reserve;
 
 /// What a manifest holds: the store's parameters and its catalog.
 #[derive(Clone)]
@@ -88,24 +89,38 @@ pub(crate) struct Target {
     pub(crate) env: Environment,
     pub(crate) dir: PathBuf,
     pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) reserve: Reserve,
 }
 
 impl Target {
-    /// Carries out a plan. A pack or manifest that could not be written is written anew once.
+    /// Carries out a plan. A pack or manifest that could not be written is written anew once; on a
+    /// full disk the reserve is spent.
     ///
     /// # Errors
     /// `NoSpace`: nothing was lost, try again later. Anything else must stop the store.
     pub(crate) fn write(&self, mut plan: Plan) -> Result<Finished, EngineError> {
-        let written = match self.write_objects(&plan) {
+        let written = match self.write_all(&mut plan) {
+            Err(error) if error.kind == ErrorKind::NoSpace && self.reserve.release() => {
+                tracing::warn!("the disk is full, a checkpoint spends the reserve: {error}");
+                self.write_all(&mut plan)
+            }
+            other => other,
+        }?;
+        self.reserve.keep();
+        Ok(Finished { written, plan })
+    }
+
+    fn write_all(&self, plan: &mut Plan) -> Result<HashSet<Blobref>, EngineError> {
+        let written = match self.write_objects(plan) {
             Err(error) if error.kind != ErrorKind::NoSpace => {
                 tracing::warn!("a pack is written anew: {error}");
-                self.write_objects(&plan)?
+                self.write_objects(plan)?
             }
             other => other?,
         };
         plan.manifest.catalog.packs = self.blobs.packs().iter().map(|p| p.id).collect();
         self.write_manifest(&plan.manifest)?;
-        Ok(Finished { written, plan })
+        Ok(written)
     }
 
     /// Replaces the manifest.

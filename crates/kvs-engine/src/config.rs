@@ -7,8 +7,8 @@ use kvs_tree::HashAlgorithm;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
-    CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS,
-    RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
+    CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RESERVE_BYTES, RETAIN_BYTES,
+    RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
 };
 
 /// When an answer to a commit may be given.
@@ -104,6 +104,11 @@ impl EngineConfig {
     /// Bytes of journal between two checkpoints: a small retention needs them close together.
     pub(crate) fn checkpoint_bytes(&self) -> u64 {
         self.checkpoint_bytes.min(self.retention.bytes / 4).max(1)
+    }
+
+    /// Bytes of disk that are set aside for a checkpoint on a full disk.
+    pub(crate) fn reserve_bytes(&self) -> u64 {
+        self.checkpoint_bytes().min(RESERVE_BYTES)
     }
 
     pub(crate) fn check(&self) -> Result<(), EngineError> {

@@ -334,12 +334,12 @@ impl Engine {
     /// should then end.
     pub async fn failed(&self) -> EngineError {
         let mut failed = self.failed.clone();
-        let error = match failed.wait_for(Option::is_some).await {
-            Ok(error) => error.clone(),
-            // A clean shutdown is no failure: there is nothing to wait for, and nothing to report.
-            Err(_) => return std::future::pending().await,
-        };
-        error.unwrap_or_else(EngineError::stopped)
+        let found = failed.wait_for(Option::is_some).await.map(|e| e.clone());
+        match found {
+            Ok(error) => error.unwrap_or_else(EngineError::stopped),
+            // A clean shutdown is no failure: there is nothing to wait for, nor to report.
+            Err(_) => std::future::pending().await,
+        }
     }
 
     /// The hash that the store names its objects by.

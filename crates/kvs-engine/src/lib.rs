@@ -58,6 +58,8 @@ mod log;
 
 mod stage;
 
+mod reserve;
+
 mod checkpoint;
 
 mod config;

@@ -148,3 +148,7 @@ pub const SYNC_INTERVAL_MS: u64 = 1_000;
 
 /// Milliseconds after which a checkpoint that found no space is tried again (1 s).
 pub const CHECKPOINT_RETRY_MS: u64 = 1_000;
+
+/// Bytes of disk set aside for a checkpoint on a full disk (16 MiB, or less where checkpoints are
+/// closer together).
+pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;

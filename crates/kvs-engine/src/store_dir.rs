@@ -1,7 +1,7 @@
 //! The directory of a store: one daemon at a time, and only a directory that is a store of a format
 //! that this program knows.
 //!
-//! Layout: `lock`, `FORMAT`, `manifest`, `journal/`, `packs/`. The lock is the operating system's, so
+//! Layout: `lock`, `FORMAT`, `manifest`, `reserve`, `journal/`, `packs/`. The lock is the operating system's, so
 //! that a killed daemon leaves none behind.
 
 use std::io;

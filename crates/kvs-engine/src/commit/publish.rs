@@ -153,7 +153,7 @@ impl CommitTask {
         packs.into_iter().for_each(|pack| self.add_pack(pack));
         if error.kind == ErrorKind::NoSpace {
             // A checkpoint lets the journal give space back.
-            self.bytes_since = self.bytes_since.max(1);
+            self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());
         }
     }
 

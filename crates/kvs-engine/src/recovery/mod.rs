@@ -19,6 +19,7 @@ use crate::manifest::ManifestFile;
 use crate::objects::Objects;
 use crate::pack::{BlobStore, PackStore};
 use crate::record::{Group, Record};
+use crate::reserve::Reserve;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
@@ -113,10 +114,13 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
     } = replay;
     let trimmed_to = trimmed_to.unwrap_or(0);
     catalog.checkpoints.retain(|&group| group >= trimmed_to);
+    let reserve = Reserve::new(env, directory.path(), config.reserve_bytes());
+    reserve.keep();
     let target = Target {
         env: env.clone(),
         dir: directory.path().to_path_buf(),
         blobs,
+        reserve,
     };
     let journal: Box<dyn Journal> = Box::new(journal);
     let replayed = (bytes, versions);

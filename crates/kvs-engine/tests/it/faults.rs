@@ -155,3 +155,19 @@ async fn a_store_that_is_open_is_busy_and_says_who_has_it() {
     assert_eq!(error.kind, ErrorKind::Busy);
     assert!(error.message.contains("/store"), "{error}");
 }
+
+#[tokio::test(start_paused = true)]
+async fn the_reserve_pays_for_a_checkpoint_on_a_full_disk() {
+    let sim = Sim::new().await;
+    for n in 0..200 {
+        sim.put(&format!("d.k{n}"), vec![b'x'; 100]).await;
+    }
+    sim.disk.set_capacity(Some(sim.disk.used()));
+    sim.engine.checkpoint().await.unwrap();
+    let reserve = std::path::Path::new("/store/reserve");
+    assert_eq!(sim.disk.content(reserve), None, "it was spent");
+    sim.disk.set_capacity(None);
+    sim.put("a", "1").await;
+    sim.engine.checkpoint().await.unwrap();
+    assert!(sim.disk.content(reserve).is_some(), "it is set aside again");
+}
