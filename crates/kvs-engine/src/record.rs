@@ -191,3 +191,61 @@ pub(crate) fn effect_bytes(effect: &Effect) -> usize {
     };
     effect.key().as_str().len() + value + 16
 }
+
+#[cfg(test)]
+mod tests {
+    use kvs_tree::{HashAlgorithm, Key};
+
+    use super::*;
+
+    fn sample() -> Group {
+        let version = VersionRecord {
+            namespace: "primary".into(),
+            incarnation: 9,
+            version: 1,
+            root: Blobref::of(HashAlgorithm::Sha1, b""),
+            time_ms: 1000,
+            transactions: vec![TransactionRecord {
+                uid: 0,
+                client: [7; 16],
+                number: 2,
+                acknowledged: 1,
+                name: None,
+                results: Vec::new(),
+                operations: 1,
+                effects: vec![Effect::Unlink {
+                    key: Key::parse("a.b").unwrap(),
+                    subtree: false,
+                }],
+            }],
+        };
+        let removed = Record::Removed {
+            namespace: "job".into(),
+        };
+        Group {
+            time_ms: 1000,
+            records: vec![Record::Version(Arc::new(version)), removed],
+        }
+    }
+
+    #[test]
+    fn the_stored_form_is_what_rfc_0004_says() {
+        let bytes = sample().encode().unwrap();
+        let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+        assert_eq!(
+            hex,
+            "92cd03e89281a15696a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15291a36a6f62"
+        );
+        assert_eq!(Group::decode(1, &bytes).unwrap(), sample());
+    }
+
+    #[test]
+    fn cut_or_extended_groups_are_refused() {
+        let bytes = sample().encode().unwrap();
+        for end in 0..bytes.len() {
+            assert!(Group::decode(1, &bytes[..end]).is_err(), "cut at {end}");
+        }
+        let longer = [&bytes[..], &[0xc0]].concat();
+        assert!(Group::decode(1, &longer).is_err());
+    }
+}
