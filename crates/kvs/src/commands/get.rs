@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::Args;
 
 use super::follow::{Following, wait_for, watch};
+use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, ReadOptions};
 use super::show::Form;
 use crate::output::Sink;
@@ -37,6 +38,9 @@ pub(crate) struct GetArgs {
 
 /// Prints values.
 pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
+    if args.following.watch || args.following.waitcreate {
+        end_on_interrupt();
+    }
     let (namespace, at) = args.read.target()?;
     let client = daemon.connect(&namespace).await?;
     let mut sink = Sink::new();

@@ -3,6 +3,7 @@
 //! `options` and `failure` are what they share: common options, the connection, and the one way
 //! from an error of the client library to the text that people read.
 
+mod interrupt;
 mod key;
 
 mod failure;

@@ -8,6 +8,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 
 use super::failure::About as _;
+use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption, ReadOptions, dirref_json, duration};
 use crate::output::Sink;
 
@@ -99,6 +100,7 @@ pub(crate) async fn run_version(daemon: &Daemon, args: VersionArgs) -> Result<Ex
 
 /// Waits for a version.
 pub(crate) async fn run_wait(daemon: &Daemon, args: WaitArgs) -> Result<ExitCode> {
+    end_on_interrupt();
     let name = args.namespace.name();
     let client = daemon.connect(&name).await?;
     let namespace = client.namespace(name);

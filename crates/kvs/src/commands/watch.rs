@@ -8,6 +8,7 @@ use clap::Args;
 use kvs_client::{Client, Event, WatchOptions};
 
 use super::failure::About as _;
+use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption};
 use super::report::{changes, gap, initial};
 use crate::output::{Sink, VersionReport, reader_gone};
@@ -69,6 +70,7 @@ impl FromStr for From {
 
 /// Prints versions until the count is reached.
 pub(crate) async fn run(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
+    end_on_interrupt();
     let name = args.namespace.name();
     let client = daemon.connect(&name).await?;
     let mut options = WatchOptions::new();

@@ -28,15 +28,17 @@ fn a_watch_ends_when_its_reader_goes_even_if_nothing_more_happens() {
 }
 
 #[test]
-fn an_interrupt_ends_a_watch() {
+fn an_interrupt_ends_a_watch_also_in_the_background_of_a_script() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
     let mut watch = kvs.background(&["watch", "--from", "1", "a"]);
     assert_eq!(watch.line(), "1 put a = 1");
     kvs.script(&format!("kill -INT {}", watch.child.id())).ok();
-    let status = watch.wait();
-    assert!(!status.success());
+    assert_eq!(watch.wait().code(), Some(130));
     assert_eq!(watch.lines.next(), None);
+    let script =
+        "exec 3< <(exec kvs get -w a); read -r line <&3; kill -INT $!; wait $!; echo $line $?";
+    assert_eq!(kvs.script(script).ok(), "1 130\n");
 }
 
 #[test]
