@@ -50,17 +50,28 @@ pub(crate) trait About<T> {
 
 impl<T> About<T> for Result<T, ClientError> {
     fn about(self, context: &str) -> anyhow::Result<T> {
-        self.map_err(|error| anyhow!("{context}: {}", explain(&error)))
+        self.map_err(|error| anyhow!("{}: {}", shown(context), explain(&error)))
     }
 
     fn about_one_of(self, verb: &str, keys: &[&str]) -> anyhow::Result<T> {
-        self.map_err(|error| anyhow!("{}: {}", culprit(&error, verb, keys), explain(&error)))
+        self.map_err(|error| {
+            anyhow!(
+                "{}: {}",
+                shown(culprit(&error, verb, keys)),
+                explain(&error)
+            )
+        })
     }
 }
 
 /// The error of `code`, for what a verb finds out by itself.
 pub(crate) fn failure(context: &str, code: ErrorCode) -> anyhow::Error {
-    anyhow!("{context}: {}", code.text())
+    anyhow!("{}: {}", shown(context), code.text())
+}
+
+/// The context as it stands in the line; the empty key is made visible.
+fn shown(context: &str) -> &str {
+    if context.is_empty() { "''" } else { context }
 }
 
 /// The text of an error as it stands behind its context.
@@ -97,10 +108,7 @@ fn culprit<'k>(error: &ClientError, verb: &'k str, keys: &[&'k str]) -> &'k str 
     let culprit = only
         .or_else(|| keys.iter().find(is_named))
         .or_else(|| keys.iter().find(is_none));
-    culprit
-        .filter(|key| !key.is_empty())
-        .copied()
-        .unwrap_or(verb)
+    culprit.copied().unwrap_or(verb)
 }
 
 #[cfg(test)]
@@ -149,6 +157,6 @@ mod tests {
         let text = error(ErrorCode::Invalid, "")
             .about_one_of("put", &[""])
             .unwrap_err();
-        assert_eq!(text.to_string(), "put: Invalid argument");
+        assert_eq!(text.to_string(), "'': Invalid argument");
     }
 }

@@ -64,7 +64,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
         .namespace(namespace)
         .commit(transaction)
         .await
-        .about(if link.is_empty() { "link" } else { link })?;
+        .about(link)?;
     args.output.print_committed(&committed)?;
     Ok(ExitCode::SUCCESS)
 }

@@ -162,7 +162,7 @@ fn the_first_failing_key_ends_get() {
 fn the_root_and_the_empty_key_cannot_be_written() {
     let kvs = Daemon::start();
     assert_eq!(kvs.fails(&["put", ".=1"]), "kvs: .: Invalid argument\n");
-    assert_eq!(kvs.fails(&["put", "=1"]), "kvs: put: Invalid argument\n");
+    assert_eq!(kvs.fails(&["put", "=1"]), "kvs: '': Invalid argument\n");
     assert_eq!(
         kvs.fails(&["put", "a=1", "..=1"]),
         "kvs: ..: Invalid argument\n"
