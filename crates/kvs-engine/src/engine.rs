@@ -15,6 +15,7 @@ use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::INBOX;
 use crate::log::{self, LogPage};
+use crate::pack::PackId;
 use crate::recovery::{self, PRIMARY};
 use crate::reference::{At, Position, SnapshotRef, check_namespace_name};
 use crate::request::{Caller, CommitRequest, Committed, NamespaceInfo, Pin, WatchRequest};
@@ -110,11 +111,15 @@ impl Engine {
             Ok((request, pack))
         };
         let (request, pack) = self.store.offload(work).await?;
-        if let Some(pack) = pack {
-            let sent = self.inbox.send(Command::AddPack(pack)).await;
-            sent.map_err(|_| EngineError::stopped())?;
-        }
+        self.register(pack).await?;
         Ok(request)
+    }
+
+    /// Queues the registration of a pack that records may name from then on.
+    async fn register(&self, pack: Option<PackId>) -> Result<(), EngineError> {
+        let Some(pack) = pack else { return Ok(()) };
+        let sent = self.inbox.send(Command::AddPack(pack)).await;
+        sent.map_err(|_| EngineError::stopped())
     }
 
     /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The
@@ -227,6 +232,11 @@ impl Engine {
             .view(caller, &name, At::Snapshot(snapshot.clone()))
             .await?;
         let (root, uid) = (view.root_at(), caller.uid);
+        let _one_at_a_time = self.staging.lock().await;
+        let directory = root.directory.clone();
+        let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
+        let pack = self.store.offload(work).await?;
+        self.register(pack).await?;
         self.ask(|reply| Command::Pin {
             snapshot,
             root,

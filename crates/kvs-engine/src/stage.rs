@@ -4,7 +4,7 @@
 //! Staging runs on a blocking thread, one at a time: a pack becomes visible and its registration is
 //! queued under one lock, so that no later record can rely on a pack that a restart would not know.
 
-use kvs_tree::{Blobref, Entry, Operation, Transaction, TreeObject, Value, from_json};
+use kvs_tree::{Blobref, Directory, Entry, Operation, Transaction, TreeObject, Value, from_json};
 
 use crate::error::EngineError;
 use crate::limits::RECORD_VALUE_BYTES;
@@ -73,6 +73,14 @@ fn write(entry: &Entry, store: &Store, pack: &mut dyn PackWriter) -> Result<(), 
         Entry::Symlink(_) => {}
     }
     failed.map_or(Ok(()), |error| Err(error.into()))
+}
+
+/// Puts everything under a root that is only in memory into a pack, so that a pin on it survives
+/// whatever happens to the journal.
+pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<Option<PackId>, EngineError> {
+    let mut pack = store.objects.store().begin_pack()?;
+    write(&Entry::Directory(root.clone()), store, pack.as_mut())?;
+    Ok(pack.finish()?)
 }
 
 /// Refuses tree objects that refer to stored ones: a reference names no namespace whose rights

@@ -1,6 +1,5 @@
 //! Replay: the namespaces of the manifest, moved on by every record behind it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kvs_tree::{Blobref, Directory};
@@ -17,8 +16,6 @@ use crate::store::{Pinned, Store};
 pub(super) struct Replay<'a> {
     store: &'a Arc<Store>,
     pub(super) catalog: Catalog,
-    /// Roots of pins, as replay passed them.
-    pinned: BTreeMap<u64, RootAt>,
     pub(super) versions: u64,
 }
 
@@ -28,7 +25,6 @@ impl<'a> Replay<'a> {
         Self {
             store,
             catalog,
-            pinned: BTreeMap::new(),
             versions: 0,
         }
     }
@@ -86,14 +82,7 @@ impl<'a> Replay<'a> {
                     self.store.remove_namespace(namespace);
                 }
                 Record::Reincarnated { namespace, .. } => self.reincarnate(namespace)?,
-                Record::Pinned(pin) => {
-                    let namespace = self.store.namespace(&pin.snapshot.namespace)?;
-                    let rebuilt = self.store.archive.root(&namespace, pin.snapshot.version);
-                    // Only another pin kept it then, so that its objects are in a pack.
-                    let root = rebuilt.or_else(|_| self.pinned_root(pin))?;
-                    self.pinned.insert(pin.id, root);
-                }
-                Record::Unpinned { .. } | Record::PackAdded { .. } => {}
+                Record::Pinned(_) | Record::Unpinned { .. } | Record::PackAdded { .. } => {}
             }
         }
         self.catalog.group = number;
@@ -143,25 +132,16 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The roots of all pins, as a checkpoint wrote them or as they are rebuilt now.
+    /// The roots of all pins, whose objects are in packs.
     pub(super) fn pins(&mut self) -> Result<(), EngineError> {
         for pin in self.catalog.pins.values() {
-            let root = match self.pinned.remove(&pin.id) {
-                Some(root) => root,
-                None => self.pinned_root(pin)?,
-            };
-            self.store.pins().insert(
-                pin.id,
-                Pinned {
-                    pin: pin.clone(),
-                    root,
-                },
-            );
+            let root = self.pinned_root(pin)?;
+            let pin = pin.clone();
+            self.store.pins().insert(pin.id, Pinned { pin, root });
         }
         Ok(())
     }
 
-    /// A pin from before the manifest: its root is in a pack, since checkpoints write those.
     fn pinned_root(&self, pin: &crate::request::Pin) -> Result<RootAt, EngineError> {
         let snapshot = &pin.snapshot;
         let missing = kvs_tree::Missing {

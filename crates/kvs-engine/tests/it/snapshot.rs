@@ -1,6 +1,6 @@
 //! Snapshots of past versions, and pins.
 
-use kvs_engine::{At, EngineConfig, ErrorKind, SimClock, SimDisk, SnapshotRef};
+use kvs_engine::{At, CrashVariant, EngineConfig, ErrorKind, SimClock, SimDisk, SnapshotRef};
 use std::sync::Arc;
 
 use crate::support::*;
@@ -158,4 +158,26 @@ async fn a_reference_to_a_directory_that_was_shown_can_be_read() {
         .err()
         .unwrap();
     assert_eq!(error.kind, ErrorKind::Compacted);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pin_survives_a_power_cut_after_its_version_was_trimmed() {
+    let disk = SimDisk::new();
+    let sim = Sim::with(trimming(), disk.clone()).await;
+    sim.put("d.kept", "pinned").await;
+    let snapshot = sim.view(At::Current).await.snapshot();
+    sim.engine.pin(OWNER, snapshot.clone(), None).await.unwrap();
+    let pinned = disk.operations();
+    for n in 0..300 {
+        sim.put(&format!("d.k{}", n % 20), "later").await;
+    }
+    let mut points = disk.crash_points();
+    while points.advance() {
+        if points.operation() < pinned || !points.operation().is_multiple_of(7) {
+            continue;
+        }
+        let sim = Sim::with(trimming(), points.image(CrashVariant::Lost)).await;
+        let view = sim.view(At::Snapshot(snapshot.clone())).await;
+        assert_eq!(read(&view, "d.kept").await.unwrap(), "pinned");
+    }
 }
