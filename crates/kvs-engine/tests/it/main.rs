@@ -13,6 +13,7 @@ mod support;
 mod commit;
 mod crash;
 mod faults;
+mod history;
 mod namespace;
 mod retention;
 mod snapshot;
