@@ -48,10 +48,21 @@ pub enum ChangeValue {
     Link(Symlink),
 }
 
+impl ChangeValue {
+    fn size(&self) -> usize {
+        match self {
+            ChangeValue::Inline(bytes) => bytes.len(),
+            ChangeValue::Link(link) => link.target.len(),
+            ChangeValue::None | ChangeValue::Large { .. } => 0,
+        }
+    }
+}
+
 /// One changed key in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyChange {
-    /// The key, with links resolved.
+    /// The key. Behind a link on the way to a watched key: as it was asked for; else as it stands
+    /// in the tree.
     pub key: Key,
     /// How it changed.
     pub kind: ChangeKind,
@@ -59,17 +70,17 @@ pub struct KeyChange {
     pub value: ChangeValue,
     /// For `Append`, the new bytes alone; left out where they are too large for an event.
     pub appended: Option<Bytes>,
+    /// In append mode, where in the value the appended bytes begin; 0 for a value told as a whole.
+    pub offset: Option<u64>,
+    /// What stood there before, if it was asked for; [`ChangeValue::None`] for nothing.
+    pub previous: Option<ChangeValue>,
 }
 
 impl KeyChange {
     /// The bytes of value that it carries.
     pub(crate) fn size(&self) -> usize {
-        let value = match &self.value {
-            ChangeValue::Inline(bytes) => bytes.len(),
-            ChangeValue::Link(link) => link.target.len(),
-            ChangeValue::None | ChangeValue::Large { .. } => 0,
-        };
-        value + self.appended.as_ref().map_or(0, Bytes::len)
+        let previous = self.previous.as_ref().map_or(0, ChangeValue::size);
+        self.value.size() + previous + self.appended.as_ref().map_or(0, Bytes::len)
     }
 }
 
@@ -148,6 +159,8 @@ fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChange {
         kind,
         value,
         appended: None,
+        offset: None,
+        previous: None,
     }
 }
 
@@ -168,6 +181,8 @@ fn direct(effect: &Effect) -> Option<KeyChange> {
             kind: ChangeKind::Append,
             value: ChangeValue::None,
             appended: Some(value.clone()),
+            offset: None,
+            previous: None,
         },
         Effect::Unlink { .. } => change(key, ChangeKind::Unlink, ChangeValue::None),
         Effect::Mkdir { .. } => change(key, ChangeKind::Mkdir, ChangeValue::None),

@@ -1,98 +1,219 @@
-//! Which watches a commit wakes: a trie by key over the scopes of all watches of a namespace.
+//! Which watches a commit wakes: an ordered index by key over the scopes of all watches of a namespace.
 //!
 //! A commit pays for the names of the keys that it touched, the patterns that share their literal
-//! prefix, and the watches that it wakes; idle watches elsewhere cost nothing. For each watch the
-//! index holds the first version that may concern it and that it has not read yet (`hit`), and
-//! nothing else: no queue. Not thread-safe; its owner holds it under the lock that publishing takes,
-//! which is what makes "subscribe at an exact version" exact.
+//! prefix, and the watches that it wakes; idle watches elsewhere cost nothing. What lies below a key
+//! stands next to it in the order of keys, so an operation on a whole subtree is one range. For each
+//! watch the index holds whom to wake and the first version that may concern it and that it has not
+//! read yet (`hit`), and nothing else: no queue. Not thread-safe; its owner holds it under the lock
+//! that publishing takes, which is what makes "subscribe at an exact version" exact.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use kvs_tree::{Effect, Key, Scope};
-use smol_str::SmolStr;
 
-/// Called when a watch may have something to read. Must be cheap and must not block; it is called
-/// with no lock held.
-pub type Wake = Arc<dyn Fn() + Send + Sync>;
+/// Whom to wake when a watch may have something to read. One sink serves many watches: each has a
+/// token of its own.
+pub trait WakeSink: Send + Sync {
+    /// The watch with this token may have something to read. Must be cheap and must not block; it
+    /// is called from any thread, with no lock held.
+    fn wake(&self, token: u64);
+}
 
-/// Names a watch within its namespace's index.
-pub(crate) type WatchId = u64;
+/// A wake that is to be called once every lock is gone.
+#[derive(Clone)]
+pub(crate) struct Wake {
+    pub(crate) sink: Arc<dyn WakeSink>,
+    pub(crate) token: u64,
+}
 
-struct Registered {
-    scopes: Vec<Scope>,
+impl Wake {
+    pub(crate) fn call(&self) {
+        self.sink.wake(self.token);
+    }
+}
+
+/// Names a watch within its namespace's index; used again once the watch is gone.
+pub(crate) type WatchId = u32;
+
+/// No version: versions of a namespace start at 1.
+const NO_HIT: u64 = 0;
+
+struct Slot {
     wake: Wake,
-    hit: Option<u64>,
+    hit: u64,
+}
+
+/// Who watches at one key. Nearly always it is one watch.
+enum Holders {
+    Exact(WatchId),
+    Below(WatchId),
+    Many(Box<Lists>),
 }
 
 #[derive(Default)]
-struct TrieNode {
-    children: HashMap<SmolStr, TrieNode>,
+struct Lists {
     /// Watches of exactly this key.
-    exact: Vec<WatchId>,
+    exact: BTreeSet<WatchId>,
     /// Watches of this key and everything below it.
-    below: Vec<WatchId>,
+    below: BTreeSet<WatchId>,
     /// Watches of patterns whose literal prefix is this key, equal patterns together.
-    patterns: Vec<(Scope, Vec<WatchId>)>,
+    patterns: Vec<(Scope, BTreeSet<WatchId>)>,
 }
 
-impl TrieNode {
+impl Lists {
     fn is_empty(&self) -> bool {
-        self.children.is_empty()
-            && self.exact.is_empty()
-            && self.below.is_empty()
-            && self.patterns.is_empty()
+        self.exact.is_empty() && self.below.is_empty() && self.patterns.is_empty()
+    }
+}
+
+impl Holders {
+    fn into_lists(self) -> Box<Lists> {
+        let mut lists = Box::<Lists>::default();
+        match self {
+            Holders::Exact(id) => lists.exact.insert(id),
+            Holders::Below(id) => lists.below.insert(id),
+            Holders::Many(lists) => return lists,
+        };
+        lists
     }
 
-    fn collect(&self, into: &mut Vec<WatchId>) {
-        let mut nodes = vec![self];
-        while let Some(node) = nodes.pop() {
-            into.extend(&node.exact);
-            into.extend(&node.below);
-            into.extend(node.patterns.iter().flat_map(|(_, ids)| ids));
-            nodes.extend(node.children.values());
+    /// Everyone, for what befalls the key and all below it.
+    fn all(&self, woken: &mut Vec<WatchId>) {
+        match self {
+            Holders::Exact(id) | Holders::Below(id) => woken.push(*id),
+            Holders::Many(lists) => {
+                woken.extend(&lists.exact);
+                woken.extend(&lists.below);
+                woken.extend(lists.patterns.iter().flat_map(|(_, ids)| ids));
+            }
         }
     }
+
+    /// Whoever `key`, which is the key of these holders or lies below it, concerns.
+    fn at(&self, key: &Key, here: bool, reaches_below: bool, woken: &mut Vec<WatchId>) {
+        match self {
+            Holders::Exact(id) => woken.extend(here.then_some(*id)),
+            Holders::Below(id) => woken.push(*id),
+            Holders::Many(lists) => {
+                woken.extend(&lists.below);
+                if here {
+                    woken.extend(&lists.exact);
+                }
+                for (scope, ids) in &lists.patterns {
+                    if scope.matches(key) || (reaches_below && scope.may_match_below(key)) {
+                        woken.extend(ids);
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Whether an effect can change what is found at keys below its own: it says so, or it may put a
+/// link there that leads them elsewhere.
+pub(crate) fn reaches_below(effect: &Effect) -> bool {
+    effect.subtree() || matches!(effect, Effect::Link { .. } | Effect::Copy { .. })
 }
 
 /// The index of all watches of one namespace.
 #[derive(Default)]
 pub(crate) struct Dispatch {
-    root: TrieNode,
-    watches: HashMap<WatchId, Registered>,
-    last: WatchId,
+    index: BTreeMap<Key, Holders>,
+    slots: Vec<Option<Slot>>,
+    free: Vec<WatchId>,
 }
 
 impl Dispatch {
     /// Adds a watch that has read everything up to the published version, or, with `hit`, has to
     /// read from that version on.
-    pub(crate) fn add(&mut self, scopes: Vec<Scope>, hit: Option<u64>, wake: Wake) -> WatchId {
-        self.last += 1;
-        let id = self.last;
-        for scope in &scopes {
-            let node = descend(&mut self.root, &scope.literal_prefix());
-            match scope {
-                Scope::Key(_) => node.exact.push(id),
-                Scope::Directory(_) => node.below.push(id),
-                Scope::Glob(_) => match node.patterns.iter_mut().find(|(s, _)| s == scope) {
-                    Some((_, ids)) => ids.push(id),
-                    None => node.patterns.push((scope.clone(), vec![id])),
-                },
+    pub(crate) fn add(&mut self, scopes: &[Scope], hit: Option<u64>, wake: Wake) -> WatchId {
+        let slot = Some(Slot {
+            wake,
+            hit: hit.unwrap_or(NO_HIT),
+        });
+        let id = match self.free.pop() {
+            Some(id) => {
+                if let Some(place) = self.slots.get_mut(id as usize) {
+                    *place = slot;
+                }
+                id
             }
-        }
-        self.watches.insert(id, Registered { scopes, wake, hit });
+            None => {
+                self.slots.push(slot);
+                (self.slots.len() - 1) as WatchId
+            }
+        };
+        self.hold(id, scopes);
         id
     }
 
-    /// Removes a watch and the branches of the trie that only it held.
-    pub(crate) fn remove(&mut self, id: WatchId) {
-        let Some(watch) = self.watches.remove(&id) else {
-            return;
-        };
-        for scope in &watch.scopes {
-            let prefix = scope.literal_prefix();
-            let names: Vec<&str> = prefix.names().collect();
-            remove_at(&mut self.root, &names, id);
+    /// Lets a watch be woken for more scopes.
+    pub(crate) fn hold(&mut self, id: WatchId, scopes: &[Scope]) {
+        for scope in scopes {
+            let key = scope.literal_prefix();
+            let new = match (self.index.remove(&key), scope) {
+                (None, Scope::Key(_)) => Holders::Exact(id),
+                (None, Scope::Directory(_)) => Holders::Below(id),
+                (old, scope) => {
+                    let mut lists = old.map(Holders::into_lists).unwrap_or_default();
+                    match scope {
+                        Scope::Key(_) => drop(lists.exact.insert(id)),
+                        Scope::Directory(_) => drop(lists.below.insert(id)),
+                        Scope::Glob(_) => {
+                            match lists.patterns.iter_mut().find(|(s, _)| s == scope) {
+                                Some((_, ids)) => drop(ids.insert(id)),
+                                None => lists.patterns.push((scope.clone(), [id].into())),
+                            }
+                        }
+                    }
+                    Holders::Many(lists)
+                }
+            };
+            self.index.insert(key, new);
+        }
+    }
+
+    /// Takes back [`hold`](Self::hold).
+    pub(crate) fn release(&mut self, id: WatchId, scopes: &[Scope]) {
+        for scope in scopes {
+            let key = scope.literal_prefix();
+            let empty = match self.index.get_mut(&key) {
+                None => false,
+                Some(Holders::Exact(one)) => *one == id && matches!(scope, Scope::Key(_)),
+                Some(Holders::Below(one)) => *one == id && matches!(scope, Scope::Directory(_)),
+                Some(Holders::Many(lists)) => {
+                    match scope {
+                        Scope::Key(_) => drop(lists.exact.remove(&id)),
+                        Scope::Directory(_) => drop(lists.below.remove(&id)),
+                        Scope::Glob(_) => {
+                            for (_, ids) in lists.patterns.iter_mut().filter(|(s, _)| s == scope) {
+                                ids.remove(&id);
+                            }
+                            lists.patterns.retain(|(_, ids)| !ids.is_empty());
+                        }
+                    }
+                    lists.is_empty()
+                }
+            };
+            if empty {
+                self.index.remove(&key);
+            }
+        }
+    }
+
+    /// Removes a watch that holds `scopes` and nothing else.
+    pub(crate) fn remove(&mut self, id: WatchId, scopes: &[Scope]) {
+        self.release(id, scopes);
+        if let Some(slot) = self.slots.get_mut(id as usize)
+            && slot.take().is_some()
+        {
+            self.free.push(id);
+        }
+        if self.len() == 0 {
+            // What a burst of watches took is given back.
+            *self = Self::default();
         }
     }
 
@@ -104,97 +225,62 @@ impl Dispatch {
         effects: impl Iterator<Item = &'a Effect>,
         wakes: &mut Vec<Wake>,
     ) {
-        if self.watches.is_empty() {
+        if self.index.is_empty() {
             return;
         }
         let mut woken = Vec::new();
         for effect in effects {
-            self.touched(effect.key(), effect.subtree(), &mut woken);
+            self.touched(effect.key(), reaches_below(effect), &mut woken);
         }
         for id in woken {
-            if let Some(watch) = self.watches.get_mut(&id)
-                && watch.hit.is_none()
+            if let Some(Some(slot)) = self.slots.get_mut(id as usize)
+                && slot.hit == NO_HIT
             {
-                watch.hit = Some(version);
-                wakes.push(watch.wake.clone());
+                slot.hit = version;
+                wakes.push(slot.wake.clone());
             }
         }
     }
 
-    fn touched(&self, key: &Key, subtree: bool, woken: &mut Vec<WatchId>) {
-        let mut node = &self.root;
-        let mut names = key.names();
-        loop {
-            woken.extend(&node.below);
-            for (scope, ids) in &node.patterns {
-                if scope.matches(key) || (subtree && scope.may_match_below(key)) {
-                    woken.extend(ids);
-                }
+    fn touched(&self, key: &Key, reaches_below: bool, woken: &mut Vec<WatchId>) {
+        let depth = key.depth();
+        for count in 0..=depth {
+            if let Some(holders) = self.index.get(&key.prefix(count)) {
+                holders.at(key, count == depth, reaches_below, woken);
             }
-            let Some(name) = names.next() else {
-                woken.extend(&node.exact);
-                if subtree {
-                    node.children
-                        .values()
-                        .for_each(|child| child.collect(woken));
-                }
-                return;
-            };
-            let Some(child) = node.children.get(name) else {
-                return;
-            };
-            node = child;
+        }
+        if reaches_below {
+            let behind = (Bound::Excluded(key), Bound::Unbounded);
+            for (_, holders) in self
+                .index
+                .range::<Key, _>(behind)
+                .take_while(|(other, _)| other.starts_with(key))
+            {
+                holders.all(woken);
+            }
         }
     }
 
     /// The first version that may concern the watch and that it has not read.
     pub(crate) fn hit(&self, id: WatchId) -> Option<u64> {
-        self.watches.get(&id)?.hit
+        let slot = self.slots.get(id as usize)?.as_ref()?;
+        (slot.hit != NO_HIT).then_some(slot.hit)
     }
 
     /// Notes that the watch has read everything up to `read`, while `published` is the newest
     /// version. What came in between counts as a hit, since only the first hit was kept.
     pub(crate) fn settle(&mut self, id: WatchId, read: u64, published: u64) {
-        if let Some(watch) = self.watches.get_mut(&id) {
-            watch.hit = (read < published).then_some(read + 1);
+        if let Some(Some(slot)) = self.slots.get_mut(id as usize) {
+            slot.hit = if read < published { read + 1 } else { NO_HIT };
         }
     }
 
     /// Every wake, for an end of the namespace.
-    pub(crate) fn wake_all(&self) -> Vec<Wake> {
-        self.watches.values().map(|w| w.wake.clone()).collect()
+    pub(crate) fn wake_all(&self) -> impl Iterator<Item = Wake> + '_ {
+        self.slots.iter().flatten().map(|slot| slot.wake.clone())
     }
 
     pub(crate) fn len(&self) -> usize {
-        self.watches.len()
-    }
-}
-
-fn descend<'a>(mut node: &'a mut TrieNode, prefix: &Key) -> &'a mut TrieNode {
-    for name in prefix.names() {
-        node = node.children.entry(SmolStr::new(name)).or_default();
-    }
-    node
-}
-
-/// Depth is bounded by the limit on names in a key.
-fn remove_at(node: &mut TrieNode, names: &[&str], id: WatchId) {
-    match names.split_first() {
-        None => {
-            node.exact.retain(|&other| other != id);
-            node.below.retain(|&other| other != id);
-            for (_, ids) in &mut node.patterns {
-                ids.retain(|&other| other != id);
-            }
-            node.patterns.retain(|(_, ids)| !ids.is_empty());
-        }
-        Some((name, rest)) => {
-            if let Some(child) = node.children.get_mut(*name) {
-                remove_at(child, rest, id);
-                if child.is_empty() {
-                    node.children.remove(*name);
-                }
-            }
-        }
+        self.slots.len() - self.free.len()
     }
 }

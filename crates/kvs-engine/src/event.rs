@@ -1,18 +1,15 @@
-//! Events: what a watch is told of a version, and how that is made from the version's record.
+//! Events: what a watch is told. Plain data, as the server hands it on.
 
-use std::sync::Arc;
+use std::sync::OnceLock;
 
-use kvs_tree::{Blobref, NodeSource, Scope};
+use bytes::Bytes;
+use kvs_tree::{Blobref, Key};
 use smol_str::SmolStr;
 
-use crate::changes::{Between, KeyChange, changes, needs_roots};
-use crate::error::EngineError;
-use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
-use crate::namespace::Namespace;
-use crate::record::VersionRecord;
+use crate::changes::{ChangeKind, KeyChange};
+use crate::limits::EVENT_OVERHEAD_BYTES;
 use crate::reference::Position;
-use crate::store::Store;
-use crate::view::root_of;
+use crate::request::NamespaceInfo;
 
 /// Who made a version: one for each transaction that was merged into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -38,8 +35,11 @@ pub enum WatchEvent {
         root: Blobref,
         /// When it was committed.
         time_ms: u64,
-        /// What stands in the scope.
+        /// What stands in the scope, or what differs there from the state that the watch had.
         entries: Vec<KeyChange>,
+        /// After a gap: the entries are differences against the state at the gap's `from`, keys that
+        /// are gone included. Otherwise whatever is not listed is not there.
+        differences: bool,
         /// Nothing of the state follows; changes do.
         last: bool,
     },
@@ -55,6 +55,11 @@ pub enum WatchEvent {
         transactions: Vec<TransactionInfo>,
         /// The changed keys, sorted.
         changes: Vec<KeyChange>,
+        /// Versions of the scope that were passed over since the event before (mode `latest`).
+        skipped: u64,
+        /// Set where the changes were found behind a link into another namespace: that namespace's
+        /// own position. `position` then is where the watch stands in its namespace.
+        behind: Option<Behind>,
         /// Nothing of this version follows.
         last: bool,
     },
@@ -68,71 +73,114 @@ pub enum WatchEvent {
     },
 }
 
-/// What `record` changed in `scopes`, the roots rebuilt where differences are needed.
-pub(crate) async fn changes_of(
-    store: &Arc<Store>,
-    namespace: &Arc<Namespace>,
-    record: &Arc<VersionRecord>,
-    scopes: &[Scope],
-) -> Result<Vec<KeyChange>, EngineError> {
-    let params = *store.objects.params();
-    if !needs_roots(record, scopes) {
-        let step = |source: &dyn NodeSource| changes(record, scopes, None, source);
-        return match store.objects.at_once(step) {
-            Some(done) => done,
-            None => Err(EngineError::corrupt("an effect asked for objects")),
+/// A state of another namespace that a link leads into.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Behind {
+    /// The other namespace.
+    pub namespace: SmolStr,
+    /// Its newest position when the event was made; version 0 of incarnation 0 if it is not there.
+    pub position: Position,
+    /// Its root at that position; none if it is not there.
+    pub root: Option<Blobref>,
+}
+
+/// What a [`Follower`](crate::Follower) delivers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RootEvent {
+    /// How things stand: at the start if asked for, and after events were lost.
+    State {
+        /// The namespaces that are followed, with their roots.
+        namespaces: Vec<NamespaceInfo>,
+        /// Events before this state were lost: the journal does not hold them any more.
+        lost: bool,
+    },
+    /// A root moved.
+    Moved {
+        /// The namespace.
+        namespace: SmolStr,
+        /// The new version.
+        position: Position,
+        /// Its root.
+        root: Blobref,
+        /// The root before it.
+        previous: Blobref,
+        /// When it was committed, in milliseconds since the epoch.
+        time_ms: u64,
+        /// Who made it.
+        transactions: Vec<TransactionInfo>,
+        /// The keys that were written, in the order of the tree, and how. A copy counts as a put.
+        keys: Vec<(Key, ChangeKind)>,
+    },
+    /// A namespace was made; it is empty, at version 0.
+    Created {
+        /// Its name.
+        namespace: SmolStr,
+        /// Who owns it.
+        owner: u32,
+        /// Its incarnation.
+        incarnation: u64,
+        /// When, in milliseconds since the epoch.
+        time_ms: u64,
+    },
+    /// A namespace was removed.
+    Removed {
+        /// Its name.
+        namespace: SmolStr,
+        /// When, in milliseconds since the epoch.
+        time_ms: u64,
+    },
+    /// A namespace goes on under a new incarnation.
+    Reincarnated {
+        /// Its name.
+        namespace: SmolStr,
+        /// Its new incarnation.
+        incarnation: u64,
+        /// When, in milliseconds since the epoch.
+        time_ms: u64,
+    },
+}
+
+/// An event that all watches of equal scopes and options share, and its encoded form, made once.
+#[derive(Debug)]
+pub struct SharedEvent {
+    event: WatchEvent,
+    encoded: OnceLock<Bytes>,
+    size: usize,
+}
+
+impl SharedEvent {
+    pub(crate) fn new(event: WatchEvent) -> Self {
+        let (WatchEvent::Initial { entries: all, .. } | WatchEvent::Changes { changes: all, .. }) =
+            &event
+        else {
+            return Self {
+                event,
+                encoded: OnceLock::new(),
+                size: EVENT_OVERHEAD_BYTES,
+            };
         };
-    }
-    let before = root_of(store, namespace, record.version - 1).await?;
-    let after = root_of(store, namespace, record.version).await?;
-    let (record, scopes) = (record.clone(), scopes.to_vec());
-    let step = move |source: &dyn NodeSource| {
-        let (before, after) = (&before.directory, &after.directory);
-        changes(
-            &record,
-            &scopes,
-            Some(&Between {
-                before,
-                after,
-                params: &params,
-            }),
-            source,
-        )
-    };
-    if let Some(done) = store.objects.at_once(&step) {
-        return done;
-    }
-    store
-        .offload(move |store| store.objects.complete(step))
-        .await
-}
-
-pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
-    let info = |t: &crate::record::TransactionRecord| TransactionInfo {
-        uid: t.uid,
-        client: t.client,
-        number: t.number,
-        name: t.name.clone(),
-    };
-    record.transactions.iter().map(info).collect()
-}
-
-/// Splits changes into parts that fit an event; none for no changes.
-pub(crate) fn pages(changes: Vec<KeyChange>) -> Vec<Vec<KeyChange>> {
-    let mut pages: Vec<Vec<KeyChange>> = Vec::new();
-    let mut bytes = 0;
-    for change in changes {
-        let size = change.key.as_str().len() + change.size();
-        match pages.last_mut() {
-            Some(page) if page.len() < EVENT_CHANGES && bytes + size <= EVENT_BYTES => {
-                page.push(change);
-                bytes += size;
-            }
-            _ => {
-                pages.push(vec![change]);
-                bytes = size;
-            }
+        let one = |change: &KeyChange| change.key.as_str().len() + change.size() + 16;
+        let size = EVENT_OVERHEAD_BYTES + all.iter().map(one).sum::<usize>();
+        Self {
+            event,
+            encoded: OnceLock::new(),
+            size,
         }
     }
-    pages
+
+    /// The event.
+    pub fn event(&self) -> &WatchEvent {
+        &self.event
+    }
+
+    /// The event as `make` encodes it. `make` must depend on nothing but the event: whoever comes
+    /// first encodes for all.
+    pub fn encoded(&self, make: impl FnOnce(&WatchEvent) -> Bytes) -> &Bytes {
+        self.encoded.get_or_init(|| make(&self.event))
+    }
+
+    /// About what it takes on the wire, in bytes: what credit is counted in.
+    pub fn size(&self) -> usize {
+        self.size
+    }
 }

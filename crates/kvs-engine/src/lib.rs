@@ -36,6 +36,10 @@ mod catalog;
 
 mod objects;
 
+mod changes;
+
+mod event;
+
 mod history;
 
 mod dispatch;
@@ -48,11 +52,11 @@ mod store;
 
 mod view;
 
-mod changes;
-
-mod event;
+mod told;
 
 mod watch;
+
+mod follow;
 
 mod log;
 
@@ -90,16 +94,17 @@ pub use pack::{
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 
 pub use config::{Durability, EngineConfig, Retention};
-pub use dispatch::Wake;
+pub use dispatch::WakeSink;
 pub use engine::Engine;
 pub use error::{EngineError, ErrorKind};
-pub use event::{TransactionInfo, WatchEvent};
+pub use event::{Behind, RootEvent, SharedEvent, TransactionInfo, WatchEvent};
+pub use follow::Follower;
 pub use log::{LogEntry, LogPage};
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use recovery::PRIMARY;
 pub use reference::{At, Position, SnapshotRef, check_namespace_name};
 pub use request::{
-    Caller, CommitRequest, Committed, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
+    Caller, CommitRequest, Committed, Mode, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
 };
 pub use view::{Located, View};
 pub use watch::Watch;

@@ -106,6 +106,15 @@ pub const EVENT_CHANGES: usize = 1_000;
 /// Bytes of keys and values in one part of an event (1 MiB).
 pub const EVENT_BYTES: usize = 1024 * 1024;
 
+/// What an event takes beside its changes, about, in bytes (160): position, root, time, who.
+pub const EVENT_OVERHEAD_BYTES: usize = 160;
+
+/// Events that a namespace keeps for watches of equal scopes (1,024).
+pub const SHARED_EVENTS: usize = 1_024;
+
+/// Bytes of the events that a namespace keeps for watches of equal scopes (8 MiB).
+pub const SHARED_EVENT_BYTES: usize = 8 * 1024 * 1024;
+
 /// Differences looked up in one step (1,000).
 pub const DIFF_PAGE: usize = 1_000;
 

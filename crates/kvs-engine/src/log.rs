@@ -6,11 +6,12 @@ use kvs_tree::{Blobref, Key, Scope};
 
 use crate::changes::ChangeKind;
 use crate::error::EngineError;
-use crate::event::{TransactionInfo, changes_of, transactions_of};
+use crate::event::TransactionInfo;
 use crate::limits::LOG_PAGE;
 use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::store::Store;
+use crate::told::{changes_of, transactions_of};
 
 /// One version in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

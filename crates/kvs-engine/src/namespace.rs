@@ -175,7 +175,7 @@ impl Namespace {
     /// `read`, everything after the version that is published at this moment, which is returned.
     pub(crate) fn subscribe(
         &self,
-        scopes: Vec<Scope>,
+        scopes: &[Scope],
         read: Option<u64>,
         wake: Wake,
     ) -> Result<(WatchId, Arc<RootAt>), EngineError> {
@@ -191,8 +191,18 @@ impl Namespace {
         Ok((watches.add(scopes, hit, wake), now))
     }
 
-    pub(crate) fn unsubscribe(&self, id: WatchId) {
-        lock(&self.watches).remove(id);
+    /// Removes a watch that is registered for `scopes`.
+    pub(crate) fn unsubscribe(&self, id: WatchId, scopes: &[Scope]) {
+        lock(&self.watches).remove(id, scopes);
+    }
+
+    /// Exchanges scopes of a watch that has read everything up to `read`: whatever came since counts
+    /// as unread, since it was looked at for the old ones.
+    pub(crate) fn exchange(&self, id: WatchId, read: u64, old: &[Scope], new: &[Scope]) {
+        let mut watches = lock(&self.watches);
+        watches.release(id, old);
+        watches.hold(id, new);
+        watches.settle(id, read, self.published.load().version);
     }
 
     /// The first version from which the watch has something to read, having read up to `read`; `None` if there is nothing

@@ -102,11 +102,47 @@ pub enum Start {
     Initial,
 }
 
-/// What to watch, from where.
+/// Which of the versions that touched the scope a watch is told, and what of them.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Mode {
+    /// Each of them, whatever the lag.
+    #[default]
+    Every,
+    /// The newest state alone, with the number of versions that were passed over.
+    Latest,
+    /// The bytes that values grew by. A value that was replaced or cut is told as a whole.
+    Append {
+        /// How many bytes of the value the client has already; for a watch of one key.
+        offset: u64,
+    },
+    /// Each that left another value than there was before it.
+    Unique,
+}
+
+/// What to watch, from where, and what to tell of it.
 #[derive(Clone, Debug)]
 pub struct WatchRequest {
     /// The keys of interest; none means every key.
     pub scopes: Vec<Scope>,
     /// Where to start.
     pub start: Start,
+    /// Which versions are told.
+    pub mode: Mode,
+    /// Whether values travel with their keys.
+    pub values: bool,
+    /// Whether each change carries what stood at its key before.
+    pub previous: bool,
+}
+
+impl WatchRequest {
+    /// Every version that touches `scopes`, with values, without previous ones.
+    pub fn new(scopes: Vec<Scope>, start: Start) -> Self {
+        Self {
+            scopes,
+            start,
+            mode: Mode::Every,
+            values: true,
+            previous: false,
+        }
+    }
 }

@@ -12,7 +12,7 @@ use kvs_tree::{Directory, Fault, Key, NodeSource, Resolved, Scope, StoreParams, 
 use crate::changes::{KeyChange, entered};
 use crate::dispatch::{Wake, WatchId};
 use crate::error::{EngineError, ErrorKind};
-use crate::event::{WatchEvent, changes_of, pages, transactions_of};
+use crate::event::{SharedEvent, WatchEvent};
 use crate::history::RootAt;
 use crate::limits::{EVENT_CHANGES, WATCH_BATCH};
 use crate::namespace::Namespace;
@@ -20,6 +20,7 @@ use crate::record::VersionRecord;
 use crate::reference::Position;
 use crate::request::{Caller, Start, WatchRequest};
 use crate::store::Store;
+use crate::told::{changes_of, pages, transactions_of};
 
 /// A state that is being listed, page by page.
 struct Listing {
@@ -47,7 +48,7 @@ pub struct Watch {
 
 impl Drop for Watch {
     fn drop(&mut self) {
-        self.namespace.unsubscribe(self.id);
+        self.namespace.unsubscribe(self.id, &self.scopes);
     }
 }
 
@@ -60,7 +61,7 @@ impl Watch {
         wake: Wake,
     ) -> Result<Self, EngineError> {
         let namespace = store.readable(caller, name)?;
-        let WatchRequest { scopes, start } = request;
+        let WatchRequest { scopes, start, .. } = request;
         let scopes = if scopes.is_empty() {
             vec![Scope::Directory(Key::ROOT)]
         } else {
@@ -70,7 +71,7 @@ impl Watch {
             Start::Version { version, .. } => Some(version.saturating_sub(1)),
             Start::Now | Start::Initial => None,
         };
-        let (id, now) = namespace.subscribe(scopes.clone(), read, wake)?;
+        let (id, now) = namespace.subscribe(&scopes, read, wake)?;
         let mut watch = Self {
             store: store.clone(),
             caller,
@@ -125,7 +126,17 @@ impl Watch {
     /// # Errors
     /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it is gone,
     /// `Corrupt` for damaged data. Each ends the watch.
-    pub async fn next(&mut self) -> Result<Option<WatchEvent>, EngineError> {
+    pub async fn next(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
+        let event = self.advance().await?;
+        Ok(event.map(|event| Arc::new(SharedEvent::new(event))))
+    }
+
+    /// The newest position up to which everything was delivered or does not concern the scopes.
+    pub fn mark(&mut self) -> Position {
+        self.position()
+    }
+
+    async fn advance(&mut self) -> Result<Option<WatchEvent>, EngineError> {
         loop {
             if let Some(part) = self.parts.pop_front() {
                 return Ok(Some(part));
@@ -197,6 +208,8 @@ impl Watch {
                 time_ms: record.time_ms,
                 transactions: std::mem::take(&mut transactions),
                 changes,
+                skipped: 0,
+                behind: None,
                 last: parts.peek().is_none(),
             });
         }
@@ -241,6 +254,7 @@ impl Watch {
             root: hash,
             time_ms,
             entries,
+            differences: false,
             last,
         })
     }

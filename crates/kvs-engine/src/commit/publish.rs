@@ -51,7 +51,7 @@ impl CommitTask {
             }
         }
         held.into_iter().for_each(|reply| reply(Ok(())));
-        wakes.into_iter().for_each(|wake| wake());
+        wakes.iter().for_each(Wake::call);
     }
 
     fn publish_version(

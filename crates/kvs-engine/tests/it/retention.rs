@@ -87,10 +87,7 @@ async fn a_watch_that_lags_past_retention_gets_a_gap_and_then_the_state() {
         sim.put("k", n.to_string()).await;
     }
     // Recent records are in memory and can still be delivered; a new watch from 1 cannot.
-    assert_eq!(
-        told(&config_bytes.next().await.unwrap().unwrap()),
-        ["put k=0"]
-    );
+    assert_eq!(told(&one(&mut config_bytes).await), ["put k=0"]);
     let sim = sim.restart().await;
     let mut watch = sim.watch(
         &["k"],

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 use kvs_engine::{
     At, Caller, ChangeKind, ChangeValue, CommitRequest, Committed, Engine, EngineConfig,
-    EngineError, Environment, Position, SimDisk, Start, TransactionId, View, Watch, WatchEvent,
-    WatchRequest,
+    EngineError, Environment, Position, SimDisk, Start, TransactionId, View, WakeSink, Watch,
+    WatchEvent, WatchRequest,
 };
 use kvs_tree::{Entry, Key, Operation, Scope, Transaction};
 
@@ -128,9 +128,12 @@ impl Sim {
 
     pub(crate) fn watch(&self, scopes: &[&str], start: Start) -> Watch {
         let scopes = scopes.iter().map(|s| Scope::parse(s).unwrap()).collect();
-        let request = WatchRequest { scopes, start };
+        self.watch_as(WatchRequest::new(scopes, start))
+    }
+
+    pub(crate) fn watch_as(&self, request: WatchRequest) -> Watch {
         self.engine
-            .watch(OWNER, NS, request, Arc::new(|| {}))
+            .watch(OWNER, NS, request, Arc::new(Wakes::default()), 0)
             .unwrap()
     }
 
@@ -174,11 +177,27 @@ pub(crate) fn told(event: &WatchEvent) -> Vec<String> {
     changes.iter().map(one).collect()
 }
 
+/// A sink that counts.
+#[derive(Default)]
+pub(crate) struct Wakes(pub(crate) AtomicU64);
+
+impl WakeSink for Wakes {
+    fn wake(&self, _token: u64) {
+        self.0.fetch_add(1, Ordering::SeqCst);
+    }
+}
+
+impl Wakes {
+    pub(crate) fn count(&self) -> u64 {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
 /// Every event that a watch has now.
 pub(crate) async fn drain(watch: &mut Watch) -> Vec<WatchEvent> {
     let mut events = Vec::new();
     while let Some(event) = watch.next().await.unwrap() {
-        events.push(event);
+        events.push(event.event().clone());
     }
     events
 }
@@ -199,4 +218,9 @@ impl Random {
         z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
         (z ^ (z >> 31)) % bound
     }
+}
+
+/// The next event, which must be there.
+pub(crate) async fn one(watch: &mut Watch) -> WatchEvent {
+    watch.next().await.unwrap().unwrap().event().clone()
 }

@@ -1,7 +1,6 @@
 //! Watches: every version that touched the scope, in order, with its values.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use kvs_engine::{ErrorKind, Start, WatchEvent, WatchRequest};
 use kvs_tree::{Operation, Scope, Symlink};
@@ -34,11 +33,9 @@ async fn scopes_select_what_is_told() {
         .watch(
             OWNER,
             NS,
-            WatchRequest {
-                scopes,
-                start: Start::Now,
-            },
-            Arc::new(|| {}),
+            WatchRequest::new(scopes, Start::Now),
+            Arc::new(Wakes::default()),
+            0,
         )
         .unwrap();
     sim.put("lwj.1.state", "run").await;
@@ -78,13 +75,13 @@ async fn an_event_tells_version_root_and_who() {
     request.name = Some("first".into());
     let id = request.id;
     let committed = sim.engine.commit(request).await.unwrap();
-    let Some(WatchEvent::Changes {
+    let WatchEvent::Changes {
         position,
         root,
         transactions,
         last,
         ..
-    }) = watch.next().await.unwrap()
+    } = one(&mut watch).await
     else {
         panic!()
     };
@@ -224,7 +221,7 @@ async fn within_one_transaction_only_the_final_state_is_told() {
     sim.commit(vec![put("d.new", "1"), unlink("d")]).await;
     assert_eq!(changes(&mut watch).await, ["unlink d", "unlink d.old"]);
     sim.commit(vec![append("a", "4"), append("a", "5")]).await;
-    let Some(WatchEvent::Changes { changes, .. }) = watch.next().await.unwrap() else {
+    let WatchEvent::Changes { changes, .. } = one(&mut watch).await else {
         panic!()
     };
     assert_eq!(changes[0].appended.as_deref(), Some(&b"45"[..]));
@@ -253,34 +250,24 @@ async fn links_are_told_with_their_targets() {
 #[tokio::test(start_paused = true)]
 async fn a_wake_comes_for_what_concerns_the_watch_and_for_nothing_else() {
     let sim = Sim::new().await;
-    let wakes = Arc::new(AtomicUsize::new(0));
-    let counter = wakes.clone();
-    let request = WatchRequest {
-        scopes: vec![Scope::parse("a.*").unwrap()],
-        start: Start::Now,
-    };
-    let wake = Arc::new(move || {
-        counter.fetch_add(1, Ordering::SeqCst);
-    });
-    let mut watch = sim.engine.watch(OWNER, NS, request, wake).unwrap();
+    let wakes = Arc::new(Wakes::default());
+    let request = WatchRequest::new(vec![Scope::parse("a.*").unwrap()], Start::Now);
+    let sink = wakes.clone();
+    let mut watch = sim.engine.watch(OWNER, NS, request, sink, 7).unwrap();
     assert!(watch.next().await.unwrap().is_none());
     sim.put("b", "1").await;
-    assert_eq!(wakes.load(Ordering::SeqCst), 0);
+    assert_eq!(wakes.count(), 0);
     sim.put("a.x", "1").await;
     sim.put("a.x", "2").await;
-    assert_eq!(
-        wakes.load(Ordering::SeqCst),
-        1,
-        "one wake until it has been read"
-    );
+    assert_eq!(wakes.count(), 1, "one wake until it has been read");
     assert_eq!(changes(&mut watch).await, ["put a.x=1", "put a.x=2"]);
     sim.put("a.y", "3").await;
-    assert_eq!(wakes.load(Ordering::SeqCst), 2);
+    assert_eq!(wakes.count(), 2);
     assert_eq!(watch.position().version, 3);
     assert_eq!(changes(&mut watch).await, ["put a.y=3"]);
     drop(watch);
     sim.put("a.y", "4").await;
-    assert_eq!(wakes.load(Ordering::SeqCst), 2);
+    assert_eq!(wakes.count(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -290,14 +277,9 @@ async fn a_watch_ends_with_its_namespace() {
         .create_namespace(OWNER, "job", None)
         .await
         .unwrap();
-    let request = WatchRequest {
-        scopes: Vec::new(),
-        start: Start::Now,
-    };
-    let mut watch = sim
-        .engine
-        .watch(OWNER, "job", request, Arc::new(|| {}))
-        .unwrap();
+    let request = WatchRequest::new(Vec::new(), Start::Now);
+    let sink = Arc::new(Wakes::default());
+    let mut watch = sim.engine.watch(OWNER, "job", request, sink, 0).unwrap();
     sim.engine.remove_namespace(OWNER, "job").await.unwrap();
     assert_eq!(watch.next().await.unwrap_err().kind, ErrorKind::NoNamespace);
 }

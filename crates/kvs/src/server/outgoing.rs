@@ -171,6 +171,7 @@ pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::Wat
             time_ms,
             entries,
             last,
+            ..
         } => wire::WatchItem::Initial(wire::Initial {
             position: position(at),
             root: text(root),
@@ -189,6 +190,7 @@ pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::Wat
             transactions,
             changes,
             last,
+            ..
         } => wire::WatchItem::Changes(wire::Changes {
             position: position(at),
             root: text(root),

@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use bytes::BytesMut;
-use kvs_engine::{Caller, Engine, EngineError, Position, Watch, WatchEvent, WatchRequest};
+use kvs_engine::{
+    Caller, Engine, EngineError, Position, SharedEvent, WakeSink, Watch, WatchEvent, WatchRequest,
+};
 use kvs_proto as wire;
 use kvs_proto::{
     ErrorCode, FRAME_BYTES, STREAM_CREDIT, Status, WatchItem, write_answer, write_error,
@@ -21,6 +23,18 @@ use super::ready::{ReadySet, StreamId, Ticket};
 use super::work::{Pending, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES, STREAM_STEPS};
+
+/// Puts a watch in line.
+struct Wake {
+    ticket: Arc<Ticket>,
+    ready: Arc<ReadySet>,
+}
+
+impl WakeSink for Wake {
+    fn wake(&self, _token: u64) {
+        self.ready.push(&self.ticket);
+    }
+}
 
 /// One open watch.
 struct Stream {
@@ -40,7 +54,7 @@ struct Stream {
 }
 
 /// The end of a step: the watch and what it gave.
-type Stepped = Result<(Box<Watch>, Option<WatchEvent>), EngineError>;
+type Stepped = Result<(Box<Watch>, Option<Arc<SharedEvent>>), EngineError>;
 
 /// A step that could not be finished at once.
 struct Finished {
@@ -82,14 +96,13 @@ impl Streams {
             Ok(scopes) => scopes,
             Err(failure) => return write_error(out, id, failure.code, &failure.message),
         };
-        let request = WatchRequest {
-            scopes,
-            start: incoming::start(&asked.start),
-        };
+        let request = WatchRequest::new(scopes, incoming::start(&asked.start));
         let ticket = Ticket::new(id);
-        let (woken, ready) = (Arc::clone(&ticket), Arc::clone(&self.ready));
-        let wake = Arc::new(move || ready.push(&woken));
-        let watch = match engine.watch(caller, &asked.namespace, request, wake) {
+        let sink = Arc::new(Wake {
+            ticket: Arc::clone(&ticket),
+            ready: Arc::clone(&self.ready),
+        });
+        let watch = match engine.watch(caller, &asked.namespace, request, sink, id) {
             Ok(watch) => Box::new(watch),
             Err(error) => {
                 let failure = Failure::from(error);
@@ -225,8 +238,8 @@ impl Streams {
         let mut again = std::mem::take(&mut stream.woken);
         if let Some(event) = event {
             stream.credit = stream.credit.saturating_sub(1);
-            stream.told = position_of(&event).version;
-            let item = outgoing::event(watch.namespace(), event, stream.limit);
+            stream.told = position_of(event.event()).version;
+            let item = outgoing::event(watch.namespace(), event.event().clone(), stream.limit);
             if !answer(out, id, Status::Item, &item) {
                 self.streams.remove(&id);
                 return;

@@ -1,0 +1,84 @@
+//! What a version changed in some scopes: the record alone where it tells, else with the two roots
+//! that the version lies between, which may have to be rebuilt.
+
+use std::sync::Arc;
+
+use kvs_tree::{NodeSource, Scope};
+
+use crate::changes::{Between, KeyChange, changes, needs_roots};
+use crate::error::EngineError;
+use crate::event::TransactionInfo;
+use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
+use crate::namespace::Namespace;
+use crate::record::VersionRecord;
+use crate::store::Store;
+use crate::view::root_of;
+
+/// What `record` changed in `scopes`, the roots rebuilt where differences are needed.
+pub(crate) async fn changes_of(
+    store: &Arc<Store>,
+    namespace: &Arc<Namespace>,
+    record: &Arc<VersionRecord>,
+    scopes: &[Scope],
+) -> Result<Vec<KeyChange>, EngineError> {
+    let params = *store.objects.params();
+    if !needs_roots(record, scopes) {
+        let step = |source: &dyn NodeSource| changes(record, scopes, None, source);
+        return match store.objects.at_once(step) {
+            Some(done) => done,
+            None => Err(EngineError::corrupt("an effect asked for objects")),
+        };
+    }
+    let before = root_of(store, namespace, record.version - 1).await?;
+    let after = root_of(store, namespace, record.version).await?;
+    let (record, scopes) = (record.clone(), scopes.to_vec());
+    let step = move |source: &dyn NodeSource| {
+        let (before, after) = (&before.directory, &after.directory);
+        changes(
+            &record,
+            &scopes,
+            Some(&Between {
+                before,
+                after,
+                params: &params,
+            }),
+            source,
+        )
+    };
+    if let Some(done) = store.objects.at_once(&step) {
+        return done;
+    }
+    store
+        .offload(move |store| store.objects.complete(step))
+        .await
+}
+
+pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
+    let info = |t: &crate::record::TransactionRecord| TransactionInfo {
+        uid: t.uid,
+        client: t.client,
+        number: t.number,
+        name: t.name.clone(),
+    };
+    record.transactions.iter().map(info).collect()
+}
+
+/// Splits changes into parts that fit an event; none for no changes.
+pub(crate) fn pages(changes: Vec<KeyChange>) -> Vec<Vec<KeyChange>> {
+    let mut pages: Vec<Vec<KeyChange>> = Vec::new();
+    let mut bytes = 0;
+    for change in changes {
+        let size = change.key.as_str().len() + change.size();
+        match pages.last_mut() {
+            Some(page) if page.len() < EVENT_CHANGES && bytes + size <= EVENT_BYTES => {
+                page.push(change);
+                bytes += size;
+            }
+            _ => {
+                pages.push(vec![change]);
+                bytes = size;
+            }
+        }
+    }
+    pages
+}
