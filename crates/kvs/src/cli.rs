@@ -20,6 +20,9 @@ pub(crate) struct Cli {
     /// Address of the daemon [default: $KVS_URI, else $XDG_RUNTIME_DIR/kvs/kvs.sock, else /run/kvs/kvs.sock]
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) uri: Option<String>,
+    /// Namespace of verbs that are given none [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
+    #[arg(short = 'N', long, value_name = "NAME")]
+    pub(crate) namespace: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
 }
@@ -125,7 +128,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
-    let daemon = commands::Daemon::new(cli.uri);
+    let daemon = commands::Daemon::new(cli.uri, cli.namespace);
     match cli.command {
         Command::Put(args) => commands::put::run(&daemon, args).await,
         Command::Get(args) => commands::get::run(&daemon, args).await,

@@ -12,7 +12,7 @@ use kvs_client::{ErrorCode, LookupOptions, Transaction};
 
 use super::failure::{About as _, failure};
 use super::key::normal;
-use super::options::{Daemon, namespace_or_default};
+use super::options::Daemon;
 
 /// Options of `kvs copy`.
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(crate) struct MoveArgs {
 /// From where to where.
 #[derive(Debug, Args)]
 struct Pair {
-    /// Namespace of the source [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
+    /// Namespace of the source [default: as for other verbs, kvs -N NAME included]
     #[arg(short = 'S', long, value_name = "NAME")]
     src_namespace: Option<String>,
     /// Namespace of the destination [default: as for the source]
@@ -65,8 +65,8 @@ pub(crate) async fn run_move(daemon: &Daemon, args: MoveArgs) -> Result<ExitCode
 
 async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<ExitCode> {
     let verb = if and_unlink { "move" } else { "copy" };
-    let from = namespace_or_default(pair.src_namespace.as_deref());
-    let to = namespace_or_default(pair.dst_namespace.as_deref());
+    let from = daemon.namespace(pair.src_namespace.as_deref());
+    let to = daemon.namespace(pair.dst_namespace.as_deref());
     let (source, destination) = (pair.source.as_str(), pair.destination.as_str());
     let client = daemon.connect(&to).await?;
     if from == to {

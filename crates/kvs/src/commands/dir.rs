@@ -43,7 +43,7 @@ pub(crate) struct DirArgs {
 
 /// Prints a directory.
 pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
-    let (namespace, at) = args.read.target()?;
+    let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let width = args.width.unwrap_or_else(terminal_columns);
     let inline_max = match width {

@@ -41,7 +41,7 @@ pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
     if args.following.watch || args.following.waitcreate {
         end_on_interrupt();
     }
-    let (namespace, at) = args.read.target()?;
+    let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let mut sink = Sink::new();
     if args.following.watch {

@@ -53,7 +53,7 @@ pub(crate) struct ReadlinkArgs {
 
 /// Makes a link.
 pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
-    let namespace = args.namespace.name();
+    let namespace = args.namespace.name(daemon);
     let client = daemon.connect(&namespace).await?;
     let (link, target) = (args.link.as_str(), args.target.as_str());
     let transaction = match args.target_namespace {
@@ -71,7 +71,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
 
 /// Prints where links lead, in the order of the arguments.
 pub(crate) async fn run_readlink(daemon: &Daemon, args: ReadlinkArgs) -> Result<ExitCode> {
-    let (namespace, at) = args.read.target()?;
+    let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let namespace = client.namespace(namespace);
     let mut sink = Sink::new();

@@ -39,7 +39,7 @@ pub(crate) struct LogArgs {
 
 /// Prints the log.
 pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
-    let name = args.namespace.name();
+    let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
     let namespace = client.namespace(name.as_str());
     let scopes = args.scopes.iter().map(|text| Scope {

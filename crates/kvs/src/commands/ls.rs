@@ -71,7 +71,7 @@ impl Style {
 
 /// Prints all keys; one that fails does not keep the others from being shown.
 pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
-    let (namespace, at) = args.read.target()?;
+    let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let at = fixed(&client, &namespace, at).await.about("ls")?;
     let width = match args.width {

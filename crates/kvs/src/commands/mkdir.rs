@@ -27,7 +27,7 @@ pub(crate) struct MkdirArgs {
 
 /// Makes all directories in one transaction.
 pub(crate) async fn run(daemon: &Daemon, args: MkdirArgs) -> Result<ExitCode> {
-    let namespace = args.namespace.name();
+    let namespace = args.namespace.name(daemon);
     let client = daemon.connect(&namespace).await?;
     let transaction = args
         .keys

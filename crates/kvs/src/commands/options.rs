@@ -15,16 +15,33 @@ const PRIMARY: &str = "primary";
 /// The variables that name one, the first that is set and not empty.
 const NAMESPACE_VARIABLES: [&str; 2] = ["KVS_NAMESPACE", "FLUX_KVS_NAMESPACE"];
 
-/// Where the daemon is.
+/// Where the daemon is, and which of its namespaces is meant when a verb does not say.
 #[derive(Debug, Clone)]
 pub(crate) struct Daemon {
     uri: Option<String>,
+    namespace: Option<String>,
 }
 
 impl Daemon {
-    /// The daemon at `--uri`, or where the environment says.
-    pub(crate) fn new(uri: Option<String>) -> Self {
-        Self { uri }
+    /// The daemon at `--uri`, or where the environment says, and `-N` as it stood before the verb.
+    pub(crate) fn new(uri: Option<String>, namespace: Option<String>) -> Self {
+        Self { uri, namespace }
+    }
+
+    /// The namespace that a verb was given, else the one before the verb, else the one of the
+    /// environment, else `primary`.
+    pub(crate) fn namespace(&self, given: Option<&str>) -> String {
+        let from_environment = || {
+            NAMESPACE_VARIABLES
+                .iter()
+                .filter_map(|name| std::env::var(name).ok())
+                .find(|name| !name.is_empty())
+        };
+        given
+            .or(self.namespace.as_deref())
+            .map(str::to_owned)
+            .or_else(from_environment)
+            .unwrap_or_else(|| PRIMARY.to_owned())
     }
 
     /// Connects, once; `namespace` is the one that will be written to.
@@ -61,23 +78,9 @@ pub(crate) struct NamespaceOption {
 
 impl NamespaceOption {
     /// The namespace to use.
-    pub(crate) fn name(&self) -> String {
-        namespace_or_default(self.namespace.as_deref())
+    pub(crate) fn name(&self, daemon: &Daemon) -> String {
+        daemon.namespace(self.namespace.as_deref())
     }
-}
-
-/// The given namespace, else the one of the environment, else `primary`.
-pub(crate) fn namespace_or_default(given: Option<&str>) -> String {
-    let from_environment = || {
-        NAMESPACE_VARIABLES
-            .iter()
-            .filter_map(|name| std::env::var(name).ok())
-            .find(|name| !name.is_empty())
-    };
-    given
-        .map(str::to_owned)
-        .or_else(from_environment)
-        .unwrap_or_else(|| PRIMARY.to_owned())
 }
 
 /// `-N` and `-a`, of a verb that reads.
@@ -93,19 +96,25 @@ pub(crate) struct ReadOptions {
 
 impl ReadOptions {
     /// The namespace and the state to read. A snapshot reference names its namespace itself.
-    pub(crate) fn target(&self) -> Result<(String, At)> {
+    pub(crate) fn target(&self, daemon: &Daemon) -> Result<(String, At)> {
         let Some(text) = &self.at else {
-            return Ok((self.namespace.name(), At::Current));
+            return Ok((self.namespace.name(daemon), At::Current));
         };
         let at = parse_at(text).ok_or_else(|| failure("--at", ErrorCode::Invalid))?;
-        match (&at, &self.namespace.namespace) {
+        match (
+            &at,
+            self.namespace
+                .namespace
+                .as_ref()
+                .or(daemon.namespace.as_ref()),
+        ) {
             (At::Snapshot(reference), None) => {
                 let namespace = reference
                     .rsplit_once('@')
                     .map_or(PRIMARY, |(namespace, _)| namespace);
                 Ok((namespace.to_owned(), at))
             }
-            _ => Ok((self.namespace.name(), at)),
+            _ => Ok((self.namespace.name(daemon), at)),
         }
     }
 }

@@ -75,7 +75,7 @@ pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
         };
     }
     let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
-    let namespace = args.namespace.name();
+    let namespace = args.namespace.name(daemon);
     let client = daemon.connect(&namespace).await?;
     let committed = client
         .namespace(namespace)

@@ -67,7 +67,7 @@ pub(crate) struct SyncArgs {}
 
 /// Prints the root.
 pub(crate) async fn run_getroot(daemon: &Daemon, args: GetrootArgs) -> Result<ExitCode> {
-    let (namespace, at) = args.read.target()?;
+    let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let info = client
         .namespace(namespace)
@@ -88,7 +88,7 @@ pub(crate) async fn run_getroot(daemon: &Daemon, args: GetrootArgs) -> Result<Ex
 
 /// Prints the version.
 pub(crate) async fn run_version(daemon: &Daemon, args: VersionArgs) -> Result<ExitCode> {
-    let (namespace, at) = args.read.target()?;
+    let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let info = client
         .namespace(namespace)
@@ -101,7 +101,7 @@ pub(crate) async fn run_version(daemon: &Daemon, args: VersionArgs) -> Result<Ex
 /// Waits for a version.
 pub(crate) async fn run_wait(daemon: &Daemon, args: WaitArgs) -> Result<ExitCode> {
     end_on_interrupt();
-    let name = args.namespace.name();
+    let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
     let namespace = client.namespace(name);
     let reached = namespace.wait(args.version, None);

@@ -79,14 +79,14 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
     let mut sink = Sink::new();
     match args.action {
         None => {
-            let name = args.namespace.name();
+            let name = args.namespace.name(daemon);
             let client = daemon.connect(&name).await?;
             let at = args.version.map_or(At::Current, At::Version);
             let info = client.namespace(name).info(at).await.about("snapshot")?;
             sink.line(&info.snapshot)?;
         }
         Some(Action::Pin(args)) => {
-            let name = args.namespace.name();
+            let name = args.namespace.name(daemon);
             let client = daemon.connect(&name).await?;
             let reference = match args.reference {
                 Some(reference) => reference,

@@ -40,7 +40,7 @@ pub(crate) struct UnlinkArgs {
 
 /// Removes all keys, or none.
 pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
-    let name = args.namespace.name();
+    let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
     let namespace = client.namespace(name);
     let keys: Vec<&str> = args.keys.iter().map(String::as_str).collect();

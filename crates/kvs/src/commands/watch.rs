@@ -71,7 +71,7 @@ impl FromStr for From {
 /// Prints versions until the count is reached.
 pub(crate) async fn run(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
     end_on_interrupt();
-    let name = args.namespace.name();
+    let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
     let mut options = WatchOptions::new();
     // A version is one object or one group of lines, so it must be whole before it is printed.

@@ -98,3 +98,28 @@ fn waitcreate_waits_for_the_namespace_too() {
     assert_eq!(waiting.line(), "1");
     assert!(waiting.wait().success());
 }
+
+#[test]
+fn a_namespace_before_the_verb_is_for_any_verb_that_is_given_none() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "one", "two"]);
+    kvs.ok(&["-N", "one", "put", "a=1"]);
+    assert_eq!(kvs.ok(&["get", "-N", "one", "a"]), "1\n");
+    assert_eq!(kvs.ok(&["--namespace", "one", "getroot", "-s"]), "1\n");
+    kvs.ok(&["-N", "one", "put", "-N", "two", "a=2"]);
+    assert_eq!(
+        kvs.ok(&["-N", "two", "get", "a"]),
+        "2\n",
+        "the verb's own wins"
+    );
+    kvs.ok(&["-N", "one", "copy", "-D", "two", "a", "b"]);
+    kvs.ok(&["-N", "two", "move", "b", "c"]);
+    assert_eq!(kvs.ok(&["-N", "two", "get", "c"]), "1\n");
+    kvs.ok(&["-N", "one", "namespace", "create", "three"]);
+    let reference = kvs.ok(&["-N", "two", "snapshot"]);
+    assert_eq!(
+        kvs.fails(&["-N", "one", "get", "--at", reference.trim(), "a"]),
+        "kvs: a: Invalid argument\n",
+        "a reference names its namespace itself"
+    );
+}
