@@ -309,11 +309,11 @@ impl Namespace {
     pub async fn watch(&self, options: WatchOptions) -> Result<WatchStream, ClientError> {
         let prefetch = options.prefetch.max(1);
         let watch = Watch {
-            namespace: self.name.clone(),
             scopes: options.scopes,
             start: options.start,
             credit: prefetch,
             inline_max: options.inline_max,
+            ..Watch::new(self.name.clone())
         };
         let opened = self
             .client

@@ -104,6 +104,7 @@ impl StreamState {
     /// Takes an item in. Returns the credit to give back at once.
     pub(crate) fn item(&mut self, item: WatchItem) -> u64 {
         match item {
+            WatchItem::Absent {} => 0,
             WatchItem::Started(started) => {
                 self.started(started.position);
                 0

@@ -52,6 +52,13 @@ pub struct ServerLimits {
     pub streams: u64,
     /// Most credit that a stream holds.
     pub stream_credit: u64,
+    /// Most credit in bytes that a stream holds.
+    #[serde(default = "stream_credit_bytes")]
+    pub stream_credit_bytes: u64,
+}
+
+fn stream_credit_bytes() -> u64 {
+    crate::limits::STREAM_CREDIT_BYTES
 }
 
 impl Default for ServerLimits {
@@ -62,6 +69,7 @@ impl Default for ServerLimits {
             requests_in_flight: crate::limits::REQUESTS_IN_FLIGHT as u64,
             streams: crate::limits::STREAMS as u64,
             stream_credit: crate::limits::STREAM_CREDIT,
+            stream_credit_bytes: stream_credit_bytes(),
         }
     }
 }

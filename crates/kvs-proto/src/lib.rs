@@ -24,6 +24,7 @@ mod status;
 mod watch;
 
 mod log;
+mod setroot;
 
 mod request;
 
@@ -46,11 +47,14 @@ pub use read::{
     DirectoryInfo, Entry, Info, InfoAnswer, Link, List, ListAnswer, ListEntry, Lookup,
     LookupAnswer, Read, ReadAnswer, ValueInfo, Wait, WaitAnswer,
 };
-pub use request::{Empty, Op, Request};
+pub use request::{Empty, MarkRequest, Op, Request};
 pub use scope::{Scope, ScopeKind};
+pub use setroot::{
+    Created, Moved, OwnerChanged, Removed, RootGap, RootItem, RootStarted, SetRoot, SetRootStart,
+};
 pub use status::{StatusAnswer, StatusRequest, Sync};
 pub use watch::{
-    Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Start, Started,
+    Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Mark, Mode, Start, Started,
     TransactionInfo, Watch, WatchItem,
 };
 

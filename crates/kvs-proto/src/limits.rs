@@ -24,6 +24,12 @@ pub const CONNECTIONS: usize = 4096;
 /// Most credit, in items, that one stream can hold. More is cut to this.
 pub const STREAM_CREDIT: u64 = 65_536;
 
+/// Most credit, in bytes of items, that one stream can hold. More is cut to this.
+pub const STREAM_CREDIT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Shortest interval of the marks of a watch, in milliseconds. A shorter one (but 0) is raised to this.
+pub const MARK_INTERVAL_MIN_MS: u64 = 100;
+
 /// Most value bytes that one read, lookup or inline value carries, so that its frame stays far below
 /// `FRAME_BYTES`. Longer values are read by ranges.
 pub const VALUE_BYTES_A_FRAME: u64 = 8 * 1024 * 1024;

@@ -7,6 +7,7 @@ use crate::log::Log;
 use crate::namespace::{NamespaceCreate, NamespaceRemove, Namespaces};
 use crate::pin::{Pin, Pins, Unpin};
 use crate::read::{Info, List, Lookup, Read, Wait};
+use crate::setroot::SetRoot;
 use crate::status::{StatusRequest, Sync};
 use crate::watch::{Credit, Watch};
 use serde::{Deserialize, Serialize};
@@ -14,6 +15,10 @@ use serde::{Deserialize, Serialize};
 /// An answer or request without content: an empty map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
+
+/// Asks a stream for a bookmark; an empty map. Sent under the stream's id; the answer is a `mark` item of the stream.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MarkRequest {}
 
 macro_rules! requests {
     ($($(#[$doc:meta])* $variant:ident($body:ty) = $code:literal, $name:literal;)*) => {
@@ -113,4 +118,8 @@ requests! {
     Sync(Sync) = 18, "sync";
     /// Tells how the daemon is.
     Status(StatusRequest) = 19, "status";
+    /// Asks a stream for a bookmark; under the stream's id, answered by an item.
+    Mark(MarkRequest) = 20, "mark";
+    /// Opens a stream of root moves.
+    SetRoot(SetRoot) = 21, "setroot";
 }

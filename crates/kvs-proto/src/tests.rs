@@ -108,7 +108,6 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         treeobj: None,
     };
     let watch = Watch {
-        namespace: "primary".into(),
         scopes: vec![Scope {
             kind: ScopeKind::Glob,
             text: "a.*".into(),
@@ -118,7 +117,23 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             incarnation: Some(7),
         },
         credit: 16,
-        inline_max: None,
+        ..Watch::new("primary")
+    };
+    let every_field = Watch {
+        scopes: vec![Scope {
+            kind: ScopeKind::Key,
+            text: "a.b".into(),
+        }],
+        start: Start::Initial,
+        mode: Mode::Append { offset: 9 },
+        values: false,
+        previous: true,
+        wait_create: true,
+        credit: 16,
+        credit_bytes: Some(4096),
+        mark_interval_ms: 1000,
+        inline_max: Some(128),
+        ..Watch::new("primary")
     };
     let changes = WatchItem::Changes(Changes {
         position: position(),
@@ -131,19 +146,72 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             number: 3,
             name: None,
         }],
+        skipped: 0,
         changes: vec![
-            Change {
-                key: "a.b".into(),
-                kind: ChangeKind::Put,
-                value: ChangeValue::Bytes(Bytes::from_static(b"hi")),
-            },
-            Change {
-                key: "a.c".into(),
-                kind: ChangeKind::Unlink,
-                value: ChangeValue::None,
-            },
+            Change::new("a.b", ChangeKind::Put, hi()),
+            Change::new("a.c", ChangeKind::Unlink, ChangeValue::None),
         ],
         last: true,
+    });
+    let details = WatchItem::Changes(Changes {
+        position: position(),
+        root: root(),
+        snapshot: snapshot(),
+        time_ms: 1_700_000_000_000,
+        transactions: Vec::new(),
+        skipped: 5,
+        changes: vec![Change {
+            previous: Some(ChangeValue::None),
+            offset: Some(9),
+            ..Change::new("a.b", ChangeKind::Append, hi())
+        }],
+        last: true,
+    });
+    let initial = WatchItem::Initial(Initial {
+        position: position(),
+        root: root(),
+        snapshot: snapshot(),
+        time_ms: 1_700_000_000_000,
+        differences: true,
+        entries: vec![Change::new("a.c", ChangeKind::Unlink, ChangeValue::None)],
+        last: true,
+    });
+    let mark = WatchItem::Mark(Mark {
+        position: position(),
+        requested: true,
+    });
+    let setroot = SetRoot {
+        namespace: None,
+        start: SetRootStart::Cursor(12),
+        credit: 16,
+        credit_bytes: Some(4096),
+    };
+    let moved = RootItem::Moved(Moved {
+        namespace: "primary".into(),
+        position: position(),
+        root: root(),
+        previous: root(),
+        snapshot: snapshot(),
+        time_ms: 1_700_000_000_000,
+        transactions: Vec::new(),
+        changes: vec![LogChange {
+            key: "a.b".into(),
+            kind: ChangeKind::Put,
+        }],
+        last: true,
+        cursor: Some(13),
+    });
+    let created = RootItem::Created(Created {
+        namespace: "jobs".into(),
+        owner: 1000,
+        position: position(),
+        time_ms: 1_700_000_000_000,
+        cursor: Some(14),
+    });
+    let removed = RootItem::Removed(Removed {
+        namespace: "jobs".into(),
+        time_ms: 1_700_000_000_000,
+        cursor: Some(15),
     });
     let gap = WatchItem::Gap(Gap {
         from: Position {
@@ -192,12 +260,39 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ),
         ("watch changes", answer(4, Status::Item, &changes)),
         ("watch gap", answer(4, Status::Item, &gap)),
-        ("credit", request(4, Credit { add: 8 })),
+        ("watch, every field", request(4, every_field)),
+        (
+            "watch absent",
+            answer(4, Status::Item, &WatchItem::Absent {}),
+        ),
+        ("watch changes, details", answer(4, Status::Item, &details)),
+        ("watch initial answer", answer(4, Status::Item, &initial)),
+        ("watch mark answer", answer(4, Status::Item, &mark)),
+        ("credit", request(4, Credit { add: 8, bytes: 0 })),
+        (
+            "credit, bytes",
+            request(
+                4,
+                Credit {
+                    add: 8,
+                    bytes: 4096,
+                },
+            ),
+        ),
+        ("mark", request(4, MarkRequest {})),
         ("cancel", request(4, Empty {})),
         ("cancelled", answer(4, Status::Final, &Empty {})),
         ("namespaces", request(5, Namespaces {})),
+        ("setroot", request(7, setroot)),
+        ("setroot moved answer", answer(7, Status::Item, &moved)),
+        ("setroot created answer", answer(7, Status::Item, &created)),
+        ("setroot removed answer", answer(7, Status::Item, &removed)),
         ("error answer", error),
     ]
+}
+
+fn hi() -> ChangeValue {
+    ChangeValue::Bytes(Bytes::from_static(b"hi"))
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -266,7 +361,7 @@ fn the_rfc_lists_every_operation_and_error_code() {
 fn golden_requests_decode_to_what_was_encoded() {
     for (name, bytes) in goldens() {
         let frame = decode_one(&bytes);
-        let answers = ["answer", "started", "changes", "gap", "cancelled"];
+        let answers = ["answer", "started", "changes", "gap", "cancelled", "absent"];
         if answers.iter().any(|word| name.contains(word)) {
             continue;
         }
@@ -444,16 +539,18 @@ proptest! {
             let _ = Request::decode(*op, &body);
         }
         let _ = decode_body::<WatchItem>(&body);
+        let _ = decode_body::<RootItem>(&body);
         let _ = decode_body::<LookupAnswer>(&body);
     }
 
     #[test]
     fn a_damaged_frame_is_read_without_a_panic(
-        which in 0usize..16,
+        which in any::<prop::sample::Index>(),
         at in any::<prop::sample::Index>(),
         byte in any::<u8>(),
     ) {
-        let mut frame = goldens().swap_remove(which).1;
+        let mut frames = goldens();
+        let mut frame = frames.swap_remove(which.index(frames.len())).1;
         let at = at.index(frame.len());
         frame[at] = byte;
         if let Ok(Some(frame)) = FrameCodec::default().decode(&mut frame) {

@@ -1,6 +1,6 @@
 //! Watches: one request, then a stream of items under credit.
 //!
-//! `credit` and `cancel` bear the id of the watch that they are about and have no answer of their own; a cancelled
+//! `credit`, `mark` and `cancel` bear the id of the watch that they are about and have no answer of their own; a cancelled
 //! watch ends with the watch's final answer, or with the error that ended it before.
 
 use crate::payload;
@@ -30,6 +30,47 @@ pub enum Start {
     },
 }
 
+/// Which events a watch gives.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mode {
+    /// Each version that touched the scopes, with all its changes there.
+    #[default]
+    Every,
+    /// The newest state only: versions that came while there was no credit are passed over and counted.
+    Latest,
+    /// Like `every`, but of a value that grew only the new bytes.
+    Append {
+        /// Bytes of the value that the client has already: they are left out as long as the value is not replaced.
+        #[serde(default)]
+        offset: u64,
+    },
+    /// Like `every`, without changes that leave a key as it was.
+    Unique,
+}
+
+impl Mode {
+    fn is_every(&self) -> bool {
+        *self == Mode::Every
+    }
+}
+
+fn yes() -> bool {
+    true
+}
+
+fn is_true(flag: &bool) -> bool {
+    *flag
+}
+
+fn is_false(flag: &bool) -> bool {
+    !*flag
+}
+
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Opens a watch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Watch {
@@ -41,34 +82,92 @@ pub struct Watch {
     /// Where to begin.
     #[serde(default)]
     pub start: Start,
+    /// Which events it gives.
+    #[serde(default, skip_serializing_if = "Mode::is_every")]
+    pub mode: Mode,
+    /// Whether changes bear values; if not, keys and kinds only.
+    #[serde(default = "yes", skip_serializing_if = "is_true")]
+    pub values: bool,
+    /// Whether each change bears the value that stood there before.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub previous: bool,
+    /// Whether to wait for the namespace if there is none; otherwise that is an error.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub wait_create: bool,
     /// How many items the daemon may send before it gets more by `credit`.
     pub credit: u64,
+    /// How many bytes of items, see `Credit`. Absent: no limit by bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credit_bytes: Option<u64>,
+    /// A mark is sent when so many milliseconds have passed since the last item. 0: none but those of the daemon's own.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub mark_interval_ms: u64,
     /// Values longer than this many bytes come as size and blobref. Absent: the daemon's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline_max: Option<u64>,
 }
 
+impl Watch {
+    /// A watch of everything in a namespace, from now, with all defaults and no credit.
+    pub fn new(namespace: impl Into<SmolStr>) -> Self {
+        Watch {
+            namespace: namespace.into(),
+            scopes: Vec::new(),
+            start: Start::Now,
+            mode: Mode::Every,
+            values: true,
+            previous: false,
+            wait_create: false,
+            credit: 0,
+            credit_bytes: None,
+            mark_interval_ms: 0,
+            inline_max: None,
+        }
+    }
+}
+
 /// Gives a stream more credit. Sent under the stream's id; ignored when the stream has ended.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+///
+/// An item is sent while the credits by items and by bytes are both above zero. It costs one, and as many bytes as its
+/// body has in the frame; the last may take the bytes below zero, so that an item of any size passes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credit {
     /// Items to add.
+    #[serde(default)]
     pub add: u64,
+    /// Bytes to add. Without effect on a stream that has no limit by bytes.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bytes: u64,
 }
 
 /// One item of a watch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchItem {
-    /// Always the first item: the watch stands, from here on. Costs no credit.
+    /// The first item if the namespace does not exist and the watch waits for it: `started` comes when it is made, and
+    /// everything from its making on is delivered. Costs no credit.
+    Absent {},
+    /// The first item, or the one after `absent`: the watch stands, from here on. Costs no credit.
     Started(Started),
     /// A page of the initial state. Costs one credit.
     Initial(Initial),
     /// The changes of one version inside the scopes, or a part of them. Costs one credit.
     Changes(Changes),
-    /// Versions that are not retained any more were not delivered. Costs one credit.
+    /// Versions that are not retained any more were not delivered; the state follows as `initial`. Costs one credit.
     Gap(Gap),
-    /// No version up to this position that was not delivered touched the scopes; sent as the daemon likes. Costs no credit.
-    Mark(Started),
+    /// A bookmark: no version up to this position that was not delivered touched the scopes. Never between the parts of a
+    /// version or state. Costs no credit.
+    Mark(Mark),
+}
+
+/// A bookmark of a watch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mark {
+    /// Where to resume behind.
+    pub position: Position,
+    /// Whether it answers a `mark` request.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub requested: bool,
 }
 
 /// A position of a watch.
@@ -78,7 +177,7 @@ pub struct Started {
     pub position: Position,
 }
 
-/// A page of the state of the scopes when the watch began. An empty state is one page with no entries.
+/// A page of the state of the scopes, when the watch began or after a gap. An empty state is one page with no entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Initial {
     /// The position of the state; the same for all pages.
@@ -90,6 +189,9 @@ pub struct Initial {
     /// When that version was made, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
+    /// Whether the entries are what changed since the `from` of the gap before, unlinks included, instead of all that there is.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub differences: bool,
     /// The keys of this page, as if each had just been put.
     #[serde(default)]
     pub entries: Vec<Change>,
@@ -112,6 +214,9 @@ pub struct Changes {
     /// The transactions that it holds, in order. Only in the first part.
     #[serde(default)]
     pub transactions: Vec<TransactionInfo>,
+    /// In mode `latest`: versions that touched the scopes and were passed over since the last item.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub skipped: u64,
     /// What changed inside the scopes.
     #[serde(default)]
     pub changes: Vec<Change>,
@@ -199,16 +304,35 @@ pub struct Change {
     /// Its new content.
     #[serde(default, skip_serializing_if = "ChangeValue::is_none")]
     pub value: ChangeValue,
+    /// What stood there before, if the watch asked for it; `None` inside if there was no value or link.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub previous: Option<ChangeValue>,
+    /// In mode `append`: where in the value its bytes begin. A `put` begins at 0 and replaces what there was.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub offset: Option<u64>,
 }
 
-/// A hole in what a watch could deliver; changes after `to` follow.
+impl Change {
+    /// A change with neither previous value nor offset.
+    pub fn new(key: impl Into<SmolStr>, kind: ChangeKind, value: ChangeValue) -> Self {
+        Change {
+            key: key.into(),
+            kind,
+            value,
+            previous: None,
+            offset: None,
+        }
+    }
+}
+
+/// A hole in what a watch could deliver; the state at `to` follows as `initial` items, then the changes after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The watch had everything up to here (or was asked to begin right after it).
     pub from: Position,
-    /// It goes on after this position.
+    /// The position of the state that follows, and after it of the changes.
     pub to: Position,
-    /// A reference to the state at `to`, for reading what was missed.
+    /// A reference to the state at `to`. May be empty; the state itself has it.
     #[serde(default)]
     pub snapshot: SmolStr,
 }

@@ -130,7 +130,7 @@ impl Outstanding {
                 };
                 stream.returned(add);
                 if stream.live {
-                    self.write(id, &Request::Credit(Credit { add }));
+                    self.write(id, &Request::Credit(Credit { add, bytes: 0 }));
                 }
             }
             Command::Cancel { id } => self.cancel(id),
@@ -239,7 +239,13 @@ impl Outstanding {
                 .get_mut(&id)
                 .map_or(0, |stream| stream.item(item));
             if credit > 0 {
-                self.write(id, &Request::Credit(Credit { add: credit }));
+                self.write(
+                    id,
+                    &Request::Credit(Credit {
+                        add: credit,
+                        bytes: 0,
+                    }),
+                );
             }
             return Ok(());
         }

@@ -254,11 +254,8 @@ pub(super) fn part(version: u64, key: &str, last: bool) -> WatchItem {
         snapshot: "".into(),
         time_ms: 0,
         transactions: Vec::new(),
-        changes: vec![Change {
-            key: key.into(),
-            kind: ChangeKind::Put,
-            value,
-        }],
+        skipped: 0,
+        changes: vec![Change::new(key, ChangeKind::Put, value)],
         last,
     })
 }

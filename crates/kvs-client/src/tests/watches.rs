@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, Peer, at, part};
 use crate::*;
-use kvs_proto::{Credit, Empty, Request, Started, WatchItem};
+use kvs_proto::{Credit, Empty, Mark, Request, WatchItem};
 
 async fn watching(options: WatchOptions) -> (Fake, WatchStream, Peer, u64) {
     let mut fake = Fake::new();
@@ -31,6 +31,13 @@ async fn next(stream: &mut WatchStream) -> (u64, Vec<String>, bool) {
 
 fn keys(keys: &[&str]) -> Vec<String> {
     keys.iter().map(|key| key.to_string()).collect()
+}
+
+fn mark(version: u64) -> WatchItem {
+    WatchItem::Mark(Mark {
+        position: at(version),
+        requested: false,
+    })
 }
 
 fn after(version: u64) -> Start {
@@ -75,8 +82,7 @@ async fn a_watch_from_now_that_saw_nothing_goes_on_where_it_began() {
     peer = fake.accept().await;
     let (again, watch) = peer.watch().await;
     assert_eq!((again, watch.start), (id, after(10)));
-    peer.item(id, WatchItem::Mark(Started { position: at(20) }))
-        .await;
+    peer.item(id, mark(20)).await;
     peer.item(id, part(21, "a", false)).await;
     peer.item(id, part(21, "a", true)).await;
     assert_eq!(next(&mut stream).await.0, 21);
@@ -87,8 +93,7 @@ async fn a_watch_from_now_that_saw_nothing_goes_on_where_it_began() {
 #[tokio::test]
 async fn a_mark_moves_the_place_to_resume_from() {
     let (mut fake, stream, mut peer, id) = watching(WatchOptions::new()).await;
-    peer.item(id, WatchItem::Mark(Started { position: at(20) }))
-        .await;
+    peer.item(id, mark(20)).await;
     // Bytes that were written before the connection is closed are still read.
     drop(peer);
     assert_eq!(fake.accept().await.watch().await.1.start, after(20));
@@ -107,6 +112,7 @@ async fn an_initial_state_that_was_not_complete_is_asked_for_again() {
             root: changes.root,
             snapshot: changes.snapshot,
             time_ms: 0,
+            differences: false,
             entries: changes.changes,
             last,
         })
@@ -175,7 +181,7 @@ async fn credit_comes_back_when_events_are_taken_and_at_once_for_parts() {
     peer.item(id, part(11, "a", false)).await;
     assert_eq!(
         peer.request().await,
-        (id, Request::Credit(Credit { add: 1 }))
+        (id, Request::Credit(Credit { add: 1, bytes: 0 }))
     );
     for version in 11..15 {
         peer.item(id, part(version, "b", true)).await;
@@ -184,7 +190,7 @@ async fn credit_comes_back_when_events_are_taken_and_at_once_for_parts() {
     next(&mut stream).await;
     assert_eq!(
         peer.request().await,
-        (id, Request::Credit(Credit { add: 2 }))
+        (id, Request::Credit(Credit { add: 2, bytes: 0 }))
     );
     drop(peer);
     let (_, watch) = fake.accept().await.watch().await;
@@ -301,10 +307,8 @@ async fn each_of_many_shutdowns_has_the_whole_time_to_reconnect() {
 
 fn peer_watch(start: Start) -> kvs_proto::Watch {
     kvs_proto::Watch {
-        namespace: "primary".into(),
-        scopes: Vec::new(),
         start,
         credit: WATCH_PREFETCH - 1,
-        inline_max: None,
+        ..kvs_proto::Watch::new("primary")
     }
 }

@@ -284,6 +284,7 @@ impl Followed {
                     key,
                     kind: ChangeKind::Put,
                     value: ChangeValue::Bytes(bytes),
+                    ..
                 },
             ] if !self.form.treeobj && *key == normal(&self.key) => Some(bytes.clone()),
             _ => None,

@@ -150,11 +150,7 @@ fn change(change: KeyChange, limit: u64) -> wire::Change {
         },
         (_, _, ChangeValue::Link(target)) => wire::ChangeValue::Link(link(&target)),
     };
-    wire::Change {
-        key: change.key.as_str().into(),
-        kind: change_kind(change.kind),
-        value,
-    }
+    wire::Change::new(change.key.as_str(), change_kind(change.kind), value)
 }
 
 /// A reference to a state of a namespace.
@@ -177,6 +173,7 @@ pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::Wat
             root: text(root),
             snapshot: snapshot(namespace, at, root),
             time_ms,
+            differences: false,
             entries: entries
                 .into_iter()
                 .map(|entry| change(entry, limit))
@@ -197,6 +194,7 @@ pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::Wat
             snapshot: snapshot(namespace, at, root),
             time_ms,
             transactions: transactions.iter().map(transaction).collect(),
+            skipped: 0,
             changes: changes.into_iter().map(|one| change(one, limit)).collect(),
             last,
         }),

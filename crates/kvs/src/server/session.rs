@@ -272,6 +272,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.commits.push(id, bytes, commit, &shared.engine);
             }
             Request::Credit(credit) => self.streams.credit(id, credit.add),
+            Request::Mark(_) => {}
             Request::Cancel(_) => {
                 let out = &mut self.connection.out;
                 if !self.streams.cancel(id, out) && self.running.cancel(id) {

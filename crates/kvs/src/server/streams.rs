@@ -247,7 +247,12 @@ impl Streams {
             again = true;
         } else if position.version.saturating_sub(stream.told) >= MARK_VERSIONS {
             stream.told = position.version;
-            answer(out, id, Status::Item, &WatchItem::Mark(started(position)));
+            let position = outgoing::position(position);
+            let mark = wire::Mark {
+                position,
+                requested: false,
+            };
+            answer(out, id, Status::Item, &WatchItem::Mark(mark));
         }
         stream.watch = Some(watch);
         if again {

@@ -117,13 +117,10 @@ fn watch(credit: u64) -> Watch {
         version: 1,
         incarnation: None,
     };
-    let namespace = "primary".into();
     Watch {
-        namespace,
-        scopes: Vec::new(),
         start,
         credit,
-        inline_max: None,
+        ..Watch::new("primary")
     }
 }
 
@@ -326,7 +323,7 @@ async fn a_watch_sends_as_many_items_as_it_has_credit() {
         other => panic!("{other:?}"),
     };
     assert_eq!(seen[1..].iter().map(version).collect::<Vec<_>>(), [1, 2]);
-    raw.send(1, Credit { add: 1 }).await;
+    raw.send(1, Credit { add: 1, bytes: 0 }).await;
     assert_eq!(version(&body(&raw.receive().await)), 3);
     raw.send(1, Request::Cancel(Empty {})).await;
     let frame = raw.receive().await;

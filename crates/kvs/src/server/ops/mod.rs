@@ -35,8 +35,17 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
             ErrorCode::BadRequest,
             "hello was said already",
         )),
-        Request::Commit(_) | Request::Watch(_) | Request::Credit(_) | Request::Cancel(_) => Err(
-            Failure::new(ErrorCode::BadRequest, "not a request with one answer"),
-        ),
+        Request::SetRoot(_) => Err(Failure::new(
+            ErrorCode::UnknownOperation,
+            "this daemon does not tell root moves",
+        )),
+        Request::Commit(_)
+        | Request::Watch(_)
+        | Request::Credit(_)
+        | Request::Mark(_)
+        | Request::Cancel(_) => Err(Failure::new(
+            ErrorCode::BadRequest,
+            "not a request with one answer",
+        )),
     }
 }
