@@ -53,6 +53,17 @@ fn the_map_of_the_code_names_only_what_exists() {
 }
 
 #[test]
+fn paths_in_documents_lead_to_files() {
+    let mut findings = Vec::new();
+    for document in ["README.md", "CONTRIBUTING.md", "docs/LIMITS.md"] {
+        let named = named_files(&read(document)).into_iter();
+        let missing = named.filter(|(_, name)| name.contains('/') && !exists(name));
+        findings.extend(missing.map(|(_, name)| format!("{document}: {name}")));
+    }
+    expect_none("documents name what is not there", findings);
+}
+
+#[test]
 fn the_map_of_the_code_has_every_part_of_every_crate() {
     let text = read("docs/ARCHITECTURE.md");
     let mut findings = Vec::new();
@@ -70,7 +81,8 @@ fn the_map_of_the_code_has_every_part_of_every_crate() {
                 None => format!("`{inside}`"),
             };
             let as_file = top.trim_end_matches('/').to_owned() + ".rs`";
-            let module = inside == "lib.rs" || inside == "main.rs";
+            let module = ["lib.rs", "main.rs", "tests.rs"].contains(&inside.as_str())
+                || inside.starts_with("tests/");
             if !module && !section.contains(&top) && !section.contains(&as_file) {
                 findings.push(format!("{package}: {inside}"));
             }
