@@ -10,11 +10,21 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("kvs-engine", &["kvs-tree"]),
     ("kvs-proto", &["kvs-tree"]),
     ("kvs-client", &["kvs-proto", "kvs-tree"]),
-    ("kvs", &["kvs-client", "kvs-engine", "kvs-proto", "kvs-tree"]),
+    (
+        "kvs",
+        &["kvs-client", "kvs-engine", "kvs-proto", "kvs-tree"],
+    ),
 ];
 
 /// What the pure core must not know: a runtime, files, clocks, logs.
-const IMPURE: &[&str] = &["tokio", "tokio-util", "tracing", "rustix", "tempfile", "getrandom"];
+const IMPURE: &[&str] = &[
+    "tokio",
+    "tokio-util",
+    "tracing",
+    "rustix",
+    "tempfile",
+    "getrandom",
+];
 
 /// The names in a table of dependencies, tests' own left out unless `with_dev`.
 fn dependencies(package: &str, with_dev: bool) -> Vec<String> {
@@ -62,6 +72,8 @@ fn crates_import_only_what_the_design_allows() {
 #[test]
 fn the_core_is_pure() {
     let used = dependencies("crates/kvs-tree", false);
-    let findings = used.into_iter().filter(|name| IMPURE.contains(&name.as_str()));
+    let findings = used
+        .into_iter()
+        .filter(|name| IMPURE.contains(&name.as_str()));
     expect_none("kvs-tree imports", findings.collect());
 }

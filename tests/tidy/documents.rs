@@ -28,7 +28,11 @@ fn named_files(text: &str) -> Vec<(String, String)> {
         }
         if line.starts_with('#') {
             let named = line.split('`').nth(1).unwrap_or_default();
-            directory = if exists(named) { named.trim_end_matches('/').to_owned() } else { String::new() };
+            directory = if exists(named) {
+                named.trim_end_matches('/').to_owned()
+            } else {
+                String::new()
+            };
         }
         for name in line.split('`').skip(1).step_by(2) {
             if is_file_name(name) {
@@ -43,12 +47,17 @@ fn named_files(text: &str) -> Vec<(String, String)> {
 fn the_map_of_the_code_names_only_what_exists() {
     let text = read("docs/ARCHITECTURE.md");
     let findings = named_files(&text).into_iter().filter(|(directory, name)| {
-        let near = [format!("{directory}/{name}"), format!("{directory}/src/{name}")];
+        let near = [
+            format!("{directory}/{name}"),
+            format!("{directory}/src/{name}"),
+        ];
         !exists(name) && (directory.is_empty() || !near.iter().any(|path| exists(path)))
     });
     expect_none(
         "docs/ARCHITECTURE.md names what is not there",
-        findings.map(|(directory, name)| format!("{name} ({directory})")).collect(),
+        findings
+            .map(|(directory, name)| format!("{name} ({directory})"))
+            .collect(),
     );
 }
 
@@ -67,7 +76,10 @@ fn paths_in_documents_lead_to_files() {
 fn the_map_of_the_code_has_every_part_of_every_crate() {
     let text = read("docs/ARCHITECTURE.md");
     let mut findings = Vec::new();
-    for package in packages().iter().filter(|package| package.starts_with("crates/")) {
+    for package in packages()
+        .iter()
+        .filter(|package| package.starts_with("crates/"))
+    {
         let heading = format!("# `{package}`");
         let section = text
             .split(&heading)
@@ -75,7 +87,9 @@ fn the_map_of_the_code_has_every_part_of_every_crate() {
             .and_then(|rest| rest.split("\n#").next())
             .unwrap_or_default();
         for file in files(&format!("{package}/src"), &[".rs"]) {
-            let inside = file.trim_start_matches(&format!("{package}/src/")).to_owned();
+            let inside = file
+                .trim_start_matches(&format!("{package}/src/"))
+                .to_owned();
             let top = match inside.split_once('/') {
                 Some((directory, _)) => format!("`{directory}/"),
                 None => format!("`{inside}`"),
@@ -94,14 +108,22 @@ fn the_map_of_the_code_has_every_part_of_every_crate() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut findings = Vec::new();
-    let documents = DOCUMENTS.iter().flat_map(|name| match name.ends_with(".md") {
-        true => vec![(*name).to_owned()],
-        false => files(name, &[".md"]),
-    });
+    let documents = DOCUMENTS
+        .iter()
+        .flat_map(|name| match name.ends_with(".md") {
+            true => vec![(*name).to_owned()],
+            false => files(name, &[".md"]),
+        });
     for document in documents {
         let text = read(&document);
-        let directory = document.rsplit_once('/').map_or("", |(directory, _)| directory);
-        for target in text.split("](").skip(1).filter_map(|rest| rest.split(')').next()) {
+        let directory = document
+            .rsplit_once('/')
+            .map_or("", |(directory, _)| directory);
+        for target in text
+            .split("](")
+            .skip(1)
+            .filter_map(|rest| rest.split(')').next())
+        {
             let path = target.split('#').next().unwrap_or_default();
             let outside = path.contains("://") || path.is_empty();
             if !outside && !exists(&joined(directory, path)) {

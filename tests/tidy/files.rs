@@ -14,7 +14,10 @@ const FILE_LINES: usize = 400;
 fn every_file_begins_with_a_header() {
     let bare = rust_files().into_iter().filter(|file| {
         let text = read(file);
-        let first = text.lines().find(|line| !line.starts_with("#!")).unwrap_or_default();
+        let first = text
+            .lines()
+            .find(|line| !line.starts_with("#!"))
+            .unwrap_or_default();
         first.trim_start_matches("//!").trim().is_empty() || !first.starts_with("//!")
     });
     expect_none("files without a header", bare.collect());
@@ -56,7 +59,10 @@ fn lines_outside_tests(code: &str) -> usize {
     let pairs = code.lines().zip(kept.lines());
     // A line that only tests have is blank in the one and not in the other; blank lines between
     // them count as outside, which errs on the strict side.
-    code.lines().count() - pairs.filter(|(all, kept)| all.trim() != kept.trim()).count()
+    code.lines().count()
+        - pairs
+            .filter(|(all, kept)| all.trim() != kept.trim())
+            .count()
 }
 
 #[test]
@@ -67,7 +73,9 @@ fn every_file_is_compiled() {
         .flat_map(|modules| &modules.0)
         .map(|module| module.file.as_str())
         .collect();
-    let forgotten = rust_files().into_iter().filter(|file| !known.contains(file.as_str()));
+    let forgotten = rust_files()
+        .into_iter()
+        .filter(|file| !known.contains(file.as_str()));
     expect_none("files that no module declares", forgotten.collect());
 }
 

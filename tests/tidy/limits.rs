@@ -66,14 +66,22 @@ fn quoted(text: &str) -> impl Iterator<Item = &str> {
 fn the_table_has_every_limit_with_its_value_and_nothing_else() {
     let (limits, rows) = (limits(), rows());
     let mut findings = Vec::new();
-    for Limit { package, name, value } in &limits {
+    for Limit {
+        package,
+        name,
+        value,
+    } in &limits
+    {
         let row = rows
             .iter()
             .find(|row| row[0] == format!("`{name}`") && row[1] == *package);
         match row {
             None => findings.push(format!("{package}: {name} = {value} is not in the table")),
             Some(row) if quoted(&row[2]).next() != Some(value.as_str()) => {
-                findings.push(format!("{package}: {name} is {value}, the table says {}", row[2]));
+                findings.push(format!(
+                    "{package}: {name} is {value}, the table says {}",
+                    row[2]
+                ));
             }
             Some(_) => {}
         }
@@ -124,5 +132,8 @@ fn every_limit_is_used() {
         };
         !uses(name) && !written.iter().any(|pair| within(&pair))
     });
-    expect_none("unused limits", unused.map(|(name, _)| name.clone()).collect());
+    expect_none(
+        "unused limits",
+        unused.map(|(name, _)| name.clone()).collect(),
+    );
 }

@@ -84,7 +84,11 @@ impl Modules {
     pub(crate) fn uses(&self) -> Vec<Use> {
         let found: Vec<_> = self.0.iter().map(|module| paths(&module.code)).collect();
         let mut uses = Vec::new();
-        for (user, paths) in found.iter().enumerate().filter(|(user, _)| !self.0[*user].test) {
+        for (user, paths) in found
+            .iter()
+            .enumerate()
+            .filter(|(user, _)| !self.0[*user].test)
+        {
             let imported = paths
                 .imports
                 .iter()
@@ -138,7 +142,12 @@ impl Modules {
             // An item: defined here, or passed on from elsewhere.
             let named = imports[at].iter().find(|import| import.name == *name);
             if let Some(import) = named {
-                let whole: Vec<String> = import.path.iter().chain(&path[index + 1..]).cloned().collect();
+                let whole: Vec<String> = import
+                    .path
+                    .iter()
+                    .chain(&path[index + 1..])
+                    .cloned()
+                    .collect();
                 return self.resolve(at, &whole, imports, depth + 1);
             }
             let globs = imports[at].iter().filter(|import| import.name == "*");

@@ -30,14 +30,20 @@ pub(crate) fn packages() -> Vec<String> {
         .nth(1)
         .and_then(|rest| rest.split(']').next())
         .expect("the workspace has members");
-    list.split('"').skip(1).step_by(2).map(str::to_owned).collect()
+    list.split('"')
+        .skip(1)
+        .step_by(2)
+        .map(str::to_owned)
+        .collect()
 }
 
 /// The last name of a package's directory, which is what people call it.
 pub(crate) fn package_name(directory: &str) -> String {
     let text = read(&format!("{directory}/Cargo.toml"));
     let line = text.lines().find(|line| line.starts_with("name = "));
-    line.and_then(|line| line.split('"').nth(1)).unwrap().to_owned()
+    line.and_then(|line| line.split('"').nth(1))
+        .unwrap()
+        .to_owned()
 }
 
 /// Every file below `directory` whose name ends in one of `endings`, sorted, as paths from the top
@@ -104,7 +110,11 @@ pub(crate) fn blank(text: &str) -> String {
             continue;
         }
         let end = end.min(chars.len());
-        out.extend(chars[at..end].iter().map(|&c| if c == '\n' { '\n' } else { ' ' }));
+        out.extend(
+            chars[at..end]
+                .iter()
+                .map(|&c| if c == '\n' { '\n' } else { ' ' }),
+        );
         at = end;
     }
     out
@@ -184,6 +194,7 @@ fn comments_strings_and_tests_are_no_code() {
     assert!(!code.contains("use"), "{code}");
     assert!(code.contains("fn f<'a>() {}"), "{code}");
     assert_eq!(code.lines().count(), 2);
-    let code = without_tests("a;\n#[cfg(test)]\nmod tests {\n fn f() {}\n}\nb;\n#[cfg(test)]\nmod c;\nd;");
+    let code =
+        without_tests("a;\n#[cfg(test)]\nmod tests {\n fn f() {}\n}\nb;\n#[cfg(test)]\nmod c;\nd;");
     assert_eq!(code, "a;\n\n\n\n\nb;\n\n\nd;");
 }
