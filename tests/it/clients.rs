@@ -1,0 +1,55 @@
+//! Many clients at once.
+
+use kvs_acceptance::{Home, Pipeline};
+use kvs_client::{Event, ListOptions, Transaction, WatchOptions};
+
+const CLIENTS: u64 = 50;
+const PUTS: u64 = 100;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn fifty_clients_put_read_and_watch_at_once() {
+    let home = Home::new().unwrap();
+    let daemon = home.start().unwrap();
+    let mut clients = Vec::new();
+    for client in 0..CLIENTS {
+        let mut pipeline = Pipeline::to(&daemon).await.unwrap();
+        let options = WatchOptions::new().key(format!("c.{client}.state"));
+        let mut stream = pipeline.namespace().watch(options).await.unwrap();
+        clients.push(tokio::spawn(async move {
+            let mut last = 0;
+            for number in 0..PUTS {
+                let put = Transaction::new()
+                    .put(format!("c.{client}.state"), number.to_string())
+                    .add("sum", 1);
+                if let Some(answer) = pipeline.commit(put).await.unwrap() {
+                    assert!(answer.position.version > last);
+                    last = answer.position.version;
+                }
+            }
+            pipeline.finish().await.unwrap();
+            let own = format!("c.{client}.state");
+            let read = pipeline.namespace().get(own.clone()).await.unwrap();
+            assert_eq!(read.unwrap(), (PUTS - 1).to_string());
+            for _ in 0..PUTS {
+                let Event::Changes(event) = stream.next().await.unwrap() else {
+                    panic!("not a change");
+                };
+                assert_eq!(event.changes.len(), 1);
+                assert_eq!(event.changes[0].key, own);
+            }
+        }));
+    }
+    for client in clients {
+        client.await.unwrap();
+    }
+    let primary = daemon.primary().await.unwrap();
+    let sum = primary.get("sum").await.unwrap().unwrap();
+    assert_eq!(sum, (CLIENTS * PUTS).to_string());
+    let listed = primary.list_all("c", ListOptions::default()).await.unwrap();
+    assert_eq!(listed.entries.len() as u64, CLIENTS);
+    let log = primary
+        .log(kvs_client::LogOptions::default())
+        .await
+        .unwrap();
+    assert_eq!(log.newest, CLIENTS * PUTS);
+}

@@ -1,0 +1,238 @@
+//! The measurements of kvs, one command for each figure:
+//! `cargo run --release -p kvs-acceptance --bin measure -- kill-nine`, or `all`, or `all --short`.
+//!
+//! Ends with failure if a promise is broken or, unless short, a target is missed.
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+use kvs_acceptance::{
+    BytesPerPut, DirectoryGrowth, ExactlyOnce, KillNine, Random, Report, Restart, WatchLossless,
+};
+
+/// Measures what kvs must show.
+#[derive(Debug, Parser)]
+struct Arguments {
+    #[command(subcommand)]
+    what: What,
+    /// Everything small, a minute in all; targets of time are shown but decide nothing
+    #[arg(long, global = true)]
+    short: bool,
+    /// One JSON object a measurement
+    #[arg(long, global = true)]
+    json: bool,
+    /// Where stores are made; on the disk that is to be measured, not in memory
+    #[arg(
+        long,
+        global = true,
+        value_name = "DIR",
+        default_value = "target/measure"
+    )]
+    directory: PathBuf,
+    /// Seed of random moments; shown, so that a run can be repeated
+    #[arg(long, global = true)]
+    seed: Option<u64>,
+}
+
+#[derive(Clone, Debug, Subcommand)]
+enum What {
+    /// kill -9 at random moments while puts are pipelined
+    KillNine {
+        /// Daemons killed
+        #[arg(long, default_value_t = 50)]
+        rounds: u64,
+        /// Puts sent in each round
+        #[arg(long, default_value_t = 10_000)]
+        puts: u64,
+    },
+    /// A counter added to through daemons that are killed
+    ExactlyOnce {
+        /// Adds of 1
+        #[arg(long, default_value_t = 100_000)]
+        adds: u64,
+        /// Daemons killed
+        #[arg(long, default_value_t = 10)]
+        kills: u64,
+    },
+    /// The cost of a put in a directory that grows
+    DirectoryGrowth {
+        /// New names put
+        #[arg(long, default_value_t = 1_000_000)]
+        puts: u64,
+    },
+    /// Watchers of a key that is written as fast as it goes
+    WatchLossless {
+        /// Values written
+        #[arg(long, default_value_t = 100_000)]
+        values: u64,
+        /// Watchers
+        #[arg(long, default_value_t = 4)]
+        watchers: u64,
+        /// Daemons killed meanwhile
+        #[arg(long, default_value_t = 0)]
+        kills: u64,
+    },
+    /// Bytes written to disk for a pipelined put
+    BytesPerPut {
+        /// Puts
+        #[arg(long, default_value_t = 1_000_000)]
+        puts: u64,
+        /// Keys that they go to
+        #[arg(long, default_value_t = 1_000)]
+        keys: u64,
+        /// Bytes of a value
+        #[arg(long, default_value_t = 64)]
+        value_bytes: usize,
+    },
+    /// Time from the start of a daemon to its first answer
+    Restart {
+        /// Keys in the store
+        #[arg(long, default_value_t = 1_000_000)]
+        keys: u64,
+        /// Restarts after kill -9, and after a clean stop
+        #[arg(long, default_value_t = 5)]
+        rounds: u64,
+        /// Most puts before each kill
+        #[arg(long, default_value_t = 90_000)]
+        puts: u64,
+    },
+    /// All of these
+    All,
+}
+
+impl What {
+    /// Everything, with the sizes of the issue or small ones.
+    fn all(short: bool) -> Vec<What> {
+        let pick = |long: u64, small: u64| if short { small } else { long };
+        vec![
+            What::KillNine {
+                rounds: pick(50, 5),
+                puts: pick(10_000, 5_000),
+            },
+            What::ExactlyOnce {
+                adds: pick(100_000, 10_000),
+                kills: pick(10, 3),
+            },
+            What::DirectoryGrowth {
+                puts: pick(1_000_000, 60_000),
+            },
+            What::WatchLossless {
+                values: pick(100_000, 20_000),
+                watchers: 4,
+                kills: 0,
+            },
+            What::BytesPerPut {
+                puts: pick(1_000_000, 100_000),
+                keys: 1_000,
+                value_bytes: 64,
+            },
+            What::Restart {
+                keys: pick(1_000_000, 50_000),
+                rounds: pick(5, 2),
+                puts: pick(90_000, 10_000),
+            },
+        ]
+    }
+
+    async fn run(self, directory: PathBuf, seed: u64) -> anyhow::Result<Report> {
+        match self {
+            What::KillNine { rounds, puts } => {
+                let run = KillNine {
+                    rounds,
+                    puts,
+                    seed,
+                    directory,
+                };
+                run.run().await
+            }
+            What::ExactlyOnce { adds, kills } => {
+                let run = ExactlyOnce {
+                    adds,
+                    kills,
+                    directory,
+                };
+                run.run().await
+            }
+            What::DirectoryGrowth { puts } => {
+                let run = DirectoryGrowth {
+                    puts,
+                    warm_up: 1_000,
+                    window: 5_000,
+                    directory,
+                };
+                run.run().await
+            }
+            What::WatchLossless {
+                values,
+                watchers,
+                kills,
+            } => {
+                let run = WatchLossless {
+                    values,
+                    watchers,
+                    kills,
+                    directory,
+                };
+                run.run().await
+            }
+            What::BytesPerPut {
+                puts,
+                keys,
+                value_bytes,
+            } => {
+                let run = BytesPerPut {
+                    puts,
+                    keys,
+                    value_bytes,
+                    directory,
+                };
+                run.run().await
+            }
+            What::Restart { keys, rounds, puts } => {
+                let run = Restart {
+                    keys,
+                    rounds,
+                    puts,
+                    seed,
+                    directory,
+                };
+                run.run().await
+            }
+            What::All => anyhow::bail!("all is not one measurement"),
+        }
+    }
+}
+
+#[tokio::main]
+async fn main() -> anyhow::Result<ExitCode> {
+    let arguments = Arguments::parse();
+    let seed = arguments.seed.unwrap_or_else(Random::fresh_seed);
+    let runs = match (&arguments.what, arguments.short) {
+        (What::All, short) => What::all(short),
+        (one, false) => vec![one.clone()],
+        (one, true) => {
+            let same = std::mem::discriminant(one);
+            let mut small = What::all(true);
+            small.retain(|run| std::mem::discriminant(run) == same);
+            small
+        }
+    };
+    let mut met = true;
+    for run in runs {
+        let report = run.run(arguments.directory.clone(), seed).await?;
+        let mut out = std::io::stdout().lock();
+        if arguments.json {
+            writeln!(out, "{}", report.to_json())?;
+        } else {
+            writeln!(out, "{report}")?;
+        }
+        met &= report.met();
+    }
+    Ok(if met || arguments.short {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}

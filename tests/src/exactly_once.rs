@@ -1,0 +1,104 @@
+//! A counter that is added to through one client while the daemon is killed and started again. The
+//! client repeats what was not answered; each add must take effect once: the sums that it is told
+//! are 1, 2, 3 and so on, and a watcher sees each of them.
+
+use std::path::PathBuf;
+
+use anyhow::{Context, ensure};
+use kvs_client::{ChangeValue, Event, OperationResult, Transaction, WatchOptions};
+use tokio::sync::watch;
+
+use crate::daemon::Home;
+use crate::pipeline::{IN_FLIGHT, Pipeline};
+use crate::report::Report;
+
+/// How the run is made.
+#[derive(Clone, Debug)]
+pub struct ExactlyOnce {
+    /// Adds of 1.
+    pub adds: u64,
+    /// How often the daemon is killed, evenly spread.
+    pub kills: u64,
+    /// Where the store is made.
+    pub directory: PathBuf,
+}
+
+impl ExactlyOnce {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// A sum that is not the one before plus 1, told or watched.
+    pub async fn run(&self) -> anyhow::Result<Report> {
+        let home = Home::in_directory(&self.directory)?;
+        let mut daemon = home.start()?;
+        let adds = self.adds;
+        let primary = daemon.primary().await?;
+        let mut stream = primary.watch(WatchOptions::new().key("counter")).await?;
+        let watching = tokio::spawn(async move {
+            for expected in 1..=adds {
+                let Event::Changes(event) = stream.next().await? else {
+                    anyhow::bail!("not a change where {expected} should be");
+                };
+                let change = event.changes.first().context("an empty event")?;
+                let ChangeValue::Bytes(value) = &change.value else {
+                    anyhow::bail!("no value where {expected} should be");
+                };
+                ensure!(
+                    value.as_ref() == expected.to_string().as_bytes(),
+                    "watched {value:?} where {expected} should be"
+                );
+            }
+            Ok(())
+        });
+        let mut pipeline = Pipeline::to(&daemon).await?;
+        let (told, mut progress) = watch::channel(0);
+        let adding = tokio::spawn(async move {
+            let mut sums = 0;
+            for _ in 0..adds {
+                let add = Transaction::new().add("counter", 1);
+                if let Some(answer) = pipeline.commit(add).await? {
+                    sums += 1;
+                    check(&answer.results, sums)?;
+                    told.send_replace(sums);
+                }
+            }
+            while let Some(answer) = pipeline.next().await {
+                sums += 1;
+                check(&answer?.results, sums)?;
+            }
+            anyhow::Ok(sums)
+        });
+        for kill in 1..=self.kills {
+            let moment = (adds * kill / (self.kills + 1)) as i64;
+            // An error says that the adds have ended, and how shows below.
+            let _ = progress.wait_for(|sums| *sums >= moment).await;
+            daemon.kill()?;
+            daemon = home.start()?;
+        }
+        let sums = adding.await??;
+        ensure!(sums == adds as i64, "{sums} sums for {adds} adds");
+        watching.await??;
+        let value = daemon.primary().await?.get("counter").await?;
+        ensure!(
+            value.as_deref() == Some(adds.to_string().as_bytes()),
+            "the counter is {value:?} after {adds} adds"
+        );
+        let about = format!(
+            "{adds} adds with {IN_FLIGHT} in flight through {} daemons, all but the last killed with kill -9",
+            self.kills + 1
+        );
+        let mut report = Report::new("exactly-once", about);
+        report.figure("adds", adds as f64);
+        report.figure("kills", self.kills as f64);
+        report.held("every add took effect once, and was told and watched once, in order");
+        Ok(report)
+    }
+}
+
+fn check(results: &[OperationResult], expected: i64) -> anyhow::Result<()> {
+    ensure!(
+        results == [OperationResult::Added(expected)],
+        "told {results:?} where {expected} should be"
+    );
+    Ok(())
+}

@@ -1,0 +1,34 @@
+//! What kvs must show, over a real daemon: a harness that starts, kills and stops `kvs serve`, and
+//! the runs that are too long for a unit test. The integration tests take them short, the program
+//! `measure` takes them whole and prints the figures.
+//!
+//! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
+
+mod process;
+mod program;
+mod random;
+mod reference;
+mod report;
+
+mod daemon;
+
+mod pipeline;
+
+mod bytes_per_put;
+mod directory_growth;
+mod exactly_once;
+mod kill_nine;
+mod restart;
+mod watch_lossless;
+
+pub use bytes_per_put::BytesPerPut;
+pub use daemon::{Daemon, Home, PATIENCE, Refused};
+pub use directory_growth::DirectoryGrowth;
+pub use exactly_once::ExactlyOnce;
+pub use kill_nine::KillNine;
+pub use pipeline::{IN_FLIGHT, Pipeline};
+pub use program::program;
+pub use random::Random;
+pub use report::{Report, Target};
+pub use restart::Restart;
+pub use watch_lossless::WatchLossless;

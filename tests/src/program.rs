@@ -1,0 +1,97 @@
+//! Where the program under test is. Cargo tells only a package's own tests where its binaries are,
+//! so this one has cargo build `kvs`, in the profile and target directory that it was built in
+//! itself. A binary that is newer than every source is taken as it is.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::OnceLock;
+use std::time::SystemTime;
+
+use anyhow::{Context, anyhow, bail};
+
+/// The path of `kvs`, built if that is needed; looked for once in a process.
+///
+/// # Errors
+/// It does not build, or cargo is missing.
+pub fn program() -> anyhow::Result<&'static Path> {
+    static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
+    FOUND
+        .get_or_init(|| find().map_err(|error| format!("{error:#}")))
+        .as_deref()
+        .map_err(|error| anyhow!("cannot build kvs: {error}"))
+}
+
+fn find() -> anyhow::Result<PathBuf> {
+    let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .context("the package is not in a workspace")?;
+    let (target, profile) = own_place()?;
+    let built = target.join(&profile).join("kvs");
+    if is_fresh(&built, workspace) {
+        return Ok(built);
+    }
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let profile = match profile.as_str() {
+        "debug" => "dev",
+        other => other,
+    };
+    let output = Command::new(cargo)
+        .current_dir(workspace)
+        .args(["build", "--locked", "--package", "kvs", "--bin", "kvs"])
+        .args(["--profile", profile, "--target-dir"])
+        .arg(&target)
+        .arg("--message-format=json-render-diagnostics")
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cannot run cargo")?;
+    if !output.status.success() {
+        bail!("cargo build failed");
+    }
+    let messages = String::from_utf8_lossy(&output.stdout);
+    messages
+        .lines()
+        .filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok())
+        .filter_map(|message| Some(PathBuf::from(message.get("executable")?.as_str()?)))
+        .next_back()
+        .context("cargo names no executable")
+}
+
+/// The target directory and the name of the profile's directory that this program runs from.
+fn own_place() -> anyhow::Result<(PathBuf, String)> {
+    let own = std::env::current_exe()?;
+    let mut directory = own.parent().context("this program is nowhere")?;
+    if directory.ends_with("deps") {
+        directory = directory.parent().context("deps is nowhere")?;
+    }
+    let profile = directory.file_name().context("no profile")?;
+    let profile = profile.to_str().context("a strange profile")?.to_owned();
+    let target = directory.parent().context("no target directory")?;
+    Ok((target.to_owned(), profile))
+}
+
+/// Whether the binary is newer than every source it is made of.
+fn is_fresh(built: &Path, workspace: &Path) -> bool {
+    let modified = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified());
+    let Ok(since) = modified(built) else {
+        return false;
+    };
+    let mut sources = vec![workspace.join("Cargo.toml"), workspace.join("Cargo.lock")];
+    for package in list(&workspace.join("crates")) {
+        sources.push(package.join("Cargo.toml"));
+        sources.push(package.join("src"));
+    }
+    while let Some(path) = sources.pop() {
+        if !modified(&path).is_ok_and(|time: SystemTime| time < since) {
+            return false;
+        }
+        sources.extend(list(&path));
+    }
+    true
+}
+
+/// What is in a directory; nothing if it is none.
+fn list(directory: &Path) -> Vec<PathBuf> {
+    let entries = std::fs::read_dir(directory).into_iter().flatten();
+    entries.flatten().map(|entry| entry.path()).collect()
+}

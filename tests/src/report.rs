@@ -1,0 +1,157 @@
+//! What a run found out, for people and as JSON.
+
+use std::fmt;
+
+use serde_json::{Map, Value, json};
+
+/// The figures of one run and what they are held against.
+#[derive(Clone, Debug)]
+pub struct Report {
+    name: &'static str,
+    about: String,
+    figures: Vec<(&'static str, f64)>,
+    targets: Vec<Target>,
+}
+
+/// A demand on a figure.
+#[derive(Clone, Debug)]
+pub struct Target {
+    /// What is demanded, in words.
+    pub what: String,
+    /// Whether it is so.
+    pub met: bool,
+}
+
+impl Report {
+    /// An empty report; `about` says what was run and how it was measured.
+    pub fn new(name: &'static str, about: impl Into<String>) -> Self {
+        Self {
+            name,
+            about: about.into(),
+            figures: Vec::new(),
+            targets: Vec::new(),
+        }
+    }
+
+    /// Adds a figure; its name ends in its unit.
+    pub fn figure(&mut self, name: &'static str, value: f64) {
+        self.figures.push((name, value));
+    }
+
+    /// Demands that a value is at most a bound.
+    pub fn at_most(&mut self, what: &str, value: f64, bound: f64) {
+        self.targets.push(Target {
+            what: format!("{what}: {} (at most {})", rounded(value), rounded(bound)),
+            met: value <= bound,
+        });
+    }
+
+    /// States a promise that held; had it not, the run would have ended with an error.
+    pub fn held(&mut self, what: impl Into<String>) {
+        self.targets.push(Target {
+            what: what.into(),
+            met: true,
+        });
+    }
+
+    /// The value of a figure.
+    pub fn value(&self, name: &str) -> Option<f64> {
+        let found = self.figures.iter().find(|(figure, _)| *figure == name);
+        found.map(|(_, value)| *value)
+    }
+
+    /// Whether every demand is met.
+    pub fn met(&self) -> bool {
+        self.targets.iter().all(|target| target.met)
+    }
+
+    /// One object: `measurement`, `about`, `met`, `targets`, and the figures under `figures`.
+    pub fn to_json(&self) -> Value {
+        let figures: Map<String, Value> = self
+            .figures
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), number(*value)))
+            .collect();
+        let targets: Vec<Value> = self
+            .targets
+            .iter()
+            .map(|target| json!({"what": target.what, "met": target.met}))
+            .collect();
+        json!({
+            "measurement": self.name,
+            "about": self.about,
+            "met": self.met(),
+            "targets": targets,
+            "figures": figures,
+        })
+    }
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "{}: {}", self.name, self.about)?;
+        for (name, value) in &self.figures {
+            writeln!(f, "  {name:<36} {:>14}", rounded(*value))?;
+        }
+        for target in &self.targets {
+            let word = if target.met { "yes" } else { "NO " };
+            writeln!(f, "  {word} {}", target.what)?;
+        }
+        Ok(())
+    }
+}
+
+/// Whole numbers stay whole in JSON.
+fn number(value: f64) -> Value {
+    if value.fract() == 0.0 && value.abs() < 9e15 {
+        json!(value as i64)
+    } else {
+        json!(value)
+    }
+}
+
+/// As many digits as mean something.
+fn rounded(value: f64) -> String {
+    if value.fract() == 0.0 {
+        format!("{value:.0}")
+    } else if value.abs() >= 100.0 {
+        format!("{value:.1}")
+    } else {
+        format!("{value:.3}")
+    }
+}
+
+/// The median; sorts the values. 0 if there are none.
+pub(crate) fn median(values: &mut [f64]) -> f64 {
+    percentile(values, 50)
+}
+
+/// The value that so many percent are not above; sorts the values. 0 if there are none.
+pub(crate) fn percentile(values: &mut [f64], percent: usize) -> f64 {
+    values.sort_by(f64::total_cmp);
+    let index = values.len().saturating_sub(1) * percent / 100;
+    values.get(index).copied().unwrap_or(0.0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn medians_and_percentiles() {
+        assert_eq!(median(&mut []), 0.0);
+        assert_eq!(median(&mut [3.0, 1.0, 2.0]), 2.0);
+        let mut hundred: Vec<f64> = (0..=100).rev().map(f64::from).collect();
+        assert_eq!(percentile(&mut hundred, 99), 99.0);
+    }
+
+    #[test]
+    fn a_missed_target_shows() {
+        let mut report = Report::new("name", "about");
+        report.figure("cost_us", 12.5);
+        report.at_most("cost", 12.5, 10.0);
+        assert!(!report.met());
+        assert_eq!(report.to_json()["figures"]["cost_us"], 12.5);
+        assert!(report.to_string().contains("NO  cost: 12.500 (at most 10)"));
+    }
+}
