@@ -7,8 +7,8 @@
 mod process;
 mod program;
 mod random;
-mod reference;
 mod report;
+mod reference;
 
 mod daemon;
 

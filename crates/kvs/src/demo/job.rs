@@ -2,7 +2,7 @@
 //!
 //! Every transition is one transaction that writes the state and three companions of it. A reader
 //! that looks at the companions in the snapshot of the event and finds anything but what
-//! [`expected`] says has seen state drift.
+//! [`Transition::expected`] says has seen state drift.
 
 /// The states of a job, in the order in which every job goes through them.
 pub(crate) const STATES: [&str; 6] = [
