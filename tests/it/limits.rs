@@ -4,8 +4,8 @@ use crate::raw::{Raw, hello};
 use kvs_acceptance::Home;
 use kvs_client::ErrorCode;
 use kvs_proto::{
-    BODY_DEPTH, Commit, FRAME_BYTES, HelloAnswer, Info, Operation, STREAMS, Start, Status, Wait,
-    Watch, WatchItem, decode_body,
+    BODY_DEPTH, Commit, FRAME_BYTES, HelloAnswer, Info, Operation, STREAMS, Status, Wait, Watch,
+    WatchItem, decode_body,
 };
 
 fn commit(number: u64, key: &str, value: Vec<u8>) -> Commit {
@@ -26,11 +26,8 @@ fn commit(number: u64, key: &str, value: Vec<u8>) -> Commit {
 
 fn watch() -> Watch {
     Watch {
-        namespace: "primary".into(),
-        scopes: Vec::new(),
-        start: Start::Now,
         credit: 1,
-        inline_max: None,
+        ..Watch::new("primary")
     }
 }
 
