@@ -1,6 +1,7 @@
 //! What can be typed: the verbs and the options common to them, and the way from a parsed command
 //! line to the verb's `run`. Usage errors end with exit status 1 like every other error.
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
@@ -64,6 +65,8 @@ pub(crate) enum Command {
     Watch(commands::watch::WatchArgs),
     /// Print the versions that are retained
     Log(commands::log::LogArgs),
+    /// Append to eventlogs, print them, wait for an event
+    Eventlog(commands::eventlog::EventlogArgs),
     /// Make, remove and list namespaces
     Namespace(commands::namespace::NamespaceArgs),
     /// Run the daemon
@@ -91,7 +94,7 @@ Examples:
 /// Parses the arguments of the process; on `--help`, `--version` and mistakes prints what is due
 /// and gives the exit status.
 pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse().map_err(|error| {
+    Cli::try_parse_from(arguments()).map_err(|error| {
         if !error.use_stderr() {
             let printed = error.print();
             return if printed.is_ok() {
@@ -108,6 +111,19 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
         eprint!("{text}");
         ExitCode::FAILURE
     })
+}
+
+/// The arguments of the process. The optional value of `-L` may stand right behind it, as Flux takes
+/// it; clap wants a `=` there, or it would take the next argument for the value.
+fn arguments() -> Vec<OsString> {
+    let with_colors = std::env::args_os().any(|argument| argument == "eventlog");
+    let spelled = |argument: OsString| match argument.to_str() {
+        Some("-Lalways") if with_colors => "-L=always".into(),
+        Some("-Lauto") if with_colors => "-L=auto".into(),
+        Some("-Lnever") if with_colors => "-L=never".into(),
+        _ => argument,
+    };
+    std::env::args_os().map(spelled).collect()
 }
 
 /// Runs the verb on a runtime that suits it.
@@ -147,6 +163,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Snapshot(args) => commands::snapshot::run(&daemon, args).await,
         Command::Watch(args) => commands::watch::run(&daemon, args).await,
         Command::Log(args) => commands::log::run(&daemon, args).await,
+        Command::Eventlog(args) => commands::eventlog::run(&daemon, args).await,
         Command::Namespace(args) => commands::namespace::run(&daemon, args).await,
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Start(args) => commands::start::run(args).await,

@@ -1,7 +1,7 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
-//! Reading order: `server` is the daemon, `demo` what `kvs demo` runs beside it; `commands` are the
-//! verbs, one file each, which print through `output`; `cli` is what can be typed. Errors of every
+//! Reading order: `server` is the daemon, `demo` what `kvs demo` runs beside it; `eventlog` is the
+//! format of eventlogs; `commands` are the verbs, one file each, which print through `output`; `cli` is what can be typed. Errors of every
 //! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
 mod limits;
@@ -11,6 +11,8 @@ mod server;
 mod demo;
 
 mod output;
+
+mod eventlog;
 
 mod commands;
 

@@ -30,7 +30,7 @@ const NAMESPACE_PAUSES: (Duration, Duration) =
 const VERSIONS_AHEAD: usize = 16;
 
 /// How keys are followed.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct Following {
     /// Wait until the key is there, and its namespace
     #[arg(short = 'W', long, conflicts_with = "at")]
@@ -67,11 +67,7 @@ pub(super) async fn wait_for(
 ) -> Result<LookupAnswer> {
     let waiting = Following {
         waitcreate: true,
-        watch: false,
-        uniq: false,
-        append: false,
-        full: false,
-        count: 1,
+        ..Following::default()
     };
     let mut followed = Followed::new(client, namespace, key, form, waiting);
     let (mut watches, mut at) = followed.open().await?;
@@ -137,8 +133,49 @@ pub(super) async fn watch(
     }
 }
 
+/// What is appended to one key, as it comes.
+pub(super) struct Appends {
+    seen: mpsc::Receiver<Result<(String, Seen)>>,
+}
+
+impl Appends {
+    /// Begins with the value of now; with `waitcreate` once there is one.
+    pub(super) async fn open(
+        client: &Client,
+        namespace: &str,
+        key: &str,
+        waitcreate: bool,
+    ) -> Result<Self> {
+        let following = Following {
+            waitcreate,
+            append: true,
+            ..Following::default()
+        };
+        let mut followed = Followed::new(client, namespace, key, Form::default(), following);
+        let opened = if waitcreate {
+            None
+        } else {
+            Some(followed.open().await?)
+        };
+        let (sender, seen) = mpsc::channel(VERSIONS_AHEAD);
+        tokio::spawn(async move {
+            if let Err(error) = followed.run(opened, &sender).await {
+                // Without a reader the program is about to end.
+                let _ = sender.send(Err(error)).await;
+            }
+        });
+        Ok(Self { seen })
+    }
+
+    /// The value that is there, then what each version appends to it; `None` when that has ended.
+    pub(super) async fn next(&mut self) -> Result<Option<Seen>> {
+        let next = self.seen.recv().await.transpose()?;
+        Ok(next.map(|(_, seen)| seen))
+    }
+}
+
 /// What one version did to a followed key.
-enum Seen {
+pub(super) enum Seen {
     /// It was found so.
     Found(Box<LookupAnswer>),
     /// It has this value, or this was appended to it.
@@ -249,7 +286,7 @@ impl Followed {
         let mut changes: Option<Changes> = None;
         loop {
             let seen = if self.following.append && before.is_some() {
-                Some(Seen::Bytes(self.appended(changes.as_ref(), &at).await?))
+                Some(self.appended(changes.as_ref(), &at).await?)
             } else if let Some(bytes) = self.put_bytes(changes.as_ref()) {
                 Some(Seen::Bytes(bytes))
             } else {
@@ -291,8 +328,9 @@ impl Followed {
         }
     }
 
-    /// What a version appended. If anything else happened to the key, following appends ends.
-    async fn appended(&self, changes: Option<&Changes>, at: &At) -> Result<Bytes> {
+    /// What a version appended, or that the key is gone. If anything else happened to it, following
+    /// appends ends.
+    async fn appended(&self, changes: Option<&Changes>, at: &At) -> Result<Seen> {
         let version = changes.map(|changes| (changes.position.version, changes.changes.as_slice()));
         match version {
             Some((
@@ -304,7 +342,7 @@ impl Followed {
                         ..
                     },
                 ],
-            )) => Ok(bytes.clone()),
+            )) => Ok(Seen::Bytes(bytes.clone())),
             Some((
                 version,
                 [
@@ -318,16 +356,15 @@ impl Followed {
                 let place = Place::new(&self.namespace, key, "", at);
                 appended(&self.client, &place, version)
                     .await
+                    .map(Seen::Bytes)
                     .about(&self.key)
             }
             _ => {
                 let found = self.look_up(at).await?;
-                let code = if found.entry.is_some() {
-                    ErrorCode::Invalid
-                } else {
-                    ErrorCode::NotFound
-                };
-                Err(failure(&self.key, code))
+                if found.entry.is_some() {
+                    return Err(failure(&self.key, ErrorCode::Invalid));
+                }
+                Ok(Seen::Found(Box::new(found)))
             }
         }
     }

@@ -26,6 +26,7 @@ pub(crate) mod start;
 
 pub(crate) mod copy;
 pub(crate) mod dir;
+pub(crate) mod eventlog;
 pub(crate) mod get;
 pub(crate) mod link;
 pub(crate) mod log;

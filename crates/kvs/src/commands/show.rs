@@ -9,7 +9,7 @@ use super::value::{Place, stream};
 use crate::output::{OutputError, Sink};
 
 /// In which form values are printed.
-#[derive(Debug, Clone, Copy, Args)]
+#[derive(Debug, Clone, Copy, Default, Args)]
 pub(super) struct Form {
     /// Print exactly the value, without a newline
     #[arg(short, long)]

@@ -14,6 +14,6 @@ mod sink;
 pub(crate) use changes::{ChangeReport, VersionReport, Who, local_time};
 pub(crate) use columns::columns;
 pub(crate) use directory::{Shown, directory_line};
-pub(crate) use escape::escape_value;
+pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};

@@ -17,6 +17,7 @@ mod support;
 mod values;
 
 mod directories;
+mod eventlogs;
 mod links;
 mod namespaces;
 mod removal;

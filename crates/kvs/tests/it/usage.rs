@@ -3,7 +3,7 @@
 use crate::support::{run, without_daemon};
 
 /// Every verb that people type.
-const VERBS: [&str; 21] = [
+const VERBS: [&str; 22] = [
     "put",
     "get",
     "ls",
@@ -21,6 +21,7 @@ const VERBS: [&str; 21] = [
     "snapshot",
     "watch",
     "log",
+    "eventlog",
     "namespace",
     "serve",
     "start",

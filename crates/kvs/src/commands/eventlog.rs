@@ -1,0 +1,402 @@
+//! `kvs eventlog append`, `get` and `wait-event`.
+//!
+//! An append is the append operation, so it costs the same however long the log is; following reads
+//! what versions append. A log of any length is read range by range.
+
+use std::ops::ControlFlow;
+use std::process::ExitCode;
+use std::time::{Duration, SystemTime};
+
+use anyhow::{Result, anyhow};
+use bytes::Bytes;
+use clap::{Args, Subcommand, ValueEnum};
+use jiff::tz::TimeZone;
+use kvs_client::{
+    At, Client, Entry as Found, ErrorCode, LookupAnswer, READ_RANGE_BYTES, Transaction,
+};
+
+use super::failure::{About as _, failure};
+use super::follow::{Appends, Seen, wait_for};
+use super::interrupt::end_on_interrupt;
+use super::options::{Daemon, NamespaceOption, duration};
+use super::show::Form;
+use super::value::{Place, part};
+use crate::eventlog::{Decoder, Entry, Formatter, encode};
+use crate::output::{Sink, reader_gone};
+
+/// Options of `kvs eventlog`.
+#[derive(Debug, Args)]
+#[command(
+    disable_help_subcommand = true,
+    after_help = "\
+An eventlog is a value to which JSON objects are appended, one a line, each with a timestamp, a name and
+perhaps a context.
+
+Examples:
+  kvs eventlog append lwj.1.log start
+  kvs eventlog append lwj.1.log exit '{\"status\":0}'
+  kvs eventlog get -H lwj.1.log
+  kvs eventlog wait-event -W -t 10s lwj.1.log exit"
+)]
+pub(crate) struct EventlogArgs {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Append an event
+    #[command(after_help = "\
+Examples:
+  kvs eventlog append log start                          with the time of now
+  kvs eventlog append log exit '{\"status\":0,\"by\":\"me\"}'   with a context
+  kvs eventlog append -t 1.5 log start                   with another time")]
+    Append(AppendArgs),
+    /// Print events
+    #[command(after_help = "\
+Examples:
+  kvs eventlog get log              1700000000.250000 exit status=0
+  kvs eventlog get -H log           [Nov14 23:13] exit status=0
+  kvs eventlog get -u log           {\"timestamp\":1700000000.25,\"name\":\"exit\",\"context\":{\"status\":0}}
+  kvs eventlog get -w -c 3 log      the first three events, when they are there")]
+    Get(GetArgs),
+    /// Wait until an event is in a log
+    #[command(after_help = "\
+Examples:
+  kvs eventlog wait-event log exit            prints the event when it is there
+  kvs eventlog wait-event -W -t 1m log exit   the log may have to come first; a minute at most
+  kvs eventlog wait-event -v log exit         prints the events before it, too")]
+    WaitEvent(WaitEventArgs),
+}
+
+#[derive(Debug, Args)]
+struct AppendArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// Seconds since 1970, above 0 [default: now]
+    #[arg(short, long, value_name = "SECONDS")]
+    timestamp: Option<f64>,
+    /// The log; it is made if there is none
+    key: String,
+    /// Name of the event
+    name: String,
+    /// Context of the event: words that make a JSON object
+    context: Vec<String>,
+}
+
+#[derive(Debug, Args)]
+struct GetArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    #[command(flatten)]
+    look: Look,
+    /// Wait until the log is there, and its namespace
+    #[arg(short = 'W', long)]
+    waitcreate: bool,
+    /// Print the events, then each that is appended
+    #[arg(short, long)]
+    watch: bool,
+    /// End after so many events
+    #[arg(
+        short,
+        long,
+        value_name = "N",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
+    count: u64,
+    /// Print a long log piece by piece, as always
+    #[arg(short = 'S', long)]
+    stream: bool,
+    /// The log
+    key: String,
+}
+
+#[derive(Debug, Args)]
+struct WaitEventArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    #[command(flatten)]
+    look: Look,
+    /// Wait until the log is there, and its namespace
+    #[arg(short = 'W', long)]
+    waitcreate: bool,
+    /// How long to wait at most, such as 10s or 1.5m; a bare number is seconds
+    #[arg(short, long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+    /// Print nothing
+    #[arg(short, long, conflicts_with = "verbose")]
+    quiet: bool,
+    /// Print the events before it as well
+    #[arg(short, long)]
+    verbose: bool,
+    /// The log
+    key: String,
+    /// Name of the event
+    event: String,
+}
+
+/// How events are printed.
+#[derive(Debug, Clone, Copy, Args)]
+struct Look {
+    /// Print events as JSON
+    #[arg(short, long, visible_alias = "json", conflicts_with = "human")]
+    unformatted: bool,
+    /// Print times for people: the minute, then seconds within it
+    #[arg(short = 'H', long)]
+    human: bool,
+    /// Colour the output: auto, if a terminal shows it and NO_COLOR is not set; always, also without WHEN; never
+    #[arg(
+        short = 'L',
+        long,
+        value_name = "WHEN",
+        num_args = 0..=1,
+        require_equals = true,
+        default_value = "auto",
+        default_missing_value = "always",
+        hide_default_value = true,
+        hide_possible_values = true
+    )]
+    color: When,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum When {
+    Auto,
+    Always,
+    Never,
+}
+
+/// Does what the sub-command says.
+pub(crate) async fn run(daemon: &Daemon, args: EventlogArgs) -> Result<ExitCode> {
+    match args.action {
+        Action::Append(args) => append(daemon, args).await,
+        Action::Get(args) => get(daemon, args).await,
+        Action::WaitEvent(args) => wait_event(daemon, args).await,
+    }
+}
+
+async fn append(daemon: &Daemon, args: AppendArgs) -> Result<ExitCode> {
+    let timestamp = match args.timestamp {
+        Some(given) if given > 0.0 && given.is_finite() => given,
+        Some(_) => return Err(failure("--timestamp", ErrorCode::Invalid)),
+        None => {
+            SystemTime::now()
+                .duration_since(SystemTime::UNIX_EPOCH)?
+                .as_micros() as f64
+                / 1e6
+        }
+    };
+    if args.name.is_empty() {
+        return Err(failure("eventlog append", ErrorCode::Invalid));
+    }
+    let context = (!args.context.is_empty()).then(|| args.context.join(" "));
+    let line = encode(timestamp, &args.name, context.as_deref())
+        .map_err(|_| anyhow!("eventlog append: the context is not a JSON object"))?;
+    let namespace = args.namespace.name(daemon);
+    let client = daemon.connect(&namespace).await?;
+    let transaction = Transaction::new().append(args.key.as_str(), line);
+    client
+        .namespace(namespace)
+        .commit(transaction)
+        .await
+        .about(&args.key)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn get(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
+    if args.watch || args.waitcreate {
+        end_on_interrupt();
+    }
+    let namespace = args.namespace.name(daemon);
+    let client = daemon.connect(&namespace).await?;
+    let mut reader = Reader::new(&client, &args.key, Printer::new(args.look));
+    let mut left = args.count;
+    let mut take = |_: &Entry| {
+        left = left.wrapping_sub(1);
+        Verdict {
+            print: true,
+            enough: left == 0,
+        }
+    };
+    if args.watch {
+        let ended = reader.follow(&namespace, args.waitcreate, &mut take);
+        return ended.await.map(|_| ExitCode::SUCCESS);
+    }
+    let found = if args.waitcreate {
+        wait_for(&client, &namespace, &args.key, Form::default()).await?
+    } else {
+        let form = Form::default();
+        form.look_up(&client, &namespace, &args.key, &At::Current)
+            .await?
+    };
+    if reader.whole(&found, &mut take).await?.is_continue() {
+        reader.decoder.finish()?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn wait_event(daemon: &Daemon, args: WaitEventArgs) -> Result<ExitCode> {
+    end_on_interrupt();
+    let namespace = args.namespace.name(daemon);
+    let waiting = async {
+        let client = daemon.connect(&namespace).await?;
+        let mut reader = Reader::new(&client, &args.key, Printer::new(args.look));
+        let mut take = |entry: &Entry| {
+            let enough = entry.name == args.event;
+            let print = if enough { !args.quiet } else { args.verbose };
+            Verdict { print, enough }
+        };
+        reader.follow(&namespace, args.waitcreate, &mut take).await
+    };
+    let ended = match args.timeout {
+        None => waiting.await?,
+        Some(timeout) => tokio::time::timeout(timeout, waiting)
+            .await
+            .map_err(|_| anyhow!("wait-event timeout on event '{}'", args.event))??,
+    };
+    if ended.is_continue() {
+        return Err(anyhow!("event '{}' never received", args.event));
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Reads the events of one log and prints those that are wanted.
+struct Reader<'r> {
+    client: &'r Client,
+    key: &'r str,
+    decoder: Decoder,
+    printer: Printer,
+}
+
+/// What becomes of an event.
+struct Verdict {
+    print: bool,
+    /// Whether it is the last that is wanted.
+    enough: bool,
+}
+
+type Flow = Result<ControlFlow<()>>;
+
+impl<'r> Reader<'r> {
+    fn new(client: &'r Client, key: &'r str, printer: Printer) -> Self {
+        Self {
+            client,
+            key,
+            decoder: Decoder::default(),
+            printer,
+        }
+    }
+
+    /// Goes through the events that are there, then those that are appended, until there is enough,
+    /// or the watch has ended.
+    async fn follow(
+        &mut self,
+        namespace: &str,
+        waitcreate: bool,
+        take: &mut impl FnMut(&Entry) -> Verdict,
+    ) -> Flow {
+        let mut appends = Appends::open(self.client, namespace, self.key, waitcreate).await?;
+        let gone = reader_gone();
+        tokio::pin!(gone);
+        loop {
+            let seen = tokio::select! {
+                seen = appends.next() => seen?,
+                error = &mut gone => return Err(error.into()),
+            };
+            let flow = match seen {
+                Some(Seen::Found(found)) => self.whole(&found, take).await?,
+                Some(Seen::Bytes(bytes)) => self.piece(&bytes, take)?,
+                None => return Ok(ControlFlow::Continue(())),
+            };
+            if flow.is_break() {
+                return Ok(flow);
+            }
+        }
+    }
+
+    /// Goes through the events of a log that was found.
+    async fn whole(
+        &mut self,
+        found: &LookupAnswer,
+        take: &mut impl FnMut(&Entry) -> Verdict,
+    ) -> Flow {
+        let value = match &found.entry {
+            None => return Err(anyhow!("eventlog path {} not found", self.key)),
+            Some(Found::Value(value)) => value,
+            Some(Found::Directory(_)) => return Err(failure(self.key, ErrorCode::IsDirectory)),
+            Some(Found::Link(_)) => return Err(failure(self.key, ErrorCode::Invalid)),
+        };
+        if let Some(bytes) = &value.bytes {
+            return self.piece(bytes, take);
+        }
+        let place = Place::new(&found.namespace, &found.key, &found.snapshot, &At::Current);
+        let mut offset = 0;
+        while offset < value.size {
+            let piece: Bytes = part(self.client, &place, offset, READ_RANGE_BYTES, value.size)
+                .await
+                .about(self.key)?;
+            offset += piece.len() as u64;
+            if self.piece(&piece, take)?.is_break() {
+                return Ok(ControlFlow::Break(()));
+            }
+        }
+        Ok(ControlFlow::Continue(()))
+    }
+
+    fn piece(&mut self, bytes: &[u8], take: &mut impl FnMut(&Entry) -> Verdict) -> Flow {
+        let (entries, result) = self.decoder.feed(bytes);
+        let mut flow = ControlFlow::Continue(());
+        for entry in &entries {
+            let verdict = take(entry);
+            if verdict.print {
+                self.printer.print(entry)?;
+            }
+            if verdict.enough {
+                flow = ControlFlow::Break(());
+                break;
+            }
+        }
+        // What came together is out before anything else is waited for.
+        self.printer.sink.flush()?;
+        if flow.is_continue() {
+            result?;
+        }
+        Ok(flow)
+    }
+}
+
+/// Prints events.
+struct Printer {
+    sink: Sink,
+    formatter: Option<Formatter>,
+}
+
+impl Printer {
+    fn new(look: Look) -> Self {
+        let sink = Sink::new();
+        let color = match look.color {
+            When::Always => true,
+            When::Never => false,
+            When::Auto => sink.is_terminal() && colours_are_wanted(),
+        };
+        let formatter =
+            (!look.unformatted).then(|| Formatter::new(look.human, color, TimeZone::system()));
+        Self { sink, formatter }
+    }
+
+    fn print(&mut self, entry: &Entry) -> Result<()> {
+        let line = match &mut self.formatter {
+            Some(formatter) => formatter.line(entry),
+            None => self.sink.clean(&entry.json).into_owned(),
+        };
+        Ok(self.sink.line(&line)?)
+    }
+}
+
+/// What the environment says of colours on a terminal.
+fn colours_are_wanted() -> bool {
+    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
+    !unwanted && !dumb
+}
