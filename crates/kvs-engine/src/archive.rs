@@ -12,10 +12,11 @@ use kvs_tree::{Ctx, Directory, replay};
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::{JournalError, JournalReader};
-use crate::limits::{JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH};
+use crate::limits::{JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH, WATCH_BATCH};
 use crate::namespace::Namespace;
 use crate::objects::Objects;
 use crate::record::{Group, Record, VersionRecord};
+use crate::skim::{Filter, skim};
 
 #[derive(Default)]
 struct Rebuilt {
@@ -23,6 +24,16 @@ struct Rebuilt {
     roots: BTreeMap<(u64, u64), (RootAt, usize, u64)>,
     bytes: usize,
     uses: u64,
+}
+
+/// A page of the journal that was looked through.
+pub(crate) struct Scan {
+    /// What concerns the filter, in order.
+    pub(crate) records: Vec<Arc<VersionRecord>>,
+    /// Every version up to this one was looked at.
+    pub(crate) reached: u64,
+    /// Where to go on.
+    pub(crate) group: u64,
 }
 
 /// The past of every namespace of a store.
@@ -114,6 +125,87 @@ impl Archive {
             }
             group = next;
         }
+    }
+
+    /// Looks for records that concern `filter` in one page of the journal, from version `from` on,
+    /// beginning at `group` if the caller knows how far it has read.
+    ///
+    /// # Errors
+    /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
+    pub(crate) fn scan(
+        &self,
+        namespace: &Namespace,
+        from: u64,
+        group: Option<u64>,
+        filter: &Filter,
+    ) -> Result<Scan, EngineError> {
+        let published = namespace.position().version;
+        let (oldest, start) = {
+            let history = namespace.history();
+            (history.oldest(), group.or_else(|| history.group_of(from)))
+        };
+        let gone = || compacted(namespace, from, oldest + 1);
+        if from <= oldest {
+            return Err(gone());
+        }
+        let start = start.ok_or_else(gone)?;
+        let page = match self.journal.read(start, JOURNAL_READ_BYTES) {
+            Ok(page) => page,
+            Err(JournalError::Trimmed { .. }) => return Err(gone()),
+            Err(other) => return Err(other.into()),
+        };
+        let mut scan = Scan {
+            records: Vec::new(),
+            reached: from - 1,
+            group: start,
+        };
+        if page.is_empty() && from <= published {
+            return Err(EngineError::corrupt(format!(
+                "version {from} of namespace {} is not in the journal from group {start} on",
+                namespace.name
+            )));
+        }
+        for (number, payload) in &page {
+            let skimmed = skim(*number, payload, &namespace.name, from, filter)?;
+            if skimmed.concerns {
+                for record in Group::decode(*number, payload)?.records {
+                    if let Record::Version(record) = record
+                        && record.namespace == namespace.name
+                        && (from..=published).contains(&record.version)
+                        && filter.concerns(&record)
+                    {
+                        scan.records.push(record);
+                    }
+                }
+            }
+            scan.reached = scan.reached.max(skimmed.newest.unwrap_or(0).min(published));
+            // A group that holds what is not published yet is read again.
+            if skimmed.newest.is_some_and(|newest| newest > published) {
+                break;
+            }
+            scan.group = number + 1;
+            if scan.records.len() >= WATCH_BATCH {
+                break;
+            }
+        }
+        Ok(scan)
+    }
+
+    /// The groups from `from` up to `newest`, as many as fit in `bytes` but at least one.
+    ///
+    /// # Errors
+    /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
+    pub(crate) fn groups(
+        &self,
+        from: u64,
+        newest: u64,
+        bytes: usize,
+    ) -> Result<Vec<(u64, Group)>, EngineError> {
+        let page = self.journal.read(from, bytes)?;
+        let wanted = page.iter().filter(|(number, _)| *number <= newest);
+        wanted
+            .map(|(number, payload)| Ok((*number, Group::decode(*number, payload)?)))
+            .collect()
     }
 
     /// The root of `version`, rebuilt if need be.

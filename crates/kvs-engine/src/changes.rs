@@ -91,16 +91,30 @@ pub(crate) struct Between<'a> {
     pub(crate) params: &'a StoreParams,
 }
 
+/// How much [`changes`] shall find out.
+#[derive(Clone, Copy)]
+pub(crate) struct Want {
+    /// Changes below the keys of effects as well, as differences of the roots.
+    pub(crate) below: bool,
+    /// For appended values, the whole of them as well.
+    pub(crate) wholes: bool,
+}
+
 /// Whether [`changes`] needs the roots, which may have to be rebuilt.
-pub(crate) fn needs_roots(record: &VersionRecord, scopes: &[Scope]) -> bool {
+pub(crate) fn needs_roots(record: &VersionRecord, scopes: &[Scope], want: Want) -> bool {
     record.effects().any(|effect| {
-        let direct = matches!(
-            effect,
-            Effect::Append { .. } | Effect::Copy { .. } | Effect::Graft { .. }
-        );
-        (direct && in_scope(scopes, effect.key()))
-            || (effect.subtree() && reaches_below(scopes, effect.key()))
+        let direct = match effect {
+            Effect::Append { .. } => want.wholes,
+            Effect::Copy { .. } | Effect::Graft { .. } => true,
+            _ => false,
+        };
+        (direct && in_scope(scopes, effect.key())) || (want.below && tells_below(effect, scopes))
     })
+}
+
+/// Whether the effect changed keys of the scopes below its own key.
+pub(crate) fn tells_below(effect: &Effect, scopes: &[Scope]) -> bool {
+    effect.subtree() && reaches_below(scopes, effect.key())
 }
 
 /// What `record` changed within `scopes` (none: everywhere), sorted by key. `between` may be left
@@ -109,14 +123,15 @@ pub(crate) fn changes(
     record: &VersionRecord,
     scopes: &[Scope],
     between: Option<&Between<'_>>,
+    want: Want,
     source: &dyn NodeSource,
 ) -> Result<Vec<KeyChange>, Fault> {
     let mut found: BTreeMap<Key, KeyChange> = BTreeMap::new();
     for effect in record.effects() {
         let key = effect.key();
-        if effect.subtree() && reaches_below(scopes, key) {
+        if tells_below(effect, scopes) {
             found.retain(|other, _| !other.starts_with(key));
-            if let Some(between) = between {
+            if let Some(between) = between.filter(|_| want.below) {
                 below(&mut found, key, scopes, between, source)?;
             }
         }
@@ -131,7 +146,9 @@ pub(crate) fn changes(
         }
     }
     for change in found.values_mut().filter(|c| c.kind == ChangeKind::Append) {
-        if let Some(now) = standing(&change.key, between, source)? {
+        if want.wholes
+            && let Some(now) = standing(&change.key, between, source)?
+        {
             change.value = now.value;
         }
         if change
@@ -153,7 +170,7 @@ fn reaches_below(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.may_match_below(key))
 }
 
-fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChange {
+pub(crate) fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChange {
     KeyChange {
         key: key.clone(),
         kind,
@@ -269,6 +286,19 @@ pub(crate) fn entered(
         Entry::Directory(_) => change(key, ChangeKind::Mkdir, ChangeValue::None),
         Entry::Symlink(link) => change(key, ChangeKind::Link, ChangeValue::Link(link.clone())),
     })
+}
+
+/// What an entry is to an event.
+pub(crate) fn entry_value(
+    entry: Option<&Entry>,
+    source: &dyn NodeSource,
+    params: &StoreParams,
+) -> Result<ChangeValue, Fault> {
+    match entry {
+        Some(Entry::Value(value)) => change_value(value, source, params),
+        Some(Entry::Symlink(link)) => Ok(ChangeValue::Link(link.clone())),
+        Some(Entry::Directory(_)) | None => Ok(ChangeValue::None),
+    }
 }
 
 fn change_value(

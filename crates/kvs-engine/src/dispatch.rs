@@ -275,6 +275,11 @@ impl Dispatch {
         }
     }
 
+    /// Whom the watch wakes.
+    pub(crate) fn wake_of(&self, id: WatchId) -> Option<Wake> {
+        Some(self.slots.get(id as usize)?.as_ref()?.wake.clone())
+    }
+
     /// Every wake, for an end of the namespace.
     pub(crate) fn wake_all(&self) -> impl Iterator<Item = Wake> + '_ {
         self.slots.iter().flatten().map(|slot| slot.wake.clone())

@@ -25,6 +25,16 @@ use crate::store::Store;
 use crate::view::View;
 use crate::watch::Watch;
 
+/// Wakes a wait for a namespace.
+#[derive(Default)]
+struct Made(tokio::sync::Notify);
+
+impl WakeSink for Made {
+    fn wake(&self, _token: u64) {
+        self.0.notify_one();
+    }
+}
+
 /// A handle on an open store. Clones share it; the store closes when the last one is dropped, or at
 /// [`Engine::shutdown`].
 #[derive(Clone)]
@@ -62,6 +72,9 @@ impl Engine {
         let (inbox, commands) = mpsc::channel(INBOX);
         let (failed, watch_failed) = latest::channel(None);
         let store = recovered.store;
+        store
+            .feed
+            .published(recovered.catalog.group, &mut Vec::new());
         let parts = Parts {
             config,
             store: store.clone(),
@@ -215,8 +228,8 @@ impl Engine {
         sink: Arc<dyn WakeSink>,
         token: u64,
     ) -> Result<Follower, EngineError> {
-        let _ = (caller, namespace, start, Wake { sink, token });
-        Ok(Follower {})
+        let wake = Wake { sink, token };
+        Follower::open(&self.store, caller, namespace, start, wake)
     }
 
     /// Waits until a namespace exists that the caller may read. Dropping the future ends the wait.
@@ -224,7 +237,19 @@ impl Engine {
     /// # Errors
     /// `Permission` if it exists and the caller may not read it, `Limit` for too many waits.
     pub async fn wait_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
-        self.store.readable(caller, name).map(drop)
+        let made = Arc::new(Made::default());
+        let wake = Wake {
+            sink: made.clone(),
+            token: 0,
+        };
+        let _place = self.store.feed.on_created(wake)?;
+        loop {
+            // Looked at after the place was taken, so that no making is missed.
+            match self.store.readable(caller, name) {
+                Err(error) if error.kind == ErrorKind::NoNamespace => made.0.notified().await,
+                other => return other.map(drop),
+            }
+        }
     }
 
     /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far as

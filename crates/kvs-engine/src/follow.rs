@@ -1,18 +1,331 @@
 //! Following roots: every move of a namespace's root, and namespaces that come and go.
+//!
+//! A cursor into the journal, group by group, shared by nobody and buffered nowhere: at most one page
+//! of the journal is held. Only groups that are published are read, so no event is ahead of a read.
 
-use crate::error::EngineError;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use kvs_tree::{Blobref, Directory, Effect};
+use smol_str::SmolStr;
+
+use crate::changes::ChangeKind;
+use crate::dispatch::Wake;
+use crate::error::{EngineError, ErrorKind};
 use crate::event::RootEvent;
+use crate::feed::FeedGuard;
+use crate::limits::FOLLOW_READ_BYTES;
+use crate::namespace::Namespace;
+use crate::record::{Group, Record, VersionRecord};
+use crate::reference::Position;
+use crate::request::{Caller, NamespaceInfo, Start};
+use crate::store::Store;
+use crate::told::transactions_of;
+use crate::view::root_of;
 
-/// A cursor into the journal that tells of root moves and of namespaces.
-pub struct Follower {}
+/// A namespace as far as it was followed.
+struct Known {
+    owner: u32,
+    incarnation: u64,
+    version: u64,
+    root: Option<Blobref>,
+}
+
+/// A cursor into the journal that tells of root moves and of namespaces. Dropping it ends it.
+pub struct Follower {
+    store: Arc<Store>,
+    caller: Caller,
+    /// The one namespace that is followed; none: all that the caller may read.
+    only: Option<SmolStr>,
+    guard: FeedGuard,
+    /// Everything up to this group was looked at.
+    group: u64,
+    /// Events of the page that was read; bounded by `FOLLOW_READ_BYTES`.
+    events: VecDeque<RootEvent>,
+    known: BTreeMap<SmolStr, Known>,
+    /// The state is to be told next, and whether that is because events were lost.
+    state: Option<bool>,
+    ended: bool,
+}
 
 impl Follower {
-    /// The next event if there is one now; else `None`, and the follower's wake is called when there
+    pub(crate) fn open(
+        store: &Arc<Store>,
+        caller: Caller,
+        only: Option<&str>,
+        start: Start,
+        wake: Wake,
+    ) -> Result<Self, EngineError> {
+        let guard = store.feed.follow(wake)?;
+        let group = guard.newest();
+        let mut follower = Self {
+            store: store.clone(),
+            caller,
+            only: only.map(SmolStr::new),
+            guard,
+            group,
+            events: VecDeque::new(),
+            known: BTreeMap::new(),
+            state: (start == Start::Initial).then_some(false),
+            ended: false,
+        };
+        if let Some(name) = only {
+            store.readable(caller, name)?;
+        }
+        follower.learn();
+        if let Start::Version {
+            incarnation,
+            version,
+        } = start
+        {
+            let Some(name) = only else {
+                let message = "following from a version is for one namespace";
+                return Err(EngineError::new(ErrorKind::Invalid, message));
+            };
+            follower.begin_at(&*store.readable(caller, name)?, incarnation, version);
+        }
+        Ok(follower)
+    }
+
+    fn begin_at(&mut self, namespace: &Namespace, incarnation: Option<u64>, version: u64) {
+        let before = version.saturating_sub(1);
+        let start = {
+            let history = namespace.history();
+            history
+                .group_of(version)
+                .filter(|_| before >= history.oldest())
+        };
+        if incarnation.is_some_and(|wanted| wanted != namespace.incarnation) {
+            self.state = Some(true);
+        } else if version > namespace.position().version {
+            if let Some(known) = self.known.get_mut(&namespace.name) {
+                known.version = before;
+            }
+        } else if let Some(group) = start {
+            self.group = group - 1;
+            if let Some(known) = self.known.get_mut(&namespace.name) {
+                (known.version, known.root) = (before, None);
+            }
+        } else {
+            self.state = Some(true);
+        }
+    }
+
+    /// Takes what is published now as known.
+    fn learn(&mut self) {
+        self.known.clear();
+        for namespace in self.store.namespaces() {
+            if self
+                .only
+                .as_ref()
+                .is_some_and(|only| *only != namespace.name)
+            {
+                continue;
+            }
+            let now = namespace.published();
+            let known = Known {
+                owner: namespace.owner,
+                incarnation: namespace.incarnation,
+                version: now.version,
+                root: Some(now.root),
+            };
+            self.known.insert(namespace.name.clone(), known);
+        }
+    }
+
+    fn readable(&self, owner: u32) -> bool {
+        self.store.may_use(self.caller, owner)
+    }
+
+    /// The next event if there is one now; else `None`, and the follower's sink is woken when there
     /// may be one.
     ///
     /// # Errors
-    /// `NoNamespace` once the one namespace that is followed was removed, `Permission`, `Corrupt`.
+    /// `NoNamespace` after the one namespace that is followed was removed, `Permission` once the
+    /// right to read it is gone, `Corrupt` for damaged data. Each ends the follower.
     pub async fn next(&mut self) -> Result<Option<RootEvent>, EngineError> {
-        Ok(None)
+        loop {
+            if let Some(lost) = self.state.take() {
+                return Ok(Some(self.state(lost)));
+            }
+            if let Some(event) = self.events.pop_front() {
+                return Ok(Some(event));
+            }
+            if let Some(name) = &self.only {
+                if self.ended {
+                    return Err(EngineError::no_namespace(name));
+                }
+                if let Ok(namespace) = self.store.namespace(name) {
+                    self.store.check_owner(self.caller, &namespace)?;
+                }
+            }
+            let newest = self.guard.newest();
+            if self.group >= newest {
+                return Ok(None);
+            }
+            match self.advance(newest).await {
+                Ok(()) => {}
+                Err(error) if error.kind == ErrorKind::Compacted => {
+                    self.group = newest;
+                    self.state = Some(true);
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+
+    fn state(&mut self, lost: bool) -> RootEvent {
+        if lost {
+            // Whatever is published by now is in the state; what of it is read again is left out.
+            self.group = self.guard.newest();
+            self.events.clear();
+            self.learn();
+        }
+        let mut namespaces = Vec::new();
+        for (name, known) in &self.known {
+            if let (true, Some(root)) = (self.readable(known.owner), known.root) {
+                namespaces.push(NamespaceInfo {
+                    name: name.clone(),
+                    owner: known.owner,
+                    flags: 0,
+                    position: Position {
+                        incarnation: known.incarnation,
+                        version: known.version,
+                    },
+                    root,
+                });
+            }
+        }
+        RootEvent::State { namespaces, lost }
+    }
+
+    async fn advance(&mut self, newest: u64) -> Result<(), EngineError> {
+        for (number, group) in self.read(newest).await? {
+            self.take_in(group).await?;
+            self.group = number;
+        }
+        Ok(())
+    }
+
+    async fn read(&self, newest: u64) -> Result<Vec<(u64, Group)>, EngineError> {
+        let from = self.group + 1;
+        let read = move |store: &Arc<Store>| store.archive.groups(from, newest, FOLLOW_READ_BYTES);
+        self.store.offload(read).await
+    }
+
+    async fn take_in(&mut self, group: Group) -> Result<(), EngineError> {
+        let time_ms = group.time_ms;
+        for record in group.records {
+            match record {
+                Record::Version(record) => self.moved(&record).await?,
+                Record::Created {
+                    namespace,
+                    owner,
+                    incarnation,
+                } => {
+                    let other = self.only.as_ref().is_some_and(|only| *only != namespace);
+                    let known = self.known.get(&namespace);
+                    if other || known.is_some_and(|known| known.incarnation == incarnation) {
+                        continue;
+                    }
+                    let known = Known {
+                        owner,
+                        incarnation,
+                        version: 0,
+                        root: Some(Directory::empty().seal(self.store.objects.params())),
+                    };
+                    self.known.insert(namespace.clone(), known);
+                    if self.readable(owner) {
+                        self.events.push_back(RootEvent::Created {
+                            namespace,
+                            owner,
+                            incarnation,
+                            time_ms,
+                        });
+                    }
+                }
+                Record::Removed { namespace } => self.removed(namespace, time_ms),
+                Record::Reincarnated {
+                    namespace,
+                    incarnation,
+                } => {
+                    let Some(known) = self.known.get_mut(&namespace) else {
+                        continue;
+                    };
+                    let new = known.incarnation != incarnation;
+                    known.incarnation = incarnation;
+                    if new && self.store.may_use(self.caller, known.owner) {
+                        self.events.push_back(RootEvent::Reincarnated {
+                            namespace,
+                            incarnation,
+                            time_ms,
+                        });
+                    }
+                }
+                Record::Pinned(_) | Record::Unpinned { .. } | Record::PackAdded { .. } => {}
+            }
+        }
+        Ok(())
+    }
+
+    fn removed(&mut self, namespace: SmolStr, time_ms: u64) {
+        // One that is there again under a later incarnation was made after this removal.
+        let Some(known) = self.known.remove(&namespace) else {
+            return;
+        };
+        self.ended |= self.only.is_some();
+        if self.readable(known.owner) {
+            self.events
+                .push_back(RootEvent::Removed { namespace, time_ms });
+        }
+    }
+
+    async fn moved(&mut self, record: &VersionRecord) -> Result<(), EngineError> {
+        let Some(known) = self.known.get_mut(&record.namespace) else {
+            return Ok(());
+        };
+        if record.version <= known.version {
+            return Ok(());
+        }
+        let previous = match known.root.replace(record.root) {
+            Some(root) => root,
+            None => {
+                let namespace = self.store.namespace(&record.namespace)?;
+                root_of(&self.store, &namespace, record.version - 1)
+                    .await?
+                    .root
+            }
+        };
+        known.version = record.version;
+        if !self.store.may_use(self.caller, known.owner) {
+            return Ok(());
+        }
+        let mut keys: BTreeMap<_, _> = BTreeMap::new();
+        for effect in record.effects() {
+            keys.insert(effect.key().clone(), kind_of(effect));
+        }
+        self.events.push_back(RootEvent::Moved {
+            namespace: record.namespace.clone(),
+            position: Position {
+                incarnation: record.incarnation,
+                version: record.version,
+            },
+            root: record.root,
+            previous,
+            time_ms: record.time_ms,
+            transactions: transactions_of(record),
+            keys: keys.into_iter().collect(),
+        });
+        Ok(())
+    }
+}
+
+fn kind_of(effect: &Effect) -> ChangeKind {
+    match effect {
+        Effect::Put { .. } | Effect::PutStored { .. } | Effect::Copy { .. } => ChangeKind::Put,
+        Effect::Append { .. } => ChangeKind::Append,
+        Effect::Unlink { .. } => ChangeKind::Unlink,
+        Effect::Mkdir { .. } | Effect::Graft { .. } => ChangeKind::Mkdir,
+        Effect::Link { .. } => ChangeKind::Link,
     }
 }

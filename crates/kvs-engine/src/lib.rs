@@ -40,9 +40,15 @@ mod changes;
 
 mod event;
 
+mod dispatch;
+
+mod feed;
+
+mod skim;
+
 mod history;
 
-mod dispatch;
+mod shared;
 
 mod namespace;
 

@@ -87,6 +87,15 @@ pub const WATCHES: usize = 1_000_000;
 /// Records that a watch reads ahead (64).
 pub const WATCH_BATCH: usize = 64;
 
+/// Records in memory that a watch looks through before it lets others have their turn (1,024).
+pub const WATCH_LOOK: usize = 1_024;
+
+/// Followers of roots, and waits for namespaces, in one store (65,536).
+pub const FOLLOWERS: usize = 65_536;
+
+/// Bytes of journal that a follower of roots reads ahead (64 KiB).
+pub const FOLLOW_READ_BYTES: usize = 64 * 1024;
+
 /// Waits for versions on one namespace (65,536).
 pub const VERSION_WAITERS: usize = 65_536;
 

@@ -18,6 +18,7 @@ use crate::history::{History, RootAt};
 use crate::limits::{VERSION_WAITERS, WATCHES};
 use crate::record::VersionRecord;
 use crate::reference::{Position, SnapshotRef};
+use crate::shared::SharedEvents;
 
 /// A version that is durable and about to be shown.
 pub(crate) struct Publication {
@@ -40,6 +41,7 @@ pub(crate) struct Namespace {
     history: Mutex<History>,
     watches: Mutex<Dispatch>,
     waiters: Mutex<Waiters>,
+    shared: Mutex<SharedEvents>,
     removed: AtomicBool,
 }
 
@@ -64,6 +66,7 @@ impl Namespace {
             history: Mutex::new(history),
             watches: Mutex::default(),
             waiters: Mutex::default(),
+            shared: Mutex::default(),
             removed: AtomicBool::new(false),
         }
     }
@@ -189,6 +192,23 @@ impl Namespace {
         let now = self.published.load_full();
         let hit = read.filter(|&read| read < now.version).map(|read| read + 1);
         Ok((watches.add(scopes, hit, wake), now))
+    }
+
+    /// Events that watches of equal scopes share.
+    pub(crate) fn shared(&self) -> MutexGuard<'_, SharedEvents> {
+        lock(&self.shared)
+    }
+
+    /// Whom a watch wakes.
+    pub(crate) fn wake_of(&self, id: WatchId) -> Option<Wake> {
+        lock(&self.watches).wake_of(id)
+    }
+
+    /// The newest version, if nothing up to it waits to be read by the watch.
+    pub(crate) fn quiet(&self, id: WatchId) -> Option<u64> {
+        let watches = lock(&self.watches);
+        let version = self.published.load().version;
+        watches.hit(id).is_none().then_some(version)
     }
 
     /// Removes a watch that is registered for `scopes`.

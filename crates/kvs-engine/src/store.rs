@@ -4,11 +4,12 @@
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use kvs_tree::{Blobref, Entry};
+use kvs_tree::{Blobref, Entry, Fault, NodeSource, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
 use crate::error::{EngineError, ErrorKind};
+use crate::feed::Feed;
 use crate::history::RootAt;
 use crate::limits::REMEMBERED_REFERENCES;
 use crate::namespace::Namespace;
@@ -34,6 +35,7 @@ pub(crate) struct Pinned {
 pub(crate) struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) archive: Archive,
+    pub(crate) feed: Arc<Feed>,
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
     remembered: Mutex<Remembered>,
@@ -51,6 +53,7 @@ impl Store {
         Self {
             objects,
             archive,
+            feed: Arc::default(),
             namespaces: RwLock::default(),
             pins: Mutex::default(),
             remembered: Mutex::default(),
@@ -71,6 +74,19 @@ impl Store {
         tokio::task::spawn_blocking(move || work(&store))
             .await
             .map_err(|_| EngineError::stopped())?
+    }
+
+    /// Runs a pure step: here if memory has all that it needs, else where it may read the disk.
+    pub(crate) async fn step<T: Send + 'static>(
+        self: &Arc<Self>,
+        step: impl Fn(&dyn NodeSource, &StoreParams) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let params = *self.objects.params();
+        if let Some(done) = self.objects.at_once(|source| step(source, &params)) {
+            return done;
+        }
+        self.offload(move |store| store.objects.complete(|source| step(source, &params)))
+            .await
     }
 
     pub(crate) fn namespace(&self, name: &str) -> Result<Arc<Namespace>, EngineError> {
@@ -95,13 +111,18 @@ impl Store {
         Ok(namespace)
     }
 
+    /// Whether the caller may use what belongs to `owner`.
+    pub(crate) fn may_use(&self, caller: Caller, owner: u32) -> bool {
+        self.is_instance_owner(caller) || caller.uid == owner
+    }
+
     /// Refuses callers who are neither the instance owner nor the namespace's.
     pub(crate) fn check_owner(
         &self,
         caller: Caller,
         namespace: &Namespace,
     ) -> Result<(), EngineError> {
-        if self.is_instance_owner(caller) || caller.uid == namespace.owner {
+        if self.may_use(caller, namespace.owner) {
             return Ok(());
         }
         Err(EngineError::new(

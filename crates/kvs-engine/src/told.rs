@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use kvs_tree::{NodeSource, Scope};
 
-use crate::changes::{Between, KeyChange, changes, needs_roots};
+use crate::changes::{Between, KeyChange, Want, changes, needs_roots};
 use crate::error::EngineError;
 use crate::event::TransactionInfo;
-use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
 use crate::namespace::Namespace;
 use crate::record::VersionRecord;
 use crate::store::Store;
@@ -22,8 +21,12 @@ pub(crate) async fn changes_of(
     scopes: &[Scope],
 ) -> Result<Vec<KeyChange>, EngineError> {
     let params = *store.objects.params();
-    if !needs_roots(record, scopes) {
-        let step = |source: &dyn NodeSource| changes(record, scopes, None, source);
+    let want = Want {
+        below: true,
+        wholes: true,
+    };
+    if !needs_roots(record, scopes, want) {
+        let step = |source: &dyn NodeSource| changes(record, scopes, None, want, source);
         return match store.objects.at_once(step) {
             Some(done) => done,
             None => Err(EngineError::corrupt("an effect asked for objects")),
@@ -42,6 +45,7 @@ pub(crate) async fn changes_of(
                 after,
                 params: &params,
             }),
+            want,
             source,
         )
     };
@@ -61,24 +65,4 @@ pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
         name: t.name.clone(),
     };
     record.transactions.iter().map(info).collect()
-}
-
-/// Splits changes into parts that fit an event; none for no changes.
-pub(crate) fn pages(changes: Vec<KeyChange>) -> Vec<Vec<KeyChange>> {
-    let mut pages: Vec<Vec<KeyChange>> = Vec::new();
-    let mut bytes = 0;
-    for change in changes {
-        let size = change.key.as_str().len() + change.size();
-        match pages.last_mut() {
-            Some(page) if page.len() < EVENT_CHANGES && bytes + size <= EVENT_BYTES => {
-                page.push(change);
-                bytes += size;
-            }
-            _ => {
-                pages.push(vec![change]);
-                bytes = size;
-            }
-        }
-    }
-    pages
 }

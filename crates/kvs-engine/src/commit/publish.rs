@@ -50,6 +50,7 @@ impl CommitTask {
                 return self.poison(&error);
             }
         }
+        self.store.feed.published(number, &mut wakes);
         held.into_iter().for_each(|reply| reply(Ok(())));
         wakes.iter().for_each(Wake::call);
     }
@@ -108,6 +109,7 @@ impl CommitTask {
                 let new = Arc::new(new);
                 self.heads.insert(namespace.clone(), Head::new(new.clone()));
                 self.store.insert_namespace(new);
+                self.store.feed.created(wakes);
             }
             Record::Removed { namespace } => {
                 self.heads.remove(namespace);

@@ -1,0 +1,127 @@
+//! Events that many watches are told: read, filtered and encoded once for all watches of equal scopes
+//! and options at the same version.
+//!
+//! Bounded by number and bytes; what was dropped is made again by whoever needs it.
+
+use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
+
+use kvs_tree::Scope;
+
+use crate::event::SharedEvent;
+use crate::limits::{SHARED_EVENT_BYTES, SHARED_EVENTS};
+
+/// The scopes of a watch. Nearly always it is one, which needs no allocation of its own.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Scopes {
+    One(Scope),
+    Many(Arc<[Scope]>),
+}
+
+impl Scopes {
+    /// At least one.
+    pub(crate) fn new(mut scopes: Vec<Scope>) -> Self {
+        match scopes.pop() {
+            Some(only) if scopes.is_empty() => Self::One(only),
+            Some(last) => {
+                scopes.push(last);
+                Self::Many(scopes.into())
+            }
+            None => Self::One(Scope::Directory(kvs_tree::Key::ROOT)),
+        }
+    }
+
+    pub(crate) fn as_slice(&self) -> &[Scope] {
+        match self {
+            Self::One(scope) => std::slice::from_ref(scope),
+            Self::Many(scopes) => scopes,
+        }
+    }
+}
+
+/// What decides how an event looks, beside the version.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct Shape {
+    pub(crate) kind: ModeKind,
+    pub(crate) values: bool,
+    pub(crate) previous: bool,
+}
+
+/// A mode without what only its start needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum ModeKind {
+    Every,
+    Latest,
+    Append,
+    Unique,
+}
+
+/// An event's place in the cache.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub(crate) struct EventKey {
+    pub(crate) version: u64,
+    pub(crate) shape: Shape,
+    pub(crate) scopes: Scopes,
+}
+
+/// The events of one namespace that were told lately.
+#[derive(Default)]
+pub(crate) struct SharedEvents {
+    events: HashMap<EventKey, Arc<SharedEvent>>,
+    order: VecDeque<EventKey>,
+    bytes: usize,
+}
+
+impl SharedEvents {
+    pub(crate) fn get(&self, key: &EventKey) -> Option<Arc<SharedEvent>> {
+        self.events.get(key).cloned()
+    }
+
+    pub(crate) fn insert(&mut self, key: EventKey, event: &Arc<SharedEvent>) {
+        if self.events.insert(key.clone(), event.clone()).is_some() {
+            return;
+        }
+        self.bytes += event.size();
+        self.order.push_back(key);
+        while self.order.len() > SHARED_EVENTS || self.bytes > SHARED_EVENT_BYTES {
+            let Some(old) = self.order.pop_front() else {
+                return;
+            };
+            if let Some(event) = self.events.remove(&old) {
+                self.bytes -= event.size();
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::WatchEvent;
+    use crate::reference::Position;
+
+    #[test]
+    fn the_oldest_events_make_room() {
+        let mut events = SharedEvents::default();
+        let at = Position {
+            incarnation: 1,
+            version: 1,
+        };
+        let event = Arc::new(SharedEvent::new(WatchEvent::Gap { from: at, to: at }));
+        let key = |version| EventKey {
+            version,
+            shape: Shape {
+                kind: ModeKind::Every,
+                values: true,
+                previous: false,
+            },
+            scopes: Scopes::new(Vec::new()),
+        };
+        for version in 0..=SHARED_EVENTS as u64 {
+            events.insert(key(version), &event);
+        }
+        assert!(events.get(&key(0)).is_none());
+        assert!(events.get(&key(1)).is_some());
+        assert_eq!(events.bytes, SHARED_EVENTS * event.size());
+    }
+}

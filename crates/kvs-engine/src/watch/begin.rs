@@ -1,0 +1,186 @@
+//! How a watch begins, and begins again after versions were lost.
+
+use kvs_tree::Scope;
+
+use super::direct::missing_part;
+use super::route::may_have_routes;
+use super::state::{Beginning, Head, State, Work};
+use super::step::{Context, List, Step};
+use super::turn::Ways;
+use crate::error::EngineError;
+use crate::history::RootAt;
+use crate::reference::Position;
+use crate::view::root_of;
+
+impl State {
+    /// Finds out where the scopes lead, and sets out to tell what there is to tell at the start.
+    ///
+    /// # Errors
+    /// `Compacted` if the version before the first one of interest is not retained.
+    pub(super) async fn begin(&mut self, beginning: Beginning) -> Result<(), EngineError> {
+        let Beginning { root, list, offset } = beginning;
+        let resumed = root.is_none();
+        let routed = may_have_routes(self.scopes.as_slice());
+        if !routed && !list && offset.is_none() {
+            return Ok(());
+        }
+        let root = match root {
+            Some(root) => root,
+            None => root_of(&self.store, &self.namespace, self.read).await?,
+        };
+        let ways = self.ways(&root).await?;
+        let only = match self.scopes.as_slice() {
+            [scope] => Some(scope.clone()),
+            _ => None,
+        };
+        if let (Some(offset), Some(scope)) = (offset, only)
+            && self.grows(&scope, &root, offset, list, &ways).await?
+        {
+            self.go_if_any(ways, root.version);
+            return Ok(());
+        }
+        if list {
+            self.list(root, ways).await?;
+        } else {
+            let abroad = ways.foreign.iter().any(|foreign| foreign.seen.is_some());
+            self.go_if_any(ways, root.version);
+            if resumed && abroad {
+                // What was told of other namespaces is not known: their newest state is told.
+                for foreign in &mut self.busy().foreign {
+                    foreign.forget();
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn go_if_any(&mut self, ways: Ways, version: u64) {
+        if !ways.routes.is_empty() || !self.routes().is_empty() {
+            self.go(ways, version);
+        }
+    }
+
+    /// In append mode, tells the part of a value that the client does not have; false if it is no
+    /// value.
+    async fn grows(
+        &mut self,
+        scope: &Scope,
+        root: &RootAt,
+        offset: u64,
+        list: bool,
+        ways: &Ways,
+    ) -> Result<bool, EngineError> {
+        let scope = scope.clone();
+        let shown = scope.literal_prefix();
+        if matches!(scope, Scope::Glob(_)) {
+            return Ok(false);
+        }
+        let Step::Compare(found) = self.turned(&scope, None, root, ways).await? else {
+            return Ok(false);
+        };
+        if matches!(found.after, Some(kvs_tree::Entry::Directory(_))) {
+            return Ok(false);
+        }
+        let (entry, shape) = (found.after, self.shape);
+        let (told, step) = self
+            .store
+            .step(move |source, params| {
+                let context = Context {
+                    source,
+                    params,
+                    shape,
+                };
+                missing_part(&shown, entry.as_ref(), offset, &context)
+            })
+            .await?;
+        if told.is_empty() && step.is_none() && !list {
+            return Ok(true);
+        }
+        let head = if list {
+            Head::Initial { differences: true }
+        } else {
+            Head::Changes {
+                transactions: Vec::new(),
+                skipped: 0,
+                behind: None,
+            }
+        };
+        let position = self.namespace.at(root.version);
+        let mut work = Work::new(head, position, root.root, root.time_ms);
+        work.direct
+            .extend(told.into_iter().map(|one| (one.key.clone(), one)));
+        work.steps.extend(step);
+        self.busy().work = Some(work);
+        Ok(true)
+    }
+
+    /// Sets out to tell the whole state of the scopes.
+    async fn list(&mut self, root: RootAt, ways: Ways) -> Result<(), EngineError> {
+        let position = self.namespace.at(root.version);
+        let head = Head::Initial { differences: false };
+        let mut work = Work::new(head, position, root.root, root.time_ms);
+        let scopes = self.scopes.as_slice();
+        for (at, scope) in scopes.iter().enumerate() {
+            let routed = ways.routes.iter().any(|route| route.scope == *scope);
+            work.steps.push_back(if routed {
+                self.turned(scope, None, &root, &ways).await?
+            } else {
+                let top = scope.literal_prefix();
+                let told = scopes.get(..at).unwrap_or_default();
+                Step::List(List {
+                    root: root.directory.clone(),
+                    shown: top.clone(),
+                    top,
+                    scope: scope.clone(),
+                    told: told.into(),
+                    after: None,
+                })
+            });
+        }
+        self.whole(work, root, ways);
+        Ok(())
+    }
+
+    fn whole(&mut self, mut work: Work, root: RootAt, ways: Ways) {
+        let version = root.version;
+        work.whole = Some(root);
+        self.follow(ways.routes, version);
+        let busy = self.busy();
+        busy.foreign = ways.foreign;
+        busy.work = Some(work);
+    }
+
+    /// Versions that the watch had not read are not retained any more: a gap is told, and then the
+    /// state now, as differences if the state at `read` is at hand.
+    pub(super) async fn lost(&mut self, from: Position) -> Result<(), EngineError> {
+        let now = self.namespace.published();
+        self.busy().work = None;
+        let ways = self.ways(&now).await?;
+        let before = if from.incarnation == self.namespace.incarnation {
+            self.at_hand(from.version)
+        } else {
+            None
+        };
+        self.busy().gap = Some((from, self.namespace.at(now.version)));
+        match before {
+            Some(before) => {
+                let steps = self.differences(&before, &now, &ways).await?;
+                let position = self.namespace.at(now.version);
+                let head = Head::Initial { differences: true };
+                let mut work = Work::new(head, position, now.root, now.time_ms);
+                work.steps = steps.into();
+                self.whole(work, (*now).clone(), ways);
+            }
+            None => self.list((*now).clone(), ways).await?,
+        }
+        Ok(())
+    }
+
+    /// The root of a version, if it can be read whatever became of the journal.
+    fn at_hand(&self, version: u64) -> Option<RootAt> {
+        let have = self.busy.as_ref().and_then(|busy| busy.have.clone());
+        have.filter(|root| root.version == version)
+            .or_else(|| self.store.pinned_root(&self.namespace.name, version))
+            .or_else(|| self.namespace.history().root_at_hand(version))
+    }
+}

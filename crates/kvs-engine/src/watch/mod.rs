@@ -1,0 +1,235 @@
+//! A watch: a cursor into the journal and scopes. No queue, no task: whoever holds it asks for the
+//! next event when its client has credit, and is woken when there may be one.
+//!
+//! Events are made from the journal's records (`cursor`, `version`, `latest`), part by part (`work`,
+//! `step`), so a watch that lags costs the daemon nothing while it waits. A watch whose next version
+//! is no longer retained gets a gap and then the state (`begin`). Links on the way to a watched key
+//! are followed (`route`, `turn`), into other namespaces too (`foreign`, `abroad`). RFC 0006.
+
+mod route;
+
+mod step;
+
+mod direct;
+
+mod foreign;
+
+mod state;
+
+mod turn;
+
+mod cursor;
+
+mod work;
+
+mod version;
+
+mod latest;
+
+mod begin;
+
+mod abroad;
+
+use std::sync::Arc;
+
+use self::state::{Beginning, State};
+use crate::dispatch::Wake;
+use crate::error::{EngineError, ErrorKind};
+use crate::event::{SharedEvent, WatchEvent};
+use crate::reference::Position;
+use crate::request::{Caller, Mode, Start, WatchRequest};
+use crate::shared::{ModeKind, Scopes, Shape};
+use crate::store::Store;
+
+/// A registered watch. Dropping it unregisters it.
+pub struct Watch(State);
+
+impl Watch {
+    pub(crate) fn open(
+        store: &Arc<Store>,
+        caller: Caller,
+        name: &str,
+        request: WatchRequest,
+        wake: Wake,
+    ) -> Result<Self, EngineError> {
+        let namespace = store.readable(caller, name)?;
+        let (kind, offset) = match request.mode {
+            Mode::Every => (ModeKind::Every, None),
+            Mode::Latest => (ModeKind::Latest, None),
+            Mode::Append { offset } => (ModeKind::Append, Some(offset)),
+            Mode::Unique => (ModeKind::Unique, None),
+        };
+        let one_key = request.scopes.len() == 1 && request.scopes.iter().all(names_a_key);
+        if offset.is_some_and(|offset| offset > 0) && !one_key {
+            let message = "an offset to append from is for a watch of one key";
+            return Err(EngineError::new(ErrorKind::Invalid, message));
+        }
+        let asked = match request.start {
+            Start::Version { version, .. } => Some(version.saturating_sub(1)),
+            Start::Now | Start::Initial => None,
+        };
+        let scopes = Scopes::new(request.scopes);
+        let (id, now) = namespace.subscribe(scopes.as_slice(), asked, wake)?;
+        // A version that does not exist yet is waited for with the links as they are now.
+        let read = asked.unwrap_or(now.version).min(now.version);
+        let mut state = State {
+            store: store.clone(),
+            scopes,
+            read,
+            busy: None,
+            id,
+            caller,
+            shape: Shape {
+                kind,
+                values: request.values,
+                previous: request.previous,
+            },
+            namespace,
+        };
+        let version = now.version;
+        let current = asked
+            .is_none_or(|asked| asked >= version)
+            .then(|| (*now).clone());
+        let busy = state.busy();
+        busy.from = asked.map_or(0, |asked| asked.saturating_add(1));
+        busy.start = Some(Beginning {
+            root: current,
+            list: request.start == Start::Initial,
+            offset: offset.filter(|_| one_key),
+        });
+        if let Start::Version {
+            incarnation: Some(incarnation),
+            version: asked,
+        } = request.start
+            && incarnation != state.namespace.incarnation
+        {
+            let from = Position {
+                incarnation,
+                version: asked.saturating_sub(1),
+            };
+            let to = state.namespace.at(version);
+            let busy = state.busy();
+            busy.from = 0;
+            busy.gap = Some((from, to));
+        }
+        Ok(Self(state))
+    }
+
+    /// The namespace that is watched.
+    pub fn namespace(&self) -> &str {
+        &self.0.namespace.name
+    }
+
+    /// Everything up to here was delivered, or does not concern the scopes. An event that is
+    /// delivered in parts counts with its last part.
+    pub fn position(&self) -> Position {
+        self.0.namespace.at(self.0.read)
+    }
+
+    /// The newest position up to which everything was delivered or does not concern the scopes: what
+    /// a bookmark tells. Cheap; reads nothing.
+    pub fn mark(&mut self) -> Position {
+        let state = &mut self.0;
+        if state.busy.as_ref().is_none_or(|busy| busy.settled())
+            && let Some(version) = state.namespace.quiet(state.id)
+        {
+            state.read = state.read.max(version);
+        }
+        self.position()
+    }
+
+    /// The next event if there is one now; else `None`, and the watch's sink is woken when there may
+    /// be one. Dropping the future before it is done loses nothing but work.
+    ///
+    /// # Errors
+    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it, or what
+    /// a link leads to, is gone, `Corrupt` for damaged data. Each ends the watch.
+    pub async fn next(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
+        let state = &mut self.0;
+        loop {
+            if state.namespace.is_removed() {
+                return Err(EngineError::no_namespace(&state.namespace.name));
+            }
+            state.store.check_owner(state.caller, &state.namespace)?;
+            match state.advance().await {
+                Ok(Some(event)) => return Ok(Some(event)),
+                Ok(None) => {}
+                Err(Stop::Idle) => return Ok(None),
+                Err(Stop::Failed(error)) if error.kind == ErrorKind::Compacted => {
+                    let from = state.namespace.at(state.read);
+                    state.lost(from).await?;
+                }
+                Err(Stop::Failed(error)) => return Err(error),
+            }
+        }
+    }
+}
+
+fn names_a_key(scope: &kvs_tree::Scope) -> bool {
+    !matches!(scope, kvs_tree::Scope::Glob(_)) && !scope.literal_prefix().is_root()
+}
+
+/// Why a watch does not go on now.
+enum Stop {
+    Idle,
+    Failed(EngineError),
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Self::Failed(error)
+    }
+}
+
+impl State {
+    /// One step: an event, or something that brings the next one nearer.
+    async fn advance(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
+        if let Some(beginning) = self.busy.as_ref().and_then(|busy| busy.start.clone()) {
+            let foreign_life = self.busy.as_ref().and_then(|busy| busy.gap);
+            match foreign_life {
+                Some((from, _)) => self.lost(from).await?,
+                None => self.begin(beginning).await?,
+            }
+            self.busy().start = None;
+        }
+        if let Some((from, to)) = self.busy.as_mut().and_then(|busy| busy.gap.take()) {
+            let event = WatchEvent::Gap { from, to };
+            return Ok(Some(Arc::new(SharedEvent::new(event))));
+        }
+        if self.busy.as_ref().is_some_and(|busy| busy.work.is_some()) {
+            return Ok(self.part().await?);
+        }
+        if let Some(event) = self.shared_event() {
+            return Ok(Some(event));
+        }
+        match self.next_record().await? {
+            Some(record) if self.shape.kind == ModeKind::Latest => self.tell_newest(record).await?,
+            Some(record) => self.tell(&record).await?,
+            None if self.tell_abroad().await? => {}
+            None => {
+                self.rest();
+                return Err(Stop::Idle);
+            }
+        }
+        if self.busy.as_ref().is_some_and(|busy| busy.work.is_some()) {
+            return Ok(self.part().await?);
+        }
+        Ok(None)
+    }
+
+    /// The event of the next version, if a watch of equal scopes was told it already.
+    fn shared_event(&mut self) -> Option<Arc<SharedEvent>> {
+        let version = self.next_hit()?;
+        let busy = self.busy.as_ref();
+        if busy.is_some_and(|busy| !busy.foreign.is_empty() || version < busy.from) {
+            return None;
+        }
+        if self.shape.kind == ModeKind::Latest && self.namespace.published().version != version {
+            return None;
+        }
+        let key = self.event_key(version);
+        let event = self.namespace.shared().get(&key)?;
+        self.read = version;
+        Some(event)
+    }
+}

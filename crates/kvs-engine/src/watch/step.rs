@@ -1,0 +1,313 @@
+//! What a part of an event is made from, a page at a time: listings, differences of two trees, values
+//! in pieces. Each step is pure, tells where the next page begins, and holds no more than a page.
+
+use std::sync::Arc;
+
+use kvs_tree::{
+    Directory, Entry, Fault, Key, NodeSource, Resolved, Scope, StoreParams, Value, diff, list,
+    lookup,
+};
+
+use super::route::Aim;
+use crate::changes::{ChangeKind, ChangeValue, KeyChange, change, entered, entry_value};
+use crate::limits::{CHANGE_VALUE_BYTES, EVENT_BYTES, EVENT_CHANGES};
+use crate::shared::{ModeKind, Shape};
+
+/// What every step needs.
+pub(super) struct Context<'a> {
+    pub(super) source: &'a dyn NodeSource,
+    pub(super) params: &'a StoreParams,
+    pub(super) shape: Shape,
+}
+
+/// Work that is left to do for an event.
+#[derive(Clone)]
+pub(super) enum Step {
+    /// What stands in a scope of a tree.
+    List(List),
+    /// What differs between two trees.
+    Compare(Compare),
+    /// What stands at some keys.
+    Keys(Keys),
+    /// Bytes of a value.
+    Pieces(Pieces),
+}
+
+/// A page and what is left.
+pub(super) type Page = (Vec<KeyChange>, Option<Step>);
+
+impl Step {
+    pub(super) fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+        match self {
+            Step::List(list) => list.page(context),
+            Step::Compare(compare) => compare.page(context),
+            Step::Keys(keys) => keys.page(context),
+            Step::Pieces(pieces) => pieces.page(context),
+        }
+    }
+}
+
+/// Collects changes until a part is full.
+struct Collector<'a, 'b> {
+    context: &'a Context<'b>,
+    found: Vec<KeyChange>,
+    bytes: usize,
+}
+
+impl<'a, 'b> Collector<'a, 'b> {
+    fn new(context: &'a Context<'b>) -> Self {
+        Self {
+            context,
+            found: Vec::new(),
+            bytes: 0,
+        }
+    }
+
+    fn full(&self) -> bool {
+        self.found.len() >= EVENT_CHANGES || self.bytes >= EVENT_BYTES
+    }
+
+    /// Adds what stands at a key now; `before` is given where something else did.
+    fn add(
+        &mut self,
+        key: &Key,
+        before: Option<Option<&Entry>>,
+        after: Option<&Entry>,
+    ) -> Result<(), Fault> {
+        let Context {
+            source,
+            params,
+            shape,
+        } = *self.context;
+        let mut one = match after {
+            None => change(key, ChangeKind::Unlink, ChangeValue::None),
+            Some(Entry::Value(_)) if !shape.values => {
+                change(key, ChangeKind::Put, ChangeValue::None)
+            }
+            Some(entry) => entered(key, entry, source, params)?,
+        };
+        if shape.kind == ModeKind::Append && one.kind == ChangeKind::Put {
+            one.offset = Some(0);
+        }
+        if let Some(before) = before
+            && shape.previous
+        {
+            one.previous = Some(entry_value(before, source, params)?);
+        }
+        self.bytes += key.as_str().len() + one.size();
+        self.found.push(one);
+        Ok(())
+    }
+}
+
+/// A listing of one scope.
+#[derive(Clone)]
+pub(super) struct List {
+    pub(super) root: Directory,
+    /// Where the scope begins in the tree, links resolved.
+    pub(super) top: Key,
+    /// Where it begins for the watch.
+    pub(super) shown: Key,
+    /// The scope, in keys of the tree.
+    pub(super) scope: Scope,
+    /// Scopes whose listing told some keys already, in keys of the watch.
+    pub(super) told: Arc<[Scope]>,
+    pub(super) after: Option<Key>,
+}
+
+impl List {
+    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+        let mut to = Collector::new(context);
+        let found = lookup(&self.root, context.source, &self.top, false, 0)?;
+        let Resolved::Found { entry, .. } = found else {
+            return Ok((Vec::new(), None));
+        };
+        if self.after.is_none() && !self.top.is_root() && self.scope.matches(&self.top) {
+            self.add(&mut to, &self.top, &entry)?;
+        }
+        if matches!(self.scope, Scope::Key(_)) || !matches!(entry, Entry::Directory(_)) {
+            return Ok((to.found, None));
+        }
+        let page = list(
+            &self.root,
+            context.source,
+            &self.top,
+            self.after.as_ref(),
+            EVENT_CHANGES,
+            true,
+            Some(&self.scope),
+        )?;
+        let mut more = page.len() >= EVENT_CHANGES;
+        let mut after = self.after.clone();
+        for (key, entry) in page {
+            if to.full() {
+                more = true;
+                break;
+            }
+            self.add(&mut to, &key, &entry)?;
+            after = Some(key);
+        }
+        let rest = more.then(|| {
+            Step::List(List {
+                after,
+                ..self.clone()
+            })
+        });
+        Ok((to.found, rest))
+    }
+
+    fn add(&self, to: &mut Collector<'_, '_>, key: &Key, entry: &Entry) -> Result<(), Fault> {
+        let Ok(shown) = self.shown.join(&key.suffix(self.top.depth())) else {
+            return Ok(());
+        };
+        if self.told.iter().any(|scope| scope.matches(&shown)) {
+            return Ok(());
+        }
+        to.add(&shown, None, Some(entry))
+    }
+}
+
+/// Under which keys differences are told.
+#[derive(Clone)]
+pub(super) enum Show {
+    /// As the watch's aim has it.
+    Aim(Arc<Aim>),
+    /// What is compared are the entries at this key of the watch, and what is below them.
+    Under(Key),
+}
+
+/// Differences between two entries, mostly the directories of two versions.
+#[derive(Clone)]
+pub(super) struct Compare {
+    pub(super) before: Option<Entry>,
+    pub(super) after: Option<Entry>,
+    /// Whether to go below the entries.
+    pub(super) below: bool,
+    pub(super) show: Show,
+    pub(super) from: Option<Key>,
+}
+
+fn directory(entry: Option<&Entry>) -> Directory {
+    match entry {
+        Some(Entry::Directory(directory)) => directory.clone(),
+        _ => Directory::empty(),
+    }
+}
+
+impl Compare {
+    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+        let mut to = Collector::new(context);
+        let (before, after) = (self.before.as_ref(), self.after.as_ref());
+        if let (Show::Under(key), None) = (&self.show, &self.from) {
+            let same = match (before, after) {
+                (None, None) | (Some(Entry::Directory(_)), Some(Entry::Directory(_))) => true,
+                (Some(a), Some(b)) => a.same(b, context.params),
+                _ => false,
+            };
+            if !same {
+                to.add(key, Some(before), after)?;
+            }
+        }
+        if !self.below {
+            return Ok((to.found, None));
+        }
+        let scopes = match &self.show {
+            Show::Aim(aim) if aim.scopes().is_empty() => return Ok((to.found, None)),
+            Show::Aim(aim) => aim.scopes(),
+            Show::Under(_) => &[],
+        };
+        let page = diff(
+            &directory(before),
+            &directory(after),
+            context.source,
+            context.params,
+            scopes,
+            &Key::ROOT,
+            self.from.as_ref(),
+            EVENT_CHANGES,
+        )?;
+        let mut more = page.len() >= EVENT_CHANGES;
+        let mut from = self.from.clone();
+        for found in page {
+            if to.full() {
+                more = true;
+                break;
+            }
+            let shown = match &self.show {
+                Show::Aim(aim) => aim.shown(&found.key),
+                Show::Under(key) => key.join(&found.key).into_iter().collect(),
+            };
+            for key in shown {
+                to.add(&key, Some(found.before.as_ref()), found.after.as_ref())?;
+            }
+            from = Some(found.key);
+        }
+        let rest = more.then(|| {
+            Step::Compare(Compare {
+                from,
+                ..self.clone()
+            })
+        });
+        Ok((to.found, rest))
+    }
+}
+
+/// What stands at some keys of a tree.
+#[derive(Clone)]
+pub(super) struct Keys {
+    pub(super) root: Directory,
+    pub(super) keys: Arc<[Key]>,
+    pub(super) next: usize,
+    pub(super) aim: Arc<Aim>,
+}
+
+impl Keys {
+    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+        let mut to = Collector::new(context);
+        let mut next = self.next;
+        for key in self.keys.iter().skip(self.next) {
+            if to.full() {
+                break;
+            }
+            next += 1;
+            let entry = match lookup(&self.root, context.source, key, false, 0)? {
+                Resolved::Found { entry, .. } => Some(entry),
+                _ => None,
+            };
+            for shown in self.aim.shown(key) {
+                to.add(&shown, None, entry.as_ref())?;
+            }
+        }
+        let rest = (next < self.keys.len()).then(|| {
+            Step::Keys(Keys {
+                next,
+                ..self.clone()
+            })
+        });
+        Ok((to.found, rest))
+    }
+}
+
+/// Bytes that a value grew by, in pieces.
+#[derive(Clone)]
+pub(super) struct Pieces {
+    pub(super) shown: Key,
+    pub(super) value: Value,
+    pub(super) at: u64,
+}
+
+impl Pieces {
+    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+        let end = self.value.len().min(self.at + CHANGE_VALUE_BYTES);
+        let mut one = change(&self.shown, ChangeKind::Append, ChangeValue::None);
+        one.appended = Some(self.value.read(context.source, self.at..end)?);
+        one.offset = Some(self.at);
+        let rest = (end < self.value.len()).then(|| {
+            Step::Pieces(Pieces {
+                at: end,
+                ..self.clone()
+            })
+        });
+        Ok((vec![one], rest))
+    }
+}

@@ -1,0 +1,156 @@
+//! From a record to the event that a watch is told of it.
+
+use std::sync::Arc;
+
+use kvs_tree::Scope;
+
+use super::direct::{Direct, direct, direct_needs_roots};
+use super::route::{Aim, Route, may_move};
+use super::state::{Head, State, Work};
+use super::step::Context;
+use super::turn::{Ways, compare};
+use crate::changes::{Between, tells_below};
+use crate::error::EngineError;
+use crate::history::RootAt;
+use crate::record::VersionRecord;
+use crate::shared::EventKey;
+use crate::told::transactions_of;
+use crate::view::root_of;
+
+/// The scopes whose route is another than before.
+fn moved<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a Scope> {
+    let of = |routes: &[Route], scope: &Scope| routes.iter().find(|r| r.scope == *scope).cloned();
+    scopes
+        .iter()
+        .filter(|scope| of(old, scope) != of(new, scope))
+        .collect()
+}
+
+impl State {
+    /// The event of one version in this namespace, before any content.
+    pub(super) fn event_of(&self, record: &VersionRecord, skipped: u64) -> Work {
+        let head = Head::Changes {
+            transactions: transactions_of(record),
+            skipped,
+            behind: None,
+        };
+        let position = self.namespace.at(record.version);
+        Work::new(head, position, record.root, record.time_ms)
+    }
+
+    /// Where an event of `version` is shared.
+    pub(super) fn event_key(&self, version: u64) -> EventKey {
+        EventKey {
+            version,
+            shape: self.shape,
+            scopes: self.scopes.clone(),
+        }
+    }
+
+    /// Where the scopes lead after `record`, if that may be another place than before it.
+    pub(super) async fn ways_after(
+        &self,
+        record: &VersionRecord,
+    ) -> Result<Option<Ways>, EngineError> {
+        if !may_move(self.scopes.as_slice(), self.routes(), record) {
+            return Ok(None);
+        }
+        let root = root_of(&self.store, &self.namespace, record.version).await?;
+        let ways = self.ways(&root).await?;
+        Ok((ways.routes != self.routes()).then_some(ways))
+    }
+
+    /// Sets out to tell of `record`, the next that may concern the watch.
+    ///
+    /// # Errors
+    /// `Compacted` if a root that is needed is not retained any more; `Permission` if a link now
+    /// leads where the caller may not read.
+    pub(super) async fn tell(&mut self, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
+        let version = record.version;
+        let ways = self.ways_after(record).await?;
+        let silent = version < self.busy().from;
+        if silent {
+            if let Some(ways) = ways {
+                self.go(ways, version);
+            }
+            self.read = version;
+            return Ok(());
+        }
+        let mut work = self.event_of(record, 0);
+        let routes = ways.as_ref().map_or(self.routes(), |ways| &ways.routes);
+        let scopes = self.scopes.as_slice();
+        let turned = moved(scopes, self.routes(), routes);
+        let stay = |route: &&Route| !turned.contains(&&route.scope);
+        let staying: Vec<Route> = self.routes().iter().filter(stay).cloned().collect();
+        let leaving = self.routes().iter().chain(routes);
+        let leaving: Vec<Route> = leaving.filter(|r| !stay(r)).cloned().collect();
+        let aim = Aim::new(scopes, &staying, &leaving);
+        let below = record
+            .effects()
+            .any(|effect| !aim.scopes().is_empty() && tells_below(effect, aim.scopes()));
+        let mut roots = None;
+        if below || !turned.is_empty() || direct_needs_roots(record, &aim, self.shape) {
+            let before = root_of(&self.store, &self.namespace, version - 1).await?;
+            let after = root_of(&self.store, &self.namespace, version).await?;
+            roots = Some((before, after));
+        }
+        let (told, steps) = self.direct(record, &aim, roots.clone()).await?;
+        work.direct = told;
+        if let Some((before, after)) = &roots {
+            if below {
+                work.steps.push_back(compare(before, after, aim));
+            }
+            if let Some(ways) = &ways {
+                for scope in turned.iter().copied() {
+                    let step = self.turned(scope, Some(before), after, ways).await?;
+                    work.steps.push_back(step);
+                }
+            }
+        }
+        work.steps.extend(steps);
+        if turned.is_empty()
+            && self
+                .busy
+                .as_ref()
+                .is_none_or(|busy| busy.foreign.is_empty())
+        {
+            work.share = Some(self.event_key(version));
+        }
+        if let Some(ways) = ways {
+            self.go(ways, version);
+        }
+        self.busy().work = Some(work);
+        Ok(())
+    }
+
+    /// Takes new ways, which hold at `version`.
+    pub(super) fn go(&mut self, ways: Ways, version: u64) {
+        let Ways { routes, foreign } = ways;
+        self.follow(routes, version);
+        self.busy().foreign = foreign;
+    }
+
+    async fn direct(
+        &self,
+        record: &Arc<VersionRecord>,
+        aim: &Aim,
+        roots: Option<(RootAt, RootAt)>,
+    ) -> Result<Direct, EngineError> {
+        let (record, aim, shape) = (record.clone(), aim.clone(), self.shape);
+        self.store
+            .step(move |source, params| {
+                let between = roots.as_ref().map(|(before, after)| Between {
+                    before: &before.directory,
+                    after: &after.directory,
+                    params,
+                });
+                let context = Context {
+                    source,
+                    params,
+                    shape,
+                };
+                direct(&record, &aim, between.as_ref(), &context)
+            })
+            .await
+    }
+}

@@ -1,0 +1,151 @@
+//! Telling an event part by part: a part is made when it is asked for, and is all that is held.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use kvs_tree::Key;
+
+use super::state::{Head, State, Work};
+use super::step::Context;
+use crate::changes::KeyChange;
+use crate::error::EngineError;
+use crate::event::{SharedEvent, WatchEvent};
+use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
+
+/// Moves finished changes that fit into a part.
+fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes: &mut usize) {
+    while part.len() < EVENT_CHANGES && *bytes < EVENT_BYTES {
+        let Some((_, one)) = direct.pop_first() else {
+            return;
+        };
+        *bytes += one.key.as_str().len() + one.size();
+        part.push(one);
+    }
+}
+
+impl State {
+    /// The next part of the event that is being told; `None` if there is none, or the event turned
+    /// out to be empty. The watch has read the version once the last part is made.
+    pub(super) async fn part(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
+        let (mut part, mut bytes) = (Vec::new(), 0);
+        let shape = self.shape;
+        loop {
+            let store = self.store.clone();
+            let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
+                return Ok(None);
+            };
+            if part.len() >= EVENT_CHANGES || bytes >= EVENT_BYTES {
+                break;
+            }
+            let Some(step) = work.steps.front().cloned() else {
+                take(&mut work.direct, &mut part, &mut bytes);
+                break;
+            };
+            if !part.is_empty() {
+                // A page is a part, unless it is the rest of one step and the beginning of another.
+                let room = EVENT_CHANGES.saturating_sub(part.len());
+                if room < EVENT_CHANGES / 2 || bytes > EVENT_BYTES / 2 {
+                    break;
+                }
+            }
+            let (found, rest) = store
+                .step(move |source, params| {
+                    step.page(&Context {
+                        source,
+                        params,
+                        shape,
+                    })
+                })
+                .await?;
+            let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
+                return Ok(None);
+            };
+            match rest {
+                Some(rest) => {
+                    if let Some(front) = work.steps.front_mut() {
+                        *front = rest;
+                    }
+                }
+                None => drop(work.steps.pop_front()),
+            }
+            for one in found {
+                let one = work.direct.remove(&one.key).unwrap_or(one);
+                bytes += one.key.as_str().len() + one.size();
+                part.push(one);
+            }
+        }
+        Ok(self.finish(part))
+    }
+
+    fn finish(&mut self, mut part: Vec<KeyChange>) -> Option<Arc<SharedEvent>> {
+        let busy = self.busy.as_mut()?;
+        let work = busy.work.as_mut()?;
+        let last = work.steps.is_empty() && work.direct.is_empty();
+        let whole = last && !work.begun;
+        part.sort_by(|a, b| a.key.cmp(&b.key));
+        let silent = part.is_empty() && whole && matches!(work.head, Head::Changes { .. });
+        let (position, root, time_ms) = (work.position, work.root, work.time_ms);
+        let event = match &mut work.head {
+            Head::Initial { differences } => WatchEvent::Initial {
+                position,
+                root,
+                time_ms,
+                entries: part,
+                differences: *differences,
+                last,
+            },
+            Head::Changes {
+                transactions,
+                skipped,
+                behind,
+            } => WatchEvent::Changes {
+                position,
+                root,
+                time_ms,
+                transactions: std::mem::take(transactions),
+                changes: part,
+                skipped: std::mem::take(skipped),
+                behind: behind.clone(),
+                last,
+            },
+        };
+        work.begun = true;
+        let share = work.share.take().filter(|_| whole);
+        if last {
+            self.read = self.read.max(work.reached);
+            busy.have = work.whole.take().or(busy.have.take());
+            busy.work = None;
+        }
+        if silent {
+            return None;
+        }
+        let event = Arc::new(SharedEvent::new(event));
+        if let Some(key) = share {
+            self.namespace.shared().insert(key, &event);
+        }
+        Some(event)
+    }
+}
+
+impl Work {
+    /// An event without content yet.
+    pub(super) fn new(
+        head: Head,
+        position: crate::reference::Position,
+        root: kvs_tree::Blobref,
+        time_ms: u64,
+    ) -> Self {
+        Self {
+            head,
+            position,
+            root,
+            time_ms,
+            direct: BTreeMap::new(),
+            steps: Default::default(),
+            reached: position.version,
+            share: None,
+            begun: false,
+            whole: None,
+        }
+    }
+}
