@@ -24,37 +24,59 @@ mod options;
 mod transport;
 
 mod event;
+mod root_event;
 mod transaction;
 
 mod known;
 mod pending;
+mod prefetch;
+
+mod inbox;
+
+mod following;
+mod watching;
+
 mod stream;
 
 mod link;
 
 mod client;
+mod taker;
+
+mod follow;
 mod watch;
+mod watch_options;
 
 mod namespace;
 
+mod reader;
+
+mod callback;
+
 pub use address::Address;
+pub use callback::WatchHandle;
 pub use client::Client;
 pub use error::ClientError;
 pub use event::Event;
+pub use follow::{FollowOptions, FollowStream};
 pub use limits::*;
 pub use namespace::{ListOptions, LogOptions, LookupOptions, Namespace};
 pub use options::Options;
 pub use pending::Pending;
+pub use reader::Reader;
+pub use root_event::RootEvent;
 pub use transaction::Transaction;
 pub use transport::{ConnectFuture, Connector, Transport, UnixConnector};
-pub use watch::{WatchOptions, WatchStream};
+pub use watch::WatchStream;
+pub use watch_options::WatchOptions;
 
 pub use kvs_proto::{
     Advice, At, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed, Condition,
-    DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link, ListAnswer,
-    ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, NamespaceCreate, NamespaceInfo,
-    Operation, OperationResult, PinInfo, Position, ReadAnswer, Scope, ScopeKind, Start,
-    StatusAnswer, TransactionInfo, ValueInfo,
+    Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link,
+    ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, Mode, Moved,
+    NamespaceCreate, NamespaceInfo, Operation, OperationResult, OwnerChanged, PinInfo, Position,
+    ReadAnswer, Removed, RootGap, RootStarted, Scope, ScopeKind, SetRootStart, Start, StatusAnswer,
+    TransactionInfo, ValueInfo,
 };
 
 #[cfg(test)]

@@ -2,17 +2,23 @@
 
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
 use crate::pending::Pending;
+use crate::stream::Kind;
+use crate::taker::Taker;
 use crate::transaction::Transaction;
-use crate::watch::{WatchOptions, WatchStream};
+use crate::watch::WatchStream;
+use crate::watch_options::WatchOptions;
+use crate::watching::WatchState;
 use bytes::{Bytes, BytesMut};
 use kvs_proto::{
     At, Commit, CommitAnswer, Entry, ErrorCode, Info, InfoAnswer, List, ListAnswer, Log, LogAnswer,
-    Lookup, LookupAnswer, Position, Read, ReadAnswer, Scope, Wait, WaitAnswer, Watch,
+    Lookup, LookupAnswer, Mode, Position, Read, ReadAnswer, Scope, Wait, WaitAnswer,
 };
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
+use tokio::sync::oneshot;
 
 /// How to look up a key.
 #[derive(Debug, Clone)]
@@ -305,30 +311,18 @@ impl Namespace {
         Ok(answer.position)
     }
 
-    /// Opens a watch; it stands when this returns.
+    /// Opens a watch; it stands, or waits for its namespace, when this returns.
     pub async fn watch(&self, options: WatchOptions) -> Result<WatchStream, ClientError> {
-        let prefetch = options.prefetch.max(1);
-        let watch = Watch {
-            scopes: options.scopes,
-            start: options.start,
-            credit: prefetch,
-            inline_max: options.inline_max,
-            ..Watch::new(self.name.clone())
-        };
-        let opened = self
-            .client
-            .queue
-            .watch(watch, options.assemble_bytes)
-            .await?;
-        Ok(WatchStream::new(
-            opened.id,
-            self.client.queue.clone(),
-            self.client.known.clone(),
-            self.name.clone(),
-            opened.events,
-            opened.started,
-            prefetch,
-        ))
+        let (watch, manner) = options.split(self.name.clone(), self.client.server());
+        let lazy = watch.mode == Mode::Latest;
+        let (sender, receiver) = inbox();
+        let (opened, standing) = oneshot::channel();
+        let kind = Kind::Watch(WatchState::new(watch, manner, sender, opened));
+        let queue = &self.client.queue;
+        let (id, started) = queue.stream(kind, standing).await?;
+        let taker = Taker::new(id, queue.clone(), receiver, manner.prefetch, lazy);
+        let known = self.client.known.clone();
+        Ok(WatchStream::new(taker, known, self.name.clone(), started))
     }
 
     /// A page of versions, oldest first.

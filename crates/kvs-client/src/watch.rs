@@ -3,146 +3,40 @@
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::known::Known;
-use crate::limits::{ASSEMBLE_BYTES, WATCH_PREFETCH};
-use crate::link::{Command, Queue};
+use crate::taker::Taker;
 use futures_core::Stream;
-use kvs_proto::{ErrorCode, Position, Scope, ScopeKind, Start};
+use kvs_proto::{ErrorCode, Position};
 use smol_str::SmolStr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use tokio::sync::mpsc;
 
-/// What to watch, and how.
-#[derive(Debug, Clone)]
-pub struct WatchOptions {
-    /// Keys to watch; none is all of them.
-    pub scopes: Vec<Scope>,
-    /// Where to begin. Default: now.
-    pub start: Start,
-    /// Events fetched ahead of the consumer, at least 1.
-    pub prefetch: u64,
-    /// Versions of at most this many bytes are handed out whole.
-    pub assemble_bytes: usize,
-    /// Values longer than this many bytes come as size and blobref. `None`: the daemon's default.
-    pub inline_max: Option<u64>,
-}
-
-impl Default for WatchOptions {
-    fn default() -> Self {
-        WatchOptions {
-            scopes: Vec::new(),
-            start: Start::Now,
-            prefetch: WATCH_PREFETCH,
-            assemble_bytes: ASSEMBLE_BYTES,
-            inline_max: None,
-        }
-    }
-}
-
-impl WatchOptions {
-    /// A watch of everything, from now.
-    pub fn new() -> Self {
-        WatchOptions::default()
-    }
-
-    /// Adds a scope as its text looks: a glob if it has one of `*?[`, else a key and all below it.
-    pub fn scope(self, text: impl Into<SmolStr>) -> Self {
-        self.add(ScopeKind::Auto, text.into())
-    }
-
-    /// Adds exactly one key.
-    pub fn key(self, key: impl Into<SmolStr>) -> Self {
-        self.add(ScopeKind::Key, key.into())
-    }
-
-    /// Adds a key and all below it.
-    pub fn directory(self, key: impl Into<SmolStr>) -> Self {
-        self.add(ScopeKind::Directory, key.into())
-    }
-
-    /// Adds a pattern.
-    pub fn glob(self, pattern: impl Into<SmolStr>) -> Self {
-        self.add(ScopeKind::Glob, pattern.into())
-    }
-
-    fn add(mut self, kind: ScopeKind, text: SmolStr) -> Self {
-        self.scopes.push(Scope { kind, text });
-        self
-    }
-
-    /// Begins elsewhere than now.
-    pub fn start(mut self, start: Start) -> Self {
-        self.start = start;
-        self
-    }
-
-    /// Begins with the state, then changes.
-    pub fn initial(self) -> Self {
-        self.start(Start::Initial)
-    }
-
-    /// Begins with that version of the current incarnation.
-    pub fn from_version(self, version: u64) -> Self {
-        self.start(Start::Version {
-            version,
-            incarnation: None,
-        })
-    }
-
-    /// Begins right after a position, as a consumer does that remembers how far it was.
-    pub fn after(self, position: Position) -> Self {
-        self.start(Start::Version {
-            version: position.version.saturating_add(1),
-            incarnation: Some(position.incarnation),
-        })
-    }
-
-    /// Sets how many events are fetched ahead.
-    pub fn prefetch(mut self, events: u64) -> Self {
-        self.prefetch = events;
-        self
-    }
-}
-
-/// A watch that stands. Survives reconnects without a gap or a repetition. Dropping it ends it.
+/// A watch that stands; a `Stream` of events. Survives reconnects without a gap or a repetition. Dropping it ends it.
 ///
-/// Events wait in memory up to the prefetch; beyond that the daemon waits, at no cost to anybody.
+/// Events wait in memory up to the prefetch; beyond that the daemon waits, at no cost to anybody. It ends with an error when
+/// its namespace is removed (`ENOTSUP`), the right to read it is withdrawn (`EPERM`), or reconnecting is given up.
 #[derive(Debug)]
 pub struct WatchStream {
-    id: u64,
-    queue: Arc<Queue>,
+    taker: Taker<Event>,
     known: Arc<Known>,
     namespace: SmolStr,
-    events: mpsc::UnboundedReceiver<Result<Event, ClientError>>,
-    started: Position,
-    last: Position,
-    taken: u64,
-    refill: u64,
-    ended: bool,
+    started: Option<Position>,
+    last: Option<Position>,
 }
 
 impl WatchStream {
     pub(crate) fn new(
-        id: u64,
-        queue: Arc<Queue>,
+        taker: Taker<Event>,
         known: Arc<Known>,
         namespace: SmolStr,
-        events: mpsc::UnboundedReceiver<Result<Event, ClientError>>,
-        started: Position,
-        prefetch: u64,
+        started: Option<Position>,
     ) -> Self {
         WatchStream {
-            id,
-            queue,
+            taker,
             known,
             namespace,
-            events,
             started,
             last: started,
-            taken: 0,
-            refill: (prefetch / 2).max(1),
-            ended: false,
         }
     }
 
@@ -154,14 +48,14 @@ impl WatchStream {
             .unwrap_or_else(|| Err(ClientError::new(ErrorCode::NoData, "the watch has ended")))
     }
 
-    /// Where the watch began: everything after this position is delivered.
-    pub fn started(&self) -> Position {
+    /// Where the watch began: everything after this position is delivered. `None` if it waits for its namespace.
+    pub fn started(&self) -> Option<Position> {
         self.started
     }
 
-    /// The position of the last event that was taken out; `started` before the first. To go on from here later, give it to
-    /// `WatchOptions::after`.
-    pub fn position(&self) -> Position {
+    /// Up to here everything was taken out or does not concern the watch; at first `started`. To go on from here later, give
+    /// it to `WatchOptions::after`. Bookmarks move it on while nothing happens.
+    pub fn position(&self) -> Option<Position> {
         self.last
     }
 
@@ -170,45 +64,29 @@ impl WatchStream {
         &self.namespace
     }
 
+    /// Asks for a bookmark: `Event::Mark` comes behind the events that are on their way, also if nothing happens.
+    pub fn request_mark(&self) {
+        self.taker.want_mark();
+    }
+
     fn poll_event(
         &mut self,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Event, ClientError>>> {
-        if self.ended {
-            return Poll::Ready(None);
-        }
-        let event = match ready!(self.events.poll_recv(context)) {
-            Some(Ok(event)) => event,
-            Some(Err(error)) => {
-                self.ended = true;
-                return Poll::Ready(Some(Err(error)));
+        loop {
+            let entry = match ready!(self.taker.poll(context)) {
+                Some(Ok(entry)) => entry,
+                Some(Err(error)) => return Poll::Ready(Some(Err(error))),
+                None => return Poll::Ready(None),
+            };
+            if let Some(position) = entry.event.completes() {
+                self.last = Some(position);
+                self.known.learn(&self.namespace, position);
             }
-            None => {
-                self.ended = true;
-                let closed = ClientError::disconnected("the client was closed");
-                return Poll::Ready(Some(Err(closed)));
+            if !entry.quiet {
+                return Poll::Ready(Some(Ok(entry.event)));
             }
-        };
-        // A restart is the link's own word and took no credit.
-        self.taken += u64::from(!matches!(event, Event::Restart(_)));
-        if self.taken >= self.refill {
-            self.queue.send(Command::Credit {
-                id: self.id,
-                add: self.taken,
-            });
-            self.taken = 0;
         }
-        let whole = match &event {
-            Event::Initial(initial) => initial.last,
-            Event::Changes(changes) => changes.last,
-            Event::Gap(_) => true,
-            Event::Restart(_) => false,
-        };
-        if let (true, Some(position)) = (whole, event.position()) {
-            self.last = position;
-            self.known.learn(&self.namespace, position);
-        }
-        Poll::Ready(Some(Ok(event)))
     }
 }
 
@@ -217,11 +95,5 @@ impl Stream for WatchStream {
 
     fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.get_mut().poll_event(context)
-    }
-}
-
-impl Drop for WatchStream {
-    fn drop(&mut self) {
-        self.queue.send(Command::Cancel { id: self.id });
     }
 }

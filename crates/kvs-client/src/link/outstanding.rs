@@ -1,4 +1,4 @@
-//! What is unanswered: requests and watches, and the bytes to be written for them.
+//! What is unanswered: requests and streams, and the bytes to be written for them.
 //!
 //! Synchronous: the task around it moves bytes and tells of losses. Each request is kept until it is answered, so that it
 //! can be sent again; those whose repetition could do something twice fail with `outcome-unknown` when the connection is
@@ -12,8 +12,8 @@ use crate::limits::WRITE_BUFFER_BYTES;
 use crate::stream::StreamState;
 use bytes::{Bytes, BytesMut};
 use kvs_proto::{
-    Credit, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, Position, ProtocolError, Request,
-    Status, WatchItem, decode_body, write_request,
+    Credit, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, MarkRequest, Position, ProtocolError,
+    Request, Status, decode_body, write_request,
 };
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -91,7 +91,7 @@ impl Outstanding {
         ids.sort_unstable();
         for id in ids {
             if self.streams.contains_key(&id) {
-                self.send_watch(id);
+                self.send_stream(id);
             } else {
                 self.send_request(id);
             }
@@ -118,19 +118,25 @@ impl Outstanding {
                     self.send_request(id);
                 }
             }
-            Command::Watch { id, state } => {
+            Command::Stream { id, state } => {
                 self.streams.insert(id, state);
                 if self.online {
-                    self.send_watch(id);
+                    self.send_stream(id);
                 }
             }
-            Command::Credit { id, add } => {
+            Command::Taken { id, cost } => {
+                if let Some(stream) = self.streams.get_mut(&id) {
+                    stream.taken(cost);
+                    self.give_credit(id);
+                }
+            }
+            Command::Mark { id } => {
                 let Some(stream) = self.streams.get_mut(&id) else {
                     return;
                 };
-                stream.returned(add);
+                stream.want_mark();
                 if stream.live {
-                    self.write(id, &Request::Credit(Credit { add, bytes: 0 }));
+                    self.write(id, &Request::Mark(MarkRequest {}));
                 }
             }
             Command::Cancel { id } => self.cancel(id),
@@ -158,18 +164,38 @@ impl Outstanding {
         }
     }
 
-    fn send_watch(&mut self, id: u64) {
+    fn send_stream(&mut self, id: u64) {
         let Some(stream) = self.streams.get_mut(&id) else {
             return;
         };
-        let request = Request::Watch(stream.request());
+        let request = stream.request();
         match write_request(&mut self.out, self.frame_limit, id, &request) {
-            Ok(()) => stream.live = true,
+            Ok(()) => {
+                stream.live = true;
+                if stream.wants_mark() {
+                    self.write(id, &Request::Mark(MarkRequest {}));
+                }
+            }
             Err(error) => {
                 if let Some(stream) = self.streams.remove(&id) {
                     stream.end(error.into());
                 }
             }
+        }
+    }
+
+    /// Gives a stream the credit that it lacks.
+    fn give_credit(&mut self, id: u64) {
+        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.live) else {
+            return;
+        };
+        let grant = stream.grant();
+        if !grant.is_zero() {
+            let credit = Credit {
+                add: grant.events,
+                bytes: grant.bytes,
+            };
+            self.write(id, &Request::Credit(credit));
         }
     }
 
@@ -233,20 +259,15 @@ impl Outstanding {
 
     fn stream_frame(&mut self, id: u64, status: Status, body: &Bytes) -> Result<(), ProtocolError> {
         if status == Status::Item {
-            let item: WatchItem = decode_body(body)?;
-            let credit = self
-                .streams
-                .get_mut(&id)
-                .map_or(0, |stream| stream.item(item));
-            if credit > 0 {
-                self.write(
-                    id,
-                    &Request::Credit(Credit {
-                        add: credit,
-                        bytes: 0,
-                    }),
-                );
+            let taken = self.streams.get_mut(&id).map(|stream| stream.item(body));
+            let Some(Err(error)) = taken else {
+                self.give_credit(id);
+                return Ok(());
+            };
+            if let Some(stream) = self.streams.remove(&id) {
+                stream.end(error);
             }
+            self.write(id, &Request::Cancel(Empty {}));
             return Ok(());
         }
         let error: Option<ClientError> = match status {

@@ -1,11 +1,11 @@
 //! What callers put requests into.
 
 use crate::error::ClientError;
-use crate::event::Event;
 use crate::pending::Reply;
-use crate::stream::StreamState;
+use crate::prefetch::Cost;
+use crate::stream::{Kind, StreamState};
 use bytes::Bytes;
-use kvs_proto::{Position, Request, Watch};
+use kvs_proto::Request;
 use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
@@ -14,11 +14,13 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 pub(crate) enum Command {
     /// Send a request and answer it.
     Request(Queued),
-    /// Open a watch.
-    Watch { id: u64, state: Box<StreamState> },
-    /// The consumer of a watch took events.
-    Credit { id: u64, add: u64 },
-    /// Nobody waits for that request or watch any more.
+    /// Open a stream.
+    Stream { id: u64, state: Box<StreamState> },
+    /// The consumer of a stream took events.
+    Taken { id: u64, cost: Cost },
+    /// The consumer of a stream wants a bookmark.
+    Mark { id: u64 },
+    /// Nobody waits for that request or stream any more.
     Cancel { id: u64 },
 }
 
@@ -30,13 +32,6 @@ pub(crate) struct Queued {
     pub(crate) reply: Reply,
     /// The place among the unanswered requests; free when this is dropped.
     pub(crate) place: OwnedSemaphorePermit,
-}
-
-/// A watch that stands.
-pub(crate) struct Opened {
-    pub(crate) id: u64,
-    pub(crate) events: mpsc::UnboundedReceiver<Result<Event, ClientError>>,
-    pub(crate) started: Position,
 }
 
 #[derive(Debug)]
@@ -105,28 +100,23 @@ impl Queue {
         answer.unwrap_or_else(|_| Err(closed()))
     }
 
-    /// Opens a watch and waits until it stands; dropping the future cancels it on the daemon too.
-    pub(crate) async fn watch(
+    /// Opens a stream and waits until it stands, giving its id and what it said; dropping the future cancels it on the daemon
+    /// too.
+    pub(crate) async fn stream<T>(
         self: &Arc<Self>,
-        watch: Watch,
-        assemble_bytes: usize,
-    ) -> Result<Opened, ClientError> {
-        let (opened, standing) = oneshot::channel();
-        let (sender, events) = mpsc::unbounded_channel();
-        let state = Box::new(StreamState::new(watch, assemble_bytes, sender, opened));
+        kind: Kind,
+        standing: oneshot::Receiver<Result<T, ClientError>>,
+    ) -> Result<(u64, T), ClientError> {
+        let state = Box::new(StreamState::new(kind));
         let id = self.in_order(|counters| {
             let id = counters.take_id();
-            self.send(Command::Watch { id, state });
+            self.send(Command::Stream { id, state });
             id
         });
         let guard = CancelOnDrop::new(self.clone(), id);
         let started = standing.await.unwrap_or_else(|_| Err(closed()))?;
         guard.disarm();
-        Ok(Opened {
-            id,
-            events,
-            started,
-        })
+        Ok((id, started))
     }
 
     async fn enqueue(

@@ -50,13 +50,13 @@ fn after(version: u64) -> Start {
 #[tokio::test]
 async fn parts_of_a_version_are_handed_out_whole() {
     let (_fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
-    assert_eq!(stream.started(), at(10));
+    assert_eq!(stream.started(), Some(at(10)));
     peer.item(id, part(11, "a", false)).await;
     peer.item(id, part(11, "b", true)).await;
     peer.item(id, part(12, "c", true)).await;
     assert_eq!(next(&mut stream).await, (11, keys(&["a", "b"]), true));
     assert_eq!(next(&mut stream).await, (12, keys(&["c"]), true));
-    assert_eq!(stream.position(), at(12));
+    assert_eq!(stream.position(), Some(at(12)));
 }
 
 #[tokio::test]
@@ -103,27 +103,13 @@ async fn a_mark_moves_the_place_to_resume_from() {
 #[tokio::test]
 async fn an_initial_state_that_was_not_complete_is_asked_for_again() {
     let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new().initial()).await;
-    let page = |key: &str, last| {
-        let WatchItem::Changes(changes) = part(10, key, last) else {
-            panic!()
-        };
-        WatchItem::Initial(Initial {
-            position: changes.position,
-            root: changes.root,
-            snapshot: changes.snapshot,
-            time_ms: 0,
-            differences: false,
-            entries: changes.changes,
-            last,
-        })
-    };
-    peer.item(id, page("a", false)).await;
+    peer.item(id, page(10, "a", false)).await;
     drop(peer);
     let mut peer = fake.accept().await;
     assert_eq!(peer.watch().await.1.start, Start::Initial);
     peer.started(id, 10).await;
-    peer.item(id, page("a", false)).await;
-    peer.item(id, page("b", true)).await;
+    peer.item(id, page(10, "a", false)).await;
+    peer.item(id, page(10, "b", true)).await;
     let Event::Initial(initial) = stream.next().await.unwrap() else {
         panic!()
     };
@@ -151,18 +137,58 @@ async fn a_version_over_the_limit_comes_in_parts_and_a_loss_among_them_is_told()
     assert_eq!(next(&mut stream).await, (11, keys(&["b"]), true));
 }
 
-#[tokio::test]
-async fn a_gap_is_told_and_passed() {
-    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
-    let gap = Gap {
-        from: at(10),
-        to: at(30),
-        snapshot: "primary@30:x".into(),
+/// A page of the state at a version.
+fn page(version: u64, key: &str, last: bool) -> WatchItem {
+    let WatchItem::Changes(changes) = part(version, key, last) else {
+        panic!()
     };
-    peer.item(id, WatchItem::Gap(gap.clone())).await;
-    assert_eq!(stream.next().await.unwrap(), Event::Gap(gap));
+    WatchItem::Initial(Initial {
+        position: changes.position,
+        root: changes.root,
+        snapshot: format!("primary@{version}:x").into(),
+        time_ms: 0,
+        differences: false,
+        entries: changes.changes,
+        last,
+    })
+}
+
+fn gap(from: u64, to: u64) -> WatchItem {
+    WatchItem::Gap(Gap {
+        from: at(from),
+        to: at(to),
+        snapshot: "".into(),
+    })
+}
+
+#[tokio::test]
+async fn a_gap_is_told_with_its_state_and_passed() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
+    peer.item(id, gap(10, 30)).await;
+    peer.item(id, page(30, "a", false)).await;
     drop(peer);
-    assert_eq!(fake.accept().await.watch().await.1.start, after(30));
+    let mut peer = fake.accept().await;
+    let resumed = peer.watch().await.1;
+    assert_eq!(resumed.start, after(10), "the state was not complete");
+    assert_eq!(resumed.credit, WATCH_PREFETCH);
+    peer.started(id, 10).await;
+    peer.item(id, gap(10, 31)).await;
+    peer.item(id, page(31, "a", false)).await;
+    peer.item(id, page(31, "b", true)).await;
+    let told = Gap {
+        from: at(10),
+        to: at(31),
+        snapshot: "primary@31:x".into(),
+    };
+    assert_eq!(stream.next().await.unwrap(), Event::Gap(told));
+    assert_eq!(stream.position(), Some(at(10)));
+    let Event::Initial(state) = stream.next().await.unwrap() else {
+        panic!()
+    };
+    assert_eq!(state.entries.len(), 2);
+    assert_eq!(stream.position(), Some(at(31)));
+    drop(peer);
+    assert_eq!(fake.accept().await.watch().await.1.start, after(31));
 }
 
 #[tokio::test]
@@ -175,30 +201,56 @@ async fn a_version_that_came_already_is_not_handed_out_again() {
     assert_eq!(next(&mut stream).await.0, 12);
 }
 
+/// The credit that an item costs, in bytes.
+fn bytes_of(item: &WatchItem) -> u64 {
+    let mut out = bytes::BytesMut::new();
+    let status = kvs_proto::Status::Item;
+    kvs_proto::write_answer(&mut out, kvs_proto::FRAME_BYTES, 1, status, item).unwrap();
+    use tokio_util::codec::Decoder;
+    let mut codec = kvs_proto::FrameCodec::default();
+    codec.decode(&mut out).unwrap().unwrap().body.len() as u64
+}
+
+fn credit(add: u64, bytes: u64) -> Request {
+    Request::Credit(Credit { add, bytes })
+}
+
 #[tokio::test]
 async fn credit_comes_back_when_events_are_taken_and_at_once_for_parts() {
     let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new().prefetch(4)).await;
+    let one = bytes_of(&part(11, "a", true));
     peer.item(id, part(11, "a", false)).await;
-    assert_eq!(
-        peer.request().await,
-        (id, Request::Credit(Credit { add: 1, bytes: 0 }))
-    );
+    assert_eq!(peer.request().await, (id, credit(1, one)));
     for version in 11..15 {
         peer.item(id, part(version, "b", true)).await;
     }
     next(&mut stream).await;
     next(&mut stream).await;
-    assert_eq!(
-        peer.request().await,
-        (id, Request::Credit(Credit { add: 2, bytes: 0 }))
-    );
+    assert_eq!(peer.request().await, (id, credit(2, 2 * one)));
     drop(peer);
     let (_, watch) = fake.accept().await.watch().await;
     assert_eq!(
-        (watch.start, watch.credit),
-        (after(14), 2),
+        (watch.start, watch.credit, watch.credit_bytes),
+        (after(14), 2, Some(WATCH_PREFETCH_BYTES - 2 * one)),
         "two of four were not taken yet"
     );
+}
+
+#[tokio::test]
+async fn credit_by_bytes_comes_back_though_events_are_few() {
+    let one = bytes_of(&part(11, "a", true));
+    let options = WatchOptions::new().prefetch_bytes(one + 1);
+    let (mut fake, mut stream, mut peer, id) = watching(options).await;
+    // The second takes the credit below zero.
+    peer.item(id, part(11, "a", true)).await;
+    peer.item(id, part(12, "a", true)).await;
+    next(&mut stream).await;
+    assert_eq!(peer.request().await, (id, credit(1, one)));
+    drop(peer);
+    let mut peer = fake.accept().await;
+    assert_eq!(peer.watch().await.1.credit_bytes, Some(1));
+    next(&mut stream).await;
+    assert_eq!(peer.request().await, (id, credit(1, one)));
 }
 
 #[tokio::test]
@@ -306,9 +358,11 @@ async fn each_of_many_shutdowns_has_the_whole_time_to_reconnect() {
 }
 
 fn peer_watch(start: Start) -> kvs_proto::Watch {
+    let taken = bytes_of(&part(11, "a", true));
     kvs_proto::Watch {
         start,
         credit: WATCH_PREFETCH - 1,
+        credit_bytes: Some(WATCH_PREFETCH_BYTES - taken),
         ..kvs_proto::Watch::new("primary")
     }
 }

@@ -401,6 +401,10 @@ fn read_event(event: Event) -> Option<(At, Option<Changes>)> {
         }
         Event::Gap(gap) if gap.snapshot.is_empty() => Some((At::Current, None)),
         Event::Gap(gap) => Some((At::Snapshot(gap.snapshot), None)),
-        Event::Initial(_) | Event::Changes(_) | Event::Restart(_) => None,
+        Event::Initial(_)
+        | Event::Changes(_)
+        | Event::Created(_)
+        | Event::Mark(_)
+        | Event::Restart(_) => None,
     }
 }

@@ -132,8 +132,8 @@ async fn report(
             sink.flush()?;
             Ok(None)
         }
-        // Only said of versions that are handed out in parts.
-        Event::Restart(_) => Ok(None),
+        // Only said of versions that are handed out in parts, or if asked for.
+        Event::Restart(_) | Event::Created(_) | Event::Mark(_) => Ok(None),
     }
 }
 

@@ -1,0 +1,118 @@
+//! Root moves, as a consumer holds them.
+
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::following::FollowState;
+use crate::inbox::inbox;
+use crate::limits::{WATCH_PREFETCH, WATCH_PREFETCH_BYTES};
+use crate::prefetch::Cost;
+use crate::root_event::RootEvent;
+use crate::stream::Kind;
+use crate::taker::Taker;
+use futures_core::Stream;
+use kvs_proto::{ErrorCode, Position, RootStarted, SetRoot, SetRootStart};
+use smol_str::SmolStr;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use tokio::sync::oneshot;
+
+/// Which root moves to follow. The default is those of all namespaces, from now.
+#[derive(Debug, Clone, Default)]
+pub struct FollowOptions {
+    /// The namespace. `None`: all that this user may read, those made later included.
+    pub namespace: Option<SmolStr>,
+    /// Where to begin. Default: now.
+    pub start: SetRootStart,
+}
+
+impl FollowOptions {
+    /// All namespaces, from now.
+    pub fn new() -> Self {
+        FollowOptions::default()
+    }
+
+    /// One namespace.
+    pub fn namespace(mut self, name: impl Into<SmolStr>) -> Self {
+        self.namespace = Some(name.into());
+        self
+    }
+
+    /// Begins right after a position; for one namespace.
+    pub fn after(mut self, position: Position) -> Self {
+        self.start = SetRootStart::Version {
+            version: position.version.saturating_add(1),
+            incarnation: Some(position.incarnation),
+        };
+        self
+    }
+
+    /// Begins behind the event that bore the cursor.
+    pub fn after_cursor(mut self, cursor: u64) -> Self {
+        self.start = SetRootStart::Cursor(cursor);
+        self
+    }
+}
+
+/// A stream of root moves that stands. Survives reconnects; if it cannot go on where it was it says so by a gap. Dropping
+/// it ends it.
+#[derive(Debug)]
+pub struct FollowStream {
+    taker: Taker<RootEvent>,
+    started: RootStarted,
+}
+
+impl Client {
+    /// Follows the moves of roots: which root replaced which, by which transactions, and the keys they touched; and
+    /// namespaces that are made and removed. It stands when this returns.
+    pub async fn follow(&self, options: FollowOptions) -> Result<FollowStream, ClientError> {
+        let limits = self.server().limits;
+        let prefetch = Cost {
+            events: WATCH_PREFETCH.min(limits.stream_credit.max(1)),
+            bytes: WATCH_PREFETCH_BYTES.min(limits.stream_credit_bytes.max(1)),
+        };
+        let asked = SetRoot {
+            namespace: options.namespace,
+            start: options.start,
+            ..SetRoot::default()
+        };
+        let (sender, receiver) = inbox();
+        let (opened, standing) = oneshot::channel();
+        let state = FollowState::new(asked, prefetch, sender, opened);
+        let (id, started) = self.queue.stream(Kind::Follow(state), standing).await?;
+        Ok(FollowStream {
+            taker: Taker::new(id, self.queue.clone(), receiver, prefetch, false),
+            started,
+        })
+    }
+}
+
+impl FollowStream {
+    /// The next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`.
+    /// Safe to cancel: no event is lost.
+    pub async fn next(&mut self) -> Result<RootEvent, ClientError> {
+        std::future::poll_fn(|context| self.poll_event(context))
+            .await
+            .unwrap_or_else(|| Err(ClientError::new(ErrorCode::NoData, "the stream has ended")))
+    }
+
+    /// Where the stream began.
+    pub fn started(&self) -> RootStarted {
+        self.started
+    }
+
+    fn poll_event(
+        &mut self,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<RootEvent, ClientError>>> {
+        let entry = ready!(self.taker.poll(context));
+        Poll::Ready(entry.map(|entry| entry.map(|entry| entry.event)))
+    }
+}
+
+impl Stream for FollowStream {
+    type Item = Result<RootEvent, ClientError>;
+
+    fn poll_next(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.get_mut().poll_event(context)
+    }
+}

@@ -1,0 +1,103 @@
+//! Reading the state that an event is about, whatever has happened since.
+
+use crate::error::ClientError;
+use crate::event::Event;
+use crate::namespace::{ListOptions, LookupOptions, Namespace};
+use bytes::Bytes;
+use kvs_proto::{At, InfoAnswer, ListAnswer, LookupAnswer, Position, ReadAnswer};
+use smol_str::SmolStr;
+
+/// Reads one state of a namespace. Cheap to clone; may be kept and passed on as its `snapshot`.
+///
+/// All reads see the same state: a key that was changed since, or removed, reads as it was. That lasts as long as the version is
+/// retained, or pinned; then reads fail with `compacted`.
+#[derive(Debug, Clone)]
+pub struct Reader {
+    namespace: Namespace,
+    at: At,
+    position: Option<Position>,
+}
+
+impl Reader {
+    /// The state that an event of a watch of that namespace is about. An event that has no snapshot is read at its version; and
+    /// at the newest if it has none either.
+    pub fn of(namespace: &Namespace, event: &Event) -> Self {
+        let position = event.position();
+        let at = match (event.snapshot(), position) {
+            (Some(snapshot), _) => At::Snapshot(snapshot.into()),
+            (None, Some(position)) => At::Version(position.version),
+            (None, None) => At::Current,
+        };
+        Reader {
+            namespace: namespace.clone(),
+            at,
+            position,
+        }
+    }
+
+    /// What is read, as any read takes it.
+    pub fn at(&self) -> &At {
+        &self.at
+    }
+
+    /// The reference to the state: text that can be passed to another service, which then reads the same.
+    pub fn snapshot(&self) -> Option<&str> {
+        match &self.at {
+            At::Snapshot(snapshot) => Some(snapshot),
+            At::Current | At::Version(_) | At::Root(_) => None,
+        }
+    }
+
+    /// The position of the state.
+    pub fn position(&self) -> Option<Position> {
+        self.position
+    }
+
+    /// The namespace, for whatever is not a read of this state: a commit, for example.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The value at a key; `None` if there is nothing.
+    pub async fn get(&self, key: impl Into<SmolStr>) -> Result<Option<Bytes>, ClientError> {
+        self.namespace.get_at(key, self.at.clone()).await
+    }
+
+    /// What is at a key, links followed.
+    pub async fn lookup(&self, key: impl Into<SmolStr>) -> Result<LookupAnswer, ClientError> {
+        let options = LookupOptions {
+            at: self.at.clone(),
+            ..LookupOptions::default()
+        };
+        self.namespace.lookup(key, options).await
+    }
+
+    /// A whole directory; `options.at` is ignored. The entries are held in memory.
+    pub async fn list(
+        &self,
+        key: impl Into<SmolStr>,
+        options: ListOptions,
+    ) -> Result<ListAnswer, ClientError> {
+        let at = self.at.clone();
+        self.namespace
+            .list_all(key, ListOptions { at, ..options })
+            .await
+    }
+
+    /// A range of a value.
+    pub async fn read(
+        &self,
+        key: impl Into<SmolStr>,
+        offset: u64,
+        length: u64,
+    ) -> Result<ReadAnswer, ClientError> {
+        self.namespace
+            .read(key, self.at.clone(), offset, length)
+            .await
+    }
+
+    /// The root and time of the state.
+    pub async fn info(&self) -> Result<InfoAnswer, ClientError> {
+        self.namespace.info(self.at.clone()).await
+    }
+}
