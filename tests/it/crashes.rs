@@ -74,7 +74,7 @@ async fn a_new_client_takes_up_a_watch_by_position_after_kill_nine() {
     for number in 0..40 {
         assert_eq!(next(&mut stream).await.1, number.to_string().into_bytes());
     }
-    let position = stream.position();
+    let position = stream.position().unwrap();
     drop((stream, primary));
     daemon.kill().unwrap();
     let daemon = home.start().unwrap();

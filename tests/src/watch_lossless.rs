@@ -102,7 +102,8 @@ impl WatchLossless {
 
 /// Takes that many values, which must be the numbers from 0 on.
 async fn receive(mut stream: WatchStream, values: u64) -> anyhow::Result<()> {
-    let mut version = stream.started().version;
+    let started = stream.started().context("the watch does not stand")?;
+    let mut version = started.version;
     for number in 0..values {
         let event = stream.next().await?;
         let Event::Changes(event) = event else {

@@ -3,7 +3,9 @@
 use crate::limits::{ASSEMBLE_BYTES, WATCH_PREFETCH, WATCH_PREFETCH_BYTES};
 use crate::prefetch::Cost;
 use crate::watching::Manner;
-use kvs_proto::{HelloAnswer, Mode, Position, Scope, ScopeKind, Start, Watch};
+use kvs_proto::{
+    HelloAnswer, MARK_INTERVAL_MIN_MS, Mode, Position, Scope, ScopeKind, Start, Watch,
+};
 use smol_str::SmolStr;
 use std::time::Duration;
 
@@ -22,7 +24,7 @@ pub struct WatchOptions {
     pub previous: bool,
     /// Whether a namespace that does not exist is waited for. Default: no, it is an error. A key need not exist in any case.
     pub wait_create: bool,
-    /// How long after the last event a bookmark is wanted, as `Event::Mark`, and again after each. Default: never.
+    /// How long after the last event a bookmark is wanted, as `Event::Mark`, and again after each; at least 100 ms. Default: never.
     pub mark_interval: Option<Duration>,
     /// Events fetched ahead of the consumer, at least 1. `None`: 256, but in mode `latest` 1, as only then each event is the newest
     /// state when it is asked for.
@@ -189,7 +191,7 @@ impl WatchOptions {
         };
         let interval = self.mark_interval.map(|interval| {
             let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-            ms.max(1)
+            ms.max(MARK_INTERVAL_MIN_MS)
         });
         let manner = Manner {
             assemble_bytes: self.assemble_bytes,
