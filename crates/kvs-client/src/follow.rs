@@ -10,7 +10,7 @@ use crate::root_event::RootEvent;
 use crate::stream::Kind;
 use crate::taker::Taker;
 use futures_core::Stream;
-use kvs_proto::{ErrorCode, Position, RootStarted, SetRoot, SetRootStart};
+use kvs_proto::{ErrorCode, Position, RootStarted, SetRoot, Start};
 use smol_str::SmolStr;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,7 +22,7 @@ pub struct FollowOptions {
     /// The namespace. `None`: all that this user may read, those made later included.
     pub namespace: Option<SmolStr>,
     /// Where to begin. Default: now.
-    pub start: SetRootStart,
+    pub start: Start,
 }
 
 impl FollowOptions {
@@ -39,22 +39,22 @@ impl FollowOptions {
 
     /// Begins right after a position; for one namespace.
     pub fn after(mut self, position: Position) -> Self {
-        self.start = SetRootStart::Version {
+        self.start = Start::Version {
             version: position.version.saturating_add(1),
             incarnation: Some(position.incarnation),
         };
         self
     }
 
-    /// Begins behind the event that bore the cursor.
-    pub fn after_cursor(mut self, cursor: u64) -> Self {
-        self.start = SetRootStart::Cursor(cursor);
+    /// Begins with how things stand.
+    pub fn initial(mut self) -> Self {
+        self.start = Start::Initial;
         self
     }
 }
 
-/// A stream of root moves that stands. Survives reconnects; if it cannot go on where it was it says so by a gap. Dropping
-/// it ends it.
+/// A stream of root moves that stands; a `Stream` of events. Survives reconnects; if it cannot go on where it was it says so
+/// by a `State` with `lost`. Dropping it ends it. That of one namespace ends with `ENOTSUP` when it is removed.
 #[derive(Debug)]
 pub struct FollowStream {
     taker: Taker<RootEvent>,

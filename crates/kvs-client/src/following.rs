@@ -1,28 +1,18 @@
 //! The state of one stream of root moves on the client's side.
 //!
-//! Pure, like that of a watch. It goes on behind the last cursor, or by version; what comes a second time by that is left out.
+//! Pure, like that of a watch. That of one namespace goes on by version. For all of them there is no one place to go on from:
+//! then the state is asked for, and handed out as standing for what was missed.
 
 use crate::error::ClientError;
 use crate::inbox::Sender;
 use crate::limits::FOLLOW_ASSEMBLE_BYTES;
 use crate::prefetch::{Cost, Prefetch};
 use crate::root_event::RootEvent;
-use kvs_proto::{
-    ErrorCode, LogChange, Moved, Position, RootGap, RootItem, RootStarted, SetRoot, SetRootStart,
-};
-use smol_str::SmolStr;
-use std::collections::HashMap;
+use kvs_proto::{ErrorCode, LogChange, Moved, Position, RootItem, RootStarted, SetRoot, Start};
 use tokio::sync::oneshot;
 
 /// Told when the stream stands.
 pub(crate) type Following = oneshot::Sender<Result<RootStarted, ClientError>>;
-
-/// The last that was handed out of a namespace.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Seen {
-    At(Position),
-    Removed,
-}
 
 /// One stream of root moves. Owned by the link until it ends or is cancelled.
 #[derive(Debug)]
@@ -31,10 +21,10 @@ pub(crate) struct FollowState {
     events: Sender<RootEvent>,
     opened: Option<Following>,
     prefetch: Prefetch,
-    cursor: Option<u64>,
-    /// Of the one namespace.
+    /// Of the one namespace: everything up to here was handed out.
     position: Option<Position>,
-    seen: HashMap<SmolStr, Seen>,
+    /// The stream was opened anew, and the state that comes first stands for what was missed.
+    resumed: bool,
     collected: Option<Moved>,
     collected_bytes: usize,
 }
@@ -51,9 +41,8 @@ impl FollowState {
             events,
             opened: Some(opened),
             prefetch: Prefetch::new(prefetch),
-            cursor: None,
             position: None,
-            seen: HashMap::new(),
+            resumed: false,
             collected: None,
             collected_bytes: 0,
         }
@@ -66,23 +55,16 @@ impl FollowState {
     /// The request that opens the stream, or goes on where it was.
     pub(crate) fn request(&mut self) -> SetRoot {
         let credit = self.prefetch.open();
-        let standing = self.opened.is_none();
-        let start = match (self.cursor, self.position) {
-            (Some(cursor), _) => SetRootStart::Cursor(cursor),
-            (None, Some(position)) if self.asked.namespace.is_some() => SetRootStart::Version {
+        let start = match (self.opened.is_some(), self.position) {
+            (true, _) => self.asked.start.clone(),
+            (false, Some(position)) => Start::Version {
                 version: position.version.saturating_add(1),
                 incarnation: Some(position.incarnation),
             },
-            _ if standing => {
-                self.events.notice(RootEvent::Gap(RootGap {
-                    namespace: self.asked.namespace.clone(),
-                    from: None,
-                    to: None,
-                    cursor: None,
-                }));
-                SetRootStart::Now
+            (false, None) => {
+                self.resumed = true;
+                Start::Initial
             }
-            _ => self.asked.start,
         };
         SetRoot {
             namespace: self.asked.namespace.clone(),
@@ -109,65 +91,41 @@ impl FollowState {
     /// Takes in an item whose body has so many bytes. An error ends the stream.
     pub(crate) fn item(&mut self, item: RootItem, bytes: usize) -> Result<(), ClientError> {
         let cost = Cost::item(bytes);
-        match item {
+        if !matches!(item, RootItem::Started(_)) {
+            self.prefetch.received(cost);
+        }
+        let event = match item {
             RootItem::Started(started) => {
                 if let Some(opened) = self.opened.take() {
-                    self.reached(started.position, started.cursor);
+                    self.reached(started.position);
                     let _ = opened.send(Ok(started));
                 }
                 return Ok(());
             }
-            RootItem::Mark(mark) => {
-                self.reached(Some(mark.position), None);
-                return Ok(());
+            RootItem::Moved(part) => return self.moved(part, cost),
+            RootItem::State(mut state) => {
+                state.lost |= std::mem::take(&mut self.resumed);
+                self.reached(state.namespaces.first().map(|namespace| namespace.position));
+                RootEvent::State(state)
             }
-            RootItem::Moved(part) => {
-                self.prefetch.received(cost);
-                return self.moved(part, cost);
-            }
-            RootItem::Created(created) => {
-                self.prefetch.received(cost);
-                self.reached(Some(created.position), created.cursor);
-                let seen = Seen::At(created.position);
-                if !self.is_old(&created.namespace, created.position) {
-                    self.seen.insert(created.namespace.clone(), seen);
-                    self.hand_out(RootEvent::Created(created), cost);
-                }
-            }
-            RootItem::Owner(owner) => {
-                self.prefetch.received(cost);
-                self.reached(None, owner.cursor);
-                self.hand_out(RootEvent::Owner(owner), cost);
-            }
-            RootItem::Removed(removed) => {
-                self.prefetch.received(cost);
-                self.reached(None, removed.cursor);
-                let before = self.seen.insert(removed.namespace.clone(), Seen::Removed);
-                if before != Some(Seen::Removed) {
-                    self.hand_out(RootEvent::Removed(removed), cost);
-                }
-            }
-            RootItem::Gap(gap) => {
-                self.prefetch.received(cost);
-                self.reached(gap.to, gap.cursor);
-                self.hand_out(RootEvent::Gap(gap), cost);
-            }
-        }
+            RootItem::Created(created) => RootEvent::Created(created),
+            RootItem::Reincarnated(reincarnated) => RootEvent::Reincarnated(reincarnated),
+            RootItem::Removed(removed) => RootEvent::Removed(removed),
+        };
+        self.hand_out(event, cost);
         Ok(())
     }
 
-    fn reached(&mut self, position: Option<Position>, cursor: Option<u64>) {
-        self.position = position.or(self.position);
-        self.cursor = cursor.or(self.cursor);
+    fn reached(&mut self, position: Option<Position>) {
+        if self.asked.namespace.is_some() {
+            self.position = position.or(self.position);
+        }
     }
 
-    fn is_old(&self, namespace: &SmolStr, position: Position) -> bool {
-        match self.seen.get(namespace) {
-            Some(Seen::At(seen)) => {
-                seen.incarnation == position.incarnation && seen.version >= position.version
-            }
-            Some(Seen::Removed) | None => false,
-        }
+    fn is_old(&self, position: Position) -> bool {
+        self.position.is_some_and(|seen| {
+            seen.incarnation == position.incarnation && seen.version >= position.version
+        })
     }
 
     fn moved(&mut self, part: Moved, cost: Cost) -> Result<(), ClientError> {
@@ -196,10 +154,8 @@ impl FollowState {
             return Ok(());
         }
         self.collected_bytes = 0;
-        self.reached(Some(moved.position), moved.cursor);
-        if !self.is_old(&moved.namespace, moved.position) {
-            let seen = Seen::At(moved.position);
-            self.seen.insert(moved.namespace.clone(), seen);
+        if !self.is_old(moved.position) {
+            self.reached(Some(moved.position));
             self.hand_out(RootEvent::Moved(moved), cost);
         }
         Ok(())

@@ -74,9 +74,9 @@ pub use kvs_proto::{
     Advice, At, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed, Condition,
     Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link,
     ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, Mode, Moved,
-    NamespaceCreate, NamespaceInfo, Operation, OperationResult, OwnerChanged, PinInfo, Position,
-    ReadAnswer, Removed, RootGap, RootStarted, Scope, ScopeKind, SetRootStart, Start, StatusAnswer,
-    TransactionInfo, ValueInfo,
+    NamespaceCreate, NamespaceInfo, NamespaceRoot, Operation, OperationResult, PinInfo, Position,
+    ReadAnswer, Reincarnated, Removed, RootStarted, RootState, Scope, ScopeKind, Start,
+    StatusAnswer, TransactionInfo, ValueInfo,
 };
 
 #[cfg(test)]

@@ -50,7 +50,7 @@ pub use read::{
 pub use request::{Empty, MarkRequest, Op, Request};
 pub use scope::{Scope, ScopeKind};
 pub use setroot::{
-    Created, Moved, OwnerChanged, Removed, RootGap, RootItem, RootStarted, SetRoot, SetRootStart,
+    Created, Moved, NamespaceRoot, Reincarnated, Removed, RootItem, RootStarted, RootState, SetRoot,
 };
 pub use status::{StatusAnswer, StatusRequest, Sync};
 pub use watch::{

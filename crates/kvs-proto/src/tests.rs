@@ -182,10 +182,19 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
     });
     let setroot = SetRoot {
         namespace: None,
-        start: SetRootStart::Cursor(12),
+        start: Start::Initial,
         credit: 16,
         credit_bytes: Some(4096),
     };
+    let state = RootItem::State(RootState {
+        lost: true,
+        namespaces: vec![NamespaceRoot {
+            namespace: "primary".into(),
+            owner: 1000,
+            position: position(),
+            root: root(),
+        }],
+    });
     let moved = RootItem::Moved(Moved {
         namespace: "primary".into(),
         position: position(),
@@ -199,19 +208,16 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             kind: ChangeKind::Put,
         }],
         last: true,
-        cursor: Some(13),
     });
     let created = RootItem::Created(Created {
         namespace: "jobs".into(),
         owner: 1000,
-        position: position(),
+        incarnation: 7,
         time_ms: 1_700_000_000_000,
-        cursor: Some(14),
     });
     let removed = RootItem::Removed(Removed {
         namespace: "jobs".into(),
         time_ms: 1_700_000_000_000,
-        cursor: Some(15),
     });
     let gap = WatchItem::Gap(Gap {
         from: Position {
@@ -284,6 +290,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("cancelled", answer(4, Status::Final, &Empty {})),
         ("namespaces", request(5, Namespaces {})),
         ("setroot", request(7, setroot)),
+        ("setroot state answer", answer(7, Status::Item, &state)),
         ("setroot moved answer", answer(7, Status::Item, &moved)),
         ("setroot created answer", answer(7, Status::Item, &created)),
         ("setroot removed answer", answer(7, Status::Item, &removed)),
