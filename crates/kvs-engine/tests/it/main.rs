@@ -17,4 +17,8 @@ mod history;
 mod namespace;
 mod retention;
 mod snapshot;
+mod follow;
 mod watch;
+mod watch_gap;
+mod watch_links;
+mod watch_modes;
