@@ -78,7 +78,10 @@ impl Client {
         let (sender, receiver) = inbox();
         let (opened, standing) = oneshot::channel();
         let state = FollowState::new(asked, prefetch, sender, opened);
-        let (id, started) = self.queue.stream(Kind::Follow(state), standing).await?;
+        let (id, started) = self
+            .queue
+            .stream(Kind::Follow(Box::new(state)), standing)
+            .await?;
         Ok(FollowStream {
             taker: Taker::new(id, self.queue.clone(), receiver, prefetch, false),
             started,

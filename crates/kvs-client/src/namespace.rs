@@ -317,7 +317,8 @@ impl Namespace {
         let lazy = watch.mode == Mode::Latest;
         let (sender, receiver) = inbox();
         let (opened, standing) = oneshot::channel();
-        let kind = Kind::Watch(WatchState::new(watch, manner, sender, opened));
+        let state = WatchState::new(watch, manner, sender, opened);
+        let kind = Kind::Watch(Box::new(state));
         let queue = &self.client.queue;
         let (id, started) = queue.stream(kind, standing).await?;
         let taker = Taker::new(id, queue.clone(), receiver, manner.prefetch, lazy);

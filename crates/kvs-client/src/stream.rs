@@ -10,8 +10,8 @@ use kvs_proto::{ErrorCode, Request, decode_body};
 /// The two kinds of streams.
 #[derive(Debug)]
 pub(crate) enum Kind {
-    Watch(WatchState),
-    Follow(FollowState),
+    Watch(Box<WatchState>),
+    Follow(Box<FollowState>),
 }
 
 /// A stream, and whether the daemon on the present connection knows it.
