@@ -20,7 +20,9 @@ fn refused(home: &Home, options: &[&str]) -> Refused {
 
 #[track_caller]
 fn refusal(started: Result<Daemon, Refused>) -> Refused {
-    let refused = started.err().expect("the daemon starts");
+    let Err(refused) = started else {
+        panic!("the daemon starts");
+    };
     assert_eq!(refused.status.code(), Some(1), "{}", refused.message);
     assert_eq!(refused.message.lines().count(), 1, "{}", refused.message);
     refused
