@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{CommandFactory as _, Parser, Subcommand};
 
 use crate::commands;
 
@@ -51,6 +51,8 @@ pub(crate) enum Command {
     Copy(commands::copy::CopyArgs),
     /// Move a key, or a directory with all that is in it
     Move(commands::copy::MoveArgs),
+    /// Commit a transaction that is written down
+    Txn(commands::txn::TxnArgs),
     /// Print the root
     Getroot(commands::root::GetrootArgs),
     /// Print the version
@@ -87,6 +89,10 @@ Examples:
   kvs demo                      1,000 jobs, four clients, a table of what each saw
   kvs demo --jobs 50 --json     50 jobs, the table as one JSON object")]
     Demo(commands::demo::DemoArgs),
+    /// Print the completions of a shell
+    Completions(commands::completions::CompletionsArgs),
+    /// Print manual pages
+    Man(commands::completions::ManArgs),
     #[command(hide = true)]
     DemoClient(commands::demo::DemoClientArgs),
 }
@@ -156,6 +162,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Readlink(args) => commands::link::run_readlink(&daemon, args).await,
         Command::Copy(args) => commands::copy::run(&daemon, args).await,
         Command::Move(args) => commands::copy::run_move(&daemon, args).await,
+        Command::Txn(args) => commands::txn::run(&daemon, args).await,
         Command::Getroot(args) => commands::root::run_getroot(&daemon, args).await,
         Command::Version(args) => commands::root::run_version(&daemon, args).await,
         Command::Wait(args) => commands::root::run_wait(&daemon, args).await,
@@ -168,6 +175,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Start(args) => commands::start::run(args).await,
         Command::Demo(args) => commands::demo::run(args).await,
+        Command::Completions(args) => commands::completions::run(Cli::command(), &args),
+        Command::Man(args) => commands::completions::run_man(Cli::command(), &args),
         Command::DemoClient(args) => commands::demo::run_client(args).await,
     }
 }

@@ -43,3 +43,6 @@ pub(crate) const MARK_VERSIONS: u64 = 1000;
 
 /// Time that commits in flight have to be answered when the daemon shuts down.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Bytes of the text that `kvs txn` reads; what it says must fit a frame.
+pub(crate) const TRANSACTION_TEXT_BYTES: u64 = 64 * 1024 * 1024;

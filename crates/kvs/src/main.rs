@@ -1,7 +1,7 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
 //! Reading order: `server` is the daemon, `demo` what `kvs demo` runs beside it; `eventlog` is the
-//! format of eventlogs; `commands` are the verbs, one file each, which print through `output`; `cli` is what can be typed. Errors of every
+//! format of eventlogs, `txn` that of written transactions; `commands` are the verbs, one file each, which print through `output`; `cli` is what can be typed. Errors of every
 //! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
 mod limits;
@@ -13,6 +13,8 @@ mod demo;
 mod output;
 
 mod eventlog;
+
+mod txn;
 
 mod commands;
 

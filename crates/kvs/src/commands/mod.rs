@@ -24,6 +24,7 @@ pub(crate) mod demo;
 pub(crate) mod serve;
 pub(crate) mod start;
 
+pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod dir;
 pub(crate) mod eventlog;
@@ -36,6 +37,7 @@ pub(crate) mod namespace;
 pub(crate) mod put;
 pub(crate) mod root;
 pub(crate) mod snapshot;
+pub(crate) mod txn;
 pub(crate) mod unlink;
 pub(crate) mod watch;
 

@@ -23,5 +23,6 @@ mod namespaces;
 mod removal;
 mod roots;
 mod scripts;
+mod txns;
 mod usage;
 mod watches;

@@ -3,7 +3,7 @@
 use crate::support::{run, without_daemon};
 
 /// Every verb that people type.
-const VERBS: [&str; 22] = [
+const VERBS: [&str; 25] = [
     "put",
     "get",
     "ls",
@@ -14,6 +14,7 @@ const VERBS: [&str; 22] = [
     "readlink",
     "copy",
     "move",
+    "txn",
     "getroot",
     "version",
     "wait",
@@ -26,6 +27,8 @@ const VERBS: [&str; 22] = [
     "serve",
     "start",
     "demo",
+    "completions",
+    "man",
 ];
 
 #[test]
@@ -36,7 +39,13 @@ fn help_of_every_verb_succeeds_with_examples() {
         assert!(help.contains("Examples:"), "{verb} has no examples");
     }
     for path in [
+        ["eventlog", "append"],
+        ["eventlog", "get"],
+        ["eventlog", "wait-event"],
         ["namespace", "create"],
+        ["namespace", "remove"],
+        ["snapshot", "unpin"],
+        ["snapshot", "list"],
         ["namespace", "list"],
         ["snapshot", "pin"],
     ] {
@@ -123,4 +132,44 @@ fn an_address_that_is_none_is_an_error() {
         err,
         "kvs: 'tcp:1' is not an address such as unix:/run/kvs/kvs.sock\n"
     );
+}
+
+#[test]
+fn completions_of_every_shell_know_the_verbs() {
+    for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+        let script = run(without_daemon(&["completions", shell]), b"").ok();
+        for verb in VERBS {
+            assert!(script.contains(verb), "{shell}: {verb}");
+        }
+        assert!(script.contains("waitcreate"), "{shell}");
+    }
+    run(without_daemon(&["completions", "csh"]), b"").fails();
+    let script = run(without_daemon(&["completions", "bash"]), b"").ok();
+    let mut bash = std::process::Command::new("bash");
+    bash.args(["-c", "source /dev/stdin && complete -p kvs"]);
+    assert!(run(bash, script.as_bytes()).ok().contains("_kvs"));
+}
+
+#[test]
+fn every_verb_has_a_manual_page_with_its_examples() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = directory.path().to_str().unwrap();
+    assert_eq!(run(without_daemon(&["man", "--dir", path]), b"").ok(), "");
+    let read = |name: &str| std::fs::read_to_string(directory.path().join(name)).unwrap();
+    for verb in VERBS {
+        let page = read(&format!("kvs-{verb}.1"));
+        assert!(page.contains(".TH kvs-"), "{verb}");
+        assert!(page.contains("Examples:"), "{verb}");
+    }
+    assert!(read("kvs.1").contains("eventlog"));
+    assert!(read("kvs-eventlog-get.1").contains("unformatted"));
+    assert!(!directory.path().join("kvs-demo-client.1").exists());
+    let page = run(without_daemon(&["man", "eventlog", "get"]), b"").ok();
+    assert_eq!(page, read("kvs-eventlog-get.1"));
+    assert_eq!(
+        run(without_daemon(&["man", "frob"]), b"").fails(),
+        "kvs: man: there is no verb 'frob'\n"
+    );
+    let err = run(without_daemon(&["man", "--dir", "/none/such"]), b"").fails();
+    assert!(err.starts_with("kvs: /none/such: No such file"), "{err}");
 }

@@ -1,0 +1,90 @@
+//! `kvs completions` and `kvs man`: what shells and manual readers need, made on demand from the
+//! options themselves, so that it is never older than the program.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context as _, Result, anyhow};
+use clap::{Args, Command};
+use clap_complete::Shell;
+use clap_mangen::Man;
+
+use crate::output::Sink;
+
+/// Options of `kvs completions`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  source <(kvs completions bash)                             for this shell
+  kvs completions zsh > ~/.zfunc/_kvs                        for good
+  kvs completions fish > ~/.config/fish/completions/kvs.fish")]
+pub(crate) struct CompletionsArgs {
+    /// The shell
+    shell: Shell,
+}
+
+/// Options of `kvs man`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs man | man -l -                      the page of kvs
+  kvs man eventlog get | man -l -         the page of a verb
+  kvs man --dir /usr/local/share/man/man1 all pages, to be installed")]
+pub(crate) struct ManArgs {
+    /// Write the pages of kvs and all its verbs into that directory
+    #[arg(long, value_name = "DIR", conflicts_with = "verb")]
+    dir: Option<PathBuf>,
+    /// The verb [default: the page of kvs itself]
+    verb: Vec<String>,
+}
+
+/// Prints the completions of a shell. `program` is the whole command line.
+pub(crate) fn run(mut program: Command, args: &CompletionsArgs) -> Result<ExitCode> {
+    let mut script = Vec::new();
+    clap_complete::generate(args.shell, &mut program, "kvs", &mut script);
+    print(&script)
+}
+
+/// Prints a page, or writes all of them. `program` is the whole command line.
+pub(crate) fn run_man(mut program: Command, args: &ManArgs) -> Result<ExitCode> {
+    // Pages of verbs are complete with the options that are common to all.
+    program.build();
+    if let Some(dir) = &args.dir {
+        write_pages(&program, "kvs", dir).with_context(|| dir.display().to_string())?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    let mut name = "kvs".to_owned();
+    let mut command = &program;
+    for verb in &args.verb {
+        command = command
+            .find_subcommand(verb)
+            .ok_or_else(|| anyhow!("man: there is no verb '{verb}'"))?;
+        name = format!("{name}-{verb}");
+    }
+    print(&page(command, &name)?)
+}
+
+fn write_pages(command: &Command, name: &str, dir: &Path) -> io::Result<()> {
+    fs::write(dir.join(format!("{name}.1")), page(command, name)?)?;
+    for verb in command.get_subcommands().filter(|verb| !verb.is_hide_set()) {
+        write_pages(verb, &format!("{name}-{}", verb.get_name()), dir)?;
+    }
+    Ok(())
+}
+
+fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
+    let mut page = Vec::new();
+    // The pages of verbs are found under kvs-VERB, as those of git are.
+    let command = command.clone().display_name(name.to_owned());
+    Man::new(command).title(name).render(&mut page)?;
+    Ok(page)
+}
+
+fn print(text: &[u8]) -> Result<ExitCode> {
+    let mut sink = Sink::new();
+    sink.raw(text)?;
+    sink.flush()?;
+    Ok(ExitCode::SUCCESS)
+}

@@ -1,0 +1,166 @@
+//! `kvs txn`: a transaction that was written down, committed as one.
+
+use std::io::Read;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use anyhow::{Result, anyhow};
+use clap::Args;
+use kvs_client::{ClientError, Committed, ErrorCode, OperationResult, Transaction};
+use kvs_tree::Key;
+use serde_json::json;
+
+use super::failure::{explain, failure};
+use super::options::{CommitOutput, Daemon, NamespaceOption};
+use crate::limits::TRANSACTION_TEXT_BYTES;
+use crate::output::{Sink, reason};
+use crate::txn::{Numbered, Step, parse};
+
+/// Options of `kvs txn`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+One operation or condition a line:
+  put KEY=VALUE      append KEY=VALUE    add KEY=NUMBER     put-object KEY=JSON
+  unlink KEY         mkdir KEY           link TARGET KEY    (target or NAMESPACE::target)
+  copy SRC DST       move SRC DST
+  if-absent KEY      if-present KEY      if-equals KEY=VALUE      if-unchanged KEY VERSION
+Words are quoted as in a shell: '…', \"…\", \\; \\n \\t \\r \\0 \\xHH are bytes. # begins a comment line.
+A line may also be a JSON object, and the whole text an array of them:
+  {\"op\":\"put\",\"key\":\"a.b\",\"value\":\"1\"}    members: key, value or value_base64, target, namespace,
+                                          from, to, delta, since, object
+
+Examples:
+  printf 'if-absent lock\\nput lock=me\\n' | kvs txn     take a lock, or fail
+  kvs txn --json deploy.txn                            what each operation gave
+  kvs txn <<< 'add jobs.running=1'                     count")]
+pub(crate) struct TxnArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    #[command(flatten)]
+    output: CommitOutput,
+    /// Print version, root, and what each operation gave, as one JSON object
+    #[arg(long, conflicts_with_all = ["treeobj_root", "blobref", "sequence"])]
+    json: bool,
+    /// Give the transaction a version of its own
+    #[arg(short, long)]
+    no_merge: bool,
+    /// A name for the log and for watchers
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// The transaction; standard input without FILE or with -
+    file: Option<PathBuf>,
+}
+
+/// Commits what is written, all or nothing.
+pub(crate) async fn run(daemon: &Daemon, args: TxnArgs) -> Result<ExitCode> {
+    let text = read(&args)?;
+    let steps = parse(&text)?;
+    let mut transaction = Transaction::new();
+    transaction.no_merge = args.no_merge;
+    transaction.name = args.name.as_deref().map(Into::into);
+    for numbered in &steps {
+        transaction = match &numbered.step {
+            Step::Do(operation) => transaction.operation(operation.clone()),
+            Step::If(condition) => transaction.condition(condition.clone()),
+        };
+    }
+    let namespace = args.namespace.name(daemon);
+    let client = daemon.connect(&namespace).await?;
+    let committed = client
+        .namespace(namespace.as_str())
+        .commit(transaction)
+        .await
+        .map_err(|error| refused(&error, &steps))?;
+    if args.json {
+        let mut sink = Sink::new();
+        sink.line(&report(&namespace, &committed, &steps))?;
+        sink.flush()?;
+    } else {
+        args.output.print_committed(&committed)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// The text of the transaction.
+fn read(args: &TxnArgs) -> Result<String> {
+    let file = args.file.as_deref().filter(|file| file.as_os_str() != "-");
+    let context = file.map_or_else(|| "stdin".to_owned(), |file| file.display().to_string());
+    let mut bytes = Vec::new();
+    let most = TRANSACTION_TEXT_BYTES + 1;
+    let done = match file {
+        Some(file) => {
+            std::fs::File::open(file).and_then(|open| open.take(most).read_to_end(&mut bytes))
+        }
+        None => std::io::stdin().lock().take(most).read_to_end(&mut bytes),
+    };
+    done.map_err(|error| anyhow!("{context}: {}", reason(&error)))?;
+    if bytes.len() as u64 == most {
+        return Err(failure(&context, ErrorCode::TooBig));
+    }
+    String::from_utf8(bytes).map_err(|_| failure(&context, ErrorCode::Invalid))
+}
+
+/// The error of a transaction, with the line that it is about. The daemon says which operation or
+/// condition that is: its message begins with `operation INDEX: ` or `condition INDEX: `.
+fn refused(error: &ClientError, steps: &[Numbered]) -> anyhow::Error {
+    let is_operation = error.message.starts_with("operation ");
+    let index = error
+        .message
+        .strip_prefix("operation ")
+        .or_else(|| error.message.strip_prefix("condition "))
+        .and_then(|rest| rest.split_once(": "))
+        .and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest)));
+    let Some((index, rest)) = index else {
+        // A key that is none gets no further than the daemon's door.
+        let is_none = |numbered: &&Numbered| {
+            let keys = numbered.step.keys();
+            keys.iter().any(|key| Key::parse(key).is_err())
+        };
+        let culprit = steps.iter().find(is_none);
+        return match culprit.filter(|_| error.code == ErrorCode::Invalid) {
+            Some(numbered) => anyhow!("line {}: {}", numbered.line, in_full(error)),
+            None => anyhow!("txn: {}", explain(error)),
+        };
+    };
+    let line = steps
+        .iter()
+        .filter(|numbered| matches!(numbered.step, Step::Do(_)) == is_operation)
+        .nth(index)
+        .map_or(0, |numbered| numbered.line);
+    let named = ClientError::new(error.code, rest);
+    anyhow!("line {line}: {}", in_full(&named))
+}
+
+/// Reason and sentence: a line of a file is far from whoever reads the error.
+fn in_full(error: &ClientError) -> String {
+    let explained = explain(error);
+    if explained.ends_with(&error.message) {
+        explained
+    } else {
+        format!("{explained}: {}", error.message)
+    }
+}
+
+/// The answer as JSON.
+fn report(namespace: &str, committed: &Committed, steps: &[Numbered]) -> String {
+    let operations = steps.iter().filter_map(|numbered| match &numbered.step {
+        Step::Do(operation) => Some((numbered.line, operation)),
+        Step::If(_) => None,
+    });
+    let results = operations
+        .zip(&committed.results)
+        .map(|((line, _), result)| match result {
+            OperationResult::Done => json!({ "line": line }),
+            OperationResult::Added(sum) => json!({ "line": line, "sum": sum }),
+        });
+    let results: Vec<_> = results.collect();
+    let (version, root) = (committed.position.version, committed.root.as_str());
+    json!({
+        "namespace": namespace,
+        "version": version,
+        "root": root,
+        "snapshot": format!("{namespace}@{version}:{root}"),
+        "results": results,
+    })
+    .to_string()
+}

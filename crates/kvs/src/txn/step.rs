@@ -1,0 +1,100 @@
+//! What one line says.
+
+use bytes::Bytes;
+use kvs_client::{Condition, Operation};
+use smol_str::SmolStr;
+
+/// An operation or a condition.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// Something to do.
+    Do(Operation),
+    /// Something that must hold.
+    If(Condition),
+}
+
+/// A step and the line that it stands on, from 1; of an array, the item.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Numbered {
+    /// The line or item.
+    pub(crate) line: usize,
+    /// What it says.
+    pub(crate) step: Step,
+}
+
+/// Whether there is a verb of that name.
+pub(super) fn is_verb(verb: &str) -> bool {
+    VERBS.contains(&verb)
+}
+
+/// Every verb of a transaction.
+pub(super) const VERBS: [&str; 13] = [
+    "put",
+    "append",
+    "unlink",
+    "mkdir",
+    "link",
+    "copy",
+    "move",
+    "add",
+    "put-object",
+    "if-absent",
+    "if-present",
+    "if-equals",
+    "if-unchanged",
+];
+
+/// Step of a verb that has a key alone.
+pub(super) fn with_key(verb: &str, key: SmolStr) -> Option<Step> {
+    Some(match verb {
+        "unlink" => Step::Do(Operation::Unlink { key }),
+        "mkdir" => Step::Do(Operation::Mkdir { key }),
+        "if-absent" => Step::If(Condition::Absent { key }),
+        "if-present" => Step::If(Condition::Present { key }),
+        _ => return None,
+    })
+}
+
+/// Step of a verb that has a key and bytes.
+pub(super) fn with_bytes(verb: &str, key: SmolStr, value: Bytes) -> Option<Step> {
+    Some(match verb {
+        "put" => Step::Do(Operation::Put { key, value }),
+        "append" => Step::Do(Operation::Append { key, value }),
+        "put-object" => Step::Do(Operation::PutObject { key, object: value }),
+        "if-equals" => Step::If(Condition::Equals { key, value }),
+        _ => return None,
+    })
+}
+
+/// Step of a verb that has two keys.
+pub(super) fn with_keys(verb: &str, from: SmolStr, to: SmolStr) -> Option<Step> {
+    Some(match verb {
+        "copy" => Step::Do(Operation::Copy { from, to }),
+        "move" => Step::Do(Operation::Move { from, to }),
+        _ => return None,
+    })
+}
+
+impl Step {
+    /// The keys that it names.
+    pub(crate) fn keys(&self) -> Vec<&str> {
+        match self {
+            Step::Do(
+                Operation::Put { key, .. }
+                | Operation::Append { key, .. }
+                | Operation::Unlink { key }
+                | Operation::Mkdir { key }
+                | Operation::Link { key, .. }
+                | Operation::Add { key, .. }
+                | Operation::PutObject { key, .. },
+            )
+            | Step::If(
+                Condition::Absent { key }
+                | Condition::Present { key }
+                | Condition::Equals { key, .. }
+                | Condition::Unchanged { key, .. },
+            ) => vec![key],
+            Step::Do(Operation::Copy { from, to } | Operation::Move { from, to }) => vec![from, to],
+        }
+    }
+}
