@@ -10,7 +10,7 @@ use super::failure::About as _;
 use super::listing::{Listed, Listing};
 use super::options::{Daemon, ReadOptions};
 use super::value::{link_text, part, whole};
-use crate::output::{Shown, Sink, directory_line, terminal_columns};
+use crate::output::{EntryJson, Shown, Sink, directory_line, terminal_columns};
 
 /// Values longer than this are not sent whole when their lines will be cut; in bytes. A character
 /// of a line takes at most four bytes, so lines need less.
@@ -36,6 +36,9 @@ pub(crate) struct DirArgs {
     /// Cut lines to that width; 0 for none [default: the terminal's, else $COLUMNS, else 80]
     #[arg(short, long, value_name = "COLS")]
     width: Option<usize>,
+    /// Print one JSON object an entry: key, type, and value or target
+    #[arg(long, conflicts_with = "width")]
+    json: bool,
     /// The directory
     #[arg(default_value = ".", hide_default_value = true)]
     key: String,
@@ -45,7 +48,12 @@ pub(crate) struct DirArgs {
 pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
     let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
-    let width = args.width.unwrap_or_else(terminal_columns);
+    let width = match args.width {
+        // Values are whole.
+        _ if args.json => 0,
+        Some(width) => width,
+        None => terminal_columns(),
+    };
     let inline_max = match width {
         _ if args.directory => Some(0),
         0..=3 => None,
@@ -69,7 +77,18 @@ pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
         {
             continue;
         }
+        if args.json
+            && args.directory
+            && let Entry::Value(value) = &listed.entry
+        {
+            sink.line(&EntryJson::value_of_size(&listed.key, value.size).line()?)?;
+            continue;
+        }
         let shown = show(&client, &listed, args.directory, width).await?;
+        if args.json {
+            sink.line(&EntryJson::shown(&listed.key, &shown).line()?)?;
+            continue;
+        }
         sink.line(&directory_line(
             &listed.key,
             &shown,

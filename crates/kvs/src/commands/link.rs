@@ -9,7 +9,7 @@ use kvs_client::{Entry, ErrorCode, LookupOptions, Transaction};
 use super::failure::{About as _, failure};
 use super::options::{CommitOutput, Daemon, NamespaceOption, ReadOptions};
 use super::value::link_text;
-use crate::output::Sink;
+use crate::output::{EntryJson, Sink};
 
 /// Options of `kvs link`.
 #[derive(Debug, Args)]
@@ -46,6 +46,9 @@ pub(crate) struct ReadlinkArgs {
     /// Print the key alone
     #[arg(short, long)]
     key_only: bool,
+    /// Print one JSON object a link: key, target, and its namespace
+    #[arg(long, conflicts_with_all = ["namespace_only", "key_only"])]
+    json: bool,
     /// The links
     #[arg(required = true, value_name = "KEY")]
     keys: Vec<String>,
@@ -88,6 +91,11 @@ pub(crate) async fn run_readlink(daemon: &Daemon, args: ReadlinkArgs) -> Result<
             Some(_) => return Err(failure(key, ErrorCode::Invalid)),
             None => return Err(failure(key, ErrorCode::NotFound)),
         };
+        if args.json {
+            sink.line(&EntryJson::link(key, &link_text(&link)).line()?)?;
+            sink.flush()?;
+            continue;
+        }
         let line = if args.namespace_only {
             link.namespace.as_deref().map(str::to_owned)
         } else if args.key_only {

@@ -11,7 +11,8 @@ use super::failure::{About as _, failure, say};
 use super::key::{join, normal};
 use super::listing::{Listing, fixed};
 use super::options::{Daemon, ReadOptions};
-use crate::output::{Sink, columns, terminal_columns};
+use super::value::link_text;
+use crate::output::{EntryJson, Sink, columns, terminal_columns};
 
 /// Options of `kvs ls`.
 #[derive(Debug, Args)]
@@ -39,6 +40,9 @@ pub(crate) struct LsArgs {
     /// One name a line
     #[arg(short = '1', long = "1", conflicts_with = "width")]
     one: bool,
+    /// Print one JSON object an entry: key, type, and size or target
+    #[arg(long, conflicts_with_all = ["width", "one", "classify"])]
+    json: bool,
     /// What to list; a trailing dot demands a directory
     #[arg(value_name = "KEY", default_value = ".", hide_default_value = true)]
     keys: Vec<String>,
@@ -48,19 +52,36 @@ pub(crate) struct LsArgs {
 struct Style {
     classify: bool,
     width: Option<usize>,
+    json: bool,
 }
 
 impl Style {
-    fn name(&self, name: &str, entry: &Entry) -> String {
-        match entry {
+    /// The name that is shown; with `--json` the line that tells of the entry.
+    fn name(&self, key: &str, name: &str, entry: &Entry) -> Result<String> {
+        if self.json {
+            let text;
+            let entry = match entry {
+                Entry::Directory(_) => EntryJson::directory(key),
+                Entry::Value(value) => EntryJson::value_of_size(key, value.size),
+                Entry::Link(link) => {
+                    text = link_text(link);
+                    EntryJson::link(key, &text)
+                }
+            };
+            return Ok(entry.line()?);
+        }
+        Ok(match entry {
             // The root is its own mark.
             Entry::Directory(_) if self.classify && name != "." => format!("{name}."),
             Entry::Link(_) if self.classify => format!("{name}@"),
             _ => name.to_owned(),
-        }
+        })
     }
 
     fn print(&self, sink: &mut Sink, names: &[String]) -> Result<()> {
+        if self.json {
+            return Ok(names.iter().try_for_each(|line| sink.line(line))?);
+        }
         let names: Vec<String> = names
             .iter()
             .map(|name| sink.clean(name).into_owned())
@@ -83,6 +104,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
     let style = Style {
         classify: args.classify,
         width,
+        json: args.json,
     };
     let mut failed = false;
     let mut singles = Vec::new();
@@ -90,7 +112,10 @@ pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
     for key in &args.keys {
         match find(&client, &namespace, &at, key, &args).await {
             Ok(Entry::Directory(_)) if !args.directory => directories.push(normal(key)),
-            Ok(entry) => singles.push(style.name(&normal(key), &entry)),
+            Ok(entry) => {
+                let key = normal(key);
+                singles.push(style.name(&key, &key, &entry)?);
+            }
             Err(error) => {
                 say(&format!("{error:#}"));
                 failed = true;
@@ -99,9 +124,10 @@ pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
     }
     singles.sort();
     directories.sort();
-    let with_headers = args.recursive || directories.len() > 1 || !singles.is_empty();
+    let with_headers =
+        !args.json && (args.recursive || directories.len() > 1 || !singles.is_empty());
     let mut sink = Sink::new();
-    let mut first = singles.is_empty();
+    let mut first = args.json || singles.is_empty();
     style.print(&mut sink, &singles)?;
     // Directories still to be listed, the next one last.
     let mut pending: Vec<String> = directories.into_iter().rev().collect();
@@ -117,7 +143,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
         if !first {
             sink.line("")?;
         }
-        first = false;
+        first = args.json;
         if with_headers {
             let header = format!("{}:", sink.clean(&key));
             sink.line(&header)?;
@@ -195,7 +221,7 @@ async fn read(
     let (mut names, mut below) = (Vec::new(), Vec::new());
     while let Some(listed) = listing.next().await.about(key)? {
         let name = listed.key.rsplit('.').next().unwrap_or_default();
-        names.push(style.name(name, &listed.entry));
+        names.push(style.name(&listed.key, name, &listed.entry)?);
         if let Entry::Directory(_) = listed.entry {
             below.push(join(key, name));
         }

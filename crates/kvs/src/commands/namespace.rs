@@ -43,7 +43,14 @@ Examples:
     #[command(after_help = "\
 Examples:
   kvs namespace list        a header, then NAMESPACE, OWNER, FLAGS of each")]
-    List,
+    List(ListArgs),
+}
+
+#[derive(Debug, Args)]
+struct ListArgs {
+    /// Print one JSON object a namespace: name, owner, flags, incarnation, version
+    #[arg(long)]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -89,11 +96,17 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
                 client.remove_namespace(name.as_str()).await.about(name)?;
             }
         }
-        Action::List => {
+        Action::List(args) => {
             let namespaces = client.namespaces().await.about("namespace list")?;
             let mut sink = Sink::new();
-            sink.line(&header())?;
+            if !args.json {
+                sink.line(&header())?;
+            }
             for namespace in namespaces {
+                if args.json {
+                    sink.line(&serde_json::to_string(&namespace)?)?;
+                    continue;
+                }
                 let line = row(
                     &sink.clean(&namespace.name),
                     namespace.owner,

@@ -152,7 +152,7 @@ pub(crate) fn dirref_json(blobref: &str) -> String {
     serde_json::json!({ "data": [blobref], "type": "dirref", "ver": 1 }).to_string()
 }
 
-/// `-O`, `-b`, `-s`, of a verb that writes.
+/// `-O`, `-b`, `-s`, `--json`, of a verb that writes.
 #[derive(Debug, Args)]
 #[group(multiple = false)]
 pub(crate) struct CommitOutput {
@@ -165,13 +165,19 @@ pub(crate) struct CommitOutput {
     /// Print the new version
     #[arg(short, long)]
     sequence: bool,
+    /// Print version and root as a JSON object
+    #[arg(long)]
+    pub(super) json: bool,
 }
 
 impl CommitOutput {
     /// Prints of a commit what was asked for.
     pub(crate) fn print(&self, position_version: u64, root: &str) -> Result<()> {
         let mut sink = Sink::new();
-        if self.treeobj_root {
+        if self.json {
+            let line = serde_json::json!({ "version": position_version, "root": root });
+            sink.line(&line.to_string())?;
+        } else if self.treeobj_root {
             sink.line(&dirref_json(root))?;
         } else if self.blobref {
             sink.line(root)?;

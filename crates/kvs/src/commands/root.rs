@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use kvs_client::InfoAnswer;
+use serde_json::json;
 
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
@@ -30,6 +32,9 @@ pub(crate) struct GetrootArgs {
     /// Print the blobref of the root
     #[arg(short, long)]
     blobref: bool,
+    /// Print all of it as a JSON object
+    #[arg(long, conflicts_with_all = ["owner", "sequence", "blobref"])]
+    json: bool,
 }
 
 /// Options of `kvs version`.
@@ -40,6 +45,9 @@ Examples:
 pub(crate) struct VersionArgs {
     #[command(flatten)]
     read: ReadOptions,
+    /// Print it with root, owner and time as a JSON object
+    #[arg(long)]
+    json: bool,
 }
 
 /// Options of `kvs wait`.
@@ -74,7 +82,9 @@ pub(crate) async fn run_getroot(daemon: &Daemon, args: GetrootArgs) -> Result<Ex
         .info(at)
         .await
         .about("getroot")?;
-    let line = if args.owner {
+    let line = if args.json {
+        info_json(&info)
+    } else if args.owner {
         info.owner.to_string()
     } else if args.sequence {
         info.position.version.to_string()
@@ -95,6 +105,9 @@ pub(crate) async fn run_version(daemon: &Daemon, args: VersionArgs) -> Result<Ex
         .info(at)
         .await
         .about("version")?;
+    if args.json {
+        return print(&info_json(&info));
+    }
     print(&info.position.version.to_string())
 }
 
@@ -125,6 +138,19 @@ pub(crate) async fn run_sync(daemon: &Daemon, _args: SyncArgs) -> Result<ExitCod
     let client = daemon.connect("primary").await?;
     client.sync().await.about("sync")?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A state of a namespace as JSON.
+pub(super) fn info_json(info: &InfoAnswer) -> String {
+    json!({
+        "namespace": info.namespace,
+        "version": info.position.version,
+        "root": info.root,
+        "snapshot": info.snapshot,
+        "owner": info.owner,
+        "time": info.time_ms as f64 / 1000.0,
+    })
+    .to_string()
 }
 
 fn print(line: &str) -> Result<ExitCode> {

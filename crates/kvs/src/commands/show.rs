@@ -3,10 +3,12 @@
 use anyhow::Result;
 use clap::Args;
 use kvs_client::{At, Client, Entry, ErrorCode, LookupAnswer, LookupOptions};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use super::failure::{About as _, failure};
-use super::value::{Place, stream};
-use crate::output::{OutputError, Sink};
+use super::value::{Place, stream, whole};
+use crate::output::{EntryJson, OutputError, Sink};
 
 /// In which form values are printed.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -20,6 +22,16 @@ pub(super) struct Form {
     /// Print the key and = before each value
     #[arg(short, long)]
     label: bool,
+    /// Print one JSON object a value: key, and value, value_base64 or treeobj
+    #[arg(long, conflicts_with_all = ["raw", "label"])]
+    json: bool,
+}
+
+/// A tree object, as `--json` prints it.
+#[derive(Serialize)]
+struct TreeobjJson<'o> {
+    key: &'o str,
+    treeobj: &'o RawValue,
 }
 
 impl Form {
@@ -55,6 +67,15 @@ impl Form {
     ) -> Result<()> {
         let value = match found.entry.as_ref() {
             None => return Err(failure(key, ErrorCode::NotFound)),
+            Some(_) if self.treeobj && self.json => {
+                let object: Box<RawValue> =
+                    serde_json::from_str(found.treeobj.as_deref().unwrap_or_default())?;
+                let line = serde_json::to_string(&TreeobjJson {
+                    key,
+                    treeobj: &object,
+                })?;
+                return Ok(sink.line(&line)?);
+            }
             Some(_) if self.treeobj => {
                 self.label(key, sink)?;
                 return Ok(sink.line(found.treeobj.as_deref().unwrap_or_default())?);
@@ -63,8 +84,12 @@ impl Form {
             Some(Entry::Directory(_)) => return Err(failure(key, ErrorCode::IsDirectory)),
             Some(Entry::Link(_)) => return Err(failure(key, ErrorCode::Invalid)),
         };
-        self.label(key, sink)?;
         let place = Place::new(&found.namespace, &found.key, &found.snapshot, at);
+        if self.json {
+            let bytes = whole(client, &place, value).await.about(key)?;
+            return self.print_bytes(key, &bytes, sink);
+        }
+        self.label(key, sink)?;
         stream(client, &place, value, key, |piece| {
             Ok(self.piece(piece, sink)?)
         })
@@ -74,6 +99,9 @@ impl Form {
 
     /// Prints a value that is at hand.
     pub(super) fn print_bytes(self, key: &str, value: &[u8], sink: &mut Sink) -> Result<()> {
+        if self.json {
+            return Ok(sink.line(&EntryJson::value(key, value).line()?)?);
+        }
         self.label(key, sink)?;
         self.piece(value, sink)?;
         self.end(value.len() as u64, sink)

@@ -6,9 +6,11 @@ use std::time::Duration;
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
 use kvs_client::{At, PinInfo};
+use serde_json::json;
 
 use super::failure::About as _;
 use super::options::{Daemon, NamespaceOption, duration};
+use super::root::info_json;
 use crate::output::{Sink, local_time};
 
 /// Options of `kvs snapshot`.
@@ -32,6 +34,9 @@ pub(crate) struct SnapshotArgs {
     /// That of a past version, instead of the newest
     #[arg(long, value_name = "N")]
     version: Option<u64>,
+    /// Print JSON objects
+    #[arg(long, global = true)]
+    json: bool,
 }
 
 #[derive(Debug, Subcommand)]
@@ -77,13 +82,18 @@ struct UnpinArgs {
 /// Prints a reference, or does what the sub-command says.
 pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode> {
     let mut sink = Sink::new();
+    let as_json = args.json;
     match args.action {
         None => {
             let name = args.namespace.name(daemon);
             let client = daemon.connect(&name).await?;
             let at = args.version.map_or(At::Current, At::Version);
             let info = client.namespace(name).info(at).await.about("snapshot")?;
-            sink.line(&info.snapshot)?;
+            if args.json {
+                sink.line(&info_json(&info))?;
+            } else {
+                sink.line(&info.snapshot)?;
+            }
         }
         Some(Action::Pin(args)) => {
             let name = args.namespace.name(daemon);
@@ -109,7 +119,11 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
                 .pin(reference.as_str(), lease)
                 .await
                 .about(&reference)?;
-            sink.line(&pin.id.to_string())?;
+            if as_json {
+                sink.line(&pin_json(&pin))?;
+            } else {
+                sink.line(&pin.id.to_string())?;
+            }
         }
         Some(Action::Unpin(args)) => {
             let client = daemon.connect("primary").await?;
@@ -126,8 +140,14 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
         Some(Action::List) => {
             let client = daemon.connect("primary").await?;
             let pins = client.pins().await.about("snapshot list")?;
-            sink.line(&row("ID", "OWNER", "EXPIRES", "SNAPSHOT"))?;
+            if !as_json {
+                sink.line(&row("ID", "OWNER", "EXPIRES", "SNAPSHOT"))?;
+            }
             for pin in pins {
+                if as_json {
+                    sink.line(&pin_json(&pin))?;
+                    continue;
+                }
                 let expires = pin
                     .expires_ms
                     .map_or_else(|| "never".to_owned(), local_time);
@@ -143,6 +163,17 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
     }
     sink.flush()?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A pin as JSON. `expires` is in seconds since 1970; null is never.
+fn pin_json(pin: &PinInfo) -> String {
+    json!({
+        "id": pin.id,
+        "owner": pin.uid,
+        "expires": pin.expires_ms.map(|ms| ms as f64 / 1000.0),
+        "snapshot": pin.snapshot,
+    })
+    .to_string()
 }
 
 fn row(id: &str, owner: &str, expires: &str, snapshot: &str) -> String {

@@ -38,9 +38,6 @@ pub(crate) struct TxnArgs {
     namespace: NamespaceOption,
     #[command(flatten)]
     output: CommitOutput,
-    /// Print version, root, and what each operation gave, as one JSON object
-    #[arg(long, conflicts_with_all = ["treeobj_root", "blobref", "sequence"])]
-    json: bool,
     /// Give the transaction a version of its own
     #[arg(short, long)]
     no_merge: bool,
@@ -71,7 +68,7 @@ pub(crate) async fn run(daemon: &Daemon, args: TxnArgs) -> Result<ExitCode> {
         .commit(transaction)
         .await
         .map_err(|error| refused(&error, &steps))?;
-    if args.json {
+    if args.output.json {
         let mut sink = Sink::new();
         sink.line(&report(&namespace, &committed, &steps))?;
         sink.flush()?;

@@ -9,6 +9,7 @@ mod changes;
 mod columns;
 mod directory;
 mod failure;
+mod json;
 mod sink;
 
 pub(crate) use changes::{ChangeReport, VersionReport, Who, local_time};
@@ -16,4 +17,5 @@ pub(crate) use columns::columns;
 pub(crate) use directory::{Shown, directory_line};
 pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};
+pub(crate) use json::EntryJson;
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};

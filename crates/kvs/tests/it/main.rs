@@ -18,6 +18,7 @@ mod values;
 
 mod directories;
 mod eventlogs;
+mod json;
 mod links;
 mod namespaces;
 mod removal;

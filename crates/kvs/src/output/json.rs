@@ -1,0 +1,128 @@
+//! The JSON objects that verbs print with `--json`: one a line, with the same members for the same
+//! things everywhere.
+
+use serde::Serialize;
+
+use super::directory::Shown;
+
+/// An entry of the tree, as JSON.
+#[derive(Debug, Default, Serialize)]
+pub(crate) struct EntryJson<'e> {
+    /// Its key.
+    pub(crate) key: &'e str,
+    /// `value`, `directory` or `link`.
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    /// Of a value: its bytes, where they are UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value: Option<&'e str>,
+    /// Of a value: its bytes, where they are not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) value_base64: Option<String>,
+    /// Of a value, where its bytes are not wanted: how many there are.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<u64>,
+    /// Of a link: the key that it leads to.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) target: Option<&'e str>,
+    /// Of a link: the namespace that it leads into, if not its own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) namespace: Option<&'e str>,
+}
+
+impl<'e> EntryJson<'e> {
+    /// A directory.
+    pub(crate) fn directory(key: &'e str) -> Self {
+        Self {
+            key,
+            kind: "directory",
+            ..Self::default()
+        }
+    }
+
+    /// A link, of which the text is `target` or `namespace::target`.
+    pub(crate) fn link(key: &'e str, text: &'e str) -> Self {
+        let (namespace, target) = match text.split_once("::") {
+            Some((namespace, target)) => (Some(namespace), target),
+            None => (None, text),
+        };
+        Self {
+            key,
+            kind: "link",
+            target: Some(target),
+            namespace,
+            ..Self::default()
+        }
+    }
+
+    /// A value with its bytes.
+    pub(crate) fn value(key: &'e str, value: &'e [u8]) -> Self {
+        let text = std::str::from_utf8(value).ok();
+        let encoded = text.is_none().then(|| data_encoding::BASE64.encode(value));
+        Self {
+            key,
+            kind: "value",
+            value: text,
+            value_base64: encoded,
+            ..Self::default()
+        }
+    }
+
+    /// A value without its bytes.
+    pub(crate) fn value_of_size(key: &'e str, size: u64) -> Self {
+        Self {
+            key,
+            kind: "value",
+            size: Some(size),
+            ..Self::default()
+        }
+    }
+
+    /// What `kvs dir` shows.
+    pub(crate) fn shown(key: &'e str, shown: &'e Shown) -> Self {
+        match shown {
+            Shown::Directory => Self::directory(key),
+            Shown::Link(text) => Self::link(key, text),
+            Shown::Value(value) => Self::value(key, value),
+        }
+    }
+
+    /// One line, not ended.
+    pub(crate) fn line(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn entries_have_a_key_a_type_and_what_the_type_has() {
+        let line = |entry: EntryJson<'_>| entry.line().unwrap();
+        assert_eq!(
+            line(EntryJson::value("a.b", b"x\n")),
+            r#"{"key":"a.b","type":"value","value":"x\n"}"#
+        );
+        assert_eq!(
+            line(EntryJson::value("a", b"\xff")),
+            r#"{"key":"a","type":"value","value_base64":"/w=="}"#
+        );
+        assert_eq!(
+            line(EntryJson::value_of_size("a", 3)),
+            r#"{"key":"a","type":"value","size":3}"#
+        );
+        assert_eq!(
+            line(EntryJson::shown("d", &Shown::Directory)),
+            r#"{"key":"d","type":"directory"}"#
+        );
+        assert_eq!(
+            line(EntryJson::link("l", "ns::t.u")),
+            r#"{"key":"l","type":"link","target":"t.u","namespace":"ns"}"#
+        );
+        assert_eq!(
+            line(EntryJson::link("l", "t")),
+            r#"{"key":"l","type":"link","target":"t"}"#
+        );
+    }
+}

@@ -1,0 +1,89 @@
+//! `--json`, of every verb that prints data.
+
+use serde_json::{Value, json};
+
+use crate::support::Daemon;
+
+fn objects(printed: &str) -> Vec<Value> {
+    let lines = printed.lines();
+    lines
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
+}
+
+#[test]
+fn values_directories_and_links_are_objects() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "t.a=1", "t.d.e=two\nlines"]);
+    kvs.ok(&["link", "-T", "ns", "x.y", "t.l"]);
+    assert_eq!(
+        kvs.ok(&["get", "--json", "t.a", "t.d.e"]),
+        "{\"key\":\"t.a\",\"type\":\"value\",\"value\":\"1\"}\n\
+         {\"key\":\"t.d.e\",\"type\":\"value\",\"value\":\"two\\nlines\"}\n"
+    );
+    assert_eq!(
+        objects(&kvs.ok(&["get", "-t", "--json", "t.a"])),
+        [json!({"key": "t.a", "treeobj": {"data": "MQ==", "type": "val", "ver": 1}})]
+    );
+    let link = json!({"key": "t.l", "type": "link", "target": "x.y", "namespace": "ns"});
+    assert_eq!(
+        objects(&kvs.ok(&["readlink", "--json", "t.l"])),
+        [link.clone(); 1]
+    );
+    assert_eq!(
+        objects(&kvs.ok(&["dir", "-R", "--json", "t"])),
+        [
+            json!({"key": "t.a", "type": "value", "value": "1"}),
+            json!({"key": "t.d.e", "type": "value", "value": "two\nlines"}),
+            link.clone(),
+        ]
+    );
+    let listed = [
+        json!({"key": "t.a", "type": "value", "size": 1}),
+        json!({"key": "t.d", "type": "directory"}),
+        link,
+    ];
+    assert_eq!(objects(&kvs.ok(&["ls", "--json", "t"])), listed);
+    assert_eq!(objects(&kvs.ok(&["dir", "-d", "--json", "t"])), listed);
+    assert_eq!(
+        objects(&kvs.ok(&["ls", "-R", "--json", "t.a", "t"])).len(),
+        5
+    );
+}
+
+#[test]
+fn followed_values_are_objects() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    let mut watch = kvs.background(&["get", "-w", "-c2", "--json", "a"]);
+    assert_eq!(watch.line(), r#"{"key":"a","type":"value","value":"1"}"#);
+    kvs.ok(&["put", "a=2"]);
+    assert_eq!(watch.line(), r#"{"key":"a","type":"value","value":"2"}"#);
+    assert_eq!(watch.wait().code(), Some(0));
+}
+
+#[test]
+fn states_pins_and_namespaces_are_objects() {
+    let kvs = Daemon::start();
+    let committed = &objects(&kvs.ok(&["put", "--json", "a=1"]))[0];
+    let root = kvs.ok(&["getroot", "-b"]);
+    assert_eq!(*committed, json!({"version": 1, "root": root.trim()}));
+    let reference = kvs.ok(&["snapshot"]);
+    for verb in ["getroot", "version", "snapshot"] {
+        let state = &objects(&kvs.ok(&[verb, "--json"]))[0];
+        assert_eq!(state["namespace"], "primary");
+        assert_eq!(state["version"], 1);
+        assert_eq!(state["root"], root.trim());
+        assert_eq!(state["snapshot"], reference.trim());
+        assert!(state["time"].as_f64().unwrap() > 1.6e9);
+        assert!(state["owner"].is_u64());
+    }
+    let pin = kvs.ok(&["snapshot", "pin", "--json"]);
+    assert_eq!(kvs.ok(&["snapshot", "list", "--json"]), pin);
+    let pin = &objects(&pin)[0];
+    assert_eq!(pin["snapshot"], reference.trim());
+    assert_eq!(pin["expires"], Value::Null);
+    let namespace = &objects(&kvs.ok(&["namespace", "list", "--json"]))[0];
+    assert_eq!(namespace["name"], "primary");
+    assert!(namespace["owner"].is_u64());
+}
