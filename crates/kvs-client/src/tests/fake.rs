@@ -202,7 +202,12 @@ impl Peer {
     }
 
     pub(super) async fn item(&mut self, id: u64, item: WatchItem) {
-        self.write(id, Status::Item, &item).await;
+        self.item_body(id, &item).await;
+    }
+
+    /// An item of any stream.
+    pub(super) async fn item_body<T: serde::Serialize>(&mut self, id: u64, body: &T) {
+        self.write(id, Status::Item, body).await;
     }
 
     pub(super) async fn started(&mut self, id: u64, version: u64) {
