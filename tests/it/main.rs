@@ -15,6 +15,7 @@ mod raw;
 
 mod clients;
 mod crashes;
+mod examples;
 mod hostile;
 mod limits;
 mod python;

@@ -27,7 +27,7 @@ pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
 pub use kill_nine::KillNine;
 pub use pipeline::{IN_FLIGHT, Pipeline};
-pub use program::program;
+pub use program::{example, program};
 pub use random::Random;
 pub use report::{Report, Target};
 pub use restart::Restart;

@@ -16,17 +16,30 @@ use anyhow::{Context, anyhow, bail};
 pub fn program() -> anyhow::Result<&'static Path> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     FOUND
-        .get_or_init(|| find().map_err(|error| format!("{error:#}")))
+        .get_or_init(|| find("kvs", "--bin", "kvs").map_err(|error| format!("{error:#}")))
         .as_deref()
         .map_err(|error| anyhow!("cannot build kvs: {error}"))
 }
 
-fn find() -> anyhow::Result<PathBuf> {
+/// The path of an example of the client library, built if that is needed.
+///
+/// # Errors
+/// There is none of that name, it does not build, or cargo is missing.
+pub fn example(name: &str) -> anyhow::Result<PathBuf> {
+    find("kvs-client", "--example", name).with_context(|| format!("cannot build example {name}"))
+}
+
+/// A target of a package; `kind` is cargo's option that selects it.
+fn find(package: &str, kind: &str, name: &str) -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .context("the package is not in a workspace")?;
     let (target, profile) = own_place()?;
-    let built = target.join(&profile).join("kvs");
+    let directory = target.join(&profile);
+    let built = match kind {
+        "--example" => directory.join("examples").join(name),
+        _ => directory.join(name),
+    };
     if is_fresh(&built, workspace) {
         return Ok(built);
     }
@@ -37,7 +50,7 @@ fn find() -> anyhow::Result<PathBuf> {
     };
     let output = Command::new(cargo)
         .current_dir(workspace)
-        .args(["build", "--locked", "--package", "kvs", "--bin", "kvs"])
+        .args(["build", "--locked", "--package", package, kind, name])
         .args(["--profile", profile, "--target-dir"])
         .arg(&target)
         .arg("--message-format=json-render-diagnostics")
@@ -80,6 +93,8 @@ fn is_fresh(built: &Path, workspace: &Path) -> bool {
     for package in list(&workspace.join("crates")) {
         sources.push(package.join("Cargo.toml"));
         sources.push(package.join("src"));
+        let examples = package.join("examples");
+        sources.extend(examples.is_dir().then_some(examples));
     }
     while let Some(path) = sources.pop() {
         if !modified(&path).is_ok_and(|time: SystemTime| time < since) {
