@@ -38,6 +38,7 @@ impl State {
             compare: self.shape.previous,
             ..Sum::default()
         };
+        self.busy().summing = Some(read);
         let (mut record, mut newest) = (first, None);
         loop {
             let scopes = aim.scopes();
@@ -77,6 +78,7 @@ impl State {
                 self.go(ways, reached);
             }
             self.read = reached;
+            self.busy().summing = None;
             return Ok(());
         };
         let mut work = self.event_of(&newest, sum.versions - 1);
@@ -101,7 +103,8 @@ impl State {
             }
         }
         self.read = read;
-        self.busy().work = Some(work);
+        let busy = self.busy();
+        (busy.summing, busy.work) = (None, Some(work));
         Ok(())
     }
 }

@@ -156,6 +156,7 @@ impl Watch {
                 Ok(None) => {}
                 Err(Stop::Idle) => return Ok(None),
                 Err(Stop::Failed(error)) if error.kind == ErrorKind::Compacted => {
+                    state.sum_again();
                     let from = state.namespace.at(state.read);
                     state.lost(from).await?;
                 }
@@ -199,6 +200,7 @@ impl State {
         if self.busy.as_ref().is_some_and(|busy| busy.work.is_some()) {
             return Ok(self.part().await?);
         }
+        self.sum_again();
         if let Some(event) = self.shared_event() {
             return Ok(Some(event));
         }

@@ -53,6 +53,8 @@ pub(super) struct Busy {
     pub(super) scanned: u64,
     /// Where reading the journal goes on, and the version that this holds for.
     pub(super) group: Option<(u64, u64)>,
+    /// While versions are summed up: where the sum began.
+    pub(super) summing: Option<u64>,
     /// The links that are followed.
     pub(super) routes: Vec<Route>,
     /// What is behind links into other namespaces.
@@ -79,6 +81,9 @@ pub(super) struct Work {
     /// Finished changes that differences are not to tell otherwise.
     pub(super) direct: BTreeMap<Key, KeyChange>,
     pub(super) steps: VecDeque<Step>,
+    /// The part that is being made, and about its size.
+    pub(super) part: Vec<KeyChange>,
+    pub(super) bytes: usize,
     /// How far the watch has read once this is told.
     pub(super) reached: u64,
     /// Where the event is shared, if it can be.
@@ -140,6 +145,19 @@ impl State {
         busy.batch.clear();
         busy.scanned = at;
         busy.group = None;
+    }
+
+    /// Takes up again a sum that was dropped half-way.
+    pub(super) fn sum_again(&mut self) {
+        let Some(busy) = self.busy.as_mut() else {
+            return;
+        };
+        if let Some(read) = busy.summing.take() {
+            busy.batch.clear();
+            (busy.scanned, busy.group) = (read, None);
+            self.read = read;
+            self.namespace.exchange(self.id, read, &[], &[]);
+        }
     }
 
     /// Gives back what only a busy watch needs.

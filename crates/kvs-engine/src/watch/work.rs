@@ -27,26 +27,19 @@ impl State {
     /// The next part of the event that is being told; `None` if there is none, or the event turned
     /// out to be empty. The watch has read the version once the last part is made.
     pub(super) async fn part(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
-        let (mut part, mut bytes) = (Vec::new(), 0);
         let shape = self.shape;
         loop {
             let store = self.store.clone();
             let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
                 return Ok(None);
             };
-            if part.len() >= EVENT_CHANGES || bytes >= EVENT_BYTES {
-                break;
-            }
             let Some(step) = work.steps.front().cloned() else {
-                take(&mut work.direct, &mut part, &mut bytes);
+                take(&mut work.direct, &mut work.part, &mut work.bytes);
                 break;
             };
-            if !part.is_empty() {
-                // A page is a part, unless it is the rest of one step and the beginning of another.
-                let room = EVENT_CHANGES.saturating_sub(part.len());
-                if room < EVENT_CHANGES / 2 || bytes > EVENT_BYTES / 2 {
-                    break;
-                }
+            // A page is a part, unless it is the rest of one step and another can still begin.
+            if work.part.len() > EVENT_CHANGES / 2 || work.bytes > EVENT_BYTES / 2 {
+                break;
             }
             let (found, rest) = store
                 .step(move |source, params| {
@@ -70,16 +63,18 @@ impl State {
             }
             for one in found {
                 let one = work.direct.remove(&one.key).unwrap_or(one);
-                bytes += one.key.as_str().len() + one.size();
-                part.push(one);
+                work.bytes += one.key.as_str().len() + one.size();
+                work.part.push(one);
             }
         }
-        Ok(self.finish(part))
+        Ok(self.finish())
     }
 
-    fn finish(&mut self, mut part: Vec<KeyChange>) -> Option<Arc<SharedEvent>> {
+    fn finish(&mut self) -> Option<Arc<SharedEvent>> {
         let busy = self.busy.as_mut()?;
         let work = busy.work.as_mut()?;
+        let mut part = std::mem::take(&mut work.part);
+        work.bytes = 0;
         let last = work.steps.is_empty() && work.direct.is_empty();
         let whole = last && !work.begun;
         part.sort_by(|a, b| a.key.cmp(&b.key));
@@ -141,6 +136,8 @@ impl Work {
             root,
             time_ms,
             direct: BTreeMap::new(),
+            part: Vec::new(),
+            bytes: 0,
             steps: Default::default(),
             reached: position.version,
             share: None,

@@ -1,5 +1,6 @@
 //! Modes of watches: latest, append, unique, without values, with previous ones; and what is shared.
 
+use std::future::Future;
 use std::sync::Arc;
 
 use kvs_engine::{ChangeKind, ChangeValue, KeyChange, Mode, Start, WatchEvent, WatchRequest};
@@ -252,4 +253,29 @@ async fn a_version_in_parts_counts_only_when_it_is_complete() {
     assert_eq!(keys.len(), 2702);
     assert_eq!((&*keys[0], &*keys[2701]), ("put e=1", "unlink d.k2699"));
     assert_eq!(again.position().version, 4);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_sum_that_was_dropped_half_way_is_begun_again() {
+    let sim = Sim::new().await;
+    let filler = vec![b'x'; 4000];
+    let mut watch = sim.watch_as(request("a", Mode::Latest));
+    assert!(drain(&mut watch).await.is_empty());
+    for n in 0..3000 {
+        let at = if n % 1000 == 0 { "a" } else { "b" };
+        sim.put(at, filler.clone()).await;
+    }
+    // Reading this far yields on the way; the future is dropped there.
+    let mut dropped = 0;
+    for _ in 0..3 {
+        let mut next = Box::pin(watch.next());
+        let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+        dropped += usize::from(next.as_mut().poll(&mut context).is_pending());
+    }
+    assert_eq!(dropped, 3);
+    let event = watch.next().await.unwrap().unwrap();
+    let WatchEvent::Changes { skipped, .. } = event.event() else {
+        panic!()
+    };
+    assert_eq!(*skipped, 2);
 }
