@@ -9,8 +9,7 @@ use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, anyhow};
 use bytes::Bytes;
-use clap::{Args, Subcommand, ValueEnum};
-use jiff::tz::TimeZone;
+use clap::{Args, Subcommand};
 use kvs_client::{
     At, Client, Entry as Found, ErrorCode, LookupAnswer, READ_RANGE_BYTES, Transaction,
 };
@@ -18,11 +17,12 @@ use kvs_client::{
 use super::failure::{About as _, failure};
 use super::follow::{Appends, Seen, wait_for};
 use super::interrupt::end_on_interrupt;
+use super::look::{Look, Printer};
 use super::options::{Daemon, NamespaceOption, duration};
 use super::show::Form;
 use super::value::{Place, part};
-use crate::eventlog::{Decoder, Entry, Formatter, encode};
-use crate::output::{Sink, reader_gone};
+use crate::eventlog::{Decoder, Entry, encode};
+use crate::output::reader_gone;
 
 /// Options of `kvs eventlog`.
 #[derive(Debug, Args)]
@@ -134,37 +134,6 @@ struct WaitEventArgs {
     key: String,
     /// Name of the event
     event: String,
-}
-
-/// How events are printed.
-#[derive(Debug, Clone, Copy, Args)]
-struct Look {
-    /// Print events as JSON
-    #[arg(short, long, visible_alias = "json", conflicts_with = "human")]
-    unformatted: bool,
-    /// Print times for people: the minute, then seconds within it
-    #[arg(short = 'H', long)]
-    human: bool,
-    /// Colour the output: auto, if a terminal shows it and NO_COLOR is not set; always, also without WHEN; never
-    #[arg(
-        short = 'L',
-        long,
-        value_name = "WHEN",
-        num_args = 0..=1,
-        require_equals = true,
-        default_value = "auto",
-        default_missing_value = "always",
-        hide_default_value = true,
-        hide_possible_values = true
-    )]
-    color: When,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-enum When {
-    Auto,
-    Always,
-    Never,
 }
 
 /// Does what the sub-command says.
@@ -364,39 +333,4 @@ impl<'r> Reader<'r> {
         }
         Ok(flow)
     }
-}
-
-/// Prints events.
-struct Printer {
-    sink: Sink,
-    formatter: Option<Formatter>,
-}
-
-impl Printer {
-    fn new(look: Look) -> Self {
-        let sink = Sink::new();
-        let color = match look.color {
-            When::Always => true,
-            When::Never => false,
-            When::Auto => sink.is_terminal() && colours_are_wanted(),
-        };
-        let formatter =
-            (!look.unformatted).then(|| Formatter::new(look.human, color, TimeZone::system()));
-        Self { sink, formatter }
-    }
-
-    fn print(&mut self, entry: &Entry) -> Result<()> {
-        let line = match &mut self.formatter {
-            Some(formatter) => formatter.line(entry),
-            None => self.sink.clean(&entry.json).into_owned(),
-        };
-        Ok(self.sink.line(&line)?)
-    }
-}
-
-/// What the environment says of colours on a terminal.
-fn colours_are_wanted() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    !unwanted && !dumb
 }

@@ -11,14 +11,13 @@ use anyhow::Result;
 use bytes::Bytes;
 use clap::Args;
 use kvs_client::{
-    At, Change, ChangeKind, ChangeValue, Changes, Client, Entry, ErrorCode, Event, LookupAnswer,
-    Position,
+    At, Change, ChangeKind, ChangeValue, Changes, Client, Entry, ErrorCode, LookupAnswer, Position,
 };
 use tokio::sync::mpsc;
 
 use super::failure::{About as _, failure};
 use super::key::normal;
-use super::route::{Route, Watches};
+use super::route::{Route, Watches, read_event};
 use super::show::Form;
 use super::value::{Place, appended, whole};
 use crate::output::{Sink, reader_gone};
@@ -388,23 +387,5 @@ impl Followed {
                 whole(&self.client, &place, value).await.about(&self.key)
             }
         }
-    }
-}
-
-/// The state that an event is about, and the changes that led to it. `None` for parts of one that
-/// is not complete.
-fn read_event(event: Event) -> Option<(At, Option<Changes>)> {
-    match event {
-        Event::Initial(initial) if initial.last => Some((At::Snapshot(initial.snapshot), None)),
-        Event::Changes(changes) if changes.last => {
-            Some((At::Snapshot(changes.snapshot.clone()), Some(changes)))
-        }
-        Event::Gap(gap) if gap.snapshot.is_empty() => Some((At::Current, None)),
-        Event::Gap(gap) => Some((At::Snapshot(gap.snapshot), None)),
-        Event::Initial(_)
-        | Event::Changes(_)
-        | Event::Created(_)
-        | Event::Mark(_)
-        | Event::Restart(_) => None,
     }
 }

@@ -14,6 +14,7 @@ mod value;
 
 mod listing;
 mod report;
+mod look;
 mod show;
 
 mod route;

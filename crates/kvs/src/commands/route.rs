@@ -10,7 +10,8 @@ use std::task::Poll;
 
 use anyhow::Result;
 use kvs_client::{
-    At, Client, Entry, Event, LookupAnswer, LookupOptions, Position, WatchOptions, WatchStream,
+    At, Changes, Client, Entry, Event, LookupAnswer, LookupOptions, Position, WatchOptions,
+    WatchStream,
 };
 
 use super::failure::About as _;
@@ -192,4 +193,22 @@ async fn look_up(
         inline_max: Some(0),
     };
     client.namespace(namespace).lookup(key, options).await
+}
+
+/// The state that an event is about, and the changes that led to it. `None` for parts of one that
+/// is not complete.
+pub(super) fn read_event(event: Event) -> Option<(At, Option<Changes>)> {
+    match event {
+        Event::Initial(initial) if initial.last => Some((At::Snapshot(initial.snapshot), None)),
+        Event::Changes(changes) if changes.last => {
+            Some((At::Snapshot(changes.snapshot.clone()), Some(changes)))
+        }
+        Event::Gap(gap) if gap.snapshot.is_empty() => Some((At::Current, None)),
+        Event::Gap(gap) => Some((At::Snapshot(gap.snapshot), None)),
+        Event::Initial(_)
+        | Event::Changes(_)
+        | Event::Created(_)
+        | Event::Mark(_)
+        | Event::Restart(_) => None,
+    }
 }

@@ -1,0 +1,114 @@
+//! Pins and namespaces, as users of the engine make, list and remove them.
+
+use std::sync::Arc;
+
+use smol_str::SmolStr;
+
+use super::Engine;
+use crate::commit::Command;
+use crate::error::{EngineError, ErrorKind};
+use crate::recovery::PRIMARY;
+use crate::reference::{At, SnapshotRef, check_namespace_name};
+use crate::request::{Caller, NamespaceInfo, Pin};
+use crate::stage;
+use crate::store::Store;
+
+impl Engine {
+    /// Keeps a snapshot readable until it is unpinned or the lease (in milliseconds) runs out.
+    ///
+    /// # Errors
+    /// Those of reading the snapshot, `Limit`, `NoSpace`.
+    pub async fn pin(
+        &self,
+        caller: Caller,
+        snapshot: SnapshotRef,
+        lease_ms: Option<u64>,
+    ) -> Result<Pin, EngineError> {
+        let name = snapshot.namespace.clone();
+        let view = self
+            .view(caller, &name, At::Snapshot(snapshot.clone()))
+            .await?;
+        let (root, uid) = (view.root_at(), caller.uid);
+        let _one_at_a_time = self.staging.lock().await;
+        let directory = root.directory.clone();
+        let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
+        let pack = self.store.offload(work).await?;
+        self.register(pack).await?;
+        self.ask(|reply| Command::Pin {
+            snapshot,
+            root,
+            uid,
+            lease_ms,
+            reply,
+        })
+        .await
+    }
+
+    /// Releases a pin.
+    ///
+    /// # Errors
+    /// `NotFound`, `Permission`.
+    pub async fn unpin(&self, caller: Caller, id: u64) -> Result<(), EngineError> {
+        self.ask(|reply| Command::Unpin { caller, id, reply }).await
+    }
+
+    /// The pins on namespaces that the caller may read.
+    pub fn pins(&self, caller: Caller) -> Vec<Pin> {
+        let pins: Vec<Pin> = self.store.pins().values().map(|p| p.pin.clone()).collect();
+        let readable = |pin: &Pin| self.store.readable(caller, &pin.snapshot.namespace).is_ok();
+        pins.into_iter().filter(readable).collect()
+    }
+
+    /// Makes a namespace: empty, at version 0, under a new incarnation. For the instance owner.
+    ///
+    /// # Errors
+    /// `Exists`, `Permission`, `Invalid` for a name that cannot be one, `Limit`.
+    pub async fn create_namespace(
+        &self,
+        caller: Caller,
+        name: &str,
+        owner: Option<u32>,
+    ) -> Result<(), EngineError> {
+        self.store
+            .check_instance_owner(caller, "making a namespace")?;
+        check_namespace_name(name)?;
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
+        self.ask(|reply| Command::Create { name, owner, reply })
+            .await
+    }
+
+    /// Removes a namespace with everything in it; one that is not there is no error. For the
+    /// instance owner. Complete when it returns.
+    ///
+    /// # Errors
+    /// `NoNamespace` for `primary`, which cannot be removed; `Permission`.
+    pub async fn remove_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
+        self.store
+            .check_instance_owner(caller, "removing a namespace")?;
+        if name == PRIMARY {
+            let message = "the primary namespace cannot be removed";
+            return Err(EngineError::new(ErrorKind::NoNamespace, message));
+        }
+        let name = SmolStr::new(name);
+        self.ask(|reply| Command::Remove { name, reply }).await
+    }
+
+    /// The namespaces that the caller may read, by name.
+    pub fn namespaces(&self, caller: Caller) -> Vec<NamespaceInfo> {
+        let mut found = Vec::new();
+        for namespace in self.store.namespaces() {
+            if self.store.check_owner(caller, &namespace).is_err() {
+                continue;
+            }
+            let published = namespace.published();
+            found.push(NamespaceInfo {
+                name: namespace.name.clone(),
+                owner: namespace.owner,
+                flags: 0,
+                position: namespace.at(published.version),
+                root: published.root,
+            });
+        }
+        found
+    }
+}
