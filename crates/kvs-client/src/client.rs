@@ -9,8 +9,8 @@ use crate::pending::Pending;
 use crate::transport::{Connector, UnixConnector};
 use bytes::Bytes;
 use kvs_proto::{
-    Empty, HelloAnswer, NamespaceCreate, NamespaceInfo, NamespaceRemove, Namespaces,
-    NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Request, StatusAnswer,
+    Empty, HelloAnswer, NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare,
+    Namespaces, NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Request, StatusAnswer,
     StatusRequest, Sync as SyncRequest, Unpin, decode_body,
 };
 use serde::de::DeserializeOwned;
@@ -94,6 +94,19 @@ impl Client {
     /// Removes a namespace; an unknown one is no error.
     pub async fn remove_namespace(&self, name: impl Into<SmolStr>) -> Result<(), ClientError> {
         self.call::<Empty>(NamespaceRemove { name: name.into() })
+            .await
+            .map(drop)
+    }
+
+    /// Lets a user read a namespace of others, or takes that right back.
+    pub async fn share_namespace(
+        &self,
+        name: impl Into<SmolStr>,
+        uid: u32,
+        read: bool,
+    ) -> Result<(), ClientError> {
+        let name = name.into();
+        self.call::<Empty>(NamespaceShare { name, uid, read })
             .await
             .map(drop)
     }

@@ -3,7 +3,7 @@
 //! Pure: it changes by journal records only, so the manifest (this state at a named group) and the
 //! journal behind it give the same catalog after any restart.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use kvs_tree::{Blobref, Directory, Stats, StoreParams};
 use serde::{Deserialize, Serialize};
@@ -43,6 +43,18 @@ impl CheckpointRoot {
         }
     }
 
+    /// Version 0 of a namespace that began in `group` as a copy of a stored root.
+    pub(crate) fn forked(root: Blobref, stats: Stats, group: u64, time_ms: u64) -> Self {
+        Self {
+            version: 0,
+            group,
+            time_ms,
+            root,
+            stats,
+            empty: false,
+        }
+    }
+
     pub(crate) fn directory(&self) -> Directory {
         if self.empty {
             Directory::empty()
@@ -71,6 +83,9 @@ pub(crate) struct NamespaceState {
     /// running engine the namespace's history owns them.
     pub(crate) checkpoints: Vec<CheckpointRoot>,
     pub(crate) landmarks: Vec<Landmark>,
+    /// Users who may read it although they do not own it. The field is absent if there are none.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub(crate) readers: BTreeSet<u32>,
 }
 
 /// The state of a store beside its trees.
@@ -108,6 +123,12 @@ impl Catalog {
                 namespace,
                 owner,
                 incarnation,
+            }
+            | Record::Forked {
+                namespace,
+                owner,
+                incarnation,
+                ..
             } => {
                 let state = NamespaceState {
                     owner: *owner,
@@ -117,6 +138,7 @@ impl Catalog {
                     outcomes: Outcomes::default(),
                     checkpoints: Vec::new(),
                     landmarks: Vec::new(),
+                    readers: BTreeSet::new(),
                 };
                 self.namespaces.insert(namespace.clone(), state);
             }
@@ -143,6 +165,16 @@ impl Catalog {
             Record::PackAdded { pack } => {
                 if !self.packs.contains(pack) {
                     self.packs.push(*pack);
+                }
+            }
+            Record::Shared { namespace, uid } => {
+                if let Some(state) = self.namespaces.get_mut(namespace) {
+                    state.readers.insert(*uid);
+                }
+            }
+            Record::Withdrawn { namespace, uid } => {
+                if let Some(state) = self.namespaces.get_mut(namespace) {
+                    state.readers.remove(uid);
                 }
             }
         }

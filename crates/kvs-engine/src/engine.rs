@@ -17,7 +17,6 @@ use crate::error::{EngineError, ErrorKind};
 use crate::follow::Follower;
 use crate::limits::INBOX;
 use crate::log::{self, LogPage};
-use crate::pack::PackId;
 use crate::recovery;
 use crate::reference::{At, Position};
 use crate::request::{Caller, CommitRequest, Committed, Start, WatchRequest};
@@ -122,18 +121,23 @@ impl Engine {
         stage::check_references(&self.store, request.caller, &request.transaction)?;
         let _one_at_a_time = self.staging.lock().await;
         let work = move |store: &Arc<Store>| {
-            let pack = stage::stage(store, &mut request.transaction)?;
-            Ok((request, pack))
+            stage::stage(store, &mut request.transaction)?;
+            Ok(request)
         };
-        let (request, pack) = self.store.offload(work).await?;
-        self.register(pack).await?;
+        let request = self.store.offload(work).await?;
+        self.register().await?;
         Ok(request)
     }
 
-    /// Queues the registration of a pack that records may name from then on.
-    async fn register(&self, pack: Option<PackId>) -> Result<(), EngineError> {
-        let Some(pack) = pack else { return Ok(()) };
-        let sent = self.inbox.send(Command::AddPack(pack)).await;
+    /// Queues the registration of every pack that records may name from then on: of what was staged,
+    /// and of a checkpoint whose manifest is not written yet, since what it holds is not staged again.
+    /// Staging must be locked.
+    async fn register(&self) -> Result<(), EngineError> {
+        let packs = self.store.new_packs();
+        if packs.is_empty() {
+            return Ok(());
+        }
+        let sent = self.inbox.send(Command::AddPacks(packs)).await;
         sent.map_err(|_| EngineError::stopped())
     }
 
@@ -197,7 +201,9 @@ impl Engine {
                 format!("namespace {} has a new incarnation", namespace.name),
             ));
         }
-        namespace.wait(version).await
+        let reached = namespace.wait(version).await?;
+        self.store.may_read(caller, &namespace)?;
+        Ok(reached)
     }
 
     /// Starts a watch. `sink` is woken with `token` when there may be something to read.

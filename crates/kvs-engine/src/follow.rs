@@ -24,11 +24,14 @@ use crate::told::transactions_of;
 use crate::view::root_of;
 
 /// A namespace as far as it was followed.
+#[derive(Clone)]
 struct Known {
     owner: u32,
     incarnation: u64,
     version: u64,
     root: Option<Blobref>,
+    /// Whether it was shared with the caller, for when it is removed.
+    shared: bool,
 }
 
 /// A cursor into the journal that tells of root moves and of namespaces. Dropping it ends it.
@@ -128,13 +131,19 @@ impl Follower {
                 incarnation: namespace.incarnation,
                 version: now.version,
                 root: Some(now.root),
+                shared: namespace.is_shared_with(self.caller.uid),
             };
             self.known.insert(namespace.name.clone(), known);
         }
     }
 
-    fn readable(&self, owner: u32) -> bool {
-        self.store.may_use(self.caller, owner)
+    /// Whether the caller may know of the namespace now, or might when it was removed.
+    fn readable(&self, name: &str, known: &Known) -> bool {
+        self.store.may_use(self.caller, known.owner)
+            || match self.store.namespace(name) {
+                Ok(namespace) => namespace.is_shared_with(self.caller.uid),
+                Err(_) => known.shared,
+            }
     }
 
     /// The next event if there is one now; else `None`, and the follower's sink is woken when there
@@ -156,7 +165,7 @@ impl Follower {
                     return Err(EngineError::no_namespace(name));
                 }
                 if let Ok(namespace) = self.store.namespace(name) {
-                    self.store.check_owner(self.caller, &namespace)?;
+                    self.store.may_read(self.caller, &namespace)?;
                 }
             }
             let newest = self.guard.newest();
@@ -183,7 +192,7 @@ impl Follower {
         }
         let mut namespaces = Vec::new();
         for (name, known) in &self.known {
-            if let (true, Some(root)) = (self.readable(known.owner), known.root) {
+            if let (true, Some(root)) = (self.readable(name, known), known.root) {
                 namespaces.push(NamespaceInfo {
                     name: name.clone(),
                     owner: known.owner,
@@ -193,6 +202,7 @@ impl Follower {
                         version: known.version,
                     },
                     root,
+                    readers: Vec::new(),
                 });
             }
         }
@@ -223,27 +233,18 @@ impl Follower {
                     owner,
                     incarnation,
                 } => {
-                    let other = self.only.as_ref().is_some_and(|only| *only != namespace);
-                    let known = self.known.get(&namespace);
-                    if other || known.is_some_and(|known| known.incarnation == incarnation) {
-                        continue;
-                    }
-                    let known = Known {
-                        owner,
-                        incarnation,
-                        version: 0,
-                        root: Some(Directory::empty().seal(self.store.objects.params())),
-                    };
-                    self.known.insert(namespace.clone(), known);
-                    if self.readable(owner) {
-                        self.events.push_back(RootEvent::Created {
-                            namespace,
-                            owner,
-                            incarnation,
-                            time_ms,
-                        });
-                    }
+                    let root = Directory::empty().seal(self.store.objects.params());
+                    self.made(namespace, owner, incarnation, root, time_ms);
                 }
+                Record::Forked {
+                    namespace,
+                    owner,
+                    incarnation,
+                    root,
+                    ..
+                } => self.made(namespace, owner, incarnation, root, time_ms),
+                Record::Shared { namespace, uid } => self.shared(&namespace, uid, true),
+                Record::Withdrawn { namespace, uid } => self.shared(&namespace, uid, false),
                 Record::Removed { namespace } => self.removed(namespace, time_ms),
                 Record::Reincarnated {
                     namespace,
@@ -254,7 +255,8 @@ impl Follower {
                     };
                     let new = known.incarnation != incarnation;
                     known.incarnation = incarnation;
-                    if new && self.store.may_use(self.caller, known.owner) {
+                    let known = known.clone();
+                    if new && self.readable(&namespace, &known) {
                         self.events.push_back(RootEvent::Reincarnated {
                             namespace,
                             incarnation,
@@ -268,13 +270,50 @@ impl Follower {
         Ok(())
     }
 
+    fn made(
+        &mut self,
+        namespace: SmolStr,
+        owner: u32,
+        incarnation: u64,
+        root: Blobref,
+        time_ms: u64,
+    ) {
+        let other = self.only.as_ref().is_some_and(|only| *only != namespace);
+        let known = self.known.get(&namespace);
+        if other || known.is_some_and(|known| known.incarnation == incarnation) {
+            return;
+        }
+        let known = Known {
+            owner,
+            incarnation,
+            version: 0,
+            root: Some(root),
+            shared: false,
+        };
+        if self.readable(&namespace, &known) {
+            self.events.push_back(RootEvent::Created {
+                namespace: namespace.clone(),
+                owner,
+                incarnation,
+                time_ms,
+            });
+        }
+        self.known.insert(namespace, known);
+    }
+
+    fn shared(&mut self, namespace: &str, uid: u32, shared: bool) {
+        if let (true, Some(known)) = (uid == self.caller.uid, self.known.get_mut(namespace)) {
+            known.shared = shared;
+        }
+    }
+
     fn removed(&mut self, namespace: SmolStr, time_ms: u64) {
         // One that is there again under a later incarnation was made after this removal.
         let Some(known) = self.known.remove(&namespace) else {
             return;
         };
         self.ended |= self.only.is_some();
-        if self.readable(known.owner) {
+        if self.readable(&namespace, &known) {
             self.events
                 .push_back(RootEvent::Removed { namespace, time_ms });
         }
@@ -297,7 +336,8 @@ impl Follower {
             }
         };
         known.version = record.version;
-        if !self.store.may_use(self.caller, known.owner) {
+        let known = known.clone();
+        if !self.readable(&record.namespace, &known) {
             return Ok(());
         }
         let mut keys: BTreeMap<_, _> = BTreeMap::new();

@@ -102,6 +102,12 @@ pub const VERSION_WAITERS: usize = 65_536;
 /// Pins in one store (65,536): each keeps a whole tree readable.
 pub const PINS: usize = 65_536;
 
+/// Pins of one user who is not the instance owner (64).
+pub const GUEST_PINS: usize = 64;
+
+/// Users that one namespace is shared with (1,024).
+pub const READERS: usize = 1_024;
+
 /// Longest lease of a pin, in milliseconds (30 days): a forgotten pin must end.
 pub const LEASE_MS: u64 = 30 * 24 * 3600 * 1000;
 

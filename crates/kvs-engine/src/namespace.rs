@@ -3,7 +3,7 @@
 //!
 //! Lock order: `watches` before `history`; neither is held across an await or a disk access.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -42,6 +42,8 @@ pub(crate) struct Namespace {
     watches: Mutex<Dispatch>,
     waiters: Mutex<Waiters>,
     shared: Mutex<SharedEvents>,
+    /// Users who may read it although they do not own it.
+    readers: Mutex<BTreeSet<u32>>,
     removed: AtomicBool,
 }
 
@@ -67,7 +69,37 @@ impl Namespace {
             watches: Mutex::default(),
             waiters: Mutex::default(),
             shared: Mutex::default(),
+            readers: Mutex::default(),
             removed: AtomicBool::new(false),
+        }
+    }
+
+    /// The same, with those who may read it although they do not own it.
+    pub(crate) fn shared_with(self, readers: BTreeSet<u32>) -> Self {
+        Self {
+            readers: Mutex::new(readers),
+            ..self
+        }
+    }
+
+    /// Those who may read it although they do not own it.
+    pub(crate) fn readers(&self) -> Vec<u32> {
+        lock(&self.readers).iter().copied().collect()
+    }
+
+    pub(crate) fn is_shared_with(&self, uid: u32) -> bool {
+        lock(&self.readers).contains(&uid)
+    }
+
+    /// Lets a user read the namespace.
+    pub(crate) fn share(&self, uid: u32) {
+        lock(&self.readers).insert(uid);
+    }
+
+    /// Takes that right back; watches look at their rights again when they are woken.
+    pub(crate) fn withdraw(&self, uid: u32, wakes: &mut Vec<Wake>) {
+        if lock(&self.readers).remove(&uid) {
+            wakes.extend(lock(&self.watches).wake_all());
         }
     }
 

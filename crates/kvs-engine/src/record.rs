@@ -3,7 +3,7 @@
 
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Effect, OperationResult};
+use kvs_tree::{Blobref, Effect, OperationResult, Stats};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -121,6 +121,36 @@ pub enum Record {
         /// The pack; it is synced already.
         pack: PackId,
     },
+    /// A namespace was made as a copy of a state, at version 0. Packs hold everything under its root.
+    #[serde(rename = "F")]
+    Forked {
+        /// Its name.
+        namespace: SmolStr,
+        /// Who owns it.
+        owner: u32,
+        /// Its new incarnation.
+        incarnation: u64,
+        /// The root of version 0.
+        root: Blobref,
+        /// The totals of that root.
+        stats: Stats,
+    },
+    /// A user who does not own a namespace may read it from now on.
+    #[serde(rename = "S")]
+    Shared {
+        /// The namespace.
+        namespace: SmolStr,
+        /// The user.
+        uid: u32,
+    },
+    /// A user may not read a namespace of others any more.
+    #[serde(rename = "W")]
+    Withdrawn {
+        /// The namespace.
+        namespace: SmolStr,
+        /// The user.
+        uid: u32,
+    },
 }
 
 /// Everything that one append makes durable.
@@ -237,6 +267,48 @@ mod tests {
             "92cd03e89281a15696a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15291a36a6f62"
         );
         assert_eq!(Group::decode(1, &bytes).unwrap(), sample());
+    }
+
+    #[test]
+    fn records_of_forks_and_rights_have_their_stored_form() {
+        let namespace = SmolStr::new("job");
+        let forked = Record::Forked {
+            namespace: namespace.clone(),
+            owner: 7,
+            incarnation: 9,
+            root: Blobref::of(HashAlgorithm::Sha1, b""),
+            stats: Stats {
+                entries: 3,
+                bytes: 300,
+                depth: 2,
+            },
+        };
+        let (shared, withdrawn) = (namespace.clone(), namespace);
+        for (record, golden) in [
+            (
+                forked,
+                "81a14695a36a6f620709c414da39a3ee5e6b4b0d3255bfef95601890afd807099303cd012c02",
+            ),
+            (
+                Record::Shared {
+                    namespace: shared,
+                    uid: 1000,
+                },
+                "81a15392a36a6f62cd03e8",
+            ),
+            (
+                Record::Withdrawn {
+                    namespace: withdrawn,
+                    uid: 1000,
+                },
+                "81a15792a36a6f62cd03e8",
+            ),
+        ] {
+            let bytes = rmp_serde::to_vec(&record).unwrap();
+            let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
+            assert_eq!(hex, golden, "{record:?}");
+            assert_eq!(rmp_serde::from_slice::<Record>(&bytes).unwrap(), record);
+        }
     }
 
     #[test]

@@ -84,6 +84,8 @@ pub struct NamespaceInfo {
     pub position: Position,
     /// Its newest published root.
     pub root: Blobref,
+    /// The users who may read it although they do not own it; told to owners only.
+    pub readers: Vec<u32>,
 }
 
 /// Where a watch starts.

@@ -81,6 +81,12 @@ enum SkimRecord<'a> {
     Reincarnated(IgnoredAny),
     #[serde(rename = "P")]
     Pinned(IgnoredAny),
+    #[serde(rename = "F")]
+    Forked(IgnoredAny),
+    #[serde(rename = "S")]
+    Shared(IgnoredAny),
+    #[serde(rename = "W")]
+    Withdrawn(IgnoredAny),
     #[serde(rename = "U")]
     Unpinned(IgnoredAny),
     #[serde(rename = "K")]
@@ -226,6 +232,10 @@ mod tests {
             time_ms: 3,
             records: vec![
                 Record::Unpinned { id: 3 },
+                Record::Shared {
+                    namespace: "x".into(),
+                    uid: 1,
+                },
                 Record::Removed {
                     namespace: "x".into(),
                 },
@@ -293,7 +303,7 @@ mod tests {
             for scope in scopes.iter().map(|s| Scope::parse(s).unwrap()) {
                 let filter = Filter::new([&scope].into_iter());
                 let group = group(4, vec![effect.clone()]);
-                let Record::Version(record) = &group.records[2] else {
+                let Record::Version(record) = &group.records[3] else {
                     panic!()
                 };
                 let skimmed = skim(1, &group.encode().unwrap(), "primary", 1, &filter).unwrap();

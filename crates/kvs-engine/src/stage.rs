@@ -8,7 +8,7 @@ use kvs_tree::{Blobref, Directory, Entry, Operation, Transaction, TreeObject, Va
 
 use crate::error::EngineError;
 use crate::limits::RECORD_VALUE_BYTES;
-use crate::pack::{PackId, PackWriter, StoreError};
+use crate::pack::{PackWriter, StoreError};
 use crate::request::Caller;
 use crate::store::Store;
 
@@ -25,10 +25,7 @@ pub(crate) fn needed(transaction: &Transaction) -> bool {
 }
 
 /// Puts what the transaction needs into a pack and rewrites large puts to refer to it.
-pub(crate) fn stage(
-    store: &Store,
-    transaction: &mut Transaction,
-) -> Result<Option<PackId>, EngineError> {
+pub(crate) fn stage(store: &Store, transaction: &mut Transaction) -> Result<(), EngineError> {
     let params = store.objects.params();
     let mut pack = store.objects.store().begin_pack()?;
     for operation in &mut transaction.operations {
@@ -54,7 +51,8 @@ pub(crate) fn stage(
             _ => {}
         }
     }
-    Ok(pack.finish()?)
+    pack.finish()?;
+    Ok(())
 }
 
 fn write(entry: &Entry, store: &Store, pack: &mut dyn PackWriter) -> Result<(), EngineError> {
@@ -75,12 +73,13 @@ fn write(entry: &Entry, store: &Store, pack: &mut dyn PackWriter) -> Result<(), 
     failed.map_or(Ok(()), |error| Err(error.into()))
 }
 
-/// Puts everything under a root that is only in memory into a pack, so that a pin on it survives
-/// whatever happens to the journal.
-pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<Option<PackId>, EngineError> {
+/// Puts everything under a root that is only in memory into a pack, so that a pin on it or a copy of
+/// it survives whatever happens to the journal.
+pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<(), EngineError> {
     let mut pack = store.objects.store().begin_pack()?;
     write(&Entry::Directory(root.clone()), store, pack.as_mut())?;
-    Ok(pack.finish()?)
+    pack.finish()?;
+    Ok(())
 }
 
 /// Refuses tree objects that refer to stored ones: a reference names no namespace whose rights

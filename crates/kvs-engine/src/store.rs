@@ -1,7 +1,7 @@
 //! What every reader of a store shares: its objects, its past, its namespaces and pins. Readers hold
 //! it through an `Arc`; the commit task is the only writer.
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kvs_tree::{Blobref, Entry, Fault, NodeSource, StoreParams};
@@ -14,6 +14,7 @@ use crate::history::RootAt;
 use crate::limits::REMEMBERED_REFERENCES;
 use crate::namespace::Namespace;
 use crate::objects::Objects;
+use crate::pack::PackId;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin};
 
@@ -39,6 +40,8 @@ pub(crate) struct Store {
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
     remembered: Mutex<Remembered>,
+    /// Packs that a restart knows, or whose registration is queued.
+    registered: Mutex<BTreeSet<PackId>>,
     instance_owner: u32,
     inline: bool,
 }
@@ -50,6 +53,7 @@ impl Store {
         instance_owner: u32,
         inline: bool,
     ) -> Self {
+        let listed = objects.store().packs().iter().map(|p| p.id).collect();
         Self {
             objects,
             archive,
@@ -57,9 +61,21 @@ impl Store {
             namespaces: RwLock::default(),
             pins: Mutex::default(),
             remembered: Mutex::default(),
+            registered: Mutex::new(listed),
             instance_owner,
             inline,
         }
+    }
+
+    /// The packs in use that a restart would not know yet. They count as known from now on.
+    pub(crate) fn new_packs(&self) -> Vec<PackId> {
+        let packs = self.objects.store().packs();
+        let mut registered = self
+            .registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let new = packs.iter().map(|pack| pack.id);
+        new.filter(|id| registered.insert(*id)).collect()
     }
 
     /// Runs `work`, which may read the disk, where it does not hold up other tasks.
@@ -107,7 +123,7 @@ impl Store {
         name: &str,
     ) -> Result<Arc<Namespace>, EngineError> {
         let namespace = self.namespace(name)?;
-        self.check_owner(caller, &namespace)?;
+        self.may_read(caller, &namespace)?;
         Ok(namespace)
     }
 
@@ -116,7 +132,20 @@ impl Store {
         self.is_instance_owner(caller) || caller.uid == owner
     }
 
-    /// Refuses callers who are neither the instance owner nor the namespace's.
+    /// Refuses callers who neither own the namespace nor were given the right to read it.
+    pub(crate) fn may_read(
+        &self,
+        caller: Caller,
+        namespace: &Namespace,
+    ) -> Result<(), EngineError> {
+        match self.check_owner(caller, namespace) {
+            Err(_) if namespace.is_shared_with(caller.uid) => Ok(()),
+            other => other,
+        }
+    }
+
+    /// Refuses callers who may not change the namespace: who are neither the instance owner nor the
+    /// namespace's.
     pub(crate) fn check_owner(
         &self,
         caller: Caller,
@@ -152,7 +181,7 @@ impl Store {
         ))
     }
 
-    fn is_instance_owner(&self, caller: Caller) -> bool {
+    pub(crate) fn is_instance_owner(&self, caller: Caller) -> bool {
         caller.uid == self.instance_owner || caller.uid == 0
     }
 

@@ -39,7 +39,7 @@ pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};
 pub use namespace::{
-    NamespaceCreate, NamespaceInfo, NamespaceRemove, Namespaces, NamespacesAnswer,
+    NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare, Namespaces, NamespacesAnswer,
 };
 pub use pin::{Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Unpin};
 pub use position::{At, Position, RepeatFrom};

@@ -27,6 +27,18 @@ pub struct NamespaceRemove {
     pub name: SmolStr,
 }
 
+/// Lets a user read a namespace of others, or takes that right back, which ends the user's streams. Either may be
+/// repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceShare {
+    /// Its name.
+    pub name: SmolStr,
+    /// The user.
+    pub uid: u32,
+    /// Whether the user may read it from now on.
+    pub read: bool,
+}
+
 /// Asks for all namespaces that the caller may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespaces {}
@@ -44,6 +56,9 @@ pub struct NamespaceInfo {
     pub flags: u32,
     /// Its newest position.
     pub position: Position,
+    /// User ids that may read it although they do not own it; told to its owner and the instance owner only.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub readers: Vec<u32>,
 }
 
 /// The answer to `namespaces`.

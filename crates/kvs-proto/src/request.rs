@@ -4,7 +4,7 @@ use crate::commit::Commit;
 use crate::error::ProtocolError;
 use crate::hello::Hello;
 use crate::log::Log;
-use crate::namespace::{NamespaceCreate, NamespaceRemove, Namespaces};
+use crate::namespace::{NamespaceCreate, NamespaceRemove, NamespaceShare, Namespaces};
 use crate::pin::{Pin, Pins, Unpin};
 use crate::read::{Info, List, Lookup, Read, Wait};
 use crate::setroot::SetRoot;
@@ -122,4 +122,6 @@ requests! {
     Mark(MarkRequest) = 20, "mark";
     /// Opens a stream of root moves.
     SetRoot(SetRoot) = 21, "setroot";
+    /// Shares a namespace read-only, or ends that.
+    NamespaceShare(NamespaceShare) = 22, "namespace_share";
 }

@@ -9,6 +9,21 @@ use std::time::Duration;
 /// Connections above `CONNECTIONS` that may wait to be told; further ones are closed at once.
 pub(crate) const REFUSED_CONNECTIONS: usize = 64;
 
+/// Connections of one guest, a user who is neither the daemon's own nor root.
+pub(crate) const GUEST_CONNECTIONS: usize = 32;
+
+/// Places among `CONNECTIONS` that guests cannot take, however many they are.
+pub(crate) const OWNER_CONNECTIONS: usize = 1024;
+
+/// Unanswered requests of one connection of a guest; so a guest has at most 32 times as many.
+pub(crate) const GUEST_REQUESTS_IN_FLIGHT: usize = 64;
+
+/// Bytes of commits of one connection of a guest that may be in work at once.
+pub(crate) const GUEST_COMMIT_BYTES_IN_FLIGHT: usize = 4 * 1024 * 1024;
+
+/// Streams and waits of one connection of a guest.
+pub(crate) const GUEST_STREAMS: usize = 256;
+
 /// Time a new connection has to say hello.
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 

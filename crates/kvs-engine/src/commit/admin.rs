@@ -1,17 +1,24 @@
 //! Namespaces and pins: what changes beside the trees, by records of its own.
 
+use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 
 use super::task::{CommitTask, Reply};
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
-use crate::limits::{LEASE_MS, NAMESPACES, PINS};
+use crate::limits::{GUEST_PINS, LEASE_MS, NAMESPACES, PINS, READERS};
 use crate::record::Record;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin};
 
 impl CommitTask {
-    pub(super) fn create_namespace(&mut self, name: SmolStr, owner: u32, reply: Reply<()>) {
+    pub(super) fn create_namespace(
+        &mut self,
+        name: SmolStr,
+        owner: u32,
+        root: Option<(Blobref, Stats)>,
+        reply: Reply<()>,
+    ) {
         if self.heads.contains_key(&name) || self.creating.contains(&name) {
             let message = format!("namespace {name} exists already");
             return self.hold_error(reply, EngineError::new(ErrorKind::Exists, message));
@@ -27,10 +34,46 @@ impl CommitTask {
         }
         self.creating.insert(name.clone());
         let incarnation = u64::from_be_bytes(bytes).max(1);
-        self.building.push(Record::Created {
-            namespace: name,
-            owner,
-            incarnation,
+        self.building.push(match root {
+            None => Record::Created {
+                namespace: name,
+                owner,
+                incarnation,
+            },
+            Some((root, stats)) => Record::Forked {
+                namespace: name,
+                owner,
+                incarnation,
+                root,
+                stats,
+            },
+        });
+        self.building.hold(answer(reply));
+    }
+
+    pub(super) fn share_namespace(
+        &mut self,
+        caller: Caller,
+        name: SmolStr,
+        uid: u32,
+        may_read: bool,
+        reply: Reply<()>,
+    ) {
+        let Some(head) = self.heads.get(&name).filter(|head| !head.removing) else {
+            return self.hold_error(reply, EngineError::no_namespace(&name));
+        };
+        if let Err(error) = self.store.check_owner(caller, &head.namespace) {
+            return self.hold_error(reply, error);
+        }
+        if may_read && head.namespace.readers().len() >= READERS {
+            let message = format!("namespace {name} is shared with {READERS} users already");
+            return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
+        }
+        let namespace = name;
+        self.building.push(if may_read {
+            Record::Shared { namespace, uid }
+        } else {
+            Record::Withdrawn { namespace, uid }
         });
         self.building.hold(answer(reply));
     }
@@ -58,6 +101,12 @@ impl CommitTask {
     ) {
         if self.catalog.pins.len() + self.pinning.len() >= PINS {
             let message = format!("the store has {PINS} pins already");
+            return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
+        }
+        let guest = !self.store.is_instance_owner(Caller { uid });
+        let own = self.catalog.pins.values().filter(|pin| pin.uid == uid);
+        if guest && own.count() + self.pinning.len() >= GUEST_PINS {
+            let message = format!("uid {uid} has {GUEST_PINS} pins already");
             return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
         }
         let now = self.now();

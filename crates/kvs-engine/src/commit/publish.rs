@@ -3,6 +3,8 @@
 
 use std::sync::Arc;
 
+use smol_str::SmolStr;
+
 use super::group::Item;
 use super::task::CommitTask;
 use crate::catalog::CheckpointRoot;
@@ -95,20 +97,20 @@ impl CommitTask {
                 owner,
                 incarnation,
             } => {
-                self.creating.remove(namespace);
                 let params = self.store.objects.params();
                 let origin = CheckpointRoot::origin(params, number, time_ms);
-                let root = RootAt {
-                    version: 0,
-                    time_ms,
-                    directory: origin.directory(),
-                    root: origin.root,
-                };
-                let history = History::new(vec![origin], Vec::new());
-                let new = Namespace::new(namespace.clone(), *owner, *incarnation, root, history);
-                let new = Arc::new(new);
-                self.heads.insert(namespace.clone(), Head::new(new.clone()));
-                self.store.insert_namespace(new);
+                self.begin(namespace, *owner, *incarnation, origin);
+                self.store.feed.created(wakes);
+            }
+            Record::Forked {
+                namespace,
+                owner,
+                incarnation,
+                root,
+                stats,
+            } => {
+                let origin = CheckpointRoot::forked(*root, *stats, number, time_ms);
+                self.begin(namespace, *owner, *incarnation, origin);
                 self.store.feed.created(wakes);
             }
             Record::Removed { namespace } => {
@@ -134,9 +136,35 @@ impl CommitTask {
             Record::Unpinned { id } => {
                 self.store.pins().remove(id);
             }
+            Record::Shared { namespace, uid } => {
+                if let Some(head) = self.heads.get(namespace) {
+                    head.namespace.share(*uid);
+                }
+            }
+            Record::Withdrawn { namespace, uid } => {
+                if let Some(head) = self.heads.get(namespace) {
+                    head.namespace.withdraw(*uid, wakes);
+                }
+            }
             Record::Version(_) | Record::Reincarnated { .. } | Record::PackAdded { .. } => {}
         }
         Ok(())
+    }
+
+    /// A namespace is there, at version 0.
+    fn begin(&mut self, name: &SmolStr, owner: u32, incarnation: u64, origin: CheckpointRoot) {
+        self.creating.remove(name);
+        let root = RootAt {
+            version: 0,
+            time_ms: origin.time_ms,
+            directory: origin.directory(),
+            root: origin.root,
+        };
+        let history = History::new(vec![origin], Vec::new());
+        let new = Namespace::new(name.clone(), owner, incarnation, root, history);
+        let new = Arc::new(new);
+        self.heads.insert(name.clone(), Head::new(new.clone()));
+        self.store.insert_namespace(new);
     }
 
     /// Nothing of the group in flight is on disk: drops it and everything built on it.

@@ -7,6 +7,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -36,11 +37,21 @@ pub(crate) enum Command {
         past: Vec<RootAt>,
         reply: CommitReply,
     },
-    /// A pack was added for a value too large for a record.
-    AddPack(PackId),
+    /// Packs are in use that records may name from now on.
+    AddPacks(Vec<PackId>),
     Create {
         name: SmolStr,
         owner: u32,
+        /// The stored root that it begins with; empty without one.
+        root: Option<(Blobref, Stats)>,
+        reply: Reply<()>,
+    },
+    /// Give a user the right to read a namespace, or take it back.
+    Share {
+        caller: Caller,
+        name: SmolStr,
+        uid: u32,
+        may_read: bool,
         reply: Reply<()>,
     },
     Remove {
@@ -236,8 +247,20 @@ impl CommitTask {
                 past,
                 reply,
             } => self.commit(*request, past, reply),
-            Command::AddPack(pack) => self.add_pack(pack),
-            Command::Create { name, owner, reply } => self.create_namespace(name, owner, reply),
+            Command::AddPacks(packs) => packs.into_iter().for_each(|pack| self.add_pack(pack)),
+            Command::Create {
+                name,
+                owner,
+                root,
+                reply,
+            } => self.create_namespace(name, owner, root, reply),
+            Command::Share {
+                caller,
+                name,
+                uid,
+                may_read,
+                reply,
+            } => self.share_namespace(caller, name, uid, may_read, reply),
             Command::Remove { name, reply } => self.remove_namespace(name, reply),
             Command::Pin {
                 snapshot,
@@ -386,11 +409,12 @@ fn refuse(command: Command, error: EngineError) {
         Command::Commit { reply, .. } => drop(reply.send(Err(error))),
         Command::Pin { reply, .. } => drop(reply.send(Err(error))),
         Command::Create { reply, .. }
+        | Command::Share { reply, .. }
         | Command::Remove { reply, .. }
         | Command::Unpin { reply, .. }
         | Command::Sync { reply }
         | Command::Checkpoint { reply } => drop(reply.send(Err(error))),
         Command::Shutdown { reply } => drop(reply.send(Ok(()))),
-        Command::AddPack(_) => {}
+        Command::AddPacks(_) => {}
     }
 }

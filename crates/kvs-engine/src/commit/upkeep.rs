@@ -65,7 +65,7 @@ impl CommitTask {
                 root,
             } = (*head.namespace.published()).clone();
             let stats = directory.stats();
-            let empty = version == 0;
+            let empty = version == 0 && stats.entries == 0;
             let point = CheckpointRoot {
                 version,
                 group,

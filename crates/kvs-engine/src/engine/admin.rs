@@ -32,8 +32,8 @@ impl Engine {
         let _one_at_a_time = self.staging.lock().await;
         let directory = root.directory.clone();
         let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
-        let pack = self.store.offload(work).await?;
-        self.register(pack).await?;
+        self.store.offload(work).await?;
+        self.register().await?;
         self.ask(|reply| Command::Pin {
             snapshot,
             root,
@@ -73,8 +73,72 @@ impl Engine {
             .check_instance_owner(caller, "making a namespace")?;
         check_namespace_name(name)?;
         let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
-        self.ask(|reply| Command::Create { name, owner, reply })
-            .await
+        self.ask(|reply| Command::Create {
+            name,
+            owner,
+            root: None,
+            reply,
+        })
+        .await
+    }
+
+    /// Makes a namespace that begins as a copy of a state, at version 0, under a new incarnation. For
+    /// the instance owner, who must be able to read that state. Costs what is only in memory of it,
+    /// whatever its size.
+    ///
+    /// # Errors
+    /// Those of [`create_namespace`](Self::create_namespace), and of reading the state: `Compacted`
+    /// for a root that nobody knows.
+    pub async fn fork_namespace(
+        &self,
+        caller: Caller,
+        name: &str,
+        owner: Option<u32>,
+        from: At,
+    ) -> Result<(), EngineError> {
+        self.store
+            .check_instance_owner(caller, "making a namespace")?;
+        check_namespace_name(name)?;
+        let view = self.view(caller, PRIMARY, from).await?;
+        let directory = view.directory();
+        let root = Some((view.root(), directory.stats()));
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
+        {
+            let _one_at_a_time = self.staging.lock().await;
+            let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
+            self.store.offload(work).await?;
+            self.register().await?;
+        }
+        self.ask(|reply| Command::Create {
+            name,
+            owner,
+            root,
+            reply,
+        })
+        .await
+    }
+
+    /// Lets a user read a namespace that others own, or takes that right back, which ends the user's
+    /// watches. For the owner of the namespace and of the instance. Durable when it returns.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`, `Limit`.
+    pub async fn share_namespace(
+        &self,
+        caller: Caller,
+        name: &str,
+        uid: u32,
+        may_read: bool,
+    ) -> Result<(), EngineError> {
+        let name = SmolStr::new(name);
+        self.ask(|reply| Command::Share {
+            caller,
+            name,
+            uid,
+            may_read,
+            reply,
+        })
+        .await
     }
 
     /// Removes a namespace with everything in it; one that is not there is no error. For the
@@ -97,9 +161,16 @@ impl Engine {
     pub fn namespaces(&self, caller: Caller) -> Vec<NamespaceInfo> {
         let mut found = Vec::new();
         for namespace in self.store.namespaces() {
-            if self.store.check_owner(caller, &namespace).is_err() {
+            if self.store.may_read(caller, &namespace).is_err() {
                 continue;
             }
+            // Who else may read it is the owners' business.
+            let owned = self.store.check_owner(caller, &namespace).is_ok();
+            let readers = if owned {
+                namespace.readers()
+            } else {
+                Vec::new()
+            };
             let published = namespace.published();
             found.push(NamespaceInfo {
                 name: namespace.name.clone(),
@@ -107,6 +178,7 @@ impl Engine {
                 flags: 0,
                 position: namespace.at(published.version),
                 root: published.root,
+                readers,
             });
         }
         found

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kvs_tree::{Blobref, Directory};
 use smol_str::SmolStr;
 
-use crate::catalog::{Catalog, CheckpointRoot};
+use crate::catalog::{Catalog, CheckpointRoot, NamespaceState};
 use crate::error::EngineError;
 use crate::history::{History, RootAt};
 use crate::namespace::{Namespace, Publication};
@@ -48,13 +48,29 @@ impl<'a> Replay<'a> {
             if let Some(group) = trimmed_to {
                 history.trim(group);
             }
-            self.insert(name, state.owner, state.incarnation, root, history);
+            self.insert(name, state, root, history);
         }
     }
 
-    fn insert(&self, name: &SmolStr, owner: u32, incarnation: u64, root: RootAt, history: History) {
+    fn insert(&self, name: &SmolStr, state: &NamespaceState, root: RootAt, history: History) {
+        let (owner, incarnation) = (state.owner, state.incarnation);
         let namespace = Namespace::new(name.clone(), owner, incarnation, root, history);
+        let namespace = namespace.shared_with(state.readers.clone());
         self.store.insert_namespace(Arc::new(namespace));
+    }
+
+    /// A namespace that was made, as the catalog has it.
+    fn begin(&self, name: &SmolStr, origin: CheckpointRoot) {
+        let Some(state) = self.catalog.namespaces.get(name) else {
+            return;
+        };
+        let root = RootAt {
+            version: 0,
+            time_ms: origin.time_ms,
+            directory: origin.directory(),
+            root: origin.root,
+        };
+        self.insert(name, state, root, History::new(vec![origin], Vec::new()));
     }
 
     pub(super) fn group(&mut self, number: u64, group: Group) -> Result<(), EngineError> {
@@ -62,21 +78,26 @@ impl<'a> Replay<'a> {
             self.catalog.apply(number, group.time_ms, record)?;
             match record {
                 Record::Version(record) => self.version(number, record)?,
-                Record::Created {
-                    namespace,
-                    owner,
-                    incarnation,
-                } => {
+                Record::Created { namespace, .. } => {
                     let params = self.store.objects.params();
                     let origin = CheckpointRoot::origin(params, number, group.time_ms);
-                    let root = RootAt {
-                        version: 0,
-                        time_ms: group.time_ms,
-                        directory: origin.directory(),
-                        root: origin.root,
-                    };
-                    let history = History::new(vec![origin], Vec::new());
-                    self.insert(namespace, *owner, *incarnation, root, history);
+                    self.begin(namespace, origin);
+                }
+                Record::Forked {
+                    namespace,
+                    root,
+                    stats,
+                    ..
+                } => {
+                    let origin = CheckpointRoot::forked(*root, *stats, number, group.time_ms);
+                    self.begin(namespace, origin);
+                }
+                Record::Shared { namespace, uid } => {
+                    self.store.namespace(namespace)?.share(*uid);
+                }
+                Record::Withdrawn { namespace, uid } => {
+                    let namespace = self.store.namespace(namespace)?;
+                    namespace.withdraw(*uid, &mut Vec::new());
                 }
                 Record::Removed { namespace } => {
                     self.store.remove_namespace(namespace);
@@ -128,7 +149,7 @@ impl<'a> Replay<'a> {
         };
         let root = (*old.published()).clone();
         let history = old.history().clone();
-        self.insert(name, state.owner, state.incarnation, root, history);
+        self.insert(name, state, root, history);
         Ok(())
     }
 

@@ -150,7 +150,7 @@ impl Watch {
             if state.namespace.is_removed() {
                 return Err(EngineError::no_namespace(&state.namespace.name));
             }
-            state.store.check_owner(state.caller, &state.namespace)?;
+            state.store.may_read(state.caller, &state.namespace)?;
             match state.advance().await {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}

@@ -1,12 +1,13 @@
-//! `kvs namespace create`, `remove`, `list`.
+//! `kvs namespace create`, `remove`, `share`, `unshare`, `list`.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use kvs_client::{Client, ErrorCode};
 use kvs_proto::NamespaceCreate;
 
-use super::failure::About as _;
+use super::failure::{About as _, failure};
 use super::options::Daemon;
 use crate::output::Sink;
 
@@ -18,6 +19,7 @@ use crate::output::Sink;
 Examples:
   kvs namespace create scratch
   kvs put -N scratch a=1
+  kvs namespace share scratch --read 1000
   kvs namespace list"
 )]
 pub(crate) struct NamespaceArgs {
@@ -39,6 +41,17 @@ Examples:
 Examples:
   kvs namespace remove scratch        no error if there is none")]
     Remove(RemoveArgs),
+    /// Let other users read a namespace, or tell who may
+    #[command(after_help = "\
+Examples:
+  kvs namespace share results --read 1000 --read 1001    two users may read it, from now on
+  kvs namespace share results                            prints who may, a user id a line")]
+    Share(ShareArgs),
+    /// Take that right back
+    #[command(after_help = "\
+Examples:
+  kvs namespace unshare results --read 1000    ends what that user watches there, too")]
+    Unshare(UnshareArgs),
     /// List namespaces
     #[command(after_help = "\
 Examples:
@@ -76,6 +89,26 @@ struct RemoveArgs {
     names: Vec<String>,
 }
 
+#[derive(Debug, Args)]
+struct ShareArgs {
+    /// The namespace
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// User id of one who may read it from now on
+    #[arg(long, value_name = "UID")]
+    read: Vec<u32>,
+}
+
+#[derive(Debug, Args)]
+struct UnshareArgs {
+    /// The namespace
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// User id of one who may read it no longer
+    #[arg(long, value_name = "UID", required = true)]
+    read: Vec<u32>,
+}
+
 /// Does what the sub-command says.
 pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode> {
     let client = daemon.connect("primary").await?;
@@ -96,6 +129,18 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
                 client.remove_namespace(name.as_str()).await.about(name)?;
             }
         }
+        Action::Share(args) if args.read.is_empty() => {
+            let namespaces = client.namespaces().await.about(&args.name)?;
+            let found = namespaces.iter().find(|info| info.name == args.name);
+            let found = found.ok_or_else(|| failure(&args.name, ErrorCode::NoNamespace))?;
+            let mut sink = Sink::new();
+            for uid in &found.readers {
+                sink.line(&uid.to_string())?;
+            }
+            sink.flush()?;
+        }
+        Action::Share(args) => share(&client, &args.name, &args.read, true).await?,
+        Action::Unshare(args) => share(&client, &args.name, &args.read, false).await?,
         Action::List(args) => {
             let namespaces = client.namespaces().await.about("namespace list")?;
             let mut sink = Sink::new();
@@ -118,6 +163,13 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
         }
     }
     Ok(ExitCode::SUCCESS)
+}
+
+async fn share(client: &Client, name: &str, users: &[u32], read: bool) -> Result<()> {
+    for uid in users {
+        client.share_namespace(name, *uid, read).await.about(name)?;
+    }
+    Ok(())
 }
 
 fn header() -> String {

@@ -15,7 +15,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
-use crate::server::{Daemon, Options, READY};
+use crate::server::{Access, Daemon, Options, READY};
 
 /// Exit status when a second signal cuts the shutdown short.
 const INTERRUPTED: i32 = 130;
@@ -45,6 +45,12 @@ pub(crate) struct ServeArgs {
     /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) retain_bytes: Option<u64>,
+    /// Let other users connect; each reaches the namespaces that it owns or that are shared with it
+    #[arg(long)]
+    pub(crate) allow_guests: bool,
+    /// Let the members of that group connect (a name or number), instead of all users
+    #[arg(long, value_name = "GROUP", value_parser = group)]
+    pub(crate) guest_group: Option<u32>,
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
@@ -120,7 +126,28 @@ fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
     if let Some(bytes) = args.retain_bytes {
         engine.retention.bytes = bytes;
     }
+    options.access = match (args.guest_group, args.allow_guests) {
+        (Some(group), _) => Access::Group(group),
+        (None, true) => Access::Everybody,
+        (None, false) => Access::Owner,
+    };
     Ok(options)
+}
+
+/// Reads a group: its number, or its name in `/etc/group`.
+fn group(text: &str) -> Result<u32, String> {
+    if let Ok(id) = text.parse() {
+        return Ok(id);
+    }
+    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
+    group_in(&groups, text).ok_or_else(|| format!("no group {text:?} in /etc/group"))
+}
+
+/// The id of a group in the text of a group file.
+fn group_in(groups: &str, name: &str) -> Option<u32> {
+    let mut lines = groups.lines().map(|line| line.split(':'));
+    let mut fields = lines.find(|fields| fields.clone().next() == Some(name))?;
+    fields.nth(2)?.parse().ok()
 }
 
 /// Where the store is when nothing is said. Empty variables count as unset.
@@ -195,6 +222,15 @@ mod tests {
             assert!(duration_ms(wrong).is_err(), "{wrong}");
         }
         assert!(bytes("8GB").is_err());
+    }
+
+    #[test]
+    fn groups_have_names_and_numbers() {
+        assert_eq!(group("7"), Ok(7));
+        let file = "root:x:0:\nusers:x:100:a,b\n";
+        assert_eq!(group_in(file, "users"), Some(100));
+        assert_eq!(group_in(file, "user"), None);
+        assert!(group("no such group").is_err());
     }
 
     #[test]

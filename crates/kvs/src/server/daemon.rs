@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
-use super::listener::{BindError, Listener, is_alive};
+use super::listener::{Access, BindError, Listener, is_alive};
 use super::session;
 use super::shared::{Admission, Shared};
 use crate::limits::SHUTDOWN_TIMEOUT;
@@ -28,6 +28,8 @@ pub(crate) struct Options {
     pub(crate) engine: EngineConfig,
     /// Path of the socket.
     pub(crate) socket: PathBuf,
+    /// Who may connect.
+    pub(crate) access: Access,
 }
 
 impl Options {
@@ -37,6 +39,7 @@ impl Options {
         Options {
             engine: EngineConfig::new(store, owner),
             socket,
+            access: Access::Owner,
         }
     }
 }
@@ -55,7 +58,11 @@ impl Daemon {
     /// One sentence for people: the store is locked, damaged or of another kind, the address is in
     /// use, a permission is missing.
     pub(crate) async fn open(options: Options) -> anyhow::Result<Daemon> {
-        let Options { engine, socket } = options;
+        let Options {
+            engine,
+            socket,
+            access,
+        } = options;
         // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
         if is_alive(&socket).await {
             return Err(BindError::InUse(socket).into());
@@ -65,7 +72,7 @@ impl Daemon {
         let engine = Engine::open(engine, Environment::real())
             .await
             .with_context(|| format!("cannot open the store {store}"))?;
-        let listener = match Listener::bind(&socket).await {
+        let listener = match Listener::bind(&socket, access).await {
             Ok(listener) => listener,
             Err(error) => {
                 // It has taken nothing yet; the first error is the one to tell.
@@ -75,7 +82,7 @@ impl Daemon {
         };
         Ok(Daemon {
             listener,
-            shared: Arc::new(Shared::new(engine, owner)),
+            shared: Arc::new(Shared::new(engine, owner).allow_guests(access != Access::Owner)),
         })
     }
 
@@ -137,10 +144,10 @@ fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) {
         }
     };
     let shared = Arc::clone(shared);
-    let admission = shared.enter();
+    let admission = shared.enter(uid);
     sessions.spawn(async move {
         // Counts the connection out however the session ends.
-        let place = Place(shared);
+        let place = Place(shared, uid);
         if admission != Admission::Dropped {
             session::serve(Arc::clone(&place.0), stream, uid, admission).await;
         }
@@ -148,10 +155,10 @@ fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) {
 }
 
 /// A connection's place among those that are counted.
-struct Place(Arc<Shared>);
+struct Place(Arc<Shared>, u32);
 
 impl Drop for Place {
     fn drop(&mut self) {
-        self.0.leave();
+        self.0.leave(self.1);
     }
 }

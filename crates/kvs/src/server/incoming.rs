@@ -38,7 +38,7 @@ pub(crate) fn at(namespace: &str, at: &wire::At) -> Result<(String, At), Failure
 }
 
 /// A blobref.
-fn blobref(text: &str) -> Result<Blobref, Failure> {
+pub(crate) fn blobref(text: &str) -> Result<Blobref, Failure> {
     text.parse()
         .map_err(|_| Failure::new(ErrorCode::Invalid, format!("{text:?} is not a blobref")))
 }

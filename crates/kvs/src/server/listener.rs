@@ -1,4 +1,4 @@
-//! The daemon's unix socket: made so that no other user can ever connect, replaced when a killed
+//! The daemon's unix socket: made so that no other user can connect unless guests are allowed, replaced when a killed
 //! daemon left it behind, refused when a live daemon answers on it, and removed by its owner only.
 //!
 //! Two daemons that start at the same moment are kept apart by a lock on the socket's directory
@@ -7,7 +7,7 @@
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
-use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
@@ -44,6 +44,36 @@ impl std::fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
+/// Who may connect to the socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Access {
+    /// The user of the daemon (and root, always).
+    Owner,
+    /// Also the members of a group, by its id.
+    Group(u32),
+    /// Everybody.
+    Everybody,
+}
+
+impl Access {
+    fn socket_mode(self) -> u32 {
+        match self {
+            Access::Owner => 0o600,
+            Access::Group(_) => 0o660,
+            Access::Everybody => 0o666,
+        }
+    }
+
+    /// The mode of directories that are made for the socket: guests must reach it, but need not list
+    /// what stands beside it.
+    fn directory_mode(self) -> u32 {
+        match self {
+            Access::Owner => 0o700,
+            Access::Group(_) | Access::Everybody => 0o711,
+        }
+    }
+}
+
 /// A bound socket. Its file is removed by [`Listener::close`], or when it is dropped, unless
 /// somebody else has put another one in its place.
 #[derive(Debug)]
@@ -53,25 +83,36 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds the socket; its parent directory is made (mode 0700) if it is missing.
+    /// Binds the socket for those who may connect; directories above it that are missing are made,
+    /// such that these reach it. Ones that are there are left as they are.
     ///
     /// Blocks for a moment on the file system. Must be called within a tokio runtime.
-    pub(crate) async fn bind(path: &Path) -> Result<Listener, BindError> {
+    pub(crate) async fn bind(path: &Path, access: Access) -> Result<Listener, BindError> {
         let io = |error| BindError::Io(path.to_owned(), error);
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
+        let missing = parent.ancestors().take_while(|dir| !dir.exists());
+        let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(parent)
             .map_err(io)?;
+        for made in missing.iter().filter(|dir| !dir.as_os_str().is_empty()) {
+            let mode = Permissions::from_mode(access.directory_mode());
+            std::fs::set_permissions(made, mode).map_err(io)?;
+        }
         let lock = File::open(parent).map_err(io)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
         remove_stale(path).await?;
         let listener = UnixListener::bind(path).map_err(io)?;
-        std::fs::set_permissions(path, Permissions::from_mode(0o600)).map_err(io)?;
+        if let Access::Group(group) = access {
+            chown(path, None, Some(group)).map_err(io)?;
+        }
+        let mode = Permissions::from_mode(access.socket_mode());
+        std::fs::set_permissions(path, mode).map_err(io)?;
         let file = SocketFile::of(path).map_err(io)?;
         Ok(Listener { listener, file })
     }
@@ -156,7 +197,7 @@ mod tests {
     async fn the_socket_is_private_and_removed_at_the_end() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("deep/er/kvs.sock");
-        let listener = Listener::bind(&path).await.unwrap();
+        let listener = Listener::bind(&path, Access::Owner).await.unwrap();
         let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
         assert_eq!(mode(&path), 0o600);
         assert_eq!(mode(path.parent().unwrap()), 0o700);
@@ -165,13 +206,33 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn guests_reach_a_socket_that_is_opened_to_them_through_what_was_made_for_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let group = rustix::process::getegid().as_raw();
+        let mode = |path: &Path| std::fs::metadata(path).unwrap().permissions().mode() & 0o777;
+        let before = mode(dir.path());
+        for (access, name, expected) in [
+            (Access::Everybody, "all", 0o666),
+            (Access::Group(group), "group", 0o660),
+        ] {
+            let path = dir.path().join(name).join("er/kvs.sock");
+            let _listener = Listener::bind(&path, access).await.unwrap();
+            assert_eq!(mode(&path), expected);
+            assert_eq!(std::fs::metadata(&path).unwrap().gid(), group);
+            assert_eq!(mode(path.parent().unwrap()), 0o711);
+            assert_eq!(mode(path.parent().unwrap().parent().unwrap()), 0o711);
+        }
+        assert_eq!(mode(dir.path()), before, "what was there is left alone");
+    }
+
+    #[tokio::test]
     async fn a_stale_socket_is_replaced_and_a_live_one_refused() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kvs.sock");
         drop(std::os::unix::net::UnixListener::bind(&path).unwrap());
-        let _live = Listener::bind(&path).await.unwrap();
+        let _live = Listener::bind(&path, Access::Owner).await.unwrap();
         assert!(matches!(
-            Listener::bind(&path).await,
+            Listener::bind(&path, Access::Owner).await,
             Err(BindError::InUse(_))
         ));
         assert!(is_alive(&path).await);
@@ -183,7 +244,7 @@ mod tests {
         let path = dir.path().join("kvs.sock");
         std::fs::write(&path, "precious").unwrap();
         assert!(matches!(
-            Listener::bind(&path).await,
+            Listener::bind(&path, Access::Owner).await,
             Err(BindError::NotASocket(_))
         ));
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "precious");
@@ -193,9 +254,9 @@ mod tests {
     async fn the_socket_of_a_successor_is_not_removed() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("kvs.sock");
-        let first = Listener::bind(&path).await.unwrap();
+        let first = Listener::bind(&path, Access::Owner).await.unwrap();
         std::fs::remove_file(&path).unwrap();
-        let _second = Listener::bind(&path).await.unwrap();
+        let _second = Listener::bind(&path, Access::Owner).await.unwrap();
         first.close();
         assert!(path.exists());
     }

@@ -30,6 +30,7 @@ mod session;
 mod daemon;
 
 pub(crate) use daemon::{Daemon, Options};
+pub(crate) use listener::Access;
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.
 pub(crate) const READY: &str = "kvs: serving on ";

@@ -31,8 +31,8 @@ use super::streams::Streams;
 use super::work::{Commits, Kind, Pending, Running, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{
-    COMMIT_BYTES_IN_FLIGHT, HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES,
-    SLOW_REQUESTS_IN_FLIGHT,
+    COMMIT_BYTES_IN_FLIGHT, GUEST_COMMIT_BYTES_IN_FLIGHT, GUEST_REQUESTS_IN_FLIGHT, GUEST_STREAMS,
+    HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT,
 };
 
 /// Serves one connection until it ends. `uid` is what the kernel told for the peer.
@@ -111,12 +111,16 @@ async fn hello(
         return Err(Failure::new(ErrorCode::ProtocolVersion, message));
     }
     let Context { shared, caller } = context;
-    if caller.uid != shared.owner && caller.uid != 0 {
+    if !shared.serves(caller.uid) {
         let message = format!("this daemon serves uid {} only", shared.owner);
         return Err(Failure::new(ErrorCode::Permission, message));
     }
     if admission != Admission::Served {
-        let message = format!("{} connections are open", kvs_proto::CONNECTIONS);
+        let message = if shared.is_guest(caller.uid) {
+            format!("too many connections of uid {} or in all", caller.uid)
+        } else {
+            format!("{} connections are open", kvs_proto::CONNECTIONS)
+        };
         return Err(Failure::new(ErrorCode::Limit, message));
     }
     let mut positions = Vec::new();
@@ -134,10 +138,44 @@ async fn hello(
         uid: caller.uid,
         algorithm: shared.engine.algorithm().to_smolstr(),
         software: SmolStr::new_static(SOFTWARE),
-        limits: ServerLimits::default(),
+        limits: Room::of(shared, caller.uid).limits(),
         positions,
     };
     Ok((hello.client, answer))
+}
+
+/// How much a connection may have under way.
+struct Room {
+    requests: usize,
+    commit_bytes: usize,
+    streams: usize,
+}
+
+impl Room {
+    fn of(shared: &Shared, uid: u32) -> Room {
+        if shared.is_guest(uid) {
+            Room {
+                requests: GUEST_REQUESTS_IN_FLIGHT,
+                commit_bytes: GUEST_COMMIT_BYTES_IN_FLIGHT,
+                streams: GUEST_STREAMS,
+            }
+        } else {
+            Room {
+                requests: REQUESTS_IN_FLIGHT,
+                commit_bytes: COMMIT_BYTES_IN_FLIGHT,
+                streams: STREAMS,
+            }
+        }
+    }
+
+    /// What the client is told of it.
+    fn limits(&self) -> ServerLimits {
+        ServerLimits {
+            requests_in_flight: self.requests as u64,
+            streams: self.streams as u64,
+            ..ServerLimits::default()
+        }
+    }
 }
 
 /// A connection after its hello.
@@ -148,6 +186,7 @@ struct Session<S> {
     commits: Commits,
     running: Running,
     streams: Streams,
+    room: Room,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -155,6 +194,7 @@ struct Session<S> {
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn new(connection: Connection<S>, context: Context, client: [u8; 16]) -> Session<S> {
+        let room = Room::of(&context.shared, context.caller.uid);
         let stopped = Box::pin(context.shared.stop.clone().cancelled_owned());
         Session {
             connection,
@@ -163,6 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             commits: Commits::default(),
             running: Running::default(),
             streams: Streams::default(),
+            room,
             open: true,
             stopped,
         }
@@ -226,9 +267,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Whether one more request may be taken.
     fn has_room(&self) -> bool {
-        self.in_work() < REQUESTS_IN_FLIGHT
+        self.in_work() < self.room.requests
             && self.running.slow() < SLOW_REQUESTS_IN_FLIGHT
-            && self.commits.bytes() < COMMIT_BYTES_IN_FLIGHT
+            && self.commits.bytes() < self.room.commit_bytes
             && self.connection.out.len() < OUTGOING_BYTES
     }
 
@@ -299,8 +340,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let message = format!("id {id} is in use by a request that is not answered yet");
             return Err(Failure::new(ErrorCode::BadRequest, message));
         }
-        if self.streams.len() + self.running.waits() >= STREAMS {
-            let message = format!("{STREAMS} streams are open on this connection");
+        if self.streams.len() + self.running.waits() >= self.room.streams {
+            let most = self.room.streams;
+            let message = format!("{most} streams are open on this connection");
             return Err(Failure::new(ErrorCode::Limit, message));
         }
         Ok(())

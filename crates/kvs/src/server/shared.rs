@@ -1,6 +1,8 @@
 //! What all sessions of a daemon share: the engine, the switch that ends them, and counts.
 
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Mutex, PoisonError};
 use std::time::Instant;
 
 use kvs_engine::Engine;
@@ -8,7 +10,7 @@ use kvs_proto::CONNECTIONS;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::REFUSED_CONNECTIONS;
+use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS};
 
 /// What the daemon calls itself towards its clients.
 pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
@@ -17,12 +19,16 @@ pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
 pub(crate) struct Shared {
     /// The engine.
     pub(crate) engine: Engine,
-    /// The daemon's own user id; only it and root are served.
+    /// The daemon's own user id; others than it and root are guests.
     pub(crate) owner: u32,
     /// Cancelled when the daemon is to end.
     pub(crate) stop: CancellationToken,
     started: Instant,
     connections: AtomicUsize,
+    /// Whether other users than the owner and root are served.
+    allow_guests: bool,
+    /// Connections of each of them.
+    guests: Mutex<HashMap<u32, usize>>,
 }
 
 /// What a new connection gets.
@@ -45,17 +51,51 @@ impl Shared {
             stop: CancellationToken::new(),
             started: Instant::now(),
             connections: AtomicUsize::new(0),
+            allow_guests: false,
+            guests: Mutex::default(),
         }
     }
 
+    /// Serves other users as well, or not.
+    pub(crate) fn allow_guests(self, allow_guests: bool) -> Shared {
+        Shared {
+            allow_guests,
+            ..self
+        }
+    }
+
+    /// Whether that user is another than the owner and root.
+    pub(crate) fn is_guest(&self, uid: u32) -> bool {
+        uid != self.owner && uid != 0
+    }
+
+    /// Whether that user is served at all.
+    pub(crate) fn serves(&self, uid: u32) -> bool {
+        self.allow_guests || !self.is_guest(uid)
+    }
+
     /// Counts a new connection in and says what it gets; [`Shared::leave`] counts it out.
-    pub(crate) fn enter(&self) -> Admission {
-        admit(self.connections.fetch_add(1, Ordering::Relaxed))
+    pub(crate) fn enter(&self, uid: u32) -> Admission {
+        let others = self.connections.fetch_add(1, Ordering::Relaxed);
+        if !self.is_guest(uid) {
+            return admit(others);
+        }
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        let own = guests.entry(uid).or_default();
+        *own += 1;
+        admit_guest(others, *own - 1)
     }
 
     /// Counts a connection out.
-    pub(crate) fn leave(&self) {
+    pub(crate) fn leave(&self, uid: u32) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
+        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = guests.get_mut(&uid) {
+            *own -= 1;
+            if *own == 0 {
+                guests.remove(&uid);
+            }
+        }
     }
 
     /// Numbers for `status`, each under a name that ends in its unit.
@@ -80,6 +120,19 @@ fn admit(others: usize) -> Admission {
     }
 }
 
+/// What a guest's connection gets when there are `others` already, `own` of them of the same user.
+fn admit_guest(others: usize, own: usize) -> Admission {
+    if others >= CONNECTIONS {
+        admit(others)
+    } else if own >= GUEST_CONNECTIONS + REFUSED_CONNECTIONS {
+        Admission::Dropped
+    } else if own >= GUEST_CONNECTIONS || others >= CONNECTIONS - OWNER_CONNECTIONS {
+        Admission::Refused
+    } else {
+        Admission::Served
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -89,5 +142,17 @@ mod tests {
         assert_eq!(admit(CONNECTIONS - 1), Admission::Served);
         assert_eq!(admit(CONNECTIONS), Admission::Refused);
         assert_eq!(admit(CONNECTIONS + REFUSED_CONNECTIONS), Admission::Dropped);
+    }
+
+    #[test]
+    fn no_guest_takes_the_place_of_others() {
+        assert_eq!(admit_guest(0, GUEST_CONNECTIONS - 1), Admission::Served);
+        assert_eq!(admit_guest(0, GUEST_CONNECTIONS), Admission::Refused);
+        let far = GUEST_CONNECTIONS + REFUSED_CONNECTIONS;
+        assert_eq!(admit_guest(0, far), Admission::Dropped);
+        let full = CONNECTIONS - OWNER_CONNECTIONS;
+        assert_eq!(admit_guest(full - 1, 0), Admission::Served);
+        assert_eq!(admit_guest(full, 0), Admission::Refused);
+        assert_eq!(admit(full), Admission::Served);
     }
 }

@@ -18,6 +18,7 @@ mod values;
 
 mod directories;
 mod eventlogs;
+mod guests;
 mod json;
 mod links;
 mod namespaces;

@@ -119,6 +119,20 @@ impl Daemon {
         Background { child, lines }
     }
 
+    /// Lets other users reach the directory of the socket.
+    pub(crate) fn open_directory(&self) {
+        use std::os::unix::fs::PermissionsExt as _;
+        let mode = std::fs::Permissions::from_mode(0o711);
+        std::fs::set_permissions(self.directory.path(), mode).unwrap();
+    }
+
+    /// The mode of the socket.
+    pub(crate) fn socket_mode(&self) -> u32 {
+        use std::os::unix::fs::PermissionsExt as _;
+        let socket = self.directory.path().join("kvs.sock");
+        std::fs::metadata(socket).unwrap().permissions().mode() & 0o777
+    }
+
     /// The version of the namespace `primary`.
     pub(crate) fn version(&self) -> u64 {
         self.ok(&["version"]).trim().parse().unwrap()
@@ -258,6 +272,13 @@ pub(crate) struct Background {
 }
 
 impl Background {
+    /// Starts a command whose standard output is piped.
+    pub(crate) fn new(mut command: Command) -> Self {
+        let mut child = command.spawn().unwrap();
+        let lines = Lines::new(child.stdout.take().unwrap());
+        Background { child, lines }
+    }
+
     /// The next line that it prints.
     #[track_caller]
     pub(crate) fn line(&self) -> String {

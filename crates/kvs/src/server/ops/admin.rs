@@ -1,5 +1,6 @@
 //! The operations that are not about keys: pins, namespaces, sync, status.
 
+use kvs_engine::At;
 use kvs_proto as wire;
 use kvs_proto::ErrorCode;
 use smol_str::SmolStr;
@@ -39,15 +40,29 @@ pub(super) async fn namespace_create(
     context: &Context,
     asked: wire::NamespaceCreate,
 ) -> Result<Answer, Failure> {
-    if asked.root.is_some() || asked.from.is_some() {
-        let message = "a namespace that begins with a given root is not supported yet";
-        return Err(Failure::new(ErrorCode::Invalid, message));
-    }
     let Context { shared, caller } = context;
-    shared
-        .engine
-        .create_namespace(*caller, &asked.name, asked.owner)
-        .await?;
+    let from = match (&asked.root, &asked.from) {
+        (None, None) => None,
+        (Some(root), None) => Some(At::Root(incoming::blobref(root)?)),
+        (None, Some(snapshot)) => Some(At::Snapshot(incoming::snapshot(snapshot)?)),
+        (Some(_), Some(_)) => {
+            let message = "a namespace begins with a root or a snapshot, not both";
+            return Err(Failure::new(ErrorCode::Invalid, message));
+        }
+    };
+    let engine = &shared.engine;
+    match from {
+        None => {
+            engine
+                .create_namespace(*caller, &asked.name, asked.owner)
+                .await?
+        }
+        Some(from) => {
+            engine
+                .fork_namespace(*caller, &asked.name, asked.owner, from)
+                .await?;
+        }
+    }
     let made = shared
         .engine
         .namespaces(*caller)
@@ -75,6 +90,18 @@ pub(super) async fn namespace_remove(
     Ok(Answer::Done)
 }
 
+pub(super) async fn namespace_share(
+    context: &Context,
+    asked: wire::NamespaceShare,
+) -> Result<Answer, Failure> {
+    let Context { shared, caller } = context;
+    shared
+        .engine
+        .share_namespace(*caller, &asked.name, asked.uid, asked.read)
+        .await?;
+    Ok(Answer::Done)
+}
+
 pub(super) async fn namespaces(context: &Context) -> Result<Answer, Failure> {
     let namespaces = context.shared.engine.namespaces(context.caller);
     let namespaces = namespaces.into_iter().map(namespace).collect();
@@ -88,6 +115,7 @@ fn namespace(info: kvs_engine::NamespaceInfo) -> wire::NamespaceInfo {
         owner: info.owner,
         flags: info.flags,
         position: outgoing::position(info.position),
+        readers: info.readers,
     }
 }
 
