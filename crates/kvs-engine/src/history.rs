@@ -8,7 +8,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Directory};
+use kvs_tree::{Blobref, Detacher, Directory};
 
 use crate::catalog::{CheckpointRoot, Landmark};
 use crate::limits::{LANDMARK_DISTANCE, RECENT_RECORD_BYTES, RECENT_ROOTS, WATCH_BATCH};
@@ -204,18 +204,14 @@ impl History {
     }
 
     /// Notes a finished checkpoint and lets go of in-memory objects that packs now hold.
-    pub(crate) fn checkpointed(
-        &mut self,
-        checkpoint: CheckpointRoot,
-        detach: impl Fn(&Directory) -> Directory,
-    ) {
+    pub(crate) fn checkpointed(&mut self, checkpoint: CheckpointRoot, detacher: &mut Detacher<'_>) {
         // A namespace that did not move keeps the checkpoint that it has.
         let last = self.checkpoints.last();
         if last.is_none_or(|last| last.version < checkpoint.version) {
             self.checkpoints.push(checkpoint);
         }
         for root in &mut self.roots {
-            root.directory = detach(&root.directory);
+            root.directory = detacher.directory(&root.directory);
         }
     }
 

@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
-use kvs_tree::{Blobref, Entry, Fault, NodeSource, StoreParams};
+use kvs_tree::{Blobref, Detacher, Entry, Fault, NodeSource, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
@@ -246,10 +246,9 @@ impl Store {
     }
 
     /// Swaps remembered and pinned directories for equal ones that hold less in memory.
-    pub(crate) fn detach(&self, is_written: &dyn Fn(&Blobref) -> bool) {
-        let params = self.objects.params();
+    pub(crate) fn detach(&self, detacher: &mut Detacher<'_>) {
         for pinned in self.pins().values_mut() {
-            pinned.root.directory = pinned.root.directory.detach(params, is_written);
+            pinned.root.directory = detacher.directory(&pinned.root.directory);
         }
         let mut table = self
             .remembered
@@ -257,8 +256,8 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner);
         for (entry, _) in table.entries.values_mut() {
             match entry {
-                Entry::Directory(directory) => *directory = directory.detach(params, is_written),
-                Entry::Value(value) => *value = value.detach(params, is_written),
+                Entry::Directory(directory) => *directory = detacher.directory(directory),
+                Entry::Value(value) => *value = detacher.value(value),
                 Entry::Symlink(_) => {}
             }
         }

@@ -51,6 +51,7 @@ pub use key::Key;
 pub use limits::*;
 pub use list::list;
 pub use lookup::{Resolved, lookup};
+pub use node::walk::Detacher;
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
 pub use replay::replay;
 pub use scope::{GlobPattern, Scope, any_matches, any_may_match_below};

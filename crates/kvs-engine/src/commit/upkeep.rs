@@ -1,6 +1,8 @@
 //! Checkpoints, trimming and syncs: what keeps a restart short, the journal bounded, and the weaker
 //! modes within their window.
 
+use kvs_tree::Detacher;
+
 use super::retention::Past;
 use super::task::{CommitTask, Reply};
 use super::writer::Job;
@@ -125,18 +127,18 @@ impl CommitTask {
         let Finished { written, plan } = finished;
         let params = *self.store.objects.params();
         let is_written = |reference: &_| written.contains(reference);
+        // One for all: versions share most of their nodes, and must go on sharing them.
+        let mut detacher = Detacher::new(&params, &is_written);
         for (namespace, point) in plan.points {
-            namespace
-                .history()
-                .checkpointed(point, |d| d.detach(&params, &is_written));
+            namespace.history().checkpointed(point, &mut detacher);
             let mut root = (*namespace.published()).clone();
-            root.directory = root.directory.detach(&params, &is_written);
+            root.directory = detacher.directory(&root.directory);
             namespace.replace_root(root);
         }
         for head in self.heads.values_mut() {
-            head.directory = head.directory.detach(&params, &is_written);
+            head.directory = detacher.directory(&head.directory);
         }
-        self.store.detach(&is_written);
+        self.store.detach(&mut detacher);
         self.catalog.checkpoints.push(plan.manifest.catalog.group);
         self.catalog.packs = plan.manifest.catalog.packs;
     }

@@ -176,13 +176,9 @@ impl Directory {
         Emitter::new(params, is_written, emit).link(&self.link);
     }
 
-    /// The same directory with written objects referred to by name, so that their memory is freed.
+    /// The same directory with written objects referred to by name, so that their memory is freed. See [`Detacher`].
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Directory {
-        let link = Detacher::new(params, is_written).link(&self.link);
-        Directory {
-            link,
-            stats: self.stats,
-        }
+        Detacher::new(params, is_written).directory(self)
     }
 
     /// Whether both have the same content: equal hash.

@@ -8,7 +8,7 @@ use crate::node::{Symlink, Value};
 use crate::source::NoSource;
 use crate::testing::{MapSource, PARAMS};
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::OnceLock;
 
 const CTX: Ctx<'static> = Ctx {
@@ -452,6 +452,66 @@ fn what_is_written_is_all_that_is_needed() {
         "what is not written stays"
     );
     assert!(detached.same(&edited, &PARAMS));
+}
+
+#[test]
+fn versions_share_after_a_detach_what_they_shared_before() {
+    let model = (0..1_000).map(|n| (SmolStr::new(format!("n{n}")), value("x")));
+    let root = built(&model.collect());
+    let mut versions = vec![root.clone()];
+    for n in 0..50 {
+        let mut next = versions.last().unwrap().clone();
+        put(
+            &mut next,
+            &CTX,
+            &format!("n{}", n % 3),
+            Some(value(&n.to_string())),
+        )
+        .unwrap();
+        next.seal(&PARAMS);
+        versions.push(next);
+    }
+    let mut written = HashSet::new();
+    root.unwritten(&PARAMS, &|_| false, &mut |name, _, _| {
+        written.insert(name);
+    });
+    fn nodes(link: &Link, found: &mut HashSet<*const Node>) {
+        let Link::Loaded(node) = link else { return };
+        found.insert(Arc::as_ptr(node));
+        if let Body::Inner(inner) = &node.body {
+            inner
+                .children
+                .iter()
+                .for_each(|child| nodes(&child.link, found));
+        }
+    }
+    let count = |versions: &[Directory]| {
+        let mut found = HashSet::new();
+        versions
+            .iter()
+            .for_each(|version| nodes(&version.link, &mut found));
+        found.len()
+    };
+    let before = count(&versions);
+    let is_written = |name: &Blobref| written.contains(name);
+    let mut detacher = Detacher::new(&PARAMS, &is_written);
+    let detached: Vec<_> = versions
+        .iter()
+        .map(|version| detacher.directory(version))
+        .collect();
+    assert_eq!(count(&detached), before - written.len());
+    assert!(
+        versions
+            .iter()
+            .zip(&detached)
+            .all(|(one, two)| one.same(two, &PARAMS))
+    );
+    // Nothing more is written: everything stays as it is.
+    let again: Vec<_> = detached
+        .iter()
+        .map(|version| detacher.directory(version))
+        .collect();
+    assert_eq!(count(&[detached, again].concat()), before - written.len());
 }
 
 #[test]

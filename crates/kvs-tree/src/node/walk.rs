@@ -3,7 +3,8 @@
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
-    Body, ChunkLink, Content, Directory, Entry, Link, Node, ObjectKind, PieceLink, Value,
+    Body, Child, ChunkLink, Chunks, Content, Directory, Entry, Inner, Leaf, Link, Node, ObjectKind,
+    Piece, PieceLink, Value,
 };
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -86,15 +87,20 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Replaces what has been written by its name.
-pub(crate) struct Detacher<'a> {
+/// Swaps trees for equal ones in which written objects are referred to by name, so that their memory is freed.
+///
+/// Use one for all trees that may share nodes, such as the versions of a namespace: a node is visited once, and what was
+/// shared stays shared. Cost: the nodes that are not written, once each; nodes with nothing written below are kept as they
+/// are.
+pub struct Detacher<'a> {
     params: &'a StoreParams,
     is_written: &'a dyn Fn(&Blobref) -> bool,
     done: HashMap<Blobref, Arc<Node>>,
 }
 
 impl<'a> Detacher<'a> {
-    pub(crate) fn new(params: &'a StoreParams, is_written: &'a dyn Fn(&Blobref) -> bool) -> Self {
+    /// A detacher that has seen nothing yet.
+    pub fn new(params: &'a StoreParams, is_written: &'a dyn Fn(&Blobref) -> bool) -> Self {
         Detacher {
             params,
             is_written,
@@ -102,76 +108,122 @@ impl<'a> Detacher<'a> {
         }
     }
 
-    pub(crate) fn link(&mut self, link: &Link) -> Link {
+    /// The same directory.
+    pub fn directory(&mut self, directory: &Directory) -> Directory {
+        let link = self.link(&directory.link);
+        Directory {
+            link: link.unwrap_or_else(|| directory.link.clone()),
+            stats: directory.stats,
+        }
+    }
+
+    /// The same value.
+    pub fn value(&mut self, value: &Value) -> Value {
+        self.content(value).unwrap_or_else(|| value.clone())
+    }
+
+    /// What a link shall be; `None`: what it is.
+    fn link(&mut self, link: &Link) -> Option<Link> {
         let Link::Loaded(node) = link else {
-            return link.clone();
+            return None;
         };
         let blobref = node.seal(self.params);
         if (self.is_written)(&blobref) {
-            return Link::Stored(blobref);
+            return Some(Link::Stored(blobref));
         }
-        if let Some(done) = self.done.get(&blobref) {
-            return Link::Loaded(done.clone());
-        }
-        let mut body = node.body.clone();
-        match &mut body {
-            Body::Leaf(leaf) => {
-                for (_, entry) in &mut leaf.entries {
-                    match entry {
-                        Entry::Value(value) => *value = self.value(value),
-                        Entry::Directory(Directory { link, .. }) => *link = self.link(link),
-                        Entry::Symlink(_) => {}
-                    }
-                }
+        let done = match self.done.get(&blobref) {
+            Some(done) => done.clone(),
+            None => {
+                let done = match self.body(&node.body) {
+                    Some(body) => Arc::new(Node {
+                        body,
+                        hash: blobref.into(),
+                    }),
+                    None => node.clone(),
+                };
+                self.done.insert(blobref, done.clone());
+                done
             }
-            Body::Inner(inner) => {
-                inner
-                    .children
-                    .iter_mut()
-                    .for_each(|child| child.link = self.link(&child.link));
-            }
-            Body::Chunks(chunks) => {
-                for piece in &mut chunks.children {
-                    match &mut piece.link {
-                        PieceLink::Chunk(link) => *link = self.chunk(link),
-                        PieceLink::Node(link) => *link = self.link(link),
-                    }
-                }
-            }
-        }
-        let detached = Arc::new(Node {
-            body,
-            hash: blobref.into(),
-        });
-        self.done.insert(blobref, detached.clone());
-        Link::Loaded(detached)
+        };
+        (!Arc::ptr_eq(&done, node)).then_some(Link::Loaded(done))
     }
 
-    pub(crate) fn value(&mut self, value: &Value) -> Value {
-        Value(match &value.0 {
-            Content::Inline(bytes) => Content::Inline(bytes.clone()),
-            Content::Blob { len, link } => Content::Blob {
-                len: *len,
-                link: self.chunk(link),
-            },
-            Content::Tree { len, link } => Content::Tree {
-                len: *len,
-                link: self.link(link),
-            },
+    fn body(&mut self, body: &Body) -> Option<Body> {
+        Some(match body {
+            Body::Leaf(leaf) => Body::Leaf(Leaf {
+                entries: changed(&leaf.entries, |(name, entry)| {
+                    Some((name.clone(), self.entry(entry)?))
+                })?,
+                stats: leaf.stats,
+            }),
+            Body::Inner(inner) => Body::Inner(Inner {
+                children: changed(&inner.children, |child| {
+                    let link = self.link(&child.link)?;
+                    Some(Child {
+                        link,
+                        ..child.clone()
+                    })
+                })?,
+                ..*inner
+            }),
+            Body::Chunks(chunks) => Body::Chunks(Chunks {
+                children: changed(&chunks.children, |piece| {
+                    let link = match &piece.link {
+                        PieceLink::Chunk(link) => PieceLink::Chunk(self.chunk(link)?),
+                        PieceLink::Node(link) => PieceLink::Node(self.link(link)?),
+                    };
+                    Some(Piece { link, ..*piece })
+                })?,
+                ..*chunks
+            }),
         })
     }
 
-    fn chunk(&self, link: &ChunkLink) -> ChunkLink {
-        match link {
-            ChunkLink::Loaded(chunk) => {
-                let blobref = chunk.seal(self.params.algorithm);
-                if (self.is_written)(&blobref) {
-                    ChunkLink::Stored(blobref)
-                } else {
-                    link.clone()
-                }
-            }
-            ChunkLink::Stored(_) => link.clone(),
+    fn entry(&mut self, entry: &Entry) -> Option<Entry> {
+        match entry {
+            Entry::Value(value) => self.content(value).map(Entry::Value),
+            Entry::Directory(Directory { link, stats }) => Some(Entry::Directory(Directory {
+                link: self.link(link)?,
+                stats: *stats,
+            })),
+            Entry::Symlink(_) => None,
         }
     }
+
+    fn content(&mut self, value: &Value) -> Option<Value> {
+        Some(Value(match &value.0 {
+            Content::Inline(_) => return None,
+            Content::Blob { len, link } => Content::Blob {
+                len: *len,
+                link: self.chunk(link)?,
+            },
+            Content::Tree { len, link } => Content::Tree {
+                len: *len,
+                link: self.link(link)?,
+            },
+        }))
+    }
+
+    fn chunk(&self, link: &ChunkLink) -> Option<ChunkLink> {
+        let ChunkLink::Loaded(chunk) = link else {
+            return None;
+        };
+        let blobref = chunk.seal(self.params.algorithm);
+        (self.is_written)(&blobref).then_some(ChunkLink::Stored(blobref))
+    }
+}
+
+/// The items with those replaced for which `change` gives another; `None` if it gives none for any.
+fn changed<T: Clone>(items: &[T], mut change: impl FnMut(&T) -> Option<T>) -> Option<Vec<T>> {
+    let mut all: Option<Vec<T>> = None;
+    for (at, item) in items.iter().enumerate() {
+        let new = change(item);
+        if let (None, Some(_)) = (&all, &new) {
+            all = Some(items.get(..at).unwrap_or_default().to_vec());
+        }
+        if let Some(all) = &mut all {
+            all.push(new.unwrap_or_else(|| item.clone()));
+        }
+    }
+    all
 }
