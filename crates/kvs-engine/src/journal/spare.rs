@@ -24,7 +24,10 @@ pub(super) const NEW: &str = "new-";
 /// Begins the name of a file that is not a segment any more.
 pub(super) const FREE: &str = "free-";
 
-static ZEROS: [u8; 64 * 1024] = [0; 64 * 1024];
+/// What is written over a segment, a piece at a time. The pieces are small because the page cache of
+/// Linux 6.16 and later keeps a file in units as large as the writes that filled it, and counts the
+/// whole unit as written again when a group touches a part of it.
+static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// Writes zeros over `from..to`.
 pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
