@@ -200,6 +200,16 @@ impl Namespace {
         key: impl Into<SmolStr>,
         options: LookupOptions,
     ) -> Result<LookupAnswer, ClientError> {
+        self.submit_lookup(key, options).await?.await
+    }
+
+    /// Queues a lookup and returns its answer as a future, so that many can be under way. Answers may come in any order.
+    /// Waits only while too many requests are unanswered.
+    pub async fn submit_lookup(
+        &self,
+        key: impl Into<SmolStr>,
+        options: LookupOptions,
+    ) -> Result<Pending<LookupAnswer>, ClientError> {
         let lookup = Lookup {
             namespace: self.name.clone(),
             key: key.into(),
@@ -215,7 +225,7 @@ impl Namespace {
                 known.learn(&answer.namespace, answer.position);
             }
         };
-        self.client.submit(lookup, learn).await?.await
+        self.client.submit(lookup, learn).await
     }
 
     /// One page of a directory. For the next, set `after` to the last key and `at` to the first page's snapshot.

@@ -89,6 +89,17 @@ Examples:
   kvs demo                      1,000 jobs, four clients, a table of what each saw
   kvs demo --jobs 50 --json     50 jobs, the table as one JSON object")]
     Demo(commands::demo::DemoArgs),
+    /// Measure a daemon, and beside it what the machine could do
+    #[command(after_help = "\
+Examples:
+  kvs bench put                                            one put at a time, own daemon
+  kvs bench put --in-flight 128 --seconds 5 --json         pipelined, one JSON object
+  kvs bench all                                            every workload
+  kvs --uri unix:/run/kvs/kvs.sock bench get --clients 4   a running daemon
+  kvs bench get --pin 0,1                                  daemon on CPU 0, load on CPU 1")]
+    Bench(commands::bench::BenchArgs),
+    #[command(hide = true)]
+    BenchPeer(commands::bench::BenchPeerArgs),
     /// Print the completions of a shell
     Completions(commands::completions::CompletionsArgs),
     /// Print manual pages
@@ -136,7 +147,7 @@ fn arguments() -> Vec<OsString> {
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = match &cli.command {
         // The daemon's runtime.
-        Command::Serve(_) | Command::Start(_) | Command::Demo(_) => {
+        Command::Serve(_) | Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => {
             tokio::runtime::Builder::new_multi_thread()
                 .enable_all()
                 .build()?
@@ -175,6 +186,8 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Start(args) => commands::start::run(args).await,
         Command::Demo(args) => commands::demo::run(args).await,
+        Command::Bench(args) => commands::bench::run(&daemon, args).await,
+        Command::BenchPeer(args) => commands::bench::run_peer(args).await,
         Command::Completions(args) => commands::completions::run(Cli::command(), &args),
         Command::Man(args) => commands::completions::run_man(Cli::command(), &args),
         Command::DemoClient(args) => commands::demo::run_client(args).await,

@@ -1,14 +1,20 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
-//! Reading order: `server` is the daemon, `demo` what `kvs demo` runs beside it; `eventlog` is the
-//! format of eventlogs, `txn` that of written transactions; `commands` are the verbs, one file each, which print through `output`; `cli` is what can be typed. Errors of every
+//! Reading order: `server` is the daemon, `private` one in a child process, `demo` and `bench` what
+//! `kvs demo` and `kvs bench` do with it; `eventlog` is the format of eventlogs, `txn` that of
+//! written transactions; `commands` are the verbs, one file each, which print through `output`;
+//! `cli` is what can be typed. Errors of every
 //! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
 mod limits;
 
 mod server;
 
+mod private;
+
 mod demo;
+
+mod bench;
 
 mod output;
 

@@ -21,6 +21,7 @@ mod route;
 
 mod follow;
 
+pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod serve;
 pub(crate) mod start;

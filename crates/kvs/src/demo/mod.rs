@@ -2,7 +2,7 @@
 //!
 //! Reading order: `job` (what is written and what must be found), `record` (a client's memory),
 //! `validate` (the judge), `report` (what is printed), `executor` and `client` (the two sides),
-//! `process` and `daemon` (child processes), `run` (the course of it all). The parts that judge are
+//! `process` (a client as a child process), `run` (the course of it all). The parts that judge are
 //! pure; the rest uses the client library and nothing else of kvs.
 
 mod job;
@@ -18,8 +18,6 @@ mod executor;
 mod client;
 
 mod process;
-
-mod daemon;
 
 mod run;
 

@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use anyhow::Context;
-use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
@@ -127,17 +126,5 @@ impl ClientProcess {
         let status = self.child.wait().await?;
         anyhow::ensure!(status.success(), "a status client failed: {status}");
         Ok(())
-    }
-}
-
-/// Sends a signal to a child that has not been reaped; does nothing if it has.
-pub(crate) fn signal(child: &Child, signal: Signal) {
-    let pid = child
-        .id()
-        .and_then(|id| i32::try_from(id).ok())
-        .and_then(Pid::from_raw);
-    if let Some(pid) = pid {
-        // It may have ended meanwhile; its status will tell.
-        let _ = kill_process(pid, signal);
     }
 }

@@ -8,13 +8,13 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinSet;
 
-use super::daemon::Daemon;
 use super::executor;
 use super::job::STATES;
 use super::process::{ClientPlan, ClientProcess, Progress};
 use super::record;
 use super::report::{ClientReport, Report};
 use super::validate::judge;
+use crate::private::Daemon;
 
 /// A client that handles nothing for so long is given up; what it has not seen counts as missed.
 const STALL: Duration = Duration::from_secs(60);

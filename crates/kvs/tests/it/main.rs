@@ -14,6 +14,7 @@
 
 mod support;
 
+mod bench;
 mod values;
 
 mod directories;

@@ -3,7 +3,7 @@
 use crate::support::{run, without_daemon};
 
 /// Every verb that people type.
-const VERBS: [&str; 25] = [
+const VERBS: [&str; 26] = [
     "put",
     "get",
     "ls",
@@ -27,6 +27,7 @@ const VERBS: [&str; 25] = [
     "serve",
     "start",
     "demo",
+    "bench",
     "completions",
     "man",
 ];

@@ -1,11 +1,13 @@
-//! The demo's own daemon: `kvs serve` as a child process, on a store and a socket in a directory
-//! of the demo's, with the default durability.
+//! A private daemon: `kvs serve` as a child process, on a store and a socket in a directory of its
+//! user's, for verbs that bring their own (`kvs demo`, `kvs bench`).
 
+use std::ffi::OsStr;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -22,14 +24,23 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon and waits until it says that it is ready.
+    /// Starts the daemon with the default options and waits until it says that it is ready.
     pub(crate) async fn start(directory: &Path) -> anyhow::Result<Daemon> {
+        Self::start_with(directory, &[] as &[&str]).await
+    }
+
+    /// The same, with options of `kvs serve`. The store is made if it is not there.
+    pub(crate) async fn start_with(
+        directory: &Path,
+        options: &[impl AsRef<OsStr>],
+    ) -> anyhow::Result<Daemon> {
         let uri = format!("unix:{}", directory.join("kvs.sock").display());
         let mut child = Command::new(std::env::current_exe()?)
             .arg("serve")
             .arg("--store")
-            .arg(directory.join("store"))
+            .arg(store(directory))
             .args(["--uri", &uri])
+            .args(options)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -51,9 +62,19 @@ impl Daemon {
         &self.uri
     }
 
+    /// Ends the daemon with SIGKILL and reaps it; what it had not synced is lost as in a crash of
+    /// the process.
+    pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().await.context("cannot kill the daemon")
+    }
+
     /// Ends the daemon with SIGTERM and waits for it.
     pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
-        super::process::signal(&self.child, rustix::process::Signal::TERM);
+        let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            // It may have ended meanwhile; its status will tell.
+            let _ = kill_process(pid, Signal::TERM);
+        }
         match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(status) => {
                 let status = status?;
@@ -69,6 +90,11 @@ impl Daemon {
             }
         }
     }
+}
+
+/// Where the store is in a private daemon's directory.
+pub(crate) fn store(directory: &Path) -> std::path::PathBuf {
+    directory.join("store")
 }
 
 /// Reads the daemon's standard error up to the line that says that it is ready.

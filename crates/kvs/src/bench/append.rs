@@ -1,0 +1,17 @@
+//! `append`: to values that grow.
+
+use std::sync::Arc;
+
+use kvs_client::Transaction;
+
+use super::load::{Bench, Measured, Work};
+
+/// One repetition.
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
+    let size = bench.size;
+    let make = move |i| {
+        let append = Transaction::new().append(size.key_of_request(i), size.value_with(i));
+        Work::Commit(append)
+    };
+    bench.drive("appends", Arc::new(make)).await
+}

@@ -1,0 +1,148 @@
+//! How long the frames of a workload are, by encoding one of each: the ping-pong carries as many
+//! bytes, and the disk is measured with as many.
+
+use bytes::BytesMut;
+use kvs_client::{At, Committed, Entry, LookupAnswer, OperationResult, Position, ValueInfo};
+use kvs_proto::{Commit, FRAME_BYTES, Lookup, Request, Status, write_answer, write_request};
+use kvs_tree::{Blobref, HashAlgorithm};
+use serde::Serialize;
+
+use super::load::Work;
+use super::plan::{Size, Workload};
+use super::txn;
+
+/// A number of typical length: ids, versions, transaction numbers.
+const NUMBER: u64 = 1 << 20;
+
+/// Bytes on the wire, length fields included.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Frames {
+    /// From the client.
+    pub(crate) request: usize,
+    /// From the daemon.
+    pub(crate) answer: usize,
+    /// Of a request that commits, which is about what the journal has to take.
+    pub(crate) record: usize,
+}
+
+/// The frames of a workload.
+pub(crate) fn of(workload: Workload, size: &Size) -> Frames {
+    let work = match workload {
+        Workload::Txn => txn::transaction(size, NUMBER),
+        _ => Work::put(size, NUMBER),
+    };
+    let record = request(work);
+    match workload {
+        Workload::Get | Workload::SnapshotGet | Workload::Mixed => {
+            let at = match workload {
+                Workload::SnapshotGet => At::Snapshot(snapshot().into()),
+                _ => At::Current,
+            };
+            Frames {
+                request: request(Work::Get(size.key_of_request(NUMBER), at)),
+                answer: found(size),
+                record,
+            }
+        }
+        _ => Frames {
+            request: record,
+            answer: committed(if workload == Workload::Txn { 3 } else { 1 }),
+            record,
+        },
+    }
+}
+
+fn request(work: Work) -> usize {
+    let namespace = "bench-0000000-put".into();
+    let request: Request = match work {
+        Work::Commit(transaction) => Commit {
+            namespace,
+            number: NUMBER,
+            acknowledged: NUMBER,
+            repeat: None,
+            name: None,
+            no_merge: false,
+            conditions: transaction.conditions,
+            operations: transaction.operations,
+        }
+        .into(),
+        Work::Get(key, at) => Lookup {
+            namespace,
+            key,
+            at,
+            follow: true,
+            treeobj: false,
+            inline_max: None,
+        }
+        .into(),
+    };
+    let mut out = BytesMut::new();
+    // What is too long for a frame is refused by the daemon, which then says why.
+    let _ = write_request(&mut out, FRAME_BYTES, NUMBER, &request);
+    out.len().max(1)
+}
+
+fn root() -> String {
+    Blobref::of(HashAlgorithm::Blake3, b"").to_string()
+}
+
+fn snapshot() -> String {
+    format!("bench-0000000-put@{NUMBER}:{}", root())
+}
+
+fn position() -> Position {
+    Position {
+        incarnation: NUMBER,
+        version: NUMBER,
+    }
+}
+
+fn answer(body: &impl Serialize) -> usize {
+    let mut out = BytesMut::new();
+    let _ = write_answer(&mut out, FRAME_BYTES, NUMBER, Status::Final, body);
+    out.len().max(1)
+}
+
+fn committed(operations: usize) -> usize {
+    answer(&Committed {
+        position: position(),
+        root: root().into(),
+        results: vec![OperationResult::Done; operations],
+    })
+}
+
+fn found(size: &Size) -> usize {
+    answer(&LookupAnswer {
+        entry: Some(Entry::Value(ValueInfo {
+            size: size.value as u64,
+            bytes: Some(size.value_with(0)),
+            blobref: None,
+        })),
+        namespace: "bench-0000000-put".into(),
+        key: size.key_of_request(NUMBER),
+        position: position(),
+        root: root().into(),
+        snapshot: snapshot().into(),
+        treeobj: None,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bench::plan::Layout;
+
+    #[test]
+    fn frames_hold_what_they_carry() {
+        let size = Size {
+            keys: 1000,
+            value: 64,
+            watchers: 0,
+            layout: Layout::Directory,
+        };
+        let put = of(Workload::Put, &size);
+        let get = of(Workload::Get, &size);
+        assert!(put.request > 64 && put.request == put.record, "{put:?}");
+        assert!(get.answer > 64 && get.request < put.request, "{get:?}");
+    }
+}

@@ -1,0 +1,14 @@
+//! `get`: current values, linearizable.
+
+use std::sync::Arc;
+
+use kvs_client::At;
+
+use super::load::{Bench, Measured, Work};
+
+/// One repetition. The keys must be there.
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
+    let size = bench.size;
+    let make = move |i| Work::Get(size.key_of_request(i), At::Current);
+    bench.drive("gets", Arc::new(make)).await
+}

@@ -1,0 +1,85 @@
+//! The least that a request can cost: the same bytes to and fro over a unix socket, between the same
+//! kinds of runtime, on the same CPUs, with nothing done in between.
+
+use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixStream as StdStream;
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::Context;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
+use tokio::process::{Child, Command};
+
+use super::cpus::Cpus;
+use super::frames::Frames;
+use super::plan::Pin;
+use super::statistics::Samples;
+
+/// Part of the time that goes by before anything is counted.
+const WARM_UP: u32 = 4;
+
+/// A peer that answers, in a process of its own. Killed when dropped.
+pub(crate) struct PingPong {
+    _peer: Child,
+    socket: UnixStream,
+    frames: Frames,
+}
+
+impl PingPong {
+    /// Starts the peer on its CPU and leaves the calling thread on the clients'.
+    pub(crate) fn start(cpus: &Cpus, pin: Option<Pin>, frames: Frames) -> anyhow::Result<PingPong> {
+        let (ours, theirs) = StdStream::pair()?;
+        ours.set_nonblocking(true)?;
+        cpus.enter(pin.map(|pin| pin.daemon))?;
+        let peer = Command::new(std::env::current_exe()?)
+            .arg("bench-peer")
+            .arg(frames.request.to_string())
+            .arg(frames.answer.to_string())
+            .stdin(Stdio::from(OwnedFd::from(theirs)))
+            .stdout(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()
+            .context("cannot start the peer of the ping-pong");
+        cpus.enter(pin.map(|pin| pin.clients))?;
+        Ok(PingPong {
+            _peer: peer?,
+            socket: UnixStream::from_std(ours)?,
+            frames,
+        })
+    }
+
+    /// Sends so many requests at once and takes their answers, again and again. One sample a round;
+    /// also the time that all samples took together.
+    pub(crate) async fn run(
+        &mut self,
+        batch: usize,
+        time: Duration,
+    ) -> anyhow::Result<(Samples, Duration)> {
+        let request = vec![b'x'; self.frames.request * batch];
+        let mut answer = vec![0; self.frames.answer * batch];
+        let mut samples = Samples::with_capacity(1 << 16);
+        let (mut reader, mut writer) = self.socket.split();
+        let warm = Instant::now() + time / WARM_UP;
+        let mut first = None;
+        loop {
+            let start = Instant::now();
+            if batch == 1 {
+                writer.write_all(&request).await?;
+                reader.read_exact(&mut answer).await?;
+            } else {
+                // Both at once: neither side may wait for the other's full socket.
+                tokio::try_join!(writer.write_all(&request), reader.read_exact(&mut answer))?;
+            }
+            let end = Instant::now();
+            if start < warm {
+                continue;
+            }
+            let first = *first.get_or_insert(start);
+            samples.push(end - start);
+            if end - warm >= time {
+                return Ok((samples, end - first));
+            }
+        }
+    }
+}

@@ -1,0 +1,197 @@
+//! What is measured: the workloads, and the settings that they share.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use bytes::Bytes;
+use clap::ValueEnum;
+use smol_str::{SmolStr, format_smolstr};
+
+/// Keys are taken in steps of this prime, so that neighbours in time are no neighbours in the
+/// directory, and no key comes twice within a round.
+const STRIDE: u64 = 7919;
+
+/// What the clients do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Workload {
+    /// Put values under keys that exist
+    Put,
+    /// Look up current values
+    Get,
+    /// Look up values of one snapshot
+    SnapshotGet,
+    /// Nine gets, then a put
+    Mixed,
+    /// From the call of a commit to the callback of each watcher; then a burst that must arrive whole
+    Watch,
+    /// Puts while many watches wait for other keys
+    IdleWatches,
+    /// Transactions: a condition, an add to one counter, two puts
+    Txn,
+    /// Append to values
+    Append,
+    /// Put and get values of 8 MiB
+    LargeValue,
+    /// Puts into one directory at 1,000 entries and when it has grown
+    DirectoryGrowth,
+    /// Restart after a kill, with many keys
+    Restart,
+}
+
+impl Workload {
+    /// As it is typed and printed.
+    pub(crate) fn name(self) -> String {
+        self.to_possible_value()
+            .map(|value| value.get_name().to_owned())
+            .unwrap_or_default()
+    }
+}
+
+/// Where the keys are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Layout {
+    /// All in one directory
+    Directory,
+    /// Each in a directory of its own: lwj.N.state
+    Lwj,
+}
+
+/// CPUs to which the two sides are bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pin {
+    /// Of the daemon, if it is our own, and of the peer of the ping-pong.
+    pub(crate) daemon: usize,
+    /// Of the clients.
+    pub(crate) clients: usize,
+}
+
+/// The settings of a run.
+#[derive(Clone, Debug)]
+pub(crate) struct Plan {
+    /// Connections that make load.
+    pub(crate) clients: usize,
+    /// Unanswered requests of each connection.
+    pub(crate) in_flight: usize,
+    /// Bytes of a value; `None`: what suits the workload.
+    pub(crate) value_size: Option<usize>,
+    /// Number of keys; `None`: what suits the workload.
+    pub(crate) keys: Option<u64>,
+    /// Watchers of `watch`, watches of `idle-watches`; `None`: what suits the workload.
+    pub(crate) watchers: Option<usize>,
+    /// Where the keys are.
+    pub(crate) layout: Layout,
+    /// Time that is measured, in each repetition.
+    pub(crate) time: Duration,
+    /// Load before that.
+    pub(crate) warm_up: Duration,
+    /// How often everything is measured.
+    pub(crate) repetitions: usize,
+    /// Where both sides run.
+    pub(crate) pin: Option<Pin>,
+    /// Durability of our own daemon, as `kvs serve` takes it.
+    pub(crate) durability: String,
+    /// Where our own daemon's store is made, and where the disk is measured.
+    pub(crate) directory: Option<PathBuf>,
+    /// Address of the daemon to measure; `None`: our own.
+    pub(crate) uri: Option<String>,
+}
+
+/// What a workload does with how much.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Size {
+    /// Number of keys, at least 1.
+    pub(crate) keys: u64,
+    /// Bytes of a value.
+    pub(crate) value: usize,
+    /// Watchers.
+    pub(crate) watchers: usize,
+    /// Where the keys are.
+    pub(crate) layout: Layout,
+}
+
+impl Plan {
+    /// The sizes for a workload: as asked for, else its own defaults.
+    pub(crate) fn size(&self, workload: Workload) -> Size {
+        let (keys, value, watchers) = match workload {
+            Workload::LargeValue => (4, 8 << 20, 0),
+            Workload::DirectoryGrowth | Workload::Restart => (100_000, 64, 0),
+            Workload::Watch => (1000, 64, 1),
+            Workload::IdleWatches => (1000, 64, 1000),
+            _ => (1000, 64, 0),
+        };
+        Size {
+            keys: self.keys.unwrap_or(keys).max(1),
+            value: self.value_size.unwrap_or(value),
+            watchers: self.watchers.unwrap_or(watchers),
+            layout: self.layout,
+        }
+    }
+}
+
+impl Size {
+    /// Key number `n`, counted from 0.
+    pub(crate) fn key(&self, n: u64) -> SmolStr {
+        match self.layout {
+            Layout::Directory => format_smolstr!("bench.key{n}"),
+            Layout::Lwj => format_smolstr!("lwj.{n}.state"),
+        }
+    }
+
+    /// The key of request number `i`.
+    pub(crate) fn key_of_request(&self, i: u64) -> SmolStr {
+        let step = if self.keys.is_multiple_of(STRIDE) {
+            1
+        } else {
+            STRIDE
+        };
+        self.key(i.wrapping_mul(step) % self.keys)
+    }
+
+    /// A value that begins with a number, so that no two are equal.
+    pub(crate) fn value_with(&self, i: u64) -> Bytes {
+        let mut value = vec![b'x'; self.value];
+        for (byte, digit) in value.iter_mut().zip(i.to_be_bytes().iter().rev()) {
+            *byte = *digit;
+        }
+        value.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    fn size(keys: u64, layout: Layout) -> Size {
+        Size {
+            keys,
+            value: 3,
+            watchers: 0,
+            layout,
+        }
+    }
+
+    #[test]
+    fn a_round_of_requests_takes_every_key_once() {
+        for keys in [1, 7, 1000, STRIDE, 2 * STRIDE] {
+            let size = size(keys, Layout::Lwj);
+            let taken: HashSet<_> = (0..keys).map(|i| size.key_of_request(i)).collect();
+            assert_eq!(taken.len() as u64, keys);
+            assert!((0..keys).all(|n| taken.contains(&size.key(n))));
+        }
+    }
+
+    #[test]
+    fn values_have_their_size_and_differ() {
+        let size = size(1, Layout::Directory);
+        assert_eq!(size.value_with(1).as_ref(), [1, 0, 0]);
+        assert_eq!(size.value_with(0x0203).as_ref(), [3, 2, 0]);
+    }
+
+    #[test]
+    fn workloads_have_the_names_that_are_typed() {
+        assert_eq!(Workload::SnapshotGet.name(), "snapshot-get");
+        assert_eq!(Workload::value_variants().len(), 11);
+    }
+}

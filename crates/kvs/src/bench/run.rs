@@ -1,0 +1,109 @@
+//! The course of a run: each workload on a fresh store or in a namespace of its own, the machine's
+//! limits before each repetition.
+
+use std::time::Duration;
+
+use anyhow::Context;
+use tokio_util::sync::CancellationToken;
+
+use super::cpus::Cpus;
+use super::disk::Disk;
+use super::frames;
+use super::load::{Bench, Measured};
+use super::machine;
+use super::plan::{Plan, Workload};
+use super::progress::Progress;
+use super::report::{Figures, Repetition};
+use super::target::Target;
+use super::{
+    append, directory_growth, get, idle_watches, large_value, mixed, put, restart, snapshot_get,
+    txn, watch,
+};
+
+/// Each of the machine's limits is measured for this part of the time of a workload…
+const LIMIT_SHARE: u32 = 10;
+
+/// …but not longer than this.
+const LIMIT_TIME: Duration = Duration::from_millis(500);
+
+/// Measures one workload. `None` if it was stopped; what was made for it is removed all the same.
+pub(crate) async fn run(
+    plan: &Plan,
+    workload: Workload,
+    cpus: &Cpus,
+    stop: &CancellationToken,
+) -> anyhow::Result<Option<Figures>> {
+    let progress = Progress::new(workload.name());
+    progress.step("daemon");
+    let mut bench = Bench {
+        size: plan.size(workload),
+        plan: plan.clone(),
+        target: Target::open(plan, cpus, workload).await?,
+        progress,
+    };
+    let repetitions = tokio::select! {
+        repetitions = repeat(&mut bench, workload, cpus) => Some(repetitions),
+        () = stop.cancelled() => None,
+    };
+    bench.progress.end();
+    let size = bench.size;
+    let closed = bench.target.close().await;
+    let Some(repetitions) = repetitions else {
+        return Ok(None);
+    };
+    let repetitions = repetitions.with_context(|| workload.name())?;
+    closed.context("cannot clean up")?;
+    Ok(Some(Figures::new(workload, plan, &size, &repetitions)))
+}
+
+async fn repeat(
+    bench: &mut Bench,
+    workload: Workload,
+    cpus: &Cpus,
+) -> anyhow::Result<Vec<Repetition>> {
+    let plan = bench.plan.clone();
+    let frames = frames::of(workload, &bench.size);
+    let mut disk = bench.target.directory().map(Disk::new).transpose()?;
+    match workload {
+        Workload::LargeValue | Workload::DirectoryGrowth | Workload::Watch => {}
+        _ => bench.fill(0, bench.size.keys).await?,
+    }
+    let time = (plan.time / LIMIT_SHARE).min(LIMIT_TIME);
+    let mut repetitions = Vec::new();
+    let mut small = None;
+    for _ in 0..plan.repetitions {
+        bench.progress.step("the machine's limits");
+        let limit = machine::measure(&plan, cpus, disk.as_mut(), frames, time).await?;
+        let measured = measure(bench, workload, &mut small).await?;
+        repetitions.push(Repetition {
+            rate: measured.rate(),
+            rss_bytes: bench.target.rss_bytes(),
+            disk_bytes_per_op: measured.disk_bytes_per_op,
+            limit,
+            extra: measured.extra,
+            spread: measured.samples.spread(),
+        });
+    }
+    Ok(repetitions)
+}
+
+/// One repetition. `small` remembers what only the first can measure.
+async fn measure(
+    bench: &mut Bench,
+    workload: Workload,
+    small: &mut Option<f64>,
+) -> anyhow::Result<Measured> {
+    match workload {
+        Workload::Put => put::measure(bench).await,
+        Workload::Get => get::measure(bench).await,
+        Workload::SnapshotGet => snapshot_get::measure(bench).await,
+        Workload::Mixed => mixed::measure(bench).await,
+        Workload::Watch => watch::measure(bench).await,
+        Workload::IdleWatches => idle_watches::measure(bench).await,
+        Workload::Txn => txn::measure(bench).await,
+        Workload::Append => append::measure(bench).await,
+        Workload::LargeValue => large_value::measure(bench).await,
+        Workload::DirectoryGrowth => directory_growth::measure(bench, small).await,
+        Workload::Restart => restart::measure(bench).await,
+    }
+}

@@ -1,0 +1,28 @@
+//! `txn`: a condition, an add to a counter that all share, and two puts. As each touches the counter,
+//! none can share a version with another.
+
+use std::sync::Arc;
+
+use kvs_client::Transaction;
+
+use super::load::{Bench, Measured, Work};
+use super::plan::Size;
+
+/// Transaction number `i`.
+pub(crate) fn transaction(size: &Size, i: u64) -> Work {
+    let (key, other) = (size.key_of_request(2 * i), size.key_of_request(2 * i + 1));
+    let transaction = Transaction::new()
+        .if_present(key.clone())
+        .add("bench-counter", 1)
+        .put(key, size.value_with(i))
+        .put(other, size.value_with(i));
+    Work::Commit(transaction)
+}
+
+/// One repetition. The keys must be there.
+pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
+    let size = bench.size;
+    bench
+        .drive("transactions", Arc::new(move |i| transaction(&size, i)))
+        .await
+}
