@@ -3,8 +3,9 @@
 
 use kvs_tree::{Condition, Ctx, apply};
 
+use super::command::Command;
 use super::head::CommitReply;
-use super::task::{Command, CommitTask};
+use super::task::CommitTask;
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::outcomes::Seen;

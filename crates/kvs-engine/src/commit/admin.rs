@@ -3,7 +3,8 @@
 use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 
-use super::task::{CommitTask, Reply};
+use super::command::Reply;
+use super::task::CommitTask;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::limits::{GUEST_PINS, LEASE_MS, NAMESPACES, PINS, READERS};

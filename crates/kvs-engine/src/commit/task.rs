@@ -7,12 +7,12 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use super::command::{Command, Reply, refuse};
 use super::group::{HeldReply, OpenGroup};
-use super::head::{CommitReply, Head};
+use super::head::Head;
 use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
@@ -20,69 +20,8 @@ use crate::config::{Durability, EngineConfig};
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::limits::{INBOX_BATCH, SYNC_INTERVAL_MS};
-use crate::pack::PackId;
-use crate::reference::SnapshotRef;
-use crate::request::{Caller, CommitRequest, Pin};
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
-
-/// The answer to a command other than a commit.
-pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
-
-/// What the commit task is asked.
-pub(crate) enum Command {
-    Commit {
-        request: Box<CommitRequest>,
-        /// Roots that its conditions compare with, as far as they had to be rebuilt.
-        past: Vec<RootAt>,
-        reply: CommitReply,
-    },
-    /// Packs are in use that records may name from now on.
-    AddPacks(Vec<PackId>),
-    Create {
-        name: SmolStr,
-        owner: u32,
-        /// The stored root that it begins with; empty without one.
-        root: Option<(Blobref, Stats)>,
-        reply: Reply<()>,
-    },
-    /// Give a user the right to read a namespace, or take it back.
-    Share {
-        caller: Caller,
-        name: SmolStr,
-        uid: u32,
-        may_read: bool,
-        reply: Reply<()>,
-    },
-    Remove {
-        name: SmolStr,
-        reply: Reply<()>,
-    },
-    Pin {
-        snapshot: SnapshotRef,
-        root: RootAt,
-        uid: u32,
-        lease_ms: Option<u64>,
-        reply: Reply<Pin>,
-    },
-    Unpin {
-        caller: Caller,
-        id: u64,
-        reply: Reply<()>,
-    },
-    /// Answered when everything committed before is on disk.
-    Sync {
-        reply: Reply<()>,
-    },
-    /// Write a checkpoint now.
-    Checkpoint {
-        reply: Reply<()>,
-    },
-    /// Finish what was accepted, write a checkpoint, end.
-    Shutdown {
-        reply: Reply<()>,
-    },
-}
 
 /// What the commit task is made of.
 pub(crate) struct Parts {
@@ -401,20 +340,5 @@ impl CommitTask {
         let failed = self.failed.borrow().is_some();
         let done = !self.final_checkpoint && !self.checkpointing && self.syncing.is_none();
         self.stopping.is_some() && (failed || (idle && done))
-    }
-}
-
-fn refuse(command: Command, error: EngineError) {
-    match command {
-        Command::Commit { reply, .. } => drop(reply.send(Err(error))),
-        Command::Pin { reply, .. } => drop(reply.send(Err(error))),
-        Command::Create { reply, .. }
-        | Command::Share { reply, .. }
-        | Command::Remove { reply, .. }
-        | Command::Unpin { reply, .. }
-        | Command::Sync { reply }
-        | Command::Checkpoint { reply } => drop(reply.send(Err(error))),
-        Command::Shutdown { reply } => drop(reply.send(Ok(()))),
-        Command::AddPacks(_) => {}
     }
 }

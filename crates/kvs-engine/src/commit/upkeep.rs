@@ -3,8 +3,9 @@
 
 use kvs_tree::Detacher;
 
+use super::command::{Command, Reply};
 use super::retention::Past;
-use super::task::{CommitTask, Reply};
+use super::task::CommitTask;
 use super::writer::Job;
 use crate::catalog::CheckpointRoot;
 use crate::checkpoint::{Finished, Manifest, Plan};
@@ -220,7 +221,7 @@ impl CommitTask {
             }
             tokio::spawn(async move {
                 if let Some(inbox) = inbox.upgrade() {
-                    let _ = inbox.send(super::task::Command::Sync { reply }).await;
+                    let _ = inbox.send(Command::Sync { reply }).await;
                 }
             });
         }));

@@ -1,0 +1,86 @@
+//! What the commit task is asked.
+
+use kvs_tree::{Blobref, Stats};
+use smol_str::SmolStr;
+use tokio::sync::oneshot;
+
+use super::head::CommitReply;
+use crate::error::EngineError;
+use crate::history::RootAt;
+use crate::pack::PackId;
+use crate::reference::SnapshotRef;
+use crate::request::{Caller, CommitRequest, Pin};
+
+/// The answer to a command other than a commit.
+pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
+
+/// What the commit task is asked.
+pub(crate) enum Command {
+    Commit {
+        request: Box<CommitRequest>,
+        /// Roots that its conditions compare with, as far as they had to be rebuilt.
+        past: Vec<RootAt>,
+        reply: CommitReply,
+    },
+    /// Packs are in use that records may name from now on.
+    AddPacks(Vec<PackId>),
+    Create {
+        name: SmolStr,
+        owner: u32,
+        /// The stored root that it begins with; empty without one.
+        root: Option<(Blobref, Stats)>,
+        reply: Reply<()>,
+    },
+    /// Give a user the right to read a namespace, or take it back.
+    Share {
+        caller: Caller,
+        name: SmolStr,
+        uid: u32,
+        may_read: bool,
+        reply: Reply<()>,
+    },
+    Remove {
+        name: SmolStr,
+        reply: Reply<()>,
+    },
+    Pin {
+        snapshot: SnapshotRef,
+        root: RootAt,
+        uid: u32,
+        lease_ms: Option<u64>,
+        reply: Reply<Pin>,
+    },
+    Unpin {
+        caller: Caller,
+        id: u64,
+        reply: Reply<()>,
+    },
+    /// Answered when everything committed before is on disk.
+    Sync {
+        reply: Reply<()>,
+    },
+    /// Write a checkpoint now.
+    Checkpoint {
+        reply: Reply<()>,
+    },
+    /// Finish what was accepted, write a checkpoint, end.
+    Shutdown {
+        reply: Reply<()>,
+    },
+}
+
+/// Answers a command with an error.
+pub(super) fn refuse(command: Command, error: EngineError) {
+    match command {
+        Command::Commit { reply, .. } => drop(reply.send(Err(error))),
+        Command::Pin { reply, .. } => drop(reply.send(Err(error))),
+        Command::Create { reply, .. }
+        | Command::Share { reply, .. }
+        | Command::Remove { reply, .. }
+        | Command::Unpin { reply, .. }
+        | Command::Sync { reply }
+        | Command::Checkpoint { reply } => drop(reply.send(Err(error))),
+        Command::Shutdown { reply } => drop(reply.send(Ok(()))),
+        Command::AddPacks(_) => {}
+    }
+}
