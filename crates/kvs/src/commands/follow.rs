@@ -1,7 +1,7 @@
 //! `kvs get --watch` and `--waitcreate`: one key followed through its versions.
 //!
-//! Each key has watches of its own, of everything on its route, so that an event is about that key
-//! however it came about (a parent replaced, a link on the way turned). What an event does not carry
+//! Each key has a watch of its own, so that an event is about that key however it came about (a
+//! parent replaced, a link on the way turned). What an event does not carry
 //! is read at the event's snapshot: no value is skipped and none is taken from a later state. All
 //! watches stand before the first value is printed.
 
@@ -11,13 +11,13 @@ use anyhow::Result;
 use bytes::Bytes;
 use clap::Args;
 use kvs_client::{
-    At, Change, ChangeKind, ChangeValue, Changes, Client, Entry, ErrorCode, LookupAnswer, Position,
+    At, Change, ChangeKind, ChangeValue, Changes, Client, Entry, ErrorCode, Event, LookupAnswer,
+    WatchOptions, WatchStream,
 };
 use tokio::sync::mpsc;
 
 use super::failure::{About as _, failure};
 use super::key::normal;
-use super::route::{Route, Watches, read_event};
 use super::show::Form;
 use super::value::{Place, appended, whole};
 use crate::output::{Sink, reader_gone};
@@ -68,7 +68,7 @@ pub(super) async fn wait_for(
         waitcreate: true,
         ..Following::default()
     };
-    let mut followed = Followed::new(client, namespace, key, form, waiting);
+    let followed = Followed::new(client, namespace, key, form, waiting);
     let (mut watches, mut at) = followed.open().await?;
     loop {
         let found = followed.look_up(&at).await?;
@@ -90,7 +90,7 @@ pub(super) async fn watch(
 ) -> Result<()> {
     let mut all = Vec::new();
     for key in keys {
-        let mut followed = Followed::new(client, namespace, key, form, following);
+        let followed = Followed::new(client, namespace, key, form, following);
         // One that is waited for does not hold up the others.
         let opened = if following.waitcreate {
             None
@@ -100,7 +100,7 @@ pub(super) async fn watch(
         all.push((followed, opened));
     }
     let (sender, mut seen) = mpsc::channel(VERSIONS_AHEAD);
-    for (mut followed, opened) in all {
+    for (followed, opened) in all {
         let sender = sender.clone();
         tokio::spawn(async move {
             if let Err(error) = followed.run(opened, &sender).await {
@@ -150,7 +150,7 @@ impl Appends {
             append: true,
             ..Following::default()
         };
-        let mut followed = Followed::new(client, namespace, key, Form::default(), following);
+        let followed = Followed::new(client, namespace, key, Form::default(), following);
         let opened = if waitcreate {
             None
         } else {
@@ -190,7 +190,6 @@ struct Followed {
     key: String,
     form: Form,
     following: Following,
-    route: Option<Route>,
 }
 
 impl Followed {
@@ -201,13 +200,12 @@ impl Followed {
             key: key.to_owned(),
             form,
             following,
-            route: None,
         }
     }
 
     /// Opens watches that begin behind the present state, and gives that state. With `--waitcreate`
     /// the namespace is waited for.
-    async fn open(&mut self) -> Result<(Watches, At)> {
+    async fn open(&self) -> Result<(WatchStream, At)> {
         let (mut pause, longest) = NAMESPACE_PAUSES;
         loop {
             match self
@@ -223,46 +221,31 @@ impl Followed {
                 answer => {
                     let info = answer.about(&self.key)?;
                     let at = At::Snapshot(info.snapshot);
-                    let route = Route::find(&self.client, &self.namespace, &self.key, &at).await?;
-                    return Ok((self.watch(route, info.position).await?, at));
+                    let options = WatchOptions::new().after(info.position);
+                    return Ok((self.watch(options).await?, at));
                 }
             }
         }
     }
 
-    /// Opens watches of a route, which becomes the key's.
-    async fn watch(&mut self, route: Route, after: Position) -> Result<Watches> {
+    /// Opens a watch of the key, which tells of whatever changes it, links on its way included.
+    async fn watch(&self, options: WatchOptions) -> Result<WatchStream> {
         // The tree object of a directory changes with everything below it.
-        let with_contents = self.form.treeobj;
-        let watches = route
-            .watch(&self.client, &self.namespace, after, with_contents)
-            .await?;
-        self.route = Some(route);
-        Ok(watches)
+        let options = if self.form.treeobj {
+            options.directory(self.key.as_str())
+        } else {
+            options.key(self.key.as_str())
+        };
+        let namespace = self.client.namespace(self.namespace.as_str());
+        namespace.watch(options).await.about(&self.key)
     }
 
-    /// The next state that something happened in, and the changes that led to it. If the route is
-    /// another one now the watches are replaced by those of the new one, from that state on.
-    async fn next(&mut self, watches: &mut Watches) -> Result<(At, Option<Changes>)> {
+    /// The next state that something happened in, and the changes that led to it.
+    async fn next(&self, watch: &mut WatchStream) -> Result<(At, Option<Changes>)> {
         loop {
-            let (event, is_own) = watches.next().await.about(&self.key)?;
-            let position = event.position();
-            let Some((at, changes)) = read_event(event) else {
-                continue;
-            };
-            if !is_own {
-                return Ok((At::Current, None));
+            if let Some(seen) = read_event(watch.next().await.about(&self.key)?) {
+                return Ok(seen);
             }
-            let is_direct = self.route.as_ref().is_some_and(Route::is_direct);
-            if !is_direct || self.put_bytes(changes.as_ref()).is_none() {
-                let route = Route::find(&self.client, &self.namespace, &self.key, &at).await?;
-                if let Some(position) = position
-                    && self.route.as_ref() != Some(&route)
-                {
-                    *watches = self.watch(route, position).await?;
-                }
-            }
-            return Ok((at, changes));
         }
     }
 
@@ -273,7 +256,7 @@ impl Followed {
     }
 
     /// Follows the key until an error ends it; that the key is gone is one.
-    async fn run(&mut self, opened: Option<(Watches, At)>, sender: &Sender) -> Result<()> {
+    async fn run(&self, opened: Option<(WatchStream, At)>, sender: &Sender) -> Result<()> {
         let (mut watches, mut at) = match opened {
             Some(opened) => opened,
             None => self.open().await?,
@@ -387,5 +370,23 @@ impl Followed {
                 whole(&self.client, &place, value).await.about(&self.key)
             }
         }
+    }
+}
+
+/// The state that an event is about, and the changes that led to it. `None` for parts of one that
+/// is not complete.
+fn read_event(event: Event) -> Option<(At, Option<Changes>)> {
+    match event {
+        Event::Initial(initial) if initial.last => Some((At::Snapshot(initial.snapshot), None)),
+        Event::Changes(changes) if changes.last => {
+            Some((At::Snapshot(changes.snapshot.clone()), Some(changes)))
+        }
+        Event::Gap(gap) if gap.snapshot.is_empty() => Some((At::Current, None)),
+        Event::Gap(gap) => Some((At::Snapshot(gap.snapshot), None)),
+        Event::Initial(_)
+        | Event::Changes(_)
+        | Event::Created(_)
+        | Event::Mark(_)
+        | Event::Restart(_) => None,
     }
 }

@@ -17,8 +17,6 @@ mod report;
 mod look;
 mod show;
 
-mod route;
-
 mod follow;
 
 pub(crate) mod bench;
