@@ -146,6 +146,16 @@ impl Follower {
             }
     }
 
+    /// Of the one namespace that is followed: everything after this position is told. None if all
+    /// are followed.
+    pub fn position(&self) -> Option<Position> {
+        let known = self.known.get(self.only.as_ref()?)?;
+        Some(Position {
+            incarnation: known.incarnation,
+            version: known.version,
+        })
+    }
+
     /// The next event if there is one now; else `None`, and the follower's sink is woken when there
     /// may be one.
     ///

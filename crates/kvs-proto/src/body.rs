@@ -1,14 +1,27 @@
-//! Decoding of bodies: whole, to a bounded depth, with nothing left over.
+//! Bodies by themselves: decoded whole, to a bounded depth, with nothing left over; encoded for those that many
+//! frames share.
 
 use crate::error::ProtocolError;
 use crate::limits::BODY_DEPTH;
 use crate::payload;
 use bytes::Bytes;
 use serde::de::{Deserialize, DeserializeOwned, IgnoredAny};
+use serde::ser::Serialize;
 
 /// Decodes the body of an answer.
 pub fn decode_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ProtocolError> {
     decode_named(body, "an answer")
+}
+
+/// Encodes the body of an answer, to be sent behind `write_head` under as many ids as one likes.
+pub fn encode_body<T: Serialize>(body: &T) -> Result<Bytes, ProtocolError> {
+    match rmp_serde::to_vec_named(body) {
+        Ok(bytes) => Ok(bytes.into()),
+        Err(error) => Err(ProtocolError::Body {
+            what: "answer",
+            reason: error.to_string(),
+        }),
+    }
 }
 
 pub(crate) fn decode_named<T: DeserializeOwned>(

@@ -145,26 +145,71 @@ fn write(
     body: impl FnOnce(&mut BytesMut) -> Result<(), rmp_serde::encode::Error>,
 ) -> Result<(), ProtocolError> {
     let start = out.len();
+    let written = envelope(out, id, tag, what).and_then(|()| {
+        body(out).map_err(|error| ProtocolError::Body {
+            what,
+            reason: error.to_string(),
+        })
+    });
+    let written = written.and_then(|()| set_length(out, start, 0, limit));
+    if written.is_err() {
+        out.truncate(start);
+    }
+    written
+}
+
+/// Appends what stands before a body; the length is not known yet.
+fn envelope(
+    out: &mut BytesMut,
+    id: u64,
+    tag: u64,
+    what: &'static str,
+) -> Result<(), ProtocolError> {
     out.put_u32(0);
-    let mut writer = (&mut *out).writer();
-    let head = rmp::encode::write_array_len(&mut writer, 3)
+    let mut writer = out.writer();
+    rmp::encode::write_array_len(&mut writer, 3)
         .and_then(|_| rmp::encode::write_uint(&mut writer, id))
         .and_then(|_| rmp::encode::write_uint(&mut writer, tag))
-        .map_err(|error| error.to_string());
-    let written = head.and_then(|_| body(out).map_err(|error| error.to_string()));
-    if let Err(reason) = written {
-        out.truncate(start);
-        return Err(ProtocolError::Body { what, reason });
-    }
-    let bytes = out.len() - start - LENGTH_BYTES;
+        .map(drop)
+        .map_err(|error| ProtocolError::Body {
+            what,
+            reason: error.to_string(),
+        })
+}
+
+/// Fills in the length of the frame that begins at `start`, of which `more` bytes are still to come.
+fn set_length(
+    out: &mut BytesMut,
+    start: usize,
+    more: usize,
+    limit: usize,
+) -> Result<(), ProtocolError> {
+    let bytes = out.len() - start - LENGTH_BYTES + more;
     if bytes > limit.min(u32::MAX as usize) {
-        out.truncate(start);
         return Err(ProtocolError::FrameTooLong { bytes, limit });
     }
     if let Some(length) = out.get_mut(start..start + LENGTH_BYTES) {
         length.copy_from_slice(&(bytes as u32).to_be_bytes());
     }
     Ok(())
+}
+
+/// Appends what stands before a body of so many bytes, which `encode_body` made and which the caller sends right behind; on
+/// an error (too long) `out` is as it was.
+pub fn write_head(
+    out: &mut BytesMut,
+    limit: usize,
+    id: u64,
+    status: Status,
+    body_bytes: usize,
+) -> Result<(), ProtocolError> {
+    let start = out.len();
+    let written = envelope(out, id, status.code(), "answer")
+        .and_then(|()| set_length(out, start, body_bytes, limit));
+    if written.is_err() {
+        out.truncate(start);
+    }
+    written
 }
 
 /// Appends the frame of a request to `out`; on an error `out` is as it was.

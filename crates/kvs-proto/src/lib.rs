@@ -30,11 +30,11 @@ mod request;
 
 mod frame;
 
-pub use body::decode_body;
+pub use body::{decode_body, encode_body};
 pub use code::{Advice, ErrorBody, ErrorCode};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
-pub use frame::{Frame, FrameCodec, Status, write_answer, write_error, write_request};
+pub use frame::{Frame, FrameCodec, Status, write_answer, write_error, write_head, write_request};
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};

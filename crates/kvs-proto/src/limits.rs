@@ -16,7 +16,7 @@ pub const BODY_DEPTH: usize = 64;
 pub const REQUESTS_IN_FLIGHT: usize = 1024;
 
 /// Most streams (watches) that one connection may have open. One more is answered `limit`.
-pub const STREAMS: usize = 1024;
+pub const STREAMS: usize = 16_384;
 
 /// Most connections that a daemon serves at a time. One more is told `limit` and closed.
 pub const CONNECTIONS: usize = 4096;

@@ -590,3 +590,17 @@ proptest! {
         prop_assert_eq!(got, Some((id, Request::Commit(commit))));
     }
 }
+
+#[test]
+fn a_head_and_an_encoded_body_are_the_frame_of_an_answer() {
+    let body = Empty {};
+    let mut whole = BytesMut::new();
+    write_answer(&mut whole, FRAME_BYTES, 300, Status::Item, &body).unwrap();
+    let (mut pieces, encoded) = (BytesMut::new(), encode_body(&body).unwrap());
+    write_head(&mut pieces, FRAME_BYTES, 300, Status::Item, encoded.len()).unwrap();
+    pieces.extend_from_slice(&encoded);
+    assert_eq!(pieces, whole);
+    let mut none = BytesMut::new();
+    assert!(write_head(&mut none, 10, 1, Status::Item, 10).is_err());
+    assert!(none.is_empty());
+}

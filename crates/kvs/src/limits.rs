@@ -49,6 +49,25 @@ pub(crate) const OUTGOING_BYTES: usize = 4 * 1024 * 1024;
 /// answers are never far behind events and a slow reader costs no more than this.
 pub(crate) const OUTGOING_EVENT_BYTES: usize = 512 * 1024;
 
+/// Bodies of events from this many bytes on are shared by the connections that they are sent to;
+/// shorter ones are copied into each connection's buffer.
+pub(crate) const SHARED_BODY_BYTES: usize = 16 * 1024;
+
+/// Pieces that are handed to a socket in one write.
+pub(crate) const WRITE_PIECES: usize = 32;
+
+/// Bytes of a connection's buffer of outgoing frames that it keeps when nothing waits.
+pub(crate) const OUTBOX_SPARE_BYTES: usize = 64 * 1024;
+
+/// Turns that the streams of one connection have before it looks at its socket again.
+pub(crate) const STREAM_TURNS: usize = 256;
+
+/// Streams that are looked at for a bookmark before their connection looks at its socket again.
+pub(crate) const MARKS_A_TURN: u32 = 1024;
+
+/// Rounds that a connection moves bytes, requests and events before other connections have a turn.
+pub(crate) const SESSION_ROUNDS: usize = 32;
+
 /// Bytes that are asked of a quiet socket in one read; a busy one is read in larger pieces.
 pub(crate) const READ_BYTES: usize = 4 * 1024;
 

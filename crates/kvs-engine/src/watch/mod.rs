@@ -138,6 +138,14 @@ impl Watch {
         self.position()
     }
 
+    /// Whether the watch goes on, for one whose client takes no events now.
+    ///
+    /// # Errors
+    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it is gone.
+    pub fn check(&self) -> Result<(), EngineError> {
+        self.0.check()
+    }
+
     /// The next event if there is one now; else `None`, and the watch's sink is woken when there may
     /// be one. Dropping the future before it is done loses nothing but work.
     ///
@@ -147,10 +155,7 @@ impl Watch {
     pub async fn next(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
         let state = &mut self.0;
         loop {
-            if state.namespace.is_removed() {
-                return Err(EngineError::no_namespace(&state.namespace.name));
-            }
-            state.store.may_read(state.caller, &state.namespace)?;
+            state.check()?;
             match state.advance().await {
                 Ok(Some(event)) => return Ok(Some(event)),
                 Ok(None) => {}
@@ -183,6 +188,13 @@ impl From<EngineError> for Stop {
 }
 
 impl State {
+    fn check(&self) -> Result<(), EngineError> {
+        if self.namespace.is_removed() {
+            return Err(EngineError::no_namespace(&self.namespace.name));
+        }
+        self.store.may_read(self.caller, &self.namespace)
+    }
+
     /// One step: an event, or something that brings the next one nearer.
     async fn advance(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
         if let Some(beginning) = self.busy.as_ref().and_then(|busy| busy.start.clone()) {

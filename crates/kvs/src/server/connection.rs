@@ -1,19 +1,18 @@
 //! The bytes of one connection: a buffer in each direction and the frame codec between.
 //!
-//! Everything that is to be sent is encoded into one buffer and leaves with as few writes as the
-//! socket allows; whoever adds to the buffer looks at its length first, which bounds it. Works on
-//! any byte stream: a socket, or an in-memory pipe in tests and inside the daemon.
+//! Works on any byte stream: a socket, or an in-memory pipe in tests and inside the daemon.
 
 use std::future::poll_fn;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::task::{Context, Poll, ready};
 
-use bytes::{Buf, BytesMut};
+use bytes::BytesMut;
 use kvs_proto::{Frame, FrameCodec, ProtocolError, READ_BUFFER_BYTES};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_util::codec::Decoder;
 
+use super::outbox::Outbox;
 use crate::limits::READ_BYTES;
 
 /// One connection's byte stream with its buffers.
@@ -22,8 +21,8 @@ pub(crate) struct Connection<S> {
     stream: S,
     codec: FrameCodec,
     input: BytesMut,
-    /// Frames that wait to be sent. Whoever adds to it minds its length.
-    pub(crate) out: BytesMut,
+    /// What waits to be sent. Whoever adds to it minds its length.
+    pub(crate) out: Outbox,
     /// Whether the last read filled the room it had.
     busy: bool,
 }
@@ -35,7 +34,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             stream,
             codec: FrameCodec::default(),
             input: BytesMut::new(),
-            out: BytesMut::new(),
+            out: Outbox::default(),
             busy: false,
         }
     }
@@ -65,15 +64,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
     /// Sends what waits, as far as the stream takes it; ready with the number of bytes, 0 only if
     /// nothing waits.
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
-        if self.out.is_empty() {
-            return Poll::Ready(Ok(0));
-        }
-        let count = ready!(Pin::new(&mut self.stream).poll_write(cx, &self.out))?;
-        if count == 0 {
-            return Poll::Ready(Err(io::ErrorKind::WriteZero.into()));
-        }
-        self.out.advance(count);
-        Poll::Ready(Ok(count))
+        self.out.poll_write(&mut self.stream, cx)
     }
 
     /// Waits for the next frame; `None` at the end of the stream.
@@ -106,7 +97,7 @@ mod tests {
         let (near, far) = tokio::io::duplex(7);
         let (mut near, mut far) = (Connection::new(near), Connection::new(far));
         for id in 0..100 {
-            write_error(&mut near.out, id, ErrorCode::NotFound, "nothing here");
+            write_error(near.out.frames(), id, ErrorCode::NotFound, "nothing here");
         }
         let send = async {
             near.flush().await.unwrap();

@@ -1,7 +1,9 @@
 //! From the wire to the engine: keys, scopes, places in history and transactions, validated on the
 //! way. What comes out holds no reference to the connection's read buffer except large values.
 
-use kvs_engine::{At, Caller, CommitRequest, Position, SnapshotRef, Start, TransactionId};
+use kvs_engine::{
+    At, Caller, CommitRequest, Mode, Position, SnapshotRef, Start, TransactionId, WatchRequest,
+};
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, SCOPES, ScopeKind, TRANSACTION_NAME_BYTES};
 use kvs_tree::{Blobref, Condition, GlobPattern, Key, Operation, Scope, Symlink, Transaction};
@@ -83,6 +85,26 @@ pub(crate) fn start(start: &wire::Start) -> Start {
             version: *version,
         },
     }
+}
+
+/// Which events a watch gives.
+fn mode(mode: wire::Mode) -> Mode {
+    match mode {
+        wire::Mode::Every => Mode::Every,
+        wire::Mode::Latest => Mode::Latest,
+        wire::Mode::Append { offset } => Mode::Append { offset },
+        wire::Mode::Unique => Mode::Unique,
+    }
+}
+
+/// What a watch asks of the engine.
+pub(crate) fn watch(asked: &wire::Watch) -> Result<WatchRequest, Failure> {
+    Ok(WatchRequest {
+        mode: mode(asked.mode),
+        values: asked.values,
+        previous: asked.previous,
+        ..WatchRequest::new(scopes(&asked.scopes)?, start(&asked.start))
+    })
 }
 
 /// A commit of the client with this id.

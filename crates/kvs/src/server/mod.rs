@@ -1,11 +1,14 @@
 //! The daemon: a unix socket in front of the engine.
 //!
-//! Reading order: `listener` (the socket), `connection` (bytes and frames), `failure`, `incoming`
-//! and `outgoing` (where wire and engine types meet), `shared` (what sessions share: the engine and
-//! a switch), `ops` (one function an operation), `work`, `ready` and `streams` (what is under way on
-//! a connection), `session` (one connection), and the [`Daemon`] that ties them together.
+//! Reading order: `listener` (the socket), `outbox` and `connection` (bytes and frames), `failure`,
+//! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `shared` (what
+//! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
+//! way), `ready`, `marks`, `stream` and `streams` (watches, and who of them has its turn), `session`
+//! (one connection), and the [`Daemon`] that ties them together.
 
 mod listener;
+
+mod outbox;
 
 mod connection;
 
@@ -15,6 +18,10 @@ mod incoming;
 
 mod outgoing;
 
+mod events;
+
+mod roots;
+
 mod shared;
 
 mod ops;
@@ -22,6 +29,10 @@ mod ops;
 mod work;
 
 mod ready;
+
+mod marks;
+
+mod stream;
 
 mod streams;
 

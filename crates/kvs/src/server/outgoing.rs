@@ -1,10 +1,8 @@
-//! From the engine to the wire: entries, positions and events, with values cut out where they are
+//! From the engine to the wire: entries, positions and references, with values cut out where they are
 //! longer than the client wants inline.
 
 use bytes::Bytes;
-use kvs_engine::{
-    ChangeKind, ChangeValue, Committed, KeyChange, Pin, Position, TransactionInfo, View, WatchEvent,
-};
+use kvs_engine::{ChangeKind, Committed, Pin, Position, TransactionInfo, View};
 use kvs_proto as wire;
 use kvs_proto::{INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME};
 use kvs_tree::{Blobref, Directory, Entry, OperationResult, Symlink, Value};
@@ -127,82 +125,7 @@ pub(crate) fn change_kind(kind: ChangeKind) -> wire::ChangeKind {
     }
 }
 
-/// A changed key, with its bytes if there are no more than `limit`.
-fn change(change: KeyChange, limit: u64) -> wire::Change {
-    let bytes = |bytes: Bytes, blobref: Option<Blobref>| {
-        if bytes.len() as u64 <= limit {
-            wire::ChangeValue::Bytes(bytes)
-        } else {
-            let size = bytes.len() as u64;
-            wire::ChangeValue::Large {
-                size,
-                blobref: blobref.map(text).unwrap_or_default(),
-            }
-        }
-    };
-    let value = match (change.kind, change.appended, change.value) {
-        (ChangeKind::Append, Some(appended), _) => bytes(appended, None),
-        (_, _, ChangeValue::None) => wire::ChangeValue::None,
-        (_, _, ChangeValue::Inline(value)) => bytes(value, None),
-        (_, _, ChangeValue::Large { len, blobref }) => wire::ChangeValue::Large {
-            size: len,
-            blobref: blobref.map(text).unwrap_or_default(),
-        },
-        (_, _, ChangeValue::Link(target)) => wire::ChangeValue::Link(link(&target)),
-    };
-    wire::Change::new(change.key.as_str(), change_kind(change.kind), value)
-}
-
 /// A reference to a state of a namespace.
-fn snapshot(namespace: &str, position: Position, root: Blobref) -> SmolStr {
+pub(crate) fn snapshot(namespace: &str, position: Position, root: Blobref) -> SmolStr {
     smol_str::format_smolstr!("{namespace}@{}:{root}", position.version)
-}
-
-/// An event of a watch, with values up to `limit` inline.
-pub(crate) fn event(namespace: &str, event: WatchEvent, limit: u64) -> wire::WatchItem {
-    match event {
-        WatchEvent::Initial {
-            position: at,
-            root,
-            time_ms,
-            entries,
-            last,
-            ..
-        } => wire::WatchItem::Initial(wire::Initial {
-            position: position(at),
-            root: text(root),
-            snapshot: snapshot(namespace, at, root),
-            time_ms,
-            differences: false,
-            entries: entries
-                .into_iter()
-                .map(|entry| change(entry, limit))
-                .collect(),
-            last,
-        }),
-        WatchEvent::Changes {
-            position: at,
-            root,
-            time_ms,
-            transactions,
-            changes,
-            last,
-            ..
-        } => wire::WatchItem::Changes(wire::Changes {
-            position: position(at),
-            root: text(root),
-            snapshot: snapshot(namespace, at, root),
-            time_ms,
-            transactions: transactions.iter().map(transaction).collect(),
-            skipped: 0,
-            changes: changes.into_iter().map(|one| change(one, limit)).collect(),
-            last,
-        }),
-        // The state at `to` follows as items of its own.
-        WatchEvent::Gap { from, to } => wire::WatchItem::Gap(wire::Gap {
-            from: position(from),
-            to: position(to),
-            snapshot: SmolStr::default(),
-        }),
-    }
 }

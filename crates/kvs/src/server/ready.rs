@@ -1,18 +1,25 @@
-//! The set of a connection's watches that may have something to read.
+//! The set of a connection's streams that may have something to read.
 //!
-//! A commit wakes a watch by putting its id here, once however often it is woken; the session
-//! takes the ids out in order, which gives each ready watch its turn. Waking is cheap and may
-//! happen on any thread: one swap, and for the first of many also a push and a wake of the task.
+//! A commit wakes a stream by putting its slot here, once however often it is woken; the session
+//! takes the slots out in order, which gives each ready stream its turn. The set is the one sink of
+//! all watches of its connection, so an idle watch costs it one bit. Waking is cheap and may happen
+//! on any thread: a lock that is held for a few instructions, and for the first of many also a wake
+//! of the task.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 
-/// Names a stream within its connection: the id of the request that opened it.
-pub(crate) type StreamId = u64;
+use kvs_engine::WakeSink;
 
-/// The ready watches of one connection.
+/// A stream's place in its connection's table. Used again for another stream later, so a wake may
+/// reach a stream that it was not meant for, which then finds nothing to do.
+pub(crate) type Slot = u32;
+
+/// Slots in one word of the set.
+const WORD: u32 = u64::BITS;
+
+/// The ready streams of one connection.
 #[derive(Debug, Default)]
 pub(crate) struct ReadySet {
     state: Mutex<State>,
@@ -20,29 +27,25 @@ pub(crate) struct ReadySet {
 
 #[derive(Debug, Default)]
 struct State {
-    ready: VecDeque<Arc<Ticket>>,
+    line: VecDeque<Slot>,
+    /// A bit for each slot: whether it stands in line.
+    queued: Vec<u64>,
     waker: Option<Waker>,
 }
 
-/// A watch's place in its connection's ready set.
-#[derive(Debug)]
-pub(crate) struct Ticket {
-    id: StreamId,
-    queued: AtomicBool,
-}
-
-impl Ticket {
-    /// A ticket for the stream `id`, not queued yet.
-    pub(crate) fn new(id: StreamId) -> Arc<Ticket> {
-        Arc::new(Ticket {
-            id,
-            queued: AtomicBool::new(false),
-        })
-    }
-
-    /// The stream that it stands for.
-    pub(crate) fn id(&self) -> StreamId {
-        self.id
+impl State {
+    /// Sets or clears the bit of a slot; whether that changed it.
+    fn mark(&mut self, slot: Slot, queued: bool) -> bool {
+        let (index, bit) = ((slot / WORD) as usize, 1 << (slot % WORD));
+        if self.queued.len() <= index {
+            self.queued.resize(index + 1, 0);
+        }
+        let Some(word) = self.queued.get_mut(index) else {
+            return false;
+        };
+        let before = *word;
+        *word = if queued { before | bit } else { before & !bit };
+        *word != before
     }
 }
 
@@ -51,14 +54,14 @@ impl ReadySet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the ticket in line, unless it stands there already.
-    pub(crate) fn push(&self, ticket: &Arc<Ticket>) {
-        if ticket.queued.swap(true, Ordering::AcqRel) {
-            return;
-        }
+    /// Puts the slot in line, unless it stands there already.
+    pub(crate) fn push(&self, slot: Slot) {
         let waker = {
             let mut state = self.lock();
-            state.ready.push_back(Arc::clone(ticket));
+            if !state.mark(slot, true) {
+                return;
+            }
+            state.line.push_back(slot);
             state.waker.take()
         };
         if let Some(waker) = waker {
@@ -66,15 +69,15 @@ impl ReadySet {
         }
     }
 
-    /// The next ticket in line, which from now on can be put in line again; when there is none, the
+    /// The next slot in line, which from now on can be put in line again; when there is none, the
     /// task of `cx` is woken once there is.
-    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Arc<Ticket>> {
+    pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Slot> {
         let mut state = self.lock();
-        match state.ready.pop_front() {
-            Some(ticket) => {
+        match state.line.pop_front() {
+            Some(slot) => {
                 // Before the watch is read: a wake that comes while it is must not be lost.
-                ticket.queued.store(false, Ordering::Release);
-                Poll::Ready(ticket)
+                state.mark(slot, false);
+                Poll::Ready(slot)
             }
             None => {
                 state.waker = Some(cx.waker().clone());
@@ -84,40 +87,50 @@ impl ReadySet {
     }
 }
 
+impl WakeSink for ReadySet {
+    fn wake(&self, token: u64) {
+        // Tokens are slots.
+        if let Ok(slot) = Slot::try_from(token) {
+            self.push(slot);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
 
-    fn pop(set: &ReadySet) -> Option<StreamId> {
+    fn pop(set: &ReadySet) -> Option<Slot> {
         match set.poll_pop(&mut Context::from_waker(Waker::noop())) {
-            Poll::Ready(ticket) => Some(ticket.id()),
+            Poll::Ready(slot) => Some(slot),
             Poll::Pending => None,
         }
     }
 
     #[test]
-    fn a_watch_stands_in_line_once_and_in_order() {
+    fn a_stream_stands_in_line_once_and_in_order() {
         let set = ReadySet::default();
-        let (one, two) = (Ticket::new(1), Ticket::new(2));
-        for ticket in [&one, &two, &one, &one] {
-            set.push(ticket);
+        for slot in [100, 2, 100, 63, 64, 100] {
+            set.wake(slot);
         }
-        assert_eq!([pop(&set), pop(&set), pop(&set)], [Some(1), Some(2), None]);
+        let line: Vec<_> = std::iter::from_fn(|| pop(&set)).collect();
+        assert_eq!(line, [100, 2, 63, 64]);
     }
 
     #[test]
     fn a_wake_after_its_turn_puts_it_in_line_again() {
         let set = ReadySet::default();
-        let ticket = Ticket::new(1);
-        set.push(&ticket);
+        set.push(1);
         assert_eq!(pop(&set), Some(1));
-        set.push(&ticket);
-        assert_eq!(pop(&set), Some(1));
+        set.push(1);
+        assert_eq!((pop(&set), pop(&set)), (Some(1), None));
     }
 
     #[test]
     fn the_first_of_many_wakes_the_task() {
-        struct Count(std::sync::atomic::AtomicUsize);
+        struct Count(AtomicUsize);
         impl std::task::Wake for Count {
             fn wake(self: Arc<Self>) {
                 self.0.fetch_add(1, Ordering::SeqCst);
@@ -127,8 +140,8 @@ mod tests {
         let waker = Waker::from(Arc::clone(&count));
         let set = ReadySet::default();
         assert!(set.poll_pop(&mut Context::from_waker(&waker)).is_pending());
-        set.push(&Ticket::new(1));
-        set.push(&Ticket::new(2));
+        set.push(1);
+        set.push(2);
         assert_eq!(count.0.load(Ordering::SeqCst), 1);
     }
 }

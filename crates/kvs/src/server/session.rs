@@ -32,7 +32,7 @@ use super::work::{Commits, Kind, Pending, Running, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{
     COMMIT_BYTES_IN_FLIGHT, GUEST_COMMIT_BYTES_IN_FLIGHT, GUEST_REQUESTS_IN_FLIGHT, GUEST_STREAMS,
-    HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT,
+    HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES, SESSION_ROUNDS, SLOW_REQUESTS_IN_FLIGHT,
 };
 
 /// Serves one connection until it ends. `uid` is what the kernel told for the peer.
@@ -74,7 +74,7 @@ where
         Ok(welcome) => welcome,
         Err(failure) => {
             write_error(
-                &mut connection.out,
+                connection.out.frames(),
                 frame.id,
                 failure.code,
                 &failure.message,
@@ -83,7 +83,7 @@ where
         }
     };
     write_answer(
-        &mut connection.out,
+        connection.out.frames(),
         FRAME_BYTES,
         frame.id,
         Status::Final,
@@ -202,7 +202,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             client,
             commits: Commits::default(),
             running: Running::default(),
-            streams: Streams::default(),
+            streams: Streams::new(),
             room,
             open: true,
             stopped,
@@ -213,9 +213,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Moves everything that can move; ready when the connection has ended.
+    /// Moves everything that can move, but lets other connections have their turn between; ready
+    /// when the connection has ended.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
-        loop {
+        for _ in 0..SESSION_ROUNDS {
             let mut moved = false;
             if self.open && self.stopped.as_mut().poll(cx).is_ready() {
                 self.close();
@@ -225,11 +226,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 moved = true;
                 let answer = answer.map_err(Failure::from);
                 let answer = answer.map(|done| Answer::Commit(outgoing::committed(&done)));
-                ops::write(&mut self.connection.out, id, &answer);
+                ops::write(self.connection.out.frames(), id, &answer);
             }
             while let Poll::Ready((id, answer)) = self.running.poll_next(cx) {
                 moved = true;
-                ops::write(&mut self.connection.out, id, &answer);
+                ops::write(self.connection.out.frames(), id, &answer);
             }
             moved |= self.streams.poll(cx, &mut self.connection.out);
             if self.open {
@@ -258,6 +259,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 return Poll::Pending;
             }
         }
+        cx.waker().wake_by_ref();
+        Poll::Pending
     }
 
     /// Requests that will be answered by themselves.
@@ -300,7 +303,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Err(error) => Err(Failure::from(error)),
         };
         if let Err(failure) = refused {
-            write_error(&mut self.connection.out, id, failure.code, &failure.message);
+            write_error(
+                self.connection.out.frames(),
+                id,
+                failure.code,
+                &failure.message,
+            );
         }
     }
 
@@ -312,18 +320,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 let commit = incoming::commit(*caller, self.client, commit)?;
                 self.commits.push(id, bytes, commit, &shared.engine);
             }
-            Request::Credit(credit) => self.streams.credit(id, credit.add),
-            Request::Mark(_) => {}
+            Request::Credit(credit) => self.streams.credit(id, credit),
+            Request::Mark(_) => self.streams.mark(id, &mut self.connection.out),
             Request::Cancel(_) => {
                 let out = &mut self.connection.out;
                 if !self.streams.cancel(id, out) && self.running.cancel(id) {
-                    write_error(out, id, ErrorCode::Cancelled, "cancelled");
+                    write_error(out.frames(), id, ErrorCode::Cancelled, "cancelled");
                 }
             }
             Request::Watch(watch) => {
                 self.check_stream(id)?;
                 let out = &mut self.connection.out;
-                self.streams.open(&shared.engine, *caller, id, watch, out);
+                self.streams
+                    .open_watch(&shared.engine, *caller, id, watch, out)?;
+            }
+            Request::SetRoot(roots) => {
+                self.check_stream(id)?;
+                let out = &mut self.connection.out;
+                self.streams
+                    .open_roots(&shared.engine, *caller, id, &roots, out)?;
             }
             Request::Wait(_) => {
                 self.check_stream(id)?;
@@ -353,7 +368,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let context = self.context.clone();
         let mut work: Pending<_> = Box::pin(async move { ops::perform(&context, request).await });
         match at_once(&mut work) {
-            Some(answer) => ops::write(&mut self.connection.out, id, &answer),
+            Some(answer) => ops::write(self.connection.out.frames(), id, &answer),
             None => self.running.spawn(id, kind, work),
         }
     }

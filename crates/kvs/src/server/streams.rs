@@ -1,218 +1,400 @@
-//! The watches of one connection and the pump that turns them into items.
+//! The streams of one connection and the pump that turns their events into items.
 //!
-//! A watch is data: nothing runs for it until it is ready, has credit, and the connection has room
-//! for an item. Ready watches have their turn one after the other, an item each; one whose next
+//! A stream is data: nothing runs for it until it is ready, has credit, and the connection has room
+//! for an item. Ready streams have their turn one after the other, an item each; one whose next
 //! event has to be read from the disk is advanced on a task of its own meanwhile and delays nobody.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
-use kvs_engine::{
-    Caller, Engine, EngineError, Position, SharedEvent, WakeSink, Watch, WatchEvent, WatchRequest,
-};
+use bytes::Bytes;
+use kvs_engine::{Caller, Engine, EngineError, ErrorKind, Position, Start, Watch};
 use kvs_proto as wire;
 use kvs_proto::{
-    ErrorCode, FRAME_BYTES, STREAM_CREDIT, Status, WatchItem, write_answer, write_error,
+    ErrorCode, FRAME_BYTES, MARK_INTERVAL_MIN_MS, ProtocolError, RootItem, Status, WatchItem,
+    encode_body, write_answer, write_error, write_head,
 };
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
-use super::ready::{ReadySet, StreamId, Ticket};
+use super::marks::{MarkTimer, Millis};
+use super::outbox::Outbox;
+use super::ready::{ReadySet, Slot};
+use super::roots::Roots;
+use super::stream::{Allowance, Source, Stream, StreamId, Told, Waiting};
 use super::work::{Pending, at_once};
-use super::{incoming, outgoing};
-use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES, STREAM_STEPS};
+use super::{events, incoming, outgoing};
+use crate::limits::{
+    MARK_VERSIONS, MARKS_A_TURN, OUTGOING_EVENT_BYTES, STREAM_STEPS, STREAM_TURNS,
+};
 
-/// Puts a watch in line.
-struct Wake {
-    ticket: Arc<Ticket>,
-    ready: Arc<ReadySet>,
+/// The end of a step: the source and what it gave.
+type Stepped = Result<(Source, Option<Told>), EngineError>;
+
+/// Something that was done for a stream on a task of its own.
+struct Finished<T> {
+    slot: Slot,
+    serial: u32,
+    result: T,
 }
 
-impl WakeSink for Wake {
-    fn wake(&self, _token: u64) {
-        self.ready.push(&self.ticket);
-    }
-}
-
-/// One open watch.
-struct Stream {
-    ticket: Arc<Ticket>,
-    /// The watch, unless a step of it is under way.
-    watch: Option<Box<Watch>>,
-    /// Tells the steps of this stream from those of an earlier one with the same id.
-    serial: u64,
-    /// Items that may still be sent.
-    credit: u64,
-    /// Longest value to send inline, in bytes.
-    limit: u64,
-    /// The newest version that the client was told of.
-    told: u64,
-    /// Whether it was woken while a step was under way.
-    woken: bool,
-}
-
-/// The end of a step: the watch and what it gave.
-type Stepped = Result<(Box<Watch>, Option<Arc<SharedEvent>>), EngineError>;
-
-/// A step that could not be finished at once.
-struct Finished {
-    id: StreamId,
-    serial: u64,
-    result: Stepped,
-}
-
-/// All watches of one connection.
-#[derive(Default)]
+/// All streams of one connection.
 pub(crate) struct Streams {
     ready: Arc<ReadySet>,
-    streams: HashMap<StreamId, Stream>,
-    steps: JoinSet<Finished>,
-    serial: u64,
+    slots: Vec<Option<Stream>>,
+    free: Vec<Slot>,
+    ids: HashMap<StreamId, Slot>,
+    steps: JoinSet<Finished<Stepped>>,
+    /// Streams that wait for their namespace.
+    absent: JoinSet<Finished<Result<Watch, EngineError>>>,
+    marks: MarkTimer,
+    serial: u32,
 }
 
 impl Streams {
+    /// No streams.
+    pub(crate) fn new() -> Streams {
+        Streams {
+            ready: Arc::default(),
+            slots: Vec::new(),
+            free: Vec::new(),
+            ids: HashMap::new(),
+            steps: JoinSet::new(),
+            absent: JoinSet::new(),
+            marks: MarkTimer::new(),
+            serial: 0,
+        }
+    }
+
     /// How many are open.
     pub(crate) fn len(&self) -> usize {
-        self.streams.len()
+        self.ids.len()
     }
 
     /// Whether one is open under this id.
     pub(crate) fn contains(&self, id: StreamId) -> bool {
-        self.streams.contains_key(&id)
+        self.ids.contains_key(&id)
     }
 
-    /// Opens a watch; its items, or the error that keeps it from follow in `out`.
-    pub(crate) fn open(
+    /// Opens a watch; its items follow in `out`.
+    pub(crate) fn open_watch(
         &mut self,
         engine: &Engine,
         caller: Caller,
         id: StreamId,
         asked: wire::Watch,
-        out: &mut BytesMut,
-    ) {
-        let scopes = match incoming::scopes(&asked.scopes) {
-            Ok(scopes) => scopes,
-            Err(failure) => return write_error(out, id, failure.code, &failure.message),
+        out: &mut Outbox,
+    ) -> Result<(), Failure> {
+        let mut request = incoming::watch(&asked)?;
+        let slot = self.next_slot();
+        let (sink, name) = (Arc::clone(&self.ready), asked.namespace);
+        let opened = engine.watch(
+            caller,
+            &name,
+            request.clone(),
+            sink.clone(),
+            u64::from(slot),
+        );
+        let opened = match opened {
+            Ok(watch) => Some(watch),
+            Err(error) if asked.wait_create && error.kind == ErrorKind::NoNamespace => None,
+            Err(error) => return Err(error.into()),
         };
-        let request = WatchRequest::new(scopes, incoming::start(&asked.start));
-        let ticket = Ticket::new(id);
-        let sink = Arc::new(Wake {
-            ticket: Arc::clone(&ticket),
-            ready: Arc::clone(&self.ready),
-        });
-        let watch = match engine.watch(caller, &asked.namespace, request, sink, id) {
-            Ok(watch) => Box::new(watch),
-            Err(error) => {
-                let failure = Failure::from(error);
-                return write_error(out, id, failure.code, &failure.message);
+        let mark_every = match asked.mark_interval_ms {
+            0 => 0,
+            wanted => Millis::try_from(wanted.max(MARK_INTERVAL_MIN_MS)).unwrap_or(Millis::MAX),
+        };
+        let stream = Stream {
+            limit: u32::try_from(outgoing::inline_limit(asked.inline_max)).unwrap_or(u32::MAX),
+            mark_every,
+            ..self.stream(id, Allowance::new(asked.credit, asked.credit_bytes))
+        };
+        let serial = stream.serial;
+        self.insert(slot, stream);
+        match opened {
+            Some(watch) => self.stand(slot, watch, out),
+            None => {
+                item(out, id, &WatchItem::Absent {});
+                if request.start == Start::Now {
+                    // Whatever is written after the namespace was made is after now.
+                    request.start = Start::Version {
+                        incarnation: None,
+                        version: 1,
+                    };
+                }
+                let engine = engine.clone();
+                let open = async move {
+                    loop {
+                        engine.wait_namespace(caller, &name).await?;
+                        let (request, sink) = (request.clone(), sink.clone());
+                        match engine.watch(caller, &name, request, sink, u64::from(slot)) {
+                            // It was removed again in between.
+                            Err(error) if error.kind == ErrorKind::NoNamespace => {
+                                tokio::task::yield_now().await;
+                            }
+                            opened => return opened,
+                        }
+                    }
+                };
+                let task = self.absent.spawn(async move {
+                    Finished {
+                        slot,
+                        serial,
+                        result: open.await,
+                    }
+                });
+                if let Some(stream) = self.get_mut(slot) {
+                    stream.source = Some(Source::Absent {
+                        _waiting: Waiting::new(task),
+                    });
+                }
             }
+        }
+        Ok(())
+    }
+
+    /// Opens a stream of root moves; its items follow in `out`.
+    pub(crate) fn open_roots(
+        &mut self,
+        engine: &Engine,
+        caller: Caller,
+        id: StreamId,
+        asked: &wire::SetRoot,
+        out: &mut Outbox,
+    ) -> Result<(), Failure> {
+        let start = incoming::start(&asked.start);
+        let slot = self.next_slot();
+        let sink = Arc::clone(&self.ready);
+        let namespace = asked.namespace.as_deref();
+        let follower = engine.follow(caller, namespace, start, sink, u64::from(slot))?;
+        let roots = Roots::new(follower);
+        let started = wire::RootStarted {
+            position: roots.position().map(outgoing::position),
+        };
+        let stream = Stream {
+            source: Some(Source::Roots(Box::new(roots))),
+            ..self.stream(id, Allowance::new(asked.credit, asked.credit_bytes))
+        };
+        self.insert(slot, stream);
+        item(out, id, &RootItem::Started(started));
+        self.ready.push(slot);
+        Ok(())
+    }
+
+    /// A new stream without a source.
+    fn stream(&mut self, id: StreamId, allowance: Allowance) -> Stream {
+        self.serial = self.serial.wrapping_add(1);
+        Stream {
+            id,
+            source: None,
+            told: 0,
+            serial: self.serial,
+            allowance,
+            limit: 0,
+            mark_every: 0,
+            last_item: 0,
+            woken: false,
+            mark_asked: false,
+            partial: false,
+        }
+    }
+
+    /// The slot that the next stream gets.
+    fn next_slot(&self) -> Slot {
+        match self.free.last() {
+            Some(slot) => *slot,
+            None => Slot::try_from(self.slots.len()).unwrap_or(Slot::MAX),
+        }
+    }
+
+    /// Puts a stream into the next slot.
+    fn insert(&mut self, slot: Slot, stream: Stream) {
+        self.ids.insert(stream.id, slot);
+        self.free.pop();
+        match self.slots.get_mut(slot as usize) {
+            Some(place) => *place = Some(stream),
+            None => self.slots.push(Some(stream)),
+        }
+    }
+
+    fn get_mut(&mut self, slot: Slot) -> Option<&mut Stream> {
+        self.slots.get_mut(slot as usize)?.as_mut()
+    }
+
+    /// Removes a stream.
+    fn remove(&mut self, slot: Slot) {
+        if let Some(stream) = self.slots.get_mut(slot as usize).and_then(Option::take) {
+            self.ids.remove(&stream.id);
+            self.free.push(slot);
+        }
+    }
+
+    /// Gives a stream its watch and tells its client where it begins.
+    fn stand(&mut self, slot: Slot, watch: Watch, out: &mut Outbox) {
+        let now = self.marks.now();
+        let Some(stream) = self.get_mut(slot) else {
+            return;
         };
         let position = watch.position();
-        answer(
-            out,
-            id,
-            Status::Item,
-            &WatchItem::Started(started(position)),
-        );
-        self.ready.push(&ticket);
-        self.serial += 1;
-        self.streams.insert(
-            id,
-            Stream {
-                ticket,
-                watch: Some(watch),
-                serial: self.serial,
-                credit: asked.credit.min(STREAM_CREDIT),
-                limit: outgoing::inline_limit(asked.inline_max),
-                told: position.version,
-                woken: false,
-            },
-        );
+        stream.source = Some(Source::Watch(Box::new(watch)));
+        stream.told = position.version;
+        stream.last_item = now;
+        let started = wire::Started {
+            position: outgoing::position(position),
+        };
+        item(out, stream.id, &WatchItem::Started(started));
+        let mark_every = stream.mark_every;
+        if mark_every > 0 {
+            self.marks.within(mark_every);
+        }
+        self.ready.push(slot);
     }
 
     /// Gives a stream more credit; one that is not open is ignored.
-    pub(crate) fn credit(&mut self, id: StreamId, add: u64) {
-        if let Some(stream) = self.streams.get_mut(&id) {
-            stream.credit = stream.credit.saturating_add(add).min(STREAM_CREDIT);
-            self.ready.push(&stream.ticket);
+    pub(crate) fn credit(&mut self, id: StreamId, credit: wire::Credit) {
+        if let Some(&slot) = self.ids.get(&id)
+            && let Some(stream) = self.get_mut(slot)
+        {
+            stream.allowance.add(credit.add, credit.bytes);
+            self.ready.push(slot);
+        }
+    }
+
+    /// Sends a bookmark, now or behind what is under way; without effect on what is no open watch.
+    pub(crate) fn mark(&mut self, id: StreamId, out: &mut Outbox) {
+        if let Some(&slot) = self.ids.get(&id)
+            && let Some(stream) = self.get_mut(slot)
+        {
+            stream.mark_asked = true;
+            send_asked_mark(stream, out);
         }
     }
 
     /// Ends a stream with its final answer; false if none is open under this id.
-    pub(crate) fn cancel(&mut self, id: StreamId, out: &mut BytesMut) -> bool {
-        let open = self.streams.remove(&id).is_some();
-        if open {
-            answer(out, id, Status::Final, &wire::Empty {});
-        }
-        open
+    pub(crate) fn cancel(&mut self, id: StreamId, out: &mut Outbox) -> bool {
+        let Some(&slot) = self.ids.get(&id) else {
+            return false;
+        };
+        self.remove(slot);
+        let written = write_answer(
+            out.frames(),
+            FRAME_BYTES,
+            id,
+            Status::Final,
+            &wire::Empty {},
+        );
+        debug_assert!(written.is_ok(), "an empty answer fits");
+        true
     }
 
     /// Forgets all streams: they end with the connection.
     pub(crate) fn clear(&mut self) {
-        self.streams.clear();
+        self.slots.clear();
+        self.free.clear();
+        self.ids.clear();
         self.steps.abort_all();
+        self.absent.abort_all();
     }
 
-    /// Lets ready streams put items into `out` while there is room; whether anything moved.
-    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut BytesMut) -> bool {
+    /// Lets ready streams put items into `out` while there is room, as many as one turn allows;
+    /// whether anything moved.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> bool {
         let mut moved = false;
-        while let Poll::Ready(Some(ended)) = self.steps.poll_join_next(cx) {
+        while let Poll::Ready(Some(ended)) = self.absent.poll_join_next(cx) {
             moved = true;
-            if let Ok(Finished { id, serial, result }) = ended
-                && self
-                    .streams
-                    .get(&id)
-                    .is_some_and(|stream| stream.serial == serial)
-            {
-                self.stepped(id, result, out);
+            if let Ok(finished) = ended {
+                self.created(finished, out);
             }
         }
-        while out.len() < OUTGOING_EVENT_BYTES && self.steps.len() < STREAM_STEPS {
-            let Poll::Ready(ticket) = self.ready.poll_pop(cx) else {
+        while let Poll::Ready(Some(ended)) = self.steps.poll_join_next(cx) {
+            moved = true;
+            if let Ok(Finished {
+                slot,
+                serial,
+                result,
+            }) = ended
+                && self.is(slot, serial)
+            {
+                self.stepped(slot, result, out);
+            }
+        }
+        for _ in 0..STREAM_TURNS {
+            if out.len() >= OUTGOING_EVENT_BYTES || self.steps.len() >= STREAM_STEPS {
+                break;
+            }
+            let Poll::Ready(slot) = self.ready.poll_pop(cx) else {
                 break;
             };
             moved = true;
-            self.turn(ticket.id(), out);
+            self.turn(slot, out);
+        }
+        if self.marks.poll(cx) {
+            moved |= self.send_marks(out);
         }
         moved
     }
 
-    /// Gives a ready stream its turn: one step, if it has credit.
-    fn turn(&mut self, id: StreamId, out: &mut BytesMut) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        if stream.watch.is_none() {
-            stream.woken = true;
-            return;
-        }
-        if stream.credit == 0 {
-            return;
-        }
-        let Some(mut watch) = stream.watch.take() else {
-            return;
-        };
-        let step = async move {
-            let event = watch.next().await?;
-            Ok((watch, event))
-        };
-        self.step(id, Box::pin(step), out);
+    /// Whether the stream that something was done for is still open.
+    fn is(&self, slot: Slot, serial: u32) -> bool {
+        let stream = self.slots.get(slot as usize).and_then(Option::as_ref);
+        stream.is_some_and(|stream| stream.serial == serial)
     }
 
-    /// Takes a step at once, or gives it a task if it has to wait.
-    fn step(&mut self, id: StreamId, mut step: Pending<Stepped>, out: &mut BytesMut) {
-        let serial = match self.streams.get(&id) {
-            Some(stream) => stream.serial,
-            None => return,
+    /// Takes in the end of the wait for a namespace.
+    fn created(&mut self, finished: Finished<Result<Watch, EngineError>>, out: &mut Outbox) {
+        let Finished {
+            slot,
+            serial,
+            result,
+        } = finished;
+        if !self.is(slot, serial) {
+            return;
+        }
+        match result {
+            Ok(watch) => self.stand(slot, watch, out),
+            Err(error) => self.fail(slot, Failure::from(error), out),
+        }
+    }
+
+    /// Ends a stream with an error.
+    fn fail(&mut self, slot: Slot, failure: Failure, out: &mut Outbox) {
+        if let Some(stream) = self.get_mut(slot) {
+            write_error(out.frames(), stream.id, failure.code, &failure.message);
+            self.remove(slot);
+        }
+    }
+
+    /// Gives a ready stream its turn: one step, if it has credit.
+    fn turn(&mut self, slot: Slot, out: &mut Outbox) {
+        let Some(stream) = self.get_mut(slot) else {
+            return;
         };
+        if matches!(stream.source, Some(Source::Absent { .. })) {
+            return;
+        }
+        if !stream.allowance.is_open() {
+            // What ended it is told all the same.
+            if let Some(Err(error)) = stream.source.as_ref().map(Source::check) {
+                self.fail(slot, Failure::from(error), out);
+            }
+            return;
+        }
+        let serial = stream.serial;
+        let Some(mut source) = stream.source.take() else {
+            stream.woken = true;
+            return;
+        };
+        let mut step: Pending<Stepped> = Box::pin(async move {
+            let told = source.next().await?;
+            Ok((source, told))
+        });
         match at_once(&mut step) {
-            Some(result) => self.stepped(id, result, out),
+            Some(result) => self.stepped(slot, result, out),
             None => {
                 self.steps.spawn(async move {
                     Finished {
-                        id,
+                        slot,
                         serial,
                         result: step.await,
                     }
@@ -222,67 +404,144 @@ impl Streams {
     }
 
     /// Takes in the end of a step: sends the item and puts the stream in line again.
-    fn stepped(&mut self, id: StreamId, result: Stepped, out: &mut BytesMut) {
-        let Some(stream) = self.streams.get_mut(&id) else {
+    fn stepped(&mut self, slot: Slot, result: Stepped, out: &mut Outbox) {
+        let (source, told) = match result {
+            Ok(done) => done,
+            Err(error) => return self.fail(slot, Failure::from(error), out),
+        };
+        let now = self.marks.now();
+        let Some(stream) = self.get_mut(slot) else {
             return;
         };
-        let (watch, event) = match result {
-            Ok(done) => done,
-            Err(error) => {
-                self.streams.remove(&id);
-                let failure = Failure::from(error);
-                return write_error(out, id, failure.code, &failure.message);
-            }
-        };
-        let position = watch.position();
         let mut again = std::mem::take(&mut stream.woken);
-        if let Some(event) = event {
-            stream.credit = stream.credit.saturating_sub(1);
-            stream.told = position_of(event.event()).version;
-            let item = outgoing::event(watch.namespace(), event.event().clone(), stream.limit);
-            if !answer(out, id, Status::Item, &item) {
-                self.streams.remove(&id);
-                return;
-            }
+        if let Some(told) = told {
             again = true;
-        } else if position.version.saturating_sub(stream.told) >= MARK_VERSIONS {
-            stream.told = position.version;
-            let position = outgoing::position(position);
-            let mark = wire::Mark {
-                position,
-                requested: false,
+            if stream.mark_every > 0 {
+                stream.last_item = now;
+            }
+            let sent = encode(&source, &told, stream).and_then(|body| send(stream, &body, out));
+            if let Err(failure) = sent {
+                return self.fail(slot, failure, out);
+            }
+            stream.source = Some(source);
+        } else {
+            let read = match &source {
+                Source::Watch(watch) => watch.position().version,
+                Source::Roots(_) | Source::Absent { .. } => stream.told,
             };
-            answer(out, id, Status::Item, &WatchItem::Mark(mark));
+            stream.source = Some(source);
+            if read.saturating_sub(stream.told) >= MARK_VERSIONS {
+                send_mark(stream, false, out);
+            }
         }
-        stream.watch = Some(watch);
+        send_asked_mark(stream, out);
         if again {
-            self.ready.push(&stream.ticket);
+            self.ready.push(slot);
         }
     }
-}
 
-/// A position as a stream's item tells it.
-fn started(position: Position) -> wire::Started {
-    wire::Started {
-        position: outgoing::position(position),
-    }
-}
-
-/// The position that the client has reached with an event.
-fn position_of(event: &WatchEvent) -> Position {
-    match event {
-        WatchEvent::Initial { position, .. } | WatchEvent::Changes { position, .. } => *position,
-        WatchEvent::Gap { to, .. } => *to,
-    }
-}
-
-/// Appends an answer or item to `out`; what fits no frame becomes an error, and then this is false.
-fn answer<T: serde::Serialize>(out: &mut BytesMut, id: u64, status: Status, body: &T) -> bool {
-    match write_answer(out, FRAME_BYTES, id, status, body) {
-        Ok(()) => true,
-        Err(error) => {
-            write_error(out, id, ErrorCode::TooBig, &error.to_string());
-            false
+    /// Tells streams whose interval has passed where they are; whether any was looked at.
+    fn send_marks(&mut self, out: &mut Outbox) -> bool {
+        for _ in 0..MARKS_A_TURN {
+            if out.len() >= OUTGOING_EVENT_BYTES {
+                return false;
+            }
+            let Some((slot, now)) = self.marks.next(self.slots.len()) else {
+                return true;
+            };
+            let Some(Some(stream)) = self.slots.get_mut(slot as usize) else {
+                continue;
+            };
+            if stream.mark_every == 0 {
+                continue;
+            }
+            self.marks.wanted(stream.mark_every);
+            if now.wrapping_sub(stream.last_item) >= stream.mark_every && !stream.partial {
+                stream.last_item = now;
+                send_mark(stream, false, out);
+            }
         }
+        true
     }
+}
+
+/// The body of what a source told, and whatever it says of the stream's place.
+fn encode(source: &Source, told: &Told, stream: &mut Stream) -> Result<Bytes, Failure> {
+    let too_big = |error: ProtocolError| Failure::new(ErrorCode::TooBig, error.to_string());
+    let shared = match told {
+        Told::Event(shared) => shared,
+        Told::Root(moved) => {
+            stream.partial = matches!(moved, RootItem::Moved(part) if !part.last);
+            return encode_body(moved).map_err(too_big);
+        }
+    };
+    let namespace = match source {
+        Source::Watch(watch) => watch.namespace(),
+        Source::Roots(_) | Source::Absent { .. } => "",
+    };
+    let reached = events::reached(shared.event());
+    stream.partial = reached.is_none();
+    stream.told = reached.map_or(stream.told, |position: Position| position.version);
+    let limit = u64::from(stream.limit);
+    if !events::fits(shared.event(), limit) {
+        return events::body(namespace, shared.event(), limit).map_err(too_big);
+    }
+    let mut failed = None;
+    let body = shared.encoded(|event| {
+        events::body(namespace, event, u64::MAX).unwrap_or_else(|error| {
+            failed = Some(error);
+            Bytes::new()
+        })
+    });
+    match failed {
+        Some(error) => Err(too_big(error)),
+        // Nobody else could encode it either.
+        None if body.is_empty() => Err(Failure::new(ErrorCode::TooBig, "an event has no form")),
+        None => Ok(body.clone()),
+    }
+}
+
+/// Sends an item and takes it off the stream's credit.
+fn send(stream: &mut Stream, body: &Bytes, out: &mut Outbox) -> Result<(), Failure> {
+    let head = write_head(
+        out.frames(),
+        FRAME_BYTES,
+        stream.id,
+        Status::Item,
+        body.len(),
+    );
+    head.map_err(|error| Failure::new(ErrorCode::TooBig, error.to_string()))?;
+    out.share(body);
+    stream.allowance.spend(body.len());
+    Ok(())
+}
+
+/// Sends the bookmark that was asked for, unless something is under way that it has to follow.
+fn send_asked_mark(stream: &mut Stream, out: &mut Outbox) {
+    if stream.mark_asked && !stream.partial && send_mark(stream, true, out) {
+        stream.mark_asked = false;
+    }
+}
+
+/// Sends a bookmark. One that nobody asked for is left out if it says nothing new; false if the
+/// stream cannot be asked where it is.
+fn send_mark(stream: &mut Stream, requested: bool, out: &mut Outbox) -> bool {
+    let Some(position) = stream.source.as_mut().and_then(Source::mark) else {
+        return false;
+    };
+    if requested || position.version > stream.told {
+        stream.told = stream.told.max(position.version);
+        let mark = wire::Mark {
+            position: outgoing::position(position),
+            requested,
+        };
+        item(out, stream.id, &WatchItem::Mark(mark));
+    }
+    true
+}
+
+/// Appends an item that costs no credit and fits any frame.
+fn item<T: serde::Serialize>(out: &mut Outbox, id: StreamId, body: &T) {
+    let written = write_answer(out.frames(), FRAME_BYTES, id, Status::Item, body);
+    debug_assert!(written.is_ok(), "an item of a few words fits");
 }

@@ -36,12 +36,9 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
             ErrorCode::BadRequest,
             "hello was said already",
         )),
-        Request::SetRoot(_) => Err(Failure::new(
-            ErrorCode::UnknownOperation,
-            "this daemon does not tell root moves",
-        )),
         Request::Commit(_)
         | Request::Watch(_)
+        | Request::SetRoot(_)
         | Request::Credit(_)
         | Request::Mark(_)
         | Request::Cancel(_) => Err(Failure::new(

@@ -5,23 +5,24 @@ use std::io;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll, Waker};
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use kvs_client::{At, Client, ConnectFuture, Connector, Event, ListOptions, LogOptions};
 use kvs_client::{LookupOptions, Transaction, Transport, WatchOptions};
 use kvs_engine::{Caller, Engine, EngineConfig, Environment, SimDisk};
 use kvs_proto as wire;
 use kvs_proto::{
-    Commit, CommitAnswer, Credit, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, Hello,
-    HelloAnswer, Operation, PROTOCOL_VERSION, Request, STREAMS, Start, Status, Wait, Watch,
-    WatchItem, decode_body, write_request,
+    Commit, CommitAnswer, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, Hello, HelloAnswer,
+    Operation, PROTOCOL_VERSION, Request, Start, Status, Wait, Watch, WatchItem, decode_body,
+    write_request,
 };
 use tokio::io::DuplexStream;
 
 use super::connection::Connection;
 use super::session::serve;
 use super::shared::{Admission, Shared};
-use super::streams::Streams;
-use crate::limits::{HELLO_TIMEOUT, OUTGOING_EVENT_BYTES};
+use crate::limits::HELLO_TIMEOUT;
+
+mod streams;
 
 const OWNER: u32 = 1000;
 const CALLER: Caller = Caller { uid: OWNER };
@@ -57,7 +58,7 @@ impl Raw {
     }
 
     fn queue(&mut self, id: u64, request: impl Into<Request>) {
-        write_request(&mut self.0.out, FRAME_BYTES, id, &request.into()).unwrap();
+        write_request(self.0.out.frames(), FRAME_BYTES, id, &request.into()).unwrap();
     }
 
     async fn send(&mut self, id: u64, request: impl Into<Request>) {
@@ -207,10 +208,9 @@ async fn what_is_malformed_is_answered_and_the_connection_goes_on() {
     let shared = daemon().await;
     let mut raw = Raw::open(&shared).await;
     // [1, 99, {}], and [2, commit, {}]
-    raw.0
-        .out
-        .extend_from_slice(&[0, 0, 0, 4, 0x93, 1, 99, 0x80]);
-    raw.0.out.extend_from_slice(&[0, 0, 0, 4, 0x93, 2, 2, 0x80]);
+    let out = raw.0.out.frames();
+    out.extend_from_slice(&[0, 0, 0, 4, 0x93, 1, 99, 0x80]);
+    out.extend_from_slice(&[0, 0, 0, 4, 0x93, 2, 2, 0x80]);
     raw.send(3, put(1, "", "x")).await;
     raw.send(4, put(2, "k", "x")).await;
     assert_eq!(raw.refused().await, (1, ErrorCode::UnknownOperation));
@@ -225,7 +225,7 @@ async fn a_frame_that_cannot_be_read_ends_the_connection() {
     let shared = daemon().await;
     for bytes in [&[0xff, 0xff, 0xff, 0xff][..], &[0, 0, 0, 1, 0x80][..]] {
         let mut raw = Raw::open(&shared).await;
-        raw.0.out.extend_from_slice(bytes);
+        raw.0.out.frames().extend_from_slice(bytes);
         raw.0.flush().await.unwrap();
         assert!(raw.ended().await);
     }
@@ -302,35 +302,6 @@ async fn a_client_that_sends_without_reading_is_held_back_and_loses_nothing() {
 }
 
 #[tokio::test]
-async fn a_watch_sends_as_many_items_as_it_has_credit() {
-    let shared = daemon().await;
-    for number in 1..=5 {
-        commit(&shared, number, "x").await;
-    }
-    let mut raw = Raw::open(&shared).await;
-    raw.send(1, watch(2)).await;
-    raw.send(2, wait(5)).await;
-    let mut seen = Vec::new();
-    for _ in 0..4 {
-        let frame = raw.receive().await;
-        if frame.id == 1 {
-            seen.push(body::<WatchItem>(&frame));
-        }
-    }
-    assert!(matches!(seen[0], WatchItem::Started(_)));
-    let version = |item: &WatchItem| match item {
-        WatchItem::Changes(changes) => changes.position.version,
-        other => panic!("{other:?}"),
-    };
-    assert_eq!(seen[1..].iter().map(version).collect::<Vec<_>>(), [1, 2]);
-    raw.send(1, Credit { add: 1, bytes: 0 }).await;
-    assert_eq!(version(&body(&raw.receive().await)), 3);
-    raw.send(1, Request::Cancel(Empty {})).await;
-    let frame = raw.receive().await;
-    assert_eq!((frame.id, frame.tag), (1, Status::Final.code()));
-}
-
-#[tokio::test]
 async fn waits_end_by_cancel_and_their_id_is_free_again() {
     let shared = daemon().await;
     let mut raw = Raw::open(&shared).await;
@@ -343,61 +314,6 @@ async fn waits_end_by_cancel_and_their_id_is_free_again() {
     commit(&shared, 1, "x").await;
     let answer: wire::WaitAnswer = body(&raw.receive().await);
     assert_eq!(answer.position.version, 1);
-}
-
-#[tokio::test]
-async fn one_stream_too_many_is_refused_and_the_others_live_on() {
-    let shared = daemon().await;
-    let mut raw = Raw::open(&shared).await;
-    for id in 0..STREAMS as u64 {
-        raw.send(id, watch(10)).await;
-        assert!(matches!(body(&raw.receive().await), WatchItem::Started(_)));
-    }
-    raw.send(STREAMS as u64, watch(10)).await;
-    assert_eq!(raw.refused().await, (STREAMS as u64, ErrorCode::Limit));
-    raw.send(0, Request::Cancel(Empty {})).await;
-    assert_eq!(raw.receive().await.id, 0);
-    raw.send(STREAMS as u64, watch(10)).await;
-    assert!(matches!(body(&raw.receive().await), WatchItem::Started(_)));
-}
-
-#[tokio::test]
-async fn ready_watches_have_their_turn_one_after_the_other() {
-    let shared = daemon().await;
-    for number in 1..=10 {
-        commit(&shared, number, "x").await;
-    }
-    let mut raw = Raw::open(&shared).await;
-    for id in 1..=3 {
-        raw.queue(id, watch(100));
-    }
-    raw.0.flush().await.unwrap();
-    let mut order = Vec::new();
-    while order.len() < 30 {
-        let frame = raw.receive().await;
-        if let WatchItem::Changes(changes) = body(&frame) {
-            order.push((changes.position.version, frame.id));
-        }
-    }
-    let mut fair: Vec<_> = (1..=10)
-        .flat_map(|v| (1..=3).map(move |id| (v, id)))
-        .collect();
-    fair.sort_unstable();
-    assert_eq!(order, fair);
-}
-
-#[tokio::test]
-async fn a_reader_that_does_not_read_costs_a_bounded_buffer() {
-    let shared = daemon().await;
-    for number in 1..=200 {
-        commit(&shared, number, vec![b'x'; 20_000]).await;
-    }
-    let (mut streams, mut out) = (Streams::default(), BytesMut::new());
-    streams.open(&shared.engine, CALLER, 1, watch(10_000), &mut out);
-    let mut cx = TaskContext::from_waker(Waker::noop());
-    while streams.poll(&mut cx, &mut out) {}
-    assert!(out.len() > OUTGOING_EVENT_BYTES, "{}", out.len());
-    assert!(out.len() < OUTGOING_EVENT_BYTES + 30_000, "{}", out.len());
 }
 
 #[tokio::test]

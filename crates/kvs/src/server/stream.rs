@@ -1,0 +1,197 @@
+//! One open stream: a source of events and what its client may still be sent.
+//!
+//! Idle, it is these few words and the source: no queue, no buffer, no task, no timer.
+
+use std::sync::Arc;
+
+use kvs_engine::{EngineError, Position, SharedEvent, Watch};
+use kvs_proto::{RootItem, STREAM_CREDIT, STREAM_CREDIT_BYTES};
+use tokio::task::AbortHandle;
+
+use super::marks::Millis;
+use super::roots::Roots;
+
+/// Names a stream within its connection: the id of the request that opened it.
+pub(crate) type StreamId = u64;
+
+/// Where a stream's items come from.
+pub(crate) enum Source {
+    /// A watch.
+    Watch(Box<Watch>),
+    /// Root moves.
+    Roots(Box<Roots>),
+    /// A watch to be, of a namespace that does not exist yet.
+    Absent {
+        /// What waits for it, as long as this is kept.
+        _waiting: Waiting,
+    },
+}
+
+/// A task that waits for a stream; it ends with the value.
+pub(crate) struct Waiting(AbortHandle);
+
+impl Waiting {
+    /// Takes over a task.
+    pub(crate) fn new(task: AbortHandle) -> Waiting {
+        Waiting(task)
+    }
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// What a source tells.
+pub(crate) enum Told {
+    /// An event of a watch.
+    Event(Arc<SharedEvent>),
+    /// A root that moved.
+    Root(RootItem),
+}
+
+impl Source {
+    /// What comes next, if it is there now; otherwise the source puts its stream in line when it is.
+    pub(crate) async fn next(&mut self) -> Result<Option<Told>, EngineError> {
+        Ok(match self {
+            Source::Watch(watch) => watch.next().await?.map(Told::Event),
+            Source::Roots(roots) => roots.next().await?.map(Told::Root),
+            Source::Absent { .. } => None,
+        })
+    }
+
+    /// Whether the stream goes on, for one that may not be sent anything now.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        match self {
+            Source::Watch(watch) => watch.check(),
+            Source::Roots(_) | Source::Absent { .. } => Ok(()),
+        }
+    }
+
+    /// Where a client can resume that has taken all that was sent.
+    pub(crate) fn mark(&mut self) -> Option<Position> {
+        match self {
+            Source::Watch(watch) => Some(watch.mark()),
+            Source::Roots(_) | Source::Absent { .. } => None,
+        }
+    }
+}
+
+/// Bytes of credit of a stream that has no limit by bytes.
+const UNLIMITED: i32 = i32::MAX;
+
+/// What a stream may still be sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Allowance {
+    items: u32,
+    /// Below zero after an item that was longer than what was left.
+    bytes: i32,
+}
+
+impl Allowance {
+    /// What a client gave with its request.
+    pub(crate) fn new(items: u64, bytes: Option<u64>) -> Allowance {
+        Allowance {
+            items: clamp_items(items),
+            bytes: bytes.map_or(UNLIMITED, clamp_bytes),
+        }
+    }
+
+    /// Adds what a client gives.
+    pub(crate) fn add(&mut self, items: u64, bytes: u64) {
+        self.items = clamp_items(items.saturating_add(self.items.into()));
+        if self.bytes != UNLIMITED {
+            let sum = self.bytes.saturating_add(clamp_bytes(bytes));
+            self.bytes = sum.min(clamp_bytes(u64::MAX));
+        }
+    }
+
+    /// Takes an item of so many bytes off it.
+    pub(crate) fn spend(&mut self, bytes: usize) {
+        self.items = self.items.saturating_sub(1);
+        if self.bytes != UNLIMITED {
+            let bytes = i32::try_from(bytes).unwrap_or(i32::MAX);
+            self.bytes = self.bytes.saturating_sub(bytes);
+        }
+    }
+
+    /// Whether an item may be sent.
+    pub(crate) fn is_open(self) -> bool {
+        self.items > 0 && self.bytes > 0
+    }
+}
+
+fn clamp_items(items: u64) -> u32 {
+    items.min(STREAM_CREDIT) as u32
+}
+
+fn clamp_bytes(bytes: u64) -> i32 {
+    bytes.min(STREAM_CREDIT_BYTES) as i32
+}
+
+/// One open stream.
+pub(crate) struct Stream {
+    /// The id of its request.
+    pub(crate) id: StreamId,
+    /// Its source, unless a step of it is under way.
+    pub(crate) source: Option<Source>,
+    /// The newest version that the client was told of.
+    pub(crate) told: u64,
+    /// Tells the steps of this stream from those of an earlier one in the same slot.
+    pub(crate) serial: u32,
+    /// What may still be sent.
+    pub(crate) allowance: Allowance,
+    /// Longest value to send inline, in bytes.
+    pub(crate) limit: u32,
+    /// How often it wants a mark; 0 for never.
+    pub(crate) mark_every: Millis,
+    /// When it had its last item or mark; kept only if it wants marks.
+    pub(crate) last_item: Millis,
+    /// Whether it was woken while a step was under way.
+    pub(crate) woken: bool,
+    /// Whether the client asked for a mark that could not be sent yet.
+    pub(crate) mark_asked: bool,
+    /// Whether the last item was a part of something that goes on.
+    pub(crate) partial: bool,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_idle_stream_is_small() {
+        assert!(size_of::<Option<Stream>>() <= 64);
+    }
+
+    #[test]
+    fn an_item_of_any_size_passes_and_is_paid_for_later() {
+        let mut allowance = Allowance::new(10, Some(1));
+        assert!(allowance.is_open());
+        allowance.spend(1000);
+        assert!(!allowance.is_open());
+        allowance.add(0, 999);
+        assert!(!allowance.is_open());
+        allowance.add(0, 1);
+        assert!(allowance.is_open());
+    }
+
+    #[test]
+    fn credit_is_cut_to_its_limits() {
+        let mut allowance = Allowance::new(u64::MAX, Some(u64::MAX));
+        allowance.add(u64::MAX, u64::MAX);
+        assert_eq!(u64::from(allowance.items), STREAM_CREDIT);
+        assert_eq!(allowance.bytes as u64, STREAM_CREDIT_BYTES);
+    }
+
+    #[test]
+    fn bytes_do_not_count_where_there_is_no_limit_to_them() {
+        let mut allowance = Allowance::new(2, None);
+        allowance.spend(usize::MAX);
+        assert!(allowance.is_open());
+        allowance.add(0, 5);
+        allowance.spend(usize::MAX);
+        assert!(!allowance.is_open());
+    }
+}
