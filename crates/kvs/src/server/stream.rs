@@ -4,8 +4,11 @@
 
 use std::sync::Arc;
 
-use kvs_engine::{EngineError, Position, SharedEvent, Watch};
+use kvs_engine::{
+    Caller, Engine, EngineError, ErrorKind, Position, SharedEvent, WakeSink, Watch, WatchRequest,
+};
 use kvs_proto::{RootItem, STREAM_CREDIT, STREAM_CREDIT_BYTES};
+use smol_str::SmolStr;
 use tokio::task::AbortHandle;
 
 use super::marks::Millis;
@@ -154,6 +157,45 @@ pub(crate) struct Stream {
     pub(crate) mark_asked: bool,
     /// Whether the last item was a part of something that goes on.
     pub(crate) partial: bool,
+}
+
+impl Stream {
+    /// A stream without a source, that wants no marks.
+    pub(crate) fn new(id: StreamId, serial: u32, allowance: Allowance) -> Stream {
+        Stream {
+            id,
+            source: None,
+            told: 0,
+            serial,
+            allowance,
+            limit: 0,
+            mark_every: 0,
+            last_item: 0,
+            woken: false,
+            mark_asked: false,
+            partial: false,
+        }
+    }
+}
+
+/// Opens a watch as soon as its namespace is there.
+pub(crate) async fn when_created(
+    engine: Engine,
+    caller: Caller,
+    namespace: SmolStr,
+    request: WatchRequest,
+    sink: Arc<dyn WakeSink>,
+    token: u64,
+) -> Result<Watch, EngineError> {
+    loop {
+        engine.wait_namespace(caller, &namespace).await?;
+        let (request, sink) = (request.clone(), Arc::clone(&sink));
+        match engine.watch(caller, &namespace, request, sink, token) {
+            // It was removed again in between.
+            Err(error) if error.kind == ErrorKind::NoNamespace => tokio::task::yield_now().await,
+            opened => return opened,
+        }
+    }
 }
 
 #[cfg(test)]

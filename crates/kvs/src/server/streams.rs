@@ -4,27 +4,26 @@
 //! for an item. Ready streams have their turn one after the other, an item each; one whose next
 //! event has to be read from the disk is advanced on a task of its own meanwhile and delays nobody.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use bytes::Bytes;
-use kvs_engine::{Caller, Engine, EngineError, ErrorKind, Position, Start, Watch};
+use kvs_engine::{Caller, Engine, EngineError, ErrorKind, Start, Watch};
 use kvs_proto as wire;
 use kvs_proto::{
-    ErrorCode, FRAME_BYTES, MARK_INTERVAL_MIN_MS, ProtocolError, RootItem, Status, WatchItem,
-    encode_body, write_answer, write_error, write_head,
+    FRAME_BYTES, MARK_INTERVAL_MIN_MS, RootItem, Status, WatchItem, write_answer, write_error,
 };
 use tokio::task::JoinSet;
 
 use super::failure::Failure;
+use super::items::{encode, item, send, send_asked_mark, send_mark};
 use super::marks::{MarkTimer, Millis};
 use super::outbox::Outbox;
 use super::ready::{ReadySet, Slot};
 use super::roots::Roots;
-use super::stream::{Allowance, Source, Stream, StreamId, Told, Waiting};
+use super::stream::{Allowance, Source, Stream, StreamId, Told, Waiting, when_created};
+use super::table::Table;
 use super::work::{Pending, at_once};
-use super::{events, incoming, outgoing};
+use super::{incoming, outgoing};
 use crate::limits::{
     MARK_VERSIONS, MARKS_A_TURN, OUTGOING_EVENT_BYTES, STREAM_STEPS, STREAM_TURNS,
 };
@@ -42,9 +41,7 @@ struct Finished<T> {
 /// All streams of one connection.
 pub(crate) struct Streams {
     ready: Arc<ReadySet>,
-    slots: Vec<Option<Stream>>,
-    free: Vec<Slot>,
-    ids: HashMap<StreamId, Slot>,
+    table: Table,
     steps: JoinSet<Finished<Stepped>>,
     /// Streams that wait for their namespace.
     absent: JoinSet<Finished<Result<Watch, EngineError>>>,
@@ -57,9 +54,7 @@ impl Streams {
     pub(crate) fn new() -> Streams {
         Streams {
             ready: Arc::default(),
-            slots: Vec::new(),
-            free: Vec::new(),
-            ids: HashMap::new(),
+            table: Table::default(),
             steps: JoinSet::new(),
             absent: JoinSet::new(),
             marks: MarkTimer::new(),
@@ -69,12 +64,12 @@ impl Streams {
 
     /// How many are open.
     pub(crate) fn len(&self) -> usize {
-        self.ids.len()
+        self.table.len()
     }
 
     /// Whether one is open under this id.
     pub(crate) fn contains(&self, id: StreamId) -> bool {
-        self.ids.contains_key(&id)
+        self.table.slot(id).is_some()
     }
 
     /// Opens a watch; its items follow in `out`.
@@ -87,7 +82,7 @@ impl Streams {
         out: &mut Outbox,
     ) -> Result<(), Failure> {
         let mut request = incoming::watch(&asked)?;
-        let slot = self.next_slot();
+        let slot = self.table.next_slot();
         let (sink, name) = (Arc::clone(&self.ready), asked.namespace);
         let opened = engine.watch(
             caller,
@@ -111,7 +106,7 @@ impl Streams {
             ..self.stream(id, Allowance::new(asked.credit, asked.credit_bytes))
         };
         let serial = stream.serial;
-        self.insert(slot, stream);
+        self.table.insert(stream);
         match opened {
             Some(watch) => self.stand(slot, watch, out),
             None => {
@@ -123,20 +118,8 @@ impl Streams {
                         version: 1,
                     };
                 }
-                let engine = engine.clone();
-                let open = async move {
-                    loop {
-                        engine.wait_namespace(caller, &name).await?;
-                        let (request, sink) = (request.clone(), sink.clone());
-                        match engine.watch(caller, &name, request, sink, u64::from(slot)) {
-                            // It was removed again in between.
-                            Err(error) if error.kind == ErrorKind::NoNamespace => {
-                                tokio::task::yield_now().await;
-                            }
-                            opened => return opened,
-                        }
-                    }
-                };
+                let (engine, token) = (engine.clone(), u64::from(slot));
+                let open = when_created(engine, caller, name, request, sink, token);
                 let task = self.absent.spawn(async move {
                     Finished {
                         slot,
@@ -144,7 +127,7 @@ impl Streams {
                         result: open.await,
                     }
                 });
-                if let Some(stream) = self.get_mut(slot) {
+                if let Some(stream) = self.table.get_mut(slot) {
                     stream.source = Some(Source::Absent {
                         _waiting: Waiting::new(task),
                     });
@@ -164,7 +147,7 @@ impl Streams {
         out: &mut Outbox,
     ) -> Result<(), Failure> {
         let start = incoming::start(&asked.start);
-        let slot = self.next_slot();
+        let slot = self.table.next_slot();
         let sink = Arc::clone(&self.ready);
         let namespace = asked.namespace.as_deref();
         let follower = engine.follow(caller, namespace, start, sink, u64::from(slot))?;
@@ -176,7 +159,7 @@ impl Streams {
             source: Some(Source::Roots(Box::new(roots))),
             ..self.stream(id, Allowance::new(asked.credit, asked.credit_bytes))
         };
-        self.insert(slot, stream);
+        self.table.insert(stream);
         item(out, id, &RootItem::Started(started));
         self.ready.push(slot);
         Ok(())
@@ -185,55 +168,13 @@ impl Streams {
     /// A new stream without a source.
     fn stream(&mut self, id: StreamId, allowance: Allowance) -> Stream {
         self.serial = self.serial.wrapping_add(1);
-        Stream {
-            id,
-            source: None,
-            told: 0,
-            serial: self.serial,
-            allowance,
-            limit: 0,
-            mark_every: 0,
-            last_item: 0,
-            woken: false,
-            mark_asked: false,
-            partial: false,
-        }
-    }
-
-    /// The slot that the next stream gets.
-    fn next_slot(&self) -> Slot {
-        match self.free.last() {
-            Some(slot) => *slot,
-            None => Slot::try_from(self.slots.len()).unwrap_or(Slot::MAX),
-        }
-    }
-
-    /// Puts a stream into the next slot.
-    fn insert(&mut self, slot: Slot, stream: Stream) {
-        self.ids.insert(stream.id, slot);
-        self.free.pop();
-        match self.slots.get_mut(slot as usize) {
-            Some(place) => *place = Some(stream),
-            None => self.slots.push(Some(stream)),
-        }
-    }
-
-    fn get_mut(&mut self, slot: Slot) -> Option<&mut Stream> {
-        self.slots.get_mut(slot as usize)?.as_mut()
-    }
-
-    /// Removes a stream.
-    fn remove(&mut self, slot: Slot) {
-        if let Some(stream) = self.slots.get_mut(slot as usize).and_then(Option::take) {
-            self.ids.remove(&stream.id);
-            self.free.push(slot);
-        }
+        Stream::new(id, self.serial, allowance)
     }
 
     /// Gives a stream its watch and tells its client where it begins.
     fn stand(&mut self, slot: Slot, watch: Watch, out: &mut Outbox) {
         let now = self.marks.now();
-        let Some(stream) = self.get_mut(slot) else {
+        let Some(stream) = self.table.get_mut(slot) else {
             return;
         };
         let position = watch.position();
@@ -253,8 +194,8 @@ impl Streams {
 
     /// Gives a stream more credit; one that is not open is ignored.
     pub(crate) fn credit(&mut self, id: StreamId, credit: wire::Credit) {
-        if let Some(&slot) = self.ids.get(&id)
-            && let Some(stream) = self.get_mut(slot)
+        if let Some(slot) = self.table.slot(id)
+            && let Some(stream) = self.table.get_mut(slot)
         {
             stream.allowance.add(credit.add, credit.bytes);
             self.ready.push(slot);
@@ -263,8 +204,8 @@ impl Streams {
 
     /// Sends a bookmark, now or behind what is under way; without effect on what is no open watch.
     pub(crate) fn mark(&mut self, id: StreamId, out: &mut Outbox) {
-        if let Some(&slot) = self.ids.get(&id)
-            && let Some(stream) = self.get_mut(slot)
+        if let Some(slot) = self.table.slot(id)
+            && let Some(stream) = self.table.get_mut(slot)
         {
             stream.mark_asked = true;
             send_asked_mark(stream, out);
@@ -273,10 +214,10 @@ impl Streams {
 
     /// Ends a stream with its final answer; false if none is open under this id.
     pub(crate) fn cancel(&mut self, id: StreamId, out: &mut Outbox) -> bool {
-        let Some(&slot) = self.ids.get(&id) else {
+        let Some(slot) = self.table.slot(id) else {
             return false;
         };
-        self.remove(slot);
+        self.table.remove(slot);
         let written = write_answer(
             out.frames(),
             FRAME_BYTES,
@@ -290,9 +231,7 @@ impl Streams {
 
     /// Forgets all streams: they end with the connection.
     pub(crate) fn clear(&mut self) {
-        self.slots.clear();
-        self.free.clear();
-        self.ids.clear();
+        self.table = Table::default();
         self.steps.abort_all();
         self.absent.abort_all();
     }
@@ -314,7 +253,7 @@ impl Streams {
                 serial,
                 result,
             }) = ended
-                && self.is(slot, serial)
+                && self.table.holds(slot, serial)
             {
                 self.stepped(slot, result, out);
             }
@@ -335,12 +274,6 @@ impl Streams {
         moved
     }
 
-    /// Whether the stream that something was done for is still open.
-    fn is(&self, slot: Slot, serial: u32) -> bool {
-        let stream = self.slots.get(slot as usize).and_then(Option::as_ref);
-        stream.is_some_and(|stream| stream.serial == serial)
-    }
-
     /// Takes in the end of the wait for a namespace.
     fn created(&mut self, finished: Finished<Result<Watch, EngineError>>, out: &mut Outbox) {
         let Finished {
@@ -348,7 +281,7 @@ impl Streams {
             serial,
             result,
         } = finished;
-        if !self.is(slot, serial) {
+        if !self.table.holds(slot, serial) {
             return;
         }
         match result {
@@ -359,15 +292,15 @@ impl Streams {
 
     /// Ends a stream with an error.
     fn fail(&mut self, slot: Slot, failure: Failure, out: &mut Outbox) {
-        if let Some(stream) = self.get_mut(slot) {
+        if let Some(stream) = self.table.get_mut(slot) {
             write_error(out.frames(), stream.id, failure.code, &failure.message);
-            self.remove(slot);
+            self.table.remove(slot);
         }
     }
 
     /// Gives a ready stream its turn: one step, if it has credit.
     fn turn(&mut self, slot: Slot, out: &mut Outbox) {
-        let Some(stream) = self.get_mut(slot) else {
+        let Some(stream) = self.table.get_mut(slot) else {
             return;
         };
         if matches!(stream.source, Some(Source::Absent { .. })) {
@@ -410,7 +343,7 @@ impl Streams {
             Err(error) => return self.fail(slot, Failure::from(error), out),
         };
         let now = self.marks.now();
-        let Some(stream) = self.get_mut(slot) else {
+        let Some(stream) = self.table.get_mut(slot) else {
             return;
         };
         let mut again = std::mem::take(&mut stream.woken);
@@ -446,10 +379,10 @@ impl Streams {
             if out.len() >= OUTGOING_EVENT_BYTES {
                 return false;
             }
-            let Some((slot, now)) = self.marks.next(self.slots.len()) else {
+            let Some((slot, now)) = self.marks.next(self.table.slots()) else {
                 return true;
             };
-            let Some(Some(stream)) = self.slots.get_mut(slot as usize) else {
+            let Some(stream) = self.table.get_mut(slot) else {
                 continue;
             };
             if stream.mark_every == 0 {
@@ -463,85 +396,4 @@ impl Streams {
         }
         true
     }
-}
-
-/// The body of what a source told, and whatever it says of the stream's place.
-fn encode(source: &Source, told: &Told, stream: &mut Stream) -> Result<Bytes, Failure> {
-    let too_big = |error: ProtocolError| Failure::new(ErrorCode::TooBig, error.to_string());
-    let shared = match told {
-        Told::Event(shared) => shared,
-        Told::Root(moved) => {
-            stream.partial = matches!(moved, RootItem::Moved(part) if !part.last);
-            return encode_body(moved).map_err(too_big);
-        }
-    };
-    let namespace = match source {
-        Source::Watch(watch) => watch.namespace(),
-        Source::Roots(_) | Source::Absent { .. } => "",
-    };
-    let reached = events::reached(shared.event());
-    stream.partial = reached.is_none();
-    stream.told = reached.map_or(stream.told, |position: Position| position.version);
-    let limit = u64::from(stream.limit);
-    if !events::fits(shared.event(), limit) {
-        return events::body(namespace, shared.event(), limit).map_err(too_big);
-    }
-    let mut failed = None;
-    let body = shared.encoded(|event| {
-        events::body(namespace, event, u64::MAX).unwrap_or_else(|error| {
-            failed = Some(error);
-            Bytes::new()
-        })
-    });
-    match failed {
-        Some(error) => Err(too_big(error)),
-        // Nobody else could encode it either.
-        None if body.is_empty() => Err(Failure::new(ErrorCode::TooBig, "an event has no form")),
-        None => Ok(body.clone()),
-    }
-}
-
-/// Sends an item and takes it off the stream's credit.
-fn send(stream: &mut Stream, body: &Bytes, out: &mut Outbox) -> Result<(), Failure> {
-    let head = write_head(
-        out.frames(),
-        FRAME_BYTES,
-        stream.id,
-        Status::Item,
-        body.len(),
-    );
-    head.map_err(|error| Failure::new(ErrorCode::TooBig, error.to_string()))?;
-    out.share(body);
-    stream.allowance.spend(body.len());
-    Ok(())
-}
-
-/// Sends the bookmark that was asked for, unless something is under way that it has to follow.
-fn send_asked_mark(stream: &mut Stream, out: &mut Outbox) {
-    if stream.mark_asked && !stream.partial && send_mark(stream, true, out) {
-        stream.mark_asked = false;
-    }
-}
-
-/// Sends a bookmark. One that nobody asked for is left out if it says nothing new; false if the
-/// stream cannot be asked where it is.
-fn send_mark(stream: &mut Stream, requested: bool, out: &mut Outbox) -> bool {
-    let Some(position) = stream.source.as_mut().and_then(Source::mark) else {
-        return false;
-    };
-    if requested || position.version > stream.told {
-        stream.told = stream.told.max(position.version);
-        let mark = wire::Mark {
-            position: outgoing::position(position),
-            requested,
-        };
-        item(out, stream.id, &WatchItem::Mark(mark));
-    }
-    true
-}
-
-/// Appends an item that costs no credit and fits any frame.
-fn item<T: serde::Serialize>(out: &mut Outbox, id: StreamId, body: &T) {
-    let written = write_answer(out.frames(), FRAME_BYTES, id, Status::Item, body);
-    debug_assert!(written.is_ok(), "an item of a few words fits");
 }
