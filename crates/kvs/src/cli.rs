@@ -65,6 +65,8 @@ pub(crate) enum Command {
     Snapshot(commands::snapshot::SnapshotArgs),
     /// Print every version that touches a scope, as it comes
     Watch(commands::watch::WatchArgs),
+    /// Print every move of a root, as it comes
+    Setroot(commands::setroot::SetrootArgs),
     /// Print the versions that are retained
     Log(commands::log::LogArgs),
     /// Append to eventlogs, print them, wait for an event
@@ -180,6 +182,7 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Sync(args) => commands::root::run_sync(&daemon, args).await,
         Command::Snapshot(args) => commands::snapshot::run(&daemon, args).await,
         Command::Watch(args) => commands::watch::run(&daemon, args).await,
+        Command::Setroot(args) => commands::setroot::run(&daemon, args).await,
         Command::Log(args) => commands::log::run(&daemon, args).await,
         Command::Eventlog(args) => commands::eventlog::run(&daemon, args).await,
         Command::Namespace(args) => commands::namespace::run(&daemon, args).await,

@@ -80,3 +80,7 @@ pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Bytes of the text that `kvs txn` reads; what it says must fit a frame.
 pub(crate) const TRANSACTION_TEXT_BYTES: u64 = 64 * 1024 * 1024;
+
+/// Bytes of keys that `kvs watch --exec` hands to a command in its environment; of more, none: they
+/// stand in the event on its standard input.
+pub(crate) const EXEC_KEYS_BYTES: usize = 64 * 1024;

@@ -17,6 +17,7 @@ mod report;
 mod look;
 mod show;
 
+mod exec;
 mod follow;
 
 pub(crate) mod bench;
@@ -40,6 +41,8 @@ pub(crate) mod snapshot;
 pub(crate) mod txn;
 pub(crate) mod unlink;
 pub(crate) mod watch;
+
+pub(crate) mod setroot;
 
 pub(crate) use failure::report;
 pub(crate) use options::Daemon;

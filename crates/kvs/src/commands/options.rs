@@ -50,6 +50,11 @@ impl Daemon {
         self.uri.clone().or_else(variable)
     }
 
+    /// The address that was given on the command line.
+    pub(crate) fn uri(&self) -> Option<String> {
+        self.uri.clone()
+    }
+
     /// Connects, once; `namespace` is the one that will be written to.
     pub(crate) async fn connect(&self, namespace: &str) -> Result<Client> {
         let address = match &self.uri {

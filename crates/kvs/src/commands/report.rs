@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::failure::About as _;
 use super::value::{Place, appended, link_text, part};
-use crate::output::{ChangeReport, VersionReport, Who};
+use crate::output::{Before, ChangeReport, VersionReport, Who};
 
 /// The report of the state that a watch begins with.
 pub(super) async fn initial(
@@ -31,6 +31,8 @@ pub(super) async fn initial(
         root: state.root.to_string(),
         time_ms: Some(state.time_ms),
         initial: true,
+        differences: state.differences,
+        skipped: 0,
         who: Vec::new(),
         changes,
     })
@@ -56,6 +58,8 @@ pub(super) async fn changes(
         root: version.root.to_string(),
         time_ms: Some(version.time_ms),
         initial: false,
+        differences: false,
+        skipped: version.skipped,
         who: who(&version.transactions),
         changes,
     })
@@ -67,6 +71,8 @@ pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
         key: change.key.to_string(),
         kind: change.kind.name(),
         value: None,
+        previous: None,
+        offset: None,
     });
     VersionReport {
         namespace: namespace.to_owned(),
@@ -74,6 +80,8 @@ pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
         root: version.root.to_string(),
         time_ms: Some(version.time_ms),
         initial: false,
+        differences: false,
+        skipped: 0,
         who: who(&version.transactions),
         changes: changes.collect(),
     }
@@ -91,7 +99,7 @@ pub(super) fn gap(namespace: &str, gap: &Gap, as_json: bool) -> Result<String> {
     Ok(format!("gap {from} {to} {}", gap.snapshot))
 }
 
-fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
+pub(super) fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
     let who = transactions.iter().map(|transaction| Who {
         uid: transaction.uid,
         client: data_encoding::HEXLOWER.encode(&transaction.client),
@@ -99,6 +107,16 @@ fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
         name: transaction.name.as_ref().map(ToString::to_string),
     });
     who.collect()
+}
+
+/// What stood at a key before.
+fn before(value: &ChangeValue) -> Before {
+    match value {
+        ChangeValue::None => Before::Nothing,
+        ChangeValue::Bytes(bytes) => Before::Value(bytes.to_vec()),
+        ChangeValue::Link(link) => Before::Value(link_text(link).into_bytes()),
+        ChangeValue::Large { size, .. } => Before::Long(*size),
+    }
 }
 
 async fn values(
@@ -116,10 +134,12 @@ async fn values(
             ChangeValue::Link(link) => Some(link_text(link).into_bytes()),
             ChangeValue::Large { size, .. } => {
                 let place = Place::new(namespace, &change.key, snapshot, &At::Current);
-                let fetched = if change.kind == ChangeKind::Append {
-                    appended(client, &place, version).await
-                } else {
-                    part(client, &place, 0, *size, *size).await
+                let fetched = match (change.kind, change.offset) {
+                    (ChangeKind::Append, Some(from)) => {
+                        part(client, &place, from, *size, from.saturating_add(*size)).await
+                    }
+                    (ChangeKind::Append, None) => appended(client, &place, version).await,
+                    _ => part(client, &place, 0, *size, *size).await,
                 };
                 Some(fetched.about(&change.key)?.to_vec())
             }
@@ -128,6 +148,8 @@ async fn values(
             key: change.key.to_string(),
             kind: change.kind.name(),
             value,
+            previous: change.previous.as_ref().map(before),
+            offset: change.offset,
         });
     }
     Ok(reports)

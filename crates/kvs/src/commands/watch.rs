@@ -1,15 +1,19 @@
-//! `kvs watch`: every version that touched a scope, as it comes.
+//! `kvs watch`: every version that touched a scope, as it comes, printed or handed to a command.
 
+use std::pin::Pin;
 use std::process::ExitCode;
 use std::str::FromStr;
+use std::time::Duration;
 
-use anyhow::Result;
-use clap::Args;
-use kvs_client::{Client, Event, WatchOptions};
+use anyhow::{Result, bail};
+use clap::{Args, ValueEnum};
+use kvs_client::{Client, Event, Mode, Position, WatchOptions, WatchStream};
+use serde_json::json;
 
+use super::exec::Exec;
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
-use super::options::{Daemon, NamespaceOption};
+use super::options::{Daemon, NamespaceOption, duration};
 use super::report::{changes, gap, initial};
 use crate::output::{Sink, VersionReport, reader_gone};
 
@@ -19,10 +23,16 @@ use crate::output::{Sink, VersionReport, reader_gone};
 A SCOPE is a key and all that is below it (lwj.17), or a pattern in which * is one name, ** any
 number of names, and ? and […] stand for a character (lwj.*.state). Quote patterns for the shell.
 
+A command of --exec finds KVS_SNAPSHOT, KVS_NAMESPACE, KVS_VERSION, KVS_ROOT and KVS_KEYS (a line
+each) in its environment, and the event as a JSON object on its standard input.
+
 Examples:
   kvs watch 'lwj.*.state'                   every state of every job, from now on
   kvs watch --from initial config           what is there, then each change of it
-  kvs watch --from 42 --count 3 --json .    three versions from 42 on, one JSON object a line")]
+  kvs watch --from 42 --count 3 --json .    three versions from 42 on, one JSON object a line
+  kvs watch --mode append log               what is appended to a value
+  kvs watch --exec 'kvs get -a $KVS_SNAPSHOT config.a config.b' config
+                                            both values as they were when either changed")]
 pub(crate) struct WatchArgs {
     #[command(flatten)]
     namespace: NamespaceOption,
@@ -34,6 +44,39 @@ pub(crate) struct WatchArgs {
         hide_default_value = true
     )]
     from: From,
+    /// Which versions: every one; the latest, if more come than are taken; only what is appended;
+    /// only those that leave another value than before [default: every]
+    #[arg(
+        long,
+        value_enum,
+        default_value = "every",
+        hide_default_value = true,
+        hide_possible_values = true,
+        value_name = "every|latest|append|unique"
+    )]
+    mode: ModeName,
+    /// With --mode append: bytes of the value that are there already
+    #[arg(long, value_name = "BYTES")]
+    offset: Option<u64>,
+    /// Wait for the namespace if there is none
+    #[arg(long)]
+    wait_create: bool,
+    /// Tell what stood there before, too
+    #[arg(long)]
+    previous: bool,
+    /// Tell keys without values
+    #[arg(long, conflicts_with = "previous")]
+    keys: bool,
+    /// Run a shell command for each event instead of printing it, one at a time; if it fails, so
+    /// does the watch
+    #[arg(long, value_name = "COMMAND")]
+    exec: Option<String>,
+    /// With --exec: of what comes while the command runs, only the newest
+    #[arg(long, requires = "exec")]
+    coalesce: bool,
+    /// Tell at this interval how far the watch is, if nothing else does
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    bookmarks: Option<Duration>,
     /// End after so many versions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -45,11 +88,23 @@ pub(crate) struct WatchArgs {
     scopes: Vec<String>,
 }
 
+/// Names of modes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum ModeName {
+    Every,
+    Latest,
+    Append,
+    Unique,
+}
+
 /// Where a watch begins.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum From {
+pub(super) enum From {
+    /// With what comes next.
     Now,
+    /// With the present state.
     Initial,
+    /// With that version.
     Version(u64),
 }
 
@@ -68,72 +123,179 @@ impl FromStr for From {
     }
 }
 
-/// Prints versions until the count is reached.
+impl WatchArgs {
+    fn options(&self) -> Result<WatchOptions> {
+        let mut options = WatchOptions::new();
+        // A version is one object or one group of lines, so it must be whole before it is printed.
+        options.assemble_bytes = usize::MAX;
+        for scope in &self.scopes {
+            options = options.scope(scope.as_str());
+        }
+        options = match self.from {
+            From::Now => options,
+            From::Initial => options.initial(),
+            From::Version(version) => options.from_version(version),
+        };
+        if self.offset.is_some() && self.mode != ModeName::Append {
+            bail!("watch: --offset is for --mode append");
+        }
+        options.mode = match self.mode {
+            ModeName::Every => Mode::Every,
+            ModeName::Latest => Mode::Latest,
+            ModeName::Unique => Mode::Unique,
+            ModeName::Append => Mode::Append {
+                offset: self.offset.unwrap_or(0),
+            },
+        };
+        options.values = !self.keys;
+        options.previous = self.previous;
+        options.wait_create = self.wait_create;
+        options.mark_interval = self.bookmarks;
+        Ok(options)
+    }
+}
+
+/// Prints versions, or runs the command for them, until the count is reached.
 pub(crate) async fn run(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
     end_on_interrupt();
+    let options = args.options()?;
     let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
-    let mut options = WatchOptions::new();
-    // A version is one object or one group of lines, so it must be whole before it is printed.
-    options.assemble_bytes = usize::MAX;
-    for scope in &args.scopes {
-        options = options.scope(scope.as_str());
-    }
-    options = match args.from {
-        From::Now => options,
-        From::Initial => options.initial(),
-        From::Version(version) => options.from_version(version),
-    };
-    let mut watch = client
+    let stream = client
         .namespace(name.as_str())
         .watch(options)
         .await
         .about("watch")?;
-    let mut sink = Sink::new();
-    let mut left = args.count;
+    let mut watching = Watching {
+        client,
+        stream,
+        name,
+        json: args.json,
+        sink: Sink::new(),
+    };
     let gone = reader_gone();
     tokio::pin!(gone);
-    loop {
-        let event = tokio::select! {
-            event = watch.next() => event.about("watch")?,
-            error = &mut gone => return Err(error.into()),
-        };
-        let Some(report) = report(&client, &name, &event, args.json, &mut sink).await? else {
-            continue;
-        };
-        if args.json {
-            sink.line(&report.json()?)?;
-        } else {
-            for line in report.watch_lines() {
-                sink.line(&line)?;
+    let all = async {
+        match args.exec {
+            Some(command) => {
+                let exec = Exec::new(command, daemon.uri());
+                watching.hand_over(&exec, args.coalesce, args.count).await
+            }
+            None => watching.print(args.count).await,
+        }
+    };
+    tokio::select! {
+        done = all => done?,
+        error = &mut gone => return Err(error.into()),
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A watch and where its events go.
+struct Watching {
+    client: Client,
+    stream: WatchStream,
+    name: String,
+    json: bool,
+    sink: Sink,
+}
+
+impl Watching {
+    /// The next version; what is said between versions is printed at once.
+    async fn next(&mut self) -> Result<VersionReport> {
+        let (client, name) = (&self.client, self.name.as_str());
+        loop {
+            let line = match self.stream.next().await.about("watch")? {
+                Event::Initial(state) => return initial(client, name, &state).await,
+                Event::Changes(version) => return changes(client, name, &version).await,
+                Event::Gap(hole) => gap(name, &hole, self.json)?,
+                Event::Mark(position) => bookmark(name, position, self.json),
+                // Only said of versions that are handed out in parts; and the end of a wait.
+                Event::Restart(_) | Event::Created(_) => continue,
+            };
+            self.sink.line(&line)?;
+            self.sink.flush()?;
+        }
+    }
+
+    /// Prints so many versions, each at once.
+    async fn print(&mut self, mut count: Option<u64>) -> Result<()> {
+        while take_one(&mut count) {
+            let report = self.next().await?;
+            if self.json {
+                self.sink.line(&report.json()?)?;
+            } else {
+                for line in report.watch_lines() {
+                    self.sink.line(&line)?;
+                }
+            }
+            self.sink.flush()?;
+        }
+        Ok(())
+    }
+
+    /// Runs the command for so many versions, one after the other. What comes meanwhile waits in the
+    /// daemon, or, to coalesce, replaces what waits here.
+    async fn hand_over(
+        &mut self,
+        exec: &Exec,
+        coalesce: bool,
+        mut count: Option<u64>,
+    ) -> Result<()> {
+        let mut waiting = None;
+        while take_one(&mut count) {
+            let event = match waiting.take() {
+                Some(event) => event,
+                None => self.next().await?,
+            };
+            let mut run = Box::pin(exec.run(event));
+            if coalesce {
+                waiting = self.newest_until(run.as_mut()).await?;
+            } else {
+                run.await?;
             }
         }
-        sink.flush()?;
-        left = left.map(|left| left - 1);
-        if left == Some(0) {
-            return Ok(ExitCode::SUCCESS);
+        Ok(())
+    }
+
+    /// The newest of the versions that come while the command runs, with the number of those before it.
+    async fn newest_until(
+        &mut self,
+        mut run: Pin<&mut impl Future<Output = Result<()>>>,
+    ) -> Result<Option<VersionReport>> {
+        let mut newest: Option<VersionReport> = None;
+        loop {
+            tokio::select! {
+                ended = &mut run => return ended.map(|()| newest),
+                event = self.next() => {
+                    let mut event = event?;
+                    event.skipped += newest.map_or(0, |before| before.skipped + 1);
+                    newest = Some(event);
+                }
+            }
         }
     }
 }
 
-/// The report of a version, or `None` after an event that is none: a gap is printed at once.
-async fn report(
-    client: &Client,
-    namespace: &str,
-    event: &Event,
-    json: bool,
-    sink: &mut Sink,
-) -> Result<Option<VersionReport>> {
-    match event {
-        Event::Initial(state) => initial(client, namespace, state).await.map(Some),
-        Event::Changes(version) => changes(client, namespace, version).await.map(Some),
-        Event::Gap(hole) => {
-            sink.line(&gap(namespace, hole, json)?)?;
-            sink.flush()?;
-            Ok(None)
+/// Whether there is one more to take, which is then taken.
+fn take_one(count: &mut Option<u64>) -> bool {
+    match count {
+        Some(0) => false,
+        Some(count) => {
+            *count -= 1;
+            true
         }
-        // Only said of versions that are handed out in parts, or if asked for.
-        Event::Restart(_) | Event::Created(_) | Event::Mark(_) => Ok(None),
+        None => true,
+    }
+}
+
+/// One line that says how far a watch is.
+fn bookmark(namespace: &str, position: Position, as_json: bool) -> String {
+    let version = position.version;
+    if as_json {
+        json!({ "mark": version, "namespace": namespace }).to_string()
+    } else {
+        format!("mark {version}")
     }
 }
 

@@ -16,8 +16,12 @@ pub(crate) struct VersionReport {
     pub(crate) root: String,
     /// Milliseconds since the epoch when it was made; `None` where that is not recorded.
     pub(crate) time_ms: Option<u64>,
-    /// Whether this is the state that a watch began with, not a change.
+    /// Whether this is the state that a watch began with, or went on with, not a change.
     pub(crate) initial: bool,
+    /// Whether of that state only the differences to what was printed before are told.
+    pub(crate) differences: bool,
+    /// Versions of what is watched that were passed over before it.
+    pub(crate) skipped: u64,
     /// Who made it: one entry a transaction. Empty where that is not told.
     pub(crate) who: Vec<Who>,
     /// What changed, in the order of the keys.
@@ -48,6 +52,21 @@ pub(crate) struct ChangeReport {
     /// The bytes of a put, what an append added, the target of a link; none for the other kinds and
     /// where the value is no longer there to be read.
     pub(crate) value: Option<Vec<u8>>,
+    /// What stood there before, if that was asked for.
+    pub(crate) previous: Option<Before>,
+    /// Where in the value the bytes begin, if only what is new of it was asked for.
+    pub(crate) offset: Option<u64>,
+}
+
+/// What stood at a key before a change.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Before {
+    /// Nothing that has a value.
+    Nothing,
+    /// A value, or the target of a link.
+    Value(Vec<u8>),
+    /// A value of so many bytes, too long to be told.
+    Long(u64),
 }
 
 impl VersionReport {
@@ -66,6 +85,8 @@ impl VersionReport {
             snapshot: self.snapshot(),
             time: self.time_ms.map(seconds),
             initial: self.initial,
+            differences: self.differences,
+            skipped: self.skipped,
             transactions: &self.who,
             changes: self.changes.iter().map(ChangeReport::json).collect(),
         })
@@ -73,9 +94,12 @@ impl VersionReport {
 
     /// One line a change, each beginning with the version: what `kvs watch` shows a person.
     pub(crate) fn watch_lines(&self) -> Vec<String> {
-        self.changes
-            .iter()
-            .map(|change| format!("{} {}", self.version, change.line(self.initial)))
+        let initial = self.initial && !self.differences;
+        let skipped = (self.skipped > 0).then(|| format!("skipped {}", self.skipped));
+        let changes = self.changes.iter().map(|change| change.line(initial));
+        let lines = skipped.into_iter().chain(changes);
+        lines
+            .map(|line| format!("{} {line}", self.version))
             .collect()
     }
 
@@ -108,33 +132,60 @@ impl VersionReport {
 
 impl ChangeReport {
     fn json(&self) -> ChangeJson<'_> {
-        let value = self.value.as_deref();
-        let text = value.and_then(|value| std::str::from_utf8(value).ok());
-        let encoded = value
-            .filter(|_| text.is_none())
-            .map(|value| data_encoding::BASE64.encode(value));
+        let (value, value_base64) = text_or_base64(self.value.as_deref());
+        let (before, previous_base64, previous_size) = match &self.previous {
+            None => (None, None, None),
+            Some(Before::Nothing) => (Some(None), None, None),
+            Some(Before::Long(size)) => (None, None, Some(*size)),
+            Some(Before::Value(value)) => {
+                let (text, encoded) = text_or_base64(Some(value));
+                (text.map(Some), encoded, None)
+            }
+        };
         ChangeJson {
             key: &self.key,
             kind: self.kind,
-            value: text,
-            value_base64: encoded,
+            value,
+            value_base64,
+            offset: self.offset,
+            previous: before,
+            previous_base64,
+            previous_size,
         }
     }
 
     /// One line, whatever the value holds: control characters are always written out.
     fn line(&self, initial: bool) -> String {
         let key = escape(&self.key);
-        let value = self.value.as_deref().map(String::from_utf8_lossy);
-        let value = value.as_deref().map(escape).unwrap_or_default();
         let kind = if initial { "initial" } else { self.kind };
-        match self.kind {
-            "put" => format!("{kind} {key} = {value}"),
-            "append" => format!("{kind} {key} += {value}"),
-            "link" => format!("{kind} {key} -> {value}"),
-            "mkdir" => format!("{kind} {key}."),
+        let value = self.value.as_deref().map(String::from_utf8_lossy);
+        let mut line = match (self.kind, value.as_deref().map(escape)) {
+            ("put", Some(value)) => format!("{kind} {key} = {value}"),
+            ("append", Some(value)) => format!("{kind} {key} += {value}"),
+            ("link", Some(value)) => format!("{kind} {key} -> {value}"),
+            ("mkdir", _) => format!("{kind} {key}."),
             _ => format!("{kind} {key}"),
+        };
+        match &self.previous {
+            None => {}
+            Some(Before::Nothing) => line.push_str(" (was nothing)"),
+            Some(Before::Long(size)) => line.push_str(&format!(" (was {size} bytes)")),
+            Some(Before::Value(value)) => {
+                let value = String::from_utf8_lossy(value);
+                line.push_str(&format!(" (was {})", escape(&value)));
+            }
         }
+        line
     }
+}
+
+/// Bytes as a JSON string: as they are where they are UTF-8, else in base64.
+fn text_or_base64(value: Option<&[u8]>) -> (Option<&str>, Option<String>) {
+    let text = value.and_then(|value| std::str::from_utf8(value).ok());
+    let encoded = value
+        .filter(|_| text.is_none())
+        .map(|value| data_encoding::BASE64.encode(value));
+    (text, encoded)
 }
 
 /// The members of the JSON object of a version, in the order in which they are printed.
@@ -147,6 +198,10 @@ struct ReportJson<'r> {
     time: Option<f64>,
     #[serde(skip_serializing_if = "is_false")]
     initial: bool,
+    #[serde(skip_serializing_if = "is_false")]
+    differences: bool,
+    #[serde(skip_serializing_if = "is_zero")]
+    skipped: u64,
     #[serde(skip_serializing_if = "<[Who]>::is_empty")]
     transactions: &'r [Who],
     changes: Vec<ChangeJson<'r>>,
@@ -161,14 +216,27 @@ struct ChangeJson<'r> {
     value: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     value_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+    /// `null` where nothing stood there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous: Option<Option<&'r str>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_base64: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    previous_size: Option<u64>,
 }
 
 fn is_false(flag: &bool) -> bool {
     !flag
 }
 
+fn is_zero(number: &u64) -> bool {
+    *number == 0
+}
+
 /// Seconds since the epoch, exact to the millisecond.
-fn seconds(time_ms: u64) -> f64 {
+pub(crate) fn seconds(time_ms: u64) -> f64 {
     // Milliseconds stay below 2^53 for 285,000 years.
     time_ms as f64 / 1000.0
 }
@@ -197,6 +265,8 @@ mod tests {
             key: key.into(),
             kind,
             value: value.map(<[u8]>::to_vec),
+            previous: None,
+            offset: None,
         }
     }
 
@@ -216,6 +286,8 @@ mod tests {
             root: "blake3-00".into(),
             time_ms: Some(1_700_000_000_250),
             initial: false,
+            differences: false,
+            skipped: 0,
             who: Vec::new(),
             changes,
         }
@@ -304,5 +376,55 @@ mod tests {
         let line = logged.log_line();
         assert!(line.starts_with("42 20"), "{line}");
         assert!(line.ends_with(" 0,7(n) put a unlink b\\u{1b}"), "{line}");
+    }
+
+    #[test]
+    fn what_stood_there_before_is_told_in_all_its_forms() {
+        let mut with = report(vec![change("a", "put", Some(b"2")); 4]);
+        let befores = [
+            Before::Nothing,
+            Before::Value(b"1".to_vec()),
+            Before::Value(b"\xff".to_vec()),
+            Before::Long(70_000),
+        ];
+        for (change, before) in with.changes.iter_mut().zip(befores) {
+            change.previous = Some(before);
+        }
+        let json = with.json().unwrap();
+        for member in [
+            "\"previous\":null",
+            "\"previous\":\"1\"",
+            "\"previous_base64\":\"/w==\"",
+            "\"previous_size\":70000",
+        ] {
+            assert!(json.contains(member), "{json}");
+        }
+        let lines = with.watch_lines();
+        assert_eq!(lines[0], "42 put a = 2 (was nothing)");
+        assert_eq!(lines[1], "42 put a = 2 (was 1)");
+        assert_eq!(lines[3], "42 put a = 2 (was 70000 bytes)");
+    }
+
+    #[test]
+    fn what_was_passed_over_is_said_first_and_keys_alone_have_no_sign() {
+        let mut latest = report(vec![change("a", "put", None), change("b", "link", None)]);
+        latest.skipped = 5;
+        assert_eq!(
+            latest.watch_lines(),
+            ["42 skipped 5", "42 put a", "42 link b"]
+        );
+        assert!(latest.json().unwrap().contains("\"skipped\":5,"));
+    }
+
+    #[test]
+    fn differences_to_the_state_before_have_their_kinds() {
+        let mut after = report(vec![change("a", "unlink", None)]);
+        (after.initial, after.differences) = (true, true);
+        assert_eq!(after.watch_lines(), ["42 unlink a"]);
+        let json = after.json().unwrap();
+        assert!(
+            json.contains("\"initial\":true,\"differences\":true,"),
+            "{json}"
+        );
     }
 }

@@ -10,12 +10,14 @@ mod columns;
 mod directory;
 mod failure;
 mod json;
+mod moves;
 mod sink;
 
-pub(crate) use changes::{ChangeReport, VersionReport, Who, local_time};
+pub(crate) use changes::{Before, ChangeReport, VersionReport, Who, local_time, seconds};
 pub(crate) use columns::columns;
 pub(crate) use directory::{Shown, directory_line};
 pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};
 pub(crate) use json::EntryJson;
+pub(crate) use moves::{RootReport, Standing, Touched};
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};

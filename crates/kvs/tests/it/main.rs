@@ -28,4 +28,5 @@ mod roots;
 mod scripts;
 mod txns;
 mod usage;
+mod watch_options;
 mod watches;

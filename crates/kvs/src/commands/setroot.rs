@@ -1,0 +1,144 @@
+//! `kvs setroot`: each move of a root as it comes, and namespaces that come and go.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Args;
+use kvs_client::{FollowOptions, Moved, NamespaceRoot, RootEvent, Start};
+
+use super::failure::About as _;
+use super::interrupt::end_on_interrupt;
+use super::options::{Daemon, NamespaceOption};
+use super::report::who;
+use super::watch::From;
+use crate::output::{RootReport, Sink, Standing, Touched, reader_gone, seconds};
+
+/// Options of `kvs setroot`.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  kvs setroot                              each version of the namespace, with the keys it touched
+  kvs setroot --all --json                 those of all namespaces, one JSON object a line
+  kvs setroot --namespaces                 namespaces that are made and removed
+  kvs setroot --from 42 --count 3          three versions from 42 on")]
+pub(crate) struct SetrootArgs {
+    #[command(flatten)]
+    namespace: NamespaceOption,
+    /// Follow all namespaces that you may read
+    #[arg(long)]
+    all: bool,
+    /// Of all namespaces, tell only that they are made and removed
+    #[arg(long)]
+    namespaces: bool,
+    /// Where to begin: now; initial, where the roots are first; or a version of the one namespace,
+    /// which is included
+    #[arg(
+        long,
+        value_name = "now|initial|VERSION",
+        default_value = "now",
+        hide_default_value = true
+    )]
+    from: From,
+    /// End after so many events
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    count: Option<u64>,
+    /// Print one JSON object a line for each event
+    #[arg(long)]
+    json: bool,
+}
+
+/// Prints events until the count is reached.
+pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> {
+    end_on_interrupt();
+    let name = args.namespace.name(daemon);
+    let client = daemon.connect(&name).await?;
+    let options = FollowOptions {
+        namespace: (!args.all && !args.namespaces).then(|| name.into()),
+        start: match args.from {
+            From::Now => Start::Now,
+            From::Initial => Start::Initial,
+            From::Version(version) => Start::Version {
+                version,
+                incarnation: None,
+            },
+        },
+    };
+    let mut stream = client.follow(options).await.about("setroot")?;
+    let mut sink = Sink::new();
+    let mut left = args.count;
+    let gone = reader_gone();
+    tokio::pin!(gone);
+    loop {
+        let event = tokio::select! {
+            event = stream.next() => event.about("setroot")?,
+            error = &mut gone => return Err(error.into()),
+        };
+        let report = report(event);
+        if args.namespaces && !report.is_of_namespaces() {
+            continue;
+        }
+        if args.json {
+            sink.line(&report.json()?)?;
+        } else {
+            for line in report.lines() {
+                sink.line(&line)?;
+            }
+        }
+        sink.flush()?;
+        left = left.map(|left| left - 1);
+        if left == Some(0) {
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+}
+
+fn report(event: RootEvent) -> RootReport {
+    match event {
+        RootEvent::State(state) => RootReport::State {
+            lost: state.lost,
+            namespaces: state.namespaces.into_iter().map(standing).collect(),
+        },
+        RootEvent::Moved(moved) => report_move(moved),
+        RootEvent::Created(made) => RootReport::Created {
+            namespace: made.namespace.into(),
+            owner: made.owner,
+            incarnation: made.incarnation,
+            time: seconds(made.time_ms),
+        },
+        RootEvent::Reincarnated(anew) => RootReport::Reincarnated {
+            namespace: anew.namespace.into(),
+            incarnation: anew.incarnation,
+            time: seconds(anew.time_ms),
+        },
+        RootEvent::Removed(gone) => RootReport::Removed {
+            namespace: gone.namespace.into(),
+            time: seconds(gone.time_ms),
+        },
+    }
+}
+
+fn standing(root: NamespaceRoot) -> Standing {
+    Standing {
+        namespace: root.namespace.into(),
+        owner: root.owner,
+        version: root.position.version,
+        root: root.root.into(),
+    }
+}
+
+fn report_move(moved: Moved) -> RootReport {
+    let changes = moved.changes.into_iter().map(|change| Touched {
+        key: change.key.into(),
+        kind: change.kind.name(),
+    });
+    RootReport::Moved {
+        namespace: moved.namespace.into(),
+        version: moved.position.version,
+        root: moved.root.into(),
+        previous: moved.previous.into(),
+        snapshot: moved.snapshot.into(),
+        time: seconds(moved.time_ms),
+        transactions: who(&moved.transactions),
+        changes: changes.collect(),
+    }
+}

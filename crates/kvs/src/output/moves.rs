@@ -1,0 +1,193 @@
+//! The forms of root moves, for `kvs setroot`: a line an event for people, one JSON object an event
+//! for programs.
+
+use serde::Serialize;
+
+use super::changes::Who;
+use super::escape::escape;
+
+/// Something that happened to the root of a namespace, as it is printed as JSON.
+#[derive(Debug, Clone, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub(crate) enum RootReport {
+    /// How things stand.
+    State {
+        /// Whether moves before it could not be told.
+        lost: bool,
+        /// The namespaces.
+        namespaces: Vec<Standing>,
+    },
+    /// A root moved.
+    Moved {
+        /// The namespace.
+        namespace: String,
+        /// Its new version.
+        version: u64,
+        /// The new root, a blobref.
+        root: String,
+        /// The root before.
+        previous: String,
+        /// A reference to the new state.
+        snapshot: String,
+        /// When, in seconds since the epoch.
+        time: f64,
+        /// Who made it: one entry a transaction.
+        transactions: Vec<Who>,
+        /// The keys that it touched.
+        changes: Vec<Touched>,
+    },
+    /// A namespace was made.
+    Created {
+        /// Its name.
+        namespace: String,
+        /// The user id of its owner.
+        owner: u32,
+        /// Its incarnation.
+        incarnation: u64,
+        /// When, in seconds since the epoch.
+        time: f64,
+    },
+    /// A namespace goes on under a new incarnation.
+    Reincarnated {
+        /// Its name.
+        namespace: String,
+        /// The new incarnation.
+        incarnation: u64,
+        /// When, in seconds since the epoch.
+        time: f64,
+    },
+    /// A namespace was removed.
+    Removed {
+        /// Its name.
+        namespace: String,
+        /// When, in seconds since the epoch.
+        time: f64,
+    },
+}
+
+/// Where the root of a namespace stands.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Standing {
+    /// The namespace.
+    pub(crate) namespace: String,
+    /// The user id of its owner.
+    pub(crate) owner: u32,
+    /// Its newest version.
+    pub(crate) version: u64,
+    /// Its root, a blobref.
+    pub(crate) root: String,
+}
+
+/// A key that was touched.
+#[derive(Debug, Clone, Serialize)]
+pub(crate) struct Touched {
+    /// The key.
+    pub(crate) key: String,
+    /// `put`, `append`, `unlink`, `mkdir` or `link`.
+    pub(crate) kind: &'static str,
+}
+
+impl RootReport {
+    /// One JSON object on one line, not ended.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    /// Lines for people, each beginning with the namespace.
+    pub(crate) fn lines(&self) -> Vec<String> {
+        match self {
+            RootReport::State { lost, namespaces } => {
+                let kind = if *lost { "lost" } else { "state" };
+                let line = |one: &Standing| {
+                    let name = escape(&one.namespace);
+                    format!("{name} {kind} {} {}", one.version, one.root)
+                };
+                namespaces.iter().map(line).collect()
+            }
+            RootReport::Moved {
+                namespace,
+                version,
+                root,
+                changes,
+                ..
+            } => {
+                let mut line = format!("{} moved {version} {root}", escape(namespace));
+                for change in changes {
+                    line.push_str(&format!(" {} {}", change.kind, escape(&change.key)));
+                }
+                vec![line]
+            }
+            RootReport::Created {
+                namespace, owner, ..
+            } => vec![format!("{} created {owner}", escape(namespace))],
+            RootReport::Reincarnated {
+                namespace,
+                incarnation,
+                ..
+            } => vec![format!("{} reincarnated {incarnation}", escape(namespace))],
+            RootReport::Removed { namespace, .. } => {
+                vec![format!("{} removed", escape(namespace))]
+            }
+        }
+    }
+
+    /// Whether a namespace came or went, or its root moved no further than that.
+    pub(crate) fn is_of_namespaces(&self) -> bool {
+        !matches!(self, RootReport::Moved { .. })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn moved() -> RootReport {
+        let touched = |key: &str, kind| Touched {
+            key: key.into(),
+            kind,
+        };
+        RootReport::Moved {
+            namespace: "primary".into(),
+            version: 7,
+            root: "blake3-01".into(),
+            previous: "blake3-00".into(),
+            snapshot: "primary@7:blake3-01".into(),
+            time: 1.5,
+            transactions: Vec::new(),
+            changes: vec![touched("a", "put"), touched("b\u{1b}", "unlink")],
+        }
+    }
+
+    #[test]
+    fn a_move_is_one_line_with_its_keys() {
+        assert_eq!(
+            moved().lines(),
+            ["primary moved 7 blake3-01 put a unlink b\\u{1b}"]
+        );
+    }
+
+    #[test]
+    fn json_says_first_what_it_is() {
+        assert_eq!(
+            moved().json().unwrap(),
+            "{\"event\":\"moved\",\"namespace\":\"primary\",\"version\":7,\"root\":\"blake3-01\",\
+             \"previous\":\"blake3-00\",\"snapshot\":\"primary@7:blake3-01\",\"time\":1.5,\"transactions\":[],\
+             \"changes\":[{\"key\":\"a\",\"kind\":\"put\"},{\"key\":\"b\\u001b\",\"kind\":\"unlink\"}]}"
+        );
+    }
+
+    #[test]
+    fn a_state_after_a_loss_says_so() {
+        let state = |lost| RootReport::State {
+            lost,
+            namespaces: vec![Standing {
+                namespace: "n".into(),
+                owner: 1,
+                version: 3,
+                root: "r".into(),
+            }],
+        };
+        assert_eq!(state(true).lines(), ["n lost 3 r"]);
+        assert_eq!(state(false).lines(), ["n state 3 r"]);
+    }
+}
