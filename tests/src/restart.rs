@@ -46,6 +46,7 @@ impl Restart {
         let (daemon, _) = timed(&empty, "nothing").await?;
         daemon.kill()?;
         let (_daemon, empty) = timed(&empty, "nothing").await?;
+        let mut busy: f64 = 0.0;
 
         let home = Home::in_directory(&self.directory)?;
         let mut daemon = home.start()?;
@@ -76,6 +77,7 @@ impl Restart {
             let seconds;
             (daemon, seconds) = timed(&home, &key(number)).await?;
             killed.push(seconds);
+            busy = busy.max(daemon.counters().busy_ns()? as f64 / 1e9);
             let read = daemon.primary().await?.get(key(number)).await?;
             ensure!(
                 read.as_deref() == Some(round.to_string().as_bytes()),
@@ -103,6 +105,7 @@ impl Restart {
         let mut report = Report::new("restart", about);
         report.figure("keys", self.keys as f64);
         report.figure("after_kill_max_s", worst(&killed));
+        report.figure("after_kill_processor_max_s", busy);
         report.figure("after_stop_max_s", worst(&stopped));
         report.figure("empty_store_s", empty);
         report.figure("ratio_to_empty_store", worst(&killed) / empty);
