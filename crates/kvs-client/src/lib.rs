@@ -48,6 +48,7 @@ mod watch;
 mod watch_options;
 
 mod namespace;
+mod upload;
 
 mod reader;
 
@@ -67,6 +68,7 @@ pub use reader::Reader;
 pub use root_event::RootEvent;
 pub use transaction::Transaction;
 pub use transport::{ConnectFuture, Connector, Transport, UnixConnector};
+pub use upload::{Upload, Uploaded, ValueReader};
 pub use watch::WatchStream;
 pub use watch_options::WatchOptions;
 

@@ -36,5 +36,14 @@ pub const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 /// Requests that are taken from the queue at a time.
 pub const QUEUE_BATCH: usize = 256;
 
+/// Pieces of an upload that may be unanswered.
+pub const UPLOAD_AHEAD: usize = 4;
+
+/// Pieces of a value that a reader asks for ahead.
+pub const READ_AHEAD: usize = 4;
+
+/// Bytes of one such piece.
+pub const READ_PIECE_BYTES: u64 = 1024 * 1024;
+
 /// Bytes that one range read asks for when a whole value is fetched.
 pub const READ_RANGE_BYTES: u64 = 4 * 1024 * 1024;

@@ -1,5 +1,6 @@
 //! Building transactions.
 
+use crate::upload::Uploaded;
 use bytes::Bytes;
 use kvs_proto::{Condition, Operation};
 use smol_str::SmolStr;
@@ -40,6 +41,15 @@ impl Transaction {
         self.operation(Operation::Put {
             key: key.into(),
             value: value.into(),
+        })
+    }
+
+    /// Puts a value that was uploaded. The upload module says when.
+    pub fn put_upload(self, key: impl Into<SmolStr>, uploaded: Uploaded) -> Self {
+        self.operation(Operation::PutUpload {
+            key: key.into(),
+            upload: uploaded.id,
+            size: uploaded.size,
         })
     }
 

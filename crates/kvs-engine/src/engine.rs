@@ -22,6 +22,7 @@ use crate::reference::{At, Position};
 use crate::request::{Caller, CommitRequest, Committed, Start, WatchRequest};
 use crate::stage;
 use crate::store::Store;
+use crate::upload::{Upload, Uploaded};
 use crate::view::View;
 use crate::watch::Watch;
 
@@ -127,6 +128,54 @@ impl Engine {
         let request = self.store.offload(work).await?;
         self.register().await?;
         Ok(request)
+    }
+
+    /// Begins an upload: a value of up to `limit` bytes that comes in pieces.
+    ///
+    /// # Errors
+    /// When the disk fails.
+    pub fn upload(&self, limit: u64) -> Result<Upload, EngineError> {
+        Upload::begin(&self.store, limit)
+    }
+
+    /// Makes an upload durable and gives the value to commit; commits that are submitted from then on
+    /// may name it.
+    ///
+    /// # Errors
+    /// `NoSpace`, or another failure of the disk; `Invalid` for an upload that has failed before.
+    pub async fn finish_upload(&self, mut upload: Upload) -> Result<Uploaded, EngineError> {
+        upload.complete().await?;
+        let _one_at_a_time = self.staging.lock().await;
+        let uploaded = upload.publish().await?;
+        self.register().await?;
+        Ok(uploaded)
+    }
+
+    /// The answer to a transaction that cannot be evaluated (any more) but may have been committed before:
+    /// the first answer if it was, else `refusal`.
+    ///
+    /// # Errors
+    /// `refusal`, and those of [`submit`](Self::submit).
+    pub fn settle(
+        &self,
+        request: CommitRequest,
+        refusal: EngineError,
+    ) -> impl Future<Output = Result<Committed, EngineError>> + Send + 'static {
+        let (reply, answer) = oneshot::channel();
+        let request = Box::new(request);
+        let command = Command::Settle {
+            request,
+            refusal,
+            reply,
+        };
+        let queued = self
+            .inbox
+            .try_send(command)
+            .map_err(|_| EngineError::stopped());
+        async move {
+            queued?;
+            answer.await.map_err(|_| EngineError::stopped())?
+        }
     }
 
     /// Queues the registration of every pack that records may name from then on: of what was staged,

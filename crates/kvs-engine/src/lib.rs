@@ -68,6 +68,8 @@ mod log;
 
 mod stage;
 
+mod upload;
+
 mod reserve;
 
 mod checkpoint;
@@ -112,5 +114,6 @@ pub use reference::{At, Position, SnapshotRef, check_namespace_name};
 pub use request::{
     Caller, CommitRequest, Committed, Mode, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
 };
+pub use upload::{Upload, Uploaded};
 pub use view::{Located, View};
 pub use watch::Watch;

@@ -39,6 +39,17 @@ pub const NAMESPACES: usize = 100_000;
 /// first.
 pub const RECORD_VALUE_BYTES: u64 = 64 * 1024;
 
+/// Bytes of an upload that are written at a time (1 MiB): a multiple of the largest chunk.
+pub const UPLOAD_PIECE_BYTES: usize = 1024 * 1024;
+
+/// Bytes that the writer of a pack leaves to the system before it has them synced (32 MiB), so that the
+/// sync at the end is short and the journal's own never waits long behind it.
+pub const PACK_UNSYNCED_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Longest value that reading keeps in the cache of objects (1 MiB); longer ones would drive out
+/// everything else.
+pub const CACHED_VALUE_BYTES: u64 = 1024 * 1024;
+
 /// Nesting of MessagePack in records and manifests (64): theirs is less than 10.
 pub const RECORD_DEPTH: usize = 64;
 

@@ -58,7 +58,7 @@ impl Objects {
         &self.store
     }
 
-    fn load(&self, missing: &Missing) -> Result<Object, EngineError> {
+    fn load(&self, missing: &Missing, keep_blobs: bool) -> Result<Object, EngineError> {
         let reference = missing.blobref;
         let bytes = self.store.get(&reference)?.ok_or_else(|| {
             EngineError::new(
@@ -72,13 +72,15 @@ impl Objects {
             }
             ObjectKind::Blob => Object::Blob(bytes),
         };
-        self.cache.insert(reference, object.clone());
+        if keep_blobs || matches!(object, Object::Node(_)) {
+            self.cache.insert(reference, object.clone());
+        }
         Ok(object)
     }
 
     /// Reads a stored node.
     pub(crate) fn read_node(&self, missing: &Missing) -> Result<Arc<Node>, EngineError> {
-        match self.load(missing)? {
+        match self.load(missing, true)? {
             Object::Node(node) => Ok(node),
             Object::Blob(_) => Err(EngineError::corrupt(format!(
                 "{} is no node",
@@ -95,10 +97,27 @@ impl Objects {
     /// Those of the step, and `Corrupt` or `BadObject` for objects that cannot be read.
     pub(crate) fn complete<T>(
         &self,
+        step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+    ) -> Result<T, EngineError> {
+        self.run(step, true)
+    }
+
+    /// The same, for a step that reads much and once: the blobs that it loads are not kept.
+    pub(crate) fn pass<T>(
+        &self,
+        step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+    ) -> Result<T, EngineError> {
+        self.run(step, false)
+    }
+
+    fn run<T>(
+        &self,
         mut step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+        keep_blobs: bool,
     ) -> Result<T, EngineError> {
         let source = Loading {
             objects: self,
+            keep_blobs,
             loaded: RefCell::default(),
         };
         loop {
@@ -151,6 +170,7 @@ impl NodeSource for Objects {
 
 struct Loading<'a> {
     objects: &'a Objects,
+    keep_blobs: bool,
     loaded: RefCell<HashMap<Blobref, Object>>,
 }
 
@@ -161,7 +181,7 @@ impl Loading<'_> {
         let before = loaded.len();
         for one in missing {
             if let Entry::Vacant(place) = loaded.entry(one.blobref) {
-                place.insert(self.objects.load(one)?);
+                place.insert(self.objects.load(one, self.keep_blobs)?);
             }
         }
         match missing.first() {

@@ -12,6 +12,7 @@ use kvs_tree::{
 
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
+use crate::limits::CACHED_VALUE_BYTES;
 use crate::namespace::Namespace;
 use crate::reference::{At, Position, SnapshotRef};
 use crate::request::Caller;
@@ -197,7 +198,16 @@ impl View {
     pub async fn read(&self, value: &Value, range: Range<u64>) -> Result<Bytes, EngineError> {
         let value = value.clone();
         let range = range.start.min(value.len())..range.end.min(value.len());
-        self.step(move |source| value.read(source, range.clone()))
+        let len = value.len();
+        let step = move |source: &dyn NodeSource| value.read(source, range.clone());
+        if len <= CACHED_VALUE_BYTES {
+            return self.step(step).await;
+        }
+        if let Some(done) = self.store.objects.at_once(&step) {
+            return done;
+        }
+        self.store
+            .offload(move |store| store.objects.pass(step))
             .await
     }
 

@@ -76,6 +76,15 @@ pub enum Operation {
         #[serde(with = "payload")]
         value: Bytes,
     },
+    /// Puts the value that was uploaded on this connection before.
+    PutUpload {
+        /// The key.
+        key: SmolStr,
+        /// The id of the upload; the commit takes it, so that no other can.
+        upload: u64,
+        /// How many bytes were sent for it.
+        size: u64,
+    },
     /// Appends to a value, or puts it.
     Append {
         /// The key.

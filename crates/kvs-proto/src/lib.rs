@@ -26,6 +26,8 @@ mod watch;
 mod log;
 mod setroot;
 
+mod upload;
+
 mod request;
 
 mod frame;
@@ -53,6 +55,7 @@ pub use setroot::{
     Created, Moved, NamespaceRoot, Reincarnated, Removed, RootItem, RootStarted, RootState, SetRoot,
 };
 pub use status::{StatusAnswer, StatusRequest, Sync};
+pub use upload::{Upload, UploadData};
 pub use watch::{
     Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Mark, Mode, Start, Started,
     TransactionInfo, Watch, WatchItem,

@@ -30,6 +30,9 @@ pub const STREAM_CREDIT_BYTES: u64 = 64 * 1024 * 1024;
 /// Shortest interval of the marks of a watch, in milliseconds. A shorter one (but 0) is raised to this.
 pub const MARK_INTERVAL_MIN_MS: u64 = 100;
 
+/// Most bytes in one piece of an upload (1 MiB).
+pub const UPLOAD_CHUNK_BYTES: usize = 1024 * 1024;
+
 /// Most value bytes that one read, lookup or inline value carries, so that its frame stays far below
 /// `FRAME_BYTES`. Longer values are read by ranges.
 pub const VALUE_BYTES_A_FRAME: u64 = 8 * 1024 * 1024;

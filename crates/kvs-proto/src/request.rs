@@ -9,6 +9,7 @@ use crate::pin::{Pin, Pins, Unpin};
 use crate::read::{Info, List, Lookup, Read, Wait};
 use crate::setroot::SetRoot;
 use crate::status::{StatusRequest, Sync};
+use crate::upload::{Upload, UploadData};
 use crate::watch::{Credit, Watch};
 use serde::{Deserialize, Serialize};
 
@@ -124,4 +125,8 @@ requests! {
     SetRoot(SetRoot) = 21, "setroot";
     /// Shares a namespace read-only, or ends that.
     NamespaceShare(NamespaceShare) = 22, "namespace_share";
+    /// Opens an upload under its id.
+    Upload(Upload) = 23, "upload";
+    /// Adds bytes to an upload.
+    UploadData(UploadData) = 24, "upload_data";
 }

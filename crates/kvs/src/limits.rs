@@ -38,6 +38,28 @@ pub(crate) const SLOW_REQUESTS_IN_FLIGHT: usize = 32;
 /// one is answered.
 pub(crate) const COMMIT_BYTES_IN_FLIGHT: usize = 64 * 1024 * 1024;
 
+/// Uploads that one connection may have open.
+pub(crate) const CONNECTION_UPLOADS: usize = 8;
+
+/// Uploads that one connection of a guest may have open.
+pub(crate) const GUEST_CONNECTION_UPLOADS: usize = 2;
+
+/// Uploads that may be open in all, each with a file; guests may take half of them.
+pub(crate) const UPLOADS: usize = 256;
+
+/// Most bytes of one upload (1 TiB, the longest value).
+pub(crate) const UPLOAD_BYTES: u64 = 1 << 40;
+
+/// Most bytes of one upload of a guest (4 GiB).
+pub(crate) const GUEST_UPLOAD_BYTES: u64 = 4 << 30;
+
+/// Bytes of pieces of uploads of one connection that may be in work at once; no more requests are
+/// taken until one is answered.
+pub(crate) const UPLOAD_BYTES_IN_FLIGHT: usize = 4 * 1024 * 1024;
+
+/// Time without news after which an upload is dropped.
+pub(crate) const UPLOAD_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Watches of one connection that may be reading the disk for their next event at once.
 pub(crate) const STREAM_STEPS: usize = 16;
 

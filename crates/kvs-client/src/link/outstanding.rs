@@ -347,5 +347,8 @@ fn is_repeatable(request: &Request) -> bool {
             | Request::Unpin(_)
             | Request::NamespaceCreate(_)
             | Request::NamespaceRemove(_)
+            // An upload is lost with its connection.
+            | Request::Upload(_)
+            | Request::UploadData(_)
     )
 }

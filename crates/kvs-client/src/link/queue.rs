@@ -119,7 +119,8 @@ impl Queue {
         Ok((id, started))
     }
 
-    async fn enqueue(
+    /// Queues a request when there is a place for it; its id, and where its answer comes.
+    pub(crate) async fn enqueue(
         &self,
         mut request: Request,
     ) -> Result<(u64, oneshot::Receiver<Result<Bytes, ClientError>>), ClientError> {

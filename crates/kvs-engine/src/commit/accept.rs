@@ -122,6 +122,18 @@ impl CommitTask {
         }
     }
 
+    /// Answers a transaction that cannot be evaluated: as before if it is a repeat, else with `refusal`.
+    pub(super) fn settle(
+        &mut self,
+        request: &CommitRequest,
+        refusal: EngineError,
+        reply: CommitReply,
+    ) {
+        if let Some(reply) = self.settle_repeat(request, reply) {
+            self.hold_error(reply, refusal);
+        }
+    }
+
     /// A transaction without operations only asks whether its conditions hold.
     fn answer_check(&mut self, request: &CommitRequest, reply: CommitReply) {
         let Some(head) = self.heads.get(&request.namespace) else {

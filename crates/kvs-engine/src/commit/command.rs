@@ -22,6 +22,12 @@ pub(crate) enum Command {
         past: Vec<RootAt>,
         reply: CommitReply,
     },
+    /// Answer a transaction as before, or with the refusal if it was never committed.
+    Settle {
+        request: Box<CommitRequest>,
+        refusal: EngineError,
+        reply: CommitReply,
+    },
     /// Packs are in use that records may name from now on.
     AddPacks(Vec<PackId>),
     Create {
@@ -72,7 +78,9 @@ pub(crate) enum Command {
 /// Answers a command with an error.
 pub(super) fn refuse(command: Command, error: EngineError) {
     match command {
-        Command::Commit { reply, .. } => drop(reply.send(Err(error))),
+        Command::Commit { reply, .. } | Command::Settle { reply, .. } => {
+            drop(reply.send(Err(error)));
+        }
         Command::Pin { reply, .. } => drop(reply.send(Err(error))),
         Command::Create { reply, .. }
         | Command::Share { reply, .. }

@@ -186,6 +186,11 @@ impl CommitTask {
                 past,
                 reply,
             } => self.commit(*request, past, reply),
+            Command::Settle {
+                request,
+                refusal,
+                reply,
+            } => self.settle(&request, refusal, reply),
             Command::AddPacks(packs) => packs.into_iter().for_each(|pack| self.add_pack(pack)),
             Command::Create {
                 name,

@@ -77,6 +77,13 @@ pub trait PackWriter: Send {
     /// Bytes of objects so far.
     fn bytes(&self) -> u64;
 
+    /// Makes durable what was added so far, so that [`finish`](Self::finish) has less to do. The pack is
+    /// not of use any earlier.
+    ///
+    /// # Errors
+    /// The pack is then of no use any more.
+    fn sync(&mut self) -> Result<(), StoreError>;
+
     /// Makes the pack durable (one sync of the file, one of the directory) and usable. `None` if no
     /// object was added.
     ///

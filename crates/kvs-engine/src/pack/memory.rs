@@ -96,6 +96,10 @@ impl PackWriter for MemoryPack {
         self.bytes
     }
 
+    fn sync(&mut self) -> Result<(), StoreError> {
+        Ok(())
+    }
+
     fn finish(self: Box<Self>) -> Result<Option<PackId>, StoreError> {
         if self.objects.is_empty() {
             return Ok(None);

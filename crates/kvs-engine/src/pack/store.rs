@@ -274,6 +274,13 @@ impl PackWriter for Writer {
         self.bytes
     }
 
+    fn sync(&mut self) -> Result<(), StoreError> {
+        match &mut self.builder {
+            Some(builder) => builder.sync(),
+            None => Ok(()),
+        }
+    }
+
     fn finish(self: Box<Self>) -> Result<Option<PackId>, StoreError> {
         let Some(builder) = self.builder else {
             return Ok(None);

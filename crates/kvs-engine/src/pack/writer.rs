@@ -11,7 +11,7 @@ use super::error::{PackId, StoreError};
 use super::file::{PackFile, file_name};
 use super::format::{Entry, Footer, RECORD, encode_header, encode_index, encode_record};
 use crate::disk::{Disk, DiskError, DiskFile, write_all};
-use crate::limits::{OBJECT_BYTES, PACK_BUFFER_BYTES};
+use crate::limits::{OBJECT_BYTES, PACK_BUFFER_BYTES, PACK_UNSYNCED_BYTES};
 
 /// Ends the name of a file that is not a pack yet.
 pub(super) const TEMPORARY: &str = ".tmp";
@@ -27,6 +27,8 @@ pub(super) struct PackBuilder {
     buffer: Vec<u8>,
     /// Bytes before the buffer.
     written: u64,
+    /// Bytes that are durable.
+    synced: u64,
     checksum: u32,
     entries: Vec<Entry>,
     seen: HashSet<Blobref>,
@@ -48,6 +50,7 @@ impl PackBuilder {
             file,
             buffer: encode_header(id),
             written: 0,
+            synced: 0,
             checksum: 0,
             entries: Vec::new(),
             seen: HashSet::new(),
@@ -81,7 +84,20 @@ impl PackBuilder {
         if self.buffer.len() >= PACK_BUFFER_BYTES {
             self.flush()?;
         }
+        if self.written - self.synced >= PACK_UNSYNCED_BYTES {
+            self.sync()?;
+        }
         Ok(true)
+    }
+
+    /// Makes durable what there is so far.
+    pub(super) fn sync(&mut self) -> Result<(), StoreError> {
+        self.flush()?;
+        self.file
+            .sync_data()
+            .map_err(DiskError::at(&self.temporary, "sync"))?;
+        self.synced = self.written;
+        Ok(())
     }
 
     fn flush(&mut self) -> Result<(), StoreError> {

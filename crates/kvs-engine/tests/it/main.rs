@@ -20,6 +20,7 @@ mod retention;
 mod rights;
 mod snapshot;
 mod follow;
+mod upload;
 mod watch;
 mod watch_gap;
 mod watch_links;

@@ -12,6 +12,8 @@ mod options;
 
 mod value;
 
+mod input;
+
 mod listing;
 mod report;
 mod look;

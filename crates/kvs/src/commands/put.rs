@@ -6,12 +6,12 @@ use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
-use bytes::Bytes;
 use clap::Args;
 use kvs_client::{ErrorCode, Transaction};
 use kvs_proto::FRAME_BYTES;
 
 use super::failure::{About as _, failure};
+use super::input::{self, Input};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
 use crate::output::reason;
 
@@ -52,31 +52,34 @@ pub(crate) struct PutArgs {
 
 /// Puts all pairs in one transaction.
 pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
-    let mut pairs = Vec::with_capacity(args.pairs.len());
-    for pair in args.pairs {
-        let (key, value) = split(pair)?;
-        let value = if value == b"-" && (args.raw || args.treeobj) {
-            read_stdin(&key)?
-        } else {
-            value
-        };
-        pairs.push((key, Bytes::from(value)));
-    }
+    let pairs: Vec<(String, Vec<u8>)> = args.pairs.into_iter().map(split).collect::<Result<_>>()?;
+    let namespace = args.namespace.name(daemon);
+    let client = daemon.connect(&namespace).await?;
     let mut transaction = Transaction::new();
     transaction.no_merge = args.no_merge;
     for (key, value) in &pairs {
-        let (key, value) = (key.as_str(), value.clone());
-        transaction = if args.treeobj {
-            transaction.put_object(key, value)
-        } else if args.append {
-            transaction.append(key, value)
+        let from_stdin = value == b"-" && (args.raw || args.treeobj);
+        transaction = if from_stdin && args.raw && !args.append {
+            match input::take(&client, key).await? {
+                Input::Short(value) => transaction.put(key, value),
+                Input::Long(uploaded) => transaction.put_upload(key, uploaded),
+            }
         } else {
-            transaction.put(key, value)
+            let value = if from_stdin {
+                read_stdin(key)?
+            } else {
+                value.clone()
+            };
+            if args.treeobj {
+                transaction.put_object(key, value)
+            } else if args.append {
+                transaction.append(key, value)
+            } else {
+                transaction.put(key, value)
+            }
         };
     }
     let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
-    let namespace = args.namespace.name(daemon);
-    let client = daemon.connect(&namespace).await?;
     let committed = client
         .namespace(namespace)
         .commit(transaction)
@@ -99,7 +102,7 @@ fn split(pair: OsString) -> Result<(String, Vec<u8>)> {
     Ok((key, value))
 }
 
-/// All of standard input. The second reader finds it empty.
+/// All of standard input, for what goes into one frame. The second reader finds it empty.
 fn read_stdin(key: &str) -> Result<Vec<u8>> {
     let mut value = Vec::new();
     let most = FRAME_BYTES as u64 + 1;

@@ -49,7 +49,7 @@ impl Place {
     }
 }
 
-/// Hands the value to `take` piece by piece, in order, so that memory holds one piece of it.
+/// Hands the value to `take` piece by piece, in order, so that memory holds a few pieces of it.
 pub(crate) async fn stream(
     client: &Client,
     place: &Place,
@@ -60,12 +60,10 @@ pub(crate) async fn stream(
     if let Some(bytes) = &value.bytes {
         return take(bytes);
     }
-    let mut offset = 0;
-    while offset < value.size {
-        let length = READ_RANGE_BYTES.min(value.size - offset);
-        let piece = place.read(client, offset, length).await.about(context)?;
+    let namespace = client.namespace(place.namespace.as_str());
+    let mut reader = namespace.reader(place.key.as_str(), place.at.clone(), 0, value.size);
+    while let Some(piece) = reader.next().await.about(context)? {
         take(&piece)?;
-        offset += piece.len() as u64;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! From the wire to the engine: keys, scopes, places in history and transactions, validated on the
 //! way. What comes out holds no reference to the connection's read buffer except large values.
 
+use bytes::Bytes;
 use kvs_engine::{
     At, Caller, CommitRequest, Mode, Position, SnapshotRef, Start, TransactionId, WatchRequest,
 };
@@ -169,6 +170,11 @@ fn operation(operation: wire::Operation) -> Result<Operation, Failure> {
         wire::Operation::Put { key: k, value } => Operation::Put {
             key: key(&k)?,
             value,
+        },
+        // The session fills the upload in.
+        wire::Operation::PutUpload { key: k, .. } => Operation::Put {
+            key: key(&k)?,
+            value: Bytes::new(),
         },
         wire::Operation::Append { key: k, value } => Operation::Append {
             key: key(&k)?,

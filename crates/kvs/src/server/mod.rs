@@ -28,6 +28,8 @@ mod ops;
 
 mod work;
 
+mod uploads;
+
 mod ready;
 
 mod marks;

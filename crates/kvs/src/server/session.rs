@@ -28,11 +28,13 @@ use super::failure::Failure;
 use super::ops::{self, Answer, Context};
 use super::shared::{Admission, SOFTWARE, Shared};
 use super::streams::Streams;
+use super::uploads::Uploads;
 use super::work::{Commits, Kind, Pending, Running, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{
     COMMIT_BYTES_IN_FLIGHT, GUEST_COMMIT_BYTES_IN_FLIGHT, GUEST_REQUESTS_IN_FLIGHT, GUEST_STREAMS,
     HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES, SESSION_ROUNDS, SLOW_REQUESTS_IN_FLIGHT,
+    UPLOAD_BYTES_IN_FLIGHT,
 };
 
 /// Serves one connection until it ends. `uid` is what the kernel told for the peer.
@@ -186,6 +188,7 @@ struct Session<S> {
     commits: Commits,
     running: Running,
     streams: Streams,
+    uploads: Uploads,
     room: Room,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
@@ -203,6 +206,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             commits: Commits::default(),
             running: Running::default(),
             streams: Streams::new(),
+            uploads: Uploads::default(),
             room,
             open: true,
             stopped,
@@ -216,6 +220,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Moves everything that can move, but lets other connections have their turn between; ready
     /// when the connection has ended.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
+        self.uploads.poll_expire(cx);
         for _ in 0..SESSION_ROUNDS {
             let mut moved = false;
             if self.open && self.stopped.as_mut().poll(cx).is_ready() {
@@ -273,6 +278,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.in_work() < self.room.requests
             && self.running.slow() < SLOW_REQUESTS_IN_FLIGHT
             && self.commits.bytes() < self.room.commit_bytes
+            && self.uploads.bytes() < UPLOAD_BYTES_IN_FLIGHT
             && self.connection.out.len() < OUTGOING_BYTES
     }
 
@@ -317,14 +323,31 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Context { shared, caller } = &self.context;
         match request {
             Request::Commit(commit) => {
-                let commit = incoming::commit(*caller, self.client, commit)?;
-                self.commits.push(id, bytes, commit, &shared.engine);
+                let engine = &shared.engine;
+                let taken = self.uploads.take(&commit.operations);
+                let mut commit = incoming::commit(*caller, self.client, commit)?;
+                match taken {
+                    Ok(none) if none.is_empty() => self.commits.push(id, bytes, commit, engine),
+                    Ok(taken) => {
+                        let stager = engine.clone();
+                        let staged = Box::pin(async move {
+                            taken.fill(&stager, &mut commit).await?;
+                            stager.stage(commit).await
+                        });
+                        self.commits.push_staged(id, bytes, staged, engine);
+                    }
+                    // It may be a repeat of one that was committed.
+                    Err(lost) => self.commits.settle(id, bytes, commit, lost, engine),
+                }
             }
             Request::Credit(credit) => self.streams.credit(id, credit),
             Request::Mark(_) => self.streams.mark(id, &mut self.connection.out),
             Request::Cancel(_) => {
                 let out = &mut self.connection.out;
-                if !self.streams.cancel(id, out) && self.running.cancel(id) {
+                if !self.streams.cancel(id, out)
+                    && !self.uploads.cancel(id)
+                    && self.running.cancel(id)
+                {
                     write_error(out.frames(), id, ErrorCode::Cancelled, "cancelled");
                 }
             }
@@ -339,6 +362,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 let out = &mut self.connection.out;
                 self.streams
                     .open_roots(&shared.engine, *caller, id, &roots, out)?;
+            }
+            Request::Upload(_) => {
+                self.uploads.open(shared, caller.uid, id)?;
+                ops::write(self.connection.out.frames(), id, &Ok(Answer::Done));
+            }
+            Request::UploadData(data) => {
+                let work = self.uploads.data(data)?;
+                self.advance(id, Kind::Slow, work);
             }
             Request::Wait(_) => {
                 self.check_stream(id)?;
@@ -366,7 +397,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Performs an operation, at once if it need not wait for anything.
     fn perform(&mut self, id: u64, kind: Kind, request: Request) {
         let context = self.context.clone();
-        let mut work: Pending<_> = Box::pin(async move { ops::perform(&context, request).await });
+        let work = Box::pin(async move { ops::perform(&context, request).await });
+        self.advance(id, kind, work);
+    }
+
+    /// Answers at once if that is possible, else gives the work a task.
+    fn advance(&mut self, id: u64, kind: Kind, mut work: Pending<Result<Answer, Failure>>) {
         match at_once(&mut work) {
             Some(answer) => ops::write(self.connection.out.frames(), id, &answer),
             None => self.running.spawn(id, kind, work),
@@ -378,6 +414,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn close(&mut self) {
         self.open = false;
         self.streams.clear();
+        self.uploads.clear();
         self.running.cancel_waits();
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use kvs_engine::Engine;
@@ -10,7 +10,7 @@ use kvs_proto::CONNECTIONS;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
-use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS};
+use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS, UPLOADS};
 
 /// What the daemon calls itself towards its clients.
 pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
@@ -29,6 +29,17 @@ pub(crate) struct Shared {
     allow_guests: bool,
     /// Connections of each of them.
     guests: Mutex<HashMap<u32, usize>>,
+    /// Uploads that are open, on all connections.
+    uploads: Arc<AtomicUsize>,
+}
+
+/// An upload's place among those that are open.
+pub(crate) struct UploadPlace(Arc<AtomicUsize>);
+
+impl Drop for UploadPlace {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 /// What a new connection gets.
@@ -53,6 +64,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             allow_guests: false,
             guests: Mutex::default(),
+            uploads: Arc::default(),
         }
     }
 
@@ -96,6 +108,14 @@ impl Shared {
                 guests.remove(&uid);
             }
         }
+    }
+
+    /// A place for one more upload, until it is dropped; `None` if there are too many.
+    pub(crate) fn enter_upload(&self, guest: bool) -> Option<UploadPlace> {
+        let most = if guest { UPLOADS / 2 } else { UPLOADS };
+        let others = self.uploads.fetch_add(1, Ordering::Relaxed);
+        let place = UploadPlace(Arc::clone(&self.uploads));
+        (others < most).then_some(place)
     }
 
     /// Numbers for `status`, each under a name that ends in its unit.

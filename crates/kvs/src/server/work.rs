@@ -56,9 +56,20 @@ struct Commit<T> {
 impl Commits {
     /// Takes a commit in; it enters the engine now if nothing keeps it.
     pub(crate) fn push(&mut self, id: u64, bytes: usize, request: CommitRequest, engine: &Engine) {
-        self.bytes += bytes;
         let stager = engine.clone();
-        let mut waits: Pending<_> = Box::pin(async move { stager.stage(request).await });
+        let staged = Box::pin(async move { stager.stage(request).await });
+        self.push_staged(id, bytes, staged, engine);
+    }
+
+    /// Takes a commit in whose staging is under way.
+    pub(crate) fn push_staged(
+        &mut self,
+        id: u64,
+        bytes: usize,
+        mut waits: Pending<Result<CommitRequest, EngineError>>,
+        engine: &Engine,
+    ) {
+        self.bytes += bytes;
         if self.staged.is_empty()
             && let Some(staged) = at_once(&mut waits)
         {
@@ -66,6 +77,20 @@ impl Commits {
         } else {
             self.staged.push_back(Commit { id, bytes, waits });
         }
+    }
+
+    /// Takes a commit in that lacks something of its own, such as an upload: it can only be answered.
+    pub(crate) fn settle(
+        &mut self,
+        id: u64,
+        bytes: usize,
+        request: CommitRequest,
+        refusal: EngineError,
+        engine: &Engine,
+    ) {
+        self.bytes += bytes;
+        let waits: Pending<_> = Box::pin(engine.settle(request, refusal));
+        self.entered.push_back(Commit { id, bytes, waits });
     }
 
     /// Gives a staged commit to the engine.

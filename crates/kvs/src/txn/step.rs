@@ -81,6 +81,7 @@ impl Step {
         match self {
             Step::Do(
                 Operation::Put { key, .. }
+                | Operation::PutUpload { key, .. }
                 | Operation::Append { key, .. }
                 | Operation::Unlink { key }
                 | Operation::Mkdir { key }

@@ -271,3 +271,24 @@ fn a_snapshot_that_never_was_is_stale() {
     let err = kvs.fails(&["get", "--at", &reference, "a"]);
     assert!(err.starts_with("kvs: a: stale-snapshot: "), "{err}");
 }
+
+#[test]
+fn a_long_value_goes_in_from_standard_input_and_comes_out_in_pieces() {
+    let kvs = Daemon::start();
+    let script =
+        "seq 1 3000000 | tee >(cksum >&2) | kvs put -r big=- && kvs get -r -S big | cksum >&2";
+    let outcome = kvs.script(&format!("({script}) 2>&1 | uniq"));
+    let sums = String::from_utf8(outcome.out).unwrap();
+    assert_eq!(sums.lines().count(), 1, "{sums}");
+    assert!(sums.trim().ends_with(" 22888896"), "{sums}");
+    // The one that reads standard input first gets it all.
+    let both = kvs.script(
+        "seq 1 300000 | kvs put -r a=- b=- c=- && kvs get a | wc -c && kvs get -r b c | wc -c",
+    );
+    assert_eq!(
+        both.ok().split_whitespace().collect::<Vec<_>>(),
+        ["1988896", "0"]
+    );
+    let none = kvs.script("seq 1 300000 | kvs put -r a.=- .=-");
+    assert_eq!(none.code, Some(1), "{none:?}");
+}

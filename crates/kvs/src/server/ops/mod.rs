@@ -36,7 +36,9 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
             ErrorCode::BadRequest,
             "hello was said already",
         )),
-        Request::Commit(_)
+        Request::Upload(_)
+        | Request::UploadData(_)
+        | Request::Commit(_)
         | Request::Watch(_)
         | Request::SetRoot(_)
         | Request::Credit(_)

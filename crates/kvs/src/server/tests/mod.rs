@@ -12,15 +12,15 @@ use kvs_engine::{Caller, Engine, EngineConfig, Environment, SimDisk};
 use kvs_proto as wire;
 use kvs_proto::{
     Commit, CommitAnswer, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, Hello, HelloAnswer,
-    Operation, PROTOCOL_VERSION, Request, Start, Status, Wait, Watch, WatchItem, decode_body,
-    write_request,
+    Operation, PROTOCOL_VERSION, Request, Start, Status, UPLOAD_CHUNK_BYTES, Upload, UploadData,
+    Wait, Watch, WatchItem, decode_body, write_request,
 };
 use tokio::io::DuplexStream;
 
 use super::connection::Connection;
 use super::session::serve;
 use super::shared::{Admission, Shared};
-use crate::limits::HELLO_TIMEOUT;
+use crate::limits::{HELLO_TIMEOUT, UPLOAD_TIMEOUT};
 
 mod streams;
 
@@ -546,4 +546,128 @@ async fn namespaces_and_pins_are_made_listed_and_removed() {
             .counters
             .contains_key("connections")
     );
+}
+
+fn piece(upload: u64, offset: u64, bytes: impl Into<Bytes>) -> UploadData {
+    UploadData {
+        upload,
+        offset,
+        bytes: bytes.into(),
+    }
+}
+
+fn put_upload(number: u64, upload: u64, size: u64) -> Commit {
+    Commit {
+        operations: vec![Operation::PutUpload {
+            key: "k".into(),
+            upload,
+            size,
+        }],
+        ..put(number, "k", "")
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn uploads_are_checked_and_taken_once() {
+    let shared = daemon().await;
+    let mut raw = Raw::open(&shared).await;
+    for id in 1..=8 {
+        raw.send(id, Upload {}).await;
+        assert_eq!(raw.receive().await.tag, Status::Final.code());
+    }
+    raw.send(9, Upload {}).await;
+    assert_eq!(raw.refused().await, (9, ErrorCode::Limit));
+    raw.send(8, Empty {}).await;
+    let too_long = vec![0; UPLOAD_CHUNK_BYTES + 1];
+    for (data, code) in [
+        (piece(99, 0, "x"), ErrorCode::Invalid),
+        (piece(8, 0, "x"), ErrorCode::Invalid),
+        (piece(2, 1, "x"), ErrorCode::Invalid),
+        (piece(2, 0, too_long), ErrorCode::TooBig),
+    ] {
+        raw.send(20, data).await;
+        assert_eq!(raw.refused().await, (20, code));
+    }
+    // Everything at once: the commit waits for the pieces.
+    let bytes = vec![7u8; 600_000];
+    raw.queue(30, piece(1, 0, bytes.clone()));
+    raw.queue(31, piece(1, 600_000, bytes));
+    raw.queue(32, put_upload(1, 1, 1_200_000));
+    raw.0.flush().await.unwrap();
+    let mut answered = Vec::new();
+    for _ in 0..3 {
+        let frame = raw.receive().await;
+        assert_eq!(frame.tag, Status::Final.code(), "{}", frame.id);
+        answered.push(frame.id);
+    }
+    assert_eq!(answered.last(), Some(&32));
+    raw.send(33, put_upload(2, 1, 1_200_000)).await;
+    assert_eq!(raw.refused().await, (33, ErrorCode::Invalid), "taken");
+    raw.send(34, put_upload(3, 2, 5)).await;
+    assert_eq!(raw.refused().await, (34, ErrorCode::Invalid), "not all");
+
+    // The connection and its uploads are lost; what was committed is still known.
+    drop(raw);
+    let mut raw = Raw::open(&shared).await;
+    let repeat = wire::Position {
+        incarnation: 0,
+        version: 0,
+    };
+    for (number, known) in [(1, true), (4, false)] {
+        let again = Commit {
+            repeat: Some(repeat),
+            ..put_upload(number, 1, 1_200_000)
+        };
+        raw.send(40, again).await;
+        if known {
+            let answer: CommitAnswer = body(&raw.receive().await);
+            assert_eq!(answer.position.version, 1);
+        } else {
+            assert_eq!(raw.refused().await, (40, ErrorCode::Invalid));
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_is_dropped_when_nothing_is_heard_of_it() {
+    let shared = daemon().await;
+    let mut raw = Raw::open(&shared).await;
+    for id in [1, 2] {
+        raw.send(id, Upload {}).await;
+        raw.receive().await;
+    }
+    for _ in 0..3 {
+        tokio::time::advance(UPLOAD_TIMEOUT / 2).await;
+        raw.send(3, piece(1, 0, "")).await;
+        assert_eq!(raw.receive().await.tag, Status::Final.code());
+    }
+    raw.send(4, piece(2, 0, "")).await;
+    assert_eq!(raw.refused().await, (4, ErrorCode::Invalid));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_client_library_sends_and_reads_long_values_in_pieces() {
+    let shared = daemon().await;
+    let client = Client::connect_with(
+        InMemory(Arc::clone(&shared)),
+        kvs_client::Options::default(),
+    );
+    let client = client.await.unwrap();
+    let primary = client.namespace("primary");
+    let mut upload = client.upload().await.unwrap();
+    let value: Vec<u8> = (0..5_000_000u32).flat_map(u32::to_be_bytes).collect();
+    upload.write(value.clone()).await.unwrap();
+    upload.keep_alive().await.unwrap();
+    let uploaded = upload.finish().await.unwrap();
+    let transaction = Transaction::new().put_upload("big", uploaded);
+    primary.commit(transaction).await.unwrap();
+    let mut reader = primary.reader("big", At::Current, 3, value.len() as u64);
+    let mut read = Vec::new();
+    while let Some(piece) = reader.next().await.unwrap() {
+        read.extend_from_slice(&piece);
+    }
+    assert!(read == value[3..]);
+    let past = value.len() as u64 + 1;
+    let mut reader = primary.reader("big", At::Current, past - 9, past);
+    assert_eq!(reader.next().await.unwrap_err().code, ErrorCode::Corrupt);
 }

@@ -1,0 +1,223 @@
+//! A value that comes in pieces: written into a pack of its own as it comes, so that memory holds a
+//! piece and the edge of its chunk tree, whatever its length.
+//!
+//! The pack gets its name, and so becomes visible, when the upload is finished, which is when a commit
+//! takes it. Dropped before that, or cut off by a crash, it leaves nothing. Nodes on the right edge of
+//! the chunk tree change with each piece and are written each time (under 1% of the bytes); since an
+//! unfinished pack cannot be read, those of the last piece are kept.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use kvs_tree::{Blobref, Ctx, Fault, Node, NodeSource, ObjectKind, StoreParams, Value};
+
+use crate::error::{EngineError, ErrorKind};
+use crate::limits::{RECORD_VALUE_BYTES, UPLOAD_PIECE_BYTES};
+use crate::pack::{PackWriter, StoreError};
+use crate::store::Store;
+
+/// What an upload has become: the value to commit.
+#[derive(Clone, Debug)]
+pub enum Uploaded {
+    /// Short enough for a record.
+    Short(Bytes),
+    /// In a pack that records may name.
+    Stored(Value),
+}
+
+/// A value on its way in. Owned by whoever receives it; not durable before it is finished.
+pub struct Upload {
+    store: Arc<Store>,
+    work: Option<Box<Work>>,
+    len: u64,
+    limit: u64,
+}
+
+/// The part that is worked on where the disk may be waited for.
+struct Work {
+    params: StoreParams,
+    pack: Box<dyn PackWriter>,
+    /// Everything but `pending`, as a value whose objects are in the pack.
+    value: Option<Value>,
+    edge: Edge,
+    /// What makes no whole piece yet.
+    pending: BytesMut,
+}
+
+/// The nodes that the last piece wrote: among them the right edge, which the next one extends.
+#[derive(Default)]
+struct Edge(HashMap<Blobref, Arc<Node>>);
+
+impl NodeSource for Edge {
+    fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
+        self.0.get(reference).cloned()
+    }
+
+    fn blob(&self, _: &Blobref) -> Option<Bytes> {
+        None
+    }
+}
+
+impl Upload {
+    /// An upload of at most `limit` bytes. Makes no file before there is a piece to write.
+    pub(crate) fn begin(store: &Arc<Store>, limit: u64) -> Result<Self, EngineError> {
+        let work = Work {
+            params: *store.objects.params(),
+            pack: store.objects.store().begin_pack()?,
+            value: None,
+            edge: Edge::default(),
+            pending: BytesMut::new(),
+        };
+        Ok(Self {
+            store: store.clone(),
+            work: Some(Box::new(work)),
+            len: 0,
+            limit,
+        })
+    }
+
+    /// Bytes so far.
+    pub fn len(&self) -> u64 {
+        self.len
+    }
+
+    /// Whether nothing has come yet.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Adds bytes at the end. Writes to the disk once a piece (1 MiB) is together.
+    ///
+    /// # Errors
+    /// `TooBig` over the limit; `NoSpace` or another failure of the disk. After any error, and when the
+    /// future was dropped, the upload is of no use any more, and says so.
+    pub async fn append(&mut self, more: Bytes) -> Result<(), EngineError> {
+        let mut work = self.work.take().ok_or_else(failed)?;
+        let len = self.len + more.len() as u64;
+        if len > self.limit {
+            let message = format!("an upload has at most {} bytes", self.limit);
+            return Err(EngineError::new(ErrorKind::TooBig, message));
+        }
+        let piece = UPLOAD_PIECE_BYTES;
+        if work.pending.len() + more.len() < piece {
+            work.pending.extend_from_slice(&more);
+        } else {
+            let write = move |_: &Arc<Store>| {
+                work.take_in(more)?;
+                Ok(work)
+            };
+            work = self.store.offload(write).await?;
+        }
+        self.work = Some(work);
+        self.len = len;
+        Ok(())
+    }
+
+    /// Writes what is left and syncs it, so that little is left to do in [`publish`](Self::publish).
+    pub(crate) async fn complete(&mut self) -> Result<(), EngineError> {
+        let mut work = self.work.take().ok_or_else(failed)?;
+        if self.len > RECORD_VALUE_BYTES {
+            let write = move |_: &Arc<Store>| {
+                let rest = work.pending.split().freeze();
+                work.write(rest)?;
+                work.pack.sync()?;
+                Ok(work)
+            };
+            work = self.store.offload(write).await?;
+        }
+        self.work = Some(work);
+        Ok(())
+    }
+
+    /// Makes the pack visible. Its registration must be queued before anything else is staged.
+    pub(crate) async fn publish(mut self) -> Result<Uploaded, EngineError> {
+        let work = self.work.take().ok_or_else(failed)?;
+        let finish = move |_: &Arc<Store>| {
+            let Work {
+                pack,
+                value,
+                pending,
+                ..
+            } = *work;
+            pack.finish()?;
+            Ok(match value {
+                Some(value) => Uploaded::Stored(value),
+                None => Uploaded::Short(pending.freeze()),
+            })
+        };
+        self.store.offload(finish).await
+    }
+}
+
+fn failed() -> EngineError {
+    let message = "the upload has failed before: begin anew";
+    EngineError::new(ErrorKind::Invalid, message)
+}
+
+impl Work {
+    /// Writes whole pieces and keeps the rest. Pieces begin at multiples of their length, where a
+    /// chunk begins, so that no chunk is written twice.
+    fn take_in(&mut self, more: Bytes) -> Result<(), EngineError> {
+        let mut more = more;
+        if !self.pending.is_empty() {
+            let missing = UPLOAD_PIECE_BYTES - self.pending.len();
+            self.pending.extend_from_slice(&more.split_to(missing));
+            let piece = self.pending.split().freeze();
+            self.write(piece)?;
+        }
+        while more.len() >= UPLOAD_PIECE_BYTES {
+            let piece = more.split_to(UPLOAD_PIECE_BYTES);
+            self.write(piece)?;
+        }
+        self.pending.extend_from_slice(&more);
+        Ok(())
+    }
+
+    fn write(&mut self, piece: Bytes) -> Result<(), EngineError> {
+        if piece.is_empty() {
+            return Ok(());
+        }
+        let params = self.params;
+        let value = match self.value.take() {
+            None => Value::new(&params, piece),
+            Some(mut value) => {
+                let source = &self.edge;
+                let ctx = Ctx {
+                    source,
+                    params: &params,
+                };
+                value.append(&ctx, &piece).map_err(unexpected)?;
+                value
+            }
+        };
+        let mut edge = Edge::default();
+        let mut trouble: Option<EngineError> = None;
+        value.unwritten(&params, &|_| false, &mut |reference, kind, bytes| {
+            if trouble.is_some() {
+                return;
+            }
+            let added = self.pack.add(&reference, &bytes);
+            trouble = added.err().map(|e: StoreError| e.into());
+            if kind == ObjectKind::Node {
+                match Node::decode(params.algorithm, &bytes) {
+                    Ok(node) => drop(edge.0.insert(reference, Arc::new(node))),
+                    Err(error) => trouble = Some(error.into()),
+                }
+            }
+        });
+        if let Some(error) = trouble {
+            return Err(error);
+        }
+        self.edge = edge;
+        self.value = Some(value.detach(&params, &|_| true));
+        Ok(())
+    }
+}
+
+fn unexpected(fault: Fault) -> EngineError {
+    match fault {
+        Fault::Tree(error) => error.into(),
+        other => EngineError::corrupt(format!("an upload's value cannot go on: {other}")),
+    }
+}

@@ -1,0 +1,81 @@
+//! A value from standard input, however long: a short one in memory, a long one sent piece by piece as
+//! it comes, so that memory holds a few pieces of it.
+
+use std::io::Read as _;
+use std::time::Duration;
+
+use anyhow::{Result, anyhow};
+use bytes::{Bytes, BytesMut};
+use kvs_client::{Client, Uploaded};
+use kvs_proto::UPLOAD_CHUNK_BYTES;
+use tokio::sync::mpsc;
+
+use super::failure::About as _;
+use crate::output::reason;
+
+/// How often the daemon hears of an upload for which nothing comes.
+const KEEP_ALIVE: Duration = Duration::from_secs(20);
+
+/// What standard input held.
+pub(super) enum Input {
+    /// All of it.
+    Short(Bytes),
+    /// The daemon has it.
+    Long(Uploaded),
+}
+
+/// Takes all of standard input; who reads it a second time finds it empty.
+pub(super) async fn take(client: &Client, key: &str) -> Result<Input> {
+    let mut pieces = pieces();
+    let Some(first) = pieces.recv().await.transpose()? else {
+        return Ok(Input::Short(Bytes::new()));
+    };
+    if first.len() < UPLOAD_CHUNK_BYTES {
+        return Ok(Input::Short(first));
+    }
+    let mut upload = client.upload().await.about(key)?;
+    upload.write(first).await.about(key)?;
+    loop {
+        tokio::select! {
+            piece = pieces.recv() => match piece.transpose()? {
+                Some(piece) => upload.write(piece).await.about(key)?,
+                None => break,
+            },
+            () = tokio::time::sleep(KEEP_ALIVE) => upload.keep_alive().await.about(key)?,
+        }
+    }
+    Ok(Input::Long(upload.finish().await.about(key)?))
+}
+
+/// Standard input in pieces of full length, the last one excepted. A thread reads it, as that cannot
+/// be waited for otherwise; it ends with the input, the receiver or the process.
+fn pieces() -> mpsc::Receiver<Result<Bytes>> {
+    let (sender, receiver) = mpsc::channel(1);
+    std::thread::spawn(move || {
+        let mut stdin = std::io::stdin().lock();
+        loop {
+            let mut piece = BytesMut::zeroed(UPLOAD_CHUNK_BYTES);
+            let mut len = 0;
+            while let Some(room) = piece.get_mut(len..).filter(|room| !room.is_empty()) {
+                match stdin.read(room) {
+                    Ok(0) => break,
+                    Ok(count) => len += count,
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    Err(error) => {
+                        let _ = sender.blocking_send(Err(anyhow!("stdin: {}", reason(&error))));
+                        return;
+                    }
+                }
+            }
+            piece.truncate(len);
+            let last = len < UPLOAD_CHUNK_BYTES;
+            if len > 0 && sender.blocking_send(Ok(piece.freeze())).is_err() {
+                return;
+            }
+            if last {
+                return;
+            }
+        }
+    });
+    receiver
+}

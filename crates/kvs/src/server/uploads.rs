@@ -1,0 +1,209 @@
+//! The uploads of one connection: values that come in pieces and that a commit takes later.
+//!
+//! The pieces of one upload are taken in in the order in which they arrive, each by a request that is
+//! answered when the engine has it; so the requests in work bound the memory, and the engine keeps
+//! only the edge of the value. What no commit has taken is dropped with the connection, or after a
+//! while without news.
+
+use std::collections::HashMap;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Poll};
+
+use kvs_engine::{CommitRequest, Engine, EngineError, ErrorKind, Upload, Uploaded};
+use kvs_proto as wire;
+use kvs_proto::{ErrorCode, UPLOAD_CHUNK_BYTES};
+use kvs_tree::Operation;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, Sleep, sleep_until};
+
+use super::failure::Failure;
+use super::ops::Answer;
+use super::shared::{Shared, UploadPlace};
+use super::work::Pending;
+use crate::limits::{
+    CONNECTION_UPLOADS, GUEST_CONNECTION_UPLOADS, GUEST_UPLOAD_BYTES, UPLOAD_BYTES, UPLOAD_TIMEOUT,
+};
+
+/// An upload, unless a commit has taken it.
+type Slot = Arc<Mutex<Option<Upload>>>;
+
+struct Open {
+    slot: Slot,
+    used: Instant,
+    _place: UploadPlace,
+}
+
+/// The open uploads of one connection.
+#[derive(Default)]
+pub(crate) struct Uploads {
+    open: HashMap<u64, Open>,
+    timer: Option<Pin<Box<Sleep>>>,
+    /// Bytes of pieces that are in work.
+    bytes: Arc<AtomicUsize>,
+}
+
+/// Gives back the room of a piece.
+struct InWork(Arc<AtomicUsize>, usize);
+
+impl Drop for InWork {
+    fn drop(&mut self) {
+        self.0.fetch_sub(self.1, Ordering::Relaxed);
+    }
+}
+
+/// The uploads that a commit takes.
+#[derive(Default)]
+pub(crate) struct Taken(Vec<(usize, Slot, u64)>);
+
+impl Uploads {
+    /// Bytes of pieces in work.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Opens an upload under a request's id.
+    pub(crate) fn open(&mut self, shared: &Arc<Shared>, uid: u32, id: u64) -> Result<(), Failure> {
+        let guest = shared.is_guest(uid);
+        let (most, limit) = if guest {
+            (GUEST_CONNECTION_UPLOADS, GUEST_UPLOAD_BYTES)
+        } else {
+            (CONNECTION_UPLOADS, UPLOAD_BYTES)
+        };
+        if self.open.contains_key(&id) {
+            let message = format!("upload {id} is open already");
+            return Err(Failure::new(ErrorCode::BadRequest, message));
+        }
+        if self.open.len() >= most {
+            let message = format!("{most} uploads are open on this connection");
+            return Err(Failure::new(ErrorCode::Limit, message));
+        }
+        let Some(place) = shared.enter_upload(guest) else {
+            let message = "too many uploads are open on this daemon";
+            return Err(Failure::new(ErrorCode::Limit, message));
+        };
+        let upload = shared.engine.upload(limit)?;
+        let slot = Arc::new(Mutex::new(Some(upload)));
+        let used = Instant::now();
+        let _place = place;
+        self.open.insert(id, Open { slot, used, _place });
+        self.timer
+            .get_or_insert_with(|| Box::pin(sleep_until(used + UPLOAD_TIMEOUT)));
+        Ok(())
+    }
+
+    /// Drops an upload; false if there is none.
+    pub(crate) fn cancel(&mut self, id: u64) -> bool {
+        self.open.remove(&id).is_some()
+    }
+
+    /// Drops all of them.
+    pub(crate) fn clear(&mut self) {
+        self.open.clear();
+    }
+
+    /// Takes in a piece.
+    pub(crate) fn data(
+        &mut self,
+        data: wire::UploadData,
+    ) -> Result<Pending<Result<Answer, Failure>>, Failure> {
+        if data.bytes.len() > UPLOAD_CHUNK_BYTES {
+            let message = format!("a piece of an upload has at most {UPLOAD_CHUNK_BYTES} bytes");
+            return Err(Failure::new(ErrorCode::TooBig, message));
+        }
+        let open = self.open.get_mut(&data.upload);
+        let open = open.ok_or_else(|| Failure::from(lost(data.upload)))?;
+        open.used = Instant::now();
+        let len = data.bytes.len();
+        self.bytes.fetch_add(len, Ordering::Relaxed);
+        let in_work = InWork(self.bytes.clone(), len);
+        let slot = open.slot.clone();
+        Ok(Box::pin(async move {
+            let _in_work = in_work;
+            let mut slot = slot.lock().await;
+            let upload = slot.as_mut().ok_or_else(|| lost(data.upload))?;
+            if data.offset != upload.len() {
+                let message = format!(
+                    "a piece for offset {} of an upload that has {} bytes",
+                    data.offset,
+                    upload.len()
+                );
+                return Err(Failure::new(ErrorCode::Invalid, message));
+            }
+            upload.append(data.bytes).await?;
+            Ok(Answer::Done)
+        }))
+    }
+
+    /// Hands the uploads that a commit names over to it. Each can be taken once.
+    pub(crate) fn take(&mut self, operations: &[wire::Operation]) -> Result<Taken, EngineError> {
+        let mut taken = Taken::default();
+        for (index, operation) in operations.iter().enumerate() {
+            if let wire::Operation::PutUpload { upload, size, .. } = operation {
+                let open = self.open.remove(upload).ok_or_else(|| lost(*upload))?;
+                taken.0.push((index, open.slot, *size));
+            }
+        }
+        Ok(taken)
+    }
+
+    /// Drops those that nothing was heard of for too long.
+    pub(crate) fn poll_expire(&mut self, cx: &mut Context<'_>) {
+        while let Some(timer) = &mut self.timer {
+            if timer.as_mut().poll(cx) == Poll::Pending {
+                return;
+            }
+            let now = Instant::now();
+            self.open.retain(|_, open| open.used + UPLOAD_TIMEOUT > now);
+            let next = self.open.values().map(|open| open.used).min();
+            match next {
+                Some(used) => timer.as_mut().reset(used + UPLOAD_TIMEOUT),
+                None => self.timer = None,
+            }
+        }
+    }
+}
+
+impl Taken {
+    /// Whether there are any.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Makes the uploads durable and puts their values where the operations stood that named them.
+    pub(crate) async fn fill(
+        self,
+        engine: &Engine,
+        request: &mut CommitRequest,
+    ) -> Result<(), EngineError> {
+        for (index, slot, size) in self.0 {
+            // Behind the pieces that arrived before the commit.
+            let upload = slot.lock().await.take();
+            let upload = upload.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "no upload"))?;
+            if upload.len() != size {
+                let message = format!("an upload of {} bytes, not {size}", upload.len());
+                return Err(EngineError::new(ErrorKind::Invalid, message));
+            }
+            let uploaded = engine.finish_upload(upload).await?;
+            let operation = request.transaction.operations.get_mut(index);
+            if let Some(Operation::Put { key, .. }) = &operation {
+                let key = key.clone();
+                let put = match uploaded {
+                    Uploaded::Short(value) => Operation::Put { key, value },
+                    Uploaded::Stored(value) => Operation::PutStored { key, value },
+                };
+                operation.into_iter().for_each(|place| *place = put.clone());
+            }
+        }
+        Ok(())
+    }
+}
+
+fn lost(id: u64) -> EngineError {
+    let message = format!(
+        "upload {id} is not open: it ends with its connection, when a commit takes it, and after {} seconds without news",
+        UPLOAD_TIMEOUT.as_secs()
+    );
+    EngineError::new(ErrorKind::Invalid, message)
+}
