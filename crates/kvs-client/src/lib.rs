@@ -66,9 +66,9 @@ pub use options::Options;
 pub use pending::Pending;
 pub use reader::Reader;
 pub use root_event::RootEvent;
-pub use transaction::Transaction;
+pub use transaction::{Transaction, Uploaded};
 pub use transport::{ConnectFuture, Connector, Transport, UnixConnector};
-pub use upload::{Upload, Uploaded, ValueReader};
+pub use upload::{Upload, ValueReader};
 pub use watch::WatchStream;
 pub use watch_options::WatchOptions;
 

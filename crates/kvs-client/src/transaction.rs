@@ -1,6 +1,5 @@
 //! Building transactions.
 
-use crate::upload::Uploaded;
 use bytes::Bytes;
 use kvs_proto::{Condition, Operation};
 use smol_str::SmolStr;
@@ -16,6 +15,15 @@ pub struct Transaction {
     pub name: Option<SmolStr>,
     /// Whether it must have a version of its own.
     pub no_merge: bool,
+}
+
+/// A value that the daemon has, for [`Transaction::put_upload`]. Can be committed once, on the same connection, and within a
+/// minute.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Uploaded {
+    /// Names the upload.
+    pub(crate) id: u64,
+    pub(crate) size: u64,
 }
 
 impl Transaction {
@@ -44,7 +52,7 @@ impl Transaction {
         })
     }
 
-    /// Puts a value that was uploaded. The upload module says when.
+    /// Puts a value that was sent before, by [`crate::Client::upload`].
     pub fn put_upload(self, key: impl Into<SmolStr>, uploaded: Uploaded) -> Self {
         self.operation(Operation::PutUpload {
             key: key.into(),

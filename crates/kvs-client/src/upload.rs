@@ -5,6 +5,7 @@ use crate::error::ClientError;
 use crate::limits::{READ_AHEAD, READ_PIECE_BYTES, UPLOAD_AHEAD};
 use crate::namespace::Namespace;
 use crate::pending::Pending;
+use crate::transaction::Uploaded;
 use bytes::Bytes;
 use kvs_proto::{
     At, Empty, ErrorCode, Read, ReadAnswer, UPLOAD_CHUNK_BYTES, Upload as Open, UploadData,
@@ -20,14 +21,6 @@ pub struct Upload {
     id: u64,
     size: u64,
     unanswered: VecDeque<Pending<Empty>>,
-}
-
-/// A value that the daemon has, for [`crate::Transaction::put_upload`]. Can be committed once, on the same connection, and within a
-/// minute.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Uploaded {
-    pub(crate) id: u64,
-    pub(crate) size: u64,
 }
 
 impl Client {

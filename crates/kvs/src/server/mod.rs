@@ -3,8 +3,8 @@
 //! Reading order: `listener` (the socket), `outbox` and `connection` (bytes and frames), `failure`,
 //! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `shared` (what
 //! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
-//! way), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
-//! turn), `session` (one connection), and the [`Daemon`] that ties them together.
+//! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
+//! turn), `greeting` (its hello) and `session` (one connection), and the [`Daemon`] that ties them together.
 
 mod listener;
 
@@ -41,6 +41,8 @@ mod table;
 mod items;
 
 mod streams;
+
+mod greeting;
 
 mod session;
 

@@ -14,27 +14,22 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use kvs_engine::{At, Caller};
-use kvs_proto::{
-    ErrorCode, FRAME_BYTES, Frame, HelloAnswer, NamespacePosition, Op, PROTOCOL_VERSION,
-    REQUESTS_IN_FLIGHT, Request, STREAMS, ServerLimits, Status, write_answer, write_error,
-};
-use smol_str::{SmolStr, ToSmolStr};
+use kvs_engine::Caller;
+use kvs_proto::{ErrorCode, Frame, Op, Request, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::failure::Failure;
+use super::greeting::{Room, greet};
 use super::ops::{self, Answer, Context};
-use super::shared::{Admission, SOFTWARE, Shared};
+use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::uploads::Uploads;
 use super::work::{Commits, Kind, Pending, Running, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{
-    COMMIT_BYTES_IN_FLIGHT, GUEST_COMMIT_BYTES_IN_FLIGHT, GUEST_REQUESTS_IN_FLIGHT, GUEST_STREAMS,
-    HELLO_NAMESPACES, HELLO_TIMEOUT, OUTGOING_BYTES, SESSION_ROUNDS, SLOW_REQUESTS_IN_FLIGHT,
-    UPLOAD_BYTES_IN_FLIGHT,
+    HELLO_TIMEOUT, OUTGOING_BYTES, SESSION_ROUNDS, SLOW_REQUESTS_IN_FLIGHT, UPLOAD_BYTES_IN_FLIGHT,
 };
 
 /// Serves one connection until it ends. `uid` is what the kernel told for the peer.
@@ -55,128 +50,6 @@ where
     };
     if let Err(error) = ended {
         tracing::debug!(uid, %error, "connection lost");
-    }
-}
-
-/// Answers the hello; the client's id if the connection may go on.
-async fn greet<S>(
-    connection: &mut Connection<S>,
-    context: &Context,
-    admission: Admission,
-) -> io::Result<Option<[u8; 16]>>
-where
-    S: AsyncRead + AsyncWrite + Unpin,
-{
-    let frame = match connection.read_frame().await {
-        Ok(Some(frame)) => frame,
-        Ok(None) => return Ok(None),
-        Err(error) => return Err(io::Error::other(error)),
-    };
-    let (client, answer) = match hello(context, &frame, admission).await {
-        Ok(welcome) => welcome,
-        Err(failure) => {
-            write_error(
-                connection.out.frames(),
-                frame.id,
-                failure.code,
-                &failure.message,
-            );
-            return Ok(None);
-        }
-    };
-    write_answer(
-        connection.out.frames(),
-        FRAME_BYTES,
-        frame.id,
-        Status::Final,
-        &answer,
-    )
-    .map_err(io::Error::other)?;
-    Ok(Some(client))
-}
-
-/// Judges the first frame of a connection.
-async fn hello(
-    context: &Context,
-    frame: &Frame,
-    admission: Admission,
-) -> Result<([u8; 16], HelloAnswer), Failure> {
-    if frame.tag != Op::Hello.code() {
-        let message = "the first request of a connection is hello";
-        return Err(Failure::new(ErrorCode::ProtocolVersion, message));
-    }
-    let Request::Hello(hello) = Request::decode(Op::Hello, &frame.body)? else {
-        return Err(Failure::new(ErrorCode::BadRequest, "not a hello"));
-    };
-    if !hello.versions.contains(&PROTOCOL_VERSION) {
-        let message = format!("this daemon speaks protocol version {PROTOCOL_VERSION} only");
-        return Err(Failure::new(ErrorCode::ProtocolVersion, message));
-    }
-    let Context { shared, caller } = context;
-    if !shared.serves(caller.uid) {
-        let message = format!("this daemon serves uid {} only", shared.owner);
-        return Err(Failure::new(ErrorCode::Permission, message));
-    }
-    if admission != Admission::Served {
-        let message = if shared.is_guest(caller.uid) {
-            format!("too many connections of uid {} or in all", caller.uid)
-        } else {
-            format!("{} connections are open", kvs_proto::CONNECTIONS)
-        };
-        return Err(Failure::new(ErrorCode::Limit, message));
-    }
-    let mut positions = Vec::new();
-    for namespace in hello.namespaces.into_iter().take(HELLO_NAMESPACES) {
-        if let Ok(view) = shared.engine.view(*caller, &namespace, At::Current).await {
-            let position = outgoing::position(view.position());
-            positions.push(NamespacePosition {
-                namespace,
-                position,
-            });
-        }
-    }
-    let answer = HelloAnswer {
-        version: PROTOCOL_VERSION,
-        uid: caller.uid,
-        algorithm: shared.engine.algorithm().to_smolstr(),
-        software: SmolStr::new_static(SOFTWARE),
-        limits: Room::of(shared, caller.uid).limits(),
-        positions,
-    };
-    Ok((hello.client, answer))
-}
-
-/// How much a connection may have under way.
-struct Room {
-    requests: usize,
-    commit_bytes: usize,
-    streams: usize,
-}
-
-impl Room {
-    fn of(shared: &Shared, uid: u32) -> Room {
-        if shared.is_guest(uid) {
-            Room {
-                requests: GUEST_REQUESTS_IN_FLIGHT,
-                commit_bytes: GUEST_COMMIT_BYTES_IN_FLIGHT,
-                streams: GUEST_STREAMS,
-            }
-        } else {
-            Room {
-                requests: REQUESTS_IN_FLIGHT,
-                commit_bytes: COMMIT_BYTES_IN_FLIGHT,
-                streams: STREAMS,
-            }
-        }
-    }
-
-    /// What the client is told of it.
-    fn limits(&self) -> ServerLimits {
-        ServerLimits {
-            requests_in_flight: self.requests as u64,
-            streams: self.streams as u64,
-            ..ServerLimits::default()
-        }
     }
 }
 
