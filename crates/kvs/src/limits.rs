@@ -79,7 +79,7 @@ pub(crate) const SHARED_BODY_BYTES: usize = 16 * 1024;
 pub(crate) const WRITE_PIECES: usize = 32;
 
 /// Bytes of a connection's buffer of outgoing frames that it keeps when nothing waits.
-pub(crate) const OUTBOX_SPARE_BYTES: usize = 64 * 1024;
+pub(crate) const OUTBOX_SPARE_BYTES: usize = 16 * 1024;
 
 /// Turns that the streams of one connection have before it looks at its socket again.
 pub(crate) const STREAM_TURNS: usize = 256;

@@ -23,6 +23,9 @@ use crate::limits::{INBOX_BATCH, SYNC_INTERVAL_MS};
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
+/// Longest time that the timer is set for, in milliseconds; then it is set again.
+const TIMER_MS: u64 = 3_600_000;
+
 /// What the commit task is made of.
 pub(crate) struct Parts {
     pub(crate) config: EngineConfig,
@@ -138,12 +141,23 @@ impl CommitTask {
         };
         let mut batch = Vec::with_capacity(INBOX_BATCH);
         let mut closed = false;
+        // One timer for all rounds: making one for each would wake the runtime's driver each time.
+        let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
+        let mut armed = None;
         loop {
             task.advance();
             if task.is_finished() {
                 break;
             }
             let open = !closed && !task.building.is_full();
+            let due = task.next_timer();
+            if due != armed {
+                armed = due;
+                if let Some(at) = due {
+                    let deadline = tokio::time::Instant::now() + task.until(at);
+                    timer.as_mut().reset(deadline);
+                }
+            }
             tokio::select! {
                 biased;
                 Some(report) = reports.recv() => task.on_report(report),
@@ -157,7 +171,8 @@ impl CommitTask {
                         task.handle(command);
                     }
                 }
-                () = tokio::time::sleep(task.next_timer()) => {}
+                // If it is early by the clock of the store, it is set again.
+                () = timer.as_mut(), if armed.is_some() => armed = None,
             }
         }
         let Self {
@@ -319,8 +334,8 @@ impl CommitTask {
         }
     }
 
-    fn next_timer(&self) -> Duration {
-        let now = self.target.env.clock.now_ms();
+    /// When something is due although nobody asks, by the clock of the store.
+    fn next_timer(&self) -> Option<u64> {
         let lease = self
             .catalog
             .pins
@@ -329,10 +344,16 @@ impl CommitTask {
             .min();
         let interval = self.config.durability == Durability::Interval && self.unsynced;
         let sync = interval.then_some(self.synced_ms + SYNC_INTERVAL_MS);
+        // One that is past has been tried: it stays as it is until the next failure.
+        let now = self.target.env.clock.now_ms();
         let retry = (self.checkpoint_retry_ms > now).then_some(self.checkpoint_retry_ms);
-        let next = [lease, sync, retry].into_iter().flatten().min();
-        let ms = next.map_or(3_600_000, |at| at.saturating_sub(now).clamp(1, 3_600_000));
-        Duration::from_millis(ms)
+        [lease, sync, retry].into_iter().flatten().min()
+    }
+
+    /// How long until then, at least a millisecond.
+    fn until(&self, at: u64) -> Duration {
+        let now = self.target.env.clock.now_ms();
+        Duration::from_millis(at.saturating_sub(now).clamp(1, TIMER_MS))
     }
 
     fn stop(&mut self, reply: Reply<()>) {

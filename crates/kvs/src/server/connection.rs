@@ -5,7 +5,7 @@
 use std::future::poll_fn;
 use std::io;
 use std::pin::pin;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 
 use bytes::BytesMut;
 use kvs_proto::{Frame, FrameCodec, ProtocolError, READ_BUFFER_BYTES};
@@ -56,7 +56,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         });
         let room = self.input.capacity() - self.input.len();
         // `read_buf` keeps no state between polls, so its future may be made anew each time.
-        let count = ready!(pin!(self.stream.read_buf(&mut self.input)).poll(cx))?;
+        let count = match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
+            Poll::Ready(count) => count?,
+            Poll::Pending => {
+                // A burst must not cost its memory for as long as the connection lasts.
+                if self.input.is_empty() && self.input.capacity() > READ_BYTES {
+                    self.input = BytesMut::new();
+                }
+                return Poll::Pending;
+            }
+        };
         self.busy = count == room;
         Poll::Ready(Ok(count))
     }
