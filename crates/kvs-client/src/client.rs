@@ -1,6 +1,7 @@
 //! The handle that users hold.
 
 use crate::address::Address;
+use crate::cache::Cache;
 use crate::error::ClientError;
 use crate::known::Known;
 use crate::link::{self, Queue};
@@ -24,6 +25,7 @@ pub struct Client {
     pub(crate) queue: Arc<Queue>,
     pub(crate) known: Arc<Known>,
     server: Arc<HelloAnswer>,
+    pub(crate) cache: Option<Arc<Cache>>,
 }
 
 impl Client {
@@ -43,7 +45,21 @@ impl Client {
             queue,
             known,
             server: Arc::new(server),
+            cache: None,
         })
+    }
+
+    /// The same client, over the same connection, that keeps about so many bytes of what it reads. Handles and clones made
+    /// from it share that.
+    ///
+    /// With it `get`s of a snapshot are looked up in what is there, and the daemon is asked for objects that are missing only:
+    /// a million a second, where a request takes microseconds. The first `get`s of a state transfer more than they would
+    /// without. What has been read can be read again when the daemon does not retain it any more, or would refuse it.
+    pub fn with_cache(&self, bytes: u64) -> Client {
+        Client {
+            cache: Some(Arc::new(Cache::new(bytes))),
+            ..self.clone()
+        }
     }
 
     /// What the daemon said about itself at the first connect: protocol version, user id, hash algorithm, limits.

@@ -31,6 +31,9 @@ mod known;
 mod pending;
 mod prefetch;
 
+mod cache;
+mod state;
+
 mod inbox;
 
 mod following;
@@ -41,6 +44,7 @@ mod stream;
 mod link;
 
 mod client;
+mod local;
 mod taker;
 
 mod follow;
@@ -50,17 +54,22 @@ mod watch_options;
 mod namespace;
 mod upload;
 
+mod many;
 mod reader;
+
+mod cached;
 
 mod callback;
 
 pub use address::Address;
+pub use cached::CachedNamespace;
 pub use callback::WatchHandle;
 pub use client::Client;
 pub use error::ClientError;
 pub use event::Event;
 pub use follow::{FollowOptions, FollowStream};
 pub use limits::*;
+pub use many::Values;
 pub use namespace::{ListOptions, LogOptions, LookupOptions, Namespace};
 pub use options::Options;
 pub use pending::Pending;

@@ -47,3 +47,18 @@ pub const READ_PIECE_BYTES: u64 = 1024 * 1024;
 
 /// Bytes that one range read asks for when a whole value is fetched.
 pub const READ_RANGE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bytes of objects that a cached namespace keeps if its client has no cache (16 MiB).
+pub const CACHE_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Longest value that a cache keeps, in bytes (1 MiB); also at most this part of it: `CACHED_VALUE_SHARE`.
+pub const CACHED_VALUE_BYTES: u64 = 1024 * 1024;
+
+/// A cache keeps a value that takes at most one part in so many of it.
+pub const CACHED_VALUE_SHARE: u64 = 64;
+
+/// Incarnations that a cached namespace remembers to have left, so that a late answer does not lead it back.
+pub const PAST_INCARNATIONS: usize = 16;
+
+/// How often a cached read begins anew because its state is not retained any more, before it asks for the value itself.
+pub const CACHED_READ_TRIES: usize = 3;

@@ -2,20 +2,35 @@
 
 use crate::error::ClientError;
 use crate::event::Event;
+use crate::many::Values;
 use crate::namespace::{ListOptions, LookupOptions, Namespace};
+use crate::state::State;
 use bytes::Bytes;
 use kvs_proto::{At, InfoAnswer, ListAnswer, LookupAnswer, Position, ReadAnswer};
 use smol_str::SmolStr;
+use std::sync::Arc;
 
 /// Reads one state of a namespace. Cheap to clone; may be kept and passed on as its `snapshot`.
 ///
 /// All reads see the same state: a key that was changed since, or removed, reads as it was. That lasts as long as the version is
 /// retained, or pinned; then reads fail with `compacted`.
+///
+/// Of a client that keeps what it reads ([`Client::with_cache`](crate::Client::with_cache)), `get` asks the daemon only for what
+/// the client lacks.
 #[derive(Debug, Clone)]
 pub struct Reader {
     namespace: Namespace,
     at: At,
     position: Option<Position>,
+    /// The state, if its reference is known and the client keeps what it reads.
+    state: Option<Arc<State>>,
+}
+
+impl Namespace {
+    /// Reads the state of a snapshot reference of this namespace. Costs nothing; whether it can be read shows when it is.
+    pub fn snapshot(&self, snapshot: impl Into<SmolStr>) -> Reader {
+        Reader::new(self, At::Snapshot(snapshot.into()), None)
+    }
 }
 
 impl Reader {
@@ -28,10 +43,21 @@ impl Reader {
             (None, Some(position)) => At::Version(position.version),
             (None, None) => At::Current,
         };
+        Reader::new(namespace, at, position)
+    }
+
+    pub(crate) fn new(namespace: &Namespace, at: At, position: Option<Position>) -> Self {
+        let state = match &at {
+            At::Snapshot(snapshot) if namespace.client().cache.is_some() => State::parse(snapshot),
+            _ => None,
+        };
         Reader {
             namespace: namespace.clone(),
             at,
             position,
+            state: state
+                .filter(|state| state.namespace == namespace.name())
+                .map(Arc::new),
         }
     }
 
@@ -60,7 +86,18 @@ impl Reader {
 
     /// The value at a key; `None` if there is nothing.
     pub async fn get(&self, key: impl Into<SmolStr>) -> Result<Option<Bytes>, ClientError> {
-        self.namespace.get_at(key, self.at.clone()).await
+        match &self.state {
+            Some(state) => self.namespace.get_in(state, key.into()).await,
+            None => self.namespace.get_at(key, self.at.clone()).await,
+        }
+    }
+
+    /// The values at many keys, in one request.
+    pub async fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = impl Into<SmolStr>>,
+    ) -> Result<Values, ClientError> {
+        self.namespace.get_many(keys, self.at.clone()).await
     }
 
     /// What is at a key, links followed.

@@ -115,5 +115,5 @@ pub use request::{
     Caller, CommitRequest, Committed, Mode, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
 };
 pub use upload::{Upload, Uploaded};
-pub use view::{Located, View};
+pub use view::{Located, Nodes, View};
 pub use watch::Watch;

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use kvs_tree::{
     Blobref, Ctx, Directory, Entry, Fault, Key, NodeSource, Resolved, Scope, Value, list, lookup,
-    to_json,
+    path, to_json,
 };
 
 use crate::error::{EngineError, ErrorKind};
@@ -35,6 +35,16 @@ pub struct Located {
     pub key: Key,
     /// The state it was found in: a link may have led into another namespace.
     pub view: View,
+}
+
+/// Nodes by which a key is reached, for a client that looks it up by itself.
+pub struct Nodes {
+    /// In their canonical encoding, in the order in which a lookup comes to them.
+    pub nodes: Vec<Bytes>,
+    /// Whether more follow.
+    pub more: bool,
+    /// The value at the key, if it stands in none of the nodes and no more follow.
+    pub value: Option<Value>,
 }
 
 impl View {
@@ -163,6 +173,48 @@ impl View {
                 }
             }
         }
+    }
+
+    /// The nodes of directories that a lookup of `key` reads, links followed as far as they stay in the namespace; without the first `have` of them, and
+    /// at least one, but no more once they have `enough` bytes.
+    ///
+    /// # Errors
+    /// Those of reading the nodes. What a lookup is refused for is not refused here: the nodes show it.
+    pub async fn nodes(&self, key: &Key, have: u64, enough: usize) -> Result<Nodes, EngineError> {
+        let params = *self.store.objects.params();
+        let (root, key) = (self.root.directory.clone(), key.clone());
+        let have = usize::try_from(have).unwrap_or(usize::MAX);
+        self.step(move |source| {
+            let ctx = Ctx {
+                source,
+                params: &params,
+            };
+            let way = path(&root, &ctx, &key);
+            let value = match way.end {
+                Ok(Resolved::Found {
+                    entry: Entry::Value(value),
+                    ..
+                }) if value.inline().is_none() => Some(value),
+                Ok(_) | Err(Fault::Tree(_)) => None,
+                Err(fault) => return Err(fault),
+            };
+            let (mut nodes, mut bytes) = (Vec::new(), 0);
+            let mut rest = way.nodes.iter().skip(have).peekable();
+            while bytes < enough
+                && let Some((_, node)) = rest.next()
+            {
+                let encoded = node.encode(&params);
+                bytes += encoded.len();
+                nodes.push(encoded);
+            }
+            let more = rest.peek().is_some();
+            Ok(Nodes {
+                nodes,
+                more,
+                value: value.filter(|_| !more),
+            })
+        })
+        .await
     }
 
     /// Up to `limit` entries of the directory `dir` (links not followed), sorted, those after

@@ -26,6 +26,7 @@ mod watch;
 mod log;
 mod setroot;
 
+mod many;
 mod upload;
 
 mod request;
@@ -40,6 +41,7 @@ pub use frame::{Frame, FrameCodec, Status, write_answer, write_error, write_head
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};
+pub use many::{LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer};
 pub use namespace::{
     NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare, Namespaces, NamespacesAnswer,
 };

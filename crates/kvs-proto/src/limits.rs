@@ -46,6 +46,9 @@ pub const PART_BYTES: usize = 256 * 1024;
 /// Most entries in one page of a list, a log or the initial state of a watch.
 pub const PAGE_ENTRIES: u64 = 10_000;
 
+/// Most keys in one `lookup_many`.
+pub const LOOKUP_KEYS: usize = 1024;
+
 /// Most scopes in one watch or log request.
 pub const SCOPES: usize = 1024;
 

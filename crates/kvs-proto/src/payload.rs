@@ -107,3 +107,46 @@ pub(crate) mod option {
         d.deserialize_option(Optional)
     }
 }
+
+/// The same for an array of byte fields.
+pub(crate) mod list {
+    use super::{Bytes, Deserializer, Serializer, Visitor, fmt};
+    use serde::de::SeqAccess;
+    use serde::ser::SerializeSeq;
+    use serde::{Deserialize, Serialize};
+
+    #[derive(Serialize, Deserialize)]
+    #[serde(transparent)]
+    struct Item(#[serde(with = "super")] Bytes);
+
+    struct Items;
+
+    impl<'de> Visitor<'de> for Items {
+        type Value = Vec<Bytes>;
+
+        fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+            f.write_str("an array of bytes (bin)")
+        }
+
+        fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Bytes>, A::Error> {
+            // Not as many as the array says that it has: that may be a lie.
+            let mut all = Vec::new();
+            while let Some(Item(bytes)) = items.next_element()? {
+                all.push(bytes);
+            }
+            Ok(all)
+        }
+    }
+
+    pub(crate) fn serialize<S: Serializer>(items: &[Bytes], s: S) -> Result<S::Ok, S::Error> {
+        let mut out = s.serialize_seq(Some(items.len()))?;
+        for bytes in items {
+            out.serialize_element(&Item(bytes.clone()))?;
+        }
+        out.end()
+    }
+
+    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(d: D) -> Result<Vec<Bytes>, D::Error> {
+        d.deserialize_seq(Items)
+    }
+}

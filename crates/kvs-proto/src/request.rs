@@ -4,6 +4,7 @@ use crate::commit::Commit;
 use crate::error::ProtocolError;
 use crate::hello::Hello;
 use crate::log::Log;
+use crate::many::{LookupMany, Nodes};
 use crate::namespace::{NamespaceCreate, NamespaceRemove, NamespaceShare, Namespaces};
 use crate::pin::{Pin, Pins, Unpin};
 use crate::read::{Info, List, Lookup, Read, Wait};
@@ -129,4 +130,8 @@ requests! {
     Upload(Upload) = 23, "upload";
     /// Adds bytes to an upload.
     UploadData(UploadData) = 24, "upload_data";
+    /// Reads many keys of one state.
+    LookupMany(LookupMany) = 25, "lookup_many";
+    /// Gives the nodes by which a key is reached.
+    Nodes(Nodes) = 26, "nodes";
 }

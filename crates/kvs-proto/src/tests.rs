@@ -232,6 +232,45 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         version: 42,
         incarnation: None,
     };
+    let many = LookupMany {
+        namespace: "primary".into(),
+        keys: vec!["a.b".into(), "a.c".into(), "".into()],
+        at: At::Snapshot(snapshot()),
+        inline_max: Some(128),
+    };
+    let many_answer = LookupManyAnswer {
+        results: vec![
+            LookedUp::Found(Entry::Value(ValueInfo {
+                size: 2,
+                bytes: Some(Bytes::from_static(b"hi")),
+                blobref: None,
+            })),
+            LookedUp::Absent,
+            LookedUp::Failed(ErrorBody::new(
+                ErrorCode::Invalid,
+                "the empty text is no key",
+            )),
+        ],
+        position: position(),
+        root: root(),
+        snapshot: snapshot(),
+    };
+    let nodes = Nodes {
+        namespace: "primary".into(),
+        key: "a.b".into(),
+        at: At::Snapshot(snapshot()),
+        have: 1,
+        inline_max: Some(4096),
+    };
+    let nodes_answer = NodesAnswer {
+        // A leaf with one entry, `b`.
+        nodes: vec![Bytes::from_static(b"\x92\x00\x81\xa1b\xc4\x02hi")],
+        more: false,
+        value: None,
+        position: position(),
+        root: root(),
+        snapshot: snapshot(),
+    };
     let mut error = BytesMut::new();
     write_error(&mut error, 6, ErrorCode::NotFound, "a.b");
     vec![
@@ -294,6 +333,10 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("setroot moved answer", answer(7, Status::Item, &moved)),
         ("setroot created answer", answer(7, Status::Item, &created)),
         ("setroot removed answer", answer(7, Status::Item, &removed)),
+        ("lookup_many", request(8, many)),
+        ("lookup_many answer", answer(8, Status::Final, &many_answer)),
+        ("nodes", request(9, nodes)),
+        ("nodes answer", answer(9, Status::Final, &nodes_answer)),
         ("error answer", error),
     ]
 }
@@ -467,6 +510,21 @@ fn a_long_value_shares_the_memory_of_its_frame_and_a_short_one_does_not() {
         let inside = frame.body.as_ptr_range().contains(&got.as_ptr());
         assert_eq!(inside, shared);
     }
+}
+
+#[test]
+fn answers_to_reads_of_much_decode_to_what_was_encoded() {
+    let answers: Vec<_> = goldens().into_iter().collect();
+    let body = |name: &str| {
+        let (_, frame) = answers.iter().find(|(other, _)| *other == name).unwrap();
+        decode_one(frame).body
+    };
+    let many: LookupManyAnswer = decode_body(&body("lookup_many answer")).unwrap();
+    assert_eq!(many.results.len(), 3);
+    assert_eq!(encode_body(&many).unwrap(), body("lookup_many answer"));
+    let nodes: NodesAnswer = decode_body(&body("nodes answer")).unwrap();
+    assert_eq!(nodes.nodes.len(), 1);
+    assert_eq!(encode_body(&nodes).unwrap(), body("nodes answer"));
 }
 
 #[test]

@@ -1,12 +1,16 @@
 //! Finding what stands at a key, through symbolic links.
 
+use std::collections::HashSet;
+use std::sync::Arc;
+
 use smol_str::SmolStr;
 
 use crate::error::{TreeError, TreeErrorKind};
+use crate::hash::Blobref;
 use crate::key::Key;
 use crate::limits::LINK_DEPTH;
-use crate::node::{Directory, Entry, Symlink};
-use crate::source::{Fault, NodeSource};
+use crate::node::{Directory, Entry, Link, Node, Symlink};
+use crate::source::{Ctx, Fault, NodeSource};
 
 /// What a lookup came to.
 #[derive(Clone, Debug)]
@@ -53,10 +57,45 @@ pub fn lookup(
     follow_last: bool,
     followed: usize,
 ) -> Result<Resolved, Fault> {
+    find(root, source, key, follow_last, followed, &mut |_, _| ())
+}
+
+/// The nodes of directories that a lookup reads.
+#[derive(Debug)]
+pub struct Path {
+    /// Their names and themselves, each once, in the order in which the lookup comes to them.
+    pub nodes: Vec<(Blobref, Arc<Node>)>,
+    /// What the lookup came to, or why it did not get further than these nodes.
+    pub end: Result<Resolved, Fault>,
+}
+
+/// Looks a key up, links followed, and tells which nodes that takes. Whoever has these can look the key up himself; who has
+/// only the first of them gets exactly so far, and so can tell by their number which he lacks.
+pub fn path(root: &Directory, ctx: &Ctx<'_>, key: &Key) -> Path {
+    let mut nodes = Vec::new();
+    let mut seen = HashSet::new();
+    let mut visit = |link: &Link, node: &Arc<Node>| {
+        let blobref = link.seal(ctx.params);
+        if seen.insert(blobref) {
+            nodes.push((blobref, node.clone()));
+        }
+    };
+    let end = find(root, ctx.source, key, true, 0, &mut visit);
+    Path { nodes, end }
+}
+
+fn find(
+    root: &Directory,
+    source: &dyn NodeSource,
+    key: &Key,
+    follow_last: bool,
+    followed: usize,
+    visit: &mut impl FnMut(&Link, &Arc<Node>),
+) -> Result<Resolved, Fault> {
     let mut links = Vec::new();
     let mut key = key.clone();
     loop {
-        let (at, link) = match walk(root, source, &key, follow_last)? {
+        let (at, link) = match walk(root, source, &key, follow_last, visit)? {
             Step::Found(entry) => return Ok(Resolved::Found { entry, key, links }),
             Step::Absent => return Ok(Resolved::Absent { key, links }),
             Step::Link { at, link } => (at, link),
@@ -95,12 +134,13 @@ fn walk(
     source: &dyn NodeSource,
     key: &Key,
     follow_last: bool,
+    visit: &mut impl FnMut(&Link, &Arc<Node>),
 ) -> Result<Step, Fault> {
     let mut directory = root.clone();
     let mut names = key.names().enumerate().peekable();
     while let Some((index, name)) = names.next() {
         let last = names.peek().is_none();
-        match directory.get(source, name)? {
+        match directory.descend(source, name, visit)? {
             Some(Entry::Symlink(link)) if follow_last || !last => {
                 return Ok(Step::Link {
                     at: index + 1,

@@ -447,6 +447,17 @@ impl Store {
         self.run(|ctx| lookup(root, ctx.source, key, follow, 0))
     }
 
+    /// The nodes that this takes.
+    fn path(&self, root: &Directory, key: &Key) -> Path {
+        loop {
+            let way = path(root, &self.ctx(), key);
+            let Err(Fault::Missing(missing)) = &way.end else {
+                return way;
+            };
+            assert!(missing.iter().any(|one| self.load(*one)));
+        }
+    }
+
     fn contents(&self, root: &Directory) -> Model {
         Model(
             self.list(root, &Key::ROOT, 1000, true, None)

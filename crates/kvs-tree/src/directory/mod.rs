@@ -100,7 +100,18 @@ impl Directory {
 
     /// The entry of this name. Cost O(log n).
     pub fn get(&self, source: &dyn NodeSource, name: &str) -> Result<Option<Entry>, Fault> {
+        self.descend(source, name, &mut |_, _| ())
+    }
+
+    /// The same, and shows each node on the way, from the top, with the link that led to it.
+    pub(crate) fn descend(
+        &self,
+        source: &dyn NodeSource,
+        name: &str,
+        visit: &mut impl FnMut(&Link, &Arc<Node>),
+    ) -> Result<Option<Entry>, Fault> {
         let mut node = self.link.load(source)?;
+        visit(&self.link, &node);
         loop {
             node = match &node.body {
                 Body::Leaf(leaf) => {
@@ -115,7 +126,11 @@ impl Directory {
                         .children
                         .partition_point(|child| *child.first <= *name);
                     match behind.checked_sub(1).and_then(|at| inner.children.get(at)) {
-                        Some(child) => child.link.load(source)?,
+                        Some(child) => {
+                            let next = child.link.load(source)?;
+                            visit(&child.link, &next);
+                            next
+                        }
                         None => return Ok(None),
                     }
                 }

@@ -255,6 +255,33 @@ fn in_conflict(a: &[Key], b: &[Key]) -> bool {
         .any(|a| b.iter().any(|b| a.starts_with(b) || b.starts_with(a)))
 }
 
+/// Whether two lookups came to the same.
+fn same_end(one: &Result<Resolved, Fault>, two: &Result<Resolved, Fault>) -> bool {
+    use Resolved::{Absent, Elsewhere, Found};
+    match (one, two) {
+        (
+            Ok(Found {
+                entry: a, key: b, ..
+            }),
+            Ok(Found { entry, key, .. }),
+        ) => {
+            // The totals of a root stand nowhere but in its node.
+            b == key && (key.is_root() || a.same(entry, &PARAMS))
+        }
+        (Ok(Absent { key: a, .. }), Ok(Absent { key, .. })) => a == key,
+        (
+            Ok(Elsewhere {
+                namespace: a,
+                key: b,
+                ..
+            }),
+            Ok(Elsewhere { namespace, key, .. }),
+        ) => a == namespace && b == key,
+        (Err(Fault::Tree(a)), Err(Fault::Tree(b))) => a.kind == b.kind,
+        _ => false,
+    }
+}
+
 proptest! {
     #[test]
     fn transactions_do_what_the_model_does(history in history()) {
@@ -285,6 +312,36 @@ proptest! {
                         }
                         (Err(kind), Err(error)) => prop_assert_eq!(kind, error.kind),
                         (model, tree) => prop_assert!(false, "{:?} but {:?}", model, tree),
+                    }
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn the_nodes_on_the_way_to_a_key_are_what_a_lookup_of_it_takes(history in history(), keys in vec(key(), 10)) {
+        let store = Store::default();
+        let Some((_, root)) = run(&store, &history).pop() else { return Ok(()) };
+        for root in [store.checkpoint(&root), root] {
+            let stored = Directory::stored(root.seal(&PARAMS), Stats::EMPTY);
+            for key in &keys {
+                let whole = store.path(&root, key);
+                for first in 0..=whole.nodes.len() {
+                    let alone = Store::default();
+                    for (blobref, node) in whole.nodes.iter().take(first) {
+                        let bytes = node.encode(&PARAMS);
+                        prop_assert_eq!(Blobref::of(PARAMS.algorithm, &bytes), *blobref);
+                        let node = Node::decode(PARAMS.algorithm, &bytes).unwrap();
+                        alone.nodes.borrow_mut().insert(*blobref, Arc::new(node));
+                    }
+                    let way = path(&stored, &alone.ctx(), key);
+                    prop_assert_eq!(way.nodes.len(), first);
+                    match (way.end, whole.nodes.get(first)) {
+                        (Err(Fault::Missing(missing)), Some((next, _))) => {
+                            prop_assert!(missing.iter().any(|one| one.blobref == *next));
+                        }
+                        (end, None) => prop_assert!(same_end(&end, &whole.end), "{:?} for {:?}", end, whole.end),
+                        (end, Some(_)) => prop_assert!(false, "{:?} with too few nodes", end),
                     }
                 }
             }

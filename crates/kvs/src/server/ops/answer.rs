@@ -32,6 +32,10 @@ pub(crate) enum Answer {
     Read(wire::ReadAnswer),
     /// To an info.
     Info(Box<wire::InfoAnswer>),
+    /// To a lookup_many.
+    LookupMany(wire::LookupManyAnswer),
+    /// To a nodes.
+    Nodes(wire::NodesAnswer),
     /// To a wait.
     Wait(wire::WaitAnswer),
     /// To a log.
@@ -62,6 +66,8 @@ pub(crate) fn write(out: &mut BytesMut, id: u64, answer: &Result<Answer, Failure
         Answer::List(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Read(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Info(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
+        Answer::LookupMany(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
+        Answer::Nodes(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Wait(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Log(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Pin(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),

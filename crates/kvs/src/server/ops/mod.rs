@@ -8,6 +8,8 @@ mod admin;
 mod log;
 mod read;
 
+mod many;
+
 use kvs_proto::{ErrorCode, Request};
 
 use super::failure::Failure;
@@ -21,6 +23,8 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
         Request::List(list) => read::list(context, list).await,
         Request::Read(range) => read::read(context, range).await,
         Request::Info(info) => read::info(context, info).await,
+        Request::LookupMany(keys) => many::lookup_many(context, keys).await,
+        Request::Nodes(way) => many::nodes(context, way).await,
         Request::Wait(wait) => read::wait(context, wait).await,
         Request::Log(page) => log::log(context, page).await,
         Request::Pin(pin) => admin::pin(context, pin).await,

@@ -10,7 +10,11 @@ use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
 
 /// Opens the state that a request names.
-async fn view(context: &Context, namespace: &str, at: &wire::At) -> Result<View, Failure> {
+pub(super) async fn view(
+    context: &Context,
+    namespace: &str,
+    at: &wire::At,
+) -> Result<View, Failure> {
     let (namespace, at) = incoming::at(namespace, at)?;
     Ok(context
         .shared
@@ -20,15 +24,15 @@ async fn view(context: &Context, namespace: &str, at: &wire::At) -> Result<View,
 }
 
 /// The references that tell which state was read.
-struct Read {
-    namespace: SmolStr,
-    position: wire::Position,
-    root: SmolStr,
-    snapshot: SmolStr,
+pub(super) struct Read {
+    pub(super) namespace: SmolStr,
+    pub(super) position: wire::Position,
+    pub(super) root: SmolStr,
+    pub(super) snapshot: SmolStr,
 }
 
 impl Read {
-    fn of(view: &View, at: &wire::At) -> Read {
+    pub(super) fn of(view: &View, at: &wire::At) -> Read {
         let namespace = view.namespace().into();
         let root = outgoing::text(view.root());
         if matches!(at, wire::At::Root(_)) {

@@ -22,6 +22,7 @@ use super::session::serve;
 use super::shared::{Admission, Shared};
 use crate::limits::{HELLO_TIMEOUT, UPLOAD_TIMEOUT};
 
+mod cached;
 mod streams;
 
 const OWNER: u32 = 1000;

@@ -1,0 +1,310 @@
+//! Reading the newest values of a namespace without asking for them: a near cache.
+//!
+//! A task follows the moves of the root (`setroot`) and keeps the newest one; keys are looked up below it in what the client
+//! keeps. What moves is one reference. Everything else is objects that never change, so nothing has to be invalidated.
+
+use crate::error::ClientError;
+use crate::follow::{FollowOptions, FollowStream};
+use crate::limits::{CACHE_BYTES, CACHED_READ_TRIES, PAST_INCARNATIONS};
+use crate::many::Values;
+use crate::namespace::Namespace;
+use crate::reader::Reader;
+use crate::root_event::RootEvent;
+use crate::state::State;
+use bytes::Bytes;
+use kvs_proto::{At, ErrorCode, Position};
+use smol_str::SmolStr;
+use std::sync::Arc;
+use tokio::sync::watch as latest;
+
+/// A namespace whose current values are read out of what the client keeps. Cheap to clone.
+///
+/// **What a read sees.** A state of the namespace as a whole, which a commit made; never anything else. It is
+/// *monotonic*: no read of any clone sees an older state than one that ended before it began. One *reads one's own writes*: it
+/// is no older than any commit that this client was answered, nor than any other read of this client; a read that would be
+/// waits until the move of the root has arrived, which is on its way. It is *bounded* by the last move that the daemon has
+/// told: others' commits are seen when that arrives, about as fast as a watch would tell it. While the connection is lost reads go on from the
+/// last state. Who must not miss what somebody else has been answered calls [`sync`](Self::sync) first: a read after it is
+/// *linearizable* with that call.
+///
+/// **What it costs.** No request, if what stands on the way to the key has been read since it last changed; else one. A commit
+/// changes the directories on the way to its keys, up to the root.
+///
+/// It ends with the namespace, or with the right to read it: then reads fail as requests would.
+#[derive(Debug, Clone)]
+pub struct CachedNamespace {
+    namespace: Namespace,
+    newest: latest::Receiver<Newest>,
+    publisher: Arc<latest::Sender<Newest>>,
+}
+
+/// The newest state, or why there will be none any more.
+type Newest = Result<Arc<Current>, ClientError>;
+
+/// The newest state that is known here.
+#[derive(Debug)]
+struct Current {
+    position: Position,
+    state: State,
+    /// Incarnations that were left, the last ones. They never come again.
+    past: Vec<u64>,
+}
+
+impl Namespace {
+    /// Follows the root of this namespace, so that its current values can be read without asking for them. They are kept in the
+    /// client's cache ([`Client::with_cache`](crate::Client::with_cache)), or in one of 16 MiB of its own.
+    pub async fn cached(&self) -> Result<CachedNamespace, ClientError> {
+        let client = self.client();
+        let namespace = match &client.cache {
+            Some(_) => self.clone(),
+            None => client.with_cache(CACHE_BYTES).namespace(self.name()),
+        };
+        let options = FollowOptions::new().namespace(self.name()).initial();
+        let mut roots = client.follow(options).await?;
+        let Some((position, root)) = next(&namespace, &mut roots).await? else {
+            return Err(malformed());
+        };
+        let (publisher, newest) = latest::channel(Ok(Arc::new(Current {
+            position,
+            state: State::of(self.name(), position.version, &root).ok_or_else(malformed)?,
+            past: Vec::new(),
+        })));
+        let publisher = Arc::new(publisher);
+        tokio::spawn(follow(namespace.clone(), roots, publisher.clone()));
+        Ok(CachedNamespace {
+            namespace,
+            newest,
+            publisher,
+        })
+    }
+}
+
+impl CachedNamespace {
+    /// The value at a key; `None` if there is nothing, `EISDIR` if there is a directory.
+    pub async fn get(&self, key: impl Into<SmolStr>) -> Result<Option<Bytes>, ClientError> {
+        let key = key.into();
+        for _ in 0..CACHED_READ_TRIES {
+            let current = self.current().await?;
+            match self.namespace.get_in(&current.state, key.clone()).await {
+                Err(error) if is_gone(&error) => self.sync().await.map(drop)?,
+                done => return done,
+            }
+        }
+        self.namespace.get(key).await
+    }
+
+    /// The values at many keys, all of one state. If not all of them can be looked up here, they are asked for in one request.
+    pub async fn get_many(
+        &self,
+        keys: impl IntoIterator<Item = impl Into<SmolStr>>,
+    ) -> Result<Values, ClientError> {
+        let keys: Vec<SmolStr> = keys.into_iter().map(Into::into).collect();
+        let current = self.current().await?;
+        if let Some(values) = self.namespace.get_kept(&current.state, &keys) {
+            return Ok(Values {
+                values,
+                position: current.position,
+                snapshot: current.state.snapshot.clone(),
+            });
+        }
+        let at = At::Snapshot(current.state.snapshot.clone());
+        match self.namespace.get_many(keys.clone(), at).await {
+            Err(error) if is_gone(&error) => self.namespace.get_many(keys, At::Current).await,
+            done => done,
+        }
+    }
+
+    /// Reads the newest state that a `get` would see, and goes on reading that one whatever happens.
+    pub async fn snapshot(&self) -> Result<Reader, ClientError> {
+        let current = self.current().await?;
+        let at = At::Snapshot(current.state.snapshot.clone());
+        Ok(Reader::new(&self.namespace, at, Some(current.position)))
+    }
+
+    /// Asks the daemon for its newest state: reads after this see that one or a later one. One round trip.
+    pub async fn sync(&self) -> Result<Position, ClientError> {
+        let info = self.namespace.info(At::Current).await?;
+        self.advance(info.position, &info.root);
+        Ok(info.position)
+    }
+
+    /// The position of the newest state that is known here. It may be behind that of a commit of this client that was just
+    /// answered; a read would wait.
+    pub fn position(&self) -> Result<Position, ClientError> {
+        self.newest
+            .borrow()
+            .as_ref()
+            .map(|current| current.position)
+            .map_err(Clone::clone)
+    }
+
+    /// The namespace, for whatever is not a read of current values.
+    pub fn namespace(&self) -> &Namespace {
+        &self.namespace
+    }
+
+    /// The newest state, not older than anything that this client was answered.
+    async fn current(&self) -> Result<Arc<Current>, ClientError> {
+        loop {
+            let known = self.namespace.known();
+            let current = self.newest.borrow().clone()?;
+            let Some(known) = known.filter(|known| !current.covers(known)) else {
+                return Ok(current);
+            };
+            if current.position.incarnation == known.incarnation {
+                let reached = |newest: &Newest| match newest {
+                    Ok(current) => current.covers(&known),
+                    Err(_) => true,
+                };
+                let mut newest = self.newest.clone();
+                newest
+                    .wait_for(reached)
+                    .await
+                    .map(drop)
+                    .map_err(|_| ended())?;
+            } else {
+                // The namespace has another life than that which is followed, and the daemon knows which.
+                self.sync().await?;
+            }
+        }
+    }
+
+    fn advance(&self, position: Position, root: &str) {
+        advance(&self.publisher, self.namespace.name(), position, root);
+    }
+}
+
+impl Current {
+    /// Whether this is not older than a position.
+    fn covers(&self, known: &Position) -> bool {
+        if known.incarnation == self.position.incarnation {
+            return known.version <= self.position.version;
+        }
+        self.past.contains(&known.incarnation)
+    }
+}
+
+/// Publishes a state if it is newer than the one that is known.
+fn advance(publisher: &latest::Sender<Newest>, namespace: &str, to: Position, root: &str) {
+    publisher.send_if_modified(|newest| {
+        let Ok(current) = newest else { return false };
+        if current.covers(&to) {
+            return false;
+        }
+        let Some(state) = State::of(namespace, to.version, root) else {
+            return false;
+        };
+        let mut past = current.past.clone();
+        if to.incarnation != current.position.incarnation {
+            past.push(current.position.incarnation);
+            let old = past.len().saturating_sub(PAST_INCARNATIONS);
+            past.drain(..old);
+        }
+        *newest = Ok(Arc::new(Current {
+            position: to,
+            state,
+            past,
+        }));
+        true
+    });
+}
+
+/// Publishes the moves of a root until nobody reads them any more.
+async fn follow(
+    namespace: Namespace,
+    mut roots: FollowStream,
+    publisher: Arc<latest::Sender<Newest>>,
+) {
+    loop {
+        let moved = tokio::select! {
+            moved = next(&namespace, &mut roots) => moved,
+            () = publisher.closed() => return,
+        };
+        match moved {
+            Ok(Some((position, root))) => advance(&publisher, namespace.name(), position, &root),
+            Ok(None) => {}
+            Err(error) => return drop(publisher.send_replace(Err(error))),
+        }
+    }
+}
+
+/// The next position and root that the stream tells; `None` for what is about neither.
+async fn next(
+    namespace: &Namespace,
+    roots: &mut FollowStream,
+) -> Result<Option<(Position, SmolStr)>, ClientError> {
+    Ok(match roots.next().await? {
+        RootEvent::State(state) => state
+            .namespaces
+            .into_iter()
+            .find(|one| one.namespace == namespace.name())
+            .map(|one| (one.position, one.root)),
+        RootEvent::Moved(moved) => Some((moved.position, moved.root)),
+        RootEvent::Created(_) | RootEvent::Reincarnated(_) => {
+            let info = namespace.info(At::Current).await?;
+            Some((info.position, info.root))
+        }
+        RootEvent::Removed(_) => None,
+    })
+}
+
+/// Whether a state cannot be read any more, so that there must be a newer one.
+fn is_gone(error: &ClientError) -> bool {
+    matches!(error.code, ErrorCode::Compacted | ErrorCode::StaleSnapshot)
+}
+
+fn malformed() -> ClientError {
+    ClientError::new(
+        ErrorCode::BadRequest,
+        "the daemon told no root to begin with",
+    )
+}
+
+fn ended() -> ClientError {
+    ClientError::disconnected("the root is not followed any more")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(incarnation: u64, version: u64) -> Position {
+        Position {
+            incarnation,
+            version,
+        }
+    }
+
+    #[test]
+    fn the_newest_state_never_goes_back_within_a_life_nor_to_an_earlier_one() {
+        let root = format!("blake3-{}", "ab".repeat(32));
+        let (publisher, newest) = latest::channel(Ok(Arc::new(Current {
+            position: at(1, 5),
+            state: State::of("a", 5, &root).unwrap(),
+            past: Vec::new(),
+        })));
+        for (told, expected) in [
+            (at(1, 4), at(1, 5)),
+            (at(1, 5), at(1, 5)),
+            (at(1, 7), at(1, 7)),
+            (at(2, 0), at(2, 0)),
+            (at(1, 9), at(2, 0)),
+            (at(2, 1), at(2, 1)),
+            (at(3, 0), at(3, 0)),
+            (at(2, 9), at(3, 0)),
+            (at(1, 9), at(3, 0)),
+        ] {
+            advance(&publisher, "a", told, &root);
+            let current = newest.borrow().clone().unwrap();
+            assert_eq!(current.position, expected);
+            let snapshot = format!("a@{}:{root}", expected.version);
+            assert_eq!(current.state.snapshot, snapshot);
+            assert!(current.covers(&told));
+        }
+        for incarnation in 4..100 {
+            advance(&publisher, "a", at(incarnation, 0), &root);
+        }
+        let current = newest.borrow().clone().unwrap();
+        assert_eq!(current.past.len(), PAST_INCARNATIONS);
+    }
+}

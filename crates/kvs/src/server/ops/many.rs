@@ -1,0 +1,105 @@
+//! The operations that read much at once: many keys of one state, and the nodes by which a key is reached.
+
+use kvs_engine::{Located, View};
+use kvs_proto as wire;
+use kvs_proto::{ErrorBody, ErrorCode, LOOKUP_KEYS, PART_BYTES};
+use smol_str::SmolStr;
+
+use super::super::{failure::Failure, incoming, outgoing};
+use super::answer::{Answer, Context};
+use super::read::{Read, view};
+
+/// About what a result takes on the wire beside a value.
+const RESULT_BYTES: usize = 64;
+
+pub(super) async fn lookup_many(
+    context: &Context,
+    asked: wire::LookupMany,
+) -> Result<Answer, Failure> {
+    if asked.keys.len() > LOOKUP_KEYS {
+        let message = format!(
+            "{} keys in one request, at most {LOOKUP_KEYS}",
+            asked.keys.len()
+        );
+        return Err(Failure::new(ErrorCode::Limit, message));
+    }
+    let view = view(context, &asked.namespace, &asked.at).await?;
+    let limit = outgoing::inline_limit(asked.inline_max);
+    let (mut results, mut bytes) = (Vec::with_capacity(asked.keys.len()), 0);
+    for key in &asked.keys {
+        if bytes >= PART_BYTES {
+            break;
+        }
+        let result = match look_up(&view, key, limit).await {
+            Ok(Some(entry)) => wire::LookedUp::Found(entry),
+            Ok(None) => wire::LookedUp::Absent,
+            Err(failure) if concerns_the_key(failure.code) => {
+                wire::LookedUp::Failed(ErrorBody::new(failure.code, failure.message))
+            }
+            Err(failure) => return Err(failure),
+        };
+        bytes += RESULT_BYTES + variable_bytes(&result);
+        results.push(result);
+    }
+    let read = Read::of(&view, &asked.at);
+    Ok(Answer::LookupMany(wire::LookupManyAnswer {
+        results,
+        position: read.position,
+        root: read.root,
+        snapshot: read.snapshot,
+    }))
+}
+
+async fn look_up(view: &View, key: &SmolStr, limit: u64) -> Result<Option<wire::Entry>, Failure> {
+    let located = view.lookup(&incoming::key(key)?, true).await?;
+    Ok(match located {
+        Some(Located { entry, view, .. }) => Some(outgoing::entry(&view, &entry, limit).await?),
+        None => None,
+    })
+}
+
+/// Whether a failure says something of one key, and nothing of the daemon.
+fn concerns_the_key(code: ErrorCode) -> bool {
+    matches!(
+        code,
+        ErrorCode::Invalid
+            | ErrorCode::LinkLoop
+            | ErrorCode::Permission
+            | ErrorCode::NoNamespace
+            | ErrorCode::TooBig
+            | ErrorCode::Limit
+    )
+}
+
+fn variable_bytes(result: &wire::LookedUp) -> usize {
+    match result {
+        wire::LookedUp::Found(wire::Entry::Value(value)) => {
+            value.bytes.as_ref().map_or(0, bytes::Bytes::len)
+        }
+        wire::LookedUp::Found(wire::Entry::Link(link)) => link.target.len(),
+        wire::LookedUp::Failed(error) => error.message.len(),
+        wire::LookedUp::Found(wire::Entry::Directory(_)) | wire::LookedUp::Absent => 0,
+    }
+}
+
+pub(super) async fn nodes(context: &Context, asked: wire::Nodes) -> Result<Answer, Failure> {
+    let view = view(context, &asked.namespace, &asked.at).await?;
+    let found = view
+        .nodes(&incoming::key(&asked.key)?, asked.have, PART_BYTES)
+        .await?;
+    let value = match found.value {
+        Some(value) if value.len() <= outgoing::inline_limit(asked.inline_max) => {
+            Some(view.read(&value, 0..value.len()).await?)
+        }
+        _ => None,
+    };
+    let read = Read::of(&view, &asked.at);
+    Ok(Answer::Nodes(wire::NodesAnswer {
+        nodes: found.nodes,
+        more: found.more,
+        value,
+        position: read.position,
+        root: read.root,
+        snapshot: read.snapshot,
+    }))
+}
