@@ -19,5 +19,6 @@ mod examples;
 mod hostile;
 mod limits;
 mod python;
+mod sizes;
 mod starting;
 mod stopping;

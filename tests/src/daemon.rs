@@ -94,6 +94,16 @@ impl Home {
         }
     }
 
+    /// A command for the daemon here.
+    pub(crate) fn client(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+        let mut command = Command::new(program()?);
+        for variable in VARIABLES {
+            command.env_remove(variable);
+        }
+        command.args(["--uri", &self.uri()]).args(arguments);
+        Ok(command)
+    }
+
     /// The command that runs a daemon here, for changes before [`Daemon::spawn`].
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);

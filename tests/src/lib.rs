@@ -13,19 +13,30 @@ mod reference;
 mod daemon;
 
 mod pipeline;
+mod streamed;
 
+mod growing;
+
+mod append_growth;
 mod bytes_per_put;
+mod dir_recursive;
 mod directory_growth;
 mod exactly_once;
 mod kill_nine;
+mod large_value;
+mod many_namespaces;
 mod restart;
 mod watch_lossless;
 
+pub use append_growth::AppendGrowth;
 pub use bytes_per_put::BytesPerPut;
 pub use daemon::{Daemon, Home, PATIENCE, Refused};
+pub use dir_recursive::DirRecursive;
 pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
 pub use kill_nine::KillNine;
+pub use large_value::LargeValue;
+pub use many_namespaces::ManyNamespaces;
 pub use pipeline::{IN_FLIGHT, Pipeline};
 pub use program::{example, program};
 pub use random::Random;

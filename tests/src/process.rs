@@ -33,6 +33,11 @@ impl Counters {
         self.field("status", "VmHWM:")
     }
 
+    /// Memory that it has, in KiB.
+    pub(crate) fn memory_kib(&self) -> anyhow::Result<u64> {
+        self.field("status", "VmRSS:")
+    }
+
     /// Nanoseconds that its threads, the ended ones not counted, were on a processor.
     pub(crate) fn busy_ns(&self) -> anyhow::Result<u64> {
         let mut sum = 0;

@@ -154,7 +154,12 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
                 .enable_all()
                 .build()?
         }
-        // A client does one thing at a time, and starting no threads makes it start sooner.
+        // What may be a long value is received while what came before is written.
+        Command::Get(args) if args.may_be_long() => tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(1)
+            .enable_all()
+            .build()?,
+        // Any other client does one thing at a time, and starting no threads makes it start sooner.
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
             .build()?,

@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvs_acceptance::{
-    BytesPerPut, DirectoryGrowth, ExactlyOnce, KillNine, Random, Report, Restart, WatchLossless,
+    AppendGrowth, BytesPerPut, DirRecursive, DirectoryGrowth, ExactlyOnce, KillNine, LargeValue,
+    ManyNamespaces, Random, Report, Restart, WatchLossless,
 };
 
 /// Measures what kvs must show.
@@ -98,6 +99,36 @@ enum What {
         #[arg(long, default_value_t = 90_000)]
         puts: u64,
     },
+    /// A long value put and got by stream: memory, and the rate beside a copy through a socket
+    LargeValue {
+        /// MiB of the value
+        #[arg(long, default_value_t = 1024)]
+        mib: u64,
+        /// How often
+        #[arg(long, default_value_t = 5)]
+        rounds: u64,
+    },
+    /// Time of dir -R of a large tree that is being written to
+    DirRecursive {
+        /// Keys in the tree
+        #[arg(long, default_value_t = 100_000)]
+        keys: u64,
+        /// How often
+        #[arg(long, default_value_t = 5)]
+        rounds: u64,
+    },
+    /// The cost of an append to an eventlog that grows
+    AppendGrowth {
+        /// Entries appended
+        #[arg(long, default_value_t = 1_000_000)]
+        entries: u64,
+    },
+    /// Memory and bytes written for a namespace
+    ManyNamespaces {
+        /// Namespaces made
+        #[arg(long, default_value_t = 10_000)]
+        namespaces: u64,
+    },
     /// All of these
     All,
 }
@@ -132,6 +163,20 @@ impl What {
                 keys: pick(1_000_000, 50_000),
                 rounds: pick(5, 2),
                 puts: pick(90_000, 10_000),
+            },
+            What::LargeValue {
+                mib: pick(1024, 128),
+                rounds: pick(5, 1),
+            },
+            What::DirRecursive {
+                keys: pick(100_000, 20_000),
+                rounds: pick(5, 2),
+            },
+            What::AppendGrowth {
+                entries: pick(1_000_000, 60_000),
+            },
+            What::ManyNamespaces {
+                namespaces: pick(10_000, 1_000),
             },
         ]
     }
@@ -196,6 +241,38 @@ impl What {
                     rounds,
                     puts,
                     seed,
+                    directory,
+                };
+                run.run().await
+            }
+            What::LargeValue { mib, rounds } => {
+                let run = LargeValue {
+                    mib,
+                    rounds,
+                    directory,
+                };
+                run.run().await
+            }
+            What::DirRecursive { keys, rounds } => {
+                let run = DirRecursive {
+                    keys,
+                    rounds,
+                    directory,
+                };
+                run.run().await
+            }
+            What::AppendGrowth { entries } => {
+                let run = AppendGrowth {
+                    entries,
+                    warm_up: 1_000,
+                    window: 5_000,
+                    directory,
+                };
+                run.run().await
+            }
+            What::ManyNamespaces { namespaces } => {
+                let run = ManyNamespaces {
+                    namespaces,
                     directory,
                 };
                 run.run().await

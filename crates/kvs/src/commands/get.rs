@@ -36,6 +36,13 @@ pub(crate) struct GetArgs {
     keys: Vec<String>,
 }
 
+impl GetArgs {
+    /// Whether the values are for a program, which may well want long ones.
+    pub(crate) fn may_be_long(&self) -> bool {
+        self.stream || self.form.raw
+    }
+}
+
 /// Prints values.
 pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
     if args.following.watch || args.following.waitcreate {

@@ -15,7 +15,7 @@ use crate::output::{EntryJson, OutputError, Sink};
 pub(super) struct Form {
     /// Print exactly the value, without a newline
     #[arg(short, long)]
-    raw: bool,
+    pub(super) raw: bool,
     /// Print the tree object (JSON)
     #[arg(short, long, conflicts_with = "raw")]
     pub(super) treeobj: bool,

@@ -1,0 +1,50 @@
+//! Large values, large trees, long logs, many namespaces. The runs are those of the program
+//! `measure`, short; how fast they are is not judged here.
+
+use std::env::temp_dir;
+
+use kvs_acceptance::{AppendGrowth, DirRecursive, LargeValue, ManyNamespaces};
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_large_value_comes_back_whole_through_little_memory() {
+    let run = LargeValue {
+        mib: 160,
+        rounds: 1,
+        directory: temp_dir(),
+    };
+    let report = run.run().await.unwrap();
+    for side in ["put", "get", "daemon"] {
+        let peak = report.value(&format!("{side}_peak_memory_mib")).unwrap();
+        assert!(peak < 100.0, "{side} had {peak} MiB");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_tree_of_many_pages_is_listed_as_it_was_in_one_version() {
+    let run = DirRecursive {
+        keys: 10_000,
+        rounds: 2,
+        directory: temp_dir(),
+    };
+    run.run().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_entry_of_a_long_eventlog_is_there() {
+    let run = AppendGrowth {
+        entries: 20_000,
+        warm_up: 1_000,
+        window: 1_000,
+        directory: temp_dir(),
+    };
+    run.run().await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_namespaces_survive_kill_nine() {
+    let run = ManyNamespaces {
+        namespaces: 500,
+        directory: temp_dir(),
+    };
+    run.run().await.unwrap();
+}

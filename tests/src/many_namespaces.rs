@@ -1,0 +1,161 @@
+//! What a namespace costs: many are made in one daemon, then a key is put into each; memory and bytes
+//! written for one, and the time of a restart with all of them.
+
+use std::path::PathBuf;
+use std::time::Instant;
+
+use anyhow::ensure;
+use kvs_client::{Client, NamespaceCreate};
+use tokio::task::JoinSet;
+
+use crate::daemon::{Daemon, Home};
+use crate::report::Report;
+
+/// Requests unanswered at a time.
+const AT_ONCE: u64 = 64;
+
+/// Namespaces that are made before anything is counted, as the first cost the daemon what it keeps
+/// for itself.
+const WARM_UP: u64 = 256;
+
+/// Most memory of a namespace with one key, in bytes.
+const TARGET_BYTES: f64 = 16_384.0;
+
+/// How the run is made.
+#[derive(Clone, Debug)]
+pub struct ManyNamespaces {
+    /// Namespaces.
+    pub namespaces: u64,
+    /// Where the store is made.
+    pub directory: PathBuf,
+}
+
+/// What the daemon has used up, in bytes.
+#[derive(Clone, Copy)]
+struct Used {
+    memory: f64,
+    written: f64,
+}
+
+impl Used {
+    fn by(daemon: &Daemon) -> anyhow::Result<Self> {
+        let counters = daemon.counters();
+        Ok(Self {
+            memory: counters.memory_kib()? as f64 * 1024.0,
+            written: counters.written()? as f64,
+        })
+    }
+}
+
+impl ManyNamespaces {
+    /// Runs it.
+    ///
+    /// # Errors
+    /// A namespace could not be made, or is not there with its key after a restart.
+    pub async fn run(&self) -> anyhow::Result<Report> {
+        let home = Home::in_directory(&self.directory)?;
+        let daemon = home.start()?;
+        let client = daemon.connect().await?;
+        each(&client, 0..WARM_UP, make).await?;
+        each(&client, 0..WARM_UP, put).await?;
+        let all = WARM_UP..WARM_UP + self.namespaces;
+        let before = Used::by(&daemon)?;
+        let start = Instant::now();
+        each(&client, all.clone(), make).await?;
+        let seconds = start.elapsed().as_secs_f64();
+        let made = Used::by(&daemon)?;
+        each(&client, all.clone(), put).await?;
+        let filled = Used::by(&daemon)?;
+
+        let start = Instant::now();
+        let listed = client.namespaces().await?.len() as u64;
+        let list_s = start.elapsed().as_secs_f64();
+        ensure!(listed == all.end + 1, "{listed} namespaces are listed");
+        drop(client);
+        daemon.kill()?;
+        let start = Instant::now();
+        let daemon = home.start()?;
+        let client = daemon.connect().await?;
+        client.status().await?;
+        let restart_s = start.elapsed().as_secs_f64();
+        each(&client, all, check).await?;
+
+        let count = self.namespaces as f64;
+        let about = format!(
+            "{} namespaces made, {AT_ONCE} at a time, then a key put into each; resident memory and written bytes of the daemon for one; start after kill -9",
+            self.namespaces
+        );
+        let mut report = Report::new("many-namespaces", about);
+        report.figure("namespaces", count);
+        report.figure("made_per_s", count / seconds);
+        report.figure("memory_bytes_each", (made.memory - before.memory) / count);
+        report.figure(
+            "written_bytes_each",
+            (made.written - before.written) / count,
+        );
+        let with_key = (filled.memory - before.memory) / count;
+        report.figure("memory_bytes_each_with_a_key", with_key);
+        report.figure("memory_mib", filled.memory / f64::from(1 << 20));
+        report.figure("list_s", list_s);
+        report.figure("restart_s", restart_s);
+        report.at_most("bytes of memory for one with a key", with_key, TARGET_BYTES);
+        report.held("all of them are there, with their keys, after kill -9");
+        Ok(report)
+    }
+}
+
+/// Does something to each namespace, many at a time.
+async fn each<F>(
+    client: &Client,
+    numbers: std::ops::Range<u64>,
+    act: fn(Client, u64) -> F,
+) -> anyhow::Result<()>
+where
+    F: Future<Output = anyhow::Result<()>> + Send + 'static,
+{
+    let mut running = JoinSet::new();
+    for first in 0..AT_ONCE {
+        let (client, numbers) = (client.clone(), numbers.clone());
+        running.spawn(async move {
+            for number in numbers.skip(first as usize).step_by(AT_ONCE as usize) {
+                act(client.clone(), number).await?;
+            }
+            anyhow::Ok(())
+        });
+    }
+    while let Some(ended) = running.join_next().await {
+        ended??;
+    }
+    Ok(())
+}
+
+async fn make(client: Client, number: u64) -> anyhow::Result<()> {
+    let create = NamespaceCreate {
+        name: name(number).into(),
+        owner: None,
+        root: None,
+        from: None,
+    };
+    client.create_namespace(create).await?;
+    Ok(())
+}
+
+async fn put(client: Client, number: u64) -> anyhow::Result<()> {
+    let value = number.to_string();
+    client
+        .namespace(name(number))
+        .put("job.state", value)
+        .await?;
+    Ok(())
+}
+
+async fn check(client: Client, number: u64) -> anyhow::Result<()> {
+    let found = client.namespace(name(number)).get("job.state").await?;
+    let is = found.as_deref() == Some(number.to_string().as_bytes());
+    ensure!(is, "{} holds {found:?}", name(number));
+    Ok(())
+}
+
+fn name(number: u64) -> String {
+    format!("job-{number:06}")
+}

@@ -1,0 +1,94 @@
+//! A client command whose memory is looked at while it runs.
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::{JoinHandle, sleep, spawn};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+
+use crate::process::Counters;
+
+/// How often memory is looked at. The kernel keeps the peak, so only one within the last such time
+/// before the end could be missed.
+const EVERY: Duration = Duration::from_millis(2);
+
+/// A running command. Killed when it is dropped.
+pub(crate) struct Streamed {
+    child: Child,
+    over: Arc<AtomicBool>,
+    peak_kib: Arc<AtomicU64>,
+    looking: Option<JoinHandle<()>>,
+}
+
+impl Streamed {
+    /// Starts a command.
+    pub(crate) fn spawn(command: &mut Command) -> anyhow::Result<Self> {
+        let child = command.spawn().context("cannot run kvs")?;
+        let counters = Counters::of(child.id());
+        let over = Arc::new(AtomicBool::new(false));
+        let peak_kib = Arc::new(AtomicU64::new(0));
+        let looking = spawn({
+            let (over, peak_kib) = (Arc::clone(&over), Arc::clone(&peak_kib));
+            move || {
+                while !over.load(Ordering::Relaxed) {
+                    // One that has ended has no memory.
+                    if let Ok(peak) = counters.peak_memory_kib() {
+                        peak_kib.fetch_max(peak, Ordering::Relaxed);
+                    }
+                    sleep(EVERY);
+                }
+            }
+        });
+        Ok(Self {
+            child,
+            over,
+            peak_kib,
+            looking: Some(looking),
+        })
+    }
+
+    /// Takes what it prints line by line, to its end, which must be a good one; its peak memory.
+    pub(crate) fn lines(
+        mut self,
+        mut take: impl FnMut(&str) -> anyhow::Result<()>,
+    ) -> anyhow::Result<u64> {
+        let out = self.child.stdout.take().context("no standard output")?;
+        let mut out = BufReader::new(out);
+        let mut line = String::new();
+        while out.read_line(&mut line)? > 0 {
+            take(line.trim_end_matches('\n'))?;
+            line.clear();
+        }
+        self.wait()
+    }
+
+    /// Waits for its end, which must be a good one; its peak memory in KiB.
+    pub(crate) fn wait(mut self) -> anyhow::Result<u64> {
+        let status = self.child.wait()?;
+        self.stop_looking();
+        if !status.success() {
+            bail!("the command ended, {status}");
+        }
+        Ok(self.peak_kib.load(Ordering::Relaxed))
+    }
+
+    fn stop_looking(&mut self) {
+        self.over.store(true, Ordering::Relaxed);
+        if let Some(looking) = self.looking.take() {
+            // It has nothing to tell.
+            let _ = looking.join();
+        }
+    }
+}
+
+impl Drop for Streamed {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+        self.stop_looking();
+    }
+}
