@@ -12,7 +12,7 @@ use kvs_tree::{Ctx, Directory, replay};
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::{JournalError, JournalReader};
-use crate::limits::{JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH, WATCH_BATCH};
+use crate::limits::{JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH, REPLAY_STEP, WATCH_BATCH};
 use crate::namespace::Namespace;
 use crate::objects::Objects;
 use crate::record::{Group, Record, VersionRecord};
@@ -271,13 +271,14 @@ impl Archive {
         let mut reached = None;
         while at < version {
             let left = usize::try_from(version - at).unwrap_or(usize::MAX);
-            for record in self.records(namespace, at + 1, left.min(REPLAY_BATCH))? {
-                let effects: Vec<_> = record.effects().cloned().collect();
-                directory = self.replay(&directory, &effects)?;
-                weight += 4096 * effects.len();
-                at = record.version;
-                reached = Some(record);
+            let records = self.records(namespace, at + 1, left.min(REPLAY_BATCH))?;
+            let effects: Vec<_> = records.iter().flat_map(|r| r.effects()).cloned().collect();
+            for effects in effects.chunks(REPLAY_STEP) {
+                directory = self.replay(&directory, effects)?;
             }
+            weight += 4096 * effects.len();
+            reached = records.into_iter().last().or(reached);
+            at = reached.as_ref().map_or(version, |record| record.version);
         }
         let record = reached.ok_or_else(|| compacted(namespace, version, base.version))?;
         let root = directory.seal(self.objects.params());

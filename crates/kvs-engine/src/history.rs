@@ -53,14 +53,9 @@ impl History {
         }
     }
 
-    /// Adds the next version, which stands in `group` and takes about `bytes` of memory.
-    pub(crate) fn push(
-        &mut self,
-        record: Arc<VersionRecord>,
-        root: RootAt,
-        group: u64,
-        bytes: usize,
-    ) {
+    /// Adds the next version, which stands in `group` and takes about `bytes` of memory. Its root
+    /// may follow.
+    pub(crate) fn push(&mut self, record: Arc<VersionRecord>, group: u64, bytes: usize) {
         let version = record.version;
         let near = self.landmarks.last().is_some_and(|last| {
             version - last.version < LANDMARK_DISTANCE && group - last.group < LANDMARK_DISTANCE
@@ -74,6 +69,14 @@ impl History {
             if let Some(old) = self.records.pop_front() {
                 self.record_bytes -= old.bytes;
             }
+        }
+    }
+
+    /// Adds the root of the newest version. Those that are kept follow one another.
+    pub(crate) fn push_root(&mut self, root: RootAt) {
+        let last = self.roots.back().map(|last| last.version);
+        if last.is_some_and(|last| last + 1 != root.version) {
+            self.roots.clear();
         }
         self.roots.push_back(root);
         while self.roots.len() > RECENT_ROOTS {

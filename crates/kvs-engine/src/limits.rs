@@ -83,6 +83,12 @@ pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
 /// Versions that are replayed between two looks at the journal (1,024).
 pub const REPLAY_BATCH: usize = 1_024;
 
+/// Bytes of records that a restart replays between two looks at a root (64 MiB).
+pub const REPLAY_BATCH_BYTES: usize = 64 * 1024 * 1024;
+
+/// Effects that are replayed in one step, so that what it has to read is known at once (65,536).
+pub const REPLAY_STEP: usize = 65_536;
+
 /// About how many bytes of rebuilt roots are kept (64 MiB).
 pub const REBUILT_BYTES: usize = 64 * 1024 * 1024;
 
@@ -147,12 +153,11 @@ pub const DIFF_PAGE: usize = 1_000;
 /// Versions in one page of the log (1,000).
 pub const LOG_PAGE: usize = 1_000;
 
-/// Most journal between two checkpoints, in bytes (64 MiB): bounds the work of a restart.
-pub const CHECKPOINT_BYTES: u64 = 64 * 1024 * 1024;
+/// Most journal between two checkpoints, in bytes (32 MiB): bounds the work of a restart.
+pub const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
 
-/// Most versions between two checkpoints (16,000): replay of one takes about 0.1 ms in a tree of a
-/// million keys, and a restart after a crash must answer within two seconds.
-pub const CHECKPOINT_VERSIONS: u64 = 16_000;
+/// Most versions between two checkpoints (100,000).
+pub const CHECKPOINT_VERSIONS: u64 = 100_000;
 
 /// Versions of a namespace that are kept by default (1,000,000).
 pub const RETAIN_VERSIONS: u64 = 1_000_000;

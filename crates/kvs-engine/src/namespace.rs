@@ -143,7 +143,11 @@ impl Namespace {
         let version = root.version;
         {
             let mut watches = lock(&self.watches);
-            lock(&self.history).push(record.clone(), root.clone(), group, bytes);
+            {
+                let mut history = lock(&self.history);
+                history.push(record.clone(), group, bytes);
+                history.push_root(root.clone());
+            }
             self.published.store(Arc::new(root));
             watches.publish(version, record.effects(), wakes);
         }
@@ -157,6 +161,20 @@ impl Namespace {
                 let _ = waiter.send(self.at(version));
             }
         }
+    }
+
+    /// Takes versions of the journal in, the last of which has `root`. Nobody watches yet.
+    pub(crate) fn replayed(
+        &self,
+        versions: impl IntoIterator<Item = (Arc<VersionRecord>, u64, usize)>,
+        root: RootAt,
+    ) {
+        let mut history = lock(&self.history);
+        for (record, group, bytes) in versions {
+            history.push(record, group, bytes);
+        }
+        history.push_root(root.clone());
+        self.published.store(Arc::new(root));
     }
 
     /// Swaps in an equal root that holds less in memory.

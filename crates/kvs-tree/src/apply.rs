@@ -17,7 +17,7 @@ use crate::edit::with_more;
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
-use crate::limits::{DEPTH, ENTRIES, LOGICAL_BYTES, TRANSACTION_OPERATIONS};
+use crate::limits::{DEPTH, ENTRIES, LOGICAL_BYTES, MISSING_REPORTED, TRANSACTION_OPERATIONS};
 use crate::node::{Directory, Stats};
 use crate::source::{Ctx, Fault};
 use crate::transaction::{Condition, Operation, OperationResult, Transaction};
@@ -74,7 +74,7 @@ pub fn apply(
                     .iter()
                     .map(|operation| run(root, ctx, past, &[], std::slice::from_ref(operation))),
             );
-        with_more(fault, alone)
+        with_more(fault, MISSING_REPORTED, alone)
     })
 }
 

@@ -3,9 +3,10 @@
 //! Keys are resolved here: a link on the way is a contradiction. Recursion is bounded by
 //! [`crate::KEY_NAMES`].
 
+use std::collections::HashSet;
+
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
-use crate::limits::MISSING_REPORTED;
 use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault, Missing};
 
@@ -60,34 +61,39 @@ fn descend(
 
 /// Collects what is missing from several attempts, so that the caller loads it in one go.
 #[derive(Default)]
-pub(crate) struct Wanted(Vec<Missing>);
+pub(crate) struct Wanted {
+    missing: Vec<Missing>,
+    known: HashSet<Missing>,
+}
 
 impl Wanted {
     /// Takes in what an attempt missed; whatever else came of it does not matter.
     pub(crate) fn add<T>(&mut self, attempt: Result<T, Fault>) {
         if let Err(Fault::Missing(missing)) = attempt {
             for one in missing {
-                if !self.0.contains(&one) {
-                    self.0.push(one);
+                if self.known.insert(one) {
+                    self.missing.push(one);
                 }
             }
         }
     }
 
-    /// Whether more would not be reported.
-    pub(crate) fn is_full(&self) -> bool {
-        self.0.len() >= MISSING_REPORTED
+    /// How many are missing.
+    pub(crate) fn len(&self) -> usize {
+        self.missing.len()
     }
 
     /// The fault that asks for all of it, if anything is missing.
     pub(crate) fn fault(self) -> Option<Fault> {
-        (!self.0.is_empty()).then_some(Fault::Missing(self.0))
+        (!self.missing.is_empty()).then_some(Fault::Missing(self.missing))
     }
 }
 
-/// `fault`, and if it asks for objects, also for those that the further attempts miss.
+/// `fault`, and if it asks for objects, also for those that the further attempts miss, until there are
+/// `most`.
 pub(crate) fn with_more<T>(
     fault: Fault,
+    most: usize,
     attempts: impl Iterator<Item = Result<T, Fault>>,
 ) -> Fault {
     let Fault::Missing(_) = &fault else {
@@ -96,7 +102,7 @@ pub(crate) fn with_more<T>(
     let mut wanted = Wanted::default();
     wanted.add(Err::<(), _>(fault.clone()));
     for attempt in attempts {
-        if wanted.is_full() {
+        if wanted.len() >= most {
             break;
         }
         wanted.add(attempt);

@@ -4,6 +4,7 @@ use crate::edit::{edit, with_more};
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
+use crate::limits::REPLAY_MISSING;
 use crate::lookup::{Resolved, lookup};
 use crate::node::{Directory, Entry, Value};
 use crate::source::{Ctx, Fault};
@@ -26,13 +27,26 @@ pub fn replay(root: &Directory, ctx: &Ctx<'_>, effects: &[Effect]) -> Result<Dir
                 let rest = effects.get(index + 1..).unwrap_or_default();
                 with_more(
                     fault,
-                    rest.iter()
-                        .map(|effect| redo(&mut root.clone(), ctx, effect)),
+                    REPLAY_MISSING,
+                    rest.iter().map(|effect| touch(root, ctx, effect)),
                 )
             }
         })?;
     }
     Ok(tree)
+}
+
+/// Reads what `effect` is going to change, without changing it: asks for the nodes on the way, at a
+/// fraction of the cost of doing it. What it finds there does not matter, effects before it may change that.
+fn touch(root: &Directory, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {
+    if let Effect::Append { .. } = effect {
+        // The end of the value is needed as well.
+        return redo(&mut root.clone(), ctx, effect);
+    }
+    if let Effect::Copy { from, .. } = effect {
+        lookup(root, ctx.source, from, false, 0)?;
+    }
+    lookup(root, ctx.source, effect.key(), false, 0).map(drop)
 }
 
 fn redo(root: &mut Directory, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {

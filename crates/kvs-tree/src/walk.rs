@@ -11,7 +11,7 @@ use smol_str::SmolStr;
 
 use crate::edit::with_more;
 use crate::key::Key;
-use crate::limits::PAGE_ENTRIES;
+use crate::limits::{MISSING_REPORTED, PAGE_ENTRIES};
 use crate::source::Fault;
 
 /// How to walk: `D` is a directory (or a pair of them), `E` what stands in it under one name.
@@ -119,7 +119,7 @@ impl<D, E> Walk<'_, D, E> {
                         Some(self.read(&Level::new(key, directory)))
                     })
                 });
-                return Err(with_more(fault, siblings));
+                return Err(with_more(fault, MISSING_REPORTED, siblings));
             }
         };
         level.complete = page.len() < self.ahead;

@@ -1,7 +1,10 @@
-//! Opening a store: manifest, packs, and the journal behind the manifest's group, replayed with every
-//! root recomputed and compared with the recorded one.
+//! Opening a store: manifest, packs, and the journal behind the manifest's group, replayed in batches,
+//! each of which must arrive at the recorded root.
 
 mod replay;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -106,6 +109,7 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
     for (number, group) in groups {
         replay.group(number, group)?;
     }
+    replay.finish()?;
     replay.pins()?;
     let Replay {
         mut catalog,

@@ -1,22 +1,44 @@
 //! Replay: the namespaces of the manifest, moved on by every record behind it.
+//!
+//! Versions are replayed in batches: a root is computed and compared once a batch, since that of the last version is right
+//! only if all effects before it were. Roots between are rebuilt when somebody reads them.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Directory};
+use kvs_tree::{Directory, Effect};
 use smol_str::SmolStr;
 
 use crate::catalog::{Catalog, CheckpointRoot, NamespaceState};
 use crate::error::EngineError;
 use crate::history::{History, RootAt};
-use crate::namespace::{Namespace, Publication};
+use crate::limits::{REPLAY_BATCH_BYTES, REPLAY_STEP};
+use crate::namespace::Namespace;
 use crate::record::{Group, Record, VersionRecord, effect_bytes};
 use crate::store::{Pinned, Store};
+
+/// Versions of one namespace that are read and not yet replayed.
+#[derive(Default)]
+struct Pending {
+    versions: Vec<Replayed>,
+    bytes: usize,
+}
+
+/// A version as the journal has it.
+struct Replayed {
+    record: Arc<VersionRecord>,
+    /// The journal group that holds it.
+    group: u64,
+    /// About what its record takes in memory.
+    bytes: usize,
+}
 
 /// The state while the journal is replayed.
 pub(super) struct Replay<'a> {
     store: &'a Arc<Store>,
     pub(super) catalog: Catalog,
     pub(super) versions: u64,
+    pending: BTreeMap<SmolStr, Pending>,
 }
 
 impl<'a> Replay<'a> {
@@ -26,6 +48,7 @@ impl<'a> Replay<'a> {
             store,
             catalog,
             versions: 0,
+            pending: BTreeMap::new(),
         }
     }
 
@@ -78,6 +101,13 @@ impl<'a> Replay<'a> {
             self.catalog.apply(number, group.time_ms, record)?;
             match record {
                 Record::Version(record) => self.version(number, record)?,
+                // What ends a life of a namespace, or begins another: the versions before it are its own.
+                Record::Removed { namespace } | Record::Reincarnated { namespace, .. } => {
+                    self.flush(namespace)?;
+                }
+                _ => {}
+            }
+            match record {
                 Record::Created { namespace, .. } => {
                     let params = self.store.objects.params();
                     let origin = CheckpointRoot::origin(params, number, group.time_ms);
@@ -103,41 +133,84 @@ impl<'a> Replay<'a> {
                     self.store.remove_namespace(namespace);
                 }
                 Record::Reincarnated { namespace, .. } => self.reincarnate(namespace)?,
-                Record::Pinned(_) | Record::Unpinned { .. } | Record::PackAdded { .. } => {}
+                Record::Version(_)
+                | Record::Pinned(_)
+                | Record::Unpinned { .. }
+                | Record::PackAdded { .. } => {}
             }
         }
         self.catalog.group = number;
         Ok(())
     }
 
-    fn version(&mut self, number: u64, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
-        let namespace = self.store.namespace(&record.namespace)?;
-        let effects: Vec<_> = record.effects().cloned().collect();
-        let before = namespace.published();
-        let directory = self.store.archive.replay(&before.directory, &effects)?;
-        let found: Blobref = directory.seal(self.store.objects.params());
-        if found != record.root {
-            return Err(EngineError::corrupt(format!(
-                "replay of version {} of namespace {} gives root {found}, but {} is recorded",
-                record.version, record.namespace, record.root
-            )));
-        }
-        let (version, time_ms) = (record.version, record.time_ms);
-        let root = RootAt {
-            version,
-            time_ms,
-            directory,
-            root: found,
-        };
-        let bytes = 128 + effects.iter().map(effect_bytes).sum::<usize>();
+    fn version(&mut self, group: u64, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
+        let bytes = 128 + record.effects().map(effect_bytes).sum::<usize>();
         self.versions += 1;
-        let publication = Publication {
+        let pending = self.pending.entry(record.namespace.clone()).or_default();
+        pending.bytes += bytes;
+        pending.versions.push(Replayed {
             record: record.clone(),
-            root,
-            group: number,
+            group,
             bytes,
+        });
+        if pending.bytes >= REPLAY_BATCH_BYTES {
+            self.flush(&record.namespace)?;
+        }
+        Ok(())
+    }
+
+    /// Replays what is pending of every namespace.
+    pub(super) fn finish(&mut self) -> Result<(), EngineError> {
+        while let Some(name) = self.pending.keys().next().cloned() {
+            self.flush(&name)?;
+        }
+        Ok(())
+    }
+
+    /// Replays what is pending of one namespace.
+    fn flush(&mut self, name: &SmolStr) -> Result<(), EngineError> {
+        let Some(pending) = self.pending.remove(name) else {
+            return Ok(());
         };
-        namespace.publish(publication, &mut Vec::new());
+        let namespace = self.store.namespace(name)?;
+        let before = namespace.published().directory.clone();
+        let Some(last) = pending.versions.last().map(|v| v.record.clone()) else {
+            return Ok(());
+        };
+        let mut directory = before.clone();
+        let effects = pending.versions.iter().flat_map(|v| v.record.effects());
+        let effects: Vec<Effect> = effects.cloned().collect();
+        let done: Result<(), EngineError> = effects.chunks(REPLAY_STEP).try_for_each(|effects| {
+            directory = self.store.archive.replay(&directory, effects)?;
+            Ok(())
+        });
+        let root = directory.seal(self.store.objects.params());
+        if done.is_err() || root != last.root {
+            self.blame(before, &pending.versions)?;
+            done?;
+            return Err(differs(&last, root));
+        }
+        let root = RootAt {
+            version: last.version,
+            time_ms: last.time_ms,
+            directory,
+            root,
+        };
+        let versions = pending.versions.into_iter();
+        namespace.replayed(versions.map(|v| (v.record, v.group, v.bytes)), root);
+        Ok(())
+    }
+
+    /// Names the first version of a batch that cannot be replayed as it is recorded.
+    fn blame(&self, mut directory: Directory, versions: &[Replayed]) -> Result<(), EngineError> {
+        for Replayed { record, .. } in versions {
+            let effects: Vec<_> = record.effects().cloned().collect();
+            directory = self.store.archive.replay(&directory, &effects)?;
+            let found = directory.seal(self.store.objects.params());
+            if found != record.root {
+                return Err(differs(record, found));
+            }
+        }
         Ok(())
     }
 
@@ -178,4 +251,11 @@ impl<'a> Replay<'a> {
             root: snapshot.root,
         })
     }
+}
+
+fn differs(record: &VersionRecord, found: kvs_tree::Blobref) -> EngineError {
+    EngineError::corrupt(format!(
+        "replay of version {} of namespace {} gives root {found}, but {} is recorded",
+        record.version, record.namespace, record.root
+    ))
 }

@@ -13,7 +13,7 @@ use crate::effect::{Effect, GraftEntry};
 use crate::error::TreeErrorKind;
 use crate::hash::Blobref;
 use crate::key::Key;
-use crate::limits::{FLAT_MAX, VALREF_BYTES};
+use crate::limits::{FLAT_MAX, MISSING_REPORTED, VALREF_BYTES};
 use crate::node::{Body, Directory, Entry, Node, ObjectKind};
 use crate::source::Fault;
 use crate::treeobj::TreeObject;
@@ -58,7 +58,7 @@ fn assemble(draft: &Draft<'_>, blobrefs: &[Blobref]) -> Result<Bytes, Fault> {
                 len = len.saturating_add(blob.len() as u64);
                 blobs.push(blob);
             }
-            None if wanted.is_full() => break,
+            None if wanted.len() >= MISSING_REPORTED => break,
             None => wanted.add(Err::<(), _>(Fault::missing(*blobref, ObjectKind::Blob))),
         }
         if len > VALREF_BYTES {

@@ -1,0 +1,100 @@
+//! Recovery of journals that say something else than what was done.
+
+use std::sync::Arc;
+
+use kvs_tree::{Ctx, Effect, Key, replay};
+
+use super::{PRIMARY, open};
+use crate::config::EngineConfig;
+use crate::disk::SimDisk;
+use crate::env::Environment;
+use crate::journal::Appended;
+use crate::record::{Group, Record, TransactionRecord, VersionRecord};
+
+fn transaction(number: u64) -> TransactionRecord {
+    TransactionRecord {
+        uid: 0,
+        client: [1; 16],
+        number,
+        acknowledged: 0,
+        name: None,
+        results: Vec::new(),
+        operations: 1,
+        effects: vec![Effect::Put {
+            key: Key::parse(&format!("a{}", number % 7)).unwrap(),
+            value: number.to_string().into(),
+            subtree: false,
+        }],
+    }
+}
+
+/// A journal of `versions` puts, the record of `wrong` with another root than the right one.
+fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
+    let env = Environment::simulated(SimDisk::unrecorded(), 3);
+    let config = EngineConfig::new("/store", 0);
+    let recovered = open(&config, &env).unwrap();
+    let namespace = recovered.store.namespace(PRIMARY).unwrap();
+    let objects = &recovered.store.objects;
+    let params = objects.params();
+    let mut directory = namespace.published().directory.clone();
+    let mut journal = recovered.journal;
+    let empty = directory.seal(params);
+    for version in 1..=versions {
+        let transaction = transaction(version);
+        let ctx = Ctx {
+            source: objects.as_ref(),
+            params,
+        };
+        directory = replay(&directory, &ctx, &transaction.effects).unwrap();
+        let right = directory.seal(params);
+        let record = VersionRecord {
+            namespace: PRIMARY.into(),
+            incarnation: namespace.incarnation,
+            version,
+            root: if wrong == Some(version) { empty } else { right },
+            time_ms: 1,
+            transactions: vec![transaction],
+        };
+        let group = Group {
+            time_ms: 1,
+            records: vec![Record::Version(Arc::new(record))],
+        };
+        let appended = journal.append(version - 1, &group.encode().unwrap());
+        assert!(matches!(appended, Appended::Done(number) if number == version));
+    }
+    (config, env)
+}
+
+#[test]
+fn a_journal_is_replayed_to_its_last_version() {
+    let (config, env) = store(500, None);
+    let recovered = open(&config, &env).unwrap();
+    let namespace = recovered.store.namespace(PRIMARY).unwrap();
+    assert_eq!(namespace.position().version, 500);
+    assert_eq!(recovered.replayed.1, 500);
+    // Versions before the last can be read; their roots are rebuilt.
+    for version in [0, 1, 250, 499, 500] {
+        let root = recovered.store.archive.root(&namespace, version).unwrap();
+        assert_eq!(root.version, version);
+    }
+}
+
+#[test]
+fn a_wrong_root_at_the_end_of_a_batch_stops_recovery_and_names_its_version() {
+    let (config, env) = store(500, Some(500));
+    let error = open(&config, &env).err().unwrap().to_string();
+    assert!(
+        error.contains("replay of version 500 of namespace primary gives root"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_wrong_root_inside_a_batch_is_found_when_it_is_read() {
+    let (config, env) = store(500, Some(300));
+    let recovered = open(&config, &env).unwrap();
+    let namespace = recovered.store.namespace(PRIMARY).unwrap();
+    assert_eq!(namespace.position().version, 500);
+    let error = recovered.store.archive.root(&namespace, 300).err().unwrap();
+    assert!(error.to_string().contains("version 300"), "{error}");
+}
