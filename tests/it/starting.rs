@@ -61,6 +61,31 @@ async fn a_second_daemon_on_the_same_socket_is_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_is_told_so_ends_with_its_standard_input() {
+    let home = Home::new().unwrap();
+    let (reader, writer) = std::io::pipe().unwrap();
+    let mut command = home.command(program().unwrap());
+    command.arg("--until-eof").stdin(reader);
+    let daemon = Daemon::spawn(command, home.socket()).unwrap().unwrap();
+    daemon.primary().await.unwrap().put("a", "1").await.unwrap();
+    drop(writer);
+    let ended = daemon.wait().unwrap();
+    assert_eq!(ended.status.code(), Some(0), "{}", ended.message);
+    assert!(!home.socket().exists());
+}
+
+#[test]
+fn a_standard_input_that_is_no_pipe_cannot_be_waited_for() {
+    let home = Home::new().unwrap();
+    let refused = refused(&home, &["--until-eof"]);
+    assert!(
+        refused.message.contains("--until-eof"),
+        "{}",
+        refused.message
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_many_daemons_that_start_at_once_one_serves() {
     let home = Home::new().unwrap();
     let starts: Vec<_> = std::thread::scope(|scope| {

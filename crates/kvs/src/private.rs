@@ -40,8 +40,10 @@ impl Daemon {
             .arg("--store")
             .arg(store(directory))
             .args(["--uri", &uri])
+            .arg("--until-eof")
             .args(options)
-            .stdin(Stdio::null())
+            // Held open by the child's handle, so that a daemon never outlives its user.
+            .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .kill_on_drop(true)
@@ -75,6 +77,7 @@ impl Daemon {
             // It may have ended meanwhile; its status will tell.
             let _ = kill_process(pid, Signal::TERM);
         }
+        // `wait` closes the daemon's standard input, which would end it as well.
         match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(status) => {
                 let status = status?;

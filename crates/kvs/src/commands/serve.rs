@@ -2,6 +2,7 @@
 //! ready, and runs until a signal ends it. The work is in `server`; this file is its command line.
 
 use std::io::IsTerminal;
+use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -11,6 +12,8 @@ use kvs_engine::Durability;
 use kvs_tree::HashAlgorithm;
 use rustix::fs::Mode;
 use sd_notify::NotifyState;
+use tokio::io::AsyncReadExt;
+use tokio::net::unix::pipe;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
@@ -51,6 +54,10 @@ pub(crate) struct ServeArgs {
     /// Let the members of that group connect (a name or number), instead of all users
     #[arg(long, value_name = "GROUP", value_parser = group)]
     pub(crate) guest_group: Option<u32>,
+    /// End also when standard input, a pipe, is closed at its other end: with the process that
+    /// started the daemon, however that ends
+    #[arg(long)]
+    pub(crate) until_eof: bool,
 }
 
 /// Runs the daemon until SIGTERM or SIGINT.
@@ -65,9 +72,13 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     };
     let Address::Unix(socket) = &address;
     let daemon = Daemon::open(options(&args, socket.clone())?).await?;
+    let input = args.until_eof.then(input).transpose()?;
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
     let terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
     tokio::spawn(end_on_signal(interrupt, terminate, daemon.stopper()));
+    if let Some(input) = input {
+        tokio::spawn(end_with_input(input, daemon.stopper()));
+    }
     anstream::eprintln!("{READY}{address}");
     notify(NotifyState::Ready);
     daemon.run().await?;
@@ -87,6 +98,21 @@ async fn end_on_signal(mut interrupt: Signal, mut terminate: Signal, stop: Cance
         }
     }
     std::process::exit(INTERRUPTED);
+}
+
+/// Standard input, which must be a pipe.
+fn input() -> anyhow::Result<pipe::Receiver> {
+    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
+    pipe::Receiver::from_owned_fd(input)
+        .context("--until-eof: standard input is no pipe that can be waited for")
+}
+
+/// Ends the daemon when nobody can write to its standard input any more; what is written is not looked at.
+async fn end_with_input(mut input: pipe::Receiver, stop: CancellationToken) {
+    let mut ignored = [0; 512];
+    while input.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    notify(NotifyState::Stopping);
+    stop.cancel();
 }
 
 /// Tells the service manager, if there is one.
