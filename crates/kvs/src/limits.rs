@@ -100,6 +100,12 @@ pub(crate) const MARK_VERSIONS: u64 = 1000;
 /// Time that commits in flight have to be answered when the daemon shuts down.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// Time that work takes before a terminal is shown how far it is.
+pub(crate) const PROGRESS_DELAY: Duration = Duration::from_millis(500);
+
+/// How often what is shown of it is drawn anew.
+pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
+
 /// Bytes of the text that `kvs txn` reads; what it says must fit a frame.
 pub(crate) const TRANSACTION_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 

@@ -13,6 +13,7 @@ use kvs_client::{ErrorCode, LookupOptions, Transaction};
 use super::failure::{About as _, failure};
 use super::key::normal;
 use super::options::Daemon;
+use crate::output::Progress;
 
 /// Options of `kvs copy`.
 #[derive(Debug, Args)]
@@ -69,6 +70,7 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
     let to = daemon.namespace(pair.dst_namespace.as_deref());
     let (source, destination) = (pair.source.as_str(), pair.destination.as_str());
     let client = daemon.connect(&to).await?;
+    let _progress = Progress::of_time(verb);
     if from == to {
         let transaction = if and_unlink {
             Transaction::new().rename(source, destination)

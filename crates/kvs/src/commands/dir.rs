@@ -10,7 +10,7 @@ use super::failure::About as _;
 use super::listing::{Listed, Listing};
 use super::options::{Daemon, ReadOptions};
 use super::value::{link_text, part, whole};
-use crate::output::{EntryJson, Shown, Sink, directory_line, terminal_columns};
+use crate::output::{EntryJson, Progress, Shown, Sink, directory_line, terminal_columns};
 
 /// Values longer than this are not sent whole when their lines will be cut; in bytes. A character
 /// of a line takes at most four bytes, so lines need less.
@@ -70,7 +70,9 @@ pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
         .await
         .about(key)?;
     let mut sink = Sink::new();
+    let progress = Progress::of_keys(key);
     while let Some(listed) = listing.next().await.about(key)? {
+        progress.add(1);
         if let Entry::Directory(directory) = &listed.entry
             && args.recursive
             && directory.entries > 0

@@ -29,8 +29,8 @@ use crate::output::reader_gone;
 #[command(
     disable_help_subcommand = true,
     after_help = "\
-An eventlog is a value to which JSON objects are appended, one a line, each with a timestamp, a name and
-perhaps a context.
+An eventlog is a value to which JSON objects are appended, one a line, each with a
+timestamp, a name and perhaps a context.
 
 Examples:
   kvs eventlog append lwj.1.log start

@@ -24,8 +24,18 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     {
         return ExitCode::from(READER_GONE);
     }
-    say(&format!("{error:#}"));
+    say(&without_numbers(&format!("{error:#}")));
     ExitCode::FAILURE
+}
+
+/// A text without the numbers that the standard library puts behind reasons of the system.
+fn without_numbers(text: &str) -> String {
+    let mut parts = text.split(" (os error ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |text, part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        text + rest.strip_prefix(')').unwrap_or(rest)
+    })
 }
 
 /// Prints one error line on standard error, harmless if that is a terminal.
@@ -117,6 +127,13 @@ mod tests {
 
     fn error(code: ErrorCode, message: &str) -> Result<(), ClientError> {
         Err(ClientError::new(code, message))
+    }
+
+    #[test]
+    fn numbers_of_the_system_are_not_shown() {
+        let text = "cannot make a: File exists (os error 17): really (os error 2)";
+        assert_eq!(without_numbers(text), "cannot make a: File exists: really");
+        assert_eq!(without_numbers("plain (text)"), "plain (text)");
     }
 
     #[test]

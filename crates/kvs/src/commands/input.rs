@@ -2,6 +2,7 @@
 //! it comes, so that memory holds a few pieces of it.
 
 use std::io::Read as _;
+use std::os::fd::AsFd as _;
 use std::time::Duration;
 
 use anyhow::{Result, anyhow};
@@ -11,7 +12,7 @@ use kvs_proto::UPLOAD_CHUNK_BYTES;
 use tokio::sync::mpsc;
 
 use super::failure::About as _;
-use crate::output::reason;
+use crate::output::{Progress, reason};
 
 /// How often the daemon hears of an upload for which nothing comes.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
@@ -33,18 +34,30 @@ pub(super) async fn take(client: &Client, key: &str) -> Result<Input> {
     if first.len() < UPLOAD_CHUNK_BYTES {
         return Ok(Input::Short(first));
     }
+    let progress = Progress::of_bytes(key, size());
     let mut upload = client.upload().await.about(key)?;
+    progress.add(first.len() as u64);
     upload.write(first).await.about(key)?;
     loop {
         tokio::select! {
             piece = pieces.recv() => match piece.transpose()? {
-                Some(piece) => upload.write(piece).await.about(key)?,
+                Some(piece) => {
+                    progress.add(piece.len() as u64);
+                    upload.write(piece).await.about(key)?;
+                }
                 None => break,
             },
             () = tokio::time::sleep(KEEP_ALIVE) => upload.keep_alive().await.about(key)?,
         }
     }
     Ok(Input::Long(upload.finish().await.about(key)?))
+}
+
+/// Bytes of standard input, if it is a file.
+fn size() -> Option<u64> {
+    let input = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
+    let metadata = std::fs::File::from(input).metadata().ok()?;
+    metadata.is_file().then_some(metadata.len())
 }
 
 /// Standard input in pieces of full length, the last one excepted. A thread reads it, as that cannot

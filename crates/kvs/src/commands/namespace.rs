@@ -6,6 +6,7 @@ use anyhow::Result;
 use clap::{Args, Subcommand};
 use kvs_client::{Client, ErrorCode};
 use kvs_proto::NamespaceCreate;
+use serde_json::json;
 
 use super::failure::{About as _, failure};
 use super::options::Daemon;
@@ -97,6 +98,9 @@ struct ShareArgs {
     /// User id of one who may read it from now on
     #[arg(long, value_name = "UID")]
     read: Vec<u32>,
+    /// Print who may as a JSON object: name, owner, readers
+    #[arg(long, conflicts_with = "read")]
+    json: bool,
 }
 
 #[derive(Debug, Args)]
@@ -134,8 +138,14 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
             let found = namespaces.iter().find(|info| info.name == args.name);
             let found = found.ok_or_else(|| failure(&args.name, ErrorCode::NoNamespace))?;
             let mut sink = Sink::new();
-            for uid in &found.readers {
-                sink.line(&uid.to_string())?;
+            if args.json {
+                let (owner, readers) = (found.owner, &found.readers);
+                let object = json!({ "name": found.name, "owner": owner, "readers": readers });
+                sink.line(&object.to_string())?;
+            } else {
+                for uid in &found.readers {
+                    sink.line(&uid.to_string())?;
+                }
             }
             sink.flush()?;
         }

@@ -70,10 +70,10 @@ impl Daemon {
         };
         match Client::connect_with(UnixConnector::new(address.clone()), options).await {
             Ok(client) => Ok(client),
-            Err(error) if error.code == ErrorCode::Disconnected => Err(anyhow::anyhow!(
-                "cannot connect to {address}: {}",
-                error.message
-            )),
+            // It says where to.
+            Err(error) if error.code == ErrorCode::Disconnected => {
+                Err(anyhow::anyhow!("{}", error.message))
+            }
             Err(error) => Err(error).about(&address.to_string()),
         }
     }

@@ -13,7 +13,7 @@ use kvs_proto::FRAME_BYTES;
 use super::failure::{About as _, failure};
 use super::input::{self, Input};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
-use crate::output::reason;
+use crate::output::{Progress, reason};
 
 /// Options of `kvs put`.
 #[derive(Debug, Args)]
@@ -80,6 +80,7 @@ pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
         };
     }
     let keys: Vec<&str> = pairs.iter().map(|(key, _)| key.as_str()).collect();
+    let progress = Progress::of_time("put");
     let committed = client
         .namespace(namespace)
         .commit(transaction)
@@ -88,6 +89,7 @@ pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
     if args.sync {
         client.sync().await.about("sync")?;
     }
+    drop(progress);
     args.output.print_committed(&committed)?;
     Ok(ExitCode::SUCCESS)
 }

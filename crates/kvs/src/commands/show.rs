@@ -8,7 +8,7 @@ use serde_json::value::RawValue;
 
 use super::failure::{About as _, failure};
 use super::value::{Place, stream, whole};
-use crate::output::{EntryJson, OutputError, Sink};
+use crate::output::{EntryJson, OutputError, Progress, Sink};
 
 /// In which form values are printed.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -90,8 +90,16 @@ impl Form {
             return self.print_bytes(key, &bytes, sink);
         }
         self.label(key, sink)?;
+        let progress = match (&value.bytes, sink.is_terminal()) {
+            (None, false) => Some(Progress::of_bytes(key, Some(value.size))),
+            _ => None,
+        };
         stream(client, &place, value, key, |piece| {
-            Ok(self.piece(piece, sink)?)
+            self.piece(piece, sink)?;
+            if let Some(progress) = &progress {
+                progress.add(piece.len() as u64);
+            }
+            Ok(())
         })
         .await?;
         self.end(value.size, sink)

@@ -14,6 +14,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::failure::say;
+use crate::output::reason;
 use crate::server::{Daemon, Options};
 
 /// Exit status when the command cannot be run, as in a shell.
@@ -71,7 +73,11 @@ async fn run_command(program: &OsStr, arguments: &[OsString], uri: &str) -> anyh
     {
         Ok(child) => child,
         Err(error) => {
-            anstream::eprintln!("kvs start: {}: {error}", program.to_string_lossy());
+            say(&format!(
+                "{}: {}",
+                program.to_string_lossy(),
+                reason(&error)
+            ));
             let missing = error.kind() == ErrorKind::NotFound;
             return Ok(if missing { NOT_FOUND } else { CANNOT_RUN });
         }

@@ -11,6 +11,7 @@ use kvs_client::{At, Entry, ErrorCode, LookupOptions, Namespace, Transaction};
 
 use super::failure::{About as _, explain};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
+use crate::output::Progress;
 
 /// How often a removal is tried that others keep getting in the way of.
 const ATTEMPTS: usize = 16;
@@ -44,6 +45,7 @@ pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
     let client = daemon.connect(&name).await?;
     let namespace = client.namespace(name);
     let keys: Vec<&str> = args.keys.iter().map(String::as_str).collect();
+    let progress = Progress::of_time("unlink");
     let mut attempts = 0;
     loop {
         attempts += 1;
@@ -65,6 +67,7 @@ pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
         match namespace.commit(transaction).await {
             Err(error) if error.code == ErrorCode::ConditionFailed && attempts < ATTEMPTS => {}
             answer => {
+                drop(progress);
                 args.output
                     .print_committed(&answer.about_one_of("unlink", &keys)?)?;
                 return Ok(ExitCode::SUCCESS);

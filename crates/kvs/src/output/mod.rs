@@ -11,6 +11,7 @@ mod directory;
 mod failure;
 mod json;
 mod moves;
+mod progress;
 mod sink;
 
 pub(crate) use changes::{Before, ChangeReport, VersionReport, Who, local_time, seconds};
@@ -20,4 +21,5 @@ pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};
 pub(crate) use json::EntryJson;
 pub(crate) use moves::{RootReport, Standing, Touched};
+pub(crate) use progress::Progress;
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};

@@ -28,6 +28,50 @@ fn a_watch_ends_when_its_reader_goes_even_if_nothing_more_happens() {
 }
 
 #[test]
+fn a_watch_with_a_count_ends_with_its_reader_too() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    let script = "kvs get -w -c 3 a | head -1; echo ${PIPESTATUS[*]}";
+    assert_eq!(kvs.script(script).ok(), "1\n141 0\n");
+    let script = "set -o pipefail; kvs get -w -c 3 a | { read -r v; echo $v; }; echo $?";
+    assert_eq!(kvs.script(script).ok(), "1\n141\n");
+}
+
+#[test]
+fn a_pipeline_tells_which_of_its_commands_failed() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1", "b.c=2"]);
+    let script = "kvs get a none 2>/dev/null | cat; echo ${PIPESTATUS[*]}";
+    assert_eq!(kvs.script(script).ok(), "1\n1 0\n");
+    let script = "set -o pipefail; kvs get none 2>/dev/null | cat || echo failed";
+    assert_eq!(kvs.script(script).ok(), "failed\n");
+    let script = "kvs ls -1 | while read -r key; do kvs get $key 2>/dev/null || echo no; done";
+    assert_eq!(kvs.script(script).ok(), "1\nno\n");
+    let script = "kvs get -r a | kvs put -r copy=- && kvs get copy";
+    assert_eq!(kvs.script(script).ok(), "1\n");
+    let script = "false | kvs put -r e=-; echo $?; kvs get -t e";
+    assert!(kvs.script(script).ok().starts_with("0\n{\"data\":\"\","));
+}
+
+#[test]
+fn signals_end_a_command_that_waits_with_their_usual_statuses() {
+    let kvs = Daemon::start();
+    for (signal, status) in [("INT", 130), ("TERM", 143), ("HUP", 129), ("KILL", 137)] {
+        for command in [
+            "kvs get -W never",
+            "kvs wait 99",
+            "kvs eventlog wait-event -W l e",
+        ] {
+            // Again until it is gone: the first may come before it listens.
+            let kill = format!("while kill -{signal} $! 2>/dev/null; do :; done");
+            let script = format!("{command} & {kill}; wait $! 2>/dev/null; echo $?");
+            let told = kvs.script(&script).ok();
+            assert_eq!(told, format!("{status}\n"), "{command}, {signal}");
+        }
+    }
+}
+
+#[test]
 fn an_interrupt_ends_a_watch_also_in_the_background_of_a_script() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
@@ -82,6 +126,23 @@ fn start_runs_a_command_beside_a_private_daemon() {
         (outcome.code, outcome.out.as_slice()),
         (Some(7), &b"it's\n"[..]),
         "{outcome:?}"
+    );
+    let nested = format!(
+        "sh -c \"'{kvs}' put \\\"a=\\$(echo 'x  y')\\\"\"; sh -c '\"{kvs}\" get a | tr x \"\\\"\"'"
+    );
+    let outcome = run(without_daemon(&["start", "sh", "-c", &nested]), b"");
+    assert_eq!(
+        (outcome.code, String::from_utf8_lossy(&outcome.out).as_ref()),
+        (Some(0), "\"  y\n"),
+        "{outcome:?}"
+    );
+    let outcome = run(without_daemon(&["start", "--", "no-such-command"]), b"");
+    assert_eq!(
+        (outcome.code, outcome.err.as_str()),
+        (
+            Some(127),
+            "kvs: no-such-command: No such file or directory\n"
+        )
     );
     let outcome = run(without_daemon(&["start", kvs, "version"]), b"");
     assert_eq!(

@@ -99,13 +99,18 @@ impl Daemon {
 
     /// Runs a shell script in which `kvs` is the program under test.
     pub(crate) fn script(&self, text: &str) -> Outcome {
+        run(self.shell(text), b"")
+    }
+
+    /// Such a script, not yet run.
+    pub(crate) fn shell(&self, text: &str) -> Command {
         let mut command = clean(Command::new("bash"));
         command
             .env("KVS_URI", self.uri())
             .env("PATH", path())
-            .args(["-c", text]);
-        command.stdin(Stdio::null());
-        run(command, b"")
+            .args(["-c", text])
+            .stdin(Stdio::null());
+        command
     }
 
     /// Starts a command and leaves it running.
