@@ -53,7 +53,7 @@ impl Client {
     /// from it share that.
     ///
     /// With it `get`s of a snapshot are looked up in what is there, and the daemon is asked for objects that are missing only:
-    /// a million a second, where a request takes microseconds. The first `get`s of a state transfer more than they would
+    /// in less than a microsecond, where a request takes ten or more. The first `get`s of a state transfer more than they would
     /// without. What has been read can be read again when the daemon does not retain it any more, or would refuse it.
     pub fn with_cache(&self, bytes: u64) -> Client {
         Client {
