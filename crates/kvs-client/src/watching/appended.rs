@@ -1,47 +1,63 @@
 //! How far a growing value was handed out, for mode `append`.
 
-use kvs_proto::{Change, ChangeKind, ChangeValue};
+use kvs_proto::{Change, ChangeKind, ChangeValue, Scope, ScopeKind};
 use smol_str::SmolStr;
 
 /// The end of what was handed out of the one key that is watched.
 #[derive(Debug, Default)]
-pub(super) enum Appended {
-    /// Nothing was handed out yet.
-    #[default]
-    Nothing,
-    /// So many bytes of this key.
-    Key(SmolStr, u64),
-    /// Several keys: there is no one offset.
-    Keys,
+pub(super) struct Appended {
+    /// That key; none for a pattern, for several scopes, and for all keys: there is no one offset then.
+    key: Option<SmolStr>,
+    /// How many bytes of it were handed out, once anything was.
+    end: Option<u64>,
+}
+
+/// The key that the scopes name, in its normal form, if they name one and nothing else.
+fn one_key(scopes: &[Scope]) -> Option<SmolStr> {
+    let [scope] = scopes else { return None };
+    let is_key = match scope.kind {
+        ScopeKind::Key | ScopeKind::Directory => true,
+        ScopeKind::Auto => !scope.text.contains(['*', '?', '[']),
+        ScopeKind::Glob => false,
+    };
+    let names: Vec<&str> = scope.text.split('.').filter(|n| !n.is_empty()).collect();
+    (is_key && !names.is_empty()).then(|| names.join(".").into())
 }
 
 impl Appended {
-    /// A change is handed out.
+    /// Of a watch of these scopes, of which nothing was handed out.
+    pub(super) fn new(scopes: &[Scope]) -> Self {
+        Self {
+            key: one_key(scopes),
+            end: None,
+        }
+    }
+
+    /// A change is handed out. Those below the key do not count: it is a directory then.
     pub(super) fn handed_out(&mut self, change: &Change) {
-        let before = match self {
-            Appended::Nothing => 0,
-            Appended::Key(key, end) if *key == change.key => *end,
-            Appended::Key(..) | Appended::Keys => return *self = Appended::Keys,
-        };
+        if self.key.as_ref() != Some(&change.key) {
+            return;
+        }
         let bytes = match &change.value {
             ChangeValue::Bytes(bytes) => bytes.len() as u64,
             ChangeValue::Large { size, .. } => *size,
             ChangeValue::None | ChangeValue::Link(_) => 0,
         };
         let begin = match change.kind {
-            ChangeKind::Append => change.offset.unwrap_or(before),
+            ChangeKind::Append => change.offset.or(self.end).unwrap_or(0),
             _ => 0,
         };
-        *self = Appended::Key(change.key.clone(), begin.saturating_add(bytes));
+        self.end = Some(begin.saturating_add(bytes));
+    }
+
+    /// A whole state is about to be handed out: what is not in it is not there.
+    pub(super) fn clear(&mut self) {
+        self.end = Some(0);
     }
 
     /// The offset to resume with.
     pub(super) fn offset(&self, asked: u64) -> u64 {
-        match self {
-            Appended::Nothing => asked,
-            Appended::Key(_, end) => *end,
-            Appended::Keys => 0,
-        }
+        self.end.unwrap_or(asked)
     }
 }
 
@@ -49,25 +65,49 @@ impl Appended {
 mod tests {
     use super::*;
 
+    fn scope(kind: ScopeKind, text: &str) -> Scope {
+        Scope {
+            kind,
+            text: text.into(),
+        }
+    }
+
     #[test]
     fn the_offset_is_the_end_of_what_was_handed_out() {
-        let mut appended = Appended::default();
+        let mut appended = Appended::new(&[scope(ScopeKind::Auto, ".a..k.")]);
         assert_eq!(appended.offset(7), 7);
         let value = |bytes: &'static str| ChangeValue::Bytes(bytes.into());
         let append = |offset| Change {
             offset,
-            ..Change::new("k", ChangeKind::Append, value("abc"))
+            ..Change::new("a.k", ChangeKind::Append, value("abc"))
         };
         for (change, end) in [
             (append(Some(7)), 10),
             (append(None), 13),
-            (Change::new("k", ChangeKind::Put, value("ab")), 2),
+            (Change::new("a.k", ChangeKind::Put, value("ab")), 2),
             (append(Some(2)), 5),
-            (Change::new("k", ChangeKind::Unlink, ChangeValue::None), 0),
-            (Change::new("l", ChangeKind::Put, value("ab")), 0),
+            (Change::new("a.k", ChangeKind::Mkdir, ChangeValue::None), 0),
+            // Below it, while it is a directory.
+            (Change::new("a.k.l", ChangeKind::Put, value("ab")), 0),
+            (Change::new("a.k", ChangeKind::Put, value("abcd")), 4),
         ] {
             appended.handed_out(&change);
             assert_eq!(appended.offset(7), end);
+        }
+        appended.clear();
+        assert_eq!(appended.offset(7), 0);
+    }
+
+    #[test]
+    fn only_a_watch_of_one_key_resumes_with_an_offset() {
+        let several = [scope(ScopeKind::Key, "a"), scope(ScopeKind::Key, "b")];
+        let glob = [scope(ScopeKind::Auto, "*")];
+        let root = [scope(ScopeKind::Directory, ".")];
+        for scopes in [&several[..], &glob, &root, &[]] {
+            let mut appended = Appended::new(scopes);
+            let value = ChangeValue::Bytes("abc".into());
+            appended.handed_out(&Change::new("a", ChangeKind::Put, value));
+            assert_eq!(appended.offset(0), 0, "{scopes:?}");
         }
     }
 }

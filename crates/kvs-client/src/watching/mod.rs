@@ -64,6 +64,7 @@ impl WatchState {
         WatchState {
             needs_initial: watch.start == Start::Initial,
             asked: watch.start.clone(),
+            appended: Appended::new(&watch.scopes),
             watch,
             manner,
             events,
@@ -77,7 +78,6 @@ impl WatchState {
             split: false,
             wants_mark: false,
             last: LastValues::default(),
-            appended: Appended::default(),
         }
     }
 
@@ -274,6 +274,9 @@ impl WatchState {
                 return !changes.changes.is_empty() || (changes.last && self.split);
             }
             (Mode::Append { .. }, Event::Initial(initial)) => {
+                if first && !initial.differences {
+                    self.appended.clear();
+                }
                 let entries = initial.entries.iter();
                 entries.for_each(|change| self.appended.handed_out(change));
             }
