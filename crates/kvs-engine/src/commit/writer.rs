@@ -3,6 +3,9 @@
 //! In a simulation the work is done at once on the calling task instead, so that there is one order
 //! of events.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use tokio::sync::mpsc;
 
 use crate::journal::{Appended, GroupNumber, Journal, JournalError};
@@ -100,6 +103,8 @@ fn run(
     reports: &mpsc::UnboundedSender<Report>,
 ) {
     let mut preparing: Option<std::thread::JoinHandle<()>> = None;
+    // On a full disk it fails again and again; that is told once, until it has succeeded.
+    let told = Arc::new(AtomicBool::new(false));
     while let Ok(job) = queue.recv() {
         let report = perform(journal.as_mut(), job);
         if reports.send(report).is_err() {
@@ -108,10 +113,13 @@ fn run(
         let busy = preparing.as_ref().is_some_and(|p| !p.is_finished());
         if !busy && journal.wants_preparation() {
             let preparer = journal.preparer();
-            let work = move || {
-                if let Err(error) = preparer.run() {
+            let told = told.clone();
+            let work = move || match preparer.run() {
+                Ok(()) => told.store(false, Ordering::Relaxed),
+                Err(error) if !told.swap(true, Ordering::Relaxed) => {
                     tracing::warn!("the next journal segment could not be prepared: {error}");
                 }
+                Err(_) => {}
             };
             let thread = std::thread::Builder::new().name("kvs-prepare".into());
             preparing = thread.spawn(work).ok();

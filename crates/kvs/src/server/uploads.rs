@@ -103,12 +103,13 @@ impl Uploads {
         self.open.clear();
     }
 
-    /// Takes in a piece.
+    /// Takes in a piece. One that is too long or does not follow ends the upload.
     pub(crate) fn data(
         &mut self,
         data: wire::UploadData,
     ) -> Result<Pending<Result<Answer, Failure>>, Failure> {
         if data.bytes.len() > UPLOAD_CHUNK_BYTES {
+            self.open.remove(&data.upload);
             let message = format!("a piece of an upload has at most {UPLOAD_CHUNK_BYTES} bytes");
             return Err(Failure::new(ErrorCode::TooBig, message));
         }
@@ -129,6 +130,7 @@ impl Uploads {
                     data.offset,
                     upload.len()
                 );
+                *slot = None;
                 return Err(Failure::new(ErrorCode::Invalid, message));
             }
             upload.append(data.bytes).await?;

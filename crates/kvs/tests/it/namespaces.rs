@@ -123,3 +123,32 @@ fn a_namespace_before_the_verb_is_for_any_verb_that_is_given_none() {
         "a reference names its namespace itself"
     );
 }
+
+#[test]
+fn a_namespace_made_again_is_another_one() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "n"]);
+    kvs.ok(&["put", "-N", "n", "a=first"]);
+    let old = kvs.ok(&["snapshot", "-N", "n"]);
+    let mut get = kvs.background(&["get", "-N", "n", "-w", "a"]);
+    let mut watch = kvs.background(&["watch", "-N", "n", "--from", "1", "a"]);
+    assert_eq!(get.line(), "first");
+    assert_eq!(watch.line(), "1 put a = first");
+    kvs.ok(&["namespace", "remove", "n"]);
+    assert_eq!(
+        get.wait().code(),
+        Some(1),
+        "watches end with their namespace"
+    );
+    assert_eq!(watch.wait().code(), Some(1));
+    kvs.ok(&["namespace", "create", "n"]);
+    assert_eq!(kvs.ok(&["version", "-N", "n"]), "0\n");
+    assert_eq!(
+        kvs.fails(&["get", "-N", "n", "a"]),
+        "kvs: a: No such file or directory\n"
+    );
+    kvs.ok(&["put", "-N", "n", "a=second"]);
+    let err = kvs.fails(&["get", "--at", old.trim(), "a"]);
+    assert!(err.starts_with("kvs: a: stale-snapshot: "), "{err}");
+    assert_eq!(kvs.ok(&["get", "-N", "n", "a"]), "second\n");
+}

@@ -35,6 +35,16 @@ fn a_store_may_use_sha1() {
     );
     kvs.ok(&["put", "a.b=2"]);
     assert_eq!(kvs.ok(&["get", "--at", blobref.trim(), "a.b"]), "1\n");
+    let directory = kvs.ok(&["get", "-t", "a"]);
+    assert!(directory.starts_with("{\"data\":[\"sha1-"), "{directory}");
+    kvs.ok(&["put", "-t", &format!("copy={directory}")]);
+    assert_eq!(kvs.ok(&["get", "copy.b"]), "2\n");
+    let script = "seq 1 300000 | kvs put -r big=- && kvs get -r big | cksum; seq 1 300000 | cksum";
+    let sums = kvs.script(script).ok();
+    let (one, other) = sums.trim().split_once('\n').unwrap();
+    assert_eq!(one, other);
+    let object = kvs.ok(&["get", "-t", "big"]);
+    assert!(object.starts_with("{\"data\":[\"sha1-"), "{object}");
 }
 
 #[test]

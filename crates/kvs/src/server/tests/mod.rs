@@ -589,6 +589,18 @@ async fn uploads_are_checked_and_taken_once() {
         raw.send(20, data).await;
         assert_eq!(raw.refused().await, (20, code));
     }
+    // Those two have ended with that, and are not taken for empty ones.
+    for (id, wrong) in [
+        (3, piece(3, 7, "x")),
+        (4, piece(4, 0, vec![0; UPLOAD_CHUNK_BYTES + 1])),
+    ] {
+        raw.send(21, wrong).await;
+        raw.refused().await;
+        raw.send(22, piece(id, 0, "x")).await;
+        assert_eq!(raw.refused().await, (22, ErrorCode::Invalid));
+        raw.send(23, put_upload(9, id, 0)).await;
+        assert_eq!(raw.refused().await, (23, ErrorCode::Invalid));
+    }
     // Everything at once: the commit waits for the pieces.
     let bytes = vec![7u8; 600_000];
     raw.queue(30, piece(1, 0, bytes.clone()));
