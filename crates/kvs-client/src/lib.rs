@@ -84,10 +84,10 @@ pub use watch_options::WatchOptions;
 pub use kvs_proto::{
     Advice, At, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed, Condition,
     Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link,
-    ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookupAnswer, Mode, Moved,
-    NamespaceCreate, NamespaceInfo, NamespaceRoot, Operation, OperationResult, PinInfo, Position,
-    ReadAnswer, Reincarnated, Removed, RootStarted, RootState, Scope, ScopeKind, Start,
-    StatusAnswer, TransactionInfo, ValueInfo,
+    ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookedUp, LookupAnswer,
+    LookupManyAnswer, Mode, Moved, NamespaceCreate, NamespaceInfo, NamespaceRoot, Operation,
+    OperationResult, PinInfo, Position, ReadAnswer, Reincarnated, Removed, RootStarted, RootState,
+    Scope, ScopeKind, Start, StatusAnswer, TransactionInfo, ValueInfo,
 };
 
 #[cfg(test)]

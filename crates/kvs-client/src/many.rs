@@ -64,28 +64,36 @@ impl Namespace {
             .collect()
     }
 
-    /// The values at the first keys, at least one if there is any.
-    async fn some_of(&self, keys: &[SmolStr], at: At) -> Result<Values, ClientError> {
+    /// What is at the first of these keys, at least at one, in one request; the rest is to be asked for at the answer's
+    /// `snapshot`. Values longer than the daemon sends inline come as size and blobref.
+    pub async fn lookup_many(
+        &self,
+        keys: &[SmolStr],
+        at: At,
+    ) -> Result<LookupManyAnswer, ClientError> {
         let current = at == At::Current;
         let keys = keys.get(..LOOKUP_KEYS).unwrap_or(keys);
         let asked = LookupMany {
             namespace: self.name().into(),
             keys: keys.to_vec(),
-            at: at.clone(),
+            at,
             inline_max: None,
         };
         let answer: LookupManyAnswer = self.client().call(asked).await?;
         if answer.results.is_empty() && !keys.is_empty() {
-            return Err(ClientError::new(
-                ErrorCode::BadRequest,
-                "no key was answered",
-            ));
+            let message = "no key was answered";
+            return Err(ClientError::new(ErrorCode::BadRequest, message));
         }
         if current {
-            self.client()
-                .known
-                .learn(&self.name().into(), answer.position);
+            let known = &self.client().known;
+            known.learn(&self.name().into(), answer.position);
         }
+        Ok(answer)
+    }
+
+    /// The values at the first keys, at least one if there is any.
+    async fn some_of(&self, keys: &[SmolStr], at: At) -> Result<Values, ClientError> {
+        let answer = self.lookup_many(keys, at.clone()).await?;
         let at = match &answer.snapshot {
             none if none.is_empty() => at,
             snapshot => At::Snapshot(snapshot.clone()),

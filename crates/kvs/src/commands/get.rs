@@ -4,7 +4,10 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
+use kvs_client::{At, ClientError, Entry, ErrorCode, LookedUp, Namespace, ValueInfo};
+use smol_str::SmolStr;
 
+use super::failure::{About as _, failure};
 use super::follow::{Following, wait_for, watch};
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, ReadOptions};
@@ -63,6 +66,11 @@ pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
         .await?;
         return Ok(ExitCode::SUCCESS);
     }
+    if args.keys.len() > 1 && !args.form.treeobj && !args.following.waitcreate {
+        let namespace = client.namespace(&namespace);
+        print_many(&namespace, &args.keys, at, args.form, &mut sink).await?;
+        return Ok(ExitCode::SUCCESS);
+    }
     for key in &args.keys {
         let found = if args.following.waitcreate {
             wait_for(&client, &namespace, key, args.form).await?
@@ -76,4 +84,42 @@ pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
         sink.flush()?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Prints the values of many keys, all of one state. The first key that fails ends it.
+async fn print_many(
+    namespace: &Namespace,
+    keys: &[String],
+    mut at: At,
+    form: Form,
+    sink: &mut Sink,
+) -> Result<()> {
+    let keys: Vec<SmolStr> = keys.iter().map(SmolStr::from).collect();
+    let mut rest = keys.as_slice();
+    while let Some(first) = rest.first() {
+        let answer = namespace.lookup_many(rest, at.clone()).await.about(first)?;
+        if !answer.snapshot.is_empty() {
+            at = At::Snapshot(answer.snapshot);
+        }
+        let count = answer.results.len();
+        for (key, result) in rest.iter().zip(answer.results) {
+            match result {
+                LookedUp::Absent => return Err(failure(key, ErrorCode::NotFound)),
+                LookedUp::Failed(error) => return Err(ClientError::from(error)).about(key),
+                LookedUp::Found(Entry::Value(ValueInfo {
+                    bytes: Some(bytes), ..
+                })) => form.print_bytes(key, &bytes, sink)?,
+                // A long value, or none at all.
+                LookedUp::Found(_) => {
+                    let (client, name) = (namespace.client(), namespace.name());
+                    let found = form.look_up(client, name, key, &at).await?;
+                    form.print(client, key, &found, &at, sink).await?;
+                }
+            }
+            // What was asked for first is out before anything goes wrong with the next.
+            sink.flush()?;
+        }
+        rest = rest.get(count..).unwrap_or_default();
+    }
+    Ok(())
 }

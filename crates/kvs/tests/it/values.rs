@@ -159,6 +159,36 @@ fn the_first_failing_key_ends_get() {
 }
 
 #[test]
+fn many_keys_come_in_order_with_long_values_among_them() {
+    let kvs = Daemon::start();
+    let long = "x".repeat(2_000_000);
+    run(kvs.command(&["put", "-r", "long=-"]), long.as_bytes()).ok();
+    kvs.ok(&["put", "empty=", "d.v=2"]);
+    kvs.ok(&["link", "d", "l"]);
+    let mut pairs = vec!["put".to_owned()];
+    pairs.extend((0..1500).map(|n| format!("k.{n}={n}")));
+    kvs.ok(&pairs.iter().map(String::as_str).collect::<Vec<_>>());
+    let mut keys: Vec<String> = (0..1500).map(|n| format!("k.{n}")).collect();
+    keys.extend(["long", "empty", "l.v"].map(String::from));
+    let mut asked = vec!["get"];
+    asked.extend(keys.iter().map(String::as_str));
+    let mut expected: String = (0..1500).map(|n| format!("{n}\n")).collect();
+    expected.push_str(&format!("{long}\n2\n"));
+    assert!(kvs.ok(&asked) == expected);
+    let labelled = kvs.ok(&["get", "-l", "l.v", "empty", "k.7"]);
+    assert_eq!(labelled, "l.v=2\nempty=k.7=7\n");
+    let outcome = kvs.run(&["get", "k.1", "d", "k.2"]);
+    assert_eq!(
+        (outcome.out.as_slice(), outcome.err.as_str()),
+        (&b"1\n"[..], "kvs: d: Is a directory\n")
+    );
+    assert_eq!(
+        kvs.fails(&["get", "-N", "none", "a", "b"]),
+        kvs.fails(&["get", "-N", "none", "a"])
+    );
+}
+
+#[test]
 fn the_root_and_the_empty_key_cannot_be_written() {
     let kvs = Daemon::start();
     assert_eq!(kvs.fails(&["put", ".=1"]), "kvs: .: Invalid argument\n");
