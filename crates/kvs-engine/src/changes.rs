@@ -4,12 +4,12 @@
 //! its own (`subtree`), those are found as differences of the two roots. Of several effects on one
 //! key only the final state is reported: within one version there is one value.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::{Bytes, BytesMut};
 use kvs_tree::{
-    Blobref, Change, Directory, Effect, Entry, Fault, Key, NodeSource, Resolved, Scope,
-    StoreParams, Symlink, Value, diff, lookup,
+    Blobref, Change, Directory, Effect, Entry, Fault, Key, NodeSource, Scope, StoreParams, Symlink,
+    Value, diff, entry_at,
 };
 
 use crate::limits::{CHANGE_VALUE_BYTES, DIFF_PAGE};
@@ -127,6 +127,9 @@ pub(crate) fn changes(
     source: &dyn NodeSource,
 ) -> Result<Vec<KeyChange>, Fault> {
     let mut found: BTreeMap<Key, KeyChange> = BTreeMap::new();
+    // Where a value was put that the record does not hold: what is appended to it is in what stands
+    // there after the version.
+    let mut put_whole: BTreeSet<Key> = BTreeSet::new();
     for effect in record.effects() {
         let key = effect.key();
         if tells_below(effect, scopes) {
@@ -136,13 +139,20 @@ pub(crate) fn changes(
             }
         }
         if in_scope(scopes, key) {
-            let change = match direct(effect) {
+            let inside = || (1..=key.depth()).any(|count| put_whole.contains(&key.prefix(count)));
+            let appends = matches!(effect, Effect::Append { .. }) && between.is_some();
+            let change = match direct(effect).filter(|_| !(appends && inside())) {
                 Some(change) => Some(change),
                 None => standing(key, between, source)?,
             };
             if let Some(change) = change {
                 merge(&mut found, change);
             }
+        }
+        match effect {
+            Effect::Copy { .. } | Effect::Graft { .. } => drop(put_whole.insert(key.clone())),
+            Effect::Append { .. } => {}
+            _ => drop(put_whole.remove(key)),
         }
     }
     for change in found.values_mut().filter(|c| c.kind == ChangeKind::Append) {
@@ -268,9 +278,9 @@ fn standing(
     let Some(between) = between else {
         return Ok(None);
     };
-    match lookup(between.after, source, key, false, 0)? {
-        Resolved::Found { entry, .. } => Ok(Some(entered(key, &entry, source, between.params)?)),
-        _ => Ok(Some(change(key, ChangeKind::Unlink, ChangeValue::None))),
+    match entry_at(between.after, source, key)? {
+        Some(entry) => Ok(Some(entered(key, &entry, source, between.params)?)),
+        None => Ok(Some(change(key, ChangeKind::Unlink, ChangeValue::None))),
     }
 }
 

@@ -44,6 +44,29 @@ pub enum Resolved {
     },
 }
 
+/// What stands at a key as it is, no link followed: nothing, where a link or a value is on its way. The
+/// root is a directory.
+///
+/// # Errors
+/// Only `Missing` and `Corrupt`.
+pub fn entry_at(
+    root: &Directory,
+    source: &dyn NodeSource,
+    key: &Key,
+) -> Result<Option<Entry>, Fault> {
+    let mut entry = Entry::Directory(root.clone());
+    for name in key.names() {
+        let Entry::Directory(directory) = entry else {
+            return Ok(None);
+        };
+        match directory.get(source, name)? {
+            Some(next) => entry = next,
+            None => return Ok(None),
+        }
+    }
+    Ok(Some(entry))
+}
+
 /// Looks a key up from the root. Links in the middle are always followed, one at the end if
 /// `follow_last`; `followed` counts the links that were followed before, in other namespaces.
 ///

@@ -42,6 +42,7 @@ impl State {
         work.steps.push_back(Step::Compare(Compare {
             before: old.seen.clone(),
             after: place.seen.clone(),
+            listing: false,
             below: !matches!(place.scope, kvs_tree::Scope::Key(_)),
             show: Show::Under(route.shown()),
             from: None,

@@ -4,9 +4,8 @@ use kvs_tree::Scope;
 
 use super::direct::missing_part;
 use super::route::may_have_routes;
-use super::state::{Beginning, Head, State, Work};
+use super::state::{Beginning, Head, State, Ways, Work};
 use super::step::{Context, List, Step};
-use super::turn::Ways;
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::reference::Position;
@@ -56,7 +55,7 @@ impl State {
 
     pub(super) fn go_if_any(&mut self, ways: Ways, version: u64) {
         if !ways.routes.is_empty() || !self.routes().is_empty() {
-            self.go(ways, version);
+            drop(self.go(ways, version));
         }
     }
 
@@ -75,11 +74,15 @@ impl State {
         if matches!(scope, Scope::Glob(_)) {
             return Ok(false);
         }
-        let Step::Compare(found) = self.turned(&scope, None, root, ways).await? else {
+        let Step::Compare(found) = self.turned(&scope, None, root, ways.leads()).await? else {
             return Ok(false);
         };
-        if matches!(found.after, Some(kvs_tree::Entry::Directory(_))) {
-            return Ok(false);
+        match found.after {
+            Some(kvs_tree::Entry::Directory(_)) => return Ok(false),
+            Some(kvs_tree::Entry::Value(_)) => {}
+            // Nothing that could grow: the client, which has no byte, misses none.
+            _ if list || offset == 0 => return Ok(false),
+            _ => {}
         }
         let (entry, shape) = (found.after, self.shape);
         let (told, step) = self
@@ -123,7 +126,7 @@ impl State {
         for (at, scope) in scopes.iter().enumerate() {
             let routed = ways.routes.iter().any(|route| route.scope == *scope);
             work.steps.push_back(if routed {
-                self.turned(scope, None, &root, &ways).await?
+                self.turned(scope, None, &root, ways.leads()).await?
             } else {
                 let top = scope.literal_prefix();
                 let told = scopes.get(..at).unwrap_or_default();
@@ -164,7 +167,8 @@ impl State {
         self.busy().gap = Some((from, self.namespace.at(now.version)));
         match before {
             Some(before) => {
-                let steps = self.differences(&before, &now, &ways).await?;
+                let (from, to) = ((&before, self.leads()), (&*now, ways.leads()));
+                let steps = self.differences(from, to).await?;
                 let position = self.namespace.at(now.version);
                 let head = Head::Initial { differences: true };
                 let mut work = Work::new(head, position, now.root, now.time_ms);

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kvs_tree::{Directory, Entry, Fault, Key, Resolved, lookup};
+use kvs_tree::{Entry, Fault, Key, entry_at};
 
 use super::route::Aim;
 use super::step::{Context, Pieces, Step};
@@ -31,13 +31,6 @@ pub(super) fn direct_needs_roots(record: &VersionRecord, aim: &Aim, shape: Shape
         || (compares && record.effects().any(|effect| touches(effect.key())))
 }
 
-fn entry_at(root: &Directory, context: &Context<'_>, key: &Key) -> Result<Option<Entry>, Fault> {
-    match lookup(root, context.source, key, false, 0)? {
-        Resolved::Found { entry, .. } => Ok(Some(entry)),
-        _ => Ok(None),
-    }
-}
-
 /// What the record did to keys that the watch looks at; what it did below them, differences tell.
 pub(super) fn direct(
     record: &VersionRecord,
@@ -53,9 +46,9 @@ pub(super) fn direct(
     for mut one in changes(record, aim.scopes(), between, want(shape), context.source)? {
         let mut grown = None;
         if let Some(between) = between {
-            let before = entry_at(between.before, context, &one.key)?;
+            let before = entry_at(between.before, context.source, &one.key)?;
             if shape.kind == ModeKind::Unique && one.kind == ChangeKind::Put {
-                let after = entry_at(between.after, context, &one.key)?;
+                let after = entry_at(between.after, context.source, &one.key)?;
                 if let (Some(a), Some(b)) = (&before, &after)
                     && a.same(b, context.params)
                 {
@@ -69,7 +62,7 @@ pub(super) fn direct(
                             Some(Entry::Value(value)) => value.len(),
                             _ => 0,
                         });
-                        grown = entry_at(between.after, context, &one.key)?
+                        grown = entry_at(between.after, context.source, &one.key)?
                             .filter(|_| one.appended.is_none());
                     }
                     ChangeKind::Put => one.offset = Some(0),

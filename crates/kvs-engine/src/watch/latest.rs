@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kvs_tree::Key;
 
-use super::route::may_move;
-use super::state::State;
+use super::route::Aim;
+use super::state::{State, Summing, Ways};
 use super::step::{Keys, Step};
 use crate::changes::tells_below;
 use crate::error::EngineError;
@@ -33,32 +33,23 @@ impl State {
         first: Arc<VersionRecord>,
     ) -> Result<(), EngineError> {
         let now = self.namespace.published();
-        let (read, aim) = (self.read, self.aim());
+        let (read, mut aim) = (self.read, self.aim());
         let mut sum = Sum {
             compare: self.shape.previous,
             ..Sum::default()
         };
-        self.busy().summing = Some(read);
+        self.busy().summing = Some(Summing { read, ways: None });
         let (mut record, mut newest) = (first, None);
         loop {
-            let scopes = aim.scopes();
-            let inside = |key: &Key| scopes.iter().any(|scope| scope.matches(key));
-            let mut concerns = false;
-            if may_move(self.scopes.as_slice(), self.routes(), &record) {
+            let mut concerns = sum.take(&record, &aim);
+            if let Some(ways) = self.ways_after(&record).await? {
+                // What comes behind it concerns the watch where the links lead from here on.
                 (concerns, sum.compare) = (true, true);
-            }
-            for effect in record.effects() {
-                if !scopes.is_empty() && tells_below(effect, scopes) {
-                    (concerns, sum.compare) = (true, true);
+                let before = self.go(ways, record.version);
+                if let Some(summing) = &mut self.busy().summing {
+                    summing.ways.get_or_insert(before);
                 }
-                if inside(effect.key()) {
-                    concerns = true;
-                    sum.keys.insert(effect.key().clone());
-                }
-            }
-            if sum.keys.len() > EVENT_CHANGES {
-                sum.compare = true;
-                sum.keys.clear();
+                aim = self.aim();
             }
             self.read = record.version;
             if concerns {
@@ -70,27 +61,22 @@ impl State {
                 _ => break,
             }
         }
-        let reached = now.version;
-        let silent = reached < self.busy().from;
-        let Some(newest) = newest.filter(|_| !silent) else {
-            if sum.compare {
-                let ways = self.ways(&now).await?;
-                self.go(ways, reached);
-            }
-            self.read = reached;
+        let Some(newest) = newest else {
+            self.read = now.version;
             self.busy().summing = None;
             return Ok(());
         };
-        let mut work = self.event_of(&newest, sum.versions - 1);
-        work.reached = reached;
+        let passed = self.busy().passed;
+        let mut work = self.event_of(&newest, passed + sum.versions - 1);
+        work.reached = now.version;
         if sum.compare {
             // All of it is untold until the event is.
             let before = root_of(&self.store, &self.namespace, read).await?;
-            let ways = self.ways(&now).await?;
-            work.steps = self.differences(&before, &now, &ways).await?.into();
-            if ways.routes != self.routes() {
-                self.go(ways, reached);
-            }
+            let summing = self.busy.as_ref().and_then(|busy| busy.summing.as_ref());
+            let ways = summing.and_then(|summing| summing.ways.as_ref());
+            let from = ways.map_or(self.leads(), Ways::leads);
+            let differences = self.differences((&before, from), (&now, self.leads()));
+            work.steps = differences.await?.into();
         } else {
             work.steps.push_back(Step::Keys(Keys {
                 root: now.directory.clone(),
@@ -98,13 +84,35 @@ impl State {
                 next: 0,
                 aim: Arc::new(aim),
             }));
-            if sum.versions == 1 && self.routes().is_empty() {
+            if passed + sum.versions == 1 && self.routes().is_empty() {
                 work.share = Some(self.event_key(newest.version));
             }
         }
         self.read = read;
         let busy = self.busy();
-        (busy.summing, busy.work) = (None, Some(work));
+        (busy.summing, busy.passed) = (None, 0);
+        busy.work = Some(work);
         Ok(())
+    }
+}
+
+impl Sum {
+    /// Takes in a version; whether it did anything to the keys.
+    fn take(&mut self, record: &VersionRecord, aim: &Aim) -> bool {
+        let (scopes, mut concerns) = (aim.scopes(), false);
+        for effect in record.effects() {
+            if !scopes.is_empty() && tells_below(effect, scopes) {
+                (concerns, self.compare) = (true, true);
+            }
+            if scopes.iter().any(|scope| scope.matches(effect.key())) {
+                concerns = true;
+                self.keys.insert(effect.key().clone());
+            }
+        }
+        if self.keys.len() > EVENT_CHANGES {
+            self.compare = true;
+            self.keys.clear();
+        }
+        concerns
     }
 }

@@ -32,7 +32,7 @@ mod abroad;
 
 use std::sync::Arc;
 
-use self::state::{Beginning, State};
+use self::state::{Beginning, Busy, State};
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::{SharedEvent, WatchEvent};
@@ -217,7 +217,7 @@ impl State {
             return Ok(Some(event));
         }
         match self.next_record().await? {
-            Some(record) if self.shape.kind == ModeKind::Latest => self.tell_newest(record).await?,
+            Some(record) if self.sums_up(record.version) => self.tell_newest(record).await?,
             Some(record) => self.tell(&record).await?,
             None if self.tell_abroad().await? => {}
             None => {
@@ -231,11 +231,19 @@ impl State {
         Ok(None)
     }
 
+    /// Whether versions from this one on are told as one.
+    fn sums_up(&self, version: u64) -> bool {
+        let from = self.busy.as_ref().map_or(0, |busy| busy.from);
+        self.shape.kind == ModeKind::Latest && version >= from
+    }
+
     /// The event of the next version, if a watch of equal scopes was told it already.
     fn shared_event(&mut self) -> Option<Arc<SharedEvent>> {
         let version = self.next_hit()?;
         let busy = self.busy.as_ref();
-        if busy.is_some_and(|busy| !busy.foreign.is_empty() || version < busy.from) {
+        let apart =
+            |busy: &Busy| !busy.foreign.is_empty() || version < busy.from || busy.passed > 0;
+        if busy.is_some_and(|busy| apart(busy)) {
             return None;
         }
         if self.shape.kind == ModeKind::Latest && self.namespace.published().version != version {

@@ -54,11 +54,43 @@ pub(super) struct Busy {
     /// Where reading the journal goes on, and the version that this holds for.
     pub(super) group: Option<(u64, u64)>,
     /// While versions are summed up: where the sum began.
-    pub(super) summing: Option<u64>,
+    pub(super) summing: Option<Summing>,
+    /// Versions that were passed over and came to nothing: the next event counts them.
+    pub(super) passed: u64,
     /// The links that are followed.
     pub(super) routes: Vec<Route>,
     /// What is behind links into other namespaces.
     pub(super) foreign: Vec<Foreign>,
+}
+
+/// Where a sum of versions began.
+pub(super) struct Summing {
+    /// Everything up to this version was told before.
+    pub(super) read: u64,
+    /// The ways there, if others were taken since.
+    pub(super) ways: Option<Ways>,
+}
+
+/// Routes, and what is behind those that lead into other namespaces.
+pub(super) struct Ways {
+    pub(super) routes: Vec<Route>,
+    pub(super) foreign: Vec<Foreign>,
+}
+
+/// Ways that are looked at.
+#[derive(Clone, Copy)]
+pub(super) struct Leads<'a> {
+    pub(super) routes: &'a [Route],
+    pub(super) foreign: &'a [Foreign],
+}
+
+impl Ways {
+    pub(super) fn leads(&self) -> Leads<'_> {
+        Leads {
+            routes: &self.routes,
+            foreign: &self.foreign,
+        }
+    }
 }
 
 /// A watch that was opened and has not been read yet.
@@ -122,6 +154,14 @@ impl State {
         self.busy.as_ref().map_or(&[], |busy| &busy.routes)
     }
 
+    /// The ways that are followed.
+    pub(super) fn leads(&self) -> Leads<'_> {
+        Leads {
+            routes: self.routes(),
+            foreign: self.busy.as_ref().map_or(&[], |busy| &busy.foreign),
+        }
+    }
+
     /// What the watch looks at in its namespace's tree.
     pub(super) fn aim(&self) -> Aim {
         Aim::new(self.scopes.as_slice(), self.routes(), &[])
@@ -132,6 +172,17 @@ impl State {
         let scopes = self.scopes.as_slice();
         let held = held(scopes, self.routes());
         Filter::new(scopes.iter().chain(&held))
+    }
+
+    /// Takes new ways, which hold at `version`, and gives those before.
+    pub(super) fn go(&mut self, ways: Ways, version: u64) -> Ways {
+        let Ways { routes, foreign } = ways;
+        let before = self.routes().to_vec();
+        self.follow(routes, version);
+        Ways {
+            routes: before,
+            foreign: std::mem::replace(&mut self.busy().foreign, foreign),
+        }
     }
 
     /// Follows these routes, which hold at version `at`: everything up to it is settled.
@@ -152,11 +203,14 @@ impl State {
         let Some(busy) = self.busy.as_mut() else {
             return;
         };
-        if let Some(read) = busy.summing.take() {
+        if let Some(Summing { read, ways }) = busy.summing.take() {
             busy.batch.clear();
             (busy.scanned, busy.group) = (read, None);
             self.read = read;
-            self.namespace.exchange(self.id, read, &[], &[]);
+            match ways {
+                Some(ways) => drop(self.go(ways, read)),
+                None => self.namespace.exchange(self.id, read, &[], &[]),
+            }
         }
     }
 
@@ -166,7 +220,8 @@ impl State {
         let idle = busy.settled()
             && busy.from <= self.read + 1
             && busy.routes.is_empty()
-            && busy.foreign.is_empty();
+            && busy.foreign.is_empty()
+            && busy.passed == 0;
         if idle {
             self.busy = None;
             return;

@@ -4,8 +4,7 @@
 use std::sync::Arc;
 
 use kvs_tree::{
-    Directory, Entry, Fault, Key, NodeSource, Resolved, Scope, StoreParams, Value, diff, list,
-    lookup,
+    Directory, Entry, Fault, Key, NodeSource, Scope, StoreParams, Value, diff, entry_at, list,
 };
 
 use super::route::Aim;
@@ -118,8 +117,7 @@ pub(super) struct List {
 impl List {
     fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
         let mut to = Collector::new(context);
-        let found = lookup(&self.root, context.source, &self.top, false, 0)?;
-        let Resolved::Found { entry, .. } = found else {
+        let Some(entry) = entry_at(&self.root, context.source, &self.top)? else {
             return Ok((Vec::new(), None));
         };
         if self.after.is_none() && !self.top.is_root() && self.scope.matches(&self.top) {
@@ -181,6 +179,8 @@ pub(super) enum Show {
 pub(super) struct Compare {
     pub(super) before: Option<Entry>,
     pub(super) after: Option<Entry>,
+    /// Whether nothing is compared, and what stands there now is listed.
+    pub(super) listing: bool,
     /// Whether to go below the entries.
     pub(super) below: bool,
     pub(super) show: Show,
@@ -205,7 +205,7 @@ impl Compare {
                 _ => false,
             };
             if !same {
-                to.add(key, Some(before), after)?;
+                to.add(key, (!self.listing).then_some(before), after)?;
             }
         }
         if !self.below {
@@ -238,7 +238,8 @@ impl Compare {
                 Show::Under(key) => key.join(&found.key).into_iter().collect(),
             };
             for key in shown {
-                to.add(&key, Some(found.before.as_ref()), found.after.as_ref())?;
+                let before = (!self.listing).then_some(found.before.as_ref());
+                to.add(&key, before, found.after.as_ref())?;
             }
             from = Some(found.key);
         }
@@ -270,10 +271,7 @@ impl Keys {
                 break;
             }
             next += 1;
-            let entry = match lookup(&self.root, context.source, key, false, 0)? {
-                Resolved::Found { entry, .. } => Some(entry),
-                _ => None,
-            };
+            let entry = entry_at(&self.root, context.source, key)?;
             for shown in self.aim.shown(key) {
                 to.add(&shown, None, entry.as_ref())?;
             }

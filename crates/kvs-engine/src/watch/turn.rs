@@ -6,17 +6,11 @@ use std::sync::Arc;
 use kvs_tree::{Entry, Scope};
 
 use super::foreign::Foreign;
-use super::route::{Aim, End, Route, resolve, standing};
-use super::state::State;
+use super::route::{Aim, End, resolve, standing};
+use super::state::{Leads, State, Ways};
 use super::step::{Compare, Show, Step};
 use crate::error::EngineError;
 use crate::history::RootAt;
-
-/// Routes, and what is behind those that lead into other namespaces.
-pub(super) struct Ways {
-    pub(super) routes: Vec<Route>,
-    pub(super) foreign: Vec<Foreign>,
-}
 
 impl State {
     /// Where the scopes lead in `root`.
@@ -40,12 +34,11 @@ impl State {
         &self,
         scope: &Scope,
         root: &RootAt,
-        routes: &[Route],
-        foreign: &[Foreign],
+        leads: Leads<'_>,
     ) -> Result<Option<Entry>, EngineError> {
-        let route = routes.iter().find(|route| route.scope == *scope);
+        let route = leads.routes.iter().find(|route| route.scope == *scope);
         if route.is_some_and(|route| matches!(route.end, End::Elsewhere { .. })) {
-            let found = foreign.iter().find(|foreign| foreign.scope == *scope);
+            let found = leads.foreign.iter().find(|foreign| foreign.scope == *scope);
             if let Some(entry) = found.and_then(|foreign| foreign.seen.clone()) {
                 return Ok(Some(entry));
             }
@@ -56,26 +49,24 @@ impl State {
             .await
     }
 
-    /// The differences behind one scope that is told as a whole; `before` none: nothing was there.
+    /// The differences behind one scope that is told as a whole; `before` none: a listing.
     pub(super) async fn turned(
         &self,
         scope: &Scope,
-        before: Option<&RootAt>,
+        before: Option<(&RootAt, Leads<'_>)>,
         after: &RootAt,
-        to: &Ways,
+        to: Leads<'_>,
     ) -> Result<Step, EngineError> {
-        let before = match (before, self.busy.as_ref()) {
-            (Some(root), Some(busy)) => {
-                self.behind(scope, root, &busy.routes, &busy.foreign)
-                    .await?
-            }
-            (Some(root), None) => self.behind(scope, root, &[], &[]).await?,
-            (None, _) => None,
+        let listing = before.is_none();
+        let before = match before {
+            Some((root, from)) => self.behind(scope, root, from).await?,
+            None => None,
         };
-        let after = self.behind(scope, after, &to.routes, &to.foreign).await?;
+        let after = self.behind(scope, after, to).await?;
         Ok(Step::Compare(Compare {
             before,
             after,
+            listing,
             below: !matches!(scope, Scope::Key(_)),
             show: Show::Under(scope.literal_prefix()),
             from: None,
@@ -85,17 +76,16 @@ impl State {
     /// All differences between two states, whatever became of links between them.
     pub(super) async fn differences(
         &self,
-        before: &RootAt,
-        after: &RootAt,
-        to: &Ways,
+        (before, from): (&RootAt, Leads<'_>),
+        (after, to): (&RootAt, Leads<'_>),
     ) -> Result<Vec<Step>, EngineError> {
-        let mut apart = self.routes().to_vec();
+        let mut apart = from.routes.to_vec();
         apart.extend(to.routes.iter().cloned());
         let aim = Aim::new(self.scopes.as_slice(), &[], &apart);
         let mut steps = vec![compare(before, after, aim)];
         for scope in self.scopes.as_slice() {
             if apart.iter().any(|route| route.scope == *scope) {
-                steps.push(self.turned(scope, Some(before), after, to).await?);
+                steps.push(self.turned(scope, Some((before, from)), after, to).await?);
             }
         }
         Ok(steps)
@@ -107,6 +97,7 @@ pub(super) fn compare(before: &RootAt, after: &RootAt, aim: Aim) -> Step {
     Step::Compare(Compare {
         before: Some(Entry::Directory(before.directory.clone())),
         after: Some(Entry::Directory(after.directory.clone())),
+        listing: false,
         below: true,
         show: Show::Aim(Arc::new(aim)),
         from: None,

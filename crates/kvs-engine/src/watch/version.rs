@@ -6,9 +6,9 @@ use kvs_tree::Scope;
 
 use super::direct::{Direct, direct, direct_needs_roots};
 use super::route::{Aim, Route, may_move};
-use super::state::{Head, State, Work};
+use super::state::{Head, State, Ways, Work};
 use super::step::Context;
-use super::turn::{Ways, compare};
+use super::turn::compare;
 use crate::changes::{Between, tells_below};
 use crate::error::EngineError;
 use crate::history::RootAt;
@@ -71,7 +71,7 @@ impl State {
         let silent = version < self.busy().from;
         if silent {
             if let Some(ways) = ways {
-                self.go(ways, version);
+                drop(self.go(ways, version));
             }
             self.read = version;
             return Ok(());
@@ -102,7 +102,9 @@ impl State {
             }
             if let Some(ways) = &ways {
                 for scope in turned.iter().copied() {
-                    let step = self.turned(scope, Some(before), after, ways).await?;
+                    let step = self
+                        .turned(scope, Some((before, self.leads())), after, ways.leads())
+                        .await?;
                     work.steps.push_back(step);
                 }
             }
@@ -117,17 +119,10 @@ impl State {
             work.share = Some(self.event_key(version));
         }
         if let Some(ways) = ways {
-            self.go(ways, version);
+            drop(self.go(ways, version));
         }
         self.busy().work = Some(work);
         Ok(())
-    }
-
-    /// Takes new ways, which hold at `version`.
-    pub(super) fn go(&mut self, ways: Ways, version: u64) {
-        let Ways { routes, foreign } = ways;
-        self.follow(routes, version);
-        self.busy().foreign = foreign;
     }
 
     async fn direct(

@@ -11,6 +11,7 @@ use crate::changes::KeyChange;
 use crate::error::EngineError;
 use crate::event::{SharedEvent, WatchEvent};
 use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
+use crate::shared::ModeKind;
 
 /// Moves finished changes that fit into a part.
 fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes: &mut usize) {
@@ -77,8 +78,25 @@ impl State {
         work.bytes = 0;
         let last = work.steps.is_empty() && work.direct.is_empty();
         let whole = last && !work.begun;
-        part.sort_by(|a, b| a.key.cmp(&b.key));
+        part.sort_by(|a, b| (&a.key, a.offset).cmp(&(&b.key, b.offset)));
+        // A key that several scopes see, one of them through links, is told once; a value that grew
+        // by much in as many pieces as it takes.
+        let pieces = |a: &KeyChange, b: &KeyChange| {
+            a.appended.is_some() && b.appended.is_some() && a.offset != b.offset
+        };
+        part.dedup_by(|a, b| a.key == b.key && !pieces(a, b));
         let silent = part.is_empty() && whole && matches!(work.head, Head::Changes { .. });
+        if let (
+            true,
+            Head::Changes {
+                skipped, behind, ..
+            },
+        ) = (silent, &work.head)
+            && self.shape.kind == ModeKind::Latest
+            && behind.is_none()
+        {
+            busy.passed = skipped + 1;
+        }
         let (position, root, time_ms) = (work.position, work.root, work.time_ms);
         let event = match &mut work.head {
             Head::Initial { differences } => WatchEvent::Initial {

@@ -1,7 +1,7 @@
 //! Watches and links: followed on the way to a watched key, told where they stand in a pattern.
 
-use kvs_engine::{ErrorKind, Start, WatchEvent};
-use kvs_tree::{Operation, Symlink};
+use kvs_engine::{ChangeValue, ErrorKind, Mode, Start, WatchEvent, WatchRequest};
+use kvs_tree::{Operation, Scope, Symlink};
 
 use crate::support::*;
 
@@ -142,6 +142,88 @@ async fn a_loop_is_no_end() {
     assert!(drain(&mut watch).await.is_empty());
     sim.commit(vec![unlink("b"), put("b", "1")]).await;
     assert_eq!(changes(&mut watch).await, ["put a=1"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_loop_elsewhere_in_the_tree_ends_no_watch_of_a_pattern() {
+    let sim = Sim::new().await;
+    sim.commit(vec![link("a", "b.y"), link("b", "a")]).await;
+    let mut request = WatchRequest::new(vec![Scope::parse("a.**").unwrap()], Start::Now);
+    request.previous = true;
+    let mut watch = sim.watch_as(request);
+    sim.commit(vec![unlink("a"), put("a.x", "1")]).await;
+    let event = one(&mut watch).await;
+    assert_eq!(told(&event), ["mkdir a", "put a.x=1"]);
+    let WatchEvent::Changes { changes, .. } = event else {
+        panic!()
+    };
+    assert_eq!(changes[1].previous, Some(ChangeValue::None));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pattern_below_a_link_holds_nothing_and_lists_nothing() {
+    let sim = Sim::new().await;
+    sim.commit(vec![put("t.x.y", "1"), link("l", "t")]).await;
+    let mut watch = sim.watch(&["l.x.*"], Start::Initial);
+    assert!(changes(&mut watch).await.is_empty());
+    sim.commit(vec![unlink("l"), put("l.x.y", "2")]).await;
+    assert_eq!(changes(&mut watch).await, ["put l.x.y=2"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_several_scopes_see_is_told_once() {
+    let sim = Sim::new().await;
+    sim.commit(vec![put("t.x.y", "1"), link("l", "t")]).await;
+    let mut watch = sim.watch(&["l", "l.x"], Start::Now);
+    sim.put("t.x.y", "2").await;
+    assert_eq!(changes(&mut watch).await, ["put l.x.y=2"]);
+    sim.commit(vec![unlink("l")]).await;
+    assert_eq!(
+        changes(&mut watch).await,
+        ["unlink l", "unlink l.x", "unlink l.x.y"]
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_listing_tells_nothing_of_what_was_before_links_or_not() {
+    let sim = Sim::new().await;
+    sim.commit(vec![put("t", "1"), link("l", "t")]).await;
+    let scopes = ["l", "t"].map(|s| Scope::parse(s).unwrap());
+    let mut request = WatchRequest::new(scopes.into(), Start::Initial);
+    request.previous = true;
+    let event = one(&mut sim.watch_as(request)).await;
+    let WatchEvent::Initial { entries, .. } = event else {
+        panic!()
+    };
+    assert!(entries.iter().all(|one| one.previous.is_none()));
+    assert_eq!(entries.len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_follows_a_link_that_moves_among_the_versions_it_sums_up() {
+    let sim = Sim::new().await;
+    sim.commit(vec![put("one", "1"), put("two", "2"), link("l", "one")])
+        .await;
+    let mut request = WatchRequest::new(vec![Scope::parse("l").unwrap()], Start::Now);
+    request.mode = Mode::Latest;
+    let mut watch = sim.watch_as(request);
+    assert!(drain(&mut watch).await.is_empty());
+    sim.put("one", "11").await;
+    sim.commit(vec![unlink("l"), link("l", "two")]).await;
+    sim.put("one", "not told").await;
+    sim.put("two", "22").await;
+    sim.put("else", "").await;
+    let event = one(&mut watch).await;
+    assert_eq!(told(&event), ["put l=22"]);
+    let WatchEvent::Changes {
+        position, skipped, ..
+    } = event
+    else {
+        panic!()
+    };
+    assert_eq!((position.version, skipped), (5, 2));
+    assert!(drain(&mut watch).await.is_empty());
+    assert_eq!(watch.position().version, 6);
 }
 
 async fn put_in(sim: &Sim, namespace: &str, at: &str, value: &str) {

@@ -4,7 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use kvs_engine::{ChangeKind, ChangeValue, KeyChange, Mode, Start, WatchEvent, WatchRequest};
-use kvs_tree::{Operation, Scope};
+use kvs_tree::{Operation, Scope, Symlink};
 
 use crate::support::*;
 
@@ -150,6 +150,82 @@ async fn append_from_more_than_there_is_tells_a_replacement() {
     let several = request("log.*", Mode::Append { offset: 9 });
     let sink = Arc::new(Wakes::default());
     assert!(sim.engine.watch(OWNER, NS, several, sink, 0).is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_appended_to_a_copy_in_one_transaction_is_told_once() {
+    let sim = Sim::new().await;
+    let long = "x".repeat(200);
+    sim.commit(vec![put("d.a", long.clone()), put("e.a", "old")])
+        .await;
+    let copy = |from, to| Operation::Copy {
+        from: key(from),
+        to: key(to),
+    };
+    let mut watch = sim.watch(&["b", "e.a"], Start::Now);
+    let mut growing = sim.watch_as(request("e.a", Mode::Append { offset: 3 }));
+    assert!(drain(&mut growing).await.is_empty());
+    sim.commit(vec![copy("d.a", "b"), append("b", "y")]).await;
+    sim.commit(vec![copy("d", "e"), append("e.a", "z")]).await;
+    let (b, e) = (format!("put b={long}y"), format!("put e.a={long}z"));
+    assert_eq!(changes(&mut watch).await, [b, e.clone()]);
+    let event = one(&mut growing).await;
+    assert_eq!(
+        (told(&event), changed(&event)[0].offset),
+        (vec![e], Some(0))
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn append_without_a_byte_is_not_told_again_of_what_cannot_grow() {
+    let sim = Sim::new().await;
+    let target = Symlink {
+        namespace: None,
+        target: "nowhere".into(),
+    };
+    sim.commit(vec![Operation::Link {
+        key: key("log"),
+        target,
+    }])
+    .await;
+    let mut watch = sim.watch_as(request("log", Mode::Append { offset: 0 }));
+    assert!(drain(&mut watch).await.is_empty());
+    let initial = WatchRequest {
+        start: Start::Initial,
+        ..request("log", Mode::Append { offset: 0 })
+    };
+    let mut initial = sim.watch_as(initial);
+    assert_eq!(changes(&mut initial).await, ["link log->nowhere"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn latest_counts_versions_that_came_to_nothing_with_the_next_and_none_from_before_its_start()
+{
+    let sim = Sim::new().await;
+    sim.put("a.x", "0").await;
+    let mut watch = sim.watch_as(request("a", Mode::Latest));
+    let later = WatchRequest {
+        start: Start::Version {
+            incarnation: None,
+            version: 4,
+        },
+        ..request("a", Mode::Latest)
+    };
+    let mut later = sim.watch_as(later);
+    assert!(drain(&mut watch).await.is_empty());
+    sim.commit(vec![unlink("a")]).await;
+    sim.put("a.x", "0").await;
+    assert!(drain(&mut watch).await.is_empty());
+    sim.put("a.x", "1").await;
+    for (watch, passed) in [(&mut watch, 2), (&mut later, 0)] {
+        let WatchEvent::Changes {
+            position, skipped, ..
+        } = one(watch).await
+        else {
+            panic!()
+        };
+        assert_eq!((position.version, skipped), (4, passed));
+    }
 }
 
 #[tokio::test(start_paused = true)]
