@@ -18,6 +18,7 @@ mod history;
 mod namespace;
 mod retention;
 mod rights;
+mod sim;
 mod snapshot;
 mod follow;
 mod upload;

@@ -1,0 +1,305 @@
+//! What one reader saw, step by step, and the deliveries that this comes to: versions, states and
+//! gaps, each put together from its parts, with where the reader stood before it.
+
+use kvs_engine::{KeyChange, Mode, WatchEvent};
+use kvs_tree::Blobref;
+
+use super::sight::Range;
+
+/// Nothing wrong, or the first thing that is.
+pub(super) type Verdict = Result<(), String>;
+
+/// What a reader asks for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Wish {
+    pub(super) ranges: Vec<Range>,
+    pub(super) mode: Mode,
+    pub(super) values: bool,
+    pub(super) previous: bool,
+}
+
+/// Where a watch was opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Opened {
+    Initial,
+    /// Behind this version; with the newest one where it began now.
+    After(u64),
+}
+
+/// One thing that happened to a reader. `newest` is the newest published version before it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    Opened {
+        at: Opened,
+        /// It goes on with what it had.
+        resumed: bool,
+    },
+    Event {
+        event: WatchEvent,
+        newest: u64,
+        /// For a gap: whether its first version is past retention.
+        compacted: bool,
+        /// The version that a power cut at this moment would have left, where that was tried.
+        durable: Option<u64>,
+    },
+    /// There is nothing to read, and nothing woke the reader. `until` is the newest version after it.
+    Idle { newest: u64, until: u64 },
+    Mark {
+        version: u64,
+        newest: u64,
+        durable: Option<u64>,
+    },
+    /// The watch is gone, and with it whatever was not complete.
+    Lost,
+}
+
+/// When a reader was told of a version: the operations that the disk had done, and the reader's step.
+#[derive(Clone, Copy)]
+pub(super) struct Moment {
+    pub(super) operations: usize,
+    pub(super) version: u64,
+    pub(super) step: usize,
+}
+
+/// All that one reader saw.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct History {
+    pub(super) wish: Wish,
+    pub(super) steps: Vec<Step>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// What a version changed.
+    Version,
+    /// A state, or the differences against the state at a version.
+    State { against: Option<u64> },
+    /// In append mode: the bytes of the value at the start that the client does not have.
+    Rest,
+    /// Versions after this one cannot be told.
+    Gap { from: u64 },
+}
+
+/// Something delivered, in one or more parts.
+#[derive(Debug)]
+pub(super) struct Delivery<'a> {
+    pub(super) kind: Kind,
+    /// The version that was told; of a gap, where it ends.
+    pub(super) version: u64,
+    pub(super) root: Option<Blobref>,
+    pub(super) numbers: Vec<u64>,
+    pub(super) skipped: u64,
+    pub(super) parts: Vec<&'a [KeyChange]>,
+    /// The last part is there.
+    pub(super) whole: bool,
+    /// The version that the reader had before; none before its first state.
+    pub(super) had: Option<u64>,
+    /// The last version that it was told, or where it began.
+    pub(super) last: u64,
+    /// The gap that it was told of before and that has no state yet.
+    pub(super) gap: Option<(u64, u64)>,
+    /// The first since the watch was opened by a reader that had something.
+    pub(super) resumed: bool,
+    pub(super) compacted: bool,
+    /// The steps of its parts.
+    pub(super) steps: Vec<usize>,
+}
+
+impl Delivery<'_> {
+    pub(super) fn changes(&self) -> impl Iterator<Item = &KeyChange> {
+        self.parts.iter().copied().flatten()
+    }
+}
+
+/// A history as its reader understands it.
+#[derive(Debug)]
+pub(super) enum Seen<'a> {
+    Delivery(Delivery<'a>),
+    Idle {
+        newest: u64,
+        until: u64,
+        had: Option<u64>,
+        gap: Option<(u64, u64)>,
+    },
+    Mark {
+        version: u64,
+        newest: u64,
+        had: Option<u64>,
+        /// The version of which a part was delivered.
+        under_way: Option<u64>,
+    },
+}
+
+/// The reader's own account while a history is read.
+#[derive(Default)]
+struct Reader<'a> {
+    had: Option<u64>,
+    opened: Option<u64>,
+    resumed: bool,
+    /// It was told something, or found that there was nothing.
+    begun: bool,
+    last: u64,
+    gap: Option<(u64, u64)>,
+    open: Option<Delivery<'a>>,
+}
+
+impl<'a> Reader<'a> {
+    fn event(&mut self, event: &'a WatchEvent, compacted: bool, step: usize) -> Vec<Seen<'a>> {
+        let (kind, position, root, numbers, skipped, part, last) = match event {
+            WatchEvent::Gap { from, to } => {
+                let kind = Kind::Gap { from: from.version };
+                let mut seen: Vec<_> = self.open.take().map(Seen::Delivery).into_iter().collect();
+                let none: &[KeyChange] = &[];
+                let new = self.delivery((kind, to.version), (None, Vec::new(), 0), none, step);
+                self.gap = Some((from.version, to.version));
+                let whole = true;
+                seen.push(Seen::Delivery(Delivery {
+                    whole,
+                    compacted,
+                    ..new
+                }));
+                return seen;
+            }
+            WatchEvent::Initial {
+                position,
+                root,
+                entries,
+                differences,
+                last,
+                ..
+            } => {
+                let from = self.gap.map(|(from, _)| from);
+                let against = from.filter(|_| *differences);
+                let kind = Kind::State { against };
+                (kind, position, root, Vec::new(), 0, entries, *last)
+            }
+            WatchEvent::Changes {
+                position,
+                root,
+                transactions,
+                changes,
+                skipped,
+                last,
+                ..
+            } => {
+                let mut numbers: Vec<u64> = transactions.iter().map(|t| t.number).collect();
+                numbers.sort_unstable();
+                let open = self.open.as_ref().map(|open| open.kind);
+                let rest = match open {
+                    Some(kind) => kind == Kind::Rest,
+                    None => self.opened == Some(position.version) && numbers.is_empty(),
+                };
+                let kind = if rest { Kind::Rest } else { Kind::Version };
+                (kind, position, root, numbers, *skipped, changes, *last)
+            }
+        };
+        let mut seen = Vec::new();
+        match &mut self.open {
+            Some(open) if (open.kind, open.version) == (kind, position.version) => {
+                open.parts.push(part);
+                open.steps.push(step);
+            }
+            open => {
+                seen.extend(open.take().map(Seen::Delivery));
+                let about = (Some(*root), numbers, skipped);
+                let new = self.delivery((kind, position.version), about, part, step);
+                self.open = Some(new);
+            }
+        }
+        if last && let Some(mut done) = self.open.take() {
+            done.whole = true;
+            self.had = Some(done.version);
+            self.last = done.version;
+            self.begun = true;
+            self.gap = None;
+            seen.push(Seen::Delivery(done));
+        }
+        seen
+    }
+
+    fn delivery(
+        &mut self,
+        (kind, version): (Kind, u64),
+        (root, numbers, skipped): (Option<Blobref>, Vec<u64>, u64),
+        part: &'a [KeyChange],
+        step: usize,
+    ) -> Delivery<'a> {
+        Delivery {
+            kind,
+            version,
+            root,
+            numbers,
+            skipped,
+            parts: vec![part],
+            whole: false,
+            had: self.had,
+            last: self.last,
+            gap: self.gap,
+            resumed: std::mem::take(&mut self.resumed),
+            compacted: false,
+            steps: vec![step],
+        }
+    }
+}
+
+impl History {
+    /// What the reader makes of its steps. Deliveries that were never completed are in it as such.
+    pub(super) fn seen(&self) -> Vec<Seen<'_>> {
+        let (mut reader, mut seen) = (Reader::default(), Vec::new());
+        for (step, one) in self.steps.iter().enumerate() {
+            match one {
+                Step::Opened { at, resumed } => {
+                    reader.opened = match at {
+                        Opened::Initial => None,
+                        Opened::After(version) => Some(*version),
+                    };
+                    reader.had = reader.had.or(reader.opened);
+                    reader.last = reader.opened.unwrap_or(0);
+                    reader.resumed = *resumed && reader.begun;
+                }
+                Step::Event {
+                    event, compacted, ..
+                } => {
+                    let new = reader.event(event, *compacted, step);
+                    seen.extend(new);
+                    reader.opened = None;
+                }
+                Step::Idle { newest, until } => {
+                    seen.extend(reader.open.take().map(Seen::Delivery));
+                    let (newest, until, had, gap) = (*newest, *until, reader.had, reader.gap);
+                    seen.push(Seen::Idle {
+                        newest,
+                        until,
+                        had,
+                        gap,
+                    });
+                    reader.begun = true;
+                }
+                Step::Mark {
+                    version, newest, ..
+                } => {
+                    let open = reader.open.as_ref();
+                    let version_of =
+                        |open: &Delivery<'_>| (open.kind == Kind::Version).then_some(open.version);
+                    let under_way = open.and_then(version_of);
+                    let complete = open.is_none() && reader.gap.is_none();
+                    seen.push(Seen::Mark {
+                        version: *version,
+                        newest: *newest,
+                        had: reader.had.filter(|_| complete),
+                        under_way,
+                    });
+                    if complete && reader.had.is_some() {
+                        reader.had = reader.had.max(Some(*version));
+                    }
+                }
+                Step::Lost => {
+                    seen.extend(reader.open.take().map(Seen::Delivery));
+                    reader.gap = None;
+                }
+            }
+        }
+        seen.extend(reader.open.take().map(Seen::Delivery));
+        seen
+    }
+}

@@ -1,0 +1,236 @@
+//! Simulated runs: watches under everything that may happen to them, and validators of what they told.
+//!
+//! Each run comes from a seed. `KVS_SIM_SEED=17` runs that seed alone, `KVS_SIM_RUNS=10000` so many.
+
+mod tree;
+
+mod sight;
+
+mod history;
+
+mod content;
+
+mod validators;
+
+mod generate;
+
+mod machine;
+
+mod reader;
+
+mod sent;
+
+mod run;
+
+mod faults;
+
+mod tests;
+
+use std::collections::BTreeMap;
+
+use self::faults::FAULTS;
+use self::history::{History, Kind, Seen, Step};
+use self::run::{Outcome, Wrong, run};
+use self::sight::Sight;
+use self::validators::complaints;
+use crate::support::Random;
+
+fn simulate(seed: u64, wrong: Wrong) -> Outcome {
+    let mut runtime = tokio::runtime::Builder::new_current_thread();
+    let runtime = runtime.enable_time().start_paused(true).build().unwrap();
+    runtime.block_on(run(seed, wrong))
+}
+
+fn number(name: &str) -> Option<u64> {
+    std::env::var(name).ok()?.parse().ok()
+}
+
+/// What is wrong with a run, for a person.
+fn check(outcome: &Outcome) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for history in &outcome.histories {
+        let sight = Sight::new(&outcome.truth, &history.wish.ranges);
+        let complaints = complaints(history, &sight);
+        if !complaints.is_empty() && number("KVS_SIM_SEED").is_some() {
+            show(outcome, history);
+        }
+        for (name, what) in complaints {
+            wrong.push(format!("not {name}: {what}\n  {:?}", history.wish));
+        }
+    }
+    wrong
+}
+
+/// The whole of a run as one reader saw it.
+fn show(outcome: &Outcome, history: &History) {
+    println!("{:#?}", history.wish);
+    for (version, one) in outcome.truth.0.iter().enumerate() {
+        println!("{version}: {}", one.done.join(" and "));
+    }
+    for step in &history.steps {
+        let text: String = format!("{step:?}").chars().take(1_500).collect();
+        println!("{text}");
+    }
+}
+
+/// What the runs came upon, so that nobody trusts runs in which nothing happens.
+#[derive(Debug, Default)]
+struct Tally {
+    versions: usize,
+    parts: usize,
+    gaps: usize,
+    differences: usize,
+    resumed: usize,
+    skipped: u64,
+    pieces: usize,
+    losses: usize,
+}
+
+impl Tally {
+    fn count(&mut self, history: &History) {
+        for seen in history.seen() {
+            let Seen::Delivery(one) = seen else { continue };
+            self.versions += usize::from(one.kind == Kind::Version && one.whole);
+            self.parts += usize::from(one.parts.len() > 1);
+            self.gaps += usize::from(matches!(one.kind, Kind::Gap { .. }));
+            self.differences += usize::from(matches!(one.kind, Kind::State { against: Some(_) }));
+            self.resumed += usize::from(one.resumed);
+            self.skipped += one.skipped;
+            let pieces = one.changes().filter(|change| change.offset > Some(0));
+            self.pieces += pieces.count();
+        }
+        let lost = history.steps.iter().filter(|step| **step == Step::Lost);
+        self.losses += lost.count();
+    }
+}
+
+/// Runs seeds and gives what is wrong.
+fn runs(seeds: impl Iterator<Item = u64>, tally: &mut Tally) -> Vec<String> {
+    let mut wrong = Vec::new();
+    for seed in seeds {
+        match std::panic::catch_unwind(|| simulate(seed, Wrong::default())) {
+            Ok(outcome) => {
+                outcome.histories.iter().for_each(|one| tally.count(one));
+                let found = check(&outcome).into_iter();
+                wrong.extend(found.map(|what| format!("KVS_SIM_SEED={seed}: {what}")));
+            }
+            Err(_) => wrong.push(format!("KVS_SIM_SEED={seed}: it panicked")),
+        }
+    }
+    wrong
+}
+
+/// Half of the runs, so that two cores share them.
+fn half(rest: u64) {
+    let (seed, count) = (
+        number("KVS_SIM_SEED"),
+        number("KVS_SIM_RUNS").unwrap_or(200),
+    );
+    let mut tally = Tally::default();
+    let seeds = seed.map_or(0..count, |seed| seed..seed + 1);
+    let wrong = runs(seeds.filter(|seed| seed % 2 == rest), &mut tally);
+    assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+    if seed.is_none() && count >= 200 {
+        println!("{tally:?}");
+        let Tally {
+            versions,
+            parts,
+            gaps,
+            differences,
+            resumed,
+            skipped,
+            pieces,
+            losses,
+        } = tally;
+        assert!(
+            versions > 2_000 && resumed > 200 && losses > 500,
+            "{versions} {resumed} {losses}"
+        );
+        assert!(
+            parts > 4 && gaps > 30 && differences > 8,
+            "{parts} {gaps} {differences}"
+        );
+        assert!(skipped > 500 && pieces > 2, "{skipped} {pieces}");
+    }
+}
+
+#[test]
+fn watches_keep_their_promises_whatever_happens_even_seeds() {
+    half(0);
+}
+
+#[test]
+fn watches_keep_their_promises_whatever_happens_odd_seeds() {
+    half(1);
+}
+
+#[test]
+fn one_seed_is_one_run() {
+    for seed in [1, 3, 7, 32] {
+        let (first, second) = (
+            simulate(seed, Wrong::default()),
+            simulate(seed, Wrong::default()),
+        );
+        assert!(first.histories == second.histories, "seed {seed}");
+    }
+}
+
+#[test]
+fn every_planted_bug_is_caught() {
+    let mut planted = [0; FAULTS.len()];
+    for seed in 0..40 {
+        let outcome = simulate(seed, Wrong::default());
+        let mut random = Random(seed);
+        for history in &outcome.histories {
+            let sight = Sight::new(&outcome.truth, &history.wish.ranges);
+            for ((name, plant, expected), planted) in FAULTS.iter().zip(&mut planted) {
+                let mut bad = history.clone();
+                if plant(&mut bad, &sight, &mut random).is_none() {
+                    continue;
+                }
+                *planted += 1;
+                let found = complaints(&bad, &sight);
+                let caught = found.iter().any(|(by, _)| expected.contains(by));
+                assert!(
+                    caught,
+                    "seed {seed}: {name} is not caught: {found:?}, {:?}",
+                    bad.wish
+                );
+            }
+        }
+    }
+    assert!(planted.iter().all(|&times| times >= 5), "{planted:?}");
+}
+
+/// Who complains of runs in which something is really wrong.
+fn complainers(wrong: Wrong) -> BTreeMap<&'static str, usize> {
+    let mut all = BTreeMap::new();
+    for seed in 0..20 {
+        let outcome = simulate(seed, wrong);
+        for history in &outcome.histories {
+            let sight = Sight::new(&outcome.truth, &history.wish.ranges);
+            for (name, _) in complaints(history, &sight) {
+                *all.entry(name).or_default() += 1;
+            }
+        }
+    }
+    all
+}
+
+#[test]
+fn an_engine_that_fires_before_a_sync_is_caught() {
+    let found = complainers(Wrong {
+        lying_disk: true,
+        ..Wrong::default()
+    });
+    assert!(found["durable"] > 20 && found.len() == 1, "{found:?}");
+}
+
+#[test]
+fn a_client_that_resumes_with_what_it_had_is_caught() {
+    let found = complainers(Wrong {
+        repeats: true,
+        ..Wrong::default()
+    });
+    assert!(found["unique"] > 10, "{found:?}");
+}

@@ -1,0 +1,341 @@
+//! A run: from a seed, clients that commit, readers that come, go, sleep and are cut off, and a daemon
+//! that is stopped, killed and trims its past. What comes out are histories, and what is true.
+
+use kvs_engine::{CommitRequest, EngineConfig, Position, Start, TransactionId};
+use kvs_tree::Transaction;
+use tokio::task::yield_now;
+
+use super::generate::{self, one_of};
+use super::history::{History, Moment, Step};
+use super::machine::Machine;
+use super::reader::Reader;
+use super::sent::{Sent, truth};
+use super::sight::Truth;
+use super::tree::Doing;
+use crate::support::{NS, OWNER, Random, config, key};
+
+/// What is wrong with a run on purpose.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wrong {
+    /// The disk lies about syncs of the journal.
+    pub(super) lying_disk: bool,
+    /// Readers resume with the last version that they had.
+    pub(super) repeats: bool,
+}
+
+/// What came of a run.
+pub(super) struct Outcome {
+    pub(super) truth: Truth,
+    pub(super) histories: Vec<History>,
+}
+
+struct Run {
+    random: Random,
+    machine: Machine,
+    sent: Vec<Sent>,
+    /// Readers, and of how many turns they take one.
+    readers: Vec<(Reader, u64)>,
+    wrong: Wrong,
+    wide: bool,
+}
+
+fn settings(seed: u64, random: &mut Random) -> EngineConfig {
+    let mut config = config();
+    config.segment_bytes = Some(8 * 1024);
+    config.checkpoint_bytes = one_of(random, &[2, 6, 20]) * 1024;
+    config.retention.versions = one_of(random, &[3, 10, 40, 1_000_000]);
+    config.retention.time_ms = 0;
+    config.retention.bytes = 256 * 1024;
+    if is_heavy(seed) {
+        config.checkpoint_bytes = 1024 * 1024;
+        config.segment_bytes = Some(1024 * 1024);
+        config.retention.bytes = 4 * 1024 * 1024;
+    }
+    config
+}
+
+/// Runs in which more is written than the daemon keeps in memory of its past.
+fn is_heavy(seed: u64) -> bool {
+    seed % 25 == 7
+}
+
+/// Runs with a directory whose changes do not fit into one part of an event.
+fn is_wide(seed: u64) -> bool {
+    seed % 19 == 3
+}
+
+pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
+    let mut random = Random(seed.wrapping_mul(0x51_7C_C1_B7_27_22_0A_95));
+    let config = settings(seed, &mut random);
+    let machine = Machine::new(config, seed, wrong.lying_disk).await;
+    let mut run = Run {
+        random,
+        machine,
+        sent: Vec::new(),
+        readers: Vec::new(),
+        wrong,
+        wide: is_wide(seed),
+    };
+    let turns = if is_wide(seed) { 25 } else { 55 };
+    if is_wide(seed) {
+        run.send(generate::many()).await;
+        run.settle().await;
+    }
+    for _ in 0..3 {
+        run.join().await;
+    }
+    for turn in 0..turns {
+        run.turn().await;
+        if is_heavy(seed) && turn == turns / 2 {
+            run.flood().await;
+        }
+    }
+    run.settle().await;
+    for (reader, _) in &mut run.readers {
+        reader.finish(&run.machine).await;
+    }
+    run.weigh().await;
+    let truth = truth(&run.sent);
+    assert_eq!(
+        run.machine.newest().await,
+        truth.0.len() as u64 - 1,
+        "no version without an acknowledged transaction"
+    );
+    let histories = run.readers.into_iter().map(|(reader, _)| reader.history);
+    Outcome {
+        truth,
+        histories: histories.collect(),
+    }
+}
+
+impl Run {
+    async fn turn(&mut self) {
+        match self.random.below(100) {
+            0..=39 => self.burst().await,
+            40..=44 => self.settle().await,
+            45..=79 => self.read().await,
+            80..=85 => self.lose().await,
+            86..=91 => self.join().await,
+            92..=94 => {
+                let engine = self.machine.engine.clone();
+                self.settle().await;
+                engine.checkpoint().await.unwrap();
+            }
+            // A disk that lies has its say in what is weighed.
+            95..=97 if !self.wrong.lying_disk => self.power_cut().await,
+            98 => self.restart().await,
+            _ => self.leave().await,
+        }
+    }
+
+    async fn burst(&mut self) {
+        for _ in 0..=self.random.below(6) {
+            let doings = match self.wide && self.random.below(4) == 0 {
+                true => generate::widely(&mut self.random),
+                false => generate::transaction(&mut self.random),
+            };
+            self.send(doings).await;
+        }
+        self.some_time().await;
+    }
+
+    async fn some_time(&mut self) {
+        for _ in 0..self.random.below(12) {
+            yield_now().await;
+        }
+    }
+
+    async fn send(&mut self, doings: Vec<Doing>) {
+        let number = self.sent.len() as u64 + 1;
+        let request = CommitRequest {
+            namespace: NS.into(),
+            caller: OWNER,
+            id: TransactionId {
+                client: [3; 16],
+                number,
+            },
+            acknowledged: 0,
+            repeat: None,
+            name: None,
+            no_merge: self.random.below(10) == 0,
+            transaction: Transaction {
+                conditions: Vec::new(),
+                operations: doings.iter().map(generate::operation).collect(),
+            },
+        };
+        self.sent.push(Sent {
+            request,
+            doings,
+            task: None,
+            answer: None,
+        });
+        let at = self.sent.len() - 1;
+        self.submit(at).await;
+    }
+
+    async fn submit(&mut self, at: usize) {
+        let engine = self.machine.engine.clone();
+        let view = engine.view(OWNER, NS, kvs_engine::At::Current).await;
+        let known: Position = view.unwrap().position();
+        let sent = &mut self.sent[at];
+        let request = sent.request.clone();
+        // Whoever sends it again says what it knew when it first did.
+        sent.request.repeat = sent.request.repeat.or(Some(known));
+        sent.task = Some(tokio::spawn(async move { engine.commit(request).await }));
+    }
+
+    /// Waits for all answers.
+    async fn settle(&mut self) {
+        for sent in &mut self.sent {
+            if let Some(task) = sent.task.take() {
+                sent.answer = Some(task.await.unwrap());
+            }
+        }
+    }
+
+    async fn read(&mut self) {
+        for (reader, pace) in &mut self.readers {
+            if self.random.below(*pace) == 0 {
+                let credit = one_of(&mut self.random, &[1, 2, 5, 100]);
+                reader.read(&self.machine, credit).await;
+                if self.random.below(4) == 0 {
+                    reader.mark(&self.machine).await;
+                }
+            }
+        }
+    }
+
+    /// A connection is lost, or found again.
+    async fn lose(&mut self) {
+        if self.readers.is_empty() {
+            return;
+        }
+        let at = self.random.below(self.readers.len() as u64) as usize;
+        let (reader, _) = &mut self.readers[at];
+        match reader.is_open() {
+            true => {
+                if self.random.below(3) == 0 {
+                    reader.pin(&self.machine).await;
+                }
+                reader.disconnect();
+            }
+            false => reader.open(&self.machine).await,
+        }
+    }
+
+    async fn join(&mut self) {
+        if self.readers.len() >= 7 {
+            return;
+        }
+        let newest = self.machine.newest().await;
+        let start = match self.random.below(5) {
+            0 | 1 => Start::Initial,
+            2 | 3 => Start::Now,
+            _ => Start::Version {
+                incarnation: None,
+                version: 1 + self.random.below(newest + 4),
+            },
+        };
+        let wish = generate::wish(&mut self.random, self.wide);
+        let mut reader = Reader::new(wish, start);
+        reader.repeats = self.wrong.repeats;
+        reader.open(&self.machine).await;
+        let pace = one_of(&mut self.random, &[1, 1, 2, 4, 15]);
+        self.readers.push((reader, pace));
+    }
+
+    /// A reader whose connection is lost comes back much later.
+    async fn leave(&mut self) {
+        for (reader, _) in &mut self.readers {
+            if self.random.below(2) == 0 {
+                reader.disconnect();
+            }
+        }
+    }
+
+    async fn restart(&mut self) {
+        self.settle().await;
+        for (reader, _) in &mut self.readers {
+            reader.disconnect();
+        }
+        self.weigh().await;
+        self.machine.restart().await;
+        self.return_some().await;
+    }
+
+    /// The power goes while transactions are on their way. Nobody hears of what the daemon did from
+    /// here on, so it may have come that far or not.
+    async fn power_cut(&mut self) {
+        let before = self.machine.disk.operations();
+        for _ in 0..self.random.below(4) {
+            let doings = generate::transaction(&mut self.random);
+            self.send(doings).await;
+        }
+        if self.random.below(3) == 0 {
+            let engine = self.machine.engine.clone();
+            tokio::spawn(async move { engine.checkpoint().await });
+        }
+        self.some_time().await;
+        let done = self.machine.disk.operations() - before;
+        let cut = before + self.random.below(done as u64 + 1) as usize;
+        let unanswered: Vec<usize> = (0..self.sent.len())
+            .filter(|&at| self.sent[at].task.is_some())
+            .collect();
+        for &at in &unanswered {
+            self.sent[at].task.take().unwrap().abort();
+        }
+        for (reader, _) in &mut self.readers {
+            reader.disconnect();
+        }
+        self.weigh().await;
+        self.machine.cut(cut, &mut self.random).await;
+        if self.random.below(2) == 0 {
+            // Readers may be back before the client sends again.
+            self.return_some().await;
+            self.read().await;
+        }
+        for at in unanswered {
+            self.submit(at).await;
+        }
+        self.return_some().await;
+    }
+
+    async fn return_some(&mut self) {
+        for (reader, _) in &mut self.readers {
+            if !reader.is_open() && self.random.below(3) > 0 {
+                reader.open(&self.machine).await;
+            }
+        }
+    }
+
+    /// So much is written that what slow readers have not read is in memory no more.
+    async fn flood(&mut self) {
+        for n in 0..150_u64 {
+            let value = vec![b'a' + (n % 26) as u8; 60_000];
+            self.send(vec![Doing::Put(key("d.y"), value.into())]).await;
+            if n % 8 == 0 {
+                self.settle().await;
+            }
+        }
+        self.settle().await;
+        self.machine.engine.checkpoint().await.unwrap();
+    }
+
+    /// Finds out for what readers were told in this life of the machine whether it was safe then.
+    async fn weigh(&mut self) {
+        let mut moments: Vec<(Moment, usize)> = Vec::new();
+        for (at, (reader, _)) in self.readers.iter_mut().enumerate() {
+            let told = std::mem::take(&mut reader.moments);
+            moments.extend(told.into_iter().map(|moment| (moment, at)));
+        }
+        moments.sort_by_key(|(moment, _)| moment.operations);
+        let only: Vec<Moment> = moments.iter().map(|(moment, _)| *moment).collect();
+        let safe = self.machine.safe(&only, &mut self.random).await;
+        for ((moment, at), safe) in moments.iter().zip(safe) {
+            let step = &mut self.readers[*at].0.history.steps[moment.step];
+            if let Step::Event { durable, .. } | Step::Mark { durable, .. } = step {
+                *durable = Some(safe);
+            }
+        }
+    }
+}

@@ -1,0 +1,233 @@
+//! Each validator by itself: a history made by hand that it finds right, and one that it finds wrong.
+
+use kvs_engine::{ChangeKind, ChangeValue, KeyChange, Mode, Position, TransactionInfo, WatchEvent};
+use kvs_tree::{Blobref, HashAlgorithm};
+
+use super::history::{History, Opened, Step, Wish};
+use super::sight::{Range, Sight, Truth, Version};
+use super::tree::{Doing, Tree, Written};
+use super::validators::complaints;
+use crate::support::key;
+
+/// `a.x`, then `a.y`, then `b`, then `a` is gone.
+fn truth() -> Truth {
+    let doings = [
+        Doing::Put(key("a.x"), "1".into()),
+        Doing::Put(key("a.y"), "2".into()),
+        Doing::Put(key("b"), "3".into()),
+        Doing::Unlink(key("a")),
+    ];
+    let mut versions = vec![Version::default()];
+    for (number, doing) in doings.iter().enumerate() {
+        let (mut tree, mut written): (Tree, _) =
+            (versions[number].tree.clone(), Written::default());
+        tree.perform(doing, &mut written).unwrap();
+        versions.push(Version {
+            numbers: vec![number as u64 + 1],
+            tree,
+            written,
+            ..Version::default()
+        });
+    }
+    Truth(versions)
+}
+
+fn at(version: u64) -> Position {
+    Position {
+        incarnation: 1,
+        version,
+    }
+}
+
+fn change(at: &str, kind: ChangeKind, value: &'static str) -> KeyChange {
+    KeyChange {
+        key: key(at),
+        kind,
+        value: match value {
+            "" => ChangeValue::None,
+            value => ChangeValue::Inline(value.into()),
+        },
+        appended: None,
+        offset: None,
+        previous: None,
+    }
+}
+
+fn told(event: WatchEvent) -> Step {
+    Step::Event {
+        event,
+        newest: 4,
+        compacted: true,
+        durable: Some(4),
+    }
+}
+
+fn changes(version: u64, changes: Vec<KeyChange>) -> Step {
+    told(WatchEvent::Changes {
+        position: at(version),
+        root: Blobref::of(HashAlgorithm::Blake3, b""),
+        time_ms: 0,
+        transactions: vec![TransactionInfo {
+            uid: 0,
+            client: [0; 16],
+            number: version,
+            name: None,
+        }],
+        changes,
+        skipped: 0,
+        behind: None,
+        last: true,
+    })
+}
+
+const IDLE: Step = Step::Idle {
+    newest: 4,
+    until: 4,
+};
+
+fn mark(version: u64) -> Step {
+    Step::Mark {
+        version,
+        newest: 4,
+        durable: Some(4),
+    }
+}
+
+fn opened(after: u64) -> Step {
+    Step::Opened {
+        at: Opened::After(after),
+        resumed: after > 0,
+    }
+}
+
+/// What a watch of `a` is told, from the beginning to the end, with a loss in between.
+fn good() -> Vec<Step> {
+    let put = |at, value| change(at, ChangeKind::Put, value);
+    let gone = |at| change(at, ChangeKind::Unlink, "");
+    vec![
+        opened(0),
+        changes(1, vec![change("a", ChangeKind::Mkdir, ""), put("a.x", "1")]),
+        changes(2, vec![put("a.y", "2")]),
+        Step::Lost,
+        opened(2),
+        mark(3),
+        changes(4, vec![gone("a"), gone("a.x"), gone("a.y")]),
+        IDLE,
+        mark(4),
+    ]
+}
+
+/// Who complains of these steps.
+fn complain(steps: Vec<Step>) -> Vec<&'static str> {
+    let wish = Wish {
+        ranges: vec![Range::Directory(key("a"))],
+        mode: Mode::Every,
+        values: true,
+        previous: false,
+    };
+    let truth = truth();
+    let sight = Sight::new(&truth, &wish.ranges);
+    let all = complaints(&History { wish, steps }, &sight);
+    all.into_iter().map(|(name, _)| name).collect()
+}
+
+/// Who complains once the good history is changed.
+fn after(change: impl FnOnce(&mut Vec<Step>)) -> Vec<&'static str> {
+    let mut steps = good();
+    change(&mut steps);
+    complain(steps)
+}
+
+#[test]
+fn nobody_complains_of_a_good_history() {
+    assert!(complain(good()).is_empty());
+}
+
+#[test]
+fn ordered_sees_versions_that_changed_places() {
+    assert!(after(|steps| steps.swap(1, 2)).contains(&"ordered"));
+}
+
+#[test]
+fn unique_sees_what_is_told_again() {
+    let again = |steps: &mut Vec<Step>| steps.insert(5, steps[2].clone());
+    assert_eq!(after(again), ["unique", "resumable"]);
+}
+
+#[test]
+fn reliable_sees_a_version_that_is_missing() {
+    assert_eq!(after(|steps| drop(steps.remove(1))), ["reliable"]);
+}
+
+#[test]
+fn reliable_sees_that_nothing_woke_a_reader() {
+    let complaints = after(|steps| drop(steps.remove(6)));
+    assert_eq!(complaints, ["reliable", "bookmarkable"]);
+}
+
+#[test]
+fn atomic_sees_a_missing_change_a_wrong_value_and_a_change_too_many() {
+    let edit = |change: fn(&mut Vec<KeyChange>)| {
+        after(|steps| {
+            if let Step::Event {
+                event: WatchEvent::Changes { changes, .. },
+                ..
+            } = &mut steps[1]
+            {
+                change(changes);
+            }
+        })
+    };
+    assert_eq!(edit(|changes| drop(changes.pop())), ["atomic"]);
+    let wrong = |changes: &mut Vec<KeyChange>| changes[1].value = ChangeValue::Inline("2".into());
+    assert_eq!(edit(wrong), ["atomic"]);
+    let more = |changes: &mut Vec<KeyChange>| changes.push(change("a.z", ChangeKind::Put, "1"));
+    assert_eq!(edit(more), ["atomic"]);
+}
+
+#[test]
+fn resumable_sees_a_gap_without_its_state_and_one_without_need() {
+    let gap = told(WatchEvent::Gap {
+        from: at(2),
+        to: at(4),
+    });
+    let mut needless = gap.clone();
+    if let Step::Event { compacted, .. } = &mut needless {
+        *compacted = false;
+    }
+    let complaints = after(|steps| steps[6] = gap);
+    assert!(complaints.contains(&"resumable"), "{complaints:?}");
+    let state = told(WatchEvent::Initial {
+        position: at(4),
+        root: Blobref::of(HashAlgorithm::Blake3, b""),
+        time_ms: 0,
+        entries: Vec::new(),
+        differences: false,
+        last: true,
+    });
+    let with = |gap: Step| {
+        let state = state.clone();
+        move |steps: &mut Vec<Step>| drop(steps.splice(5..7, [gap, state]))
+    };
+    assert_eq!(after(with(needless.clone())), ["resumable"]);
+    if let Step::Event { compacted, .. } = &mut needless {
+        *compacted = true;
+    }
+    assert!(after(with(needless)).is_empty());
+}
+
+#[test]
+fn bookmarkable_sees_marks_that_are_ahead_or_lag() {
+    assert!(after(|steps| steps[5] = mark(4)).contains(&"bookmarkable"));
+    assert_eq!(after(|steps| steps[8] = mark(3)), ["bookmarkable"]);
+}
+
+#[test]
+fn durable_sees_what_a_power_cut_would_take_back() {
+    let early = |steps: &mut Vec<Step>| {
+        if let Step::Event { durable, .. } = &mut steps[2] {
+            *durable = Some(1);
+        }
+    };
+    assert_eq!(after(early), ["durable"]);
+}
