@@ -220,7 +220,16 @@ fn check_size(names: usize, bytes: usize, limit: usize) -> Result<(), TreeError>
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.names().cmp(other.names())
+        // By names; as no name is empty, that is by bytes with the dot below all others.
+        let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
+        let same = one.iter().zip(two).take_while(|(a, b)| a == b).count();
+        match (self.is_root(), other.is_root()) {
+            (false, false) => {
+                let rank = |text: &[u8]| text.get(same).map(|byte| (*byte != b'.', *byte));
+                rank(one).cmp(&rank(two))
+            }
+            (own, others) => others.cmp(&own),
+        }
     }
 }
 
@@ -368,6 +377,12 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn order_is_that_of_the_names(one in "[ab!ä.]{1,6}", two in "[ab!ä.]{1,6}") {
+            let (one, two) = (key(&one), key(&two));
+            prop_assert_eq!(one.cmp(&two), one.names().cmp(two.names()));
+        }
+
         #[test]
         fn parsing_is_idempotent(text in "[a-c.]{1,12}") {
             let once = key(&text);
