@@ -1,7 +1,7 @@
 //! Which watches a commit wakes: an ordered index by key over the scopes of all watches of a namespace.
 //!
 //! A commit pays for the names of the keys that it touched, the patterns that share their literal
-//! prefix, and the watches that it wakes; idle watches elsewhere cost nothing. What lies below a key
+//! prefix, and the watches that it wakes; idle watches elsewhere cost nothing (`presence`). What lies below a key
 //! stands next to it in the order of keys, so an operation on a whole subtree is one range. For each
 //! watch the index holds whom to wake and the first version that may concern it and that it has not
 //! read yet (`hit`), and nothing else: no queue. Not thread-safe; its owner holds it under the lock
@@ -12,6 +12,8 @@ use std::ops::Bound;
 use std::sync::Arc;
 
 use kvs_tree::{Effect, Key, Scope};
+
+use crate::presence::Presence;
 
 /// Whom to wake when a watch may have something to read. One sink serves many watches: each has a
 /// token of its own.
@@ -121,6 +123,8 @@ pub(crate) fn reaches_below(effect: &Effect) -> bool {
 #[derive(Default)]
 pub(crate) struct Dispatch {
     index: BTreeMap<Key, Holders>,
+    /// Of the keys of the index.
+    presence: Presence,
     slots: Vec<Option<Slot>>,
     free: Vec<WatchId>,
 }
@@ -153,7 +157,9 @@ impl Dispatch {
     pub(crate) fn hold(&mut self, id: WatchId, scopes: &[Scope]) {
         for scope in scopes {
             let key = scope.literal_prefix();
-            let new = match (self.index.remove(&key), scope) {
+            let old = self.index.remove(&key);
+            let held = old.is_some();
+            let new = match (old, scope) {
                 (None, Scope::Key(_)) => Holders::Exact(id),
                 (None, Scope::Directory(_)) => Holders::Below(id),
                 (old, scope) => {
@@ -171,7 +177,11 @@ impl Dispatch {
                     Holders::Many(lists)
                 }
             };
+            let placed = held || self.presence.insert(&key);
             self.index.insert(key, new);
+            if !placed {
+                self.presence = Presence::of(self.index.keys());
+            }
         }
     }
 
@@ -199,6 +209,7 @@ impl Dispatch {
             };
             if empty {
                 self.index.remove(&key);
+                self.presence.remove(&key);
             }
         }
     }
@@ -244,7 +255,7 @@ impl Dispatch {
 
     fn touched(&self, key: &Key, reaches_below: bool, woken: &mut Vec<WatchId>) {
         let depth = key.depth();
-        for count in 0..=depth {
+        for count in self.presence.prefixes(key) {
             if let Some(holders) = self.index.get(&key.prefix(count)) {
                 holders.at(key, count == depth, reaches_below, woken);
             }

@@ -40,6 +40,8 @@ mod changes;
 
 mod event;
 
+mod presence;
+
 mod dispatch;
 
 mod feed;
