@@ -22,3 +22,4 @@ mod python;
 mod sizes;
 mod starting;
 mod stopping;
+mod watching;

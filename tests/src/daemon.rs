@@ -173,8 +173,12 @@ impl Daemon {
 
     /// A new client of it, with options.
     pub async fn connect_with(&self, options: Options) -> anyhow::Result<Client> {
-        let connector = UnixConnector::new(Address::Unix(self.socket.clone()));
-        Ok(Client::connect_with(connector, options).await?)
+        Ok(Client::connect_with(self.connector(), options).await?)
+    }
+
+    /// How clients of it connect.
+    pub(crate) fn connector(&self) -> UnixConnector {
+        UnixConnector::new(Address::Unix(self.socket.clone()))
     }
 
     /// The namespace `primary` of a new client.

@@ -15,25 +15,39 @@ mod daemon;
 mod pipeline;
 mod streamed;
 
+mod numbered;
+mod paced;
+mod pairs;
+mod round_trip;
+mod stalling;
+
 mod growing;
 
 mod append_growth;
 mod bytes_per_put;
+mod catch_up;
+mod commit_to_callback;
 mod dir_recursive;
 mod directory_growth;
 mod exactly_once;
+mod idle_watches;
 mod kill_nine;
 mod large_value;
 mod many_namespaces;
 mod restart;
+mod stalled_watchers;
+mod watch_churn;
 mod watch_lossless;
 
 pub use append_growth::AppendGrowth;
 pub use bytes_per_put::BytesPerPut;
+pub use catch_up::CatchUp;
+pub use commit_to_callback::CommitToCallback;
 pub use daemon::{Daemon, Home, PATIENCE, Refused};
 pub use dir_recursive::DirRecursive;
 pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
+pub use idle_watches::IdleWatches;
 pub use kill_nine::KillNine;
 pub use large_value::LargeValue;
 pub use many_namespaces::ManyNamespaces;
@@ -42,4 +56,6 @@ pub use program::{example, program};
 pub use random::Random;
 pub use report::{Report, Target};
 pub use restart::Restart;
+pub use stalled_watchers::StalledWatchers;
+pub use watch_churn::WatchChurn;
 pub use watch_lossless::WatchLossless;

@@ -38,6 +38,11 @@ impl Counters {
         self.field("status", "VmRSS:")
     }
 
+    /// Bytes that it read out of files, those included that were in memory already.
+    pub(crate) fn read(&self) -> anyhow::Result<u64> {
+        self.field("io", "rchar:")
+    }
+
     /// Nanoseconds that its threads, the ended ones not counted, were on a processor.
     pub(crate) fn busy_ns(&self) -> anyhow::Result<u64> {
         let mut sum = 0;

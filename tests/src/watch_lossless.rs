@@ -4,11 +4,12 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, bail, ensure};
-use kvs_client::{ChangeValue, Event, Transaction, WatchOptions, WatchStream};
+use anyhow::{Context, ensure};
+use kvs_client::{Transaction, WatchOptions, WatchStream};
 use tokio::sync::watch;
 
 use crate::daemon::Home;
+use crate::numbered::Sequence;
 use crate::pipeline::{IN_FLIGHT, Pipeline};
 use crate::report::Report;
 
@@ -103,28 +104,9 @@ impl WatchLossless {
 /// Takes that many values, which must be the numbers from 0 on.
 async fn receive(mut stream: WatchStream, values: u64) -> anyhow::Result<()> {
     let started = stream.started().context("the watch does not stand")?;
-    let mut version = started.version;
-    for number in 0..values {
-        let event = stream.next().await?;
-        let Event::Changes(event) = event else {
-            bail!("{event:?} where {number} should be");
-        };
-        let [change] = event.changes.as_slice() else {
-            bail!("{} changes where {number} should be", event.changes.len());
-        };
-        let ChangeValue::Bytes(value) = &change.value else {
-            bail!("no value where {number} should be");
-        };
-        ensure!(
-            value.as_ref() == number.to_string().as_bytes(),
-            "{value:?} where {number} should be"
-        );
-        ensure!(
-            event.position.version > version,
-            "{number} is in version {}, after {version}",
-            event.position.version
-        );
-        version = event.position.version;
+    let mut sequence = Sequence::new(0, started.version);
+    for _ in 0..values {
+        sequence.take(&stream.next().await?)?;
     }
     Ok(())
 }

@@ -9,8 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvs_acceptance::{
-    AppendGrowth, BytesPerPut, DirRecursive, DirectoryGrowth, ExactlyOnce, KillNine, LargeValue,
-    ManyNamespaces, Random, Report, Restart, WatchLossless,
+    AppendGrowth, BytesPerPut, CatchUp, CommitToCallback, DirRecursive, DirectoryGrowth,
+    ExactlyOnce, IdleWatches, KillNine, LargeValue, ManyNamespaces, Random, Report, Restart,
+    StalledWatchers, WatchChurn, WatchLossless,
 };
 
 /// Measures what kvs must show.
@@ -66,7 +67,7 @@ enum What {
     /// Watchers of a key that is written as fast as it goes
     WatchLossless {
         /// Values written
-        #[arg(long, default_value_t = 100_000)]
+        #[arg(long, default_value_t = 1_000_000)]
         values: u64,
         /// Watchers
         #[arg(long, default_value_t = 4)]
@@ -129,8 +130,23 @@ enum What {
         #[arg(long, default_value_t = 10_000)]
         namespaces: u64,
     },
+    /// Processor time and memory that watches cost to which nothing happens
+    IdleWatches(IdleWatches),
+    /// Watchers of one key of which some never read
+    StalledWatchers(StalledWatchers),
+    /// Time from the call of a commit to a watcher's callback
+    CommitToCallback(CommitToCallback),
+    /// A watcher that was away for very many versions
+    CatchUp(CatchUp),
+    /// Watches made and cancelled by the thousand during writes and trims
+    WatchChurn(WatchChurn),
     /// All of these
     All,
+}
+
+/// One of two sizes of a run.
+fn choose<T>(short: bool, long: T, small: T) -> T {
+    if short { small } else { long }
 }
 
 impl What {
@@ -150,7 +166,7 @@ impl What {
                 puts: pick(1_000_000, 60_000),
             },
             What::WatchLossless {
-                values: pick(100_000, 20_000),
+                values: pick(1_000_000, 20_000),
                 watchers: 4,
                 kills: 0,
             },
@@ -178,6 +194,15 @@ impl What {
             What::ManyNamespaces {
                 namespaces: pick(10_000, 1_000),
             },
+            What::IdleWatches(choose(short, IdleWatches::LONG, IdleWatches::SHORT)),
+            What::StalledWatchers(choose(short, StalledWatchers::LONG, StalledWatchers::SHORT)),
+            What::CommitToCallback(choose(
+                short,
+                CommitToCallback::LONG,
+                CommitToCallback::SHORT,
+            )),
+            What::CatchUp(choose(short, CatchUp::LONG, CatchUp::SHORT)),
+            What::WatchChurn(choose(short, WatchChurn::LONG, WatchChurn::SHORT)),
         ]
     }
 
@@ -277,6 +302,11 @@ impl What {
                 };
                 run.run().await
             }
+            What::IdleWatches(run) => run.run(&directory).await,
+            What::StalledWatchers(run) => run.run(&directory).await,
+            What::CommitToCallback(run) => run.run(&directory).await,
+            What::CatchUp(run) => run.run(&directory).await,
+            What::WatchChurn(run) => run.run(&directory).await,
             What::All => anyhow::bail!("all is not one measurement"),
         }
     }

@@ -1,0 +1,62 @@
+//! A writer that puts numbers to one key at a given pace, one at a time, on a thread of its own, so
+//! that its figures do not tell how busy the watchers of this process are.
+
+use std::time::{Duration, Instant};
+
+use kvs_client::{Client, Namespace, Options, Transaction, UnixConnector};
+use tokio::runtime::Builder;
+use tokio::sync::oneshot;
+use tokio::time::interval;
+
+use crate::daemon::Daemon;
+
+/// Writes the numbers of a range; the microseconds from the call of each commit to its answer.
+///
+/// # Errors
+/// A put failed.
+pub(crate) async fn write_paced(
+    daemon: &Daemon,
+    key: &'static str,
+    numbers: std::ops::Range<u64>,
+    per_second: u64,
+) -> anyhow::Result<Vec<f64>> {
+    let connector = daemon.connector();
+    let (sender, receiver) = oneshot::channel();
+    std::thread::Builder::new()
+        .name("writer".to_owned())
+        .spawn(move || {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            let written = runtime
+                .map_err(anyhow::Error::from)
+                .and_then(|runtime| runtime.block_on(write(connector, key, numbers, per_second)));
+            // Whoever asked has gone if it is not taken.
+            let _ = sender.send(written);
+        })?;
+    receiver.await?
+}
+
+async fn write(
+    connector: UnixConnector,
+    key: &'static str,
+    numbers: std::ops::Range<u64>,
+    per_second: u64,
+) -> anyhow::Result<Vec<f64>> {
+    let client = Client::connect_with(connector, Options::default()).await?;
+    let primary = client.namespace("primary");
+    // Late ones are made up for.
+    let mut ticks = interval(Duration::from_secs(1) / u32::try_from(per_second.max(1))?);
+    let mut latencies = Vec::new();
+    for number in numbers {
+        ticks.tick().await;
+        latencies.push(put(&primary, key, number).await?);
+    }
+    Ok(latencies)
+}
+
+/// Puts a number; the microseconds that it took.
+pub(crate) async fn put(primary: &Namespace, key: &str, number: u64) -> anyhow::Result<f64> {
+    let start = Instant::now();
+    let put = Transaction::new().put(key, number.to_string());
+    primary.commit(put).await?;
+    Ok(start.elapsed().as_secs_f64() * 1e6)
+}
