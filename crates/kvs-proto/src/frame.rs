@@ -10,6 +10,7 @@ use crate::request::Request;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rmp::decode::{read_array_len, read_int};
 use serde::ser::Serialize;
+use std::io::{self, Write};
 use tokio_util::codec::{Decoder, Encoder};
 
 const LENGTH_BYTES: usize = 4;
@@ -136,6 +137,28 @@ fn open(frame: Bytes) -> Result<Frame, ProtocolError> {
     Ok(Frame { id, tag, body })
 }
 
+/// Appends what an encoder writes. Encoders write field by field, a byte or two at a time, so each write
+/// must cost next to nothing: with that of `BytesMut` itself the frame of a put took 60% more instructions.
+struct Appender<'a>(&'a mut BytesMut);
+
+impl Write for Appender<'_> {
+    #[inline]
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    #[inline]
+    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
+        self.0.extend_from_slice(bytes);
+        Ok(())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 fn write(
     out: &mut BytesMut,
     limit: usize,
@@ -166,7 +189,7 @@ fn envelope(
     what: &'static str,
 ) -> Result<(), ProtocolError> {
     out.put_u32(0);
-    let mut writer = out.writer();
+    let mut writer = Appender(out);
     rmp::encode::write_array_len(&mut writer, 3)
         .and_then(|_| rmp::encode::write_uint(&mut writer, id))
         .and_then(|_| rmp::encode::write_uint(&mut writer, tag))
@@ -221,7 +244,7 @@ pub fn write_request(
 ) -> Result<(), ProtocolError> {
     let op = request.op();
     write(out, limit, id, op.code(), op.name(), |out| {
-        request.write_body(&mut out.writer())
+        request.write_body(&mut Appender(out))
     })
 }
 
@@ -235,7 +258,7 @@ pub fn write_answer<T: Serialize>(
     body: &T,
 ) -> Result<(), ProtocolError> {
     write(out, limit, id, status.code(), "answer", |out| {
-        rmp_serde::encode::write_named(&mut out.writer(), body)
+        rmp_serde::encode::write_named(&mut Appender(out), body)
     })
 }
 

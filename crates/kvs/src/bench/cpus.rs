@@ -2,6 +2,8 @@
 //! clients; a child process inherits the affinity of the thread that starts it.
 
 use anyhow::Context;
+use rustix::io::Errno;
+use rustix::process::Pid;
 use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The CPUs that this process was started with.
@@ -24,17 +26,37 @@ impl Cpus {
         Some((first, usable.next().unwrap_or(first)))
     }
 
+    /// Binds all threads of another process, and those that they start; `None`: to none.
+    pub(crate) fn enter_process(&self, process: i32, cpu: Option<usize>) -> anyhow::Result<()> {
+        let set = self.set(cpu)?;
+        for thread in std::fs::read_dir(format!("/proc/{process}/task"))? {
+            let name = thread?.file_name();
+            let thread = name.to_str().and_then(|name| name.parse().ok());
+            let thread = thread.and_then(Pid::from_raw);
+            match sched_setaffinity(thread, &set) {
+                // A thread may end meanwhile.
+                Ok(()) | Err(Errno::SRCH) => {}
+                Err(error) => return Err(error).context("cannot place the daemon"),
+            }
+        }
+        Ok(())
+    }
+
     /// Binds the calling thread, and what it starts from now on, to a CPU; `None`: to none.
     pub(crate) fn enter(&self, cpu: Option<usize>) -> anyhow::Result<()> {
-        let mut set = self.all;
-        if let Some(cpu) = cpu {
-            anyhow::ensure!(cpu < CpuSet::MAX_CPU, "there is no CPU {cpu}");
-            set = CpuSet::new();
-            set.set(cpu);
-        }
-        sched_setaffinity(None, &set).with_context(|| match cpu {
+        sched_setaffinity(None, &self.set(cpu)?).with_context(|| match cpu {
             Some(cpu) => format!("cannot run on CPU {cpu}"),
             None => "cannot run on all CPUs".to_owned(),
         })
+    }
+
+    fn set(&self, cpu: Option<usize>) -> anyhow::Result<CpuSet> {
+        let Some(cpu) = cpu else {
+            return Ok(self.all);
+        };
+        anyhow::ensure!(cpu < CpuSet::MAX_CPU, "there is no CPU {cpu}");
+        let mut set = CpuSet::new();
+        set.set(cpu);
+        Ok(set)
     }
 }

@@ -25,8 +25,15 @@ pub(crate) struct Frames {
     pub(crate) record: usize,
 }
 
+/// Bytes of a longer value that count: such a one travels in pieces.
+const PIECE_BYTES: usize = 1 << 20;
+
 /// The frames of a workload.
 pub(crate) fn of(workload: Workload, size: &Size) -> Frames {
+    let size = &Size {
+        value: size.value.min(PIECE_BYTES),
+        ..*size
+    };
     let work = match workload {
         Workload::Txn => txn::transaction(size, NUMBER),
         _ => Work::put(size, NUMBER),

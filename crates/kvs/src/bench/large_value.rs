@@ -1,51 +1,114 @@
-//! `large-value`: values of 8 MiB are put, then fetched whole. The figures are those of the puts; the
-//! gets have their own.
+//! `large-value`: values of 8 MiB, or whatever `--value-size` says, are put, then fetched whole, both in
+//! pieces, so that memory holds none whole. The figures are those of the puts; the gets have their
+//! own. One at a time.
 
-use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{bail, ensure};
+use bytes::Bytes;
+use kvs_client::{At, Entry, Namespace, Transaction, ValueInfo};
+use smol_str::SmolStr;
 
-use super::load::{Bench, Measured, Work};
+use super::load::{Bench, Measured};
 use super::statistics::Samples;
+use super::transfer;
+
+/// Bytes that are handed over at a time.
+const PIECE_BYTES: usize = 1 << 20;
 
 /// One repetition.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
-    let size = bench.size;
-    bench.fill(0, size.keys).await?;
-    let mut measured = bench
-        .drive("puts", Arc::new(move |i| Work::put(&size, i)))
-        .await?;
-    let gets = gets(bench).await?;
-    let bytes = size.value as f64;
-    measured.extra = vec![
-        ("put_bytes_per_s", measured.rate() * bytes),
+    let limit = match bench.target.directory() {
+        Some(directory) => Some(transfer::rate(directory, bench.size.value)?),
+        None => None,
+    };
+    let namespace = bench.connect().await?;
+    let written = bench.target.written_bytes();
+    bench.progress.step("puts");
+    let mut puts = repeat(bench, async |i| {
+        put(&namespace, bench.size.key_of_request(i), bench.size.value).await
+    })
+    .await?;
+    puts.disk_bytes_per_op = written
+        .zip(bench.target.written_bytes())
+        .map(|(before, after)| after.saturating_sub(before) as f64 / puts.operations.max(1) as f64);
+    bench.progress.step("gets");
+    let keys = puts.operations.min(bench.size.keys);
+    let gets = repeat(bench, async |i| {
+        get(
+            &namespace,
+            bench.size.key_of_request(i % keys),
+            bench.size.value,
+        )
+        .await
+    })
+    .await?;
+    let bytes = bench.size.value as f64;
+    puts.extra = vec![
+        ("put_bytes_per_s", puts.rate() * bytes),
         ("get_rate", gets.rate()),
         ("get_bytes_per_s", gets.rate() * bytes),
         ("get_p50_us", gets.samples.spread().p50_us),
     ];
-    Ok(measured)
+    let limit = limit.map(|rate| ("socket_to_file_bytes_per_s", rate));
+    puts.extra.extend(limit);
+    Ok(puts)
 }
 
-/// Fetches one value after the other.
-async fn gets(bench: &Bench) -> anyhow::Result<Measured> {
-    bench.progress.step("gets");
-    let namespace = bench.connect().await?;
+/// One operation after the other until the time is over.
+async fn repeat(
+    bench: &Bench,
+    operation: impl AsyncFn(u64) -> anyhow::Result<()>,
+) -> anyhow::Result<Measured> {
     let mut measured = Measured::default();
     let mut samples = Samples::default();
     let begin = Instant::now();
     while begin.elapsed() < bench.plan.time {
         let start = Instant::now();
-        let key = bench.size.key_of_request(measured.operations);
-        let value = namespace.get(key.clone()).await?;
-        ensure!(
-            value.is_some_and(|value| value.len() == bench.size.value),
-            "{key}: not what was put"
-        );
+        operation(measured.operations).await?;
         samples.push(start.elapsed());
         measured.operations += 1;
+        bench.progress.at(begin.elapsed(), bench.plan.time);
     }
     measured.elapsed = begin.elapsed();
     measured.samples = samples;
     Ok(measured)
+}
+
+/// Sends a value in pieces and commits it.
+async fn put(namespace: &Namespace, key: SmolStr, bytes: usize) -> anyhow::Result<()> {
+    let piece = Bytes::from(vec![b'x'; PIECE_BYTES]);
+    let mut upload = namespace.client().upload().await?;
+    let mut left = bytes;
+    while left > 0 {
+        let now = piece.slice(..left.min(PIECE_BYTES));
+        left -= now.len();
+        upload.write(now).await?;
+    }
+    let uploaded = upload.finish().await?;
+    let transaction = Transaction::new().put_upload(key, uploaded);
+    namespace.commit(transaction).await?;
+    Ok(())
+}
+
+/// Reads a value in pieces.
+async fn get(namespace: &Namespace, key: SmolStr, bytes: usize) -> anyhow::Result<()> {
+    let found = namespace.lookup(key.clone(), Default::default()).await?;
+    let Some(Entry::Value(ValueInfo {
+        size,
+        bytes: inline,
+        ..
+    })) = found.entry
+    else {
+        bail!("{key}: no value");
+    };
+    let mut read = inline.as_ref().map_or(0, Bytes::len);
+    if inline.is_none() {
+        let mut reader = namespace.reader(key.clone(), At::Snapshot(found.snapshot), 0, size);
+        while let Some(piece) = reader.next().await? {
+            read += piece.len();
+        }
+    }
+    ensure!(read == bytes, "{key}: {read} bytes instead of {bytes}");
+    Ok(())
 }

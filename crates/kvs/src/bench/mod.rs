@@ -2,7 +2,8 @@
 //! do at most.
 //!
 //! Reading order: `statistics` (pure), `plan` (workloads and settings), `cpus`, `target` (the daemon)
-//! and `progress`; `load` makes requests and records latencies; the workloads, one file each;
+//! and `progress`; `load` makes requests and records latencies, `placement` says
+//! on which CPUs; the workloads, one file each;
 //! `frames`, `peer`, `pingpong`, `disk` and `machine` measure the machine; `report` prints; `run` is
 //! the course of it all. The load runs on one thread, so that the daemon has the rest of the machine.
 
@@ -16,9 +17,14 @@ mod target;
 
 mod progress;
 
+mod transfer;
+
 mod load;
 
+mod placement;
+
 mod append;
+mod counter;
 mod directory_growth;
 mod get;
 mod idle_watches;

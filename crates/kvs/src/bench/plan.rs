@@ -30,6 +30,8 @@ pub(crate) enum Workload {
     Txn,
     /// Append to values
     Append,
+    /// Add 1 to one counter
+    Counter,
     /// Put and get values of 8 MiB
     LargeValue,
     /// Puts into one directory at 1,000 entries and when it has grown
@@ -192,6 +194,6 @@ mod tests {
     #[test]
     fn workloads_have_the_names_that_are_typed() {
         assert_eq!(Workload::SnapshotGet.name(), "snapshot-get");
-        assert_eq!(Workload::value_variants().len(), 11);
+        assert_eq!(Workload::value_variants().len(), 12);
     }
 }

@@ -11,13 +11,14 @@ use super::disk::Disk;
 use super::frames;
 use super::load::{Bench, Measured};
 use super::machine;
+use super::placement::Placement;
 use super::plan::{Plan, Workload};
 use super::progress::Progress;
 use super::report::{Figures, Repetition};
 use super::target::Target;
 use super::{
-    append, directory_growth, get, idle_watches, large_value, mixed, put, restart, snapshot_get,
-    txn, watch,
+    append, counter, directory_growth, get, idle_watches, large_value, mixed, put, restart,
+    snapshot_get, txn, watch,
 };
 
 /// Each of the machine's limits is measured for this part of the time of a workload…
@@ -25,6 +26,12 @@ const LIMIT_SHARE: u32 = 10;
 
 /// …but not longer than this.
 const LIMIT_TIME: Duration = Duration::from_millis(500);
+
+/// So is each placement of the two sides.
+const PLACEMENT_SHARE: u32 = 4;
+
+/// But not longer than this.
+const PLACEMENT_TIME: Duration = Duration::from_secs(1);
 
 /// Measures one workload. `None` if it was stopped; what was made for it is removed all the same.
 pub(crate) async fn run(
@@ -74,7 +81,8 @@ async fn repeat(
     for _ in 0..plan.repetitions {
         bench.progress.step("the machine's limits");
         let limit = machine::measure(&plan, cpus, disk.as_mut(), frames, time).await?;
-        let measured = measure(bench, workload, &mut small).await?;
+        let mut measured = measure(bench, workload, &mut small).await?;
+        measured.extra.extend(placed(bench, workload, cpus).await?);
         repetitions.push(Repetition {
             rate: measured.rate(),
             rss_bytes: bench.target.rss_bytes(),
@@ -85,6 +93,26 @@ async fn repeat(
         });
     }
     Ok(repetitions)
+}
+
+/// The workload again, for a short time, with both sides placed on one CPU and on two.
+async fn placed(
+    bench: &mut Bench,
+    workload: Workload,
+    cpus: &Cpus,
+) -> anyhow::Result<Vec<(&'static str, f64)>> {
+    let whole = bench.plan.clone();
+    let mut figures = Vec::new();
+    for placement in Placement::of(bench, workload, cpus) {
+        placement.enter(bench, cpus)?;
+        bench.plan.time = (whole.time / PLACEMENT_SHARE).min(PLACEMENT_TIME);
+        bench.plan.warm_up = whole.warm_up.min(bench.plan.time);
+        let measured = measure(bench, workload, &mut None).await;
+        bench.plan = whole.clone();
+        Placement::leave(bench, cpus)?;
+        figures.extend(placement.figures(measured?));
+    }
+    Ok(figures)
 }
 
 /// One repetition. `small` remembers what only the first can measure.
@@ -102,6 +130,7 @@ async fn measure(
         Workload::IdleWatches => idle_watches::measure(bench).await,
         Workload::Txn => txn::measure(bench).await,
         Workload::Append => append::measure(bench).await,
+        Workload::Counter => counter::measure(bench).await,
         Workload::LargeValue => large_value::measure(bench).await,
         Workload::DirectoryGrowth => directory_growth::measure(bench, small).await,
         Workload::Restart => restart::measure(bench).await,

@@ -148,6 +148,12 @@ impl Target {
         Ok(())
     }
 
+    /// Binds the daemon to a CPU, or to none. Fails for another user's.
+    pub(crate) fn place(&self, cpu: Option<usize>) -> anyhow::Result<()> {
+        let pid = self.pid.context("nobody knows the daemon's process")?;
+        self.cpus.enter_process(pid, cpu)
+    }
+
     /// Asks the system who is behind the socket.
     async fn find_pid(&self) -> Option<i32> {
         let Address::Unix(path) = &self.address;

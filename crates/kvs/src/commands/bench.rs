@@ -29,8 +29,8 @@ const CLIENTS: i64 = 1024;
 /// Options of `kvs bench`.
 #[derive(Debug, clap::Args)]
 pub(crate) struct BenchArgs {
-    /// all, put, get, snapshot-get, mixed, watch, idle-watches, txn, append, large-value,
-    /// directory-growth or restart
+    /// all, put, get, snapshot-get, mixed, watch, idle-watches, txn, append, counter,
+    /// large-value, directory-growth or restart
     #[arg(value_name = "WORKLOAD", value_parser = workloads)]
     workloads: Workloads,
     /// Connections that make load
@@ -193,7 +193,7 @@ mod tests {
 
     #[test]
     fn all_is_every_workload() {
-        assert_eq!(workloads("all").unwrap().0.len(), 11);
+        assert_eq!(workloads("all").unwrap().0.len(), 12);
         assert_eq!(
             workloads("idle-watches").unwrap().0,
             [Workload::IdleWatches]

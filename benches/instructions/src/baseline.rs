@@ -1,0 +1,113 @@
+//! The checked-in counts, and what a new count means beside them.
+
+use std::collections::BTreeMap;
+
+use anyhow::Context;
+
+/// More instructions than before, in percent, that are no regression.
+pub(crate) const TOLERANCE_PERCENT: f64 = 5.0;
+
+/// A difference of so few instructions is none.
+const TOLERANCE: f64 = 8.0;
+
+/// Counts by case, and with what they were made.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Baseline {
+    /// Compiler, C library and processor: others count otherwise.
+    pub(crate) made_with: String,
+    /// Instructions for each operation.
+    pub(crate) counts: BTreeMap<String, f64>,
+}
+
+/// What a count is beside the baseline.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// There is none in the baseline.
+    New,
+    /// As it was.
+    Same,
+    /// Less by more than the tolerance.
+    Better,
+    /// More by more than the tolerance.
+    Worse,
+}
+
+impl Baseline {
+    /// Reads the file.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let mut baseline = Baseline::default();
+        for line in text.lines().filter(|line| !line.starts_with('#')) {
+            let (name, value) = line.split_once(' ').context("no value")?;
+            let value = value.trim();
+            if name == "with" {
+                baseline.made_with = value.to_owned();
+            } else {
+                let count = value.parse().with_context(|| format!("{name}: {value}"))?;
+                baseline.counts.insert(name.to_owned(), count);
+            }
+        }
+        Ok(baseline)
+    }
+
+    /// The file.
+    pub(crate) fn text(&self) -> String {
+        let mut text = format!(
+            "# Instructions for each operation, see docs/performance.md. Written by\n\
+             # cargo run --release -p kvs-instructions -- --write\n\
+             with {}\n",
+            self.made_with
+        );
+        for (name, count) in &self.counts {
+            text.push_str(&format!("{name:<20} {count:.0}\n"));
+        }
+        text
+    }
+
+    /// Judges a count.
+    pub(crate) fn verdict(&self, name: &str, count: f64) -> Verdict {
+        let Some(before) = self.counts.get(name) else {
+            return Verdict::New;
+        };
+        let tolerance = (before * TOLERANCE_PERCENT / 100.0).max(TOLERANCE);
+        if count > before + tolerance {
+            Verdict::Worse
+        } else if count < before - tolerance {
+            Verdict::Better
+        } else {
+            Verdict::Same
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn baseline() -> Baseline {
+        Baseline {
+            made_with: "a compiler".to_owned(),
+            counts: [("big", 1000.0), ("small", 20.0)]
+                .map(|(name, count)| (name.to_owned(), count))
+                .into(),
+        }
+    }
+
+    #[test]
+    fn what_is_written_is_read() {
+        assert_eq!(Baseline::parse(&baseline().text()).unwrap(), baseline());
+    }
+
+    #[test]
+    fn more_than_five_percent_is_a_regression() {
+        for (name, count, verdict) in [
+            ("big", 1050.0, Verdict::Same),
+            ("big", 1051.0, Verdict::Worse),
+            ("big", 949.0, Verdict::Better),
+            ("small", 28.0, Verdict::Same),
+            ("small", 29.0, Verdict::Worse),
+            ("other", 1.0, Verdict::New),
+        ] {
+            assert_eq!(baseline().verdict(name, count), verdict, "{name} {count}");
+        }
+    }
+}

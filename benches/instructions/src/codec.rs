@@ -1,0 +1,203 @@
+//! What is counted of the codec: frames of the requests and answers that there are most of.
+
+use std::hint::black_box;
+
+use bytes::{Bytes, BytesMut};
+use kvs_proto::{
+    At, Change, ChangeKind, ChangeValue, Changes, Commit, CommitAnswer, Entry, FRAME_BYTES,
+    FrameCodec, Lookup, LookupAnswer, Op, Operation, OperationResult, Position, Request, Status,
+    ValueInfo, WatchItem, decode_body, write_answer, write_request,
+};
+use smol_str::SmolStr;
+use tokio_util::codec::Decoder;
+
+/// Ids, versions and numbers of typical length.
+const NUMBER: u64 = 1 << 20;
+
+fn commit() -> Request {
+    Request::Commit(Commit {
+        namespace: "primary".into(),
+        number: NUMBER,
+        acknowledged: NUMBER,
+        repeat: None,
+        name: None,
+        no_merge: false,
+        conditions: Vec::new(),
+        operations: vec![Operation::Put {
+            key: "bench.key500".into(),
+            value: value(),
+        }],
+    })
+}
+
+fn lookup() -> Request {
+    Request::Lookup(Lookup {
+        namespace: "primary".into(),
+        key: "bench.key500".into(),
+        at: At::Current,
+        follow: true,
+        treeobj: false,
+        inline_max: None,
+    })
+}
+
+fn value() -> Bytes {
+    Bytes::from_static(&[b'x'; 64])
+}
+
+fn position() -> Position {
+    Position {
+        incarnation: NUMBER,
+        version: NUMBER,
+    }
+}
+
+fn root() -> SmolStr {
+    format!("blake3-{:064x}", NUMBER).into()
+}
+
+fn snapshot() -> SmolStr {
+    format!("primary@{NUMBER}:{}", root()).into()
+}
+
+fn committed() -> CommitAnswer {
+    CommitAnswer {
+        position: position(),
+        root: root(),
+        results: vec![OperationResult::Done],
+    }
+}
+
+fn found() -> LookupAnswer {
+    LookupAnswer {
+        entry: Some(Entry::Value(ValueInfo {
+            size: 64,
+            bytes: Some(value()),
+            blobref: None,
+        })),
+        namespace: "primary".into(),
+        key: "bench.key500".into(),
+        position: position(),
+        root: root(),
+        snapshot: snapshot(),
+        treeobj: None,
+    }
+}
+
+fn changes() -> WatchItem {
+    WatchItem::Changes(Changes {
+        position: position(),
+        root: root(),
+        snapshot: snapshot(),
+        time_ms: NUMBER,
+        transactions: Vec::new(),
+        skipped: 0,
+        changes: vec![Change::new(
+            "bench.key500",
+            ChangeKind::Put,
+            ChangeValue::Bytes(value()),
+        )],
+        last: true,
+    })
+}
+
+fn encode(rounds: u64, request: &Request) -> anyhow::Result<()> {
+    let mut out = BytesMut::with_capacity(4096);
+    for _ in 0..rounds {
+        out.clear();
+        write_request(&mut out, FRAME_BYTES, NUMBER, black_box(request))?;
+        black_box(&out);
+    }
+    Ok(())
+}
+
+fn decode(rounds: u64, request: &Request) -> anyhow::Result<()> {
+    let mut frame = BytesMut::new();
+    write_request(&mut frame, FRAME_BYTES, NUMBER, request)?;
+    let (mut codec, mut input) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
+    for _ in 0..rounds {
+        input.extend_from_slice(&frame);
+        if let Some(frame) = codec.decode(&mut input)? {
+            let op = Op::from_code(frame.tag)?;
+            black_box(Request::decode(op, &frame.body)?);
+        }
+    }
+    Ok(())
+}
+
+/// Writing the frame of a put.
+pub(crate) fn encode_commit(rounds: u64) -> anyhow::Result<()> {
+    encode(rounds, &commit())
+}
+
+/// Reading it.
+pub(crate) fn decode_commit(rounds: u64) -> anyhow::Result<()> {
+    decode(rounds, &commit())
+}
+
+/// Writing the frame of a lookup.
+pub(crate) fn encode_lookup(rounds: u64) -> anyhow::Result<()> {
+    encode(rounds, &lookup())
+}
+
+/// Reading it.
+pub(crate) fn decode_lookup(rounds: u64) -> anyhow::Result<()> {
+    decode(rounds, &lookup())
+}
+
+/// Writing the answer to a commit, and reading it.
+pub(crate) fn committed_and_back(rounds: u64) -> anyhow::Result<()> {
+    let answer = committed();
+    let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
+    for _ in 0..rounds {
+        write_answer(
+            &mut buffer,
+            FRAME_BYTES,
+            NUMBER,
+            Status::Final,
+            black_box(&answer),
+        )?;
+        if let Some(frame) = codec.decode(&mut buffer)? {
+            black_box(decode_body::<CommitAnswer>(&frame.body)?);
+        }
+    }
+    Ok(())
+}
+
+/// Writing the answer to a lookup, and reading it.
+pub(crate) fn found_and_back(rounds: u64) -> anyhow::Result<()> {
+    let answer = found();
+    let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
+    for _ in 0..rounds {
+        write_answer(
+            &mut buffer,
+            FRAME_BYTES,
+            NUMBER,
+            Status::Final,
+            black_box(&answer),
+        )?;
+        if let Some(frame) = codec.decode(&mut buffer)? {
+            black_box(decode_body::<LookupAnswer>(&frame.body)?);
+        }
+    }
+    Ok(())
+}
+
+/// Writing an event of a watch, and reading it.
+pub(crate) fn event_and_back(rounds: u64) -> anyhow::Result<()> {
+    let item = changes();
+    let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
+    for _ in 0..rounds {
+        write_answer(
+            &mut buffer,
+            FRAME_BYTES,
+            NUMBER,
+            Status::Item,
+            black_box(&item),
+        )?;
+        if let Some(frame) = codec.decode(&mut buffer)? {
+            black_box(decode_body::<WatchItem>(&frame.body)?);
+        }
+    }
+    Ok(())
+}

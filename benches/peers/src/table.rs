@@ -1,0 +1,224 @@
+//! What is printed: the settings, the figures, and the targets with what was reached.
+
+use std::collections::BTreeMap;
+
+use comfy_table::{CellAlignment, Table, presets};
+use serde_json::{Value, json};
+
+use super::work::{Measured, Work, median};
+
+/// What cannot be compared, whatever the figures say.
+pub(crate) const NOT_COMPARABLE: &[&str] = &[
+    "kvs is asked through its client library, the others (and \"bare\" rows of kvs) by a loop that counts answers: no library would be faster.",
+    "kvs numbers each commit and keeps each version; etcd keeps revisions as well; Redis, ZooKeeper and NATS (history 1) keep the last value only.",
+    "etcd, ZooKeeper and NATS can replicate and pay for it with one member too; kvs and Redis cannot, or do so without waiting.",
+    "etcd's gets are linearizable as those of kvs are (it confirms that it leads); those of Redis, ZooKeeper and NATS read what is there.",
+    "Watch events: those of kvs, etcd and NATS have values and can be resumed; those of Redis and ZooKeeper say only that a key changed, and are lost while nobody listens. kvs's library time ends in the callback, the bare ones' when the event is parsed.",
+    "Counters: kvs and Redis add; etcd, ZooKeeper and NATS put the next number on condition that nobody did meanwhile, so more than one in flight would be refused.",
+    "NATS's defaults sync every two minutes: compare it with kvs at durability interval.",
+    "Redis and kvs listen on a unix socket, etcd as well; ZooKeeper and NATS know TCP only.",
+];
+
+/// All figures: of each system and workload, one value a repetition.
+#[derive(Default)]
+pub(crate) struct Figures {
+    names: Vec<&'static str>,
+    measured: BTreeMap<(Work, &'static str), Vec<Measured>>,
+}
+
+/// A demand on the figures.
+pub(crate) struct Target {
+    /// In words.
+    pub(crate) what: String,
+    /// What was reached, if it could be measured.
+    pub(crate) value: Option<f64>,
+    /// The bound.
+    pub(crate) bound: f64,
+    /// Whether the value must not be above it; else not below.
+    pub(crate) at_most: bool,
+}
+
+impl Figures {
+    /// Figures of systems of these names.
+    pub(crate) fn new(names: Vec<&'static str>) -> Self {
+        Self {
+            names,
+            measured: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a repetition.
+    pub(crate) fn add(&mut self, work: Work, name: &'static str, measured: Measured) {
+        self.measured
+            .entry((work, name))
+            .or_default()
+            .push(measured);
+    }
+
+    /// Median rate, or median of the median latencies.
+    pub(crate) fn figure(&self, work: Work, name: &'static str) -> Option<f64> {
+        let all = self.measured.get(&(work, name))?;
+        let one = |measured: &Measured| match work.is_rate() {
+            true => measured.rate,
+            false => measured.p50_us,
+        };
+        Some(median(all.iter().map(one).collect()))
+    }
+
+    /// One figure divided by another.
+    pub(crate) fn ratio(
+        &self,
+        work: Work,
+        ours: &'static str,
+        theirs: &'static str,
+    ) -> Option<f64> {
+        Some(self.figure(work, ours)? / self.figure(work, theirs)?.max(1e-9))
+    }
+
+    /// A row for each workload, a column for each system; with a name, ratios of that one to each.
+    pub(crate) fn table(&self, ratios_of: Option<&'static str>) -> Table {
+        let unit = |work: Work| if work.is_rate() { "1/s" } else { "p50 µs" };
+        let mut header = vec!["workload".to_owned()];
+        header.extend(self.names.iter().map(|name| (*name).to_owned()));
+        let mut table = new_table(header);
+        for work in Work::ALL {
+            let mut row = vec![format!("{}, {}", work.name(), unit(work))];
+            row.extend(self.names.iter().map(|name| match ratios_of {
+                Some(ours) => text(self.ratio(work, ours, name), "×"),
+                None => text(self.figure(work, name), ""),
+            }));
+            table.add_row(row);
+        }
+        right(&mut table);
+        table
+    }
+
+    /// Everything, for programs.
+    pub(crate) fn json(&self) -> Value {
+        let rows = self.measured.iter().map(|((work, name), all)| {
+            let of = |field: fn(&Measured) -> f64| median(all.iter().map(field).collect());
+            json!({
+                "workload": work.name(), "system": name, "in_flight": work.in_flight(),
+                "rate": of(|one| one.rate), "p50_us": of(|one| one.p50_us),
+                "p99_us": of(|one| one.p99_us), "repetitions": all.len(),
+            })
+        });
+        Value::Array(rows.collect())
+    }
+}
+
+impl Target {
+    /// Whether it was reached, if that is known.
+    pub(crate) fn met(&self) -> Option<bool> {
+        let value = self.value?;
+        Some(if self.at_most {
+            value <= self.bound
+        } else {
+            value >= self.bound
+        })
+    }
+}
+
+/// The targets, and whether they were reached.
+pub(crate) fn targets(targets: &[Target]) -> Table {
+    let header = ["target", "demanded", "measured", "met"];
+    let mut table = new_table(header.map(str::to_owned).to_vec());
+    for target in targets {
+        let sign = if target.at_most { "≤" } else { "≥" };
+        table.add_row([
+            target.what.clone(),
+            format!("{sign} {}", target.bound),
+            text(target.value, ""),
+            match target.met() {
+                Some(true) => "yes".to_owned(),
+                Some(false) => "NO".to_owned(),
+                None => "not measured".to_owned(),
+            },
+        ]);
+    }
+    right(&mut table);
+    table
+}
+
+fn new_table(header: Vec<String>) -> Table {
+    let mut table = Table::new();
+    table.load_style(presets::ASCII_MARKDOWN);
+    table.set_header(header);
+    table
+}
+
+fn right(table: &mut Table) {
+    for column in table.column_iter_mut().skip(1) {
+        column.set_cell_alignment(CellAlignment::Right);
+    }
+}
+
+/// About three digits, thousands apart.
+fn text(value: Option<f64>, unit: &str) -> String {
+    let Some(value) = value else {
+        return "-".to_owned();
+    };
+    if value.abs() < 100.0 {
+        let digits = if value.abs() < 10.0 { 2 } else { 1 };
+        return format!("{value:.digits$}{unit}");
+    }
+    let whole = format!("{value:.0}");
+    let mut text = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index).is_multiple_of(3) {
+            text.push(',');
+        }
+        text.push(digit);
+    }
+    text + unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn measured(rate: f64, p50_us: f64) -> Measured {
+        Measured {
+            rate,
+            p50_us,
+            p99_us: 0.0,
+        }
+    }
+
+    #[test]
+    fn ratios_are_of_rates_or_of_latencies() {
+        let mut figures = Figures::new(vec!["a", "b"]);
+        for work in [Work::Get, Work::Gets] {
+            figures.add(work, "a", measured(1000.0, 30.0));
+            figures.add(work, "b", measured(500.0, 60.0));
+        }
+        assert_eq!(figures.ratio(Work::Gets, "a", "b"), Some(2.0));
+        assert_eq!(figures.ratio(Work::Get, "a", "b"), Some(0.5));
+        assert_eq!(figures.ratio(Work::Put, "a", "b"), None);
+        let table = figures.table(Some("a")).to_string();
+        assert!(
+            table.contains("2.00×") && table.contains("0.50×"),
+            "{table}"
+        );
+    }
+
+    #[test]
+    fn a_target_that_was_not_measured_is_neither_met_nor_missed() {
+        let target = |value| Target {
+            what: String::new(),
+            value,
+            bound: 2.0,
+            at_most: false,
+        };
+        assert_eq!(target(Some(2.0)).met(), Some(true));
+        assert_eq!(target(Some(1.0)).met(), Some(false));
+        assert_eq!(target(None).met(), None);
+    }
+
+    #[test]
+    fn numbers_are_readable() {
+        assert_eq!(text(Some(1_234_567.8), ""), "1,234,568");
+        assert_eq!(text(Some(1.234), "×"), "1.23×");
+        assert_eq!(text(None, "×"), "-");
+    }
+}

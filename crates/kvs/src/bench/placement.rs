@@ -1,0 +1,60 @@
+//! The same workload with both sides on one CPU, and with one each: where the scheduler puts them
+//! otherwise is chance, and a wake-up across CPUs may cost more than everything else.
+
+use super::cpus::Cpus;
+use super::load::{Bench, Measured};
+use super::plan::{Pin, Workload};
+
+/// Names of the figures, and of the machine's beside which they stand.
+const SAME: [&str; 2] = ["same_core_rate", "same_core_p50_us"];
+const CROSS: [&str; 2] = ["cross_core_rate", "cross_core_p50_us"];
+
+/// A placement, and the names of its figures.
+pub(crate) struct Placement {
+    pin: Pin,
+    names: [&'static str; 2],
+}
+
+impl Placement {
+    /// Those to be measured: both, unless the plan asks for one, or the workload is not about the way
+    /// between the two sides, or the daemon cannot be moved.
+    pub(crate) fn of(bench: &Bench, workload: Workload, cpus: &Cpus) -> Vec<Placement> {
+        let moves = match workload {
+            Workload::IdleWatches
+            | Workload::LargeValue
+            | Workload::DirectoryGrowth
+            | Workload::Restart => false,
+            _ => bench.plan.pin.is_none() && bench.target.place(None).is_ok(),
+        };
+        let Some((clients, other)) = cpus.two().filter(|_| moves) else {
+            return Vec::new();
+        };
+        let placements = [(clients, SAME), (other, CROSS)].map(|(daemon, names)| Placement {
+            pin: Pin { daemon, clients },
+            names,
+        });
+        let possible = if other == clients { 1 } else { 2 };
+        placements.into_iter().take(possible).collect()
+    }
+
+    /// Puts both sides there.
+    pub(crate) fn enter(&self, bench: &Bench, cpus: &Cpus) -> anyhow::Result<()> {
+        bench.target.place(Some(self.pin.daemon))?;
+        cpus.enter(Some(self.pin.clients))
+    }
+
+    /// Lets both sides run anywhere again.
+    pub(crate) fn leave(bench: &Bench, cpus: &Cpus) -> anyhow::Result<()> {
+        bench.target.place(None)?;
+        cpus.enter(None)
+    }
+
+    /// The figures.
+    pub(crate) fn figures(&self, measured: Measured) -> [(&'static str, f64); 2] {
+        let [rate, p50] = self.names;
+        [
+            (rate, measured.rate()),
+            (p50, measured.samples.spread().p50_us),
+        ]
+    }
+}
