@@ -63,7 +63,7 @@ impl Cache {
     }
 
     /// What stands at a key below a root, if everything that this takes is here.
-    pub(crate) fn look_up(&self, root: &Directory, key: &Key) -> Option<Found> {
+    pub(crate) fn look_up(&self, root: &Directory, key: &Key) -> Option<(Found, Option<Way>)> {
         look_up(root, self, key)
     }
 }
@@ -118,26 +118,40 @@ pub(crate) enum Found {
     Ask,
 }
 
-/// What stands at a key below a root; `None` if that takes objects that are not at hand.
-pub(crate) fn look_up(root: &Directory, source: &impl Kept, key: &Key) -> Option<Found> {
-    let entry = match lookup(root, source, key, true, 0) {
-        Ok(Resolved::Found { entry, .. }) => entry,
-        Ok(Resolved::Absent { .. }) => return Some(Found::Absent),
+/// The keys that an answer rests on.
+#[derive(Debug, Clone)]
+pub(crate) struct Way {
+    /// The key behind all links.
+    pub(crate) key: Key,
+    /// The links that were followed.
+    pub(crate) links: Vec<Key>,
+}
+
+/// What stands at a key below a root, and the way there if it could be told; `None` if that takes objects that are not at hand.
+pub(crate) fn look_up(
+    root: &Directory,
+    source: &impl Kept,
+    key: &Key,
+) -> Option<(Found, Option<Way>)> {
+    let (entry, way) = match lookup(root, source, key, true, 0) {
+        Ok(Resolved::Found { entry, key, links }) => (entry, Way { key, links }),
+        Ok(Resolved::Absent { key, links }) => {
+            return Some((Found::Absent, Some(Way { key, links })));
+        }
         Ok(Resolved::Elsewhere { .. }) | Err(Fault::Tree(_) | Fault::NeedVersion(_)) => {
-            return Some(Found::Ask);
+            return Some((Found::Ask, None));
         }
         Err(Fault::Missing(_)) => return None,
     };
-    match entry {
-        Entry::Directory(_) => Some(Found::Directory),
-        Entry::Symlink(_) => Some(Found::Ask),
-        Entry::Value(value) => {
-            if let Some(bytes) = value.inline() {
-                return Some(Found::Value(bytes.clone()));
-            }
-            source.value(&name(&value)?).map(Found::Value)
-        }
-    }
+    let found = match entry {
+        Entry::Directory(_) => Found::Directory,
+        Entry::Symlink(_) => Found::Ask,
+        Entry::Value(value) => Found::Value(match value.inline() {
+            Some(bytes) => bytes.clone(),
+            None => source.value(&name(&value)?)?,
+        }),
+    };
+    Some((found, Some(way)))
 }
 
 /// The name of a stored value.

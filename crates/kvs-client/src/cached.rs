@@ -7,14 +7,16 @@ use crate::error::ClientError;
 use crate::follow::{FollowOptions, FollowStream};
 use crate::limits::{CACHE_BYTES, CACHED_READ_TRIES, PAST_INCARNATIONS};
 use crate::many::Values;
+use crate::memo::Memo;
 use crate::namespace::Namespace;
 use crate::reader::Reader;
 use crate::root_event::RootEvent;
 use crate::state::State;
 use bytes::Bytes;
 use kvs_proto::{At, ErrorCode, Position};
+use kvs_tree::Key;
 use smol_str::SmolStr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch as latest;
 
 /// A namespace whose current values are read out of what the client keeps. Cheap to clone.
@@ -27,15 +29,22 @@ use tokio::sync::watch as latest;
 /// last state. Who must not miss what somebody else has been answered calls [`sync`](Self::sync) first: a read after it is
 /// *linearizable* with that call.
 ///
-/// **What it costs.** No request, if what stands on the way to the key has been read since it last changed; else one. A commit
-/// changes the directories on the way to its keys, up to the root.
+/// **What it costs.** No request, if the key has been read since something at it, above it or below it was last changed, and has not
+/// made room for others meanwhile (4 MiB of answers are kept, values up to 64 KiB); else at most one, as a rule.
 ///
 /// It ends with the namespace, or with the right to read it: then reads fail as requests would.
 #[derive(Debug, Clone)]
 pub struct CachedNamespace {
     namespace: Namespace,
     newest: latest::Receiver<Newest>,
-    publisher: Arc<latest::Sender<Newest>>,
+    publisher: Arc<Publisher>,
+}
+
+/// Where the newest state is made known, and the answers that hold in it.
+#[derive(Debug)]
+struct Publisher {
+    newest: latest::Sender<Newest>,
+    answers: Mutex<Memo>,
 }
 
 /// The newest state, or why there will be none any more.
@@ -61,15 +70,15 @@ impl Namespace {
         };
         let options = FollowOptions::new().namespace(self.name()).initial();
         let mut roots = client.follow(options).await?;
-        let Some((position, root)) = next(&namespace, &mut roots).await? else {
+        let Some(Moved { position, root, .. }) = next(&namespace, &mut roots).await? else {
             return Err(malformed());
         };
-        let (publisher, newest) = latest::channel(Ok(Arc::new(Current {
+        let (sender, newest) = latest::channel(Ok(Arc::new(Current {
             position,
             state: State::of(self.name(), position.version, &root).ok_or_else(malformed)?,
             past: Vec::new(),
         })));
-        let publisher = Arc::new(publisher);
+        let publisher = Arc::new(Publisher::new(sender, position));
         tokio::spawn(follow(namespace.clone(), roots, publisher.clone()));
         Ok(CachedNamespace {
             namespace,
@@ -85,12 +94,30 @@ impl CachedNamespace {
         let key = key.into();
         for _ in 0..CACHED_READ_TRIES {
             let current = self.current().await?;
-            match self.namespace.get_in(&current.state, key.clone()).await {
+            match self.get_in(&current, &key).await {
                 Err(error) if is_gone(&error) => self.sync().await.map(drop)?,
                 done => return done,
             }
         }
         self.namespace.get(key).await
+    }
+
+    async fn get_in(&self, current: &Current, key: &SmolStr) -> Result<Option<Bytes>, ClientError> {
+        let kept = self.publisher.answers().get(current.position, key);
+        let found = match kept {
+            Some(found) => found,
+            None => {
+                let (found, way) = self.namespace.find_in(&current.state, key).await?;
+                if let Some(way) = way {
+                    let mut answers = self.publisher.answers();
+                    answers.put(current.position, key.clone(), &found, way);
+                }
+                found
+            }
+        };
+        self.namespace
+            .told(found, &current.state, key.clone())
+            .await
     }
 
     /// The values at many keys, all of one state. If not all of them can be looked up here, they are asked for in one request.
@@ -124,7 +151,17 @@ impl CachedNamespace {
     /// Asks the daemon for its newest state: reads after this see that one or a later one. One round trip.
     pub async fn sync(&self) -> Result<Position, ClientError> {
         let info = self.namespace.info(At::Current).await?;
-        self.advance(info.position, &info.root);
+        let known = self.position()?;
+        if known.incarnation == info.position.incarnation {
+            self.reach(info.position).await?;
+        } else {
+            let moved = Moved {
+                position: info.position,
+                root: info.root,
+                touched: None,
+            };
+            self.publisher.advance(self.namespace.name(), moved);
+        }
         Ok(info.position)
     }
 
@@ -143,6 +180,19 @@ impl CachedNamespace {
         &self.namespace
     }
 
+    /// Waits until the stream of moves, or somebody else, has told of a position.
+    async fn reach(&self, position: Position) -> Result<(), ClientError> {
+        let reached = |newest: &Newest| match newest {
+            Ok(current) => {
+                current.covers(&position) || current.position.incarnation != position.incarnation
+            }
+            Err(_) => true,
+        };
+        let mut newest = self.newest.clone();
+        let newest = newest.wait_for(reached).await.map_err(|_| ended())?;
+        newest.as_ref().map(drop).map_err(Clone::clone)
+    }
+
     /// The newest state, not older than anything that this client was answered.
     async fn current(&self) -> Result<Arc<Current>, ClientError> {
         loop {
@@ -152,25 +202,12 @@ impl CachedNamespace {
                 return Ok(current);
             };
             if current.position.incarnation == known.incarnation {
-                let reached = |newest: &Newest| match newest {
-                    Ok(current) => current.covers(&known),
-                    Err(_) => true,
-                };
-                let mut newest = self.newest.clone();
-                newest
-                    .wait_for(reached)
-                    .await
-                    .map(drop)
-                    .map_err(|_| ended())?;
+                self.reach(known).await?;
             } else {
                 // The namespace has another life than that which is followed, and the daemon knows which.
                 self.sync().await?;
             }
         }
-    }
-
-    fn advance(&self, position: Position, root: &str) {
-        advance(&self.publisher, self.namespace.name(), position, root);
     }
 }
 
@@ -184,65 +221,109 @@ impl Current {
     }
 }
 
-/// Publishes a state if it is newer than the one that is known.
-fn advance(publisher: &latest::Sender<Newest>, namespace: &str, to: Position, root: &str) {
-    publisher.send_if_modified(|newest| {
-        let Ok(current) = newest else { return false };
-        if current.covers(&to) {
-            return false;
+/// Where the root has gone.
+struct Moved {
+    position: Position,
+    root: SmolStr,
+    /// The keys that this version touched, if it is known what they are.
+    touched: Option<Vec<Key>>,
+}
+
+impl Publisher {
+    fn new(newest: latest::Sender<Newest>, position: Position) -> Self {
+        let mut answers = Memo::default();
+        answers.restart(position);
+        Publisher {
+            newest,
+            answers: Mutex::new(answers),
         }
-        let Some(state) = State::of(namespace, to.version, root) else {
-            return false;
-        };
-        let mut past = current.past.clone();
-        if to.incarnation != current.position.incarnation {
-            past.push(current.position.incarnation);
-            let old = past.len().saturating_sub(PAST_INCARNATIONS);
-            past.drain(..old);
-        }
-        *newest = Ok(Arc::new(Current {
-            position: to,
-            state,
-            past,
-        }));
-        true
-    });
+    }
+
+    fn answers(&self) -> MutexGuard<'_, Memo> {
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Publishes a state if it is newer than the one that is known.
+    fn advance(&self, namespace: &str, moved: Moved) {
+        self.newest.send_if_modified(|newest| {
+            let Ok(current) = newest else { return false };
+            let to = moved.position;
+            if current.covers(&to) {
+                return false;
+            }
+            let Some(state) = State::of(namespace, to.version, &moved.root) else {
+                return false;
+            };
+            let mut past = current.past.clone();
+            if to.incarnation != current.position.incarnation {
+                past.push(current.position.incarnation);
+                let old = past.len().saturating_sub(PAST_INCARNATIONS);
+                past.drain(..old);
+            }
+            let next = Position {
+                version: current.position.version.saturating_add(1),
+                ..current.position
+            };
+            match moved.touched {
+                Some(touched) if to == next => self.answers().advance(to, touched),
+                _ => self.answers().restart(to),
+            }
+            *newest = Ok(Arc::new(Current {
+                position: to,
+                state,
+                past,
+            }));
+            true
+        });
+    }
 }
 
 /// Publishes the moves of a root until nobody reads them any more.
-async fn follow(
-    namespace: Namespace,
-    mut roots: FollowStream,
-    publisher: Arc<latest::Sender<Newest>>,
-) {
+async fn follow(namespace: Namespace, mut roots: FollowStream, publisher: Arc<Publisher>) {
     loop {
         let moved = tokio::select! {
             moved = next(&namespace, &mut roots) => moved,
-            () = publisher.closed() => return,
+            () = publisher.newest.closed() => return,
         };
         match moved {
-            Ok(Some((position, root))) => advance(&publisher, namespace.name(), position, &root),
+            Ok(Some(moved)) => publisher.advance(namespace.name(), moved),
             Ok(None) => {}
-            Err(error) => return drop(publisher.send_replace(Err(error))),
+            Err(error) => return drop(publisher.newest.send_replace(Err(error))),
         }
     }
 }
 
-/// The next position and root that the stream tells; `None` for what is about neither.
+/// The next move that the stream tells; `None` for what is about none.
 async fn next(
     namespace: &Namespace,
     roots: &mut FollowStream,
-) -> Result<Option<(Position, SmolStr)>, ClientError> {
+) -> Result<Option<Moved>, ClientError> {
     Ok(match roots.next().await? {
         RootEvent::State(state) => state
             .namespaces
             .into_iter()
             .find(|one| one.namespace == namespace.name())
-            .map(|one| (one.position, one.root)),
-        RootEvent::Moved(moved) => Some((moved.position, moved.root)),
+            .map(|one| Moved {
+                position: one.position,
+                root: one.root,
+                touched: None,
+            }),
+        RootEvent::Moved(moved) => {
+            let touched = moved.changes.iter();
+            Some(Moved {
+                position: moved.position,
+                root: moved.root,
+                // A copy may put things where no key can be written down.
+                touched: touched.map(|change| Key::parse(&change.key).ok()).collect(),
+            })
+        }
         RootEvent::Created(_) | RootEvent::Reincarnated(_) => {
             let info = namespace.info(At::Current).await?;
-            Some((info.position, info.root))
+            Some(Moved {
+                position: info.position,
+                root: info.root,
+                touched: None,
+            })
         }
         RootEvent::Removed(_) => None,
     })
@@ -278,11 +359,17 @@ mod tests {
     #[test]
     fn the_newest_state_never_goes_back_within_a_life_nor_to_an_earlier_one() {
         let root = format!("blake3-{}", "ab".repeat(32));
-        let (publisher, newest) = latest::channel(Ok(Arc::new(Current {
+        let (sender, newest) = latest::channel(Ok(Arc::new(Current {
             position: at(1, 5),
             state: State::of("a", 5, &root).unwrap(),
             past: Vec::new(),
         })));
+        let publisher = Publisher::new(sender, at(1, 5));
+        let to = |position| Moved {
+            position,
+            root: root.as_str().into(),
+            touched: None,
+        };
         for (told, expected) in [
             (at(1, 4), at(1, 5)),
             (at(1, 5), at(1, 5)),
@@ -294,7 +381,7 @@ mod tests {
             (at(2, 9), at(3, 0)),
             (at(1, 9), at(3, 0)),
         ] {
-            advance(&publisher, "a", told, &root);
+            publisher.advance("a", to(told));
             let current = newest.borrow().clone().unwrap();
             assert_eq!(current.position, expected);
             let snapshot = format!("a@{}:{root}", expected.version);
@@ -302,7 +389,7 @@ mod tests {
             assert!(current.covers(&told));
         }
         for incarnation in 4..100 {
-            advance(&publisher, "a", at(incarnation, 0), &root);
+            publisher.advance("a", to(at(incarnation, 0)));
         }
         let current = newest.borrow().clone().unwrap();
         assert_eq!(current.past.len(), PAST_INCARNATIONS);

@@ -34,6 +34,8 @@ mod prefetch;
 mod cache;
 mod state;
 
+mod memo;
+
 mod inbox;
 
 mod following;
@@ -54,6 +56,7 @@ mod watch_options;
 mod namespace;
 mod upload;
 
+mod kept;
 mod many;
 mod reader;
 

@@ -62,3 +62,6 @@ pub const PAST_INCARNATIONS: usize = 16;
 
 /// How often a cached read begins anew because its state is not retained any more, before it asks for the value itself.
 pub const CACHED_READ_TRIES: usize = 3;
+
+/// Bytes of answers that a cached namespace keeps beside the cache of objects (4 MiB).
+pub const ANSWER_BYTES: usize = 4 * 1024 * 1024;

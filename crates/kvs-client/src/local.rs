@@ -1,6 +1,6 @@
 //! Looking a key up in what the client has, and asking the daemon for the objects that this lacks.
 
-use crate::cache::{Cache, Found, Sent, look_up, params};
+use crate::cache::{Cache, Found, Sent, Way, look_up, params};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::state::State;
@@ -23,10 +23,10 @@ pub(crate) async fn find(
     cache: &Cache,
     state: &State,
     text: &SmolStr,
-) -> Result<Found, ClientError> {
+) -> Result<(Found, Option<Way>), ClientError> {
     // What is wrong with a key the daemon tells.
     let Ok(key) = Key::parse(text) else {
-        return Ok(Found::Ask);
+        return Ok((Found::Ask, None));
     };
     match cache.look_up(&state.directory, &key) {
         Some(found) => Ok(found),
@@ -40,7 +40,7 @@ async fn fetch(
     cache: &Cache,
     state: &State,
     key: &Key,
-) -> Result<Found, ClientError> {
+) -> Result<(Found, Option<Way>), ClientError> {
     let algorithm = state.root.algorithm();
     let mut sent = Sent::new(cache);
     loop {
@@ -49,7 +49,7 @@ async fn fetch(
         }
         let lacking = lacking(state, &sent, key, cache.longest_value());
         if lacking.too_long {
-            return Ok(Found::Ask);
+            return Ok((Found::Ask, None));
         }
         let asked = Nodes {
             namespace: state.namespace.clone(),
@@ -61,7 +61,9 @@ async fn fetch(
         let answer: NodesAnswer = match client.call(asked).await {
             Ok(answer) => answer,
             // An older daemon.
-            Err(error) if error.code == ErrorCode::UnknownOperation => return Ok(Found::Ask),
+            Err(error) if error.code == ErrorCode::UnknownOperation => {
+                return Ok((Found::Ask, None));
+            }
             Err(error) => return Err(error),
         };
         let before = sent.len();
@@ -72,7 +74,7 @@ async fn fetch(
             sent.add_value(algorithm, value);
         }
         if sent.len() == before {
-            return Ok(Found::Ask);
+            return Ok((Found::Ask, None));
         }
     }
 }

@@ -54,7 +54,7 @@ impl Namespace {
         keys.iter()
             .map(|text| {
                 let key = Key::parse(text).ok()?;
-                match cache.look_up(&state.directory, &key)? {
+                match cache.look_up(&state.directory, &key)?.0 {
                     Found::Value(bytes) => Some(Ok(Some(bytes))),
                     Found::Absent => Some(Ok(None)),
                     Found::Directory => Some(Err(is_directory(text))),

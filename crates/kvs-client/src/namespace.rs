@@ -1,11 +1,9 @@
 //! The verbs of a namespace.
 
-use crate::cache::Found;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
-use crate::local;
 use crate::pending::Pending;
 use crate::state::State;
 use crate::stream::Kind;
@@ -166,25 +164,8 @@ impl Namespace {
         self.ask(key.into(), at).await
     }
 
-    /// The same, from a state of this namespace, looked up in what the client keeps if it does.
-    pub(crate) async fn get_in(
-        &self,
-        state: &State,
-        key: SmolStr,
-    ) -> Result<Option<Bytes>, ClientError> {
-        if let Some(cache) = &self.client.cache {
-            match local::find(&self.client, cache, state, &key).await? {
-                Found::Value(bytes) => return Ok(Some(bytes)),
-                Found::Absent => return Ok(None),
-                Found::Directory => return Err(ClientError::new(ErrorCode::IsDirectory, key)),
-                Found::Ask => {}
-            }
-        }
-        self.ask(key, At::Snapshot(state.snapshot.clone())).await
-    }
-
     /// The same, from the daemon.
-    async fn ask(&self, key: SmolStr, at: At) -> Result<Option<Bytes>, ClientError> {
+    pub(crate) async fn ask(&self, key: SmolStr, at: At) -> Result<Option<Bytes>, ClientError> {
         let options = LookupOptions {
             at,
             ..LookupOptions::default()
