@@ -24,11 +24,14 @@ pub fn replay(root: &Directory, ctx: &Ctx<'_>, effects: &[Effect]) -> Result<Dir
                 TreeError::new(TreeErrorKind::Corrupt, message).into()
             }
             fault => {
-                let rest = effects.get(index + 1..).unwrap_or_default();
+                // In the order of keys: neighbours then find each other's nodes still close at hand.
+                let mut rest: Vec<_> = effects.iter().skip(index + 1).collect();
+                rest.sort_unstable_by_key(|effect| effect.key());
+                rest.dedup_by_key(|effect| effect.key());
                 with_more(
                     fault,
                     REPLAY_MISSING,
-                    rest.iter().map(|effect| touch(root, ctx, effect)),
+                    rest.into_iter().map(|effect| touch(root, ctx, effect)),
                 )
             }
         })?;
