@@ -7,12 +7,15 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use bytes::Bytes;
 use kvs_tree::{Ctx, Directory, replay};
 
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::{JournalError, JournalReader};
-use crate::limits::{JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH, REPLAY_STEP, WATCH_BATCH};
+use crate::limits::{
+    JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH, REPLAY_STEP, WATCH_BATCH, WATCH_LOOK_BYTES,
+};
 use crate::namespace::Namespace;
 use crate::objects::Objects;
 use crate::record::{Group, Record, VersionRecord};
@@ -26,7 +29,7 @@ struct Rebuilt {
     uses: u64,
 }
 
-/// A page of the journal that was looked through.
+/// A stretch of the journal that was looked through.
 pub(crate) struct Scan {
     /// What concerns the filter, in order.
     pub(crate) records: Vec<Arc<VersionRecord>>,
@@ -34,6 +37,43 @@ pub(crate) struct Scan {
     pub(crate) reached: u64,
     /// Where to go on.
     pub(crate) group: u64,
+}
+
+impl Scan {
+    /// Looks through a page; whether there may be more in the next.
+    fn look_through(
+        &mut self,
+        page: &[(u64, Bytes)],
+        namespace: &Namespace,
+        from: u64,
+        published: u64,
+        filter: &Filter,
+    ) -> Result<bool, EngineError> {
+        for (number, payload) in page {
+            let skimmed = skim(*number, payload, &namespace.name, from, filter)?;
+            if skimmed.concerns {
+                for record in Group::decode(*number, payload)?.records {
+                    if let Record::Version(record) = record
+                        && record.namespace == namespace.name
+                        && (from..=published).contains(&record.version)
+                        && filter.concerns(&record)
+                    {
+                        self.records.push(record);
+                    }
+                }
+            }
+            self.reached = self.reached.max(skimmed.newest.unwrap_or(0).min(published));
+            // A group that holds what is not published yet is read again.
+            if skimmed.newest.is_some_and(|newest| newest > published) {
+                return Ok(false);
+            }
+            self.group = number + 1;
+            if self.records.len() >= WATCH_BATCH {
+                return Ok(false);
+            }
+        }
+        Ok(self.reached < published)
+    }
 }
 
 /// The past of every namespace of a store.
@@ -127,8 +167,9 @@ impl Archive {
         }
     }
 
-    /// Looks for records that concern `filter` in one page of the journal, from version `from` on,
-    /// beginning at `group` if the caller knows how far it has read.
+    /// Looks for records that concern `filter` in the journal, from version `from` on, beginning at
+    /// `group` if the caller knows how far it has read; until it has found some or has looked through
+    /// `WATCH_LOOK_BYTES`.
     ///
     /// # Errors
     /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
@@ -148,47 +189,34 @@ impl Archive {
         if from <= oldest {
             return Err(gone());
         }
-        let start = start.ok_or_else(gone)?;
-        let page = match self.journal.read(start, JOURNAL_READ_BYTES) {
-            Ok(page) => page,
-            Err(JournalError::Trimmed { .. }) => return Err(gone()),
-            Err(other) => return Err(other.into()),
-        };
         let mut scan = Scan {
             records: Vec::new(),
             reached: from - 1,
-            group: start,
+            group: start.ok_or_else(gone)?,
         };
-        if page.is_empty() && from <= published {
-            return Err(EngineError::corrupt(format!(
-                "version {from} of namespace {} is not in the journal from group {start} on",
-                namespace.name
-            )));
-        }
-        for (number, payload) in &page {
-            let skimmed = skim(*number, payload, &namespace.name, from, filter)?;
-            if skimmed.concerns {
-                for record in Group::decode(*number, payload)?.records {
-                    if let Record::Version(record) = record
-                        && record.namespace == namespace.name
-                        && (from..=published).contains(&record.version)
-                        && filter.concerns(&record)
-                    {
-                        scan.records.push(record);
-                    }
-                }
+        let mut looked = 0;
+        loop {
+            let page = match self.journal.read(scan.group, JOURNAL_READ_BYTES) {
+                Ok(page) => page,
+                // What was found so far is told before the loss.
+                Err(JournalError::Trimmed { .. }) if looked > 0 => return Ok(scan),
+                Err(JournalError::Trimmed { .. }) => return Err(gone()),
+                Err(other) => return Err(other.into()),
+            };
+            if page.is_empty() && scan.reached < published {
+                return Err(EngineError::corrupt(format!(
+                    "version {} of namespace {} is not in the journal from group {} on",
+                    scan.reached + 1,
+                    namespace.name,
+                    scan.group
+                )));
             }
-            scan.reached = scan.reached.max(skimmed.newest.unwrap_or(0).min(published));
-            // A group that holds what is not published yet is read again.
-            if skimmed.newest.is_some_and(|newest| newest > published) {
-                break;
-            }
-            scan.group = number + 1;
-            if scan.records.len() >= WATCH_BATCH {
-                break;
+            looked += page.iter().map(|(_, payload)| payload.len()).sum::<usize>();
+            let more = scan.look_through(&page, namespace, from, published, filter)?;
+            if !more || !scan.records.is_empty() || looked >= WATCH_LOOK_BYTES {
+                return Ok(scan);
             }
         }
-        Ok(scan)
     }
 
     /// The groups from `from` up to `newest`, as many as fit in `bytes` but at least one.

@@ -107,6 +107,9 @@ pub const WATCH_BATCH: usize = 64;
 /// Records in memory that a watch looks through before it lets others have their turn (1,024).
 pub const WATCH_LOOK: usize = 1_024;
 
+/// Bytes of journal that a watch which finds nothing looks through before it lets others have their turn (4 MiB).
+pub const WATCH_LOOK_BYTES: usize = 4 * 1024 * 1024;
+
 /// Followers of roots, and waits for namespaces, in one store (65,536).
 pub const FOLLOWERS: usize = 65_536;
 

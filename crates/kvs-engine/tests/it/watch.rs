@@ -343,3 +343,25 @@ async fn random_changes_told_to_a_watch_rebuild_the_same_tree() {
         }
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_that_was_away_is_told_the_few_versions_that_concern_it() {
+    let sim = Sim::new().await;
+    let left = sim.put("mine", "0").await.position.version;
+    for n in 1..=2 {
+        // More than is looked through at a time.
+        for byte in 0..100 {
+            sim.put("other", vec![byte; 60_000]).await;
+        }
+        sim.put("mine", n.to_string()).await;
+    }
+    let sim = sim.restart().await;
+    let start = Start::Version {
+        incarnation: None,
+        version: left + 1,
+    };
+    let mut mine = sim.watch(&["mine"], start);
+    assert_eq!(changes(&mut mine).await, ["put mine=1", "put mine=2"]);
+    let mut others = sim.watch(&["other"], start);
+    assert_eq!(changes(&mut others).await.len(), 200);
+}

@@ -334,11 +334,11 @@ async fn a_version_in_parts_counts_only_when_it_is_complete() {
 #[tokio::test(start_paused = true)]
 async fn a_sum_that_was_dropped_half_way_is_begun_again() {
     let sim = Sim::new().await;
-    let filler = vec![b'x'; 4000];
+    let filler = vec![b'x'; 60_000];
     let mut watch = sim.watch_as(request("a", Mode::Latest));
     assert!(drain(&mut watch).await.is_empty());
-    for n in 0..3000 {
-        let at = if n % 1000 == 0 { "a" } else { "b" };
+    for n in 0..600 {
+        let at = if n % 200 == 0 { "a" } else { "b" };
         sim.put(at, filler.clone()).await;
     }
     // Reading this far yields on the way; the future is dropped there.
