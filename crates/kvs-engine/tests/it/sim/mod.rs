@@ -108,10 +108,15 @@ impl Tally {
 fn runs(seeds: impl Iterator<Item = u64>, tally: &mut Tally) -> Vec<String> {
     let mut wrong = Vec::new();
     for seed in seeds {
-        match std::panic::catch_unwind(|| simulate(seed, Wrong::default())) {
-            Ok(outcome) => {
+        let run = std::panic::catch_unwind(|| {
+            let outcome = simulate(seed, Wrong::default());
+            let wrong = check(&outcome);
+            (outcome, wrong)
+        });
+        match run {
+            Ok((outcome, found)) => {
                 outcome.histories.iter().for_each(|one| tally.count(one));
-                let found = check(&outcome).into_iter();
+                let found = found.into_iter();
                 wrong.extend(found.map(|what| format!("KVS_SIM_SEED={seed}: {what}")));
             }
             Err(_) => wrong.push(format!("KVS_SIM_SEED={seed}: it panicked")),
