@@ -67,7 +67,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
         .namespace(namespace)
         .commit(transaction)
         .await
-        .about(link)?;
+        .about_one_of("link", &[link, target])?;
     args.output.print_committed(&committed)?;
     Ok(ExitCode::SUCCESS)
 }

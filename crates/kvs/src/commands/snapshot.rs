@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow, bail};
 use clap::{Args, Subcommand};
-use kvs_client::{At, PinInfo};
+use kvs_client::{At, ErrorCode, PinInfo};
 use serde_json::json;
 
 use super::failure::About as _;
@@ -133,7 +133,12 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
                     Err(_) => pins_of(&client.pins().await.about(pin)?, pin)?,
                 };
                 for id in ids {
-                    client.unpin(id).await.about(pin)?;
+                    match client.unpin(id).await {
+                        Err(error) if error.code == ErrorCode::NotFound => {
+                            return Err(anyhow!("{pin}: not pinned"));
+                        }
+                        answer => answer.about(pin)?,
+                    }
                 }
             }
         }

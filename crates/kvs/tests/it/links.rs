@@ -144,3 +144,21 @@ fn links_lead_into_other_namespaces_for_readers_only() {
     assert_eq!(kvs.ok(&["ls", "l"]), "x\n");
     assert_eq!(kvs.fails(&["put", "l.x=2"]), "kvs: l.x: Invalid argument\n");
 }
+
+#[test]
+fn a_link_that_cannot_be_made_names_the_key_that_is_wrong() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    for (target, link, wrong) in [("", "l", "''"), ("a", "", "''"), ("a", ".", ".")] {
+        assert_eq!(
+            kvs.fails(&["link", target, link]),
+            format!("kvs: {wrong}: Invalid argument\n")
+        );
+    }
+    kvs.ok(&["link", "b", "c"]);
+    kvs.ok(&["link", "c", "b"]);
+    assert_eq!(
+        kvs.fails(&["link", "a", "b.x"]),
+        "kvs: b.x: Too many levels of symbolic links\n"
+    );
+}

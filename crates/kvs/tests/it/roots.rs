@@ -143,6 +143,10 @@ fn pins_are_made_listed_and_released() {
     assert_eq!(kvs.ok(&["snapshot", "list"]).lines().count(), 1);
     let err = kvs.fails(&["snapshot", "unpin", reference.trim()]);
     assert_eq!(err, format!("kvs: {}: not pinned\n", reference.trim()));
+    assert_eq!(
+        kvs.fails(&["snapshot", "unpin", "99"]),
+        "kvs: 99: not pinned\n"
+    );
 }
 
 #[test]
