@@ -164,7 +164,10 @@ impl State {
         } else {
             None
         };
-        self.busy().gap = Some((from, self.namespace.at(now.version)));
+        let to = self.namespace.at(now.version);
+        let busy = self.busy();
+        // What came to nothing before the gap is no part of what comes after it.
+        (busy.gap, busy.passed) = (Some((from, to)), 0);
         match before {
             Some(before) => {
                 let (from, to) = ((&before, self.leads()), (&*now, ways.leads()));
