@@ -99,7 +99,7 @@ fn main() -> anyhow::Result<()> {
         time,
     };
     let parent = options.directory.clone().unwrap_or_else(std::env::temp_dir);
-    let (peers, missing) = start(&options, &parent)?;
+    let (peers, missing) = start(&options, &parent);
     let durable = Ours::start(&parent, "commit")?;
     let relaxed = Ours::start(&parent, "interval")?;
     let mut library = Library::new(KVS, &durable, parent.clone());
@@ -180,32 +180,28 @@ fn print_beside(library: &Library) {
 }
 
 /// Starts those that are wanted and installed; also why others are missing.
-fn start(options: &Options, parent: &Path) -> anyhow::Result<(Systems, Vec<String>)> {
+fn start(options: &Options, parent: &Path) -> (Systems, Vec<String>) {
     let wanted = |peer| options.only.is_empty() || options.only.contains(&peer);
-    let mut started = Vec::new();
-    if wanted(Peer::Redis) {
-        started.push(redis::start(parent, Sync::Always)?);
-        started.push(redis::start(parent, Sync::EverySecond)?);
-    }
-    if wanted(Peer::Etcd) {
-        started.push(etcd::start(parent)?);
-    }
-    if wanted(Peer::Nats) {
-        started.push(nats::start(parent)?);
-    }
-    if wanted(Peer::Zookeeper) {
-        started.push(zookeeper::start(parent)?);
-    }
+    let start = |peer, start: &dyn Fn() -> anyhow::Result<Started>| wanted(peer).then(start);
+    let started = [
+        start(Peer::Redis, &|| redis::start(parent, Sync::Always)),
+        start(Peer::Redis, &|| redis::start(parent, Sync::EverySecond)),
+        start(Peer::Etcd, &|| etcd::start(parent)),
+        start(Peer::Nats, &|| nats::start(parent)),
+        start(Peer::Zookeeper, &|| zookeeper::start(parent)),
+    ];
     let mut running = Vec::new();
     let mut missing = Vec::new();
-    for one in started {
+    for one in started.into_iter().flatten() {
         match one {
-            Started::Runs(system) => running.push(system),
-            Started::Missing(why) => missing.push(format!("skipped: {why}")),
+            Ok(Started::Runs(system)) => running.push(system),
+            Ok(Started::Missing(why)) => missing.push(format!("skipped: {why}")),
+            // One that does not start here must not keep the others from being measured.
+            Err(error) => missing.push(format!("skipped: {error:#}")),
         }
     }
     missing.dedup();
-    Ok((running, missing))
+    (running, missing)
 }
 
 /// What is demanded.

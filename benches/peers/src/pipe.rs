@@ -18,6 +18,9 @@ const READ_BYTES: usize = 64 << 10;
 /// No answer may take longer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// Nor that to the greeting.
+const GREETING: Duration = Duration::from_secs(1);
+
 /// Latencies for which room is made beforehand.
 const EXPECTED: usize = 1 << 20;
 
@@ -68,18 +71,26 @@ pub(crate) struct Pipe {
     output: Vec<u8>,
 }
 
+impl Socket {
+    /// How long an answer may take.
+    fn patience(&self, time: Duration) -> std::io::Result<()> {
+        match self {
+            Socket::Unix(socket) => socket.set_read_timeout(Some(time)),
+            Socket::Tcp(socket) => socket.set_read_timeout(Some(time)),
+        }
+    }
+}
+
 impl Place {
     fn connect(&self) -> std::io::Result<Socket> {
         match self {
             Place::Unix(path) => {
                 let socket = UnixStream::connect(path)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
                 Ok(Socket::Unix(socket))
             }
             Place::Port(port) => {
                 let socket = TcpStream::connect(("127.0.0.1", *port))?;
                 socket.set_nodelay(true)?;
-                socket.set_read_timeout(Some(PATIENCE))?;
                 Ok(Socket::Tcp(socket))
             }
         }
@@ -102,7 +113,10 @@ impl Pipe {
             output: Vec::new(),
         };
         let answers = pipe.protocol.open(&mut pipe.output)?;
+        // Some accept connections before they serve, and never answer these.
+        pipe.socket.patience(GREETING)?;
         pipe.exchange(answers)?;
+        pipe.socket.patience(PATIENCE)?;
         Ok(pipe)
     }
 

@@ -16,6 +16,9 @@ use super::transfer;
 /// Bytes that are handed over at a time.
 const PIECE_BYTES: usize = 1 << 20;
 
+/// A stamp is put into a value every so many bytes.
+const UNIQUE_BYTES: usize = 4096;
+
 /// One repetition.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let limit = match bench.target.directory() {
@@ -25,8 +28,12 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let namespace = bench.connect().await?;
     let written = bench.target.written_bytes();
     bench.progress.step("puts");
+    let start = std::time::SystemTime::now();
+    let first = start.duration_since(std::time::UNIX_EPOCH)?.as_micros();
     let mut puts = repeat(bench, async |i| {
-        put(&namespace, bench.size.key_of_request(i), bench.size.value).await
+        let key = bench.size.key_of_request(i);
+        // Unlike those of all repetitions.
+        put(&namespace, key, bench.size.value, first as u64 + i).await
     })
     .await?;
     puts.disk_bytes_per_op = written
@@ -76,19 +83,30 @@ async fn repeat(
 }
 
 /// Sends a value in pieces and commits it.
-async fn put(namespace: &Namespace, key: SmolStr, bytes: usize) -> anyhow::Result<()> {
-    let piece = Bytes::from(vec![b'x'; PIECE_BYTES]);
+async fn put(namespace: &Namespace, key: SmolStr, bytes: usize, number: u64) -> anyhow::Result<()> {
     let mut upload = namespace.client().upload().await?;
     let mut left = bytes;
     while left > 0 {
-        let now = piece.slice(..left.min(PIECE_BYTES));
-        left -= now.len();
-        upload.write(now).await?;
+        let piece = piece(left.min(PIECE_BYTES), number, left);
+        left -= piece.len();
+        upload.write(piece).await?;
     }
     let uploaded = upload.finish().await?;
     let transaction = Transaction::new().put_upload(key, uploaded);
     namespace.commit(transaction).await?;
     Ok(())
+}
+
+/// Bytes of which no part is equal to one of another value: equal ones would be stored once.
+fn piece(bytes: usize, number: u64, left: usize) -> Bytes {
+    let mut piece = vec![b'x'; bytes];
+    for (at, block) in piece.chunks_mut(UNIQUE_BYTES).enumerate() {
+        let stamp = [number, left as u64, at as u64].map(u64::to_be_bytes);
+        for (byte, digit) in block.iter_mut().zip(stamp.as_flattened()) {
+            *byte = *digit;
+        }
+    }
+    piece.into()
 }
 
 /// Reads a value in pieces.
@@ -111,4 +129,19 @@ async fn get(namespace: &Namespace, key: SmolStr, bytes: usize) -> anyhow::Resul
     }
     ensure!(read == bytes, "{key}: {read} bytes instead of {bytes}");
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use super::*;
+
+    #[test]
+    fn no_block_of_a_value_comes_twice() {
+        let pieces = [(1, 9000), (1, 5000), (2, 9000)];
+        let values = pieces.map(|(number, left)| piece(5000, number, left));
+        let blocks: HashSet<&[u8]> = values.iter().flat_map(|v| v.chunks(UNIQUE_BYTES)).collect();
+        assert_eq!(blocks.len(), 6);
+    }
 }
