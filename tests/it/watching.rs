@@ -54,7 +54,7 @@ async fn watches_that_come_and_go_during_trims_are_told_exactly_what_is_written(
     let run = WatchChurn {
         rate: 500,
         writes: 1_000,
-        fill: 40_000,
+        fill: 10_000,
         seconds: 1,
         warm_up: 1,
     };
