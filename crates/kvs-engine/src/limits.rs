@@ -156,8 +156,8 @@ pub const DIFF_PAGE: usize = 1_000;
 /// Versions in one page of the log (1,000).
 pub const LOG_PAGE: usize = 1_000;
 
-/// Most journal between two checkpoints, in bytes (32 MiB): bounds the work of a restart.
-pub const CHECKPOINT_BYTES: u64 = 32 * 1024 * 1024;
+/// Most journal between two checkpoints, in bytes (16 MiB): bounds the work of a restart.
+pub const CHECKPOINT_BYTES: u64 = 16 * 1024 * 1024;
 
 /// Most versions between two checkpoints (100,000).
 pub const CHECKPOINT_VERSIONS: u64 = 100_000;
