@@ -102,13 +102,19 @@ impl Daemon {
         run(self.shell(text), b"")
     }
 
-    /// Such a script, not yet run.
+    /// Such a script, not yet run. Signals act on it even where the tests run without them, as in
+    /// the background or under `nohup`.
     pub(crate) fn shell(&self, text: &str) -> Command {
-        let mut command = clean(Command::new("bash"));
+        let mut command = clean(Command::new("env"));
         command
             .env("KVS_URI", self.uri())
             .env("PATH", path())
-            .args(["-c", text])
+            .args([
+                "--default-signal=INT,QUIT,HUP,TERM,PIPE",
+                "bash",
+                "-c",
+                text,
+            ])
             .stdin(Stdio::null());
         command
     }
