@@ -65,6 +65,10 @@ pub const GROUP_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
 /// Requests that may wait for the commit task (65,536); more are answered `busy`.
 pub const INBOX: usize = 65_536;
 
+/// Watches that a group wakes in the same breath in which it answers its committers (64); of more,
+/// those who wait for an answer are let go first.
+pub const WAKES_AT_ONCE: usize = 64;
+
 /// Requests that the commit task takes from its inbox before it looks at the journal again (1,024).
 pub const INBOX_BATCH: usize = 1_024;
 

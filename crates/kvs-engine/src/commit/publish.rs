@@ -12,6 +12,7 @@ use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::{History, RootAt};
 use crate::journal::Appended;
+use crate::limits::WAKES_AT_ONCE;
 use crate::namespace::{Namespace, Publication};
 use crate::record::Record;
 use crate::store::Pinned;
@@ -54,6 +55,9 @@ impl CommitTask {
         }
         self.store.feed.published(number, &mut wakes);
         held.into_iter().for_each(|reply| reply(Ok(())));
+        if wakes.len() > WAKES_AT_ONCE {
+            self.wakes.append(&mut wakes);
+        }
         wakes.iter().for_each(Wake::call);
     }
 

@@ -17,6 +17,7 @@ use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
 use crate::config::{Durability, EngineConfig};
+use crate::dispatch::Wake;
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::limits::{INBOX_BATCH, SYNC_INTERVAL_MS};
@@ -83,6 +84,8 @@ pub(crate) struct CommitTask {
     /// A sync was asked of the journal; the replies wait for it.
     pub(super) syncing: Option<Vec<Reply<()>>>,
     pub(super) synced_ms: u64,
+    /// Watches that are to be woken when the committers have had their answers.
+    pub(super) wakes: Vec<Wake>,
     pub(super) stopping: Option<Reply<()>>,
     pub(super) final_checkpoint: bool,
     directory: StoreDirectory,
@@ -132,6 +135,7 @@ impl CommitTask {
             checkpoint_waiting: Vec::new(),
             checkpoint_retry_ms: 0,
             finished,
+            wakes: Vec::new(),
             unsynced: false,
             syncing: None,
             synced_ms: now,
@@ -146,6 +150,11 @@ impl CommitTask {
         let mut armed = None;
         loop {
             task.advance();
+            if !task.wakes.is_empty() {
+                // Sessions that have an answer to send run first.
+                tokio::task::yield_now().await;
+                task.wakes.drain(..).for_each(|wake| wake.call());
+            }
             if task.is_finished() {
                 break;
             }

@@ -365,3 +365,26 @@ async fn a_watch_that_was_away_is_told_the_few_versions_that_concern_it() {
     let mut others = sim.watch(&["other"], start);
     assert_eq!(changes(&mut others).await.len(), 200);
 }
+
+#[tokio::test(start_paused = true)]
+async fn many_watches_of_one_key_are_all_woken_by_each_version() {
+    let sim = Sim::new().await;
+    let wakes = Arc::new(Wakes::default());
+    let watch = |_| {
+        let request = WatchRequest::new(vec![Scope::Key(key("a"))], Start::Now);
+        let watch = sim.engine.watch(OWNER, NS, request, wakes.clone(), 0);
+        watch.unwrap()
+    };
+    let mut watches: Vec<_> = (0..200).map(watch).collect();
+    for version in 1..=3u64 {
+        let woken = wakes.count();
+        sim.put("a", version.to_string()).await;
+        for watch in &mut watches {
+            assert_eq!(changes(watch).await, [format!("put a={version}")]);
+        }
+        // Each reads on, and so asks to be woken again; the commit task has its turn meanwhile.
+        while wakes.count() < woken + 200 {
+            tokio::task::yield_now().await;
+        }
+    }
+}
