@@ -8,6 +8,8 @@ use kvs_proto::{
     FrameCodec, Lookup, LookupAnswer, Op, Operation, OperationResult, Position, Request, Status,
     ValueInfo, WatchItem, decode_body, write_answer, write_request,
 };
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 use tokio_util::codec::Decoder;
 
@@ -147,56 +149,30 @@ pub(crate) fn decode_lookup(rounds: u64) -> anyhow::Result<()> {
 
 /// Writing the answer to a commit, and reading it.
 pub(crate) fn committed_and_back(rounds: u64) -> anyhow::Result<()> {
-    let answer = committed();
-    let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
-    for _ in 0..rounds {
-        write_answer(
-            &mut buffer,
-            FRAME_BYTES,
-            NUMBER,
-            Status::Final,
-            black_box(&answer),
-        )?;
-        if let Some(frame) = codec.decode(&mut buffer)? {
-            black_box(decode_body::<CommitAnswer>(&frame.body)?);
-        }
-    }
-    Ok(())
+    and_back::<CommitAnswer>(rounds, Status::Final, &committed())
 }
 
 /// Writing the answer to a lookup, and reading it.
 pub(crate) fn found_and_back(rounds: u64) -> anyhow::Result<()> {
-    let answer = found();
-    let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
-    for _ in 0..rounds {
-        write_answer(
-            &mut buffer,
-            FRAME_BYTES,
-            NUMBER,
-            Status::Final,
-            black_box(&answer),
-        )?;
-        if let Some(frame) = codec.decode(&mut buffer)? {
-            black_box(decode_body::<LookupAnswer>(&frame.body)?);
-        }
-    }
-    Ok(())
+    and_back::<LookupAnswer>(rounds, Status::Final, &found())
 }
 
 /// Writing an event of a watch, and reading it.
 pub(crate) fn event_and_back(rounds: u64) -> anyhow::Result<()> {
-    let item = changes();
+    and_back::<WatchItem>(rounds, Status::Item, &changes())
+}
+
+/// Writing what a daemon sends, and reading it.
+fn and_back<T: Serialize + DeserializeOwned>(
+    rounds: u64,
+    status: Status,
+    answer: &T,
+) -> anyhow::Result<()> {
     let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
     for _ in 0..rounds {
-        write_answer(
-            &mut buffer,
-            FRAME_BYTES,
-            NUMBER,
-            Status::Item,
-            black_box(&item),
-        )?;
+        write_answer(&mut buffer, FRAME_BYTES, NUMBER, status, black_box(answer))?;
         if let Some(frame) = codec.decode(&mut buffer)? {
-            black_box(decode_body::<WatchItem>(&frame.body)?);
+            black_box(decode_body::<T>(&frame.body)?);
         }
     }
     Ok(())

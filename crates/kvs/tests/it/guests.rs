@@ -12,8 +12,18 @@ const BOB: u32 = 54_322;
 
 /// This process's user.
 fn own_uid() -> u32 {
+    own_id("Uid:")
+}
+
+/// This process's group.
+fn own_gid() -> u32 {
+    own_id("Gid:")
+}
+
+/// The effective id that stands in that line of this process's status.
+fn own_id(title: &str) -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("Uid:"));
+    let line = status.lines().find(|line| line.starts_with(title));
     line.unwrap()
         .split_whitespace()
         .nth(2)
@@ -73,18 +83,6 @@ fn without_being_told_a_daemon_serves_nobody_else() {
     } else {
         assert_eq!(outcome.ok(), "1\n");
     }
-}
-
-/// This process's group.
-fn own_gid() -> u32 {
-    let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find(|line| line.starts_with("Gid:"));
-    line.unwrap()
-        .split_whitespace()
-        .nth(2)
-        .unwrap()
-        .parse()
-        .unwrap()
 }
 
 #[test]

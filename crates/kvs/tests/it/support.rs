@@ -320,3 +320,16 @@ impl Drop for Background {
         let _ = self.child.wait();
     }
 }
+
+/// The JSON object that a line is.
+#[track_caller]
+pub(crate) fn object(line: &str) -> serde_json::Value {
+    serde_json::from_str(line).unwrap()
+}
+
+/// A command ends by itself, has succeeded, and prints no more.
+#[track_caller]
+pub(crate) fn ends_well(mut command: Background) {
+    assert!(command.wait().success());
+    assert_eq!(command.lines.next(), None);
+}

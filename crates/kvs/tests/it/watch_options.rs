@@ -1,19 +1,8 @@
 //! What `watch` can be asked for beside its scopes, commands that it runs, and `setroot`.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Background, Daemon};
-
-#[track_caller]
-fn object(line: &str) -> Value {
-    serde_json::from_str(line).unwrap()
-}
-
-#[track_caller]
-fn ends_well(mut command: Background) {
-    assert!(command.wait().success());
-    assert_eq!(command.lines.next(), None);
-}
+use crate::support::{Daemon, ends_well, object};
 
 /// Three versions of `a`, the last two of which put the same value.
 fn three() -> Daemon {

@@ -4,18 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::support::{Background, Daemon, run};
-
-#[track_caller]
-fn object(line: &str) -> Value {
-    serde_json::from_str(line).unwrap()
-}
-
-#[track_caller]
-fn ends_well(mut command: Background) {
-    assert!(command.wait().success());
-    assert_eq!(command.lines.next(), None);
-}
+use crate::support::{Daemon, ends_well, object, run};
 
 #[test]
 fn watch_from_a_version_prints_it_and_all_after_it() {

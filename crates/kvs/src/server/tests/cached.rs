@@ -489,15 +489,16 @@ async fn current_values_are_read_without_a_request_and_own_writes_are_seen() {
     assert_eq!(fixed.get("a.v").await, some("99"));
 }
 
+/// A near cache over a connection of its own.
+async fn near(shared: &Arc<Shared>) -> CachedNamespace {
+    let primary = client(shared).await.namespace("primary");
+    primary.cached().await.unwrap()
+}
+
 #[tokio::test]
 async fn writes_of_others_are_seen_after_a_sync_at_the_latest() {
     let shared = daemon().await;
-    let near = client(&shared)
-        .await
-        .namespace("primary")
-        .cached()
-        .await
-        .unwrap();
+    let near = near(&shared).await;
     let other = client(&shared).await.namespace("primary");
     for n in 0..100 {
         let done = other.put("a", n.to_string()).await.unwrap();
@@ -510,12 +511,7 @@ async fn writes_of_others_are_seen_after_a_sync_at_the_latest() {
 #[tokio::test]
 async fn clones_never_read_backwards_while_others_write() {
     let shared = daemon().await;
-    let near = client(&shared)
-        .await
-        .namespace("primary")
-        .cached()
-        .await
-        .unwrap();
+    let near = near(&shared).await;
     let writer = client(&shared).await.namespace("primary");
     writer.put("n", "0").await.unwrap();
     near.sync().await.unwrap();
