@@ -300,11 +300,8 @@ impl Archive {
         while at < version {
             let left = usize::try_from(version - at).unwrap_or(usize::MAX);
             let records = self.records(namespace, at + 1, left.min(REPLAY_BATCH))?;
-            let effects: Vec<_> = records.iter().flat_map(|r| r.effects()).cloned().collect();
-            for effects in effects.chunks(REPLAY_STEP) {
-                directory = self.replay(&directory, effects)?;
-            }
-            weight += 4096 * effects.len();
+            directory = self.replay(&directory, records.iter().map(Arc::as_ref))?;
+            weight += 4096 * records.iter().map(|r| r.effects().count()).sum::<usize>();
             reached = records.into_iter().last().or(reached);
             at = reached.as_ref().map_or(version, |record| record.version);
         }
@@ -326,15 +323,22 @@ impl Archive {
         Ok(root)
     }
 
-    /// `effects` applied to `directory`.
-    pub(crate) fn replay(
+    /// What `records` did, done to `directory`, in steps of bounded length.
+    pub(crate) fn replay<'a>(
         &self,
         directory: &Directory,
-        effects: &[kvs_tree::Effect],
+        records: impl IntoIterator<Item = &'a VersionRecord>,
     ) -> Result<Directory, EngineError> {
         let params = self.objects.params();
-        self.objects
-            .complete(|source| replay(directory, &Ctx { source, params }, effects))
+        let effects = records.into_iter().flat_map(VersionRecord::effects);
+        let effects: Vec<_> = effects.cloned().collect();
+        let mut directory = directory.clone();
+        for effects in effects.chunks(REPLAY_STEP) {
+            directory = self
+                .objects
+                .complete(|source| replay(&directory, &Ctx { source, params }, effects))?;
+        }
+        Ok(directory)
     }
 
     fn keep(&self, namespace: &Namespace, root: RootAt, weight: usize) {

@@ -24,6 +24,15 @@ pub(crate) struct RootAt {
     pub(crate) root: Blobref,
 }
 
+/// A version as the journal has it.
+pub(crate) struct Written {
+    pub(crate) record: Arc<VersionRecord>,
+    /// The journal group that holds it.
+    pub(crate) group: u64,
+    /// About what its record takes in memory.
+    pub(crate) bytes: usize,
+}
+
 /// A published version together with what it takes in memory.
 #[derive(Clone)]
 struct Recent {
@@ -53,9 +62,13 @@ impl History {
         }
     }
 
-    /// Adds the next version, which stands in `group` and takes about `bytes` of memory. Its root
-    /// may follow.
-    pub(crate) fn push(&mut self, record: Arc<VersionRecord>, group: u64, bytes: usize) {
+    /// Adds the next version. Its root may follow.
+    pub(crate) fn push(&mut self, written: Written) {
+        let Written {
+            record,
+            group,
+            bytes,
+        } = written;
         let version = record.version;
         let near = self.landmarks.last().is_some_and(|last| {
             version - last.version < LANDMARK_DISTANCE && group - last.group < LANDMARK_DISTANCE

@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 
 use crate::dispatch::{Dispatch, Wake, WatchId};
 use crate::error::{EngineError, ErrorKind};
-use crate::history::{History, RootAt};
+use crate::history::{History, RootAt, Written};
 use crate::limits::{VERSION_WAITERS, WATCHES};
 use crate::record::VersionRecord;
 use crate::reference::{Position, SnapshotRef};
@@ -145,7 +145,11 @@ impl Namespace {
             let mut watches = lock(&self.watches);
             {
                 let mut history = lock(&self.history);
-                history.push(record.clone(), group, bytes);
+                history.push(Written {
+                    record: record.clone(),
+                    group,
+                    bytes,
+                });
                 history.push_root(root.clone());
             }
             self.published.store(Arc::new(root));
@@ -164,15 +168,11 @@ impl Namespace {
     }
 
     /// Takes versions of the journal in, the last of which has `root`. Nobody watches yet.
-    pub(crate) fn replayed(
-        &self,
-        versions: impl IntoIterator<Item = (Arc<VersionRecord>, u64, usize)>,
-        root: RootAt,
-    ) {
+    pub(crate) fn replayed(&self, versions: Vec<Written>, root: RootAt) {
         let mut history = lock(&self.history);
-        for (record, group, bytes) in versions {
-            history.push(record, group, bytes);
-        }
+        versions
+            .into_iter()
+            .for_each(|version| history.push(version));
         history.push_root(root.clone());
         self.published.store(Arc::new(root));
     }

@@ -6,13 +6,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvs_tree::{Directory, Effect};
+use kvs_tree::Directory;
 use smol_str::SmolStr;
 
 use crate::catalog::{Catalog, CheckpointRoot, NamespaceState};
 use crate::error::EngineError;
-use crate::history::{History, RootAt};
-use crate::limits::{REPLAY_BATCH_BYTES, REPLAY_STEP};
+use crate::history::{History, RootAt, Written};
+use crate::limits::REPLAY_BATCH_BYTES;
 use crate::namespace::Namespace;
 use crate::record::{Group, Record, VersionRecord, effect_bytes};
 use crate::store::{Pinned, Store};
@@ -20,16 +20,7 @@ use crate::store::{Pinned, Store};
 /// Versions of one namespace that are read and not yet replayed.
 #[derive(Default)]
 struct Pending {
-    versions: Vec<Replayed>,
-    bytes: usize,
-}
-
-/// A version as the journal has it.
-struct Replayed {
-    record: Arc<VersionRecord>,
-    /// The journal group that holds it.
-    group: u64,
-    /// About what its record takes in memory.
+    versions: Vec<Written>,
     bytes: usize,
 }
 
@@ -101,13 +92,6 @@ impl<'a> Replay<'a> {
             self.catalog.apply(number, group.time_ms, record)?;
             match record {
                 Record::Version(record) => self.version(number, record)?,
-                // What ends a life of a namespace, or begins another: the versions before it are its own.
-                Record::Removed { namespace } | Record::Reincarnated { namespace, .. } => {
-                    self.flush(namespace)?;
-                }
-                _ => {}
-            }
-            match record {
                 Record::Created { namespace, .. } => {
                     let params = self.store.objects.params();
                     let origin = CheckpointRoot::origin(params, number, group.time_ms);
@@ -129,14 +113,13 @@ impl<'a> Replay<'a> {
                     let namespace = self.store.namespace(namespace)?;
                     namespace.withdraw(*uid, &mut Vec::new());
                 }
+                // The versions before it are of the life that it ends.
                 Record::Removed { namespace } => {
+                    self.flush(namespace)?;
                     self.store.remove_namespace(namespace);
                 }
                 Record::Reincarnated { namespace, .. } => self.reincarnate(namespace)?,
-                Record::Version(_)
-                | Record::Pinned(_)
-                | Record::Unpinned { .. }
-                | Record::PackAdded { .. } => {}
+                Record::Pinned(_) | Record::Unpinned { .. } | Record::PackAdded { .. } => {}
             }
         }
         self.catalog.group = number;
@@ -148,7 +131,7 @@ impl<'a> Replay<'a> {
         self.versions += 1;
         let pending = self.pending.entry(record.namespace.clone()).or_default();
         pending.bytes += bytes;
-        pending.versions.push(Replayed {
+        pending.versions.push(Written {
             record: record.clone(),
             group,
             bytes,
@@ -177,35 +160,37 @@ impl<'a> Replay<'a> {
         let Some(last) = pending.versions.last().map(|v| v.record.clone()) else {
             return Ok(());
         };
-        let mut directory = before.clone();
-        let effects = pending.versions.iter().flat_map(|v| v.record.effects());
-        let effects: Vec<Effect> = effects.cloned().collect();
-        let done: Result<(), EngineError> = effects.chunks(REPLAY_STEP).try_for_each(|effects| {
-            directory = self.store.archive.replay(&directory, effects)?;
-            Ok(())
+        let records = pending.versions.iter().map(|v| v.record.as_ref());
+        let replayed = self.store.archive.replay(&before, records);
+        let replayed = replayed.and_then(|directory| {
+            let root = directory.seal(self.store.objects.params());
+            if root == last.root {
+                Ok((root, directory))
+            } else {
+                Err(differs(&last, root))
+            }
         });
-        let root = directory.seal(self.store.objects.params());
-        if done.is_err() || root != last.root {
-            self.blame(before, &pending.versions)?;
-            done?;
-            return Err(differs(&last, root));
-        }
+        let (root, directory) = match replayed {
+            Ok(replayed) => replayed,
+            Err(error) => {
+                self.blame(before, &pending.versions)?;
+                return Err(error);
+            }
+        };
         let root = RootAt {
             version: last.version,
             time_ms: last.time_ms,
             directory,
             root,
         };
-        let versions = pending.versions.into_iter();
-        namespace.replayed(versions.map(|v| (v.record, v.group, v.bytes)), root);
+        namespace.replayed(pending.versions, root);
         Ok(())
     }
 
     /// Names the first version of a batch that cannot be replayed as it is recorded.
-    fn blame(&self, mut directory: Directory, versions: &[Replayed]) -> Result<(), EngineError> {
-        for Replayed { record, .. } in versions {
-            let effects: Vec<_> = record.effects().cloned().collect();
-            directory = self.store.archive.replay(&directory, &effects)?;
+    fn blame(&self, mut directory: Directory, versions: &[Written]) -> Result<(), EngineError> {
+        for Written { record, .. } in versions {
+            directory = self.store.archive.replay(&directory, [record.as_ref()])?;
             let found = directory.seal(self.store.objects.params());
             if found != record.root {
                 return Err(differs(record, found));
@@ -215,7 +200,8 @@ impl<'a> Replay<'a> {
     }
 
     /// The namespace goes on as another life of itself, its past readable as before.
-    fn reincarnate(&self, name: &SmolStr) -> Result<(), EngineError> {
+    fn reincarnate(&mut self, name: &SmolStr) -> Result<(), EngineError> {
+        self.flush(name)?;
         let old = self.store.namespace(name)?;
         let Some(state) = self.catalog.namespaces.get(name) else {
             return Ok(());
