@@ -29,6 +29,7 @@ mod cli;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
+    output::settle_colours();
     let cli = match cli::parse() {
         Ok(cli) => cli,
         Err(code) => return code,

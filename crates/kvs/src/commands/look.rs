@@ -5,7 +5,7 @@ use clap::{Args, ValueEnum};
 use jiff::tz::TimeZone;
 
 use crate::eventlog::{Entry, Formatter};
-use crate::output::Sink;
+use crate::output::{Sink, colours_are_wanted};
 
 /// How events are printed.
 #[derive(Debug, Clone, Copy, Args)]
@@ -64,11 +64,4 @@ impl Printer {
         };
         Ok(self.sink.line(&line)?)
     }
-}
-
-/// What the environment says of colours on a terminal.
-fn colours_are_wanted() -> bool {
-    let unwanted = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|value| value == "dumb");
-    !unwanted && !dumb
 }

@@ -6,6 +6,7 @@
 
 mod escape;
 mod changes;
+mod colours;
 mod columns;
 mod directory;
 mod failure;
@@ -15,6 +16,7 @@ mod progress;
 mod sink;
 
 pub(crate) use changes::{Before, ChangeReport, VersionReport, Who, local_time, seconds};
+pub(crate) use colours::{colours_are_wanted, settle_colours};
 pub(crate) use columns::columns;
 pub(crate) use directory::{Shown, directory_line};
 pub(crate) use escape::{escape, escape_value};

@@ -15,12 +15,17 @@ const KVS: &str = env!("CARGO_BIN_EXE_kvs");
 /// What a daemon says on standard error when it can be reached.
 const READY: &str = "kvs: serving on ";
 /// Variables that would change what commands do.
-const VARIABLES: [&str; 5] = [
+const VARIABLES: [&str; 9] = [
     "KVS_NAMESPACE",
     "FLUX_KVS_NAMESPACE",
     "COLUMNS",
     "XDG_RUNTIME_DIR",
     "RUST_LOG",
+    // What colours depend on beside the terminal.
+    "NO_COLOR",
+    "CLICOLOR",
+    "CLICOLOR_FORCE",
+    "CI",
 ];
 
 /// A daemon on a store of its own, for the life of the value.

@@ -65,7 +65,7 @@ fn files_and_pipes_get_exact_bytes() {
 fn help_and_errors_have_no_colours_where_they_are_unwanted() {
     let kvs = Daemon::start();
     assert!(shown(&kvs, "kvs get --help").contains('\x1b'));
-    for unwanted in ["NO_COLOR=1", "TERM=dumb"] {
+    for unwanted in ["NO_COLOR=1", "TERM=dumb", "CI=true TERM=dumb"] {
         let help = shown(&kvs, &format!("{unwanted} kvs get --help"));
         assert!(!help.contains('\x1b'), "{unwanted}: {help:?}");
         let error = shown(&kvs, &format!("{unwanted} kvs get --nonsense"));
