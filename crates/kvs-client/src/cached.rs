@@ -325,7 +325,7 @@ async fn next(
                 touched: None,
             })
         }
-        RootEvent::Removed(_) => None,
+        RootEvent::OwnerChanged(_) | RootEvent::Removed(_) => None,
     })
 }
 

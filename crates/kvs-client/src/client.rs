@@ -10,9 +10,9 @@ use crate::pending::Pending;
 use crate::transport::{Connector, UnixConnector};
 use bytes::Bytes;
 use kvs_proto::{
-    Empty, HelloAnswer, NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare,
-    Namespaces, NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Request, StatusAnswer,
-    StatusRequest, Sync as SyncRequest, Unpin, decode_body,
+    Empty, HelloAnswer, NamespaceChown, NamespaceCreate, NamespaceInfo, NamespaceRemove,
+    NamespaceShare, Namespaces, NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer,
+    Request, StatusAnswer, StatusRequest, Sync as SyncRequest, Unpin, decode_body,
 };
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
@@ -123,6 +123,18 @@ impl Client {
     ) -> Result<(), ClientError> {
         let name = name.into();
         self.call::<Empty>(NamespaceShare { name, uid, read })
+            .await
+            .map(drop)
+    }
+
+    /// Makes another user the owner of a namespace; for the instance owner. Who owned it before keeps no right on it.
+    pub async fn chown_namespace(
+        &self,
+        name: impl Into<SmolStr>,
+        owner: u32,
+    ) -> Result<(), ClientError> {
+        let name = name.into();
+        self.call::<Empty>(NamespaceChown { name, owner })
             .await
             .map(drop)
     }

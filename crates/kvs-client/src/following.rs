@@ -110,6 +110,7 @@ impl FollowState {
             }
             RootItem::Created(created) => RootEvent::Created(created),
             RootItem::Reincarnated(reincarnated) => RootEvent::Reincarnated(reincarnated),
+            RootItem::OwnerChanged(changed) => RootEvent::OwnerChanged(changed),
             RootItem::Removed(removed) => RootEvent::Removed(removed),
         };
         self.hand_out(event, cost);

@@ -89,8 +89,8 @@ pub use kvs_proto::{
     Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link,
     ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookedUp, LookupAnswer,
     LookupManyAnswer, Mode, Moved, NamespaceCreate, NamespaceInfo, NamespaceRoot, Operation,
-    OperationResult, PinInfo, Position, ReadAnswer, Reincarnated, Removed, RootStarted, RootState,
-    Scope, ScopeKind, Start, StatusAnswer, TransactionInfo, ValueInfo,
+    OperationResult, OwnerChanged, PinInfo, Position, ReadAnswer, Reincarnated, Removed,
+    RootStarted, RootState, Scope, ScopeKind, Start, StatusAnswer, TransactionInfo, ValueInfo,
 };
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! What a stream of root moves tells.
 
-use kvs_proto::{Created, Moved, Reincarnated, Removed, RootState};
+use kvs_proto::{Created, Moved, OwnerChanged, Reincarnated, Removed, RootState};
 
 /// One event about the root of a namespace, in the order in which they happened.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +14,8 @@ pub enum RootEvent {
     Created(Created),
     /// A namespace goes on under a new incarnation.
     Reincarnated(Reincarnated),
+    /// A namespace has another owner. If that is another user than this one, it may be the last that is told of the namespace.
+    OwnerChanged(OwnerChanged),
     /// A namespace was removed.
     Removed(Removed),
 }

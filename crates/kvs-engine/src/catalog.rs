@@ -177,6 +177,18 @@ impl Catalog {
                     state.readers.remove(uid);
                 }
             }
+            Record::Given {
+                namespace,
+                owner,
+                before,
+                ..
+            } => {
+                if let Some(state) = self.namespaces.get_mut(namespace) {
+                    state.owner = *owner;
+                    state.readers.remove(before);
+                    state.readers.remove(owner);
+                }
+            }
         }
         Ok(())
     }

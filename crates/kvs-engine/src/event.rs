@@ -122,6 +122,17 @@ pub enum RootEvent {
         /// When, in milliseconds since the epoch.
         time_ms: u64,
     },
+    /// A namespace has another owner.
+    OwnerChanged {
+        /// Its name.
+        namespace: SmolStr,
+        /// Who owns it now.
+        owner: u32,
+        /// Who owned it before.
+        before: u32,
+        /// When, in milliseconds since the epoch.
+        time_ms: u64,
+    },
     /// A namespace was removed.
     Removed {
         /// Its name.

@@ -6,10 +6,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Directory, Effect};
+use kvs_tree::{Blobref, Directory};
 use smol_str::SmolStr;
 
-use crate::changes::ChangeKind;
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::RootEvent;
@@ -20,7 +19,7 @@ use crate::record::{Group, Record, VersionRecord};
 use crate::reference::Position;
 use crate::request::{Caller, NamespaceInfo, Start};
 use crate::store::Store;
-use crate::told::transactions_of;
+use crate::told::{keys_of, transactions_of};
 use crate::view::root_of;
 
 /// A namespace as far as it was followed.
@@ -127,7 +126,7 @@ impl Follower {
             }
             let now = namespace.published();
             let known = Known {
-                owner: namespace.owner,
+                owner: namespace.owner(),
                 incarnation: namespace.incarnation,
                 version: now.version,
                 root: Some(now.root),
@@ -139,11 +138,24 @@ impl Follower {
 
     /// Whether the caller may know of the namespace now, or might when it was removed.
     fn readable(&self, name: &str, known: &Known) -> bool {
-        self.store.may_use(self.caller, known.owner)
-            || match self.store.namespace(name) {
-                Ok(namespace) => namespace.is_shared_with(self.caller.uid),
-                Err(_) => known.shared,
+        match self.store.namespace(name) {
+            Ok(now) if now.incarnation == known.incarnation => {
+                self.store.may_read(self.caller, &now).is_ok()
             }
+            _ => self.store.may_use(self.caller, known.owner) || known.shared,
+        }
+    }
+
+    /// Whether the stream goes on, for one that may not be told anything now.
+    ///
+    /// # Errors
+    /// `Permission` once the right to read the one namespace that is followed is gone.
+    pub fn check(&self) -> Result<(), EngineError> {
+        let only = self.only.as_ref();
+        match only.map(|name| self.store.namespace(name)) {
+            Some(Ok(namespace)) => self.store.may_read(self.caller, &namespace),
+            _ => Ok(()),
+        }
     }
 
     /// Of the one namespace that is followed: everything after this position is told. None if all
@@ -164,19 +176,15 @@ impl Follower {
     /// right to read it is gone, `Corrupt` for damaged data. Each ends the follower.
     pub async fn next(&mut self) -> Result<Option<RootEvent>, EngineError> {
         loop {
+            self.check()?;
             if let Some(lost) = self.state.take() {
                 return Ok(Some(self.state(lost)));
             }
             if let Some(event) = self.events.pop_front() {
                 return Ok(Some(event));
             }
-            if let Some(name) = &self.only {
-                if self.ended {
-                    return Err(EngineError::no_namespace(name));
-                }
-                if let Ok(namespace) = self.store.namespace(name) {
-                    self.store.may_read(self.caller, &namespace)?;
-                }
+            if let (Some(name), true) = (&self.only, self.ended) {
+                return Err(EngineError::no_namespace(name));
             }
             let newest = self.guard.newest();
             if self.group >= newest {
@@ -255,6 +263,12 @@ impl Follower {
                 } => self.made(namespace, owner, incarnation, root, time_ms),
                 Record::Shared { namespace, uid } => self.shared(&namespace, uid, true),
                 Record::Withdrawn { namespace, uid } => self.shared(&namespace, uid, false),
+                Record::Given {
+                    namespace,
+                    owner,
+                    before,
+                    ..
+                } => self.given(namespace, owner, before, time_ms),
                 Record::Removed { namespace } => self.removed(namespace, time_ms),
                 Record::Reincarnated {
                     namespace,
@@ -317,6 +331,24 @@ impl Follower {
         }
     }
 
+    fn given(&mut self, namespace: SmolStr, owner: u32, before: u32, time_ms: u64) {
+        let Some(known) = self.known.get_mut(&namespace) else {
+            return;
+        };
+        known.owner = owner;
+        known.shared &= ![owner, before].contains(&self.caller.uid);
+        let known = known.clone();
+        // To who owned it before it is the last that is told of the namespace.
+        if self.readable(&namespace, &known) || before == self.caller.uid {
+            self.events.push_back(RootEvent::OwnerChanged {
+                namespace,
+                owner,
+                before,
+                time_ms,
+            });
+        }
+    }
+
     fn removed(&mut self, namespace: SmolStr, time_ms: u64) {
         // One that is there again under a later incarnation was made after this removal.
         let Some(known) = self.known.remove(&namespace) else {
@@ -350,10 +382,6 @@ impl Follower {
         if !self.readable(&record.namespace, &known) {
             return Ok(());
         }
-        let mut keys: BTreeMap<_, _> = BTreeMap::new();
-        for effect in record.effects() {
-            keys.insert(effect.key().clone(), kind_of(effect));
-        }
         self.events.push_back(RootEvent::Moved {
             namespace: record.namespace.clone(),
             position: Position {
@@ -364,18 +392,8 @@ impl Follower {
             previous,
             time_ms: record.time_ms,
             transactions: transactions_of(record),
-            keys: keys.into_iter().collect(),
+            keys: keys_of(record),
         });
         Ok(())
-    }
-}
-
-fn kind_of(effect: &Effect) -> ChangeKind {
-    match effect {
-        Effect::Put { .. } | Effect::PutStored { .. } | Effect::Copy { .. } => ChangeKind::Put,
-        Effect::Append { .. } => ChangeKind::Append,
-        Effect::Unlink { .. } => ChangeKind::Unlink,
-        Effect::Mkdir { .. } | Effect::Graft { .. } => ChangeKind::Mkdir,
-        Effect::Link { .. } => ChangeKind::Link,
     }
 }

@@ -4,7 +4,7 @@
 //! Lock order: `watches` before `history`; neither is held across an await or a disk access.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -35,7 +35,7 @@ type Waiters = BTreeMap<u64, Vec<oneshot::Sender<Position>>>;
 /// The shared, readable side of one incarnation of a namespace.
 pub(crate) struct Namespace {
     pub(crate) name: SmolStr,
-    pub(crate) owner: u32,
+    owner: AtomicU32,
     pub(crate) incarnation: u64,
     published: ArcSwap<RootAt>,
     history: Mutex<History>,
@@ -62,7 +62,7 @@ impl Namespace {
     ) -> Self {
         Self {
             name,
-            owner,
+            owner: AtomicU32::new(owner),
             incarnation,
             published: ArcSwap::from_pointee(root),
             history: Mutex::new(history),
@@ -80,6 +80,19 @@ impl Namespace {
             readers: Mutex::new(readers),
             ..self
         }
+    }
+
+    /// Who owns it.
+    pub(crate) fn owner(&self) -> u32 {
+        self.owner.load(Ordering::Acquire)
+    }
+
+    /// Makes another user the owner. Who owned it before keeps no right, not even one to read that it was given; all others
+    /// keep theirs. Watches look at their rights again when they are woken.
+    pub(crate) fn give(&self, owner: u32, before: u32, wakes: &mut Vec<Wake>) {
+        lock(&self.readers).retain(|uid| *uid != before && *uid != owner);
+        self.owner.store(owner, Ordering::Release);
+        wakes.extend(lock(&self.watches).wake_all());
     }
 
     /// Those who may read it although they do not own it.

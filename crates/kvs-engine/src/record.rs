@@ -151,6 +151,18 @@ pub enum Record {
         /// The user.
         uid: u32,
     },
+    /// A namespace has another owner from now on.
+    #[serde(rename = "O")]
+    Given {
+        /// The namespace.
+        namespace: SmolStr,
+        /// Its incarnation.
+        incarnation: u64,
+        /// Who owns it now.
+        owner: u32,
+        /// Who owned it before; keeps no right on it.
+        before: u32,
+    },
 }
 
 /// Everything that one append makes durable.
@@ -283,7 +295,7 @@ mod tests {
                 depth: 2,
             },
         };
-        let (shared, withdrawn) = (namespace.clone(), namespace);
+        let (shared, withdrawn, given) = (namespace.clone(), namespace.clone(), namespace);
         for (record, golden) in [
             (
                 forked,
@@ -302,6 +314,15 @@ mod tests {
                     uid: 1000,
                 },
                 "81a15792a36a6f62cd03e8",
+            ),
+            (
+                Record::Given {
+                    namespace: given,
+                    incarnation: 9,
+                    owner: 1000,
+                    before: 7,
+                },
+                "81a14f94a36a6f6209cd03e807",
             ),
         ] {
             let bytes = rmp_serde::to_vec(&record).unwrap();

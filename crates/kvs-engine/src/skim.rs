@@ -87,6 +87,8 @@ enum SkimRecord<'a> {
     Shared(IgnoredAny),
     #[serde(rename = "W")]
     Withdrawn(IgnoredAny),
+    #[serde(rename = "O")]
+    Given(IgnoredAny),
     #[serde(rename = "U")]
     Unpinned(IgnoredAny),
     #[serde(rename = "K")]

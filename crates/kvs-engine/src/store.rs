@@ -151,15 +151,22 @@ impl Store {
         caller: Caller,
         namespace: &Namespace,
     ) -> Result<(), EngineError> {
-        if self.may_use(caller, namespace.owner) {
+        self.check_use(caller, namespace.owner(), &namespace.name)
+    }
+
+    /// Refuses callers who may not use what belongs to `owner`, the namespace of that name.
+    pub(crate) fn check_use(
+        &self,
+        caller: Caller,
+        owner: u32,
+        name: &str,
+    ) -> Result<(), EngineError> {
+        if self.may_use(caller, owner) {
             return Ok(());
         }
         Err(EngineError::new(
             ErrorKind::Permission,
-            format!(
-                "uid {} may not use namespace {}",
-                caller.uid, namespace.name
-            ),
+            format!("uid {} may not use namespace {name}", caller.uid),
         ))
     }
 

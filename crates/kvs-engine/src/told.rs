@@ -1,11 +1,12 @@
 //! What a version changed in some scopes: the record alone where it tells, else with the two roots
 //! that the version lies between, which may have to be rebuilt.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvs_tree::{NodeSource, Scope};
+use kvs_tree::{Effect, Key, NodeSource, Scope};
 
-use crate::changes::{Between, KeyChange, Want, changes, needs_roots};
+use crate::changes::{Between, ChangeKind, KeyChange, Want, changes, needs_roots};
 use crate::error::EngineError;
 use crate::event::TransactionInfo;
 use crate::namespace::Namespace;
@@ -65,4 +66,23 @@ pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
         name: t.name.clone(),
     };
     record.transactions.iter().map(info).collect()
+}
+
+/// The keys that a version wrote, in the order of the tree, and how. A copy counts as a put.
+pub(crate) fn keys_of(record: &VersionRecord) -> Vec<(Key, ChangeKind)> {
+    let mut keys = BTreeMap::new();
+    for effect in record.effects() {
+        keys.insert(effect.key().clone(), kind_of(effect));
+    }
+    keys.into_iter().collect()
+}
+
+fn kind_of(effect: &Effect) -> ChangeKind {
+    match effect {
+        Effect::Put { .. } | Effect::PutStored { .. } | Effect::Copy { .. } => ChangeKind::Put,
+        Effect::Append { .. } => ChangeKind::Append,
+        Effect::Unlink { .. } => ChangeKind::Unlink,
+        Effect::Mkdir { .. } | Effect::Graft { .. } => ChangeKind::Mkdir,
+        Effect::Link { .. } => ChangeKind::Link,
+    }
 }

@@ -92,7 +92,7 @@ impl View {
 
     /// The uid that owns the namespace.
     pub fn owner(&self) -> u32 {
-        self.namespace.owner
+        self.namespace.owner()
     }
 
     /// The version that is read.

@@ -43,7 +43,8 @@ pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};
 pub use many::{LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer};
 pub use namespace::{
-    NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare, Namespaces, NamespacesAnswer,
+    NamespaceChown, NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare, Namespaces,
+    NamespacesAnswer,
 };
 pub use pin::{Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Unpin};
 pub use position::{At, Position, RepeatFrom};
@@ -54,7 +55,8 @@ pub use read::{
 pub use request::{Empty, MarkRequest, Op, Request};
 pub use scope::{Scope, ScopeKind};
 pub use setroot::{
-    Created, Moved, NamespaceRoot, Reincarnated, Removed, RootItem, RootStarted, RootState, SetRoot,
+    Created, Moved, NamespaceRoot, OwnerChanged, Reincarnated, Removed, RootItem, RootStarted,
+    RootState, SetRoot,
 };
 pub use status::{StatusAnswer, StatusRequest, Sync};
 pub use upload::{Upload, UploadData};

@@ -39,6 +39,16 @@ pub struct NamespaceShare {
     pub read: bool,
 }
 
+/// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and its streams there end. For
+/// the instance owner; may be repeated.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NamespaceChown {
+    /// Its name.
+    pub name: SmolStr,
+    /// User id of the new owner.
+    pub owner: u32,
+}
+
 /// Asks for all namespaces that the caller may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespaces {}

@@ -5,7 +5,9 @@ use crate::error::ProtocolError;
 use crate::hello::Hello;
 use crate::log::Log;
 use crate::many::{LookupMany, Nodes};
-use crate::namespace::{NamespaceCreate, NamespaceRemove, NamespaceShare, Namespaces};
+use crate::namespace::{
+    NamespaceChown, NamespaceCreate, NamespaceRemove, NamespaceShare, Namespaces,
+};
 use crate::pin::{Pin, Pins, Unpin};
 use crate::read::{Info, List, Lookup, Read, Wait};
 use crate::setroot::SetRoot;
@@ -134,4 +136,6 @@ requests! {
     LookupMany(LookupMany) = 25, "lookup_many";
     /// Gives the nodes by which a key is reached.
     Nodes(Nodes) = 26, "nodes";
+    /// Gives a namespace to another user.
+    NamespaceChown(NamespaceChown) = 27, "namespace_chown";
 }

@@ -39,6 +39,8 @@ pub enum RootItem {
     Created(Created),
     /// A namespace goes on under a new incarnation.
     Reincarnated(Reincarnated),
+    /// A namespace has another owner.
+    OwnerChanged(OwnerChanged),
     /// A namespace was removed.
     Removed(Removed),
 }
@@ -123,6 +125,20 @@ pub struct Reincarnated {
     pub namespace: SmolStr,
     /// Its new incarnation.
     pub incarnation: u64,
+    /// When, in milliseconds since 1970.
+    #[serde(default)]
+    pub time_ms: u64,
+}
+
+/// A namespace that has another owner.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnerChanged {
+    /// Its name.
+    pub namespace: SmolStr,
+    /// User id of its owner.
+    pub owner: u32,
+    /// User id of who owned it before.
+    pub before: u32,
     /// When, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,

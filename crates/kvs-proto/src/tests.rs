@@ -215,6 +215,12 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         incarnation: 7,
         time_ms: 1_700_000_000_000,
     });
+    let owner_changed = RootItem::OwnerChanged(OwnerChanged {
+        namespace: "jobs".into(),
+        owner: 1001,
+        before: 1000,
+        time_ms: 1_700_000_000_000,
+    });
     let removed = RootItem::Removed(Removed {
         namespace: "jobs".into(),
         time_ms: 1_700_000_000_000,
@@ -332,7 +338,21 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("setroot state answer", answer(7, Status::Item, &state)),
         ("setroot moved answer", answer(7, Status::Item, &moved)),
         ("setroot created answer", answer(7, Status::Item, &created)),
+        (
+            "setroot owner_changed answer",
+            answer(7, Status::Item, &owner_changed),
+        ),
         ("setroot removed answer", answer(7, Status::Item, &removed)),
+        (
+            "namespace_chown",
+            request(
+                8,
+                NamespaceChown {
+                    name: "jobs".into(),
+                    owner: 1001,
+                },
+            ),
+        ),
         ("lookup_many", request(8, many)),
         ("lookup_many answer", answer(8, Status::Final, &many_answer)),
         ("nodes", request(9, nodes)),

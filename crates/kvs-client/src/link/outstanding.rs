@@ -347,6 +347,7 @@ fn is_repeatable(request: &Request) -> bool {
             | Request::Unpin(_)
             | Request::NamespaceCreate(_)
             | Request::NamespaceRemove(_)
+            | Request::NamespaceChown(_)
             // An upload is lost with its connection.
             | Request::Upload(_)
             | Request::UploadData(_)

@@ -80,10 +80,6 @@ impl CommitTask {
             self.hold_error(reply, EngineError::no_namespace(name));
             return None;
         };
-        if let Err(error) = self.store.check_owner(request.caller, &head.namespace) {
-            self.hold_error(reply, error);
-            return None;
-        }
         let full = (request.caller.uid, request.id);
         if head.pending(&full).is_some() {
             let reply = head.join_open(&full, reply)?;
@@ -93,15 +89,23 @@ impl CommitTask {
                 None => Some(reply),
             };
         }
+        // What took effect did, also if its caller may do nothing here any more.
+        let may = self.store.check_use(request.caller, head.owner, name);
         let incarnation = head.namespace.incarnation;
-        let Some(state) = self.catalog.namespaces.get(name) else {
-            return Some(reply);
-        };
-        match state
-            .outcomes
-            .seen(request.caller.uid, request.id, request.repeat, incarnation)
-        {
-            Seen::Never => Some(reply),
+        let state = self.catalog.namespaces.get(name);
+        let seen = state.map(|state| {
+            let uid = request.caller.uid;
+            let outcomes = &state.outcomes;
+            outcomes.seen(uid, request.id, request.repeat, incarnation)
+        });
+        match seen.unwrap_or(Seen::Never) {
+            Seen::Never => match may {
+                Ok(()) => Some(reply),
+                Err(error) => {
+                    self.hold_error(reply, error);
+                    None
+                }
+            },
             Seen::Before(outcome) => {
                 let _ = reply.send(Ok(Committed {
                     position: head.namespace.at(outcome.version),

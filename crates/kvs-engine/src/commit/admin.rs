@@ -63,7 +63,7 @@ impl CommitTask {
         let Some(head) = self.heads.get(&name).filter(|head| !head.removing) else {
             return self.hold_error(reply, EngineError::no_namespace(&name));
         };
-        if let Err(error) = self.store.check_owner(caller, &head.namespace) {
+        if let Err(error) = self.store.check_use(caller, head.owner, &name) {
             return self.hold_error(reply, error);
         }
         if may_read && head.namespace.readers().len() >= READERS {
@@ -77,6 +77,25 @@ impl CommitTask {
             Record::Withdrawn { namespace, uid }
         });
         self.building.hold(answer(reply));
+    }
+
+    pub(super) fn chown_namespace(&mut self, name: SmolStr, owner: u32, reply: Reply<()>) {
+        // What was accepted before it stands before it in the journal.
+        self.seal(&name);
+        let Some(head) = self.heads.get_mut(&name).filter(|head| !head.removing) else {
+            return self.hold_error(reply, EngineError::no_namespace(&name));
+        };
+        let before = std::mem::replace(&mut head.owner, owner);
+        if before != owner {
+            let incarnation = head.namespace.incarnation;
+            self.building.push(Record::Given {
+                namespace: name,
+                incarnation,
+                owner,
+                before,
+            });
+        }
+        self.hold(answer(reply));
     }
 
     pub(super) fn remove_namespace(&mut self, name: SmolStr, reply: Reply<()>) {

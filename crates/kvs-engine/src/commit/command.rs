@@ -45,6 +45,12 @@ pub(crate) enum Command {
         may_read: bool,
         reply: Reply<()>,
     },
+    /// Give a namespace to another user.
+    Chown {
+        name: SmolStr,
+        owner: u32,
+        reply: Reply<()>,
+    },
     Remove {
         name: SmolStr,
         reply: Reply<()>,
@@ -84,6 +90,7 @@ pub(super) fn refuse(command: Command, error: EngineError) {
         Command::Pin { reply, .. } => drop(reply.send(Err(error))),
         Command::Create { reply, .. }
         | Command::Share { reply, .. }
+        | Command::Chown { reply, .. }
         | Command::Remove { reply, .. }
         | Command::Unpin { reply, .. }
         | Command::Sync { reply }

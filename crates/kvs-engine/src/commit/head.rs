@@ -79,6 +79,8 @@ pub(crate) struct Head {
     open: Option<OpenVersion>,
     /// Transactions that are not published yet, and in which version they are.
     unpublished: HashMap<FullId, u64>,
+    /// Who owns the namespace once everything is in the journal that is on its way there.
+    pub(crate) owner: u32,
     /// A removal is on its way into the journal.
     pub(crate) removing: bool,
 }
@@ -90,6 +92,7 @@ impl Head {
             version: 0,
             open: None,
             unpublished: HashMap::new(),
+            owner: namespace.owner(),
             removing: false,
             namespace,
         };
@@ -105,6 +108,7 @@ impl Head {
         self.version = published.version;
         self.open = None;
         self.unpublished.clear();
+        self.owner = self.namespace.owner();
         self.removing = false;
     }
 

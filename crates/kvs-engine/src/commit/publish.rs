@@ -150,6 +150,16 @@ impl CommitTask {
                     head.namespace.withdraw(*uid, wakes);
                 }
             }
+            Record::Given {
+                namespace,
+                owner,
+                before,
+                ..
+            } => {
+                if let Some(head) = self.heads.get(namespace) {
+                    head.namespace.give(*owner, *before, wakes);
+                }
+            }
             Record::Version(_) | Record::Reincarnated { .. } | Record::PackAdded { .. } => {}
         }
         Ok(())

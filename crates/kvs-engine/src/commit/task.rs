@@ -229,6 +229,7 @@ impl CommitTask {
                 may_read,
                 reply,
             } => self.share_namespace(caller, name, uid, may_read, reply),
+            Command::Chown { name, owner, reply } => self.chown_namespace(name, owner, reply),
             Command::Remove { name, reply } => self.remove_namespace(name, reply),
             Command::Pin {
                 snapshot,

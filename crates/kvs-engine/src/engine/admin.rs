@@ -13,6 +13,9 @@ use crate::request::{Caller, NamespaceInfo, Pin};
 use crate::stage;
 use crate::store::Store;
 
+/// The number that systems keep for "no user".
+const NO_USER: u32 = u32::MAX;
+
 impl Engine {
     /// Keeps a snapshot readable until it is unpinned or the lease (in milliseconds) runs out.
     ///
@@ -141,6 +144,28 @@ impl Engine {
         .await
     }
 
+    /// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and its watches end; those that the
+    /// namespace is shared with keep theirs. For the instance owner. Durable when it returns.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`, `Invalid` for a number that is no user's.
+    pub async fn chown_namespace(
+        &self,
+        caller: Caller,
+        name: &str,
+        owner: u32,
+    ) -> Result<(), EngineError> {
+        self.store
+            .check_instance_owner(caller, "changing the owner of a namespace")?;
+        if owner == NO_USER {
+            let message = format!("{owner} is no user id");
+            return Err(EngineError::new(ErrorKind::Invalid, message));
+        }
+        let name = SmolStr::new(name);
+        self.ask(|reply| Command::Chown { name, owner, reply })
+            .await
+    }
+
     /// Removes a namespace with everything in it; one that is not there is no error. For the
     /// instance owner. Complete when it returns.
     ///
@@ -174,7 +199,7 @@ impl Engine {
             let published = namespace.published();
             found.push(NamespaceInfo {
                 name: namespace.name.clone(),
-                owner: namespace.owner,
+                owner: namespace.owner(),
                 flags: 0,
                 position: namespace.at(published.version),
                 root: published.root,

@@ -113,6 +113,15 @@ impl<'a> Replay<'a> {
                     let namespace = self.store.namespace(namespace)?;
                     namespace.withdraw(*uid, &mut Vec::new());
                 }
+                Record::Given {
+                    namespace,
+                    owner,
+                    before,
+                    ..
+                } => {
+                    let namespace = self.store.namespace(namespace)?;
+                    namespace.give(*owner, *before, &mut Vec::new());
+                }
                 // The versions before it are of the life that it ends.
                 Record::Removed { namespace } => {
                     self.flush(namespace)?;

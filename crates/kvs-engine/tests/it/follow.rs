@@ -34,6 +34,9 @@ fn short(event: &RootEvent) -> String {
         RootEvent::Created { namespace, .. } => format!("created {namespace}"),
         RootEvent::Removed { namespace, .. } => format!("removed {namespace}"),
         RootEvent::Reincarnated { namespace, .. } => format!("reborn {namespace}"),
+        RootEvent::OwnerChanged {
+            namespace, owner, ..
+        } => format!("{namespace} of {owner}"),
     }
 }
 

@@ -10,6 +10,7 @@
 
 mod support;
 
+mod chown;
 mod commit;
 mod crash;
 mod faults;

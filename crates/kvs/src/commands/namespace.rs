@@ -1,4 +1,4 @@
-//! `kvs namespace create`, `remove`, `share`, `unshare`, `list`.
+//! `kvs namespace create`, `remove`, `share`, `unshare`, `chown`, `list`.
 
 use std::process::ExitCode;
 
@@ -53,6 +53,14 @@ Examples:
 Examples:
   kvs namespace unshare results --read 1000    ends what that user watches there, too")]
     Unshare(UnshareArgs),
+    /// Give a namespace to another user
+    #[command(after_help = "\
+Examples:
+  kvs namespace chown results 1000    user 1000 owns it from now on, with all that is in it
+
+For the instance owner. Who owned it before may do nothing there any more, and is told so where
+it follows the namespace (Operation not permitted); whom it is shared with may go on reading.")]
+    Chown(ChownArgs),
     /// List namespaces
     #[command(after_help = "\
 Examples:
@@ -113,6 +121,17 @@ struct UnshareArgs {
     read: Vec<u32>,
 }
 
+#[derive(Debug, Args)]
+struct ChownArgs {
+    /// The namespace
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// User id of its new owner
+    // The last number stands for no user.
+    #[arg(value_name = "UID", value_parser = clap::value_parser!(u32).range(..i64::from(u32::MAX)))]
+    uid: u32,
+}
+
 /// Does what the sub-command says.
 pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode> {
     let client = daemon.connect("primary").await?;
@@ -151,6 +170,10 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
         }
         Action::Share(args) => share(&client, &args.name, &args.read, true).await?,
         Action::Unshare(args) => share(&client, &args.name, &args.read, false).await?,
+        Action::Chown(ChownArgs { name, uid }) => {
+            let changed = client.chown_namespace(name.as_str(), uid).await;
+            changed.about(&name)?;
+        }
         Action::List(args) => {
             let namespaces = client.namespaces().await.about("namespace list")?;
             let mut sink = Sink::new();

@@ -19,7 +19,7 @@ use crate::output::{RootReport, Sink, Standing, Touched, reader_gone, seconds};
 Examples:
   kvs setroot                              each version of the namespace, with the keys it touched
   kvs setroot --all --json                 those of all namespaces, one JSON object a line
-  kvs setroot --namespaces                 namespaces that are made and removed
+  kvs setroot --namespaces                 namespaces that are made, removed or given away
   kvs setroot --from 42 --count 3          three versions from 42 on")]
 pub(crate) struct SetrootArgs {
     #[command(flatten)]
@@ -27,7 +27,7 @@ pub(crate) struct SetrootArgs {
     /// Follow all namespaces that you may read
     #[arg(long)]
     all: bool,
-    /// Of all namespaces, tell only that they are made and removed
+    /// Of all namespaces, tell only that they are made, removed or given to another user
     #[arg(long)]
     namespaces: bool,
     /// Where to begin: now; initial, where the roots are first; or a version of the one namespace,
@@ -109,6 +109,12 @@ fn report(event: RootEvent) -> RootReport {
             namespace: anew.namespace.into(),
             incarnation: anew.incarnation,
             time: seconds(anew.time_ms),
+        },
+        RootEvent::OwnerChanged(changed) => RootReport::OwnerChanged {
+            namespace: changed.namespace.into(),
+            owner: changed.owner,
+            before: changed.before,
+            time: seconds(changed.time_ms),
         },
         RootEvent::Removed(gone) => RootReport::Removed {
             namespace: gone.namespace.into(),

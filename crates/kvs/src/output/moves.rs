@@ -56,6 +56,17 @@ pub(crate) enum RootReport {
         /// When, in seconds since the epoch.
         time: f64,
     },
+    /// A namespace has another owner.
+    OwnerChanged {
+        /// Its name.
+        namespace: String,
+        /// The user id of its owner.
+        owner: u32,
+        /// The user id of who owned it before.
+        before: u32,
+        /// When, in seconds since the epoch.
+        time: f64,
+    },
     /// A namespace was removed.
     Removed {
         /// Its name.
@@ -125,13 +136,16 @@ impl RootReport {
                 incarnation,
                 ..
             } => vec![format!("{} reincarnated {incarnation}", escape(namespace))],
+            RootReport::OwnerChanged {
+                namespace, owner, ..
+            } => vec![format!("{} owner-changed {owner}", escape(namespace))],
             RootReport::Removed { namespace, .. } => {
                 vec![format!("{} removed", escape(namespace))]
             }
         }
     }
 
-    /// Whether a namespace came or went, or its root moved no further than that.
+    /// Whether a namespace came, went or changed hands, or its root moved no further than that.
     pub(crate) fn is_of_namespaces(&self) -> bool {
         !matches!(self, RootReport::Moved { .. })
     }
@@ -174,6 +188,22 @@ mod tests {
              \"previous\":\"blake3-00\",\"snapshot\":\"primary@7:blake3-01\",\"time\":1.5,\"transactions\":[],\
              \"changes\":[{\"key\":\"a\",\"kind\":\"put\"},{\"key\":\"b\\u001b\",\"kind\":\"unlink\"}]}"
         );
+    }
+
+    #[test]
+    fn a_change_of_hands_names_the_new_owner() {
+        let changed = RootReport::OwnerChanged {
+            namespace: "n".into(),
+            owner: 1001,
+            before: 1000,
+            time: 1.5,
+        };
+        assert_eq!(changed.lines(), ["n owner-changed 1001"]);
+        assert_eq!(
+            changed.json().unwrap(),
+            "{\"event\":\"owner_changed\",\"namespace\":\"n\",\"owner\":1001,\"before\":1000,\"time\":1.5}"
+        );
+        assert!(changed.is_of_namespaces());
     }
 
     #[test]

@@ -30,6 +30,11 @@ impl Roots {
         self.follower.position()
     }
 
+    /// Whether it goes on, when nothing may be told now.
+    pub(crate) fn check(&self) -> Result<(), EngineError> {
+        self.follower.check()
+    }
+
     /// The next item, if there is one now.
     pub(crate) async fn next(&mut self) -> Result<Option<RootItem>, EngineError> {
         loop {
@@ -91,6 +96,17 @@ fn items(event: RootEvent) -> VecDeque<RootItem> {
         } => one(RootItem::Reincarnated(wire::Reincarnated {
             namespace,
             incarnation,
+            time_ms,
+        })),
+        RootEvent::OwnerChanged {
+            namespace,
+            owner,
+            before,
+            time_ms,
+        } => one(RootItem::OwnerChanged(wire::OwnerChanged {
+            namespace,
+            owner,
+            before,
             time_ms,
         })),
         RootEvent::Removed { namespace, time_ms } => {

@@ -68,7 +68,8 @@ impl Source {
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match self {
             Source::Watch(watch) => watch.check(),
-            Source::Roots(_) | Source::Absent { .. } => Ok(()),
+            Source::Roots(roots) => roots.check(),
+            Source::Absent { .. } => Ok(()),
         }
     }
 

@@ -2,10 +2,11 @@
 //! users; elsewhere as the user that there is, who then owns the daemon, so that what is refused to
 //! others cannot be shown, but all else is.
 
+use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
-use crate::support::{Background, Daemon, Outcome, run};
+use crate::support::{Background, Daemon, Outcome, object, run};
 
 const ALICE: u32 = 54_321;
 const BOB: u32 = 54_322;
@@ -194,29 +195,112 @@ fn guests_use_what_they_own_and_read_what_is_shared_with_them() {
     );
 }
 
+/// A command that goes on as that user, as far as possible.
+fn follow_as(kvs: &Daemon, uid: u32, arguments: &[&str]) -> Background {
+    let mut command = kvs.command(arguments);
+    if own_uid() == 0 {
+        command.uid(uid).gid(uid);
+    }
+    command.stdout(Stdio::piped()).stderr(Stdio::piped());
+    Background::new(command)
+}
+
+/// A command of a guest ends as one that may not go on.
+fn ends_without_right(mut following: Background, verb: &str) {
+    let mut error = String::new();
+    let stderr = following.child.stderr.take().unwrap();
+    assert_eq!(following.wait().code(), Some(1));
+    assert_eq!(following.lines.next(), None, "and nothing more is told");
+    BufReader::new(stderr).read_line(&mut error).unwrap();
+    assert_eq!(error, format!("kvs: {verb}: Operation not permitted\n"));
+}
+
 #[test]
-fn a_withdrawn_right_ends_a_watch() {
+fn a_withdrawn_right_ends_a_watch_and_a_stream_of_root_moves() {
     let kvs = daemon();
     let (bob, other) = as_far_as_possible(BOB);
     let uid = bob.to_string();
     kvs.ok(&["namespace", "create", "shared"]);
     kvs.ok(&["put", "-N", "shared", "a=1"]);
     kvs.ok(&["namespace", "share", "shared", "--read", &uid]);
-    let mut command = kvs.command(&["get", "-w", "-N", "shared", "a"]);
-    if other {
-        command.uid(bob).gid(bob);
-    }
-    command.stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut watching = Background::new(command);
+    let watching = follow_as(&kvs, BOB, &["get", "-w", "-N", "shared", "a"]);
     assert_eq!(watching.line(), "1");
+    let follow = ["setroot", "-N", "shared", "--from", "1"];
+    let following = follow_as(&kvs, BOB, &follow);
+    assert!(following.line().ends_with(" put a"));
     kvs.ok(&["namespace", "unshare", "shared", "--read", &uid]);
     if other {
-        assert_eq!(watching.wait().code(), Some(1));
-        assert_eq!(watching.lines.next(), None, "and nothing more is told");
+        ends_without_right(watching, "a");
+        ends_without_right(following, "setroot");
     } else {
         kvs.ok(&["put", "-N", "shared", "a=2"]);
         assert_eq!(watching.line(), "2");
+        assert!(following.line().starts_with("shared moved 2 "));
     }
+}
+
+#[test]
+fn a_namespace_that_changes_hands_is_the_new_owners_alone() {
+    let kvs = daemon();
+    let (alice, other) = as_far_as_possible(ALICE);
+    // Where there is one user only, everything changes hands to nobody who is here.
+    let bob = if other { BOB } else { BOB + 1 };
+    kvs.ok(&["namespace", "create", "-o", &alice.to_string(), "n"]);
+    run_as(&kvs, ALICE, &["put", "-N", "n", "a=1"]).ok();
+    let watching = follow_as(&kvs, ALICE, &["get", "-w", "-N", "n", "a"]);
+    assert_eq!(watching.line(), "1");
+    let following = follow_as(&kvs, ALICE, &["setroot", "-N", "n", "--from", "1"]);
+    assert!(following.line().ends_with(" put a"));
+    let of_all = follow_as(&kvs, ALICE, &["setroot", "--all", "--from", "initial"]);
+    while !of_all.line().starts_with("n state ") {}
+    let owner = kvs.background(&["setroot", "-N", "n", "--from", "1", "--json"]);
+    owner.line();
+
+    refused(
+        &kvs,
+        ALICE,
+        &["namespace", "chown", "n", &alice.to_string()],
+        "kvs: n: Operation not permitted\n",
+    );
+    assert_eq!(kvs.ok(&["namespace", "chown", "n", &bob.to_string()]), "");
+    assert_eq!(kvs.ok(&["getroot", "-o", "-N", "n"]), format!("{bob}\n"));
+    let event = object(&owner.line());
+    assert_eq!(event["event"], "owner_changed");
+    assert_eq!(
+        (&event["owner"], &event["before"]),
+        (&bob.into(), &alice.into())
+    );
+    let mut told = std::iter::from_fn(|| of_all.lines.next());
+    let news = told.find(|line| !line.contains(" state "));
+    assert_eq!(news, Some(format!("n owner-changed {bob}")));
+    if !other {
+        return;
+    }
+    ends_without_right(watching, "a");
+    ends_without_right(following, "setroot");
+    let not = "kvs: a: Operation not permitted\n";
+    refused(&kvs, ALICE, &["get", "-N", "n", "a"], not);
+    refused(&kvs, ALICE, &["put", "-N", "n", "a=2"], not);
+    run_as(&kvs, BOB, &["put", "-N", "n", "a=2"]).ok();
+    assert_eq!(run_as(&kvs, BOB, &["get", "-N", "n", "a"]).ok(), "2\n");
+}
+
+#[test]
+fn a_namespace_is_given_to_a_user_that_there_can_be() {
+    let kvs = Daemon::start();
+    let own = own_uid().to_string();
+    assert_eq!(
+        kvs.fails(&["namespace", "chown", "nowhere", &own]),
+        "kvs: nowhere: Operation not supported\n"
+    );
+    for bad in ["alice", "-1", "4294967295"] {
+        let error = kvs.fails(&["namespace", "chown", "primary", bad]);
+        assert!(error.starts_with("kvs: "), "{error}");
+        assert!(error.contains(bad), "{error}");
+    }
+    assert_eq!(kvs.ok(&["namespace", "chown", "primary", "77"]), "");
+    assert_eq!(kvs.ok(&["getroot", "-o"]), "77\n");
+    kvs.ok(&["put", "a=the instance owner may all the same"]);
 }
 
 #[test]

@@ -45,6 +45,7 @@ fn help_of_every_verb_succeeds_with_examples() {
         ["eventlog", "wait-event"],
         ["namespace", "create"],
         ["namespace", "remove"],
+        ["namespace", "chown"],
         ["snapshot", "unpin"],
         ["snapshot", "list"],
         ["namespace", "list"],

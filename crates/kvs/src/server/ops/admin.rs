@@ -102,6 +102,18 @@ pub(super) async fn namespace_share(
     Ok(Answer::Done)
 }
 
+pub(super) async fn namespace_chown(
+    context: &Context,
+    asked: wire::NamespaceChown,
+) -> Result<Answer, Failure> {
+    let Context { shared, caller } = context;
+    shared
+        .engine
+        .chown_namespace(*caller, &asked.name, asked.owner)
+        .await?;
+    Ok(Answer::Done)
+}
+
 pub(super) async fn namespaces(context: &Context) -> Result<Answer, Failure> {
     let namespaces = context.shared.engine.namespaces(context.caller);
     let namespaces = namespaces.into_iter().map(namespace).collect();

@@ -33,6 +33,7 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
         Request::NamespaceCreate(create) => admin::namespace_create(context, create).await,
         Request::NamespaceRemove(remove) => admin::namespace_remove(context, remove).await,
         Request::NamespaceShare(share) => admin::namespace_share(context, share).await,
+        Request::NamespaceChown(chown) => admin::namespace_chown(context, chown).await,
         Request::Namespaces(_) => admin::namespaces(context).await,
         Request::Sync(_) => admin::sync(context).await,
         Request::Status(_) => admin::status(context).await,

@@ -3,6 +3,7 @@
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
+use kvs_engine::Caller;
 use kvs_proto::{
     Credit, Empty, ErrorCode, MarkRequest, Request, RootItem, STREAMS, Scope, ScopeKind, SetRoot,
     Start, Status, Watch, WatchItem,
@@ -371,4 +372,35 @@ async fn watches_of_one_scope_share_one_encoded_body() {
         while streams.poll(&mut cx, out) {}
     }
     assert!(out.shared().is_some() && out.shared() == other.shared());
+}
+
+#[tokio::test]
+async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
+    let shared = daemon().await;
+    let (engine, guest) = (&shared.engine, Caller { uid: 4242 });
+    let made = engine.create_namespace(CALLER, "n", Some(guest.uid));
+    made.await.unwrap();
+    let (mut streams, mut out) = (Streams::new(), Outbox::default());
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    let asked = |credit| SetRoot {
+        namespace: Some("n".into()),
+        credit,
+        ..SetRoot::default()
+    };
+    for credit in [0, 10] {
+        let opened = streams.open_roots(engine, guest, credit, &asked(credit), &mut out);
+        opened.unwrap();
+    }
+    let of_all = SetRoot {
+        namespace: None,
+        ..asked(10)
+    };
+    let opened = streams.open_roots(engine, guest, 20, &of_all, &mut out);
+    opened.unwrap();
+    while streams.poll(&mut cx, &mut out) {}
+    assert_eq!(streams.len(), 3);
+    engine.chown_namespace(CALLER, "n", 4243).await.unwrap();
+    while streams.poll(&mut cx, &mut out) {}
+    assert_eq!(streams.len(), 1, "that of all goes on");
+    assert!(streams.contains(20));
 }
