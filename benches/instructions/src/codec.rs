@@ -99,6 +99,7 @@ fn changes() -> WatchItem {
             ChangeKind::Put,
             ChangeValue::Bytes(value()),
         )],
+        behind: None,
         last: true,
     })
 }

@@ -85,9 +85,9 @@ pub use watch::WatchStream;
 pub use watch_options::WatchOptions;
 
 pub use kvs_proto::{
-    Advice, At, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed, Condition,
-    Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial, Link,
-    ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookedUp, LookupAnswer,
+    Advice, At, Behind, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed,
+    Condition, Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial,
+    Link, ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookedUp, LookupAnswer,
     LookupManyAnswer, Mode, Moved, NamespaceCreate, NamespaceInfo, NamespaceRoot, Operation,
     OperationResult, OwnerChanged, PinInfo, Position, ReadAnswer, Reincarnated, Removed,
     RootStarted, RootState, Scope, ScopeKind, Start, StatusAnswer, TransactionInfo, ValueInfo,

@@ -4,7 +4,7 @@
 //! Lock order: `watches` before `history`; neither is held across an await or a disk access.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
@@ -45,6 +45,8 @@ pub(crate) struct Namespace {
     /// Users who may read it although they do not own it.
     readers: Mutex<BTreeSet<u32>>,
     removed: AtomicBool,
+    /// The group of the newest version, or of the namespace's making.
+    moved: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -71,7 +73,21 @@ impl Namespace {
             shared: Mutex::default(),
             readers: Mutex::default(),
             removed: AtomicBool::new(false),
+            moved: AtomicU64::new(0),
         }
+    }
+
+    /// The same, made by this group.
+    pub(crate) fn made_by(self, group: u64) -> Self {
+        Self {
+            moved: AtomicU64::new(group),
+            ..self
+        }
+    }
+
+    /// The group of what was published last, at the least; no older than what [`published`](Self::published) gave before.
+    pub(crate) fn moved(&self) -> u64 {
+        self.moved.load(Ordering::Acquire)
     }
 
     /// The same, with those who may read it although they do not own it.
@@ -165,6 +181,7 @@ impl Namespace {
                 });
                 history.push_root(root.clone());
             }
+            self.moved.store(group, Ordering::Release);
             self.published.store(Arc::new(root));
             watches.publish(version, record.effects(), wakes);
         }
@@ -268,10 +285,10 @@ impl Namespace {
     }
 
     /// The newest version, if nothing up to it waits to be read by the watch.
-    pub(crate) fn quiet(&self, id: WatchId) -> Option<u64> {
+    pub(crate) fn quiet(&self, id: WatchId) -> Option<Arc<RootAt>> {
         let watches = lock(&self.watches);
-        let version = self.published.load().version;
-        watches.hit(id).is_none().then_some(version)
+        let now = self.published.load_full();
+        watches.hit(id).is_none().then_some(now)
     }
 
     /// Removes a watch that is registered for `scopes`.

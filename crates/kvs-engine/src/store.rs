@@ -2,6 +2,7 @@
 //! it through an `Arc`; the commit task is the only writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 
 use kvs_tree::{Blobref, Detacher, Entry, Fault, NodeSource, StoreParams};
@@ -42,6 +43,8 @@ pub(crate) struct Store {
     remembered: Mutex<Remembered>,
     /// Packs that a restart knows, or whose registration is queued.
     registered: Mutex<BTreeSet<PackId>>,
+    /// How many namespaces were removed since the store was opened.
+    removals: AtomicU64,
     instance_owner: u32,
     inline: bool,
 }
@@ -62,6 +65,7 @@ impl Store {
             pins: Mutex::default(),
             remembered: Mutex::default(),
             registered: Mutex::new(listed),
+            removals: AtomicU64::new(0),
             instance_owner,
             inline,
         }
@@ -209,10 +213,17 @@ impl Store {
     }
 
     pub(crate) fn remove_namespace(&self, name: &str) -> Option<Arc<Namespace>> {
+        // Counted first: whoever does not find it any more finds that one was removed.
+        self.removals.fetch_add(1, Ordering::AcqRel);
         self.namespaces
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .remove(name)
+    }
+
+    /// How many namespaces were removed since the store was opened.
+    pub(crate) fn removals(&self) -> u64 {
+        self.removals.load(Ordering::Acquire)
     }
 
     pub(crate) fn pins(&self) -> MutexGuard<'_, BTreeMap<u64, Pinned>> {

@@ -61,8 +61,8 @@ pub use setroot::{
 pub use status::{StatusAnswer, StatusRequest, Sync};
 pub use upload::{Upload, UploadData};
 pub use watch::{
-    Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Mark, Mode, Start, Started,
-    TransactionInfo, Watch, WatchItem,
+    Behind, Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Mark, Mode, Start,
+    Started, TransactionInfo, Watch, WatchItem,
 };
 
 #[cfg(test)]

@@ -151,6 +151,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             Change::new("a.b", ChangeKind::Put, hi()),
             Change::new("a.c", ChangeKind::Unlink, ChangeValue::None),
         ],
+        behind: None,
         last: true,
     });
     let details = WatchItem::Changes(Changes {
@@ -165,6 +166,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             offset: Some(9),
             ..Change::new("a.b", ChangeKind::Append, hi())
         }],
+        behind: None,
         last: true,
     });
     let initial = WatchItem::Initial(Initial {

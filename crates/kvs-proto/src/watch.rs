@@ -220,8 +220,25 @@ pub struct Changes {
     /// What changed inside the scopes.
     #[serde(default)]
     pub changes: Vec<Change>,
+    /// Set if what changed stands in another namespace, behind a link: `position` then says how far the watch has come, and
+    /// may be that of an item before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub behind: Option<Behind>,
     /// Whether this is the last part of the version.
     pub last: bool,
+}
+
+/// A state of another namespace, which a link leads into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Behind {
+    /// The other namespace.
+    pub namespace: SmolStr,
+    /// Its position; none if it is not there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub position: Option<Position>,
+    /// A reference to its state; empty if it is not there.
+    #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
+    pub snapshot: SmolStr,
 }
 
 /// Who committed something.

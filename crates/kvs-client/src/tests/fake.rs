@@ -261,6 +261,7 @@ pub(super) fn part(version: u64, key: &str, last: bool) -> WatchItem {
         transactions: Vec::new(),
         skipped: 0,
         changes: vec![Change::new(key, ChangeKind::Put, value)],
+        behind: None,
         last,
     })
 }

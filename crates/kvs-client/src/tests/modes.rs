@@ -323,3 +323,30 @@ async fn an_item_that_cannot_be_read_ends_its_stream_and_no_other() {
     let cancel = Request::Cancel(kvs_proto::Empty {});
     assert_eq!(peer.request().await, (id, cancel));
 }
+
+#[tokio::test]
+async fn what_is_behind_a_link_into_another_namespace_is_handed_out_at_whatever_position() {
+    let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new().key("k")).await;
+    let behind = |version, value| {
+        let WatchItem::Changes(one) = changes(version, vec![put("k", value)]) else {
+            panic!()
+        };
+        let behind = Some(Behind {
+            namespace: "other".into(),
+            position: Some(at(3)),
+            snapshot: "other@3:x".into(),
+        });
+        WatchItem::Changes(Changes { behind, ..one })
+    };
+    peer.item(id, behind(10, "a")).await;
+    peer.item(id, behind(10, "b")).await;
+    peer.item(id, changes(12, vec![put("k", "c")])).await;
+    peer.item(id, behind(11, "d")).await;
+    for (version, told) in [(10, "k=a"), (10, "k=b"), (12, "k=c"), (11, "k=d")] {
+        assert_eq!(next(&mut stream).await, (version, told.into()));
+    }
+    // It goes on from the newest of them.
+    drop(peer);
+    let (_, watch) = fake.accept().await.watch().await;
+    assert_eq!(watch.start, after(12));
+}

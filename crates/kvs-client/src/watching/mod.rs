@@ -163,7 +163,7 @@ impl WatchState {
             }
             WatchItem::Changes(changes) => {
                 self.prefetch.received(cost);
-                if !self.is_old(changes.position) {
+                if changes.behind.is_some() || !self.is_old(changes.position) {
                     self.part(changes.last, Event::Changes(changes), cost);
                 }
             }
@@ -252,7 +252,9 @@ impl WatchState {
         }
         let is_news = self.note(&mut event);
         if let Some(position) = event.completes() {
-            self.delivered = Some(position);
+            if !self.is_old(position) {
+                self.delivered = Some(position);
+            }
             self.needs_initial = false;
             if !is_news {
                 return self.bookmark(position, true);

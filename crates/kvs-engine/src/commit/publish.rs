@@ -103,7 +103,7 @@ impl CommitTask {
             } => {
                 let params = self.store.objects.params();
                 let origin = CheckpointRoot::origin(params, number, time_ms);
-                self.begin(namespace, *owner, *incarnation, origin);
+                self.begin(namespace, *owner, *incarnation, number, origin);
                 self.store.feed.created(wakes);
             }
             Record::Forked {
@@ -114,7 +114,7 @@ impl CommitTask {
                 stats,
             } => {
                 let origin = CheckpointRoot::forked(*root, *stats, number, time_ms);
-                self.begin(namespace, *owner, *incarnation, origin);
+                self.begin(namespace, *owner, *incarnation, number, origin);
                 self.store.feed.created(wakes);
             }
             Record::Removed { namespace } => {
@@ -166,7 +166,14 @@ impl CommitTask {
     }
 
     /// A namespace is there, at version 0.
-    fn begin(&mut self, name: &SmolStr, owner: u32, incarnation: u64, origin: CheckpointRoot) {
+    fn begin(
+        &mut self,
+        name: &SmolStr,
+        owner: u32,
+        incarnation: u64,
+        number: u64,
+        origin: CheckpointRoot,
+    ) {
         self.creating.remove(name);
         let root = RootAt {
             version: 0,
@@ -176,7 +183,7 @@ impl CommitTask {
         };
         let history = History::new(vec![origin], Vec::new());
         let new = Namespace::new(name.clone(), owner, incarnation, root, history);
-        let new = Arc::new(new);
+        let new = Arc::new(new.made_by(number));
         self.heads.insert(name.clone(), Head::new(new.clone()));
         self.store.insert_namespace(new);
     }

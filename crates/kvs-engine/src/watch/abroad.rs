@@ -5,15 +5,45 @@ use super::route::Route;
 use super::state::{Head, State, Work};
 use super::step::{Compare, Show, Step};
 use crate::error::EngineError;
+use crate::history::RootAt;
+use crate::view::root_of;
 
 impl State {
-    /// Sets out to tell what changed in another namespace, if anything may have; false if not.
-    pub(super) async fn tell_abroad(&mut self) -> Result<bool, EngineError> {
-        let Some(busy) = self.busy.as_ref().filter(|busy| !busy.foreign.is_empty()) else {
+    /// Sets out to tell what is in other namespaces where the reader's state is not known: everything
+    /// else that is told rests on it. False if there is nothing of the kind.
+    ///
+    /// # Errors
+    /// `Compacted` if the root of what was read is not retained any more; `Permission`.
+    pub(super) async fn tell_untold(&mut self) -> Result<bool, EngineError> {
+        let Some(at) = self.abroad(|foreign| foreign.untold) else {
             return Ok(false);
         };
-        let stirred = |foreign: &Foreign| foreign.stirred(&self.store);
-        let Some(at) = busy.foreign.iter().position(stirred) else {
+        let root = root_of(&self.store, &self.namespace, self.read).await?;
+        self.tell_foreign(at, &root).await
+    }
+
+    /// Sets out to tell what changed in another namespace, if anything may have; false if not.
+    ///
+    /// # Errors
+    /// `Permission` if it is not the caller's to read any more.
+    pub(super) async fn tell_abroad(&mut self) -> Result<bool, EngineError> {
+        let Some(at) = self.abroad(|foreign| foreign.stirred(&self.store)) else {
+            return Ok(false);
+        };
+        // What was published meanwhile goes first.
+        let Some(now) = self.namespace.quiet(self.id) else {
+            return Ok(false);
+        };
+        self.read = self.read.max(now.version);
+        self.tell_foreign(at, &now).await
+    }
+
+    fn abroad(&self, is_due: impl Fn(&Foreign) -> bool) -> Option<usize> {
+        self.leads().foreign.iter().position(is_due)
+    }
+
+    async fn tell_foreign(&mut self, at: usize, root: &RootAt) -> Result<bool, EngineError> {
+        let Some(busy) = self.busy.as_ref() else {
             return Ok(false);
         };
         let of = |route: &&Route| {
@@ -25,9 +55,7 @@ impl State {
             return Ok(false);
         };
         let found = Foreign::look(&self.store, self.caller, &route, &wake).await?;
-        let read = self.read;
-        let root = self.namespace.published().root;
-        let position = self.namespace.at(read);
+        let position = self.namespace.at(root.version);
         let busy = self.busy();
         let (Some(found), Some(place)) = (found, busy.foreign.get_mut(at)) else {
             return Ok(false);
@@ -38,11 +66,12 @@ impl State {
             skipped: 0,
             behind: Some(place.behind.clone()),
         };
-        let mut work = Work::new(head, position, root, place.time_ms);
+        let mut work = Work::new(head, position, root.root, place.time_ms);
         work.steps.push_back(Step::Compare(Compare {
             before: old.seen.clone(),
             after: place.seen.clone(),
             listing: false,
+            anew: old.untold,
             below: !matches!(place.scope, kvs_tree::Scope::Key(_)),
             show: Show::Under(route.shown()),
             from: None,

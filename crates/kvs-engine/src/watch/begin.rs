@@ -17,8 +17,13 @@ impl State {
     /// # Errors
     /// `Compacted` if the version before the first one of interest is not retained.
     pub(super) async fn begin(&mut self, beginning: Beginning) -> Result<(), EngineError> {
-        let Beginning { root, list, offset } = beginning;
-        let resumed = root.is_none();
+        let Beginning {
+            root,
+            list,
+            offset,
+            resumed,
+            opened,
+        } = beginning;
         let routed = may_have_routes(self.scopes.as_slice());
         if !routed && !list && offset.is_none() {
             return Ok(());
@@ -29,7 +34,8 @@ impl State {
         };
         let ways = self.ways(&root).await?;
         let only = match self.scopes.as_slice() {
-            [scope] => Some(scope.clone()),
+            // Elsewhere nobody can tell whether a value is still the one whose bytes the client has.
+            [scope] if ways.foreign.is_empty() => Some(scope.clone()),
             _ => None,
         };
         if let (Some(offset), Some(scope)) = (offset, only)
@@ -41,11 +47,11 @@ impl State {
         if list {
             self.list(root, ways).await?;
         } else {
-            let abroad = ways.foreign.iter().any(|foreign| foreign.seen.is_some());
             self.go_if_any(ways, root.version);
-            if resumed && abroad {
-                // What was told of other namespaces is not known: their newest state is told.
-                for foreign in &mut self.busy().foreign {
+            let store = self.store.clone();
+            for foreign in self.busy.iter_mut().flat_map(|busy| &mut busy.foreign) {
+                // What its reader has of other namespaces is not known: their newest state is told.
+                if resumed || foreign.moved_since(opened, &store) {
                     foreign.forget();
                 }
             }

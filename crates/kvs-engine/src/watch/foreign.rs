@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use kvs_tree::{Entry, Fault, Key, Resolved, Scope, TreeErrorKind, lookup};
+use kvs_tree::{Entry, Fault, Key, Resolved, Scope, lookup};
 use smol_str::SmolStr;
 
-use super::route::{End, Route, scope_at};
+use super::route::{End, Route, is_dead_end, scope_at};
 use crate::dispatch::{Wake, WatchId};
 use crate::error::{EngineError, ErrorKind};
 use crate::event::Behind;
@@ -18,7 +18,16 @@ use crate::reference::Position;
 use crate::request::Caller;
 use crate::store::Store;
 
-/// A place in another namespace that a watch is registered at.
+/// When a watch was opened, as the store counts.
+#[derive(Clone, Copy)]
+pub(super) struct Opened {
+    /// The newest group that was published.
+    pub(super) group: u64,
+    /// How many namespaces had been removed.
+    pub(super) removals: u64,
+}
+
+/// A place in another namespace that a watch is registered at, for as long as anybody holds it.
 struct Hop {
     namespace: Arc<Namespace>,
     id: WatchId,
@@ -33,15 +42,16 @@ impl Drop for Hop {
 }
 
 /// What a route into another namespace was last seen to lead to.
+#[derive(Clone)]
 pub(super) struct Foreign {
     pub(super) scope: Scope,
-    hops: Vec<Hop>,
-    missing: Option<(SmolStr, FeedGuard)>,
+    hops: Vec<Arc<Hop>>,
+    missing: Option<(SmolStr, Arc<FeedGuard>)>,
     pub(super) seen: Option<Entry>,
     pub(super) behind: Behind,
     pub(super) time_ms: u64,
-    /// What was seen is to be told though it did not change.
-    untold: bool,
+    /// What the reader has of it is not known: what is there is to be told, whatever it is.
+    pub(super) untold: bool,
 }
 
 impl Foreign {
@@ -80,7 +90,8 @@ impl Foreign {
                 Err(error) if error.kind == ErrorKind::NoNamespace => {
                     if found.missing.is_none() {
                         // Registered first and looked again, so that its making is not missed.
-                        found.missing = Some((name.clone(), store.feed.on_created(wake.clone())?));
+                        let place = store.feed.on_created(wake.clone())?;
+                        found.missing = Some((name.clone(), Arc::new(place)));
                         continue;
                     }
                     return Ok(Some(found));
@@ -99,7 +110,7 @@ impl Foreign {
             let step = move |source: &dyn kvs_tree::NodeSource, _: &_| match lookup(
                 &root, source, &wanted, true, followed,
             ) {
-                Err(Fault::Tree(error)) if error.kind == TreeErrorKind::LinkLoop => Ok(None),
+                Err(Fault::Tree(error)) if is_dead_end(error.kind) => Ok(None),
                 other => other.map(Some),
             };
             let resolved = store.step(step).await?;
@@ -114,12 +125,12 @@ impl Foreign {
             let mut scopes: Vec<Scope> = links.chain(end).collect();
             scopes.dedup();
             let (id, _) = namespace.subscribe(&scopes, Some(now.version), wake.clone())?;
-            found.hops.push(Hop {
+            found.hops.push(Arc::new(Hop {
                 namespace,
                 id,
                 scopes,
                 version: now.version,
-            });
+            }));
             match resolved {
                 Some(Resolved::Found { entry, .. }) => {
                     found.seen = Some(entry);
@@ -136,6 +147,19 @@ impl Foreign {
         }
     }
 
+    /// Refuses a caller who may not read any more what was seen.
+    pub(super) fn check(&self, store: &Store, caller: Caller) -> Result<(), EngineError> {
+        let mut there = self.hops.iter().filter(|hop| !hop.namespace.is_removed());
+        there.try_for_each(|hop| store.may_read(caller, &hop.namespace))
+    }
+
+    /// Whether what was seen may be newer than a watch that was opened then.
+    pub(super) fn moved_since(&self, opened: Opened, store: &Store) -> bool {
+        let gone = self.missing.is_some() && store.removals() != opened.removals;
+        let moved = |hop: &Arc<Hop>| hop.namespace.moved() > opened.group;
+        gone || self.hops.iter().any(moved)
+    }
+
     /// Takes what was seen as not told.
     pub(super) fn forget(&mut self) {
         self.seen = None;
@@ -144,7 +168,7 @@ impl Foreign {
 
     /// Whether something there may have changed since.
     pub(super) fn stirred(&self, store: &Store) -> bool {
-        let made = |(name, _): &(SmolStr, FeedGuard)| store.namespace(name).is_ok();
+        let made = |(name, _): &(SmolStr, Arc<FeedGuard>)| store.namespace(name).is_ok();
         self.untold
             || self.missing.as_ref().is_some_and(made)
             || self.hops.iter().any(|hop| {

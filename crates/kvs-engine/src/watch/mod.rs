@@ -32,6 +32,7 @@ mod abroad;
 
 use std::sync::Arc;
 
+use self::foreign::Opened;
 use self::state::{Beginning, Busy, State};
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
@@ -68,6 +69,10 @@ impl Watch {
             Start::Version { version, .. } => Some(version.saturating_sub(1)),
             Start::Now | Start::Initial => None,
         };
+        let opened = Opened {
+            group: store.feed.newest(),
+            removals: store.removals(),
+        };
         let scopes = Scopes::new(request.scopes);
         let (id, now) = namespace.subscribe(scopes.as_slice(), asked, wake)?;
         // A version that does not exist yet is waited for with the links as they are now.
@@ -96,6 +101,8 @@ impl Watch {
             root: current,
             list: request.start == Start::Initial,
             offset: offset.filter(|_| one_key),
+            resumed: asked.is_some(),
+            opened,
         });
         if let Start::Version {
             incarnation: Some(incarnation),
@@ -131,9 +138,9 @@ impl Watch {
     pub fn mark(&mut self) -> Position {
         let state = &mut self.0;
         if state.busy.as_ref().is_none_or(|busy| busy.settled())
-            && let Some(version) = state.namespace.quiet(state.id)
+            && let Some(now) = state.namespace.quiet(state.id)
         {
-            state.read = state.read.max(version);
+            state.read = state.read.max(now.version);
         }
         self.position()
     }
@@ -192,7 +199,9 @@ impl State {
         if self.namespace.is_removed() {
             return Err(EngineError::no_namespace(&self.namespace.name));
         }
-        self.store.may_read(self.caller, &self.namespace)
+        self.store.may_read(self.caller, &self.namespace)?;
+        let mut foreign = self.leads().foreign.iter();
+        foreign.try_for_each(|foreign| foreign.check(&self.store, self.caller))
     }
 
     /// One step: an event, or something that brings the next one nearer.
@@ -213,6 +222,9 @@ impl State {
             return Ok(self.part().await?);
         }
         self.sum_again();
+        if self.tell_untold().await? {
+            return Ok(self.part().await?);
+        }
         if let Some(event) = self.shared_event() {
             return Ok(Some(event));
         }

@@ -125,7 +125,8 @@ pub(super) fn resolve(
     Ok(routes)
 }
 
-fn is_dead_end(kind: TreeErrorKind) -> bool {
+/// Whether a way ends there for good, at nothing.
+pub(super) fn is_dead_end(kind: TreeErrorKind) -> bool {
     matches!(
         kind,
         TreeErrorKind::LinkLoop | TreeErrorKind::Limit | TreeErrorKind::Invalid

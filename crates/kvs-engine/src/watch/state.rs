@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use kvs_tree::{Blobref, Key};
 
-use super::foreign::Foreign;
+use super::foreign::{Foreign, Opened};
 use super::route::{Aim, Route, held};
 use super::step::Step;
 use crate::changes::KeyChange;
@@ -102,6 +102,10 @@ pub(super) struct Beginning {
     pub(super) list: bool,
     /// In append mode, how many bytes the client has.
     pub(super) offset: Option<u64>,
+    /// Whether it goes on from a version, so that what its client was told behind links into other
+    /// namespaces is not known.
+    pub(super) resumed: bool,
+    pub(super) opened: Opened,
 }
 
 /// An event on its way.

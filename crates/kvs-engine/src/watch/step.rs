@@ -181,6 +181,8 @@ pub(super) struct Compare {
     pub(super) after: Option<Entry>,
     /// Whether nothing is compared, and what stands there now is listed.
     pub(super) listing: bool,
+    /// Whether the entry itself is told even if there is none and was none.
+    pub(super) anew: bool,
     /// Whether to go below the entries.
     pub(super) below: bool,
     pub(super) show: Show,
@@ -200,7 +202,8 @@ impl Compare {
         let (before, after) = (self.before.as_ref(), self.after.as_ref());
         if let (Show::Under(key), None) = (&self.show, &self.from) {
             let same = match (before, after) {
-                (None, None) | (Some(Entry::Directory(_)), Some(Entry::Directory(_))) => true,
+                (None, None) => !self.anew,
+                (Some(Entry::Directory(_)), Some(Entry::Directory(_))) => true,
                 (Some(a), Some(b)) => a.same(b, context.params),
                 _ => false,
             };

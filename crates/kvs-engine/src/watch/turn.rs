@@ -6,24 +6,54 @@ use std::sync::Arc;
 use kvs_tree::{Entry, Scope};
 
 use super::foreign::Foreign;
-use super::route::{Aim, End, resolve, standing};
+use super::route::{Aim, End, Route, resolve, standing};
 use super::state::{Leads, State, Ways};
 use super::step::{Compare, Show, Step};
 use crate::error::EngineError;
 use crate::history::RootAt;
 
 impl State {
-    /// Where the scopes lead in `root`.
+    /// Where the scopes lead in `root`, and what is there now.
     pub(super) async fn ways(&self, root: &RootAt) -> Result<Ways, EngineError> {
+        let routes = self.routes_in(root).await?;
+        self.look(routes, &[]).await
+    }
+
+    /// Where the scopes lead in `root`, if that is another place than now. What is behind a way into
+    /// another namespace that stays is left as it was seen: what changed there since is told in its
+    /// own turn.
+    pub(super) async fn new_ways(&self, root: &RootAt) -> Result<Option<Ways>, EngineError> {
+        let routes = self.routes_in(root).await?;
+        if routes == self.routes() {
+            return Ok(None);
+        }
+        let stay = |route: &&Route| routes.contains(route);
+        let staying: Vec<Route> = self.routes().iter().filter(stay).cloned().collect();
+        Ok(Some(self.look(routes, &staying).await?))
+    }
+
+    /// Where the scopes lead in `root`.
+    pub(super) async fn routes_in(&self, root: &RootAt) -> Result<Vec<Route>, EngineError> {
         let (scopes, directory) = (self.scopes.clone(), root.directory.clone());
-        let routes = self
-            .store
-            .step(move |source, _| resolve(scopes.as_slice(), &directory, source))
-            .await?;
+        let resolved = move |source: &dyn kvs_tree::NodeSource, _: &_| {
+            resolve(scopes.as_slice(), &directory, source)
+        };
+        self.store.step(resolved).await
+    }
+
+    async fn look(&self, routes: Vec<Route>, staying: &[Route]) -> Result<Ways, EngineError> {
         let mut foreign = Vec::new();
         if let Some(wake) = self.namespace.wake_of(self.id) {
             for route in &routes {
-                foreign.extend(Foreign::look(&self.store, self.caller, route, &wake).await?);
+                let seen = self.leads().foreign.iter();
+                let mut seen = seen.filter(|foreign| foreign.scope == route.scope);
+                match seen.next().filter(|_| staying.contains(route)) {
+                    Some(seen) => foreign.push(seen.clone()),
+                    None => {
+                        let found = Foreign::look(&self.store, self.caller, route, &wake).await?;
+                        foreign.extend(found);
+                    }
+                }
             }
         }
         Ok(Ways { routes, foreign })
@@ -67,6 +97,7 @@ impl State {
             before,
             after,
             listing,
+            anew: false,
             below: !matches!(scope, Scope::Key(_)),
             show: Show::Under(scope.literal_prefix()),
             from: None,
@@ -98,6 +129,7 @@ pub(super) fn compare(before: &RootAt, after: &RootAt, aim: Aim) -> Step {
         before: Some(Entry::Directory(before.directory.clone())),
         after: Some(Entry::Directory(after.directory.clone())),
         listing: false,
+        anew: false,
         below: true,
         show: Show::Aim(Arc::new(aim)),
         from: None,

@@ -56,8 +56,7 @@ impl State {
             return Ok(None);
         }
         let root = root_of(&self.store, &self.namespace, record.version).await?;
-        let ways = self.ways(&root).await?;
-        Ok((ways.routes != self.routes()).then_some(ways))
+        self.new_ways(&root).await
     }
 
     /// Sets out to tell of `record`, the next that may concern the watch.

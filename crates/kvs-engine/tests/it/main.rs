@@ -24,6 +24,8 @@ mod snapshot;
 mod follow;
 mod upload;
 mod watch;
+
+mod watch_abroad;
 mod watch_gap;
 mod watch_links;
 mod watch_modes;

@@ -2,7 +2,7 @@
 //! event, wherever none of its values is longer than one of them wants inline.
 
 use bytes::Bytes;
-use kvs_engine::{ChangeKind, ChangeValue, KeyChange, Position, WatchEvent};
+use kvs_engine::{Behind, ChangeKind, ChangeValue, KeyChange, Position, WatchEvent};
 use kvs_proto as wire;
 use kvs_proto::{ProtocolError, encode_body};
 use kvs_tree::Blobref;
@@ -74,7 +74,7 @@ fn item(namespace: &str, event: &WatchEvent, limit: u64) -> wire::WatchItem {
             transactions,
             changes,
             skipped,
-            behind: _,
+            behind,
             last,
         } => wire::WatchItem::Changes(wire::Changes {
             position: position(*at),
@@ -84,6 +84,7 @@ fn item(namespace: &str, event: &WatchEvent, limit: u64) -> wire::WatchItem {
             transactions: transactions.iter().map(transaction).collect(),
             skipped: *skipped,
             changes: changes.iter().map(|one| change(one, limit)).collect(),
+            behind: behind.as_ref().map(elsewhere),
             last: *last,
         }),
         // The state at `to` follows as items of its own.
@@ -92,6 +93,20 @@ fn item(namespace: &str, event: &WatchEvent, limit: u64) -> wire::WatchItem {
             to: position(*to),
             snapshot: SmolStr::default(),
         }),
+    }
+}
+
+/// A state of another namespace.
+fn elsewhere(behind: &Behind) -> wire::Behind {
+    let Behind {
+        namespace,
+        position: at,
+        root,
+    } = behind;
+    wire::Behind {
+        namespace: namespace.clone(),
+        position: root.map(|_| position(*at)),
+        snapshot: root.map_or_else(SmolStr::default, |root| snapshot(namespace, *at, root)),
     }
 }
 

@@ -337,3 +337,20 @@ fn waitcreate_waits_for_the_key() {
     assert_eq!(watching.line(), "2");
     ends_well(watching);
 }
+
+#[test]
+fn a_watch_of_a_link_tells_what_happens_in_another_namespace() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "other"]);
+    kvs.ok(&["put", "-N", "other", "a=1"]);
+    kvs.ok(&["link", "-T", "other", "a", "l"]);
+    let mut watch = kvs.background(&["watch", "--from", "initial", "--count", "4", "l"]);
+    assert_eq!(watch.line(), "1 initial l = 1");
+    for (value, line) in [("2", "1 put l = 2"), ("3", "1 put l = 3")] {
+        kvs.ok(&["put", "-N", "other", &format!("a={value}")]);
+        assert_eq!(watch.line(), line);
+    }
+    kvs.ok(&["namespace", "remove", "other"]);
+    assert_eq!(watch.line(), "1 unlink l");
+    assert_eq!(watch.wait().code(), Some(0));
+}
