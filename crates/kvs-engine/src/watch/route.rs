@@ -215,6 +215,24 @@ impl Aim {
         &self.scopes
     }
 
+    /// The keys of the tree that are told under a key: what [`shown`](Self::shown) says the other way.
+    pub(super) fn places(&self, key: &Key) -> Vec<Key> {
+        let (plain, behind) = self.scopes.split_at(self.plain.min(self.scopes.len()));
+        let mut places = Vec::new();
+        if plain.iter().any(|scope| scope.matches(key)) {
+            places.push(key.clone());
+        }
+        for (scope, (end, asked)) in behind.iter().zip(&self.routed) {
+            if key.starts_with(asked)
+                && let Ok(place) = end.join(&key.suffix(asked.depth()))
+                && scope.matches(&place)
+            {
+                places.push(place);
+            }
+        }
+        places
+    }
+
     /// The keys under which a key of the tree is told.
     pub(super) fn shown(&self, key: &Key) -> Vec<Key> {
         let (plain, behind) = self.scopes.split_at(self.plain.min(self.scopes.len()));

@@ -117,6 +117,8 @@ pub(super) struct Work {
     /// Finished changes that differences are not to tell otherwise.
     pub(super) direct: BTreeMap<Key, KeyChange>,
     pub(super) steps: VecDeque<Step>,
+    /// Steps that are done, one a scope at most: a key that one of them told is not told again.
+    pub(super) done: Arc<[Step]>,
     /// The part that is being made, and about its size.
     pub(super) part: Vec<KeyChange>,
     pub(super) bytes: usize,

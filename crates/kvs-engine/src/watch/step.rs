@@ -44,6 +44,16 @@ impl Step {
             Step::Pieces(pieces) => pieces.page(context),
         }
     }
+
+    /// Whether some page of this tells of a key; whatever of it is left to do.
+    pub(super) fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
+        match self {
+            Step::List(list) => list.tells(key, context),
+            Step::Compare(compare) => compare.tells(key, context),
+            Step::Keys(keys) => Ok(keys.tells(key)),
+            Step::Pieces(pieces) => Ok(pieces.shown == *key),
+        }
+    }
 }
 
 /// Collects changes until a part is full.
@@ -154,6 +164,17 @@ impl List {
         Ok((to.found, rest))
     }
 
+    fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
+        if !key.starts_with(&self.shown) || self.told.iter().any(|scope| scope.matches(key)) {
+            return Ok(false);
+        }
+        let Ok(at) = self.top.join(&key.suffix(self.shown.depth())) else {
+            return Ok(false);
+        };
+        let listed = self.scope.matches(&at) && !at.is_root();
+        Ok(listed && entry_at(&self.root, context.source, &at)?.is_some())
+    }
+
     fn add(&self, to: &mut Collector<'_, '_>, key: &Key, entry: &Entry) -> Result<(), Fault> {
         let Ok(shown) = self.shown.join(&key.suffix(self.top.depth())) else {
             return Ok(());
@@ -196,18 +217,46 @@ fn directory(entry: Option<&Entry>) -> Directory {
     }
 }
 
+/// Whether two entries differ by themselves; what is below directories does not count.
+fn differ(before: Option<&Entry>, after: Option<&Entry>, context: &Context<'_>) -> bool {
+    match (before, after) {
+        (None, None) | (Some(Entry::Directory(_)), Some(Entry::Directory(_))) => false,
+        (Some(before), Some(after)) => !before.same(after, context.params),
+        _ => true,
+    }
+}
+
 impl Compare {
+    fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
+        let places = match &self.show {
+            Show::Aim(aim) => aim.places(key),
+            Show::Under(shown) if shown == key => {
+                let told = differ(self.before.as_ref(), self.after.as_ref(), context);
+                return Ok(told || self.anew);
+            }
+            Show::Under(shown) if self.below && key.starts_with(shown) => {
+                vec![key.suffix(shown.depth())]
+            }
+            Show::Under(_) => Vec::new(),
+        };
+        for place in places {
+            let at = |entry: &Option<Entry>| {
+                entry_at(&directory(entry.as_ref()), context.source, &place)
+            };
+            let (before, after) = (at(&self.before)?, at(&self.after)?);
+            if differ(before.as_ref(), after.as_ref(), context) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
         let mut to = Collector::new(context);
         let (before, after) = (self.before.as_ref(), self.after.as_ref());
         if let (Show::Under(key), None) = (&self.show, &self.from) {
-            let same = match (before, after) {
-                (None, None) => !self.anew,
-                (Some(Entry::Directory(_)), Some(Entry::Directory(_))) => true,
-                (Some(a), Some(b)) => a.same(b, context.params),
-                _ => false,
-            };
-            if !same {
+            let nothing = before.is_none() && after.is_none();
+            if differ(before, after, context) || (self.anew && nothing) {
                 to.add(key, (!self.listing).then_some(before), after)?;
             }
         }
@@ -266,6 +315,11 @@ pub(super) struct Keys {
 }
 
 impl Keys {
+    fn tells(&self, key: &Key) -> bool {
+        let places = self.aim.places(key);
+        places.iter().any(|place| self.keys.contains(place))
+    }
+
     fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
         let mut to = Collector::new(context);
         let mut next = self.next;

@@ -95,6 +95,8 @@ impl State {
         }
         let (told, steps) = self.direct(record, &aim, roots.clone()).await?;
         work.direct = told;
+        // Bytes in pieces come first: what differs in the end is not to be told as a whole.
+        work.steps.extend(steps);
         if let Some((before, after)) = &roots {
             if below {
                 work.steps.push_back(compare(before, after, aim));
@@ -108,7 +110,6 @@ impl State {
                 }
             }
         }
-        work.steps.extend(steps);
         if turned.is_empty()
             && self
                 .busy

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvs_tree::Key;
+use kvs_tree::{Fault, Key};
 
 use super::state::{Head, State, Work};
-use super::step::Context;
+use super::step::{Context, Page, Step};
 use crate::changes::KeyChange;
 use crate::error::EngineError;
 use crate::event::{SharedEvent, WatchEvent};
@@ -22,6 +22,23 @@ fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes:
         *bytes += one.key.as_str().len() + one.size();
         part.push(one);
     }
+}
+
+/// A page without what steps before it told: a key that several scopes see, one of them through
+/// links, is told once, as the first of them sees it.
+fn untold(page: Page, done: &[Step], context: &Context<'_>) -> Result<Page, Fault> {
+    let (found, rest) = page;
+    let mut new = Vec::with_capacity(found.len());
+    for one in found {
+        let mut told = false;
+        for step in done {
+            told = told || step.tells(&one.key, context)?;
+        }
+        if !told {
+            new.push(one);
+        }
+    }
+    Ok((new, rest))
 }
 
 impl State {
@@ -42,13 +59,15 @@ impl State {
             if work.part.len() > EVENT_CHANGES / 2 || work.bytes > EVENT_BYTES / 2 {
                 break;
             }
+            let done = work.done.clone();
             let (found, rest) = store
                 .step(move |source, params| {
-                    step.page(&Context {
+                    let context = Context {
                         source,
                         params,
                         shape,
-                    })
+                    };
+                    untold(step.page(&context)?, &done, &context)
                 })
                 .await?;
             let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
@@ -60,7 +79,10 @@ impl State {
                         *front = rest;
                     }
                 }
-                None => drop(work.steps.pop_front()),
+                None => {
+                    let (done, step) = (work.done.iter().cloned(), work.steps.pop_front());
+                    work.done = done.chain(step).collect();
+                }
             }
             for one in found {
                 let one = work.direct.remove(&one.key).unwrap_or(one);
@@ -79,12 +101,6 @@ impl State {
         let last = work.steps.is_empty() && work.direct.is_empty();
         let whole = last && !work.begun;
         part.sort_by(|a, b| (&a.key, a.offset).cmp(&(&b.key, b.offset)));
-        // A key that several scopes see, one of them through links, is told once; a value that grew
-        // by much in as many pieces as it takes.
-        let pieces = |a: &KeyChange, b: &KeyChange| {
-            a.appended.is_some() && b.appended.is_some() && a.offset != b.offset
-        };
-        part.dedup_by(|a, b| a.key == b.key && !pieces(a, b));
         let silent = part.is_empty() && whole && matches!(work.head, Head::Changes { .. });
         if let (
             true,
@@ -157,6 +173,7 @@ impl Work {
             part: Vec::new(),
             bytes: 0,
             steps: Default::default(),
+            done: Default::default(),
             reached: position.version,
             share: None,
             begun: false,

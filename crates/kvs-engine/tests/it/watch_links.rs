@@ -286,3 +286,55 @@ async fn a_link_into_a_namespace_that_may_not_be_read_ends_the_watch() {
     let error = watch.next().await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Permission);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_several_scopes_see_is_told_once_however_many_parts_it_takes() {
+    let sim = Sim::new().await;
+    let many = (0..2_500).map(|n| put(&format!("t.d.k{n:04}"), "1"));
+    sim.commit(many.collect()).await;
+    sim.commit(vec![link("l", "nowhere")]).await;
+    for start in [Start::Now, Start::Initial] {
+        let scopes = &["l.d", "l", "l.d.k0007"];
+        let mut watch = sim.watch(scopes, start);
+        let before = drain(&mut watch).await;
+        if start == Start::Now {
+            sim.commit(vec![unlink("l"), link("l", "t")]).await;
+        }
+        let events = [before, drain(&mut watch).await].concat();
+        assert!(events.len() > 2, "it takes several parts");
+        let mut all: Vec<String> = events.iter().flat_map(told).collect();
+        all.sort();
+        let every = (0..2_500).map(|n| format!("put l.d.k{n:04}=1"));
+        let tops = ["mkdir l", "mkdir l.d"].map(String::from);
+        assert_eq!(all, tops.into_iter().chain(every).collect::<Vec<_>>());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_grew_by_much_is_told_in_pieces_also_beside_a_copy() {
+    let sim = Sim::new().await;
+    sim.commit(vec![put("d.log", "begin"), put("s.x", "1")])
+        .await;
+    let mut request = WatchRequest::new(vec![Scope::parse("d").unwrap()], Start::Now);
+    request.mode = Mode::Append { offset: 0 };
+    let mut watch = sim.watch_as(request);
+    let grow = Operation::Append {
+        key: key("d.log"),
+        value: vec![b'+'; 150_000].into(),
+    };
+    let copy = Operation::Copy {
+        from: key("s"),
+        to: key("d.s"),
+    };
+    sim.commit(vec![grow, copy]).await;
+    let mut offsets = Vec::new();
+    for event in drain(&mut watch).await {
+        let WatchEvent::Changes { changes, .. } = event else {
+            panic!()
+        };
+        let log = changes.iter().filter(|one| one.key == key("d.log"));
+        offsets.extend(log.map(|one| (one.kind, one.offset.unwrap())));
+    }
+    let appended = |offset| (kvs_engine::ChangeKind::Append, offset);
+    assert_eq!(offsets, [5, 65_541, 131_077].map(appended));
+}

@@ -88,18 +88,16 @@ pub(super) fn unique(history: &History, _: &Sight<'_>) -> Verdict {
                 format!("the value at {version} came again")
             })?;
         }
-        let mut keys = BTreeSet::new();
-        for part in &one.parts {
-            if history.wish.ranges.len() > 1 {
-                // What several scopes see is told once in a part.
-                keys.clear();
-            }
-            for change in part.iter() {
-                // Large appended bytes come in pieces, which `atomic` puts together.
-                let piece = append && change.appended.is_some();
-                let new = keys.insert(&change.key) || piece;
-                fail(new, || format!("{version} tells {} twice", change.key))?;
-            }
+        let (mut wholes, mut grown) = (BTreeSet::new(), BTreeSet::new());
+        for change in one.changes() {
+            // Large appended bytes come in pieces, which `atomic` puts together.
+            let piece = append && change.appended.is_some();
+            let (own, other) = match piece {
+                true => (&mut grown, &wholes),
+                false => (&mut wholes, &grown),
+            };
+            let new = !other.contains(&change.key) && (own.insert(&change.key) || piece);
+            fail(new, || format!("{version} tells {} twice", change.key))?;
         }
     }
     Ok(())
