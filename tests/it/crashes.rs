@@ -1,8 +1,13 @@
 //! `kill -9`: what was acknowledged stays, once, and watches go on where they were. The runs are
 //! those of the program `measure`, short.
 
+use std::collections::BTreeMap;
+
 use kvs_acceptance::{ExactlyOnce, Home, KillNine, Pipeline, Random, WatchLossless};
-use kvs_client::{ChangeValue, Event, Position, Transaction, WatchOptions, WatchStream};
+use kvs_client::{
+    ChangeValue, Event, FollowOptions, NamespaceCreate, Position, RootEvent, Transaction,
+    WatchOptions, WatchStream,
+};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_puts_survive_kill_nine() {
@@ -86,6 +91,59 @@ async fn a_new_client_takes_up_a_watch_by_position_after_kill_nine() {
         let (at, value) = next(&mut stream).await;
         assert_eq!(value, number.to_string().into_bytes());
         assert_eq!(at.incarnation, position.incarnation);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn root_moves_of_all_namespaces_go_on_across_kill_nine_and_clean_restarts() {
+    let home = Home::new().unwrap();
+    let mut daemon = home.start().unwrap();
+    let follower = daemon.connect().await.unwrap();
+    let mut stream = follower.follow(FollowOptions::new()).await.unwrap();
+    let names = ["primary", "a", "b"];
+    let client = daemon.connect().await.unwrap();
+    for name in &names[1..] {
+        let made = client.create_namespace(named(name)).await.unwrap();
+        assert_eq!(made.position.version, 0);
+        let event = stream.next().await.unwrap();
+        assert!(matches!(event, RootEvent::Created(_)), "{event:?}");
+    }
+    let mut roots: BTreeMap<String, (u64, String)> = BTreeMap::new();
+    for round in 0..4 {
+        let client = daemon.connect().await.unwrap();
+        for number in 0..60 {
+            let namespace = client.namespace(names[number % 3]);
+            namespace.put("k", number.to_string()).await.unwrap();
+        }
+        // How much of it the follower was told by now differs.
+        if round % 2 == 0 {
+            daemon.kill().unwrap();
+        } else {
+            daemon.stop().unwrap();
+        }
+        daemon = home.start().unwrap();
+        let client = daemon.connect().await.unwrap();
+        client.namespace("a").put("k", "on").await.unwrap();
+        for _ in 0..61 {
+            let RootEvent::Moved(moved) = stream.next().await.unwrap() else {
+                panic!("not a move");
+            };
+            let next = (moved.position.version, moved.root.to_string());
+            let last = roots.insert(moved.namespace.to_string(), next);
+            let (version, root) = last.unwrap_or((0, moved.previous.to_string()));
+            assert_eq!(moved.position.version, version + 1, "{}", moved.namespace);
+            assert_eq!(moved.previous, root);
+        }
+    }
+    assert_eq!(roots["primary"].0 + roots["a"].0 + roots["b"].0, 4 * 61);
+}
+
+fn named(name: &str) -> NamespaceCreate {
+    NamespaceCreate {
+        name: name.into(),
+        owner: None,
+        root: None,
+        from: None,
     }
 }
 

@@ -32,7 +32,7 @@ use tokio::sync::watch as latest;
 /// **What it costs.** No request, if the key has been read since something at it, above it or below it was last changed, and has not
 /// made room for others meanwhile (4 MiB of answers are kept, values up to 64 KiB); else at most one, as a rule.
 ///
-/// It ends with the namespace, or with the right to read it: then reads fail as requests would.
+/// It ends with the namespace, unless that is there again at once, or with the right to read it: then reads fail as requests would.
 #[derive(Debug, Clone)]
 pub struct CachedNamespace {
     namespace: Namespace,
@@ -68,8 +68,7 @@ impl Namespace {
             Some(_) => self.clone(),
             None => client.with_cache(CACHE_BYTES).namespace(self.name()),
         };
-        let options = FollowOptions::new().namespace(self.name()).initial();
-        let mut roots = client.follow(options).await?;
+        let mut roots = client.follow(whole(self)).await?;
         let Some(Moved { position, root, .. }) = next(&namespace, &mut roots).await? else {
             return Err(malformed());
         };
@@ -278,6 +277,11 @@ impl Publisher {
     }
 }
 
+/// Where a namespace stands, and all its moves from there.
+fn whole(namespace: &Namespace) -> FollowOptions {
+    FollowOptions::new().namespace(namespace.name()).initial()
+}
+
 /// Publishes the moves of a root until nobody reads them any more.
 async fn follow(namespace: Namespace, mut roots: FollowStream, publisher: Arc<Publisher>) {
     loop {
@@ -288,6 +292,13 @@ async fn follow(namespace: Namespace, mut roots: FollowStream, publisher: Arc<Pu
         match moved {
             Ok(Some(moved)) => publisher.advance(namespace.name(), moved),
             Ok(None) => {}
+            // Perhaps it was made again meanwhile, and that life of it is the newest state.
+            Err(error) if error.code == ErrorCode::NoNamespace => {
+                match namespace.client().follow(whole(&namespace)).await {
+                    Ok(again) => roots = again,
+                    Err(error) => return drop(publisher.newest.send_replace(Err(error))),
+                }
+            }
             Err(error) => return drop(publisher.newest.send_replace(Err(error))),
         }
     }

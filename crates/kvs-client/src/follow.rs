@@ -23,6 +23,8 @@ pub struct FollowOptions {
     pub namespace: Option<SmolStr>,
     /// Where to begin. Default: now.
     pub start: Start,
+    /// The place of an event, to begin right behind it instead.
+    pub place: Option<SmolStr>,
 }
 
 impl FollowOptions {
@@ -46,6 +48,13 @@ impl FollowOptions {
         self
     }
 
+    /// Begins right behind an event, whose place that is: of an earlier stream, perhaps of another process, of the same scope.
+    /// Nothing is missed and nothing comes twice, unless it says so by a `State` with `lost`.
+    pub fn behind(mut self, place: impl Into<SmolStr>) -> Self {
+        self.place = Some(place.into());
+        self
+    }
+
     /// Begins with how things stand.
     pub fn initial(mut self) -> Self {
         self.start = Start::Initial;
@@ -53,8 +62,8 @@ impl FollowOptions {
     }
 }
 
-/// A stream of root moves that stands; a `Stream` of events. Survives reconnects; if it cannot go on where it was it says so
-/// by a `State` with `lost`. Dropping it ends it. That of one namespace ends with `ENOTSUP` when it is removed.
+/// A stream of root moves that stands; a `Stream` of events. Survives reconnects, and restarts of the daemon: it goes on right
+/// behind the last event; if it cannot, as the daemon does not retain what came then, it says so by a `State` with `lost`. Dropping it ends it. That of one namespace ends with `ENOTSUP` when it is removed.
 #[derive(Debug)]
 pub struct FollowStream {
     taker: Taker<RootEvent>,
@@ -73,6 +82,7 @@ impl Client {
         let asked = SetRoot {
             namespace: options.namespace,
             start: options.start,
+            place: options.place,
             ..SetRoot::default()
         };
         let (sender, receiver) = inbox();
@@ -99,8 +109,8 @@ impl FollowStream {
     }
 
     /// Where the stream began.
-    pub fn started(&self) -> RootStarted {
-        self.started
+    pub fn started(&self) -> &RootStarted {
+        &self.started
     }
 
     fn poll_event(

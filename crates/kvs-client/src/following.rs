@@ -1,14 +1,16 @@
 //! The state of one stream of root moves on the client's side.
 //!
-//! Pure, like that of a watch. That of one namespace goes on by version. For all of them there is no one place to go on from:
-//! then the state is asked for, and handed out as standing for what was missed.
+//! Pure, like that of a watch. Each item names its place in what happens in the store. After a lost connection the stream goes on
+//! behind the last item that was handed out whole, so nothing is missed and nothing comes twice; where the daemon cannot go on
+//! there it says so, by a state that stands for what was lost.
 
 use crate::error::ClientError;
 use crate::inbox::Sender;
 use crate::limits::FOLLOW_ASSEMBLE_BYTES;
 use crate::prefetch::{Cost, Prefetch};
 use crate::root_event::RootEvent;
-use kvs_proto::{ErrorCode, LogChange, Moved, Position, RootItem, RootStarted, SetRoot, Start};
+use kvs_proto::{ErrorCode, LogChange, Moved, RootItem, RootStarted, SetRoot};
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 /// Told when the stream stands.
@@ -21,10 +23,8 @@ pub(crate) struct FollowState {
     events: Sender<RootEvent>,
     opened: Option<Following>,
     prefetch: Prefetch,
-    /// Of the one namespace: everything up to here was handed out.
-    position: Option<Position>,
-    /// The stream was opened anew, and the state that comes first stands for what was missed.
-    resumed: bool,
+    /// Everything before this place was handed out.
+    place: Option<SmolStr>,
     collected: Option<Moved>,
     collected_bytes: usize,
 }
@@ -41,8 +41,7 @@ impl FollowState {
             events,
             opened: Some(opened),
             prefetch: Prefetch::new(prefetch),
-            position: None,
-            resumed: false,
+            place: None,
             collected: None,
             collected_bytes: 0,
         }
@@ -55,22 +54,11 @@ impl FollowState {
     /// The request that opens the stream, or goes on where it was.
     pub(crate) fn request(&mut self) -> SetRoot {
         let credit = self.prefetch.open();
-        let start = match (self.opened.is_some(), self.position) {
-            (true, _) => self.asked.start.clone(),
-            (false, Some(position)) => Start::Version {
-                version: position.version.saturating_add(1),
-                incarnation: Some(position.incarnation),
-            },
-            (false, None) => {
-                self.resumed = true;
-                Start::Initial
-            }
-        };
         SetRoot {
-            namespace: self.asked.namespace.clone(),
-            start,
+            place: self.place.clone().or_else(|| self.asked.place.clone()),
             credit: credit.events,
             credit_bytes: Some(credit.bytes),
+            ..self.asked.clone()
         }
     }
 
@@ -91,42 +79,30 @@ impl FollowState {
     /// Takes in an item whose body has so many bytes. An error ends the stream.
     pub(crate) fn item(&mut self, item: RootItem, bytes: usize) -> Result<(), ClientError> {
         let cost = Cost::item(bytes);
-        if !matches!(item, RootItem::Started(_)) {
+        if !matches!(item, RootItem::Started(_) | RootItem::Mark(_)) {
             self.prefetch.received(cost);
         }
         let event = match item {
             RootItem::Started(started) => {
                 if let Some(opened) = self.opened.take() {
-                    self.reached(started.position);
+                    self.place.clone_from(&started.place);
                     let _ = opened.send(Ok(started));
                 }
                 return Ok(());
             }
-            RootItem::Moved(part) => return self.moved(part, cost),
-            RootItem::State(mut state) => {
-                state.lost |= std::mem::take(&mut self.resumed);
-                self.reached(state.namespaces.first().map(|namespace| namespace.position));
-                RootEvent::State(state)
+            RootItem::Mark(mark) => {
+                self.place = Some(mark.place);
+                return Ok(());
             }
-            RootItem::Created(created) => RootEvent::Created(created),
-            RootItem::Reincarnated(reincarnated) => RootEvent::Reincarnated(reincarnated),
-            RootItem::OwnerChanged(changed) => RootEvent::OwnerChanged(changed),
-            RootItem::Removed(removed) => RootEvent::Removed(removed),
+            RootItem::Moved(part) => return self.moved(part, cost),
+            RootItem::State(state) => RootEvent::State(state),
+            RootItem::Created(made) => RootEvent::Created(made),
+            RootItem::Reincarnated(anew) => RootEvent::Reincarnated(anew),
+            RootItem::OwnerChanged(news) => RootEvent::OwnerChanged(news),
+            RootItem::Removed(gone) => RootEvent::Removed(gone),
         };
         self.hand_out(event, cost);
         Ok(())
-    }
-
-    fn reached(&mut self, position: Option<Position>) {
-        if self.asked.namespace.is_some() {
-            self.position = position.or(self.position);
-        }
-    }
-
-    fn is_old(&self, position: Position) -> bool {
-        self.position.is_some_and(|seen| {
-            seen.incarnation == position.incarnation && seen.version >= position.version
-        })
     }
 
     fn moved(&mut self, part: Moved, cost: Cost) -> Result<(), ClientError> {
@@ -155,14 +131,12 @@ impl FollowState {
             return Ok(());
         }
         self.collected_bytes = 0;
-        if !self.is_old(moved.position) {
-            self.reached(Some(moved.position));
-            self.hand_out(RootEvent::Moved(moved), cost);
-        }
+        self.hand_out(RootEvent::Moved(moved), cost);
         Ok(())
     }
 
     fn hand_out(&mut self, event: RootEvent, cost: Cost) {
+        self.place = Some(event.place().clone());
         self.prefetch.handed_out(cost);
         self.events.event(event, cost);
     }

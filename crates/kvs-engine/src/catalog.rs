@@ -142,7 +142,7 @@ impl Catalog {
                 };
                 self.namespaces.insert(namespace.clone(), state);
             }
-            Record::Removed { namespace } => {
+            Record::Removed { namespace, .. } => {
                 self.namespaces.remove(namespace);
                 self.pins
                     .retain(|_, pin| pin.snapshot.namespace != *namespace);

@@ -19,7 +19,7 @@ use crate::limits::INBOX;
 use crate::log::{self, LogPage};
 use crate::recovery;
 use crate::reference::{At, Position};
-use crate::request::{Caller, CommitRequest, Committed, Start, WatchRequest};
+use crate::request::{Caller, CommitRequest, Committed, FollowStart, WatchRequest};
 use crate::stage;
 use crate::store::Store;
 use crate::upload::{Upload, Uploaded};
@@ -272,7 +272,8 @@ impl Engine {
     }
 
     /// Follows the roots of one namespace, or of all that the caller may read, those made later
-    /// included. `Start::Initial` begins with the state; `Start::Version` needs a namespace.
+    /// included. `Start::Initial` begins with the state; `Start::Version` needs a namespace; from a
+    /// `Place` no event is missed and none told twice, across restarts too.
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Limit`, `Invalid`.
@@ -280,12 +281,12 @@ impl Engine {
         &self,
         caller: Caller,
         namespace: Option<&str>,
-        start: Start,
+        start: impl Into<FollowStart>,
         sink: Arc<dyn WakeSink>,
         token: u64,
     ) -> Result<Follower, EngineError> {
         let wake = Wake { sink, token };
-        Follower::open(&self.store, caller, namespace, start, wake)
+        Follower::open(&self.store, caller, namespace, start.into(), wake)
     }
 
     /// Waits until a namespace exists that the caller may read. Dropping the future ends the wait.

@@ -26,6 +26,8 @@ mod error;
 
 mod reference;
 
+mod place;
+
 mod request;
 
 mod record;
@@ -110,11 +112,12 @@ pub use error::{EngineError, ErrorKind};
 pub use event::{Behind, RootEvent, SharedEvent, TransactionInfo, WatchEvent};
 pub use follow::Follower;
 pub use log::{LogEntry, LogPage};
+pub use place::Place;
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
-pub use recovery::PRIMARY;
-pub use reference::{At, Position, SnapshotRef, check_namespace_name};
+pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};
 pub use request::{
-    Caller, CommitRequest, Committed, Mode, NamespaceInfo, Pin, Start, TransactionId, WatchRequest,
+    Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Start, TransactionId,
+    WatchRequest,
 };
 pub use upload::{Upload, Uploaded};
 pub use view::{Located, Nodes, View};

@@ -1,6 +1,7 @@
 //! What a journal group holds: records, each with everything that replay needs, so that replay
 //! evaluates no link, condition, right or clock. Stored as MessagePack arrays (RFC 0004).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use kvs_tree::{Blobref, Effect, OperationResult, Stats};
@@ -92,11 +93,17 @@ pub enum Record {
         /// Its new incarnation.
         incarnation: u64,
     },
-    /// A namespace was removed.
+    /// A namespace was removed. Says whose it was, for who reads of it later.
     #[serde(rename = "R")]
     Removed {
         /// Its name.
         namespace: SmolStr,
+        /// Its incarnation.
+        incarnation: u64,
+        /// Who owned it.
+        owner: u32,
+        /// Who else might read it.
+        readers: BTreeSet<u32>,
     },
     /// A namespace goes on under a new incarnation, with the version and root that it has.
     #[serde(rename = "I")]
@@ -263,6 +270,9 @@ mod tests {
         };
         let removed = Record::Removed {
             namespace: "job".into(),
+            incarnation: 9,
+            owner: 7,
+            readers: BTreeSet::from([1000]),
         };
         Group {
             time_ms: 1000,
@@ -276,7 +286,7 @@ mod tests {
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
             hex,
-            "92cd03e89281a15696a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15291a36a6f62"
+            "92cd03e89281a15696a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15294a36a6f62090791cd03e8"
         );
         assert_eq!(Group::decode(1, &bytes).unwrap(), sample());
     }

@@ -11,6 +11,9 @@ use smol_str::SmolStr;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::NAMESPACE_BYTES;
 
+/// The namespace that every store has.
+pub const PRIMARY: &str = "primary";
+
 /// A version of one incarnation of a namespace. Versions rise by one from 0 (empty); a namespace
 /// that is made again, or whose tail was lost in a weak durability mode, has a new incarnation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

@@ -5,6 +5,7 @@ use kvs_tree::{Blobref, OperationResult, Scope, Transaction};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::place::Place;
 use crate::reference::Position;
 use crate::reference::SnapshotRef;
 
@@ -102,6 +103,28 @@ pub enum Start {
     },
     /// With the state of the scope, then every change after it.
     Initial,
+}
+
+/// Where following roots starts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FollowStart {
+    /// As a watch does. A version is for one namespace.
+    At(Start),
+    /// Right behind a place that a follower has told. If the journal does not hold what comes then, or
+    /// is another one by now, with the state.
+    Behind(Place),
+}
+
+impl From<Start> for FollowStart {
+    fn from(start: Start) -> Self {
+        Self::At(start)
+    }
+}
+
+impl From<Place> for FollowStart {
+    fn from(place: Place) -> Self {
+        Self::Behind(place)
+    }
 }
 
 /// Which of the versions that touched the scope a watch is told, and what of them.

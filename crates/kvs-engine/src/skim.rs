@@ -238,8 +238,17 @@ mod tests {
                     namespace: "x".into(),
                     uid: 1,
                 },
+                Record::Given {
+                    namespace: "x".into(),
+                    incarnation: 4,
+                    owner: 2,
+                    before: 1,
+                },
                 Record::Removed {
                     namespace: "x".into(),
+                    incarnation: 4,
+                    owner: 2,
+                    readers: [1, 3].into(),
                 },
                 Record::Version(Arc::new(record)),
             ],
@@ -305,7 +314,7 @@ mod tests {
             for scope in scopes.iter().map(|s| Scope::parse(s).unwrap()) {
                 let filter = Filter::new([&scope].into_iter());
                 let group = group(4, vec![effect.clone()]);
-                let Record::Version(record) = &group.records[3] else {
+                let Some(Record::Version(record)) = group.records.last() else {
                     panic!()
                 };
                 let skimmed = skim(1, &group.encode().unwrap(), "primary", 1, &filter).unwrap();

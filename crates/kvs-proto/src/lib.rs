@@ -55,8 +55,8 @@ pub use read::{
 pub use request::{Empty, MarkRequest, Op, Request};
 pub use scope::{Scope, ScopeKind};
 pub use setroot::{
-    Created, Moved, NamespaceRoot, OwnerChanged, Reincarnated, Removed, RootItem, RootStarted,
-    RootState, SetRoot,
+    Created, Moved, NamespaceRoot, OwnerChanged, Reincarnated, Removed, RootItem, RootMark,
+    RootStarted, RootState, SetRoot,
 };
 pub use status::{StatusAnswer, StatusRequest, Sync};
 pub use upload::{Upload, UploadData};

@@ -18,6 +18,9 @@ pub struct SetRoot {
     /// Where to begin: with the next move, with how things stand, or, for one namespace, with a version.
     #[serde(default)]
     pub start: Start,
+    /// Begins right behind an item that had this place instead, on whatever connection it came.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<SmolStr>,
     /// How many items the daemon may send before it gets more by `credit`.
     pub credit: u64,
     /// How many bytes of items. Absent: no limit by bytes.
@@ -25,7 +28,9 @@ pub struct SetRoot {
     pub credit_bytes: Option<u64>,
 }
 
-/// One item of a stream of root moves. All but the first cost one credit.
+/// One item of a stream of root moves. All but the first, and marks, cost one credit.
+///
+/// Each names its place: whoever has taken it can go on right behind it later. What stands in a place is the daemon's business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RootItem {
@@ -43,14 +48,30 @@ pub enum RootItem {
     OwnerChanged(OwnerChanged),
     /// A namespace was removed.
     Removed(Removed),
+    /// A bookmark.
+    Mark(RootMark),
 }
 
 /// Where a stream of root moves stands.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootStarted {
-    /// Of one namespace: everything after this position will be delivered.
+    /// Of one namespace that is not followed on from a place: everything after this position will be delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
+    /// Everything behind this place will be delivered. Absent if it starts with how things stand, or with a version: then there
+    /// is none before the first item.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub place: Option<SmolStr>,
+}
+
+/// Where a stream of root moves is, though there was nothing to tell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RootMark {
+    /// Everything before this place was delivered.
+    pub place: SmolStr,
+    /// Whether it was asked for.
+    #[serde(default)]
+    pub requested: bool,
 }
 
 /// How things stand.
@@ -61,6 +82,8 @@ pub struct RootState {
     pub lost: bool,
     /// The namespaces that are followed, by name.
     pub namespaces: Vec<NamespaceRoot>,
+    /// The place behind it.
+    pub place: SmolStr,
 }
 
 /// A namespace and its root.
@@ -101,6 +124,8 @@ pub struct Moved {
     pub changes: Vec<LogChange>,
     /// Whether this is the last part.
     pub last: bool,
+    /// The place behind the last part.
+    pub place: SmolStr,
 }
 
 /// A namespace that was made.
@@ -116,6 +141,8 @@ pub struct Created {
     /// When, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
+    /// The place behind it.
+    pub place: SmolStr,
 }
 
 /// A namespace that goes on under a new incarnation.
@@ -128,6 +155,8 @@ pub struct Reincarnated {
     /// When, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
+    /// The place behind it.
+    pub place: SmolStr,
 }
 
 /// A namespace that has another owner.
@@ -142,6 +171,8 @@ pub struct OwnerChanged {
     /// When, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
+    /// The place behind it.
+    pub place: SmolStr,
 }
 
 /// A namespace that was removed.
@@ -152,4 +183,6 @@ pub struct Removed {
     /// When, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
+    /// The place behind it.
+    pub place: SmolStr,
 }

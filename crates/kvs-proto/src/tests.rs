@@ -187,7 +187,21 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         start: Start::Initial,
         credit: 16,
         credit_bytes: Some(4096),
+        place: None,
     };
+    let go_on = SetRoot {
+        start: Start::Now,
+        place: Some(place()),
+        ..setroot.clone()
+    };
+    let started = RootItem::Started(RootStarted {
+        position: None,
+        place: Some(place()),
+    });
+    let root_mark = RootItem::Mark(RootMark {
+        place: place(),
+        requested: false,
+    });
     let state = RootItem::State(RootState {
         lost: true,
         namespaces: vec![NamespaceRoot {
@@ -196,6 +210,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             position: position(),
             root: root(),
         }],
+        place: place(),
     });
     let moved = RootItem::Moved(Moved {
         namespace: "primary".into(),
@@ -210,22 +225,26 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             kind: ChangeKind::Put,
         }],
         last: true,
+        place: place(),
     });
     let created = RootItem::Created(Created {
         namespace: "jobs".into(),
         owner: 1000,
         incarnation: 7,
         time_ms: 1_700_000_000_000,
+        place: place(),
     });
     let owner_changed = RootItem::OwnerChanged(OwnerChanged {
         namespace: "jobs".into(),
         owner: 1001,
         before: 1000,
         time_ms: 1_700_000_000_000,
+        place: place(),
     });
     let removed = RootItem::Removed(Removed {
         namespace: "jobs".into(),
         time_ms: 1_700_000_000_000,
+        place: place(),
     });
     let gap = WatchItem::Gap(Gap {
         from: Position {
@@ -337,6 +356,8 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("cancelled", answer(4, Status::Final, &Empty {})),
         ("namespaces", request(5, Namespaces {})),
         ("setroot", request(7, setroot)),
+        ("setroot, on from a place", request(7, go_on)),
+        ("setroot started answer", answer(7, Status::Item, &started)),
         ("setroot state answer", answer(7, Status::Item, &state)),
         ("setroot moved answer", answer(7, Status::Item, &moved)),
         ("setroot created answer", answer(7, Status::Item, &created)),
@@ -345,6 +366,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             answer(7, Status::Item, &owner_changed),
         ),
         ("setroot removed answer", answer(7, Status::Item, &removed)),
+        ("setroot mark answer", answer(7, Status::Item, &root_mark)),
         (
             "namespace_chown",
             request(
@@ -361,6 +383,10 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("nodes answer", answer(9, Status::Final, &nodes_answer)),
         ("error answer", error),
     ]
+}
+
+fn place() -> SmolStr {
+    "00000000000000ab-12-3".into()
 }
 
 fn hi() -> ChangeValue {

@@ -93,8 +93,8 @@ pub(crate) const SESSION_ROUNDS: usize = 32;
 /// Bytes that are asked of a quiet socket in one read; a busy one is read in larger pieces.
 pub(crate) const READ_BYTES: usize = 4 * 1024;
 
-/// Versions that a watch reads over without finding a change before its client is told how far it
-/// is.
+/// Versions that a watch, and groups that a follower of roots, reads over without finding a change
+/// before its client is told how far it is.
 pub(crate) const MARK_VERSIONS: u64 = 1000;
 
 /// Time that commits in flight have to be answered when the daemon shuts down.

@@ -100,13 +100,20 @@ impl CommitTask {
 
     pub(super) fn remove_namespace(&mut self, name: SmolStr, reply: Reply<()>) {
         self.seal(&name);
-        match self.heads.get_mut(&name) {
-            Some(head) if !head.removing => head.removing = true,
+        let head = self.heads.get_mut(&name).filter(|head| !head.removing);
+        let Some(head) = head else {
             // Removing what is not there succeeds, once everything before is durable.
-            _ => return self.hold(answer(reply)),
-        }
+            return self.hold(answer(reply));
+        };
+        head.removing = true;
+        let record = Record::Removed {
+            namespace: name.clone(),
+            incarnation: head.namespace.incarnation,
+            owner: head.owner,
+            readers: head.namespace.readers().into_iter().collect(),
+        };
         self.open.retain(|open| *open != name);
-        self.building.push(Record::Removed { namespace: name });
+        self.building.push(record);
         self.building.hold(answer(reply));
     }
 

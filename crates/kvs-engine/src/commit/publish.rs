@@ -117,7 +117,7 @@ impl CommitTask {
                 self.begin(namespace, *owner, *incarnation, number, origin);
                 self.store.feed.created(wakes);
             }
-            Record::Removed { namespace } => {
+            Record::Removed { namespace, .. } => {
                 self.heads.remove(namespace);
                 self.store
                     .pins()

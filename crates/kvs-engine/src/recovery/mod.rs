@@ -22,14 +22,12 @@ use crate::manifest::ManifestFile;
 use crate::objects::Objects;
 use crate::pack::{BlobStore, PackStore};
 use crate::record::{Group, Record};
+use crate::reference::PRIMARY;
 use crate::reserve::Reserve;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
 use replay::Replay;
-
-/// The namespace that every store has.
-pub const PRIMARY: &str = "primary";
 
 /// A store that is ready for its commit task.
 pub(crate) struct Recovered {

@@ -123,7 +123,7 @@ impl<'a> Replay<'a> {
                     namespace.give(*owner, *before, &mut Vec::new());
                 }
                 // The versions before it are of the life that it ends.
-                Record::Removed { namespace } => {
+                Record::Removed { namespace, .. } => {
                     self.flush(namespace)?;
                     self.store.remove_namespace(namespace);
                 }

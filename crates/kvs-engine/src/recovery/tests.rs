@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use kvs_tree::{Ctx, Effect, Key, replay};
 
-use super::{PRIMARY, open};
+use super::open;
 use crate::config::EngineConfig;
 use crate::disk::SimDisk;
 use crate::env::Environment;
 use crate::journal::Appended;
 use crate::record::{Group, Record, TransactionRecord, VersionRecord};
+use crate::reference::PRIMARY;
 
 fn transaction(number: u64) -> TransactionRecord {
     TransactionRecord {

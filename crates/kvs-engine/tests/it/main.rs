@@ -22,6 +22,7 @@ mod rights;
 mod sim;
 mod snapshot;
 mod follow;
+mod follow_on;
 mod upload;
 mod watch;
 

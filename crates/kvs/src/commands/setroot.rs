@@ -20,7 +20,8 @@ Examples:
   kvs setroot                              each version of the namespace, with the keys it touched
   kvs setroot --all --json                 those of all namespaces, one JSON object a line
   kvs setroot --namespaces                 namespaces that are made, removed or given away
-  kvs setroot --from 42 --count 3          three versions from 42 on")]
+  kvs setroot --from 42 --count 3          three versions from 42 on
+  kvs setroot --all --json --after PLACE   what happened since the event with that place")]
 pub(crate) struct SetrootArgs {
     #[command(flatten)]
     namespace: NamespaceOption,
@@ -39,6 +40,9 @@ pub(crate) struct SetrootArgs {
         hide_default_value = true
     )]
     from: From,
+    /// Go on right behind an event, whose place --json shows, also after the daemon was restarted
+    #[arg(long, value_name = "PLACE", conflicts_with = "from")]
+    after: Option<String>,
     /// End after so many events
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
@@ -62,6 +66,7 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
                 incarnation: None,
             },
         },
+        place: args.after.map(Into::into),
     };
     let mut stream = client.follow(options).await.about("setroot")?;
     let mut sink = Sink::new();
@@ -73,12 +78,13 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
             event = stream.next() => event.about("setroot")?,
             error = &mut gone => return Err(error.into()),
         };
+        let place = event.place().clone();
         let report = report(event);
         if args.namespaces && !report.is_of_namespaces() {
             continue;
         }
         if args.json {
-            sink.line(&report.json()?)?;
+            sink.line(&report.json(&place)?)?;
         } else {
             for line in report.lines() {
                 sink.line(&line)?;

@@ -98,10 +98,21 @@ pub(crate) struct Touched {
     pub(crate) kind: &'static str,
 }
 
+/// A report and where to go on behind it.
+#[derive(Serialize)]
+struct Placed<'a> {
+    #[serde(flatten)]
+    report: &'a RootReport,
+    place: &'a str,
+}
+
 impl RootReport {
-    /// One JSON object on one line, not ended.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(self)
+    /// One JSON object on one line, not ended, with the place behind the event.
+    pub(crate) fn json(&self, place: &str) -> serde_json::Result<String> {
+        serde_json::to_string(&Placed {
+            report: self,
+            place,
+        })
     }
 
     /// Lines for people, each beginning with the namespace.
@@ -183,10 +194,10 @@ mod tests {
     #[test]
     fn json_says_first_what_it_is() {
         assert_eq!(
-            moved().json().unwrap(),
+            moved().json("p").unwrap(),
             "{\"event\":\"moved\",\"namespace\":\"primary\",\"version\":7,\"root\":\"blake3-01\",\
              \"previous\":\"blake3-00\",\"snapshot\":\"primary@7:blake3-01\",\"time\":1.5,\"transactions\":[],\
-             \"changes\":[{\"key\":\"a\",\"kind\":\"put\"},{\"key\":\"b\\u001b\",\"kind\":\"unlink\"}]}"
+             \"changes\":[{\"key\":\"a\",\"kind\":\"put\"},{\"key\":\"b\\u001b\",\"kind\":\"unlink\"}],\"place\":\"p\"}"
         );
     }
 
@@ -200,8 +211,8 @@ mod tests {
         };
         assert_eq!(changed.lines(), ["n owner-changed 1001"]);
         assert_eq!(
-            changed.json().unwrap(),
-            "{\"event\":\"owner_changed\",\"namespace\":\"n\",\"owner\":1001,\"before\":1000,\"time\":1.5}"
+            changed.json("p").unwrap(),
+            "{\"event\":\"owner_changed\",\"namespace\":\"n\",\"owner\":1001,\"before\":1000,\"time\":1.5,\"place\":\"p\"}"
         );
         assert!(changed.is_of_namespaces());
     }

@@ -3,7 +3,8 @@
 
 use bytes::Bytes;
 use kvs_engine::{
-    At, Caller, CommitRequest, Mode, Position, SnapshotRef, Start, TransactionId, WatchRequest,
+    At, Caller, CommitRequest, FollowStart, Mode, Place, Position, SnapshotRef, Start,
+    TransactionId, WatchRequest,
 };
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, SCOPES, ScopeKind, TRANSACTION_NAME_BYTES};
@@ -86,6 +87,14 @@ pub(crate) fn start(start: &wire::Start) -> Start {
             version: *version,
         },
     }
+}
+
+/// Where a stream of root moves starts.
+pub(crate) fn follow_start(asked: &wire::SetRoot) -> Result<FollowStart, Failure> {
+    Ok(match &asked.place {
+        Some(place) => FollowStart::Behind(place.parse::<Place>()?),
+        None => start(&asked.start).into(),
+    })
 }
 
 /// Which events a watch gives.

@@ -11,7 +11,7 @@ use kvs_proto::{
 
 use super::failure::Failure;
 use super::outbox::Outbox;
-use super::stream::{Source, Stream, StreamId, Told};
+use super::stream::{Bookmark, Source, Stream, StreamId, Told};
 use super::{events, outgoing};
 
 /// The body of what a source told, and whatever it says of the stream's place.
@@ -21,6 +21,7 @@ pub(crate) fn encode(source: &Source, told: &Told, stream: &mut Stream) -> Resul
         Told::Event(shared) => shared,
         Told::Root(moved) => {
             stream.partial = matches!(moved, RootItem::Moved(part) if !part.last);
+            stream.told = source.read().unwrap_or(stream.told);
             return encode_body(moved).map_err(too_big);
         }
     };
@@ -75,16 +76,26 @@ pub(crate) fn send_asked_mark(stream: &mut Stream, out: &mut Outbox) {
 /// Sends a bookmark. One that nobody asked for is left out if it says nothing new; false if the
 /// stream cannot be asked where it is.
 pub(crate) fn send_mark(stream: &mut Stream, requested: bool, out: &mut Outbox) -> bool {
-    let Some(position) = stream.source.as_mut().and_then(Source::mark) else {
+    let Some(bookmark) = stream.source.as_mut().and_then(Source::mark) else {
         return false;
     };
-    if requested || position.version > stream.told {
-        stream.told = stream.told.max(position.version);
-        let mark = wire::Mark {
-            position: outgoing::position(position),
-            requested,
-        };
-        item(out, stream.id, &WatchItem::Mark(mark));
+    if requested || bookmark.read() > stream.told {
+        stream.told = stream.told.max(bookmark.read());
+        match bookmark {
+            Bookmark::Watch(position) => {
+                let position = outgoing::position(position);
+                let mark = wire::Mark {
+                    position,
+                    requested,
+                };
+                item(out, stream.id, &WatchItem::Mark(mark));
+            }
+            Bookmark::Roots(place) => {
+                let place = place.to_string().into();
+                let mark = wire::RootMark { place, requested };
+                item(out, stream.id, &RootItem::Mark(mark));
+            }
+        }
     }
     true
 }

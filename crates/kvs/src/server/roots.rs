@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use kvs_engine::{ChangeKind, EngineError, Follower, NamespaceInfo, Position, RootEvent};
+use kvs_engine::{ChangeKind, EngineError, Follower, NamespaceInfo, Place, Position, RootEvent};
 use kvs_proto as wire;
 use kvs_proto::{PAGE_ENTRIES, PART_BYTES, RootItem};
 use kvs_tree::Key;
@@ -30,6 +30,11 @@ impl Roots {
         self.follower.position()
     }
 
+    /// Where a client can go on that has taken all that was told.
+    pub(crate) fn mark(&self) -> Option<Place> {
+        self.follower.mark()
+    }
+
     /// Whether it goes on, when nothing may be told now.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         self.follower.check()
@@ -44,17 +49,19 @@ impl Roots {
             let Some(event) = self.follower.next().await? else {
                 return Ok(None);
             };
-            self.rest = items(event);
+            self.rest = items(event, &self.follower.place());
         }
     }
 }
 
 /// An event as items.
-fn items(event: RootEvent) -> VecDeque<RootItem> {
+fn items(event: RootEvent, place: &Place) -> VecDeque<RootItem> {
+    let place = place.to_string().into();
     match event {
         RootEvent::State { namespaces, lost } => one(RootItem::State(wire::RootState {
             lost,
             namespaces: namespaces.into_iter().map(root).collect(),
+            place,
         })),
         RootEvent::Moved {
             namespace,
@@ -75,6 +82,7 @@ fn items(event: RootEvent) -> VecDeque<RootItem> {
                 transactions: transactions.iter().map(outgoing::transaction).collect(),
                 changes: Vec::new(),
                 last: true,
+                place,
             };
             parts(whole, keys)
         }
@@ -88,6 +96,7 @@ fn items(event: RootEvent) -> VecDeque<RootItem> {
             owner,
             incarnation,
             time_ms,
+            place,
         })),
         RootEvent::Reincarnated {
             namespace,
@@ -97,6 +106,7 @@ fn items(event: RootEvent) -> VecDeque<RootItem> {
             namespace,
             incarnation,
             time_ms,
+            place,
         })),
         RootEvent::OwnerChanged {
             namespace,
@@ -108,10 +118,13 @@ fn items(event: RootEvent) -> VecDeque<RootItem> {
             owner,
             before,
             time_ms,
+            place,
         })),
-        RootEvent::Removed { namespace, time_ms } => {
-            one(RootItem::Removed(wire::Removed { namespace, time_ms }))
-        }
+        RootEvent::Removed { namespace, time_ms } => one(RootItem::Removed(wire::Removed {
+            namespace,
+            time_ms,
+            place,
+        })),
     }
 }
 
@@ -164,7 +177,7 @@ mod tests {
     fn moved(keys: usize) -> VecDeque<RootItem> {
         let root = |bytes: &[u8]| Blobref::of(HashAlgorithm::Blake3, bytes);
         let key = |n| Key::parse(&format!("{}.{n}", "k".repeat(200))).unwrap();
-        items(RootEvent::Moved {
+        let event = RootEvent::Moved {
             namespace: "primary".into(),
             position: Position {
                 incarnation: 1,
@@ -175,7 +188,8 @@ mod tests {
             time_ms: 1,
             transactions: Vec::new(),
             keys: (0..keys).map(|n| (key(n), ChangeKind::Put)).collect(),
-        })
+        };
+        items(event, &"00000000000000ab-12-3".parse().unwrap())
     }
 
     #[test]
@@ -189,6 +203,7 @@ mod tests {
                 panic!("{item:?}")
             };
             assert_eq!(part.last, n + 1 == parts.len());
+            assert_eq!(part.place, "00000000000000ab-12-3");
             keys += part.changes.len();
         }
         assert_eq!(keys, 5000);

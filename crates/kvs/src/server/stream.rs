@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use kvs_engine::{
-    Caller, Engine, EngineError, ErrorKind, Position, SharedEvent, WakeSink, Watch, WatchRequest,
+    Caller, Engine, EngineError, ErrorKind, Place, Position, SharedEvent, WakeSink, Watch,
+    WatchRequest,
 };
 use kvs_proto::{RootItem, STREAM_CREDIT, STREAM_CREDIT_BYTES};
 use smol_str::SmolStr;
@@ -46,6 +47,24 @@ impl Drop for Waiting {
     }
 }
 
+/// Where a client can resume.
+pub(crate) enum Bookmark {
+    /// A watch.
+    Watch(Position),
+    /// Root moves.
+    Roots(Place),
+}
+
+impl Bookmark {
+    /// How far that is, as [`Source::read`] counts.
+    pub(crate) fn read(&self) -> u64 {
+        match self {
+            Bookmark::Watch(position) => position.version,
+            Bookmark::Roots(place) => place.group(),
+        }
+    }
+}
+
 /// What a source tells.
 pub(crate) enum Told {
     /// An event of a watch.
@@ -73,11 +92,21 @@ impl Source {
         }
     }
 
-    /// Where a client can resume that has taken all that was sent.
-    pub(crate) fn mark(&mut self) -> Option<Position> {
+    /// How far it has read, by versions of a watch and by groups of root moves.
+    pub(crate) fn read(&self) -> Option<u64> {
         match self {
-            Source::Watch(watch) => Some(watch.mark()),
-            Source::Roots(_) | Source::Absent { .. } => None,
+            Source::Watch(watch) => Some(watch.position().version),
+            Source::Roots(roots) => roots.mark().map(|place| place.group()),
+            Source::Absent { .. } => None,
+        }
+    }
+
+    /// Where a client can resume that has taken all that was sent.
+    pub(crate) fn mark(&mut self) -> Option<Bookmark> {
+        match self {
+            Source::Watch(watch) => Some(Bookmark::Watch(watch.mark())),
+            Source::Roots(roots) => roots.mark().map(Bookmark::Roots),
+            Source::Absent { .. } => None,
         }
     }
 }
@@ -140,7 +169,7 @@ pub(crate) struct Stream {
     pub(crate) id: StreamId,
     /// Its source, unless a step of it is under way.
     pub(crate) source: Option<Source>,
-    /// The newest version that the client was told of.
+    /// How far the client was told, as [`Source::read`] counts.
     pub(crate) told: u64,
     /// Tells the steps of this stream from those of an earlier one in the same slot.
     pub(crate) serial: u32,

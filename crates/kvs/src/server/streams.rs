@@ -146,7 +146,7 @@ impl Streams {
         asked: &wire::SetRoot,
         out: &mut Outbox,
     ) -> Result<(), Failure> {
-        let start = incoming::start(&asked.start);
+        let start = incoming::follow_start(asked)?;
         let slot = self.table.next_slot();
         let sink = Arc::clone(&self.ready);
         let namespace = asked.namespace.as_deref();
@@ -154,8 +154,10 @@ impl Streams {
         let roots = Roots::new(follower);
         let started = wire::RootStarted {
             position: roots.position().map(outgoing::position),
+            place: roots.mark().map(|place| place.to_string().into()),
         };
         let stream = Stream {
+            told: roots.mark().map_or(0, |place| place.group()),
             source: Some(Source::Roots(Box::new(roots))),
             ..self.stream(id, Allowance::new(asked.credit, asked.credit_bytes))
         };
@@ -358,10 +360,7 @@ impl Streams {
             }
             stream.source = Some(source);
         } else {
-            let read = match &source {
-                Source::Watch(watch) => watch.position().version,
-                Source::Roots(_) | Source::Absent { .. } => stream.told,
-            };
+            let read = source.read().unwrap_or(stream.told);
             stream.source = Some(source);
             if read.saturating_sub(stream.told) >= MARK_VERSIONS {
                 send_mark(stream, false, out);

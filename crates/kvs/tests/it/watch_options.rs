@@ -223,6 +223,33 @@ fn setroot_tells_each_move_with_its_keys() {
 }
 
 #[test]
+fn setroot_goes_on_behind_an_event_of_an_earlier_run() {
+    let kvs = three();
+    let first = kvs.ok(&["setroot", "--json", "--from", "1", "--count", "1"]);
+    let place = object(&first)["place"].as_str().unwrap().to_owned();
+    kvs.ok(&["namespace", "create", "n"]);
+    kvs.ok(&["put", "-N", "n", "b=1"]);
+    kvs.ok(&["namespace", "chown", "n", "77"]);
+    let told = kvs.ok(&["setroot", "--all", "--after", &place, "--count", "5"]);
+    let told: Vec<&str> = told.lines().collect();
+    for (line, begin) in told.iter().zip([
+        "primary moved 2 ",
+        "primary moved 3 ",
+        "n created ",
+        "n moved 1 ",
+        "n owner-changed 77",
+    ]) {
+        assert!(line.starts_with(begin), "{told:?}");
+    }
+    assert_eq!(
+        kvs.fails(&["setroot", "--after", "yesterday"]),
+        "kvs: setroot: Invalid argument\n"
+    );
+    let both = kvs.fails(&["setroot", "--after", &place, "--from", "now"]);
+    assert!(both.contains("cannot be used with"), "{both}");
+}
+
+#[test]
 fn setroot_follows_all_namespaces_and_those_that_come_and_go() {
     let kvs = Daemon::start();
     let all = ["setroot", "--all", "--from", "initial", "--count", "4"];

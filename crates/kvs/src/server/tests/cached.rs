@@ -1,5 +1,6 @@
 //! Reads out of what the client keeps, and reads of many keys: the same as reads of one key from the daemon.
 
+use super::gate::Gate;
 use super::*;
 use crate::server::work::at_once;
 use kvs_client::{CachedNamespace, ClientError, Namespace, Options, Reader, Values};
@@ -7,9 +8,6 @@ use kvs_proto::{LOOKUP_KEYS, LookedUp, LookupMany, LookupManyAnswer, Nodes, Node
 use kvs_tree::{Blobref, HashAlgorithm};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicBool, Ordering};
-use tokio::task::AbortHandle;
 
 type Read = Result<Option<Bytes>, ClientError>;
 
@@ -402,58 +400,6 @@ async fn a_state_that_is_not_retained_is_read_as_far_as_it_is_kept() {
     let error = reader.get("b.v").await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Compacted);
     assert_eq!(near.get("b.v").await, some("2"));
-}
-
-/// The way to a daemon, which can be closed.
-#[derive(Clone)]
-struct Gate {
-    shared: Arc<Mutex<Arc<Shared>>>,
-    served: Arc<Mutex<Vec<AbortHandle>>>,
-    open: Arc<AtomicBool>,
-}
-
-impl Gate {
-    fn new(shared: &Arc<Shared>) -> Self {
-        Gate {
-            shared: Arc::new(Mutex::new(Arc::clone(shared))),
-            served: Arc::default(),
-            open: Arc::new(AtomicBool::new(true)),
-        }
-    }
-
-    /// Loses all connections and takes no more.
-    fn close(&self) {
-        self.open.store(false, Ordering::SeqCst);
-        self.served
-            .lock()
-            .unwrap()
-            .drain(..)
-            .for_each(|task| task.abort());
-    }
-
-    fn open(&self) {
-        self.open.store(true, Ordering::SeqCst);
-    }
-}
-
-impl Connector for Gate {
-    fn connect(&self) -> ConnectFuture {
-        let gate = self.clone();
-        Box::pin(async move {
-            if !gate.open.load(Ordering::SeqCst) {
-                return Err(io::ErrorKind::ConnectionRefused.into());
-            }
-            let (near, far) = tokio::io::duplex(64 * 1024);
-            let shared = Arc::clone(&gate.shared.lock().unwrap());
-            let task = tokio::spawn(serve(shared, far, OWNER, Admission::Served));
-            gate.served.lock().unwrap().push(task.abort_handle());
-            io::Result::Ok(Box::new(near) as Box<dyn Transport>)
-        })
-    }
-
-    fn address(&self) -> String {
-        "gate".to_owned()
-    }
 }
 
 #[tokio::test]

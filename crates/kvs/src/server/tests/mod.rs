@@ -22,7 +22,10 @@ use super::session::serve;
 use super::shared::{Admission, Shared};
 use crate::limits::{HELLO_TIMEOUT, UPLOAD_TIMEOUT};
 
+mod gate;
+
 mod cached;
+mod follows;
 mod streams;
 
 const OWNER: u32 = 1000;

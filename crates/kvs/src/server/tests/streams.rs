@@ -12,7 +12,7 @@ use kvs_proto::{
 use super::super::outbox::Outbox;
 use super::super::streams::Streams;
 use super::{CALLER, Raw, body, commit, daemon, wait, watch};
-use crate::limits::{OUTGOING_EVENT_BYTES, SHARED_BODY_BYTES, STREAM_TURNS};
+use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES, SHARED_BODY_BYTES, STREAM_TURNS};
 
 /// A watch from now on of a key that nothing is written to.
 fn idle(credit: u64) -> Watch {
@@ -403,4 +403,29 @@ async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
     while streams.poll(&mut cx, &mut out) {}
     assert_eq!(streams.len(), 1, "that of all goes on");
     assert!(streams.contains(20));
+}
+
+#[tokio::test]
+async fn who_follows_roots_is_told_how_far_though_nothing_concerns_it() {
+    let shared = daemon().await;
+    let guest = Caller { uid: 4242 };
+    let (mut streams, mut out) = (Streams::new(), Outbox::default());
+    let mut cx = TaskContext::from_waker(Waker::noop());
+    let asked = SetRoot {
+        credit: 1,
+        ..SetRoot::default()
+    };
+    let opened = streams.open_roots(&shared.engine, guest, 1, &asked, &mut out);
+    opened.unwrap();
+    while streams.poll(&mut cx, &mut out) {}
+    let started = out.len();
+    for number in 1..=MARK_VERSIONS {
+        assert_eq!(out.len(), started, "not for each of them");
+        commit(&shared, number, "x").await;
+        while streams.poll(&mut cx, &mut out) {}
+    }
+    assert!(out.len() > started);
+    let before = out.len();
+    streams.mark(1, &mut out);
+    assert!(out.len() > before, "and when it asks");
 }
