@@ -71,6 +71,9 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
     let (source, destination) = (pair.source.as_str(), pair.destination.as_str());
     let client = daemon.connect(&to).await?;
     let _progress = Progress::of_time(verb);
+    if normal(source) == "." {
+        return Err(failure(source, ErrorCode::Invalid));
+    }
     if from == to {
         let transaction = if and_unlink {
             Transaction::new().rename(source, destination)
@@ -83,9 +86,6 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
             answer => answer.about_one_of(verb, &[source, destination])?,
         };
         return Ok(ExitCode::SUCCESS);
-    }
-    if normal(source) == "." {
-        return Err(failure(source, ErrorCode::Invalid));
     }
     let from = client.namespace(from);
     let options = LookupOptions {
