@@ -42,6 +42,8 @@ async fn a_second_daemon_on_the_same_store_is_refused() {
         "{}",
         refused.message
     );
+    let store = home.store().display().to_string();
+    assert_eq!(refused.message.matches(&store).count(), 1);
     assert!(!other.socket().exists());
     daemon.primary().await.unwrap().put("a", "1").await.unwrap();
 }

@@ -10,7 +10,8 @@ pub struct Options {
     /// Whether the first connect is tried once and its failure told at once (default), or repeated like any reconnect.
     pub fail_fast: bool,
     /// How long to try to reconnect before everything unanswered fails and the client is closed. `None`: forever.
-    /// Default 60 s.
+    /// Default 60 s: a daemon that is gone, also one that was stopped cleanly, may come back in a moment, and nothing tells.
+    /// With one that said that it is temporary (`kvs start`) it is tried once.
     pub reconnect_time: Option<Duration>,
     /// How long one attempt may take.
     pub connect_timeout: Duration,

@@ -17,7 +17,7 @@ pub const STORE_FORMAT: u32 = 1;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreDirectoryError {
     /// Another process has the store open.
-    #[error("the store {} is in use by {}", dir.display(), holder(.pid))]
+    #[error("{} is in use by {}", dir.display(), holder(.pid))]
     InUse {
         /// The store.
         dir: PathBuf,
@@ -33,7 +33,7 @@ pub enum StoreDirectoryError {
         what: String,
     },
     /// The disk failed.
-    #[error("store: {0}")]
+    #[error("{0}")]
     Disk(#[from] DiskError),
 }
 
@@ -173,10 +173,7 @@ mod tests {
         let disk = SimDisk::new();
         let store = open(&disk).unwrap();
         let error = open(&disk).unwrap_err();
-        let expected = format!(
-            "the store /a/store is in use by process {}",
-            std::process::id()
-        );
+        let expected = format!("/a/store is in use by process {}", std::process::id());
         assert_eq!(error.to_string(), expected);
         drop(store);
         let store = open(&disk).unwrap();

@@ -37,6 +37,9 @@ pub struct HelloAnswer {
     /// Positions of the namespaces that were asked for.
     #[serde(default)]
     pub positions: Vec<NamespacePosition>,
+    /// Whether the daemon is there for one command only: when it is gone nobody will start it again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub temporary: bool,
 }
 
 /// Limits that a daemon enforces on a connection; meaning and units as in `limits.rs`.

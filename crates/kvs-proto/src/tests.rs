@@ -74,6 +74,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
             namespace: "primary".into(),
             position: position(),
         }],
+        temporary: false,
     };
     let repeated = Commit {
         repeat: Some(position()),

@@ -35,6 +35,8 @@ pub(crate) struct Task {
     outstanding: Outstanding,
     /// No handle is left that could send commands.
     closed: bool,
+    /// The daemon has said that nobody will start it again when it is gone.
+    temporary: bool,
     /// The present connection has answered something.
     progress: bool,
 }
@@ -57,6 +59,7 @@ impl Task {
             commands,
             places,
             closed: false,
+            temporary: false,
             progress: false,
         }
     }
@@ -98,6 +101,7 @@ impl Task {
             self.known.learn(&at.namespace, at.position);
         }
         self.progress = false;
+        self.temporary = server.temporary;
         self.outstanding.connected(server.limits.frame_bytes);
         let mut codec = FrameCodec::default();
         let (mut reader, mut writer) = tokio::io::split(transport);
@@ -176,7 +180,7 @@ impl Task {
                 None => return Ok(None),
             };
             match pause {
-                _ if handshake::is_final(&error) => return Err(error),
+                _ if self.temporary || handshake::is_final(&error) => return Err(error),
                 None => return Err(error),
                 Some(pause) => {
                     if self.meanwhile(tokio::time::sleep(pause)).await.is_none() {

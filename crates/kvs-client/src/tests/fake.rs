@@ -84,6 +84,8 @@ impl Connector for Door {
 pub(super) struct Fake {
     accepted: mpsc::UnboundedReceiver<DuplexStream>,
     pub(super) door: Door,
+    /// Whether it says that it is there for one command only.
+    pub(super) temporary: bool,
 }
 
 impl Fake {
@@ -91,6 +93,7 @@ impl Fake {
         let (sender, accepted) = mpsc::unbounded_channel();
         Fake {
             accepted,
+            temporary: false,
             door: Door {
                 accepted: sender,
                 refuse: Arc::default(),
@@ -133,6 +136,7 @@ impl Fake {
             software: "fake".into(),
             limits,
             positions: vec![at],
+            temporary: self.temporary,
         };
         peer.answer(id, &answer).await;
         peer

@@ -176,6 +176,24 @@ async fn reconnecting_backs_off_and_gives_up_in_time() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_temporary_daemon_that_is_gone_is_not_waited_for() {
+    let mut fake = Fake::new();
+    fake.temporary = true;
+    let (client, mut peer) = fake.connected(Options::default()).await;
+    let primary = client.namespace("primary");
+    let first = primary.submit(put("a")).await.unwrap();
+    peer.commit().await;
+    // What is lost while it is there is taken up as ever.
+    drop(peer);
+    let mut peer = fake.accept().await;
+    peer.commit().await;
+    fake.refuse(1_000);
+    drop(peer);
+    assert_eq!(first.await.unwrap_err().code, ErrorCode::OutcomeUnknown);
+    assert_eq!(fake.refusals_left(), 999);
+}
+
+#[tokio::test(start_paused = true)]
 async fn the_first_connect_can_wait_for_the_daemon() {
     let mut fake = Fake::new();
     fake.refuse(5);

@@ -45,7 +45,10 @@ pub(crate) async fn run(args: StartArgs) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command given")?;
     let directory = tempfile::Builder::new().prefix("kvs-start-").tempdir()?;
     let socket = directory.path().join("kvs.sock");
-    let options = Options::new(directory.path().join("store"), socket.clone());
+    let options = Options {
+        temporary: true,
+        ..Options::new(directory.path().join("store"), socket.clone())
+    };
     let daemon = Daemon::open(options).await?;
     let stop = daemon.stopper();
     let command = async {

@@ -6,7 +6,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use kvs_engine::{Engine, EngineConfig, Environment};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
@@ -30,6 +30,8 @@ pub(crate) struct Options {
     pub(crate) socket: PathBuf,
     /// Who may connect.
     pub(crate) access: Access,
+    /// Whether it is there for one command only, and nobody will start it again.
+    pub(crate) temporary: bool,
 }
 
 impl Options {
@@ -40,7 +42,17 @@ impl Options {
             engine: EngineConfig::new(store, owner),
             socket,
             access: Access::Owner,
+            temporary: false,
         }
+    }
+}
+
+/// Why a store cannot be opened. Most reasons name it, or a file in it.
+fn cannot_open(store: &str, reason: &str) -> anyhow::Error {
+    if reason.contains(store) {
+        anyhow!("cannot open the store: {reason}")
+    } else {
+        anyhow!("cannot open the store {store}: {reason}")
     }
 }
 
@@ -62,6 +74,7 @@ impl Daemon {
             engine,
             socket,
             access,
+            temporary,
         } = options;
         // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
         if is_alive(&socket).await {
@@ -71,7 +84,7 @@ impl Daemon {
         let store = engine.dir.display().to_string();
         let engine = Engine::open(engine, Environment::real())
             .await
-            .with_context(|| format!("cannot open the store {store}"))?;
+            .map_err(|error| cannot_open(&store, &error.message))?;
         let listener = match Listener::bind(&socket, access).await {
             Ok(listener) => listener,
             Err(error) => {
@@ -80,9 +93,12 @@ impl Daemon {
                 return Err(error.into());
             }
         };
+        let shared = Shared::new(engine, owner)
+            .allow_guests(access != Access::Owner)
+            .temporary(temporary);
         Ok(Daemon {
             listener,
-            shared: Arc::new(Shared::new(engine, owner).allow_guests(access != Access::Owner)),
+            shared: Arc::new(shared),
         })
     }
 

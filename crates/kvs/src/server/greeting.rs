@@ -105,6 +105,7 @@ async fn hello(
         software: SmolStr::new_static(SOFTWARE),
         limits: Room::of(shared, caller.uid).limits(),
         positions,
+        temporary: shared.temporary,
     };
     Ok((hello.client, answer))
 }

@@ -27,6 +27,8 @@ pub(crate) struct Shared {
     connections: AtomicUsize,
     /// Whether other users than the owner and root are served.
     allow_guests: bool,
+    /// Whether the daemon is there for one command only.
+    pub(crate) temporary: bool,
     /// Connections of each of them.
     guests: Mutex<HashMap<u32, usize>>,
     /// Uploads that are open, on all connections.
@@ -63,6 +65,7 @@ impl Shared {
             started: Instant::now(),
             connections: AtomicUsize::new(0),
             allow_guests: false,
+            temporary: false,
             guests: Mutex::default(),
             uploads: Arc::default(),
         }
@@ -74,6 +77,11 @@ impl Shared {
             allow_guests,
             ..self
         }
+    }
+
+    /// Is there for one command only, or not.
+    pub(crate) fn temporary(self, temporary: bool) -> Shared {
+        Shared { temporary, ..self }
     }
 
     /// Whether that user is another than the owner and root.

@@ -153,6 +153,28 @@ fn start_runs_a_command_beside_a_private_daemon() {
 }
 
 #[test]
+fn what_a_command_of_start_leaves_behind_ends_with_the_daemon() {
+    let kvs = env!("CARGO_BIN_EXE_kvs");
+    let directory = tempfile::tempdir().unwrap();
+    // The watch holds its end of the pipe open by itself, and keeps our standard error.
+    let script = format!(
+        "cd '{}' && mkfifo lines && exec 3<>lines; '{kvs}' put a=1;
+         '{kvs}' get -w a >&3 & read line <&3; echo $line",
+        directory.path().display()
+    );
+    let outcome = run(without_daemon(&["start", "sh", "-c", &script]), b"");
+    assert_eq!(
+        (outcome.code, outcome.out.as_slice()),
+        (Some(0), &b"1\n"[..]),
+        "{outcome:?}"
+    );
+    assert!(
+        outcome.err.contains("cannot connect to unix:"),
+        "{outcome:?}"
+    );
+}
+
+#[test]
 fn a_full_device_is_an_error() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
