@@ -234,8 +234,8 @@ impl Engine {
     /// Waits until a namespace reaches `version`. Dropping the future ends the wait.
     ///
     /// # Errors
-    /// `NoNamespace`, also when it is removed meanwhile; `StaleSnapshot` if `incarnation` is not the
-    /// current one.
+    /// `NoNamespace`, also when it is removed meanwhile; `Permission`, also when the right to read it
+    /// goes meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
     pub async fn wait_version(
         &self,
         caller: Caller,
@@ -250,9 +250,13 @@ impl Engine {
                 format!("namespace {} has a new incarnation", namespace.name),
             ));
         }
-        let reached = namespace.wait(version).await?;
-        self.store.may_read(caller, &namespace)?;
-        Ok(reached)
+        loop {
+            let reached = namespace.wait(version).await?;
+            self.store.may_read(caller, &namespace)?;
+            if reached.version >= version {
+                return Ok(reached);
+            }
+        }
     }
 
     /// Starts a watch. `sink` is woken with `token` when there may be something to read.

@@ -104,11 +104,11 @@ impl Namespace {
     }
 
     /// Makes another user the owner. Who owned it before keeps no right, not even one to read that it was given; all others
-    /// keep theirs. Watches look at their rights again when they are woken.
+    /// keep theirs. Watches and waits look at their rights again.
     pub(crate) fn give(&self, owner: u32, before: u32, wakes: &mut Vec<Wake>) {
         lock(&self.readers).retain(|uid| *uid != before && *uid != owner);
         self.owner.store(owner, Ordering::Release);
-        wakes.extend(lock(&self.watches).wake_all());
+        self.look_again(wakes);
     }
 
     /// Those who may read it although they do not own it.
@@ -125,10 +125,21 @@ impl Namespace {
         lock(&self.readers).insert(uid);
     }
 
-    /// Takes that right back; watches look at their rights again when they are woken.
+    /// Takes that right back; watches and waits look at their rights again.
     pub(crate) fn withdraw(&self, uid: u32, wakes: &mut Vec<Wake>) {
         if lock(&self.readers).remove(&uid) {
-            wakes.extend(lock(&self.watches).wake_all());
+            self.look_again(wakes);
+        }
+    }
+
+    /// Has everybody who watches or waits look whether they may.
+    fn look_again(&self, wakes: &mut Vec<Wake>) {
+        wakes.extend(lock(&self.watches).wake_all());
+        let now = self.position();
+        let waiters = std::mem::take(&mut *lock(&self.waiters));
+        for waiter in waiters.into_values().flatten() {
+            // A waiter that went away does not want to know.
+            let _ = waiter.send(now);
         }
     }
 
@@ -223,7 +234,7 @@ impl Namespace {
         self.removed.load(Ordering::Acquire)
     }
 
-    /// Waits until `version` is published.
+    /// Waits until `version` is published, or rights have changed: then the version that is told is a lower one.
     pub(crate) async fn wait(&self, version: u64) -> Result<Position, EngineError> {
         let receiver = {
             let mut waiters = lock(&self.waiters);

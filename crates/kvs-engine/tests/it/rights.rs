@@ -107,11 +107,27 @@ async fn a_withdrawn_right_ends_watches_waits_and_reads() {
     assert_eq!(wakes.count(), 1, "an idle watch is told");
     assert_eq!(watch.next().await.unwrap_err().kind, ErrorKind::Permission);
     assert_eq!(readable(engine, READER).await, Err(ErrorKind::Permission));
-    let mut request = sim.request(vec![put("a", "2")]);
-    (request.namespace, request.caller) = ("theirs".into(), OWNING);
-    engine.commit(request).await.unwrap();
     let waited = wait.await.unwrap();
     assert_eq!(waited.unwrap_err().kind, ErrorKind::Permission);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_of_others_go_on_when_a_right_is_withdrawn() {
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let engine = sim.engine.clone();
+    let wait = tokio::spawn(async move { engine.wait_version(OWNING, "theirs", 2, None).await });
+    tokio::task::yield_now().await;
+    let withdrawn = sim
+        .engine
+        .share_namespace(OWNING, "theirs", READER.uid, false);
+    withdrawn.await.unwrap();
+    tokio::task::yield_now().await;
+    assert!(!wait.is_finished());
+    let mut request = sim.request(vec![put("a", "2")]);
+    (request.namespace, request.caller) = ("theirs".into(), OWNING);
+    sim.engine.commit(request).await.unwrap();
+    assert_eq!(wait.await.unwrap().unwrap().version, 2);
 }
 
 #[tokio::test(start_paused = true)]
