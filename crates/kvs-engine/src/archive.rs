@@ -8,8 +8,9 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
-use kvs_tree::{Ctx, Directory, replay};
+use kvs_tree::Directory;
 
+use crate::bulk::Effort;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::{JournalError, JournalReader};
@@ -300,7 +301,8 @@ impl Archive {
         while at < version {
             let left = usize::try_from(version - at).unwrap_or(usize::MAX);
             let records = self.records(namespace, at + 1, left.min(REPLAY_BATCH))?;
-            directory = self.replay(&directory, records.iter().map(Arc::as_ref))?;
+            let records_of = records.iter().map(Arc::as_ref);
+            directory = self.replay(&directory, records_of, Effort::BESIDE)?;
             weight += 4096 * records.iter().map(|r| r.effects().count()).sum::<usize>();
             reached = records.into_iter().last().or(reached);
             at = reached.as_ref().map_or(version, |record| record.version);
@@ -328,15 +330,13 @@ impl Archive {
         &self,
         directory: &Directory,
         records: impl IntoIterator<Item = &'a VersionRecord>,
+        effort: Effort,
     ) -> Result<Directory, EngineError> {
-        let params = self.objects.params();
         let effects = records.into_iter().flat_map(VersionRecord::effects);
         let effects: Vec<_> = effects.cloned().collect();
         let mut directory = directory.clone();
         for effects in effects.chunks(REPLAY_STEP) {
-            directory = self
-                .objects
-                .complete(|source| replay(&directory, &Ctx { source, params }, effects))?;
+            directory = self.objects.replay(&directory, effects, effort)?;
         }
         Ok(directory)
     }

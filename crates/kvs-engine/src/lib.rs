@@ -38,6 +38,8 @@ mod catalog;
 
 mod objects;
 
+mod bulk;
+
 mod changes;
 
 mod event;

@@ -26,6 +26,21 @@ pub const OBJECT_BYTES: usize = 1024 * 1024 * 1024;
 /// Bytes that the writer of a pack collects before it writes (1 MiB).
 pub const PACK_BUFFER_BYTES: usize = 1024 * 1024;
 
+/// Bytes of a pack that are read at once where objects lie close behind one another (256 KiB).
+pub const PACK_READ_BYTES: u64 = 256 * 1024;
+
+/// Bytes between two objects of a pack that are read as well rather than read around (4 KiB).
+pub const PACK_READ_GAP: u64 = 4 * 1024;
+
+/// Objects that a thread reads, verifies and decodes before it takes the next ones (256).
+pub const LOAD_BATCH: usize = 256;
+
+/// Threads that a restart reads objects and computes hashes on, at most (8).
+pub const REPLAY_THREADS: usize = 8;
+
+/// Parts in which the hashes of a replayed tree are computed (256): so many that no thread waits long for another.
+pub const SEAL_PARTS: usize = 256;
+
 /// Largest manifest, in bytes (1 GiB). A longer length field is damage, not a size to allocate.
 pub const MANIFEST_BYTES: usize = 1024 * 1024 * 1024;
 
@@ -90,8 +105,9 @@ pub const REPLAY_BATCH: usize = 1_024;
 /// Bytes of records that a restart replays between two looks at a root (64 MiB).
 pub const REPLAY_BATCH_BYTES: usize = 64 * 1024 * 1024;
 
-/// Effects that are replayed in one step, so that what it has to read is known at once (65,536).
-pub const REPLAY_STEP: usize = 65_536;
+/// Effects that are replayed in one step, so that what it has to read is known at once (131,072): about as many as stand
+/// between two checkpoints.
+pub const REPLAY_STEP: usize = 131_072;
 
 /// About how many bytes of rebuilt roots are kept (64 MiB).
 pub const REBUILT_BYTES: usize = 64 * 1024 * 1024;

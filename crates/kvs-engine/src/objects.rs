@@ -13,10 +13,27 @@ use quick_cache::{Weighter, sync::Cache};
 use crate::error::{EngineError, ErrorKind};
 use crate::pack::BlobStore;
 
+/// An object in memory.
 #[derive(Clone)]
-enum Object {
+pub(crate) enum Object {
     Node(Arc<Node>),
     Blob(Bytes),
+}
+
+impl Object {
+    pub(crate) fn node(self) -> Option<Arc<Node>> {
+        match self {
+            Object::Node(node) => Some(node),
+            Object::Blob(_) => None,
+        }
+    }
+
+    pub(crate) fn blob(self) -> Option<Bytes> {
+        match self {
+            Object::Blob(bytes) => Some(bytes),
+            Object::Node(_) => None,
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -59,23 +76,44 @@ impl Objects {
     }
 
     fn load(&self, missing: &Missing, keep_blobs: bool) -> Result<Object, EngineError> {
-        let reference = missing.blobref;
-        let bytes = self.store.get(&reference)?.ok_or_else(|| {
+        let object = self.decode(missing, self.store.get(&missing.blobref)?)?;
+        if keep_blobs || matches!(object, Object::Node(_)) {
+            self.keep(missing.blobref, &object);
+        }
+        Ok(object)
+    }
+
+    /// What the store gave for an object.
+    pub(crate) fn decode(
+        &self,
+        missing: &Missing,
+        bytes: Option<Bytes>,
+    ) -> Result<Object, EngineError> {
+        let bytes = bytes.ok_or_else(|| {
             EngineError::new(
                 ErrorKind::BadObject,
-                format!("no object {reference} in this store"),
+                format!("no object {} in this store", missing.blobref),
             )
         })?;
-        let object = match missing.kind {
+        Ok(match missing.kind {
             ObjectKind::Node => {
                 Object::Node(Arc::new(Node::decode(self.params.algorithm, &bytes)?))
             }
             ObjectKind::Blob => Object::Blob(bytes),
-        };
-        if keep_blobs || matches!(object, Object::Node(_)) {
-            self.cache.insert(reference, object.clone());
+        })
+    }
+
+    /// Puts an object into the cache.
+    pub(crate) fn keep(&self, reference: Blobref, object: &Object) {
+        self.cache.insert(reference, object.clone());
+    }
+
+    /// An object out of the cache or from the disk.
+    pub(crate) fn read(&self, missing: &Missing) -> Result<Object, EngineError> {
+        match self.cache.get(&missing.blobref) {
+            Some(object) => Ok(object),
+            None => self.load(missing, true),
         }
-        Ok(object)
     }
 
     /// Reads a stored node.
@@ -154,17 +192,11 @@ fn need_version(version: u64) -> EngineError {
 
 impl NodeSource for Objects {
     fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
-        match self.cache.get(reference)? {
-            Object::Node(node) => Some(node),
-            Object::Blob(_) => None,
-        }
+        self.cache.get(reference)?.node()
     }
 
     fn blob(&self, reference: &Blobref) -> Option<Bytes> {
-        match self.cache.get(reference)? {
-            Object::Blob(bytes) => Some(bytes),
-            Object::Node(_) => None,
-        }
+        self.cache.get(reference)?.blob()
     }
 }
 

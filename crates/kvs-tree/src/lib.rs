@@ -39,8 +39,11 @@ mod treeobj;
 
 mod apply;
 
+mod ahead;
+
 mod replay;
 
+pub use ahead::Ahead;
 pub use apply::{Applied, PastRoots, apply};
 pub use diff::{Change, diff};
 pub use directory::EntryChange;

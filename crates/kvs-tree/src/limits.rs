@@ -50,8 +50,6 @@ pub const MIDDLE_CHUNKS_END: u64 = 1 << 20;
 pub const LARGE_CHUNK: u64 = 64 << 10;
 /// Most missing objects that one step asks for at once; beyond, it asks again.
 pub const MISSING_REPORTED: usize = 256;
-/// Most missing objects that replay asks for at once: nearly all of them are nodes of directories.
-pub const REPLAY_MISSING: usize = 65_536;
 /// Entries that a walk reads ahead in each directory it is in.
 pub const PAGE_ENTRIES: usize = 128;
 /// Longest value that a `valref` of a client may be put together from, in bytes (64 MiB): it is held in memory.

@@ -1,95 +1,173 @@
 //! Replaying recorded effects: what recovery and copies on other machines do.
+//!
+//! Effects on two keys do not meet unless one of the keys lies below the other. So they are not done in the order in which
+//! they were recorded, but directory by directory: each is found once, each name in it is changed once, and what is done
+//! at or below one name keeps its order. A copy reads what stands elsewhere, so it comes after all before it and before all after it.
 
-use crate::edit::{edit, with_more};
+use std::cell::Cell;
+
+use crate::ahead::Ahead;
+use crate::edit::edit;
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
-use crate::key::Key;
-use crate::limits::REPLAY_MISSING;
 use crate::lookup::{Resolved, lookup};
 use crate::node::{Directory, Entry, Value};
 use crate::source::{Ctx, Fault};
 
-/// Does again what the effects say, in order. From the root that they were made from this leads to
-/// the root that they led to.
+/// Does again what the effects say. From the root that they were made from this leads to the root that they led to.
+///
+/// What is missing is asked for level by level; whoever has many effects lets [`Ahead`] find it before.
 ///
 /// # Errors
 /// `Corrupt` if an effect does not fit the tree. Messages name the effect (counted from 0) and its
 /// key.
 pub fn replay(root: &Directory, ctx: &Ctx<'_>, effects: &[Effect]) -> Result<Directory, Fault> {
     let mut tree = root.clone();
-    for (index, effect) in effects.iter().enumerate() {
-        redo(&mut tree, ctx, effect).map_err(|fault| match fault {
-            Fault::Tree(error) => {
-                let message = format!("effect {index} on {}: {}", effect.key(), error.message);
-                TreeError::new(TreeErrorKind::Corrupt, message).into()
-            }
-            fault => {
-                // In the order of keys: neighbours then find each other's nodes still close at hand.
-                let mut rest: Vec<_> = effects.iter().skip(index + 1).collect();
-                rest.sort_unstable_by_key(|effect| effect.key());
-                rest.dedup_by_key(|effect| effect.key());
-                with_more(
-                    fault,
-                    REPLAY_MISSING,
-                    rest.into_iter().map(|effect| touch(root, ctx, effect)),
-                )
-            }
-        })?;
-    }
+    let doing = Cell::new(0);
+    redo_all(&mut tree, ctx, effects, &doing).map_err(|fault| match fault {
+        Fault::Tree(error) => {
+            let index = doing.get();
+            let key = effects.get(index).map_or("", |e| e.key().as_str());
+            let message = format!("effect {index} on {key}: {}", error.message);
+            TreeError::new(TreeErrorKind::Corrupt, message).into()
+        }
+        Fault::Missing(missing) => {
+            let wanted = Ahead::new(root, effects).next(ctx);
+            Fault::Missing(if wanted.is_empty() { missing } else { wanted })
+        }
+        fault => fault,
+    })?;
     Ok(tree)
 }
 
-/// Reads what `effect` is going to change, without changing it: asks for the nodes on the way, at a
-/// fraction of the cost of doing it. What it finds there does not matter, effects before it may change that.
-fn touch(root: &Directory, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {
-    if let Effect::Append { .. } = effect {
-        // The end of the value is needed as well.
-        return redo(&mut root.clone(), ctx, effect);
-    }
-    if let Effect::Copy { from, .. } = effect {
-        lookup(root, ctx.source, from, false, 0)?;
-    }
-    lookup(root, ctx.source, effect.key(), false, 0).map(drop)
+/// An effect on its way down to the entry that it changes.
+struct Step<'a> {
+    index: usize,
+    effect: &'a Effect,
+    /// The name in the directory where it is.
+    name: &'a str,
+    /// The names below, if any.
+    below: &'a str,
 }
 
-fn redo(root: &mut Directory, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {
-    match effect {
-        Effect::Put { key, value, .. } => place(
-            root,
-            ctx,
-            key,
-            Entry::Value(Value::new(ctx.params, value.clone())),
-        ),
-        Effect::PutStored {
-            key, len, blobref, ..
-        } => place(root, ctx, key, Entry::Value(Value::stored(*len, *blobref))),
-        Effect::Append { key, value: more } => edit(root, ctx, key, None, &mut |slot| match slot {
-            Some(Entry::Value(value)) => value.append(ctx, more),
-            _ => mismatch("there is no value to append to"),
-        }),
-        Effect::Unlink { key, .. } => edit(root, ctx, key, None, &mut |slot| match slot.take() {
-            Some(_) => Ok(()),
-            None => mismatch("there is nothing to remove"),
-        }),
-        Effect::Mkdir { key, .. } => place(root, ctx, key, Entry::Directory(Directory::empty())),
-        Effect::Link { key, target, .. } => place(root, ctx, key, Entry::Symlink(target.clone())),
-        Effect::Copy { from, to, .. } => match lookup(root, ctx.source, from, false, 0)? {
-            Resolved::Found { entry, links, .. } if links.is_empty() => place(root, ctx, to, entry),
-            _ => mismatch(format!("there is no {from} to copy")),
-        },
-        Effect::Graft { key, entry, .. } => {
-            let directory = Directory::stored(entry.blobref, entry.stats);
-            place(root, ctx, key, Entry::Directory(directory))
+impl Step<'_> {
+    fn is_here(&self) -> bool {
+        self.below.is_empty()
+    }
+
+    /// Goes on to the next name.
+    fn descend(&mut self) {
+        (self.name, self.below) = self.below.split_once('.').unwrap_or((self.below, ""));
+    }
+}
+
+fn redo_all(
+    tree: &mut Directory,
+    ctx: &Ctx<'_>,
+    effects: &[Effect],
+    doing: &Cell<usize>,
+) -> Result<(), Fault> {
+    let is_copy = |effect: &Effect| matches!(effect, Effect::Copy { .. });
+    let mut done = 0;
+    for run in effects.chunk_by(|one, two| !is_copy(one) && !is_copy(two)) {
+        doing.set(done);
+        if let Some(Effect::Copy { from, to, .. }) = run.first() {
+            let entry = match lookup(tree, ctx.source, from, false, 0)? {
+                Resolved::Found { entry, links, .. } if links.is_empty() => entry,
+                _ => return mismatch(format!("there is no {from} to copy")),
+            };
+            let mut entry = Some(entry);
+            edit(tree, ctx, to, None, &mut |slot| {
+                *slot = entry.take();
+                Ok(())
+            })?;
+        } else {
+            let steps = run.iter().zip(done..).map(|(effect, index)| Step {
+                index,
+                effect,
+                name: "",
+                below: effect.key().as_str(),
+            });
+            let mut steps: Vec<Step<'_>> = steps.collect();
+            in_directory(tree, ctx, &mut steps, doing)?;
         }
+        done += run.len();
     }
+    Ok(())
 }
 
-fn place(root: &mut Directory, ctx: &Ctx<'_>, key: &Key, entry: Entry) -> Result<(), Fault> {
-    let mut entry = Some(entry);
-    edit(root, ctx, key, None, &mut |slot| {
-        *slot = entry.take();
-        Ok(())
-    })
+/// Does what is to be done below a directory. Recursion is bounded by [`crate::KEY_NAMES`].
+fn in_directory(
+    directory: &mut Directory,
+    ctx: &Ctx<'_>,
+    steps: &mut [Step<'_>],
+    doing: &Cell<usize>,
+) -> Result<(), Fault> {
+    steps.iter_mut().for_each(Step::descend);
+    // Stable: what is done at or below one name keeps its order.
+    steps.sort_by(|one, two| one.name.cmp(two.name));
+    for same in steps.chunk_by_mut(|one, two| one.name == two.name) {
+        let Some((name, index)) = same.first().map(|step| (step.name, step.index)) else {
+            continue;
+        };
+        doing.set(index);
+        directory.update(ctx, name, &mut |slot| in_entry(slot, ctx, same, doing))?;
+    }
+    Ok(())
+}
+
+/// Does what is to be done at an entry and below it.
+fn in_entry(
+    slot: &mut Option<Entry>,
+    ctx: &Ctx<'_>,
+    steps: &mut [Step<'_>],
+    doing: &Cell<usize>,
+) -> Result<(), Fault> {
+    for part in steps.chunk_by_mut(|one, two| one.is_here() == two.is_here()) {
+        if part.first().is_some_and(Step::is_here) {
+            for step in part {
+                doing.set(step.index);
+                redo(slot, ctx, step.effect)?;
+            }
+            continue;
+        }
+        doing.set(part.first().map_or(0, |step| step.index));
+        let Some(Entry::Directory(mut directory)) = slot.take() else {
+            let name = part.first().map_or("", |step| step.name);
+            return mismatch(format!("'{}' is no directory", name.escape_debug()));
+        };
+        in_directory(&mut directory, ctx, part, doing)?;
+        *slot = Some(Entry::Directory(directory));
+    }
+    Ok(())
+}
+
+/// Does one effect, of which no other entry is needed.
+fn redo(slot: &mut Option<Entry>, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {
+    let entry = match effect {
+        Effect::Put { value, .. } => Entry::Value(Value::new(ctx.params, value.clone())),
+        Effect::PutStored { len, blobref, .. } => Entry::Value(Value::stored(*len, *blobref)),
+        Effect::Append { value: more, .. } => {
+            return match slot {
+                Some(Entry::Value(value)) => value.append(ctx, more),
+                _ => mismatch("there is no value to append to"),
+            };
+        }
+        Effect::Unlink { .. } => {
+            return match slot.take() {
+                Some(_) => Ok(()),
+                None => mismatch("there is nothing to remove"),
+            };
+        }
+        Effect::Mkdir { .. } => Entry::Directory(Directory::empty()),
+        Effect::Link { target, .. } => Entry::Symlink(target.clone()),
+        Effect::Graft { entry, .. } => {
+            Entry::Directory(Directory::stored(entry.blobref, entry.stats))
+        }
+        Effect::Copy { .. } => return mismatch("a copy is done on its own"),
+    };
+    *slot = Some(entry);
+    Ok(())
 }
 
 fn mismatch<T>(message: impl Into<String>) -> Result<T, Fault> {

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Stored objects: "have it, or missing". Must be cheap; never waits. Objects that are only in memory are never asked for.
+/// Stored objects: "have it, or missing". Cheap, and never waits, unless the caller of the step chose one that reads. Objects that are only in memory are never asked for.
 pub trait NodeSource {
     /// The decoded node of this name, if at hand.
     fn node(&self, blobref: &Blobref) -> Option<Arc<Node>>;

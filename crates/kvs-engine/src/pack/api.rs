@@ -26,6 +26,18 @@ pub trait BlobStore: Send + Sync {
     /// [`StoreError::Corrupt`] if what is stored is not what was written, else disk errors.
     fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError>;
 
+    /// Several objects, each as [`get`](Self::get) has it. Those that lie behind one another, in the order in which
+    /// they are asked for, are read at once.
+    ///
+    /// # Errors
+    /// As for one.
+    fn get_all(&self, blobrefs: &[Blobref]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        blobrefs.iter().map(|blobref| self.get(blobref)).collect()
+    }
+
+    /// A number that orders objects as they lie on the disk. Cost: no read.
+    fn place(&self, blobref: &Blobref) -> u64;
+
     /// Whether the object is in the store, durably. Cost: nothing if it is not, one small read if it
     /// is. A disk error counts as "no": at worst the object is written a second time.
     fn contains(&self, blobref: &Blobref) -> bool;

@@ -106,24 +106,33 @@ impl PackFile {
 
     /// Reads the object that is said to lie at `place`. Cost: one read and one hash.
     pub(super) fn read_object(&self, place: Place, wanted: &Blobref) -> Result<Read, StoreError> {
-        let length = usize::try_from(place.length).unwrap_or(usize::MAX);
-        let record = Bytes::from(self.read(place.offset, RECORD + length)?);
-        if record.len() < RECORD + length {
+        let record = Bytes::from(self.read(place.offset, place.len())?);
+        if record.len() < place.len() {
             return Ok(Read::Damaged("the file is cut short"));
         }
-        let object = record.slice(RECORD..);
-        if Blobref::of(wanted.algorithm(), &object) == *wanted {
-            return Ok(Read::Found(object));
-        }
-        // Only an object that is what its own record says is another one.
-        Ok(match decode_record(&record) {
-            Some((other, _))
-                if other != *wanted && Blobref::of(other.algorithm(), &object) == other =>
-            {
-                Read::Other
+        Ok(verify(&record, wanted))
+    }
+
+    /// Reads the objects at these places, each behind the one before, with one read.
+    pub(super) fn read_objects(
+        &self,
+        wanted: &[(Place, Blobref)],
+    ) -> Result<Vec<Read>, StoreError> {
+        let (Some((first, _)), Some((last, _))) = (wanted.first(), wanted.last()) else {
+            return Ok(Vec::new());
+        };
+        let len = last.end().saturating_sub(first.offset);
+        let bytes = self.read(first.offset, usize::try_from(len).unwrap_or(usize::MAX))?;
+        let objects = wanted.iter().map(|(place, blobref)| {
+            let at = usize::try_from(place.offset - first.offset).unwrap_or(usize::MAX);
+            let record = bytes.get(at..).and_then(|rest| rest.get(..place.len()));
+            match record {
+                // A copy of its own, so that what is kept of it keeps nothing else.
+                Some(record) => verify(&Bytes::copy_from_slice(record), blobref),
+                None => Read::Damaged("the file is cut short"),
             }
-            _ => Read::Damaged("its bytes do not have this hash"),
-        })
+        });
+        Ok(objects.collect())
     }
 
     /// Whether the record at `place` says that it is the object. Cost: one small read.
@@ -131,5 +140,22 @@ impl PackFile {
         let record = self.read(place.offset, RECORD).ok();
         let named = record.and_then(|record| decode_record(&record));
         named == Some((*wanted, place.length))
+    }
+}
+
+/// The object of a whole record, if it is the one that is wanted.
+fn verify(record: &Bytes, wanted: &Blobref) -> Read {
+    let object = record.slice(RECORD..);
+    if Blobref::of(wanted.algorithm(), &object) == *wanted {
+        return Read::Found(object);
+    }
+    // Only an object that is what its own record says is another one.
+    match decode_record(record) {
+        Some((other, _))
+            if other != *wanted && Blobref::of(other.algorithm(), &object) == other =>
+        {
+            Read::Other
+        }
+        _ => Read::Damaged("its bytes do not have this hash"),
     }
 }

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use kvs_tree::Blobref;
 
 use super::error::PackId;
+use super::format::RECORD;
 
 /// Where an object's record lies.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -16,6 +17,18 @@ pub(super) struct Place {
     pub(super) pack: PackId,
     pub(super) length: u32,
     pub(super) offset: u64,
+}
+
+impl Place {
+    /// Bytes of the whole record.
+    pub(super) fn len(&self) -> usize {
+        RECORD.saturating_add(usize::try_from(self.length).unwrap_or(usize::MAX))
+    }
+
+    /// Where the record ends.
+    pub(super) fn end(&self) -> u64 {
+        self.offset.saturating_add(self.len() as u64)
+    }
 }
 
 /// The objects of all packs.

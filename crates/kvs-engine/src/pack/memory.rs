@@ -42,6 +42,10 @@ impl BlobStore for MemoryBlobStore {
             .find_map(|pack| pack.get(blobref).cloned()))
     }
 
+    fn place(&self, _: &Blobref) -> u64 {
+        0
+    }
+
     fn contains(&self, blobref: &Blobref) -> bool {
         self.lock()
             .packs

@@ -17,6 +17,7 @@ use super::index::{Index, Place};
 use super::writer::{PackBuilder, TEMPORARY};
 use crate::disk::{Disk, DiskError};
 use crate::env::Environment;
+use crate::limits::{PACK_READ_BYTES, PACK_READ_GAP};
 
 /// The packs of a store on disk. Cheap to clone; clones are the same store.
 #[derive(Clone)]
@@ -167,6 +168,54 @@ impl Inner {
         damaged.map_or(Ok(None), Err)
     }
 
+    /// The objects, of which those that lie close behind one another are read at once.
+    fn get_all(&self, blobrefs: &[Blobref]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        let only = |blobref: &Blobref| {
+            let mut candidates = self.candidates(blobref).into_iter();
+            let only = candidates.next().filter(|_| candidates.len() == 0);
+            only.map(|(pack, place)| (pack, (place, *blobref)))
+        };
+        let mut found = Vec::with_capacity(blobrefs.len());
+        let mut rest = blobrefs;
+        let mut next = rest.first().and_then(only);
+        while let Some((first, others)) = rest.split_first() {
+            rest = others;
+            let Some((pack, begin)) = next.take() else {
+                found.push(self.get(first)?);
+                next = rest.first().and_then(only);
+                continue;
+            };
+            let mut run = vec![begin];
+            while let Some((blobref, others)) = rest.split_first() {
+                next = only(blobref);
+                let (last, from) = (
+                    run.last().map_or(0, |(place, _)| place.end()),
+                    begin.0.offset,
+                );
+                match &next {
+                    Some((other, one))
+                        if other.id == pack.id
+                            && (last..=last + PACK_READ_GAP).contains(&one.0.offset)
+                            && one.0.end() - from <= PACK_READ_BYTES =>
+                    {
+                        run.push(*one);
+                    }
+                    _ => break,
+                }
+                rest = others;
+                next = None;
+            }
+            for (read, (_, blobref)) in pack.read_objects(&run)?.into_iter().zip(&run) {
+                found.push(match read {
+                    Read::Found(object) => Some(object),
+                    // Says what is wrong with it.
+                    Read::Other | Read::Damaged(_) => self.get(blobref)?,
+                });
+            }
+        }
+        Ok(found)
+    }
+
     fn contains(&self, blobref: &Blobref) -> bool {
         let candidates = self.candidates(blobref);
         candidates
@@ -215,6 +264,16 @@ impl Inner {
 impl BlobStore for PackStore {
     fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError> {
         self.inner.get(blobref)
+    }
+
+    fn get_all(&self, blobrefs: &[Blobref]) -> Result<Vec<Option<Bytes>>, StoreError> {
+        self.inner.get_all(blobrefs)
+    }
+
+    fn place(&self, blobref: &Blobref) -> u64 {
+        let state = self.inner.read();
+        let place = state.index.candidates(blobref).next();
+        place.map_or(0, |place| u64::from(place.pack.0) << 40 | place.offset)
     }
 
     fn contains(&self, blobref: &Blobref) -> bool {

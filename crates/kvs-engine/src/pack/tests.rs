@@ -6,7 +6,7 @@ use bytes::Bytes;
 use kvs_tree::{Blobref, HashAlgorithm};
 
 use super::*;
-use crate::disk::{CrashVariant, DiskFault, FaultPoint, SimDisk};
+use crate::disk::{CrashVariant, Disk, DiskFault, FaultPoint, SimDisk};
 use crate::entropy::SimEntropy;
 use crate::env::Environment;
 
@@ -63,6 +63,43 @@ fn objects_are_usable_at_once_and_after_reopening() {
         packs.iter().map(|pack| pack.objects).collect::<Vec<_>>(),
         [49, 10]
     );
+}
+
+#[test]
+fn many_objects_are_read_as_each_alone_in_whatever_order() {
+    let disk = SimDisk::new();
+    let store = open(&disk, &[]).unwrap();
+    write(&store, 1..400).unwrap();
+    write(&store, 400..500).unwrap();
+    let mut names: Vec<Blobref> = (1..520).map(|number| object(number).0).collect();
+    names.extend(names.clone().iter().step_by(5));
+    let alone = |names: &[Blobref]| -> Vec<Option<Bytes>> {
+        names.iter().map(|name| store.get(name).unwrap()).collect()
+    };
+    assert_eq!(store.get_all(&names).unwrap(), alone(&names));
+    names.sort_by_key(|name| store.place(name));
+    assert_eq!(store.get_all(&names).unwrap(), alone(&names));
+    names.reverse();
+    assert_eq!(store.get_all(&names).unwrap(), alone(&names));
+    assert_eq!(store.get_all(&[]).unwrap(), []);
+}
+
+#[test]
+fn damage_is_noticed_among_many_objects() {
+    let disk = SimDisk::new();
+    let store = open(&disk, &[]).unwrap();
+    let pack = write(&store, 1..50).unwrap().unwrap();
+    let names: Vec<Blobref> = (1..50).map(|number| object(number).0).collect();
+    let place = store.place(&names[20]);
+    let file = disk.open(&pack_path(pack.0)).unwrap();
+    let at = (place & 0xff_ffff) + format::RECORD as u64;
+    let mut byte = [0];
+    file.read_at(&mut byte, at).unwrap();
+    file.write_at(&[byte[0] ^ 1], at).unwrap();
+    assert!(matches!(
+        store.get_all(&names),
+        Err(StoreError::Corrupt { blobref, .. }) if blobref == names[20]
+    ));
 }
 
 #[test]

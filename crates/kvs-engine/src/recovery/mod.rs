@@ -12,6 +12,7 @@ use kvs_tree::{HashAlgorithm, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
+use crate::bulk::Effort;
 use crate::catalog::{Catalog, CheckpointRoot};
 use crate::checkpoint::{Manifest, Target};
 use crate::config::{Durability, EngineConfig};
@@ -98,7 +99,7 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
         config.instance_owner,
         env.inline,
     ));
-    let mut replay = Replay::new(&store, catalog);
+    let mut replay = Replay::new(&store, catalog, Effort::alone(env.inline));
     let checkpoints = replay.catalog.checkpoints.iter().copied();
     let trimmed_to = checkpoints
         .filter(|&group| oldest > 1 && group + 1 >= oldest)
@@ -214,7 +215,7 @@ impl Recovered {
             match self.journal.append(after, &group.encode()?) {
                 crate::journal::Appended::Done(number) => {
                     let catalog = std::mem::take(&mut self.catalog);
-                    let mut replay = Replay::new(&self.store, catalog);
+                    let mut replay = Replay::new(&self.store, catalog, Effort::BESIDE);
                     replay.group(number, group)?;
                     self.catalog = replay.catalog;
                 }

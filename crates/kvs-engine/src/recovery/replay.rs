@@ -9,6 +9,7 @@ use std::sync::Arc;
 use kvs_tree::Directory;
 use smol_str::SmolStr;
 
+use crate::bulk::Effort;
 use crate::catalog::{Catalog, CheckpointRoot, NamespaceState};
 use crate::error::EngineError;
 use crate::history::{History, RootAt, Written};
@@ -30,16 +31,18 @@ pub(super) struct Replay<'a> {
     pub(super) catalog: Catalog,
     pub(super) versions: u64,
     pending: BTreeMap<SmolStr, Pending>,
+    effort: Effort,
 }
 
 impl<'a> Replay<'a> {
     /// Ready to replay behind the group of `catalog`.
-    pub(super) fn new(store: &'a Arc<Store>, catalog: Catalog) -> Self {
+    pub(super) fn new(store: &'a Arc<Store>, catalog: Catalog, effort: Effort) -> Self {
         Self {
             store,
             catalog,
             versions: 0,
             pending: BTreeMap::new(),
+            effort,
         }
     }
 
@@ -170,9 +173,9 @@ impl<'a> Replay<'a> {
             return Ok(());
         };
         let records = pending.versions.iter().map(|v| v.record.as_ref());
-        let replayed = self.store.archive.replay(&before, records);
+        let replayed = self.store.archive.replay(&before, records, self.effort);
         let replayed = replayed.and_then(|directory| {
-            let root = directory.seal(self.store.objects.params());
+            let root = self.store.objects.seal(&directory, self.effort)?;
             if root == last.root {
                 Ok((root, directory))
             } else {
@@ -199,7 +202,8 @@ impl<'a> Replay<'a> {
     /// Names the first version of a batch that cannot be replayed as it is recorded.
     fn blame(&self, mut directory: Directory, versions: &[Written]) -> Result<(), EngineError> {
         for Written { record, .. } in versions {
-            directory = self.store.archive.replay(&directory, [record.as_ref()])?;
+            let archive = &self.store.archive;
+            directory = archive.replay(&directory, [record.as_ref()], Effort::BESIDE)?;
             let found = directory.seal(self.store.objects.params());
             if found != record.root {
                 return Err(differs(record, found));

@@ -11,7 +11,7 @@ mod cursor;
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
-use crate::node::walk::{Detacher, Emitter};
+use crate::node::walk::{Detacher, Emitter, unsealed};
 use crate::node::{Body, Directory, Entry, Leaf, Link, Node, ObjectKind, Stats, is_name};
 use crate::source::{Ctx, Fault, NodeSource};
 use bytes::Bytes;
@@ -178,6 +178,12 @@ impl Directory {
     /// The name of the directory. Computes the hashes of changed nodes only.
     pub fn seal(&self, params: &StoreParams) -> Blobref {
         self.link.seal(params)
+    }
+
+    /// Parts of the directory, and of what is below, that have no hash yet, at least so many if there are: where much was
+    /// changed, they can be sealed on several threads, and then the directory with little left to do.
+    pub fn unsealed(&self, parts: usize) -> Vec<Arc<Node>> {
+        unsealed(&self.link, parts)
     }
 
     /// Emits every object that is only in memory and that `is_written` does not know, once each, children before parents.

@@ -134,6 +134,7 @@ fn scope() -> impl Strategy<Value = Scope> {
 /// Models and trees of all versions that a history leads to; refused transactions make none.
 fn run(store: &Store, history: &[(Transaction, bool)]) -> Vec<(Model, Directory)> {
     let mut versions = vec![(Model::default(), Directory::empty())];
+    let mut effects = vec![Vec::new()];
     for (transaction, checkpoint) in history {
         let (model, mut root) = versions.last().unwrap().clone();
         if *checkpoint {
@@ -152,6 +153,7 @@ fn run(store: &Store, history: &[(Transaction, bool)]) -> Vec<(Model, Directory)
                 check_replay(store, &root, &applied);
                 check_coverage(store, &root, &applied);
                 versions.push((next, applied.root));
+                effects.push(applied.effects);
             }
             (Err(kind), Err(error)) => assert_eq!(kind, error.kind, "{error} {transaction:#?}"),
             (expected, applied) => {
@@ -167,7 +169,20 @@ fn run(store: &Store, history: &[(Transaction, bool)]) -> Vec<(Model, Directory)
             "what a transaction worked on is as it was"
         );
     }
+    check_batches(store, &versions, &effects);
     versions
+}
+
+/// Replay of many transactions at once leads to the last version: from the first, and from the middle
+/// with nothing at hand.
+fn check_batches(store: &Store, versions: &[(Model, Directory)], effects: &[Vec<Effect>]) {
+    let last = versions.last().unwrap().1.seal(&PARAMS);
+    let all = store.replay(&versions[0].1, &effects.concat());
+    assert_eq!(all.seal(&PARAMS), last, "{effects:#?}");
+    let middle = (versions.len() - 1) / 2;
+    let from_disk = store.checkpoint(&versions[middle].1);
+    let rest = store.replay(&from_disk, &effects[middle + 1..].concat());
+    assert_eq!(rest.seal(&PARAMS), last, "{effects:#?} from {middle}");
 }
 
 /// The transaction with conditions on versions that exist.
@@ -565,4 +580,19 @@ fn steps_load_what_they_need_and_no_more() {
         rounds < 10,
         "objects of all operations are asked for together, not in {rounds} rounds"
     );
+    store.nodes.borrow_mut().clear();
+    let put = |number: u32| Effect::Put {
+        key: Key::parse(&format!("w.{number}.v")).unwrap(),
+        value: "4".into(),
+        subtree: false,
+    };
+    let effects: Vec<_> = (0..100).map(|number| put(number * 199)).collect();
+    let mut rounds = 0;
+    store
+        .run(|ctx| {
+            rounds += 1;
+            replay(&b, ctx, &effects)
+        })
+        .unwrap();
+    assert!(rounds < 10, "so for replay, not in {rounds} rounds");
 }

@@ -87,6 +87,49 @@ impl<'a> Emitter<'a> {
     }
 }
 
+/// Nodes below `link` without a hash, none of which is above another: at least `parts` where a level has as many.
+pub(crate) fn unsealed(link: &Link, parts: usize) -> Vec<Arc<Node>> {
+    let mut level = Vec::new();
+    open(link, &mut level);
+    while level.len() < parts {
+        let mut below = Vec::new();
+        for node in &level {
+            match &node.body {
+                Body::Leaf(leaf) => {
+                    for (_, entry) in &leaf.entries {
+                        match entry {
+                            Entry::Directory(Directory { link, .. })
+                            | Entry::Value(Value(Content::Tree { link, .. })) => {
+                                open(link, &mut below);
+                            }
+                            Entry::Value(_) | Entry::Symlink(_) => {}
+                        }
+                    }
+                }
+                Body::Inner(inner) => {
+                    for child in &inner.children {
+                        open(&child.link, &mut below);
+                    }
+                }
+                Body::Chunks(_) => {}
+            }
+        }
+        if below.is_empty() {
+            break;
+        }
+        level = below;
+    }
+    level
+}
+
+fn open(link: &Link, to: &mut Vec<Arc<Node>>) {
+    if let Link::Loaded(node) = link
+        && node.hash.get().is_none()
+    {
+        to.push(node.clone());
+    }
+}
+
 /// Swaps trees for equal ones in which written objects are referred to by name, so that their memory is freed.
 ///
 /// Use one for all trees that may share nodes, such as the versions of a namespace: a node is visited once, and what was

@@ -1,0 +1,193 @@
+//! What replay is going to read, found level by level before it begins, so that much can be loaded at once.
+
+use std::ops::Range;
+
+use crate::effect::Effect;
+use crate::node::{Body, Directory, Entry, Link, Node, Value};
+use crate::source::{Ctx, Fault, Missing};
+
+/// The way from a root to everything that effects change: nodes of directories, and the ends of values that are appended
+/// to. Each node is looked at once, however many keys lead through it.
+///
+/// What effects make themselves, by copies or otherwise, and the neighbours that a directory is grouped anew with, are
+/// not foreseen: that is little, and replay asks for it.
+#[derive(Debug)]
+pub struct Ahead<'a> {
+    /// In the order of names.
+    wanted: Vec<Wanted<'a>>,
+    /// Where the ways have come to.
+    ends: Vec<End<'a>>,
+}
+
+/// A key that is changed or read.
+#[derive(Debug)]
+struct Wanted<'a> {
+    key: &'a str,
+    /// What is appended to what stands there.
+    more: Option<&'a Effect>,
+}
+
+#[derive(Debug)]
+enum End<'a> {
+    /// At a node of a directory.
+    Node {
+        link: Link,
+        /// The keys whose way leads through it.
+        wanted: Range<usize>,
+        /// Where in them the names begin that stand in its directory.
+        at: usize,
+    },
+    /// At a value that is appended to.
+    Value { value: Value, effect: &'a Effect },
+}
+
+impl<'a> Ahead<'a> {
+    /// Looks for what `effects` change below `root`. Cost O(n log n).
+    pub fn new(root: &Directory, effects: &'a [Effect]) -> Self {
+        let mut wanted = Vec::with_capacity(effects.len());
+        for effect in effects {
+            let key = effect.key().as_str();
+            let more = matches!(effect, Effect::Append { .. }).then_some(effect);
+            wanted.push(Wanted { key, more });
+            if let Effect::Copy { from, .. } = effect {
+                let key = from.as_str();
+                wanted.push(Wanted { key, more: None });
+            }
+        }
+        // By names, as keys are ordered; on one key the first append comes first.
+        wanted.sort_by(|one, two| names(one.key).cmp(names(two.key)));
+        wanted.dedup_by(|next, last| {
+            let same = next.key == last.key;
+            if same && last.more.is_none() {
+                last.more = next.more;
+            }
+            same
+        });
+        let all = End::Node {
+            link: root.link.clone(),
+            wanted: 0..wanted.len(),
+            at: 0,
+        };
+        Ahead {
+            wanted,
+            ends: vec![all],
+        }
+    }
+
+    /// What is needed to get further; nothing: the way is known to its end. To be called again once that is at hand.
+    pub fn next(&mut self, ctx: &Ctx<'_>) -> Vec<Missing> {
+        let mut open = std::mem::take(&mut self.ends);
+        let mut missing = Vec::new();
+        while let Some(end) = open.pop() {
+            let fault = match &end {
+                End::Node { link, wanted, at } => match link.load(ctx.source) {
+                    Ok(node) => {
+                        self.enter(&node, wanted.clone(), *at, &mut open);
+                        continue;
+                    }
+                    Err(fault) => fault,
+                },
+                End::Value { value, effect } => match effect {
+                    Effect::Append { value: more, .. } => match value.clone().append(ctx, more) {
+                        Err(fault) => fault,
+                        Ok(()) => continue,
+                    },
+                    _ => continue,
+                },
+            };
+            // Replay says what is wrong with the rest.
+            if let Fault::Missing(wanted) = fault {
+                missing.extend(wanted);
+                self.ends.push(end);
+            }
+        }
+        missing
+    }
+
+    fn enter(&self, node: &Node, mut range: Range<usize>, at: usize, open: &mut Vec<End<'a>>) {
+        while let Some(first) = self.wanted.get(range.clone()).and_then(<[_]>::first) {
+            let name = name(first.key, at);
+            match &node.body {
+                Body::Inner(inner) => {
+                    let behind = inner
+                        .children
+                        .partition_point(|child| child.first.as_str() <= name);
+                    let Some(child) = inner.children.get(behind.saturating_sub(1)) else {
+                        return;
+                    };
+                    let next = inner.children.get(behind.max(1));
+                    let before = |key: &str| {
+                        next.is_none_or(|next| self::name(key, at) < next.first.as_str())
+                    };
+                    let (own, rest) = self.split(range, before);
+                    range = rest;
+                    open.push(End::Node {
+                        link: child.link.clone(),
+                        wanted: own,
+                        at,
+                    });
+                }
+                Body::Leaf(leaf) => {
+                    let (own, rest) = self.split(range, |key| self::name(key, at) == name);
+                    range = rest;
+                    let place = leaf
+                        .entries
+                        .binary_search_by(|(other, _)| other.as_str().cmp(name));
+                    let entry = place.ok().and_then(|at| leaf.entries.get(at));
+                    if let Some((_, entry)) = entry {
+                        self.entry(entry, own, at + name.len(), open);
+                    }
+                }
+                Body::Chunks(_) => return,
+            }
+        }
+    }
+
+    /// Goes on at an entry, to which the first `end` bytes of the keys lead.
+    fn entry(&self, entry: &Entry, range: Range<usize>, end: usize, open: &mut Vec<End<'a>>) {
+        match entry {
+            Entry::Directory(directory) => {
+                let (_, below) = self.split(range, |key| key.len() <= end);
+                if !below.is_empty() {
+                    open.push(End::Node {
+                        link: directory.link.clone(),
+                        wanted: below,
+                        at: end + 1,
+                    });
+                }
+            }
+            Entry::Value(value) => {
+                let first = self.wanted.get(range.start);
+                let here = first.filter(|wanted| wanted.key.len() <= end);
+                if let Some(effect) = here.and_then(|wanted| wanted.more) {
+                    let value = value.clone();
+                    open.push(End::Value { value, effect });
+                }
+            }
+            Entry::Symlink(_) => {}
+        }
+    }
+
+    /// The keys of a range up to the first of which `holds` does not hold, and the rest.
+    fn split(
+        &self,
+        range: Range<usize>,
+        holds: impl Fn(&str) -> bool,
+    ) -> (Range<usize>, Range<usize>) {
+        let keys = self.wanted.get(range.clone()).unwrap_or_default();
+        let middle = range.start + keys.partition_point(|wanted| holds(wanted.key));
+        (range.start..middle, middle..range.end)
+    }
+}
+
+/// The names of a key as bytes that are ordered as keys are: no byte of a name is below that between two names.
+fn names(key: &str) -> impl Iterator<Item = u16> + '_ {
+    key.bytes()
+        .map(|byte| if byte == b'.' { 0 } else { u16::from(byte) + 1 })
+}
+
+/// The name that begins at `at`.
+fn name(key: &str, at: usize) -> &str {
+    let rest = key.get(at..).unwrap_or_default();
+    rest.split_once('.').map_or(rest, |(name, _)| name)
+}
