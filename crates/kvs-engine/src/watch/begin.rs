@@ -129,19 +129,20 @@ impl State {
         let head = Head::Initial { differences: false };
         let mut work = Work::new(head, position, root.root, root.time_ms);
         let scopes = self.scopes.as_slice();
+        let is_routed = |scope: &Scope| ways.routes.iter().any(|route| route.scope == *scope);
         for (at, scope) in scopes.iter().enumerate() {
-            let routed = ways.routes.iter().any(|route| route.scope == *scope);
-            work.steps.push_back(if routed {
+            work.steps.push_back(if is_routed(scope) {
                 self.turned(scope, None, &root, ways.leads()).await?
             } else {
                 let top = scope.literal_prefix();
-                let told = scopes.get(..at).unwrap_or_default();
+                // What is behind links may be nothing: that is asked for when it was looked at.
+                let told = scopes.iter().take(at).filter(|one| !is_routed(one));
                 Step::List(List {
                     root: root.directory.clone(),
                     shown: top.clone(),
                     top,
                     scope: scope.clone(),
-                    told: told.into(),
+                    told: told.cloned().collect(),
                     after: None,
                 })
             });

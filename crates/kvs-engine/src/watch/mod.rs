@@ -37,6 +37,7 @@ use self::state::{Beginning, Busy, State};
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::{SharedEvent, WatchEvent};
+use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::{Caller, Mode, Start, WatchRequest};
 use crate::shared::{ModeKind, Scopes, Shape};
@@ -73,6 +74,12 @@ impl Watch {
             group: store.feed.newest(),
             removals: store.removals(),
         };
+        let published = namespace.published().version;
+        let ahead = asked.is_some_and(|asked| asked > published);
+        if offset.is_some() && ahead && !is_of_another_life(request.start, &namespace) {
+            let message = "mode append begins with what there is, not at a version to come";
+            return Err(EngineError::new(ErrorKind::Invalid, message));
+        }
         let scopes = Scopes::new(request.scopes);
         let (id, now) = namespace.subscribe(scopes.as_slice(), asked, wake)?;
         // A version that does not exist yet is waited for with the links as they are now.
@@ -108,7 +115,7 @@ impl Watch {
             incarnation: Some(incarnation),
             version: asked,
         } = request.start
-            && incarnation != state.namespace.incarnation
+            && is_of_another_life(request.start, &state.namespace)
         {
             let from = Position {
                 incarnation,
@@ -176,6 +183,11 @@ impl Watch {
             }
         }
     }
+}
+
+/// Whether a watch is to begin in another life of its namespace than the present one.
+fn is_of_another_life(start: Start, namespace: &Namespace) -> bool {
+    matches!(start, Start::Version { incarnation: Some(one), .. } if one != namespace.incarnation)
 }
 
 fn names_a_key(scope: &kvs_tree::Scope) -> bool {

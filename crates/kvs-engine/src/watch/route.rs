@@ -133,7 +133,8 @@ pub(super) fn is_dead_end(kind: TreeErrorKind) -> bool {
     )
 }
 
-/// What stands at a watched key, links followed. A link that leads to nothing is seen itself.
+/// What stands at a watched key, links followed. A link that leads to nothing is seen itself; a loop is
+/// nothing, whatever its links say.
 pub(super) fn standing(
     root: &Directory,
     source: &dyn NodeSource,
@@ -142,7 +143,7 @@ pub(super) fn standing(
     match lookup(root, source, key, true, 0) {
         Ok(Resolved::Found { entry, .. }) => return Ok(Some(entry)),
         Ok(_) => {}
-        Err(Fault::Tree(error)) if is_dead_end(error.kind) => {}
+        Err(Fault::Tree(error)) if is_dead_end(error.kind) => return Ok(None),
         Err(fault) => return Err(fault),
     }
     match lookup(root, source, key, false, 0) {

@@ -338,3 +338,33 @@ async fn what_grew_by_much_is_told_in_pieces_also_beside_a_copy() {
     let appended = |offset| (kvs_engine::ChangeKind::Append, offset);
     assert_eq!(offsets, [5, 65_541, 131_077].map(appended));
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_link_into_a_loop_is_nothing_and_one_loop_for_another_is_no_change() {
+    let sim = Sim::new().await;
+    sim.put("b.y", "1").await;
+    for mode in [Mode::Every, Mode::Latest] {
+        let mut request = WatchRequest::new(vec![Scope::parse("b.y").unwrap()], Start::Now);
+        request.mode = mode;
+        let mut watch = sim.watch_as(request);
+        assert!(drain(&mut watch).await.is_empty());
+        let looped = sim.commit(vec![unlink("b"), link("b", "b")]).await;
+        sim.commit(vec![unlink("b"), link("b.y", "b.y")]).await;
+        let event = one(&mut watch).await;
+        assert_eq!(told(&event), ["unlink b.y"], "{mode:?}");
+        let WatchEvent::Changes { position, .. } = event else {
+            panic!()
+        };
+        assert_eq!(position, looped.position);
+        assert!(drain(&mut watch).await.is_empty());
+        sim.commit(vec![unlink("b"), put("b.y", "1")]).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_key_that_is_a_loop_for_one_scope_is_listed_by_another() {
+    let sim = Sim::new().await;
+    sim.commit(vec![link("c.y", "c.y")]).await;
+    let mut watch = sim.watch(&["c.y", "c.*"], Start::Initial);
+    assert_eq!(changes(&mut watch).await, ["link c.y->c.y"]);
+}

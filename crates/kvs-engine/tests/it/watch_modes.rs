@@ -355,3 +355,23 @@ async fn a_sum_that_was_dropped_half_way_is_begun_again() {
     };
     assert_eq!(*skipped, 2);
 }
+
+#[tokio::test(start_paused = true)]
+async fn append_begins_at_no_version_that_is_to_come() {
+    let sim = Sim::new().await;
+    sim.put("log", "abc").await;
+    let from = |version| WatchRequest {
+        start: Start::Version {
+            incarnation: None,
+            version,
+        },
+        ..request("log", Mode::Append { offset: 3 })
+    };
+    let mut next = sim.watch_as(from(2));
+    assert!(drain(&mut next).await.is_empty());
+    // Until then the value could grow by bytes that nobody would be told.
+    let sink = Arc::new(Wakes::default());
+    let refused = sim.engine.watch(OWNER, NS, from(3), sink, 0);
+    let kind = refused.err().map(|error| error.kind);
+    assert_eq!(kind, Some(kvs_engine::ErrorKind::Invalid));
+}
