@@ -4,11 +4,12 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kvs_engine::{ChangeKind, ChangeValue, KeyChange, Mode};
-use kvs_tree::Key;
+use kvs_tree::{Key, Symlink};
 
 use super::history::{Delivery, Kind, Verdict, Wish};
+use super::lives::life;
 use super::sight::Sight;
-use super::tree::Thing;
+use super::tree::{Thing, target_of};
 
 /// The longest value that an event carries.
 const CARRIED: usize = 64 * 1024;
@@ -22,9 +23,13 @@ pub(super) fn check(one: &Delivery<'_>, wish: &Wish, sight: &Sight<'_>) -> Verdi
     let told: BTreeSet<Key> = one.changes().map(|change| change.key.clone()).collect();
     let had = one.had.unwrap_or(0);
     let latest = wish.mode == Mode::Latest;
+    if latest && one.kind == Kind::Version && life(had) != life(version) {
+        return refuse("it is told as what came of another life");
+    }
     // The version before, and the keys that must and those that may be told.
     let (before, must, may) = match one.kind {
         Kind::Gap { .. } => return Ok(()),
+        Kind::Abroad => (version, BTreeSet::new(), BTreeSet::new()),
         Kind::Version if latest => {
             let may = (had + 1..=version).flat_map(|version| sight.may(version));
             (had, sight.differences(had, version), may.collect())
@@ -39,7 +44,12 @@ pub(super) fn check(one: &Delivery<'_>, wish: &Wish, sight: &Sight<'_>) -> Verdi
         }
         Kind::State { against: None } => (version, sight.keys(version), sight.all(version)),
     };
-    if let Some(extra) = told.difference(&may).next() {
+    // What is behind a link into another namespace, other validators look at.
+    let loose = |key: &Key| sight.is_abroad(before, key) || sight.is_abroad(version, key);
+    let extra = told
+        .difference(&may)
+        .find(|key| !must.contains(*key) && !loose(key));
+    if let Some(extra) = extra {
         return refuse(format!("{extra} is told and did not change"));
     }
     if one.whole
@@ -54,12 +64,15 @@ pub(super) fn check(one: &Delivery<'_>, wish: &Wish, sight: &Sight<'_>) -> Verdi
     if truth.root.is_some() && one.root != truth.root {
         return refuse(format!("the root is {:?}, not {:?}", one.root, truth.root));
     }
+    if one.kind == Kind::Abroad && !one.numbers.is_empty() {
+        return refuse("what is in another namespace bears transactions");
+    }
     if one.kind == Kind::Version && one.numbers != truth.numbers {
         let of = &truth.numbers;
         return refuse(format!("by the transactions {:?}, not {of:?}", one.numbers));
     }
     let mut pieces: BTreeMap<&Key, Vec<(u64, &Bytes)>> = BTreeMap::new();
-    for change in one.changes() {
+    for change in one.changes().filter(|change| !loose(&change.key)) {
         let things = sight.at(version, &change.key);
         if let (Mode::Append { .. }, Some(new)) = (wish.mode, &change.appended) {
             let offset = change.offset.ok_or("bytes without an offset")?;
@@ -111,6 +124,10 @@ fn short_bytes(bytes: &Bytes) -> String {
     format!("{begin:?} ({} bytes)", bytes.len())
 }
 
+pub(super) fn leads_to(link: &Symlink, target: &str) -> bool {
+    target_of(target) == (link.namespace.as_deref(), &*link.target)
+}
+
 fn is_value(value: &ChangeValue, bytes: &Bytes) -> bool {
     match value {
         ChangeValue::Inline(told) => told == bytes && bytes.len() <= CARRIED,
@@ -126,7 +143,7 @@ fn stands(change: &KeyChange, thing: Option<&Thing>, wish: &Wish) -> bool {
         (ChangeKind::Unlink, None) => empty,
         (ChangeKind::Mkdir, Some(Thing::Directory)) => empty,
         (ChangeKind::Link, Some(Thing::Link(target))) => {
-            matches!(&change.value, ChangeValue::Link(link) if link.target == *target)
+            matches!(&change.value, ChangeValue::Link(link) if leads_to(link, target))
         }
         (ChangeKind::Put | ChangeKind::Append, Some(Thing::Value(_))) if !wish.values => {
             empty && change.appended.is_none()
@@ -150,7 +167,7 @@ fn previous(change: &KeyChange, old: &[Option<Thing>], wanted: bool) -> Verdict 
             wanted
                 && old.iter().any(|thing| match (told, thing) {
                     (ChangeValue::None, None | Some(Thing::Directory)) => true,
-                    (ChangeValue::Link(link), Some(Thing::Link(target))) => link.target == *target,
+                    (ChangeValue::Link(link), Some(Thing::Link(target))) => leads_to(link, target),
                     (told, Some(Thing::Value(bytes))) => is_value(told, bytes),
                     _ => false,
                 })

@@ -1,11 +1,14 @@
 //! Planted bugs: each alters what a reader saw as such a bug in the engine would.
 
 use std::collections::BTreeSet;
+use std::rc::Rc;
 
 use kvs_engine::{Mode, WatchEvent};
 
 use super::generate::one_of;
 use super::history::{Delivery, History, Kind, Opened, Seen, Step};
+use super::lives::life;
+use super::mirror::surprises;
 use super::sight::Sight;
 use crate::support::Random;
 
@@ -15,7 +18,7 @@ type Plant = fn(&mut History, &Sight<'_>, &mut Random) -> Option<()>;
 const LOSSES: &[&str] = &["reliable", "resumable", "bookmarkable"];
 
 /// The bugs, and which validators have to see them.
-pub(super) const FAULTS: [(&str, Plant, &[&str]); 6] = [
+pub(super) const FAULTS: [(&str, Plant, &[&str]); 9] = [
     ("drop one event under lag", drop_under_lag, LOSSES),
     ("duplicate on resume", duplicate_on_resume, &["unique"]),
     ("split a version", split_version, &["atomic", "unique"]),
@@ -26,6 +29,9 @@ pub(super) const FAULTS: [(&str, Plant, &[&str]); 6] = [
         &["atomic", "reliable", "resumable", "bookmarkable"],
     ),
     ("fire early before durable", fire_early, &["durable"]),
+    ("go on in another life", go_on_in_another_life, &["alive"]),
+    ("miss what happens abroad", miss_abroad, &["mirrored"]),
+    ("tell without a right", tell_without_right, &["entitled"]),
 ];
 
 /// What is left of a delivery once the history it was found in is changed.
@@ -92,6 +98,7 @@ fn duplicate_on_resume(history: &mut History, _: &Sight<'_>, random: &mut Random
                 event:
                     WatchEvent::Changes {
                         position,
+                        behind: None,
                         last: true,
                         ..
                     },
@@ -100,6 +107,7 @@ fn duplicate_on_resume(history: &mut History, _: &Sight<'_>, random: &mut Random
             Step::Opened {
                 at: Opened::After(had),
                 resumed: true,
+                ..
             } => {
                 let again = told.filter(|(version, _)| version == had);
                 places.extend(again.map(|(_, step)| (at, step.clone())));
@@ -147,7 +155,8 @@ fn skip_on_trim(history: &mut History, sight: &Sight<'_>, random: &mut Random) -
             return false;
         };
         let missing = match latest {
-            true => !sight.differences(from, to).is_empty(),
+            true => life(from) == life(to) && !sight.differences(from, to).is_empty(),
+            false if life(from) != life(to) => false,
             false => (from + 1..=to).any(|version| !sight.told(version).is_empty()),
         };
         matches!(one.kind, Kind::State { .. }) && missing
@@ -191,6 +200,42 @@ fn fire_early(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Opti
     let at = one_of(random, &found.steps);
     if let Step::Event { durable, .. } = &mut history.steps[at] {
         *durable = Some(found.version - 1);
+    }
+    Some(())
+}
+
+/// A namespace was made again, or lost something in a crash, and nobody is told.
+fn go_on_in_another_life(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
+    let crosses = |one: &Delivery<'_>| one.gap.is_some_and(|(from, to)| life(from) != life(to));
+    let state = some(history, random, |one| {
+        matches!(one.kind, Kind::State { .. }) && one.whole && one.had.is_some() && crosses(one)
+    })?;
+    let is_gap =
+        |one: &Delivery<'_>| matches!(one.kind, Kind::Gap { .. }) && one.version == state.version;
+    let gap = some(history, random, is_gap)?;
+    // Something must follow, or nobody could know.
+    let last = *state.steps.last()?;
+    let goes_on = |step: &Step| matches!(step, Step::Idle { .. } | Step::Mark { .. });
+    history.steps.get(last + 1).filter(|step| goes_on(step))?;
+    remove(history, &[state.steps, gap.steps].concat());
+    Some(())
+}
+
+/// What changed behind a link into another namespace is not told.
+fn miss_abroad(history: &mut History, sight: &Sight<'_>, random: &mut Random) -> Option<()> {
+    let found = surprises(history, sight);
+    let at = random.below(found.len().max(1) as u64) as usize;
+    remove(history, found.get(at)?);
+    Some(())
+}
+
+/// A right is withdrawn, and the watch tells on.
+fn tell_without_right(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
+    history.wish.guest.then_some(())?;
+    let found = some(history, random, |one| one.whole)?;
+    let at = one_of(random, &found.steps);
+    if let Step::Event { world, .. } = &mut history.steps[at] {
+        Rc::make_mut(world).shared.remove(&history.wish.namespace);
     }
     Some(())
 }

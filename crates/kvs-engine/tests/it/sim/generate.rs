@@ -7,8 +7,8 @@ use kvs_tree::{Key, Operation, Symlink};
 
 use super::history::Wish;
 use super::sight::Range;
-use super::tree::{Doing, Thing};
-use crate::support::{Random, key};
+use super::tree::{Doing, Thing, target_of};
+use crate::support::{NS, Random, key};
 
 const TOPS: [&str; 6] = ["a", "b", "c", "l", "m", "d"];
 const NAMES: [&str; 4] = ["x", "y", "z", "l"];
@@ -48,16 +48,22 @@ fn some_value(random: &mut Random) -> Bytes {
 }
 
 fn some_link(random: &mut Random) -> Doing {
-    let at = match random.below(3) {
-        0 => some_key(random),
-        1 => key(one_of(random, &["l", "m", "a.l", "b.l", "l.l"])),
+    let at = match random.below(9) {
+        0..=2 => some_key(random),
+        // Nothing else befalls these.
+        3 => key(one_of(random, &["w.f", "w.g"])),
+        4..=5 => key(one_of(random, &["l", "m", "a.l", "b.l", "l.l"])),
         _ => key(one_of(random, &["l", "m"])),
     };
     let target = match random.below(3) {
         0 => some_directory(random),
         _ => some_key(random),
     };
-    Doing::Link(at, target.to_string())
+    let target = match random.below(3) {
+        0 => format!("{}::{target}", one_of(random, &["o", "o", "p", "primary"])),
+        _ => target.to_string(),
+    };
+    Doing::Link(at, target)
 }
 
 fn some_object(random: &mut Random) -> Doing {
@@ -117,6 +123,20 @@ pub(super) fn transaction(random: &mut Random) -> Vec<Doing> {
     (0..count).map(|_| doing(random)).collect()
 }
 
+/// Links into another namespace, and something that is there.
+pub(super) fn abroad(random: &mut Random) -> Vec<(&'static str, Vec<Doing>)> {
+    let mut all = Vec::new();
+    for at in ["l", "w.f", "w.g"] {
+        let target = some_directory(random);
+        if random.below(3) > 0 {
+            all.push((NS, vec![Doing::Link(key(at), format!("o::{target}"))]));
+            let inside = target.child(one_of(random, &NAMES)).unwrap();
+            all.push(("o", vec![Doing::Put(inside, some_value(random))]));
+        }
+    }
+    all
+}
+
 /// More keys than a part of an event holds.
 pub(super) fn many() -> Vec<Doing> {
     (0..MANY)
@@ -147,9 +167,12 @@ fn object(data: &str, kind: &str) -> String {
 }
 
 pub(super) fn operation(doing: &Doing) -> Operation {
-    let link = |target: &str| Symlink {
-        namespace: None,
-        target: target.into(),
+    let link = |text: &str| {
+        let (namespace, target) = target_of(text);
+        Symlink {
+            namespace: namespace.map(Into::into),
+            target: target.into(),
+        }
     };
     match doing.clone() {
         Doing::Put(key, value) => Operation::Put { key, value },
@@ -193,7 +216,9 @@ const GLOBS: [&str; 10] = [
 ];
 
 fn range(random: &mut Random) -> Range {
-    match random.below(10) {
+    match random.below(12) {
+        10 => Range::Directory(key(one_of(random, &["l", "w", "w.f", "w.g"]))),
+        11 => Range::Key(key(one_of(random, &["m", "l.x", "w.f.x", "w.g.y", "w.f"]))),
         0..=3 => Range::Key(some_key(random)),
         4..=6 => Range::Directory(some_key(random)),
         7 => Range::Directory(some_directory(random)),
@@ -224,6 +249,8 @@ pub(super) fn wish(random: &mut Random, wide: bool) -> Wish {
         _ => Mode::Append { offset: 0 },
     };
     Wish {
+        namespace: NS.to_owned(),
+        guest: false,
         ranges,
         mode,
         values: matches!(mode, Mode::Append { .. }) || random.below(4) > 0,

@@ -1,10 +1,14 @@
 //! What one reader saw, step by step, and the deliveries that this comes to: versions, states and
-//! gaps, each put together from its parts, with where the reader stood before it.
+//! gaps, each put together from its parts, with where the reader stood before it. Versions are indexes
+//! (`lives`).
 
-use kvs_engine::{KeyChange, Mode, WatchEvent};
+use std::rc::Rc;
+
+use kvs_engine::{ErrorKind, KeyChange, Mode, WatchEvent};
 use kvs_tree::Blobref;
 
-use super::sight::Range;
+use super::lives::World;
+use super::sight::{Range, Sight, Truths};
 
 /// Nothing wrong, or the first thing that is.
 pub(super) type Verdict = Result<(), String>;
@@ -12,6 +16,9 @@ pub(super) type Verdict = Result<(), String>;
 /// What a reader asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
+    pub(super) namespace: String,
+    /// It is asked for by a guest, who reads what is shared with it.
+    pub(super) guest: bool,
     pub(super) ranges: Vec<Range>,
     pub(super) mode: Mode,
     pub(super) values: bool,
@@ -33,6 +40,7 @@ pub(super) enum Step {
         at: Opened,
         /// It goes on with what it had.
         resumed: bool,
+        world: Rc<World>,
     },
     Event {
         event: WatchEvent,
@@ -41,21 +49,33 @@ pub(super) enum Step {
         compacted: bool,
         /// The version that a power cut at this moment would have left, where that was tried.
         durable: Option<u64>,
+        world: Rc<World>,
+        /// Nothing changed in the world while it was made.
+        still: bool,
     },
     /// There is nothing to read, and nothing woke the reader. `until` is the newest version after it.
-    Idle { newest: u64, until: u64 },
+    Idle {
+        newest: u64,
+        until: u64,
+        world: Rc<World>,
+        still: bool,
+    },
+    /// The watch ended with an error, or could not be opened.
+    Ended { kind: ErrorKind, world: Rc<World> },
     Mark {
         version: u64,
         newest: u64,
         durable: Option<u64>,
+        world: Rc<World>,
     },
     /// The watch is gone, and with it whatever was not complete.
     Lost,
 }
 
 /// When a reader was told of a version: the operations that the disk had done, and the reader's step.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub(super) struct Moment {
+    pub(super) namespace: String,
     pub(super) operations: usize,
     pub(super) version: u64,
     pub(super) step: usize,
@@ -78,6 +98,8 @@ pub(super) enum Kind {
     Rest,
     /// Versions after this one cannot be told.
     Gap { from: u64 },
+    /// What is in another namespace, behind a link. The version says how far the watch has come.
+    Abroad,
 }
 
 /// Something delivered, in one or more parts.
@@ -101,6 +123,8 @@ pub(super) struct Delivery<'a> {
     /// The first since the watch was opened by a reader that had something.
     pub(super) resumed: bool,
     pub(super) compacted: bool,
+    /// The namespace that it is about, if not the watch's own, and the index there.
+    pub(super) behind: Option<(String, Option<u64>)>,
     /// The steps of its parts.
     pub(super) steps: Vec<usize>,
 }
@@ -120,6 +144,7 @@ pub(super) enum Seen<'a> {
         until: u64,
         had: Option<u64>,
         gap: Option<(u64, u64)>,
+        step: usize,
     },
     Mark {
         version: u64,
@@ -128,6 +153,18 @@ pub(super) enum Seen<'a> {
         /// The version of which a part was delivered.
         under_way: Option<u64>,
     },
+}
+
+fn behind_of(event: &WatchEvent) -> Option<(String, Option<u64>)> {
+    let WatchEvent::Changes {
+        behind: Some(behind),
+        ..
+    } = event
+    else {
+        return None;
+    };
+    let index = behind.root.map(|_| behind.position.version);
+    Some((behind.namespace.to_string(), index))
 }
 
 /// The reader's own account while a history is read.
@@ -180,6 +217,7 @@ impl<'a> Reader<'a> {
                 changes,
                 skipped,
                 last,
+                behind,
                 ..
             } => {
                 let mut numbers: Vec<u64> = transactions.iter().map(|t| t.number).collect();
@@ -189,7 +227,11 @@ impl<'a> Reader<'a> {
                     Some(kind) => kind == Kind::Rest,
                     None => self.opened == Some(position.version) && numbers.is_empty(),
                 };
-                let kind = if rest { Kind::Rest } else { Kind::Version };
+                let kind = match (behind, rest) {
+                    (Some(_), _) => Kind::Abroad,
+                    (None, true) => Kind::Rest,
+                    (None, false) => Kind::Version,
+                };
                 (kind, position, root, numbers, *skipped, changes, *last)
             }
         };
@@ -203,13 +245,18 @@ impl<'a> Reader<'a> {
                 seen.extend(open.take().map(Seen::Delivery));
                 let about = (Some(*root), numbers, skipped);
                 let new = self.delivery((kind, position.version), about, part, step);
-                self.open = Some(new);
+                let behind = behind_of(event);
+                self.open = Some(Delivery { behind, ..new });
             }
         }
         if last && let Some(mut done) = self.open.take() {
             done.whole = true;
-            self.had = Some(done.version);
-            self.last = done.version;
+            if done.kind == Kind::Abroad {
+                self.had = self.had.max(Some(done.version));
+            } else {
+                self.had = Some(done.version);
+                self.last = done.version;
+            }
             self.begun = true;
             self.gap = None;
             seen.push(Seen::Delivery(done));
@@ -237,18 +284,24 @@ impl<'a> Reader<'a> {
             gap: self.gap,
             resumed: std::mem::take(&mut self.resumed),
             compacted: false,
+            behind: None,
             steps: vec![step],
         }
     }
 }
 
 impl History {
+    /// What is true of what it asked for.
+    pub(super) fn sight<'a>(&self, truths: &'a Truths) -> Sight<'a> {
+        Sight::new(truths, &self.wish.namespace, &self.wish.ranges)
+    }
+
     /// What the reader makes of its steps. Deliveries that were never completed are in it as such.
     pub(super) fn seen(&self) -> Vec<Seen<'_>> {
         let (mut reader, mut seen) = (Reader::default(), Vec::new());
         for (step, one) in self.steps.iter().enumerate() {
             match one {
-                Step::Opened { at, resumed } => {
+                Step::Opened { at, resumed, .. } => {
                     reader.opened = match at {
                         Opened::Initial => None,
                         Opened::After(version) => Some(*version),
@@ -264,7 +317,7 @@ impl History {
                     seen.extend(new);
                     reader.opened = None;
                 }
-                Step::Idle { newest, until } => {
+                Step::Idle { newest, until, .. } => {
                     seen.extend(reader.open.take().map(Seen::Delivery));
                     let (newest, until, had, gap) = (*newest, *until, reader.had, reader.gap);
                     seen.push(Seen::Idle {
@@ -272,6 +325,7 @@ impl History {
                         until,
                         had,
                         gap,
+                        step,
                     });
                     reader.begun = true;
                 }
@@ -293,7 +347,7 @@ impl History {
                         reader.had = reader.had.max(Some(*version));
                     }
                 }
-                Step::Lost => {
+                Step::Lost | Step::Ended { .. } => {
                     seen.extend(reader.open.take().map(Seen::Delivery));
                     reader.gap = None;
                 }

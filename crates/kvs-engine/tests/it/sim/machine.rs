@@ -1,17 +1,21 @@
 //! A simulated machine with a daemon on it: power cuts, restarts, and a disk that may lie about what it
 //! has synced.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use kvs_engine::{
-    At, CrashVariant, Disk, DiskFile, Engine, EngineConfig, EngineError, Environment, LockGuard,
-    SimClock, SimDisk, SimEntropy,
+    CrashVariant, Disk, DiskFile, Durability, Engine, EngineConfig, EngineError, Environment,
+    LockGuard, SimClock, SimDisk, SimEntropy,
 };
 
 use super::generate::one_of;
 use super::history::Moment;
+use super::lives::{LIFE, Lives, World, life};
 use crate::support::{NS, OWNER, Random};
 
 /// A disk that says that the journal is synced and does not sync it: over it the engine fires before
@@ -99,14 +103,21 @@ impl DiskFile for LyingFile {
 pub(super) struct Machine {
     pub(super) engine: Engine,
     pub(super) disk: SimDisk,
+    pub(super) lives: Lives,
+    /// The namespaces that are shared with the guest.
+    pub(super) shared: std::collections::BTreeSet<String>,
     config: EngineConfig,
+    clock: Arc<SimClock>,
     seed: u64,
     lies: bool,
+    /// In the weaker modes, what a power cut must leave of each namespace.
+    floor: BTreeMap<String, u64>,
 }
 
 async fn start(
     config: &EngineConfig,
     disk: &SimDisk,
+    clock: &Arc<SimClock>,
     seed: u64,
     lies: bool,
 ) -> Result<Engine, EngineError> {
@@ -115,7 +126,7 @@ async fn start(
             true => Arc::new(Liar(disk.clone())),
             false => Arc::new(disk.clone()),
         },
-        clock: Arc::new(SimClock::new(1_700_000_000_000)),
+        clock: clock.clone(),
         entropy: Arc::new(SimEntropy::new(seed)),
         inline: true,
     };
@@ -125,60 +136,138 @@ async fn start(
 impl Machine {
     pub(super) async fn new(config: EngineConfig, seed: u64, lies: bool) -> Self {
         let disk = SimDisk::new();
-        Self {
-            engine: start(&config, &disk, seed, lies).await.unwrap(),
+        let clock = Arc::new(SimClock::new(1_700_000_000_000));
+        let mut machine = Self {
+            engine: start(&config, &disk, &clock, seed, lies).await.unwrap(),
             disk,
+            lives: Lives::default(),
+            shared: Default::default(),
             config,
+            clock,
             seed,
             lies,
+            floor: BTreeMap::new(),
+        };
+        machine.meet();
+        machine
+    }
+
+    /// Whether a power cut may take back what was told.
+    pub(super) fn is_weak(&self) -> bool {
+        self.config.durability != Durability::Commit
+    }
+
+    pub(super) fn world(&self) -> Rc<World> {
+        Rc::new(World {
+            newest: self.indexes(&self.engine),
+            shared: self.shared.clone(),
+        })
+    }
+
+    fn indexes(&self, engine: &Engine) -> BTreeMap<String, u64> {
+        let all = engine.namespaces(OWNER).into_iter();
+        let known = all.filter(|info| self.lives.knows(&info.name, info.position.incarnation));
+        known
+            .map(|info| {
+                let index = self.lives.index(&info.name, info.position);
+                (info.name.to_string(), index)
+            })
+            .collect()
+    }
+
+    /// The newest index of a namespace, if it is there.
+    pub(super) fn newest(&self, name: &str) -> Option<u64> {
+        self.world().newest.get(name).copied()
+    }
+
+    /// Takes in namespaces that were just made.
+    pub(super) fn meet(&mut self) {
+        for info in self.engine.namespaces(OWNER) {
+            let incarnation = info.position.incarnation;
+            if !self.lives.knows(&info.name, incarnation) {
+                assert_eq!(info.position.version, 0, "it is new");
+                self.lives.born(&info.name, incarnation, None);
+            }
         }
     }
 
-    pub(super) async fn newest(&self) -> u64 {
-        version_of(&self.engine).await
+    /// Everything up to here is on the disk.
+    pub(super) async fn sync(&mut self) {
+        let world = self.world();
+        self.engine.sync().await.unwrap();
+        self.floor = world.newest.clone();
+    }
+
+    /// So much time goes by that a daemon that syncs at an interval has synced.
+    pub(super) async fn wait(&mut self) {
+        let world = self.world();
+        self.clock.advance(3_000);
+        tokio::time::sleep(Duration::from_secs(3)).await;
+        if self.config.durability == Durability::Interval {
+            self.floor = world.newest.clone();
+        }
+    }
+
+    async fn start(&mut self) {
+        self.seed += 1;
+        let (config, disk, clock) = (&self.config, &self.disk, &self.clock);
+        let engine = start(config, disk, clock, self.seed, self.lies).await;
+        self.engine = engine.unwrap();
     }
 
     /// The power goes once the disk has done `operations`, and comes back.
     pub(super) async fn cut(&mut self, operations: usize, random: &mut Random) {
+        let before: Vec<String> = self.world().newest.keys().cloned().collect();
         self.disk = self.disk.images_after(operations, some_variant(random));
-        self.seed += 1;
-        self.engine = start(&self.config, &self.disk, self.seed, self.lies)
-            .await
-            .unwrap();
+        self.start().await;
+        let infos = self.engine.namespaces(OWNER);
+        let names: Vec<String> = infos.iter().map(|info| info.name.to_string()).collect();
+        assert_eq!(names, before, "namespaces are as they were");
+        for info in infos {
+            let (name, position) = (&*info.name, info.position);
+            let same = self.lives.knows(name, position.incarnation);
+            assert_eq!(same, !self.is_weak(), "{name} lives on, or anew");
+            if same {
+                continue;
+            }
+            let old = self.lives.last(name) * LIFE + position.version;
+            let floor = self.floor.get(name).copied().unwrap_or(0);
+            let kept = life(floor) < life(old) || floor <= old;
+            assert!(kept, "{name} is back at {old}, {floor} was synced");
+            let root = info.root;
+            self.lives
+                .born(name, position.incarnation, Some((old, root)));
+        }
+        self.floor = self.world().newest.clone();
     }
 
     /// The daemon stops cleanly and starts again.
     pub(super) async fn restart(&mut self) {
         self.engine.shutdown().await.unwrap();
-        self.seed += 1;
-        self.engine = start(&self.config, &self.disk, self.seed, self.lies)
-            .await
-            .unwrap();
+        let before = self.world();
+        self.start().await;
+        assert_eq!(self.world(), before, "a clean stop loses nothing");
     }
 
     /// For each moment, in their order, a version that a power cut just then would have left. Tried
     /// where a moment tells of a newer version than is known to be safe.
     pub(super) async fn safe(&self, moments: &[Moment], random: &mut Random) -> Vec<u64> {
         let mut points = self.disk.crash_points();
-        let (mut safe, mut all) = (0, Vec::new());
+        let (mut safe, mut all) = (BTreeMap::new(), Vec::new());
         for moment in moments {
-            if moment.version > safe {
+            if safe.get(&moment.namespace) < Some(&moment.version) {
                 while points.operation() < moment.operations && points.advance() {}
                 let image = points.image(some_variant(random));
-                safe = match start(&self.config, &image, self.seed, false).await {
-                    Ok(engine) => version_of(&engine).await,
-                    Err(_) => 0,
-                };
+                let started = start(&self.config, &image, &self.clock, self.seed, false).await;
+                safe = started.map_or_else(|_| BTreeMap::new(), |engine| self.indexes(&engine));
             }
-            all.push(safe);
+            let left = safe.get(&moment.namespace).copied();
+            // What was told of a namespace whose removal is on the disk was there until then.
+            let gone = safe.contains_key(NS) && left.is_none();
+            all.push(if gone { u64::MAX } else { left.unwrap_or(0) });
         }
         all
     }
-}
-
-async fn version_of(engine: &Engine) -> u64 {
-    let view = engine.view(OWNER, NS, At::Current).await.unwrap();
-    view.position().version
 }
 
 fn some_variant(random: &mut Random) -> CrashVariant {

@@ -5,14 +5,18 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kvs_engine::{
-    At, ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Start, WakeSink, Watch, WatchEvent,
-    WatchRequest,
+    At, Caller, ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Start, WakeSink, Watch,
+    WatchEvent, WatchRequest,
 };
 
 use super::history::{History, Moment, Opened, Step, Wish};
+use super::lives::{LIFE, World, life};
 use super::machine::Machine;
 use super::sight::Range;
-use crate::support::{NS, OWNER};
+use crate::support::OWNER;
+
+/// Who may read what is shared.
+pub(super) const GUEST: Caller = Caller { uid: 4242 };
 
 #[derive(Default)]
 struct Flag(AtomicBool);
@@ -67,14 +71,32 @@ impl Reader {
         self.watch.is_some()
     }
 
+    fn caller(&self) -> Caller {
+        if self.history.wish.guest {
+            GUEST
+        } else {
+            OWNER
+        }
+    }
+
+    /// The newest index of its namespace.
+    fn newest(&self, world: &World) -> u64 {
+        let newest = world.newest.get(&self.history.wish.namespace);
+        newest.copied().unwrap_or(0)
+    }
+
     /// Opens the watch, or goes on where it was.
     pub(super) async fn open(&mut self, machine: &Machine) {
         let resumed = self.had.is_some();
+        let name = self.history.wish.namespace.clone();
         let start = match self.had {
-            Some(had) => Start::Version {
-                incarnation: None,
-                version: had + u64::from(!self.repeats),
-            },
+            Some(had) => {
+                let had = machine.lives.position(&name, had);
+                Start::Version {
+                    incarnation: Some(had.incarnation),
+                    version: had.version + u64::from(!self.repeats),
+                }
+            }
             None => self.start,
         };
         let wish = &self.history.wish;
@@ -91,20 +113,32 @@ impl Reader {
         };
         self.woken = Arc::default();
         self.woken.wake(0);
-        let newest = machine.newest().await;
-        let watch = machine
-            .engine
-            .watch(OWNER, NS, request, self.woken.clone(), 0);
-        self.watch = Some(watch.unwrap());
+        let world = machine.world();
+        let newest = self.newest(&world);
+        let (engine, woken) = (&machine.engine, self.woken.clone());
+        match engine.watch(self.caller(), &name, request, woken, 0) {
+            Ok(watch) => self.watch = Some(watch),
+            Err(error) => return self.end(error.kind, machine),
+        }
         let at = match start {
             Start::Initial => Opened::Initial,
             Start::Now => Opened::After(newest),
-            Start::Version { version, .. } => Opened::After(version.saturating_sub(1)),
+            Start::Version { version, .. } => {
+                let number = life(self.had.unwrap_or(newest));
+                Opened::After(number * LIFE + version.saturating_sub(1))
+            }
         };
         if let Opened::After(version) = at {
             self.had = self.had.or(Some(version));
         }
-        self.history.steps.push(Step::Opened { at, resumed });
+        self.history.steps.push(Step::Opened { at, resumed, world });
+    }
+
+    /// The watch has ended.
+    fn end(&mut self, kind: ErrorKind, machine: &Machine) {
+        self.disconnect();
+        let world = machine.world();
+        self.history.steps.push(Step::Ended { kind, world });
     }
 
     pub(super) fn disconnect(&mut self) {
@@ -119,8 +153,15 @@ impl Reader {
     /// Has the state kept that it knows, so that it can be told the differences against it.
     pub(super) async fn pin(&self, machine: &Machine) {
         let engine = &machine.engine;
-        let Some(had) = self.had else { return };
-        if let Ok(view) = engine.view(OWNER, NS, At::Version(had)).await {
+        let name = &self.history.wish.namespace;
+        let Some(had) = self
+            .had
+            .filter(|had| life(*had) == machine.lives.last(name))
+        else {
+            return;
+        };
+        let at = At::Version(machine.lives.position(name, had).version);
+        if let Ok(view) = engine.view(OWNER, name, at).await {
             // Whether it can is not what is looked at here.
             let _ = engine.pin(OWNER, view.snapshot(), None).await;
         }
@@ -133,21 +174,37 @@ impl Reader {
             if !self.woken.0.swap(false, Ordering::SeqCst) {
                 return;
             }
-            let newest = machine.newest().await;
+            let world = machine.world();
+            let newest = self.newest(&world);
             let Some(watch) = &mut self.watch else { return };
-            let Some(event) = watch.next().await.unwrap() else {
-                let until = machine.newest().await;
-                self.history.steps.push(Step::Idle { newest, until });
-                continue;
+            let event = match watch.next().await {
+                Ok(Some(event)) => event,
+                Ok(None) => {
+                    let after = machine.world();
+                    let until = self.newest(&after);
+                    let still = after == world;
+                    self.history.steps.push(Step::Idle {
+                        newest,
+                        until,
+                        world,
+                        still,
+                    });
+                    continue;
+                }
+                Err(error) => return self.end(error.kind, machine),
             };
             self.woken.0.store(true, Ordering::SeqCst);
-            let event = event.event().clone();
+            let name = &self.history.wish.namespace;
+            let event = machine.lives.indexed(name, event.event());
             let compacted = self.note(&event, machine).await;
+            let still = machine.world() == world;
             self.history.steps.push(Step::Event {
                 event,
                 newest,
                 compacted,
                 durable: None,
+                world,
+                still,
             });
         }
     }
@@ -158,9 +215,7 @@ impl Reader {
         let (version, last) = match event {
             WatchEvent::Gap { from, to } => {
                 self.parts.clear();
-                let next = from.version + 1;
-                let log = machine.engine.log(OWNER, NS, next, next, &[], 1).await;
-                compacted = log.is_err_and(|error| error.kind == ErrorKind::Compacted);
+                compacted = self.is_lost(from.version, machine).await;
                 (to.version, false)
             }
             WatchEvent::Initial {
@@ -186,7 +241,14 @@ impl Reader {
         };
         self.between = !last;
         if last {
-            self.had = Some(version);
+            let abroad = matches!(
+                event,
+                WatchEvent::Changes {
+                    behind: Some(_),
+                    ..
+                }
+            );
+            self.had = self.had.filter(|_| abroad).max(Some(version));
             if std::mem::take(&mut self.listed) {
                 // What is not listed is not there.
                 self.grown = Some(0);
@@ -199,9 +261,21 @@ impl Reader {
         compacted
     }
 
+    /// Whether the version after this one cannot be told any more.
+    async fn is_lost(&self, version: u64, machine: &Machine) -> bool {
+        let name = &self.history.wish.namespace;
+        if life(version) != machine.lives.last(name) {
+            return true;
+        }
+        let next = machine.lives.position(name, version).version + 1;
+        let log = machine.engine.log(OWNER, name, next, next, &[], 1).await;
+        log.is_err_and(|error| error.kind == ErrorKind::Compacted)
+    }
+
     /// Notes that the next step tells of a version.
     fn moment(&mut self, version: u64, machine: &Machine) {
         self.moments.push(Moment {
+            namespace: self.history.wish.namespace.clone(),
             operations: machine.disk.operations(),
             version,
             step: self.history.steps.len(),
@@ -230,15 +304,21 @@ impl Reader {
 
     /// Asks for a mark, and remembers it as the place to go on from.
     pub(super) async fn mark(&mut self, machine: &Machine) {
-        let newest = machine.newest().await;
+        let world = machine.world();
+        let newest = self.newest(&world);
         let Some(watch) = &mut self.watch else { return };
-        let version = watch.mark().version;
+        if watch.check().is_err() {
+            return;
+        }
+        let name = &self.history.wish.namespace;
+        let version = machine.lives.index(name, watch.mark());
         let durable = None;
         self.moment(version, machine);
         self.history.steps.push(Step::Mark {
             version,
             newest,
             durable,
+            world,
         });
         if !self.between && self.had.is_some() {
             self.had = self.had.max(Some(version));
@@ -251,9 +331,17 @@ impl Reader {
             self.open(machine).await;
         }
         self.read(machine, u64::MAX).await;
-        let newest = machine.newest().await;
-        let until = newest;
-        self.history.steps.push(Step::Idle { newest, until });
+        if self.watch.is_none() {
+            return;
+        }
+        let world = machine.world();
+        let newest = self.newest(&world);
+        self.history.steps.push(Step::Idle {
+            newest,
+            until: newest,
+            world,
+            still: true,
+        });
         self.mark(machine).await;
         self.disconnect();
     }

@@ -1,18 +1,20 @@
 //! A run: from a seed, clients that commit, readers that come, go, sleep and are cut off, and a daemon
 //! that is stopped, killed and trims its past. What comes out are histories, and what is true.
 
-use kvs_engine::{CommitRequest, EngineConfig, Position, Start, TransactionId};
+use kvs_engine::{CommitRequest, Durability, EngineConfig, Mode, Start, TransactionId};
 use kvs_tree::Transaction;
+use smol_str::SmolStr;
 use tokio::task::yield_now;
 
 use super::generate::{self, one_of};
-use super::history::{History, Moment, Step};
+use super::history::{History, Moment, Step, Wish};
+use super::lives::LIFE;
 use super::machine::Machine;
 use super::reader::Reader;
-use super::sent::{Sent, truth};
-use super::sight::Truth;
+use super::sent::{Sent, truths};
+use super::sight::Truths;
 use super::tree::Doing;
-use crate::support::{NS, OWNER, Random, config, key};
+use crate::support::{OWNER, Random, config, key};
 
 /// What is wrong with a run on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,13 +27,13 @@ pub(super) struct Wrong {
 
 /// What came of a run.
 pub(super) struct Outcome {
-    pub(super) truth: Truth,
+    pub(super) truths: Truths,
     pub(super) histories: Vec<History>,
 }
 
-struct Run {
-    random: Random,
-    machine: Machine,
+pub(super) struct Run {
+    pub(super) random: Random,
+    pub(super) machine: Machine,
     sent: Vec<Sent>,
     /// Readers, and of how many turns they take one.
     readers: Vec<(Reader, u64)>,
@@ -45,6 +47,9 @@ fn settings(seed: u64, random: &mut Random) -> EngineConfig {
     config.checkpoint_bytes = one_of(random, &[2, 6, 20]) * 1024;
     config.retention.versions = one_of(random, &[3, 10, 40, 1_000_000]);
     config.retention.time_ms = 0;
+    if is_weak(seed) {
+        config.durability = one_of(random, &[Durability::Interval, Durability::None]);
+    }
     config.retention.bytes = 256 * 1024;
     if is_heavy(seed) {
         config.checkpoint_bytes = 1024 * 1024;
@@ -64,6 +69,11 @@ fn is_wide(seed: u64) -> bool {
     seed % 19 == 3
 }
 
+/// Runs in which a power cut may take back what was told.
+fn is_weak(seed: u64) -> bool {
+    seed % 7 == 4
+}
+
 pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
     let mut random = Random(seed.wrapping_mul(0x51_7C_C1_B7_27_22_0A_95));
     let config = settings(seed, &mut random);
@@ -81,6 +91,7 @@ pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
         run.send(generate::many()).await;
         run.settle().await;
     }
+    run.found().await;
     for _ in 0..3 {
         run.join().await;
     }
@@ -91,19 +102,20 @@ pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
         }
     }
     run.settle().await;
+    run.give_back().await;
     for (reader, _) in &mut run.readers {
         reader.finish(&run.machine).await;
     }
     run.weigh().await;
-    let truth = truth(&run.sent);
-    assert_eq!(
-        run.machine.newest().await,
-        truth.0.len() as u64 - 1,
-        "no version without an acknowledged transaction"
-    );
+    let truths = truths(&run.sent, &run.machine.lives);
+    for (name, newest) in &run.machine.world().newest {
+        let known = truths[name].0.last_key_value().map(|(index, _)| *index);
+        let what = "no version without an acknowledged transaction";
+        assert_eq!(Some(*newest), known, "{name}: {what}");
+    }
     let histories = run.readers.into_iter().map(|(reader, _)| reader.history);
     Outcome {
-        truth,
+        truths,
         histories: histories.collect(),
     }
 }
@@ -111,11 +123,14 @@ pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
 impl Run {
     async fn turn(&mut self) {
         match self.random.below(100) {
-            0..=39 => self.burst().await,
-            40..=44 => self.settle().await,
-            45..=79 => self.read().await,
-            80..=85 => self.lose().await,
-            86..=91 => self.join().await,
+            0..=36 => self.burst().await,
+            37..=40 => self.settle().await,
+            41..=74 => self.read().await,
+            75..=80 => self.lose().await,
+            81..=86 => self.join().await,
+            87..=88 => self.make_or_remove().await,
+            89..=90 => self.share_or_withdraw().await,
+            91 => self.machine.wait().await,
             92..=94 => {
                 let engine = self.machine.engine.clone();
                 self.settle().await;
@@ -146,9 +161,14 @@ impl Run {
     }
 
     async fn send(&mut self, doings: Vec<Doing>) {
+        let namespace = self.some_namespace();
+        self.send_to(namespace, doings).await;
+    }
+
+    pub(super) async fn send_to(&mut self, namespace: SmolStr, doings: Vec<Doing>) {
         let number = self.sent.len() as u64 + 1;
         let request = CommitRequest {
-            namespace: NS.into(),
+            namespace,
             caller: OWNER,
             id: TransactionId {
                 client: [3; 16],
@@ -175,17 +195,18 @@ impl Run {
 
     async fn submit(&mut self, at: usize) {
         let engine = self.machine.engine.clone();
-        let view = engine.view(OWNER, NS, kvs_engine::At::Current).await;
-        let known: Position = view.unwrap().position();
         let sent = &mut self.sent[at];
+        let name = &*sent.request.namespace;
+        let newest = self.machine.newest(name);
+        let known = newest.map(|newest| self.machine.lives.position(name, newest));
         let request = sent.request.clone();
         // Whoever sends it again says what it knew when it first did.
-        sent.request.repeat = sent.request.repeat.or(Some(known));
+        sent.request.repeat = sent.request.repeat.or(known);
         sent.task = Some(tokio::spawn(async move { engine.commit(request).await }));
     }
 
     /// Waits for all answers.
-    async fn settle(&mut self) {
+    pub(super) async fn settle(&mut self) {
         for sent in &mut self.sent {
             if let Some(task) = sent.task.take() {
                 sent.answer = Some(task.await.unwrap());
@@ -227,16 +248,28 @@ impl Run {
         if self.readers.len() >= 7 {
             return;
         }
-        let newest = self.machine.newest().await;
+        let wish = generate::wish(&mut self.random, self.wide);
+        let namespace = self.some_namespace().to_string();
+        let guest = self.random.below(4) == 0;
+        let wish = Wish {
+            namespace,
+            guest,
+            ..wish
+        };
+        let newest = self.machine.newest(&wish.namespace).unwrap_or(0) % LIFE;
         let start = match self.random.below(5) {
             0 | 1 => Start::Initial,
             2 | 3 => Start::Now,
-            _ => Start::Version {
-                incarnation: None,
-                version: 1 + self.random.below(newest + 4),
-            },
+            _ => {
+                // Only in mode append it must be there.
+                let append = matches!(wish.mode, Mode::Append { .. });
+                let ahead = if append { 1 } else { 4 };
+                Start::Version {
+                    incarnation: None,
+                    version: 1 + self.random.below(newest + ahead),
+                }
+            }
         };
-        let wish = generate::wish(&mut self.random, self.wide);
         let mut reader = Reader::new(wish, start);
         reader.repeats = self.wrong.repeats;
         reader.open(&self.machine).await;
@@ -281,13 +314,19 @@ impl Run {
         let unanswered: Vec<usize> = (0..self.sent.len())
             .filter(|&at| self.sent[at].task.is_some())
             .collect();
-        for &at in &unanswered {
-            self.sent[at].task.take().unwrap().abort();
-        }
         for (reader, _) in &mut self.readers {
             reader.disconnect();
         }
         self.weigh().await;
+        if self.machine.is_weak() {
+            // What was under way may be lost. Only where it would have gone is asked for.
+            self.settle().await;
+            self.machine.cut(cut, &mut self.random).await;
+            return self.return_some().await;
+        }
+        for &at in &unanswered {
+            self.sent[at].task.take().unwrap().abort();
+        }
         self.machine.cut(cut, &mut self.random).await;
         if self.random.below(2) == 0 {
             // Readers may be back before the client sends again.
@@ -323,13 +362,19 @@ impl Run {
 
     /// Finds out for what readers were told in this life of the machine whether it was safe then.
     async fn weigh(&mut self) {
+        if self.machine.is_weak() {
+            for (reader, _) in &mut self.readers {
+                reader.moments.clear();
+            }
+            return;
+        }
         let mut moments: Vec<(Moment, usize)> = Vec::new();
         for (at, (reader, _)) in self.readers.iter_mut().enumerate() {
             let told = std::mem::take(&mut reader.moments);
             moments.extend(told.into_iter().map(|moment| (moment, at)));
         }
         moments.sort_by_key(|(moment, _)| moment.operations);
-        let only: Vec<Moment> = moments.iter().map(|(moment, _)| *moment).collect();
+        let only: Vec<Moment> = moments.iter().map(|(moment, _)| moment.clone()).collect();
         let safe = self.machine.safe(&only, &mut self.random).await;
         for ((moment, at), safe) in moments.iter().zip(safe) {
             let step = &mut self.readers[*at].0.history.steps[moment.step];

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use kvs_engine::{CommitRequest, Committed, EngineError, ErrorKind};
 use tokio::task::JoinHandle;
 
-use super::sight::{Truth, Version};
+use super::lives::{LIFE, Lives};
+use super::sight::{Truths, Version};
 use super::tree::{Doing, Written};
 
 /// A transaction on its way, and what became of it.
@@ -17,44 +18,68 @@ pub(super) struct Sent {
 }
 
 /// Plays what was acknowledged on the simple model.
-pub(super) fn truth(sent: &[Sent]) -> Truth {
-    let mut versions: BTreeMap<u64, Vec<(&Sent, &Committed)>> = BTreeMap::new();
+pub(super) fn truths(sent: &[Sent], lives: &Lives) -> Truths {
+    let mut versions: BTreeMap<(&str, u64), Vec<(&Sent, &Committed)>> = BTreeMap::new();
     for sent in sent {
         match sent.answer.as_ref().unwrap() {
             Ok(committed) => {
-                let of = versions.entry(committed.position.version).or_default();
+                let name = &*sent.request.namespace;
+                let index = lives.index(name, committed.position);
+                let of = versions.entry((name, index)).or_default();
                 of.push((sent, committed));
             }
             Err(error) => assert!(is_refusal(error.kind), "{error:?}"),
         }
     }
-    let mut truth = vec![Version::default()];
-    for (version, transactions) in versions {
-        assert_eq!(version, truth.len() as u64, "versions are contiguous");
-        let mut tree = truth.last().unwrap().tree.clone();
-        let mut written = Written::default();
-        let root = transactions[0].1.root;
-        for (sent, committed) in &transactions {
-            assert_eq!(committed.root, root);
-            for doing in &sent.doings {
-                let done = tree.perform(doing, &mut written);
-                assert!(done.is_some(), "{version}: {doing:?} can only be refused");
+    let mut truths = Truths::new();
+    for (name, lives) in &lives.0 {
+        let truth = truths.entry(name.clone()).or_default();
+        for (number, life) in lives.iter().enumerate() {
+            let begin = number as u64 * LIFE;
+            truth.0.insert(begin, Version::default());
+            if let Some((from, root)) = life.continues {
+                let kept = truth.0.range(from - from % LIFE..=from);
+                let kept: Vec<Version> = kept.map(|(_, version)| version.clone()).collect();
+                assert_eq!(kept.len() as u64, from % LIFE + 1, "{name} was at {from}");
+                assert!(kept.last().unwrap().root.is_none_or(|own| own == root));
+                let kept = kept.into_iter().enumerate();
+                truth
+                    .0
+                    .extend(kept.map(|(at, version)| (begin + at as u64, version)));
+            }
+            let mut newest = *truth.0.last_key_value().unwrap().0;
+            while let Some(transactions) = versions.remove(&(name, newest + 1)) {
+                let version = next(&truth.0[&newest], newest + 1, &transactions);
+                newest += 1;
+                truth.0.insert(newest, version);
             }
         }
-        let mut numbers: Vec<u64> = transactions
-            .iter()
-            .map(|(s, _)| s.request.id.number)
-            .collect();
-        numbers.sort_unstable();
-        truth.push(Version {
-            root: Some(root),
-            numbers,
-            tree,
-            written,
-            done: transactions.iter().map(|(s, _)| short(&s.doings)).collect(),
-        });
     }
-    Truth(truth)
+    assert!(versions.is_empty(), "versions are contiguous");
+    truths
+}
+
+fn next(before: &Version, index: u64, transactions: &[(&Sent, &Committed)]) -> Version {
+    let mut tree = before.tree.clone();
+    let mut written = Written::default();
+    let root = transactions[0].1.root;
+    for (sent, committed) in transactions {
+        assert_eq!(committed.root, root);
+        for doing in &sent.doings {
+            let done = tree.perform(doing, &mut written);
+            assert!(done.is_some(), "{index}: {doing:?} can only be refused");
+        }
+    }
+    let numbers = transactions.iter().map(|(s, _)| s.request.id.number);
+    let mut numbers: Vec<u64> = numbers.collect();
+    numbers.sort_unstable();
+    Version {
+        root: Some(root),
+        numbers,
+        tree,
+        written,
+        done: transactions.iter().map(|(s, _)| short(&s.doings)).collect(),
+    }
 }
 
 fn short(doings: &[Doing]) -> String {
@@ -82,5 +107,6 @@ fn is_refusal(kind: ErrorKind) -> bool {
             | ErrorKind::NotDirectory
             | ErrorKind::LinkAppend
             | ErrorKind::LinkLoop
+            | ErrorKind::NoNamespace
     )
 }

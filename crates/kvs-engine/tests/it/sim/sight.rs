@@ -11,7 +11,7 @@ use kvs_tree::{Blobref, Key, Scope};
 use super::tree::{Thing, Tree, Way, Written};
 
 /// One version as it really was.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub(super) struct Version {
     pub(super) root: Option<Blobref>,
     /// The numbers of its transactions, sorted.
@@ -22,8 +22,12 @@ pub(super) struct Version {
     pub(super) done: Vec<String>,
 }
 
-/// All versions of a run, the empty version 0 first.
-pub(super) struct Truth(pub(super) Vec<Version>);
+/// All versions of a namespace by their indexes; each life begins with an empty one.
+#[derive(Default)]
+pub(super) struct Truth(pub(super) BTreeMap<u64, Version>);
+
+/// All namespaces of a run.
+pub(super) type Truths = BTreeMap<String, Truth>;
 
 /// A scope, with its own rules of what it holds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,7 +47,7 @@ impl Range {
         }
     }
 
-    fn holds(&self, key: &Key) -> bool {
+    pub(super) fn holds(&self, key: &Key) -> bool {
         match self {
             Range::Key(own) => own == key,
             Range::Directory(own) => key.starts_with(own),
@@ -56,7 +60,7 @@ impl Range {
     }
 
     /// The key whose links are followed.
-    fn followed(&self) -> Option<&Key> {
+    pub(super) fn followed(&self) -> Option<&Key> {
         match self {
             Range::Key(key) | Range::Directory(key) if !key.is_root() => Some(key),
             _ => None,
@@ -85,6 +89,8 @@ struct Seen {
     dangling: Option<(Key, Thing)>,
     /// Where the key leads whose links are followed; none for a loop.
     way: Option<Way>,
+    /// That is in another namespace, and nothing of it is in `things`.
+    abroad: bool,
 }
 
 fn look(range: &Range, tree: &Tree) -> Seen {
@@ -95,6 +101,10 @@ fn look(range: &Range, tree: &Tree) -> Seen {
         return seen;
     };
     seen.way = tree.resolve(asked, true);
+    seen.abroad = seen.way.as_ref().is_some_and(|way| way.abroad.is_some());
+    if seen.abroad {
+        return seen;
+    }
     let standing = |way: &Way| tree.0.get(&way.end).cloned();
     let Some(thing) = seen.way.as_ref().and_then(standing) else {
         let last = tree.resolve(asked, false);
@@ -114,8 +124,9 @@ fn look(range: &Range, tree: &Tree) -> Seen {
 
 /// What some scopes see of the versions of a run.
 pub(super) struct Sight<'a> {
-    pub(super) truth: &'a Truth,
-    ranges: Vec<Range>,
+    pub(super) truths: &'a Truths,
+    pub(super) name: String,
+    pub(super) ranges: Vec<Range>,
     seen: Rc<RefCell<HashMap<u64, Rc<Vec<Seen>>>>>,
     /// Whether a key that was written and is as it was need not be told.
     pub(super) only_new: bool,
@@ -123,13 +134,14 @@ pub(super) struct Sight<'a> {
 
 impl<'a> Sight<'a> {
     /// No scopes are every key.
-    pub(super) fn new(truth: &'a Truth, ranges: &[Range]) -> Self {
+    pub(super) fn new(truths: &'a Truths, name: &str, ranges: &[Range]) -> Self {
         let mut ranges = ranges.to_vec();
         if ranges.is_empty() {
             ranges.push(Range::Directory(Key::ROOT));
         }
         Self {
-            truth,
+            truths,
+            name: name.to_owned(),
             ranges,
             seen: Rc::default(),
             only_new: false,
@@ -139,7 +151,8 @@ impl<'a> Sight<'a> {
     /// The same for a watch of this mode.
     pub(super) fn of(&self, mode: Mode) -> Self {
         Self {
-            truth: self.truth,
+            truths: self.truths,
+            name: self.name.clone(),
             ranges: self.ranges.clone(),
             seen: self.seen.clone(),
             only_new: mode == Mode::Unique,
@@ -147,7 +160,19 @@ impl<'a> Sight<'a> {
     }
 
     pub(super) fn version(&self, version: u64) -> &Version {
-        &self.truth.0[version as usize]
+        &self.truths[&self.name].0[&version]
+    }
+
+    /// Whether there ever was such a version.
+    pub(super) fn has(&self, version: u64) -> bool {
+        self.truths[&self.name].0.contains_key(&version)
+    }
+
+    /// Whether a key may be told in a version because a scope leads it into another namespace.
+    pub(super) fn is_abroad(&self, version: u64, key: &Key) -> bool {
+        let seen = self.seen(version);
+        let mut all = self.ranges.iter().zip(&*seen);
+        all.any(|(range, seen)| seen.abroad && range.holds(key))
     }
 
     fn seen(&self, version: u64) -> Rc<Vec<Seen>> {
@@ -186,6 +211,9 @@ impl<'a> Sight<'a> {
     pub(super) fn differences(&self, before: u64, after: u64) -> BTreeSet<Key> {
         let mut keys = BTreeSet::new();
         for (old, new) in self.seen(before).iter().zip(&*self.seen(after)) {
+            if old.abroad || new.abroad {
+                continue;
+            }
             let (old, new) = (&old.things, &new.things);
             let changed = |key: &&Key| old.get(*key) != new.get(*key);
             keys.extend(old.keys().chain(new.keys()).filter(changed).cloned());
@@ -210,12 +238,14 @@ impl<'a> Sight<'a> {
                 let shown = asked.join(&rest).ok()?;
                 (key.starts_with(&way.end) && range.holds(&shown)).then_some(shown)
             };
-            for way in [&old.way, &new.way].into_iter().flatten() {
+            let here = |way: &&Way| way.abroad.is_none();
+            for way in [&old.way, &new.way].into_iter().flatten().filter(here) {
                 may.extend(written.may.iter().filter_map(|key| shown(way, key)));
                 // A link that leads to nothing may be told again.
                 may.extend(way.links.last().map(|_| asked.clone()));
             }
-            if let Some(way) = new.way.as_ref().filter(|way| old.way.as_ref() == Some(way)) {
+            let same = |way: &&Way| here(way) && old.way.as_ref() == Some(way);
+            if let Some(way) = new.way.as_ref().filter(same) {
                 must.extend(written.must.iter().filter_map(|key| shown(way, key)));
             }
         }

@@ -1,16 +1,23 @@
 //! Each validator by itself: a history made by hand that it finds right, and one that it finds wrong.
 
-use kvs_engine::{ChangeKind, ChangeValue, KeyChange, Mode, Position, TransactionInfo, WatchEvent};
+use std::rc::Rc;
+
+use kvs_engine::{
+    ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Position, TransactionInfo, WatchEvent,
+};
 use kvs_tree::{Blobref, HashAlgorithm};
 
+use super::entitled::entitled;
 use super::history::{History, Opened, Step, Wish};
-use super::sight::{Range, Sight, Truth, Version};
+use super::lives::LIFE;
+use super::mirror::{alive, mirrored};
+use super::sight::{Range, Sight, Truth, Truths, Version};
 use super::tree::{Doing, Tree, Written};
 use super::validators::complaints;
-use crate::support::key;
+use crate::support::{NS, key};
 
 /// `a.x`, then `a.y`, then `b`, then `a` is gone.
-fn truth() -> Truth {
+fn truth() -> Truths {
     let doings = [
         Doing::Put(key("a.x"), "1".into()),
         Doing::Put(key("a.y"), "2".into()),
@@ -29,7 +36,9 @@ fn truth() -> Truth {
             ..Version::default()
         });
     }
-    Truth(versions)
+    let versions = versions.into_iter().enumerate();
+    let truth = Truth(versions.map(|(at, one)| (at as u64, one)).collect());
+    [(NS.to_owned(), truth)].into()
 }
 
 fn at(version: u64) -> Position {
@@ -59,6 +68,8 @@ fn told(event: WatchEvent) -> Step {
         newest: 4,
         compacted: true,
         durable: Some(4),
+        world: Default::default(),
+        still: false,
     }
 }
 
@@ -80,16 +91,21 @@ fn changes(version: u64, changes: Vec<KeyChange>) -> Step {
     })
 }
 
-const IDLE: Step = Step::Idle {
-    newest: 4,
-    until: 4,
-};
+fn idle() -> Step {
+    Step::Idle {
+        newest: 4,
+        until: 4,
+        world: Default::default(),
+        still: false,
+    }
+}
 
 fn mark(version: u64) -> Step {
     Step::Mark {
         version,
         newest: 4,
         durable: Some(4),
+        world: Default::default(),
     }
 }
 
@@ -97,6 +113,7 @@ fn opened(after: u64) -> Step {
     Step::Opened {
         at: Opened::After(after),
         resumed: after > 0,
+        world: Default::default(),
     }
 }
 
@@ -112,22 +129,17 @@ fn good() -> Vec<Step> {
         opened(2),
         mark(3),
         changes(4, vec![gone("a"), gone("a.x"), gone("a.y")]),
-        IDLE,
+        idle(),
         mark(4),
     ]
 }
 
 /// Who complains of these steps.
 fn complain(steps: Vec<Step>) -> Vec<&'static str> {
-    let wish = Wish {
-        ranges: vec![Range::Directory(key("a"))],
-        mode: Mode::Every,
-        values: true,
-        previous: false,
-    };
+    let history = history(steps, false);
     let truth = truth();
-    let sight = Sight::new(&truth, &wish.ranges);
-    let all = complaints(&History { wish, steps }, &sight);
+    let sight = history.sight(&truth);
+    let all = complaints(&history, &sight);
     all.into_iter().map(|(name, _)| name).collect()
 }
 
@@ -230,4 +242,74 @@ fn durable_sees_what_a_power_cut_would_take_back() {
         }
     };
     assert_eq!(after(early), ["durable"]);
+}
+
+fn history(steps: Vec<Step>, guest: bool) -> History {
+    let wish = Wish {
+        namespace: NS.to_owned(),
+        guest,
+        ranges: vec![Range::Directory(key("a"))],
+        mode: Mode::Every,
+        values: true,
+        previous: false,
+    };
+    History { wish, steps }
+}
+
+/// The good history in a world of one namespace at version 4.
+fn placed(shared: bool) -> Vec<Step> {
+    let mut steps = good();
+    for step in &mut steps {
+        if let Step::Opened { world, .. }
+        | Step::Event { world, .. }
+        | Step::Idle { world, .. }
+        | Step::Mark { world, .. } = step
+        {
+            let world = Rc::make_mut(world);
+            world.newest.insert(NS.to_owned(), 4);
+            world.shared.extend(shared.then(|| NS.to_owned()));
+        }
+        if let Step::Idle { still, .. } = step {
+            *still = true;
+        }
+    }
+    steps
+}
+
+#[test]
+fn alive_sees_another_life_without_a_gap() {
+    let truths = truth();
+    let mut steps = good();
+    let sight = Sight::new(&truths, NS, &[Range::Directory(key("a"))]);
+    assert_eq!(alive(&history(steps.clone(), false), &sight), Ok(()));
+    steps[8] = mark(LIFE + 4);
+    assert!(alive(&history(steps, false), &sight).is_err());
+}
+
+#[test]
+fn mirrored_sees_a_reader_that_has_not_what_there_is() {
+    let truths = truth();
+    let mut steps = placed(true);
+    let sight = Sight::new(&truths, NS, &[Range::Directory(key("a"))]);
+    assert_eq!(mirrored(&history(steps.clone(), false), &sight), Ok(()));
+    steps.remove(6);
+    assert!(mirrored(&history(steps, false), &sight).is_err());
+}
+
+#[test]
+fn entitled_sees_what_is_told_without_a_right_and_an_end_without_a_reason() {
+    let truths = truth();
+    let sight = Sight::new(&truths, NS, &[Range::Directory(key("a"))]);
+    let check = |steps, guest| entitled(&history(steps, guest), &sight);
+    assert_eq!(check(placed(true), true), Ok(()));
+    assert_eq!(check(placed(false), false), Ok(()));
+    assert!(check(placed(false), true).is_err());
+    for (shared, right) in [(true, false), (false, true)] {
+        let Step::Idle { world, .. } = placed(shared).swap_remove(7) else {
+            panic!()
+        };
+        let kind = ErrorKind::Permission;
+        let ended = vec![Step::Ended { kind, world }];
+        assert_eq!(check(ended, true).is_ok(), right);
+    }
 }

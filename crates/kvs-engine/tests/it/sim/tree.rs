@@ -14,6 +14,7 @@ const LINKS: usize = 10;
 pub(super) enum Thing {
     Value(Bytes),
     Directory,
+    /// To a key, or to `namespace::key`.
     Link(String),
 }
 
@@ -63,11 +64,26 @@ impl Written {
 pub(super) struct Way {
     pub(super) links: Vec<Key>,
     pub(super) end: Key,
+    /// The namespace that the last link leads into, where the way goes on; else none.
+    pub(super) abroad: Option<String>,
+}
+
+/// The namespace of a link's target, if it names one, and the key.
+pub(super) fn target_of(text: &str) -> (Option<&str>, &str) {
+    match text.split_once("::") {
+        Some((namespace, key)) => (Some(namespace), key),
+        None => (None, text),
+    }
 }
 
 impl Tree {
     /// Follows the links on the way to a key, the last name's only if asked for; none for a loop.
     pub(super) fn resolve(&self, key: &Key, follow_last: bool) -> Option<Way> {
+        self.resolve_from(key, follow_last, 0)
+    }
+
+    /// The same on a way on which so many links were followed already.
+    pub(super) fn resolve_from(&self, key: &Key, follow_last: bool, before: usize) -> Option<Way> {
         let (mut end, mut links) = (key.clone(), Vec::new());
         loop {
             let depth = end.depth();
@@ -83,13 +99,19 @@ impl Tree {
                 }
             }
             let Some((count, target)) = link else {
-                return Some(Way { links, end });
+                let abroad = None;
+                return Some(Way { links, end, abroad });
             };
             links.push(end.prefix(count));
-            if links.len() > LINKS {
+            if before + links.len() > LINKS {
                 return None;
             }
+            let (namespace, target) = target_of(target);
             end = Key::parse(target).ok()?.join(&end.suffix(count)).ok()?;
+            if let Some(namespace) = namespace {
+                let abroad = Some(namespace.to_owned());
+                return Some(Way { links, end, abroad });
+            }
         }
     }
 
@@ -137,7 +159,11 @@ impl Tree {
 
     /// Performs an operation; none if it can only be refused.
     pub(super) fn perform(&mut self, doing: &Doing, written: &mut Written) -> Option<()> {
-        let at = |tree: &Tree, key: &Key| tree.resolve(key, false).map(|way| way.end);
+        let at = |tree: &Tree, key: &Key| {
+            let way = tree.resolve(key, false)?;
+            // Nothing is written in another namespace.
+            way.abroad.is_none().then_some(way.end)
+        };
         match doing {
             Doing::Put(key, value) => {
                 self.put(&at(self, key)?, Thing::Value(value.clone()), written);

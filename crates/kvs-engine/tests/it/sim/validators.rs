@@ -1,18 +1,21 @@
 //! What a watch promises, one validator a promise. Each is a pure function of a history and of what
-//! is true, and names the first thing that is wrong.
+//! is true, and names the first thing that is wrong. Three more are in `mirror` and `entitled`.
 
 use std::collections::BTreeSet;
 
 use kvs_engine::{Mode, WatchEvent};
 
 use super::content;
+use super::entitled::entitled;
 use super::history::{Delivery, History, Kind, Seen, Step, Verdict};
+use super::lives::life;
+use super::mirror::{alive, mirrored};
 use super::sight::Sight;
 
 type Validator = fn(&History, &Sight<'_>) -> Verdict;
 
 /// All of them by their names.
-pub(super) const VALIDATORS: [(&str, Validator); 7] = [
+pub(super) const VALIDATORS: [(&str, Validator); 10] = [
     ("ordered", ordered),
     ("unique", unique),
     ("reliable", reliable),
@@ -20,6 +23,9 @@ pub(super) const VALIDATORS: [(&str, Validator); 7] = [
     ("resumable", resumable),
     ("bookmarkable", bookmarkable),
     ("durable", durable),
+    ("alive", alive),
+    ("mirrored", mirrored),
+    ("entitled", entitled),
 ];
 
 /// What each of them finds wrong.
@@ -48,7 +54,8 @@ pub(super) fn ordered(history: &History, _: &Sight<'_>) -> Verdict {
     let mut newest = 0;
     for one in deliveries(history) {
         let Delivery { kind, version, .. } = one;
-        fail(version >= newest, || {
+        // From abroad it may be told before the version that the watch is to begin with.
+        fail(version >= newest || kind == Kind::Abroad, || {
             format!("{kind:?} {version} after {newest}")
         })?;
         match kind {
@@ -59,7 +66,7 @@ pub(super) fn ordered(history: &History, _: &Sight<'_>) -> Verdict {
                     format!("the state at {version} came unasked")
                 })?;
             }
-            Kind::Version | Kind::Rest => {
+            Kind::Version | Kind::Rest | Kind::Abroad => {
                 let had = one.had.is_some() && one.gap.is_none();
                 fail(had, || format!("{version} came before the state"))?;
             }
@@ -68,7 +75,7 @@ pub(super) fn ordered(history: &History, _: &Sight<'_>) -> Verdict {
             let sorted = part.is_sorted_by(|a, b| a.key <= b.key);
             fail(sorted, || format!("a part of {version} is not sorted"))?;
         }
-        let told = one.whole && !matches!(kind, Kind::Gap { .. });
+        let told = one.whole && !matches!(kind, Kind::Gap { .. } | Kind::Abroad);
         newest = if told { version } else { newest };
     }
     Ok(())
@@ -110,6 +117,9 @@ fn nothing(sight: &Sight<'_>, latest: bool, had: u64, upto: u64) -> Verdict {
             format!("{version} was not told: {keys:?}")
         })
     };
+    if had < upto && life(had) != life(upto) {
+        return Err(format!("{upto} is of another life than {had}"));
+    }
     if latest && had < upto {
         return untold(sight.differences(had, upto), upto);
     }
@@ -133,7 +143,8 @@ pub(super) fn reliable(history: &History, sight: &Sight<'_>) -> Verdict {
                 let told = nothing(&sight, latest, had, newest);
                 // The newest state may be a newer one meanwhile.
                 let newer = |version| latest && nothing(&sight, latest, had, version).is_ok();
-                if !(newest + 1..=until).any(newer) {
+                let same = life(newest) == life(until);
+                if !(newest + 1..=until).filter(|_| same).any(newer) {
                     told?;
                 }
             }
@@ -143,8 +154,12 @@ pub(super) fn reliable(history: &History, sight: &Sight<'_>) -> Verdict {
                     nothing(&sight, latest, had, one.version - 1)?;
                     continue;
                 }
+                let began = match life(had) == life(one.version) {
+                    true => had + 1,
+                    false => one.version,
+                };
                 let touched = |version: &u64| !sight.told(*version).is_empty();
-                let least = (had + 1..=one.version).filter(touched).count() as u64;
+                let least = (began..=one.version).filter(touched).count() as u64;
                 let (told, most) = (one.skipped + 1, one.version - one.last);
                 fail((least..=most).contains(&told), || {
                     format!(

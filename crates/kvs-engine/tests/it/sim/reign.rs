@@ -1,0 +1,93 @@
+//! What is done to whole namespaces in a run: made, removed, made again; shared with a guest, and that
+//! taken back.
+
+use smol_str::SmolStr;
+
+use super::generate::{self, one_of};
+use super::reader::GUEST;
+use super::run::Run;
+use crate::support::{NS, OWNER};
+
+/// Namespaces beside primary.
+const OTHERS: [&str; 2] = ["o", "p"];
+
+impl Run {
+    /// What there is at the beginning.
+    pub(super) async fn found(&mut self) {
+        if self.random.below(4) > 0 {
+            self.make("o").await;
+        }
+        for _ in 0..self.random.below(4) {
+            self.share_or_withdraw().await;
+        }
+        for (name, doings) in generate::abroad(&mut self.random) {
+            if self.machine.newest(name).is_some() {
+                self.send_to(name.into(), doings).await;
+            }
+        }
+    }
+
+    /// A namespace that is there; mostly primary.
+    pub(super) fn some_namespace(&mut self) -> SmolStr {
+        let name = match self.random.below(3) {
+            0 => one_of(&mut self.random, &OTHERS),
+            _ => NS,
+        };
+        match self.machine.newest(name) {
+            Some(_) => name.into(),
+            None => NS.into(),
+        }
+    }
+
+    async fn make(&mut self, name: &str) {
+        let made = self.machine.engine.create_namespace(OWNER, name, None);
+        made.await.unwrap();
+        self.machine.meet();
+        self.machine.sync().await;
+    }
+
+    pub(super) async fn make_or_remove(&mut self) {
+        let name = one_of(&mut self.random, &OTHERS);
+        if self.machine.newest(name).is_none() {
+            return self.make(name).await;
+        }
+        // Whose answer is lost could not be known in another life.
+        self.settle().await;
+        let removed = self.machine.engine.remove_namespace(OWNER, name);
+        removed.await.unwrap();
+        self.machine.shared.remove(name);
+        self.machine.sync().await;
+        if self.random.below(2) == 0 {
+            self.make(name).await;
+        }
+    }
+
+    pub(super) async fn share_or_withdraw(&mut self) {
+        let name = one_of(&mut self.random, &[NS, NS, "o", "p"]);
+        if self.machine.newest(name).is_none() {
+            return;
+        }
+        let may = !self.machine.shared.contains(name);
+        self.share(name, may).await;
+    }
+
+    async fn share(&mut self, name: &str, may: bool) {
+        let (engine, uid) = (&self.machine.engine, GUEST.uid);
+        let shared = engine.share_namespace(OWNER, name, uid, may);
+        shared.await.unwrap();
+        match may {
+            true => self.machine.shared.insert(name.to_owned()),
+            false => self.machine.shared.remove(name),
+        };
+        self.machine.sync().await;
+    }
+
+    /// Before the end the guest mostly gets all rights, so that it can read on to the end.
+    pub(super) async fn give_back(&mut self) {
+        for name in self.machine.world().newest.keys() {
+            if self.random.below(4) > 0 {
+                self.share(name, true).await;
+            }
+        }
+    }
+}
