@@ -13,6 +13,7 @@
 mod baseline;
 
 mod codec;
+mod engine;
 mod tree;
 
 use std::path::Path;
@@ -50,6 +51,7 @@ const CASES: &[Case] = &[
     ("lookup-decode", codec::decode_lookup),
     ("found-and-back", codec::found_and_back),
     ("event-and-back", codec::event_and_back),
+    ("commit-group-of-64", engine::commit_groups),
 ];
 
 /// Counts instructions and compares them with the baseline.

@@ -147,7 +147,7 @@ pub(crate) fn look_up(
         Entry::Directory(_) => Found::Directory,
         Entry::Symlink(_) => Found::Ask,
         Entry::Value(value) => Found::Value(match value.inline() {
-            Some(bytes) => bytes.clone(),
+            Some(bytes) => bytes,
             None => source.value(&name(&value)?)?,
         }),
     };

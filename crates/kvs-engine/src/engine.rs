@@ -4,18 +4,19 @@
 mod admin;
 
 use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use kvs_tree::Scope;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
-use crate::commit::{Command, CommitTask, Parts, Writer};
+use crate::commit::{Command, CommitTask, Inbox, Parts, Writer, inbox};
 use crate::config::EngineConfig;
 use crate::dispatch::{Wake, WakeSink};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
 use crate::follow::Follower;
-use crate::limits::INBOX;
 use crate::log::{self, LogPage};
 use crate::recovery;
 use crate::reference::{At, Position};
@@ -36,12 +37,36 @@ impl WakeSink for Made {
     }
 }
 
+/// The answer to a transaction that was queued. Dropping it takes nothing back.
+#[derive(Debug)]
+#[must_use = "it is the only way to know what became of the transaction"]
+pub struct Submitted(oneshot::Receiver<Result<Committed, EngineError>>);
+
+impl Future for Submitted {
+    type Output = Result<Committed, EngineError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let answer = Pin::new(&mut self.0).poll(cx);
+        answer.map(|answer| answer.unwrap_or_else(|_| Err(EngineError::stopped())))
+    }
+}
+
+fn submission(request: CommitRequest) -> (Command, Submitted) {
+    let (reply, answer) = oneshot::channel();
+    let command = Command::Commit {
+        request: Box::new(request),
+        past: Vec::new(),
+        reply,
+    };
+    (command, Submitted(answer))
+}
+
 /// A handle on an open store. Clones share it; the store closes when the last one is dropped, or at
 /// [`Engine::shutdown`].
 #[derive(Clone)]
 pub struct Engine {
     store: Arc<Store>,
-    inbox: mpsc::Sender<Command>,
+    inbox: Inbox,
     failed: latest::Receiver<Option<EngineError>>,
     /// Held while a pack becomes visible and its registration is queued.
     staging: Arc<tokio::sync::Mutex<()>>,
@@ -64,13 +89,15 @@ impl Engine {
                 .map_err(|_| EngineError::stopped())??
         };
         let (to_reports, reports) = mpsc::unbounded_channel();
-        let writer = Writer::start(recovered.journal, env.inline, to_reports).map_err(|e| {
-            EngineError::new(
-                ErrorKind::Unavailable,
-                format!("no thread for the journal: {e}"),
-            )
-        })?;
-        let (inbox, commands) = mpsc::channel(INBOX);
+        let params = *recovered.store.objects.params();
+        let writer =
+            Writer::start(recovered.journal, params, env.inline, to_reports).map_err(|e| {
+                EngineError::new(
+                    ErrorKind::Unavailable,
+                    format!("no thread for the journal: {e}"),
+                )
+            })?;
+        let (inbox, queue) = inbox();
         let (failed, watch_failed) = latest::channel(None);
         let store = recovered.store;
         store
@@ -84,7 +111,7 @@ impl Engine {
             directory: recovered.directory,
             writer,
             reports,
-            inbox: commands,
+            queue,
             resubmit: inbox.downgrade(),
             failed,
             trimmed_to: recovered.trimmed_to,
@@ -126,7 +153,7 @@ impl Engine {
             Ok(request)
         };
         let request = self.store.offload(work).await?;
-        self.register().await?;
+        self.register()?;
         Ok(request)
     }
 
@@ -147,20 +174,13 @@ impl Engine {
         upload.complete().await?;
         let _one_at_a_time = self.staging.lock().await;
         let uploaded = upload.publish().await?;
-        self.register().await?;
+        self.register()?;
         Ok(uploaded)
     }
 
     /// The answer to a transaction that cannot be evaluated (any more) but may have been committed before:
     /// the first answer if it was, else `refusal`.
-    ///
-    /// # Errors
-    /// `refusal`, and those of [`submit`](Self::submit).
-    pub fn settle(
-        &self,
-        request: CommitRequest,
-        refusal: EngineError,
-    ) -> impl Future<Output = Result<Committed, EngineError>> + Send + 'static {
+    pub fn settle(&self, request: CommitRequest, refusal: EngineError) -> Submitted {
         let (reply, answer) = oneshot::channel();
         let request = Box::new(request);
         let command = Command::Settle {
@@ -168,58 +188,42 @@ impl Engine {
             refusal,
             reply,
         };
-        let queued = self
-            .inbox
-            .try_send(command)
-            .map_err(|_| EngineError::stopped());
-        async move {
-            queued?;
-            answer.await.map_err(|_| EngineError::stopped())?
-        }
+        // If there is nobody to take it any more, that is the answer.
+        let _ = self.inbox.send(command);
+        Submitted(answer)
     }
 
     /// Queues the registration of every pack that records may name from then on: of what was staged,
     /// and of a checkpoint whose manifest is not written yet, since what it holds is not staged again.
     /// Staging must be locked.
-    async fn register(&self) -> Result<(), EngineError> {
+    fn register(&self) -> Result<(), EngineError> {
         let packs = self.store.new_packs();
         if packs.is_empty() {
             return Ok(());
         }
-        let sent = self.inbox.send(Command::AddPacks(packs)).await;
-        sent.map_err(|_| EngineError::stopped())
+        self.inbox.send(Command::AddPacks(packs))
     }
 
     /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The
-    /// transaction must have been [staged](Self::stage).
-    ///
-    /// # Errors
-    /// `Busy` if too much is queued; those of the transaction; `NoSpace` if the disk is full;
-    /// `OutcomeUnknown` if only a restart can tell.
-    pub fn submit(
-        &self,
-        request: CommitRequest,
-    ) -> impl Future<Output = Result<Committed, EngineError>> + Send + 'static {
-        let (reply, answer) = oneshot::channel();
-        let command = Command::Commit {
-            request: Box::new(request),
-            past: Vec::new(),
-            reply,
-        };
-        let queued = self
-            .inbox
-            .try_send(command)
-            .map_err(|refused| match refused {
-                mpsc::error::TrySendError::Full(_) => EngineError::new(
-                    ErrorKind::Busy,
-                    format!("{INBOX} requests wait already, try again"),
-                ),
-                mpsc::error::TrySendError::Closed(_) => EngineError::stopped(),
-            });
-        async move {
-            queued?;
-            answer.await.map_err(|_| EngineError::stopped())?
-        }
+    /// transaction must have been [staged](Self::stage). The answer may be the error `Busy` if too
+    /// much is queued, one of the transaction, `NoSpace` if the disk is full, `OutcomeUnknown` if only
+    /// a restart can tell.
+    pub fn submit(&self, request: CommitRequest) -> Submitted {
+        let (command, submitted) = submission(request);
+        self.inbox.send_all(vec![command]);
+        submitted
+    }
+
+    /// The same for several transactions, with no others between them; cheaper than one by one.
+    pub fn submit_all(&self, requests: impl IntoIterator<Item = CommitRequest>) -> Vec<Submitted> {
+        let (commands, submitted) = requests.into_iter().map(submission).unzip();
+        self.inbox.send_all(commands);
+        submitted
+    }
+
+    /// Whether [`stage`](Self::stage) has anything to do for this transaction.
+    pub fn must_stage(request: &CommitRequest) -> bool {
+        stage::needed(&request.transaction)
     }
 
     /// A state of a namespace to read. For anything but `Current` and snapshot references the
@@ -378,8 +382,7 @@ impl Engine {
         command: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Command,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        let sent = self.inbox.send(command(reply)).await;
-        sent.map_err(|_| EngineError::stopped())?;
+        self.inbox.send(command(reply))?;
         answer.await.map_err(|_| EngineError::stopped())?
     }
 }

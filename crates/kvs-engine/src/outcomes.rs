@@ -104,7 +104,11 @@ impl Outcomes {
         client.version = version;
         client.time_ms = time_ms;
         client.acknowledged = client.acknowledged.max(transaction.acknowledged);
-        client.answers = client.answers.split_off(&client.acknowledged);
+        while let Some(oldest) = client.answers.first_entry()
+            && *oldest.key() < client.acknowledged
+        {
+            oldest.remove();
+        }
         client.answers.insert(
             transaction.number,
             Outcome {

@@ -194,7 +194,7 @@ impl View {
                 Ok(Resolved::Found {
                     entry: Entry::Value(value),
                     ..
-                }) if value.inline().is_none() => Some(value),
+                }) if !value.is_inline() => Some(value),
                 Ok(_) | Err(Fault::Tree(_)) => None,
                 Err(fault) => return Err(fault),
             };

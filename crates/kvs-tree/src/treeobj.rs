@@ -42,7 +42,7 @@ pub fn to_json(entry: &Entry, ctx: &Ctx<'_>) -> Result<String, Fault> {
     Ok(match entry {
         Entry::Directory(directory) => object("dirref", &list(&[directory.seal(ctx.params)])),
         Entry::Value(value) => match value.inline() {
-            Some(bytes) => object("val", &format!("\"{}\"", BASE64.encode(bytes))),
+            Some(bytes) => object("val", &format!("\"{}\"", BASE64.encode(&bytes))),
             None => object("valref", &list(&value.blobs(ctx.source, ctx.params)?)),
         },
         Entry::Symlink(Symlink {

@@ -3,7 +3,7 @@
 
 use kvs_tree::{Condition, Ctx, apply};
 
-use super::command::Command;
+use super::command::{Command, refuse};
 use super::head::CommitReply;
 use super::task::CommitTask;
 use crate::error::EngineError;
@@ -57,7 +57,7 @@ impl CommitTask {
         }
         let name = request.namespace.clone();
         if head.must_seal(&request, &applied) {
-            self.seal(&name);
+            self.close(&name);
         }
         let time_ms = self.now();
         let Some(head) = self.heads.get_mut(&name) else {
@@ -81,11 +81,11 @@ impl CommitTask {
             return None;
         };
         let full = (request.caller.uid, request.id);
-        if head.pending(&full).is_some() {
-            let reply = head.join_open(&full, reply)?;
-            let reply = self.building.join(&full, reply)?;
+        if let Some(place) = head.pending(&full) {
+            let reply = head.join_open(place, reply)?;
+            let reply = self.building.join(name, place, reply)?;
             return match &mut self.in_flight {
-                Some(in_flight) => in_flight.group.join(&full, reply),
+                Some(in_flight) => in_flight.group.join(name, place, reply),
                 None => Some(reply),
             };
         }
@@ -218,12 +218,10 @@ impl CommitTask {
                 past,
                 reply,
             };
-            let sent = match resubmit.upgrade() {
-                Some(inbox) => inbox.send(command).await.map_err(|failed| failed.0),
-                None => Err(command),
-            };
-            if let Err(Command::Commit { reply, .. }) = sent {
-                let _ = reply.send(Err(EngineError::stopped()));
+            match resubmit.upgrade() {
+                // If it has ended since, the transaction is answered so.
+                Some(inbox) => drop(inbox.send(command)),
+                None => refuse(command, EngineError::stopped()),
             }
         });
     }

@@ -81,7 +81,7 @@ impl CommitTask {
 
     pub(super) fn chown_namespace(&mut self, name: SmolStr, owner: u32, reply: Reply<()>) {
         // What was accepted before it stands before it in the journal.
-        self.seal(&name);
+        self.close(&name);
         let Some(head) = self.heads.get_mut(&name).filter(|head| !head.removing) else {
             return self.hold_error(reply, EngineError::no_namespace(&name));
         };
@@ -99,7 +99,7 @@ impl CommitTask {
     }
 
     pub(super) fn remove_namespace(&mut self, name: SmolStr, reply: Reply<()>) {
-        self.seal(&name);
+        self.close(&name);
         let head = self.heads.get_mut(&name).filter(|head| !head.removing);
         let Some(head) = head else {
             // Removing what is not there succeeds, once everything before is durable.

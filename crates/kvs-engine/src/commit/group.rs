@@ -4,9 +4,10 @@
 use crate::error::EngineError;
 use crate::limits::GROUP_PAYLOAD_BYTES;
 use crate::pack::PackId;
-use crate::record::{Group, Record};
+use crate::record::Record;
 
-use super::head::{CommitReply, FullId, SealedVersion};
+use super::draft::Draft;
+use super::head::{ClosedVersion, CommitReply, Place};
 
 /// An answer that may only be given once everything before it is durable, or else is an error.
 pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
@@ -14,7 +15,7 @@ pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
 /// One item of a group, in the order in which it takes effect.
 pub(crate) enum Item {
     /// A version of a namespace.
-    Version(SealedVersion),
+    Version(ClosedVersion),
     /// Any other record.
     Other(Record),
 }
@@ -37,12 +38,21 @@ impl OpenGroup {
         !self.items.is_empty()
     }
 
+    /// How many wait for it to be written.
+    pub(crate) fn committers(&self) -> usize {
+        let waiting = |item: &Item| match item {
+            Item::Version(version) => version.committers(),
+            Item::Other(_) => 1,
+        };
+        self.held.len() + self.items.iter().map(waiting).sum::<usize>()
+    }
+
     /// Whether no more should be put into it.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes >= GROUP_PAYLOAD_BYTES
     }
 
-    pub(crate) fn push_version(&mut self, version: SealedVersion) {
+    pub(crate) fn push_version(&mut self, version: ClosedVersion) {
         self.bytes += version.bytes;
         self.items.push(Item::Version(version));
     }
@@ -57,27 +67,28 @@ impl OpenGroup {
     }
 
     /// Answers a repeat together with the first, if it is in this group.
-    pub(crate) fn join(&mut self, id: &FullId, reply: CommitReply) -> Option<CommitReply> {
+    pub(crate) fn join(
+        &mut self,
+        namespace: &str,
+        place: Place,
+        reply: CommitReply,
+    ) -> Option<CommitReply> {
         let mut reply = reply;
         for item in self.items.iter_mut().rev() {
             if let Item::Version(version) = item {
-                reply = version.join(id, reply)?;
+                reply = version.join(namespace, place, reply)?;
             }
         }
         Some(reply)
     }
 
-    /// What goes into the journal.
-    pub(crate) fn payload(&self, time_ms: u64) -> Result<Vec<u8>, EngineError> {
-        let record = |item: &Item| match item {
-            Item::Version(version) => Record::Version(version.record.clone()),
-            Item::Other(record) => record.clone(),
+    /// What goes into the journal, one for each item.
+    pub(crate) fn drafts(&mut self) -> Vec<Draft> {
+        let draft = |item: &mut Item| match item {
+            Item::Version(version) => version.take_draft().map(Draft::Version),
+            Item::Other(record) => Some(Draft::Other(record.clone())),
         };
-        Group {
-            time_ms,
-            records: self.items.iter().map(record).collect(),
-        }
-        .encode()
+        self.items.iter_mut().filter_map(draft).collect()
     }
 
     /// The packs that it registers.

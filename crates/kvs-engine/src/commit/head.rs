@@ -4,12 +4,14 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use kvs_tree::{Applied, Blobref, Directory, OperationResult, StoreParams};
+use foldhash::fast::RandomState;
+use kvs_tree::{Applied, Blobref, Directory, OperationResult};
+use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
+use super::draft::VersionDraft;
 use super::merge::TouchedKeys;
 use crate::error::EngineError;
-use crate::history::RootAt;
 use crate::limits::{VERSION_BYTES, VERSION_TRANSACTIONS};
 use crate::namespace::Namespace;
 use crate::record::{TransactionRecord, VersionRecord, effect_bytes};
@@ -25,26 +27,39 @@ struct Waiting {
     results: Vec<OperationResult>,
 }
 
-/// A version that was sealed and waits to be durable.
-#[must_use = "a sealed version must be written and then published, or its committers be refused"]
-pub(crate) struct SealedVersion {
-    pub(crate) record: Arc<VersionRecord>,
-    pub(crate) root: RootAt,
+/// A version that takes no more transactions and waits to be durable.
+#[must_use = "a closed version must be written and then published, or its committers be refused"]
+pub(crate) struct ClosedVersion {
+    pub(crate) namespace: SmolStr,
+    pub(crate) version: u64,
+    pub(crate) directory: Directory,
     pub(crate) bytes: usize,
+    /// Until it is given to the journal.
+    draft: Option<VersionDraft>,
     waiting: Vec<Waiting>,
 }
 
-impl SealedVersion {
-    pub(crate) fn answer(self, incarnation: u64) {
+impl ClosedVersion {
+    /// What the journal needs of it, once.
+    pub(crate) fn take_draft(&mut self) -> Option<VersionDraft> {
+        self.draft.take()
+    }
+
+    /// How many wait for it.
+    pub(crate) fn committers(&self) -> usize {
+        self.waiting.len()
+    }
+
+    pub(crate) fn answer(self, incarnation: u64, root: Blobref) {
         let position = Position {
             incarnation,
-            version: self.record.version,
+            version: self.version,
         };
         for Waiting { reply, results } in self.waiting {
             // A committer that went away can ask again under the same id.
             let _ = reply.send(Ok(Committed {
                 position,
-                root: self.record.root,
+                root,
                 results,
             }));
         }
@@ -68,6 +83,14 @@ struct OpenVersion {
     bytes: usize,
 }
 
+/// Where a transaction is that is not published yet.
+#[derive(Clone, Copy)]
+pub(crate) struct Place {
+    version: u64,
+    /// Its committer among those that wait for that version.
+    index: usize,
+}
+
 /// Names a transaction across all clients.
 pub(crate) type FullId = (u32, TransactionId);
 
@@ -77,8 +100,8 @@ pub(crate) struct Head {
     pub(crate) directory: Directory,
     pub(crate) version: u64,
     open: Option<OpenVersion>,
-    /// Transactions that are not published yet, and in which version they are.
-    unpublished: HashMap<FullId, u64>,
+    /// Transactions that are not published yet.
+    unpublished: HashMap<FullId, Place, RandomState>,
     /// Who owns the namespace once everything is in the journal that is on its way there.
     pub(crate) owner: u32,
     /// A removal is on its way into the journal.
@@ -91,7 +114,7 @@ impl Head {
             directory: Directory::empty(),
             version: 0,
             open: None,
-            unpublished: HashMap::new(),
+            unpublished: HashMap::default(),
             owner: namespace.owner(),
             removing: false,
             namespace,
@@ -158,7 +181,11 @@ impl Head {
             }
         });
         let id = (request.caller.uid, request.id);
-        self.unpublished.insert(id, open.version);
+        let place = Place {
+            version: open.version,
+            index: open.waiting.len(),
+        };
+        self.unpublished.insert(id, place);
         self.directory = applied.root;
         let all_done = applied.results.iter().all(|r| *r == OperationResult::Done);
         open.exclusive |= request.no_merge;
@@ -184,41 +211,35 @@ impl Head {
         });
     }
 
-    /// The unpublished version that holds the transaction, if there is one.
-    pub(crate) fn pending(&self, id: &FullId) -> Option<u64> {
+    /// Where the transaction is, if it is in a version that is not published.
+    pub(crate) fn pending(&self, id: &FullId) -> Option<Place> {
         self.unpublished.get(id).copied()
     }
 
     /// Answers a repeat together with the first, if its version is still open.
-    pub(crate) fn join_open(&mut self, id: &FullId, reply: CommitReply) -> Option<CommitReply> {
+    pub(crate) fn join_open(&mut self, place: Place, reply: CommitReply) -> Option<CommitReply> {
         match &mut self.open {
-            Some(open) => join(&open.transactions, &mut open.waiting, id, reply),
-            None => Some(reply),
+            Some(open) if open.version == place.version => join(&mut open.waiting, place, reply),
+            _ => Some(reply),
         }
     }
 
-    /// Closes the open version: computes its root. Cost: hashing of the changed nodes.
-    pub(crate) fn seal(&mut self, params: &StoreParams) -> Option<SealedVersion> {
+    /// Closes the open version. Its root is computed when it is written.
+    pub(crate) fn close(&mut self) -> Option<ClosedVersion> {
         let open = self.open.take()?;
-        let root: Blobref = self.directory.seal(params);
-        let record = Arc::new(VersionRecord {
+        Some(ClosedVersion {
             namespace: self.namespace.name.clone(),
-            incarnation: self.namespace.incarnation,
             version: open.version,
-            root,
-            time_ms: open.time_ms,
-            transactions: open.transactions,
-        });
-        let root = RootAt {
-            version: open.version,
-            time_ms: open.time_ms,
             directory: self.directory.clone(),
-            root,
-        };
-        Some(SealedVersion {
-            record,
-            root,
             bytes: open.bytes,
+            draft: Some(VersionDraft {
+                namespace: self.namespace.name.clone(),
+                incarnation: self.namespace.incarnation,
+                version: open.version,
+                time_ms: open.time_ms,
+                transactions: open.transactions,
+                directory: self.directory.clone(),
+            }),
             waiting: open.waiting,
         })
     }
@@ -232,26 +253,26 @@ impl Head {
     }
 }
 
-impl SealedVersion {
+impl ClosedVersion {
     /// Answers a repeat together with the first, if it is in this version.
-    pub(crate) fn join(&mut self, id: &FullId, reply: CommitReply) -> Option<CommitReply> {
-        join(&self.record.transactions, &mut self.waiting, id, reply)
+    pub(crate) fn join(
+        &mut self,
+        namespace: &str,
+        place: Place,
+        reply: CommitReply,
+    ) -> Option<CommitReply> {
+        if self.namespace == namespace && self.version == place.version {
+            return join(&mut self.waiting, place, reply);
+        }
+        Some(reply)
     }
 }
 
-fn join(
-    transactions: &[TransactionRecord],
-    waiting: &mut Vec<Waiting>,
-    id: &FullId,
-    reply: CommitReply,
-) -> Option<CommitReply> {
-    let found = transactions.iter().find(|t| (t.uid, t.id()) == *id);
-    match found {
-        Some(transaction) => {
-            let results = transaction.all_results();
-            waiting.push(Waiting { reply, results });
-            None
-        }
-        None => Some(reply),
-    }
+fn join(waiting: &mut Vec<Waiting>, place: Place, reply: CommitReply) -> Option<CommitReply> {
+    let Some(first) = waiting.get(place.index) else {
+        return Some(reply);
+    };
+    let results = first.results.clone();
+    waiting.push(Waiting { reply, results });
+    None
 }

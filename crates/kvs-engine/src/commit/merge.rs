@@ -2,54 +2,62 @@
 //! contains or lies under a key of the other. That is what keeps every value of a watched key
 //! visible although commits are merged (RFC 0002).
 
-use std::collections::BTreeSet;
-use std::ops::Bound;
+use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use kvs_tree::Key;
 use smol_str::SmolStr;
 
 /// Every key that the transactions of one version read or wrote.
 #[derive(Default)]
 pub(crate) struct TouchedKeys {
-    /// As text: '.' stands in no name, so what lies below a key is one range.
-    keys: BTreeSet<SmolStr>,
+    /// Their texts, and those of the keys above them.
+    keys: HashMap<SmolStr, Touch, RandomState>,
+}
+
+/// How a key is touched.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Touch {
+    /// It was read or written.
+    Itself,
+    /// Only keys below it were.
+    Below,
 }
 
 impl TouchedKeys {
-    /// Whether a transaction that touches `keys` must have a version of its own. Cost: logarithmic
+    /// Whether a transaction that touches `keys` must have a version of its own. Cost: one search
     /// for each name of each key.
     pub(crate) fn conflict(&self, keys: &[Key]) -> bool {
         !self.keys.is_empty() && keys.iter().any(|key| self.overlaps(key))
     }
 
     fn overlaps(&self, key: &Key) -> bool {
-        if key.is_root() || self.keys.contains(".") {
+        // The root is above every key.
+        if key.is_root() || self.keys.contains_key(".") {
             return true;
         }
-        let text = key.as_str();
-        let mut ends = text
-            .match_indices('.')
-            .map(|(at, _)| at)
-            .chain([text.len()]);
-        if ends.any(|end| {
-            text.get(..end)
-                .is_some_and(|above| self.keys.contains(above))
-        }) {
-            return true;
-        }
-        let below = format!("{text}.");
-        let from = (Bound::Included(below.as_str()), Bound::Unbounded);
-        self.keys
-            .range::<str, _>(from)
-            .next()
-            .is_some_and(|next| next.starts_with(&below))
+        let itself = |above: &str| self.keys.get(above) == Some(&Touch::Itself);
+        self.keys.contains_key(key.as_str()) || above(key).any(itself)
     }
 
     /// Takes in the keys of a transaction that joined.
     pub(crate) fn add(&mut self, keys: &[Key]) {
-        self.keys
-            .extend(keys.iter().map(|key| SmolStr::new(key.as_str())));
+        for key in keys {
+            for above in above(key) {
+                if !self.keys.contains_key(above) {
+                    self.keys.insert(SmolStr::new(above), Touch::Below);
+                }
+            }
+            self.keys.insert(SmolStr::new(key.as_str()), Touch::Itself);
+        }
     }
+}
+
+/// The texts of the keys above a key, without the root.
+fn above(key: &Key) -> impl Iterator<Item = &str> {
+    let text = if key.is_root() { "" } else { key.as_str() };
+    text.match_indices('.')
+        .filter_map(move |(end, _)| text.get(..end))
 }
 
 #[cfg(test)]

@@ -1,15 +1,18 @@
 //! The write side: one task that owns every head, forms groups, and publishes what the journal made
 //! durable. Nothing else moves a root.
 //!
-//! In reading order: `merge` (who may share a version), `head` (one namespace ahead of what is
-//! published), `command` (what is asked), `group` (what one append carries), `writer` (the journal's owner), `retention` (what
-//! may be forgotten), `task` (the task itself: its loop), and its parts `accept` (a transaction comes
-//! in), `publish` (a group became durable, or did not), `admin` (namespaces and pins), `upkeep`
-//! (checkpoints, trimming, leases).
+//! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
+//! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
+//! `group` (what one append carries), `writer` (the journal's owner), `retention` (what may be
+//! forgotten), `task` (the task itself: its loop), and its parts `accept` (a transaction comes in),
+//! `publish` (a group became durable, or did not), `admin` (namespaces and pins), `upkeep`
+//! (checkpoints, trimming, leases), `pace` (how much at once, and on which thread).
 
 mod merge;
+mod draft;
 mod head;
 mod command;
+mod inbox;
 mod group;
 mod writer;
 mod retention;
@@ -19,7 +22,9 @@ mod accept;
 mod admin;
 mod publish;
 mod upkeep;
+mod pace;
 
 pub(crate) use command::Command;
+pub(crate) use inbox::{Inbox, inbox};
 pub(crate) use task::{CommitTask, Parts};
 pub(crate) use writer::Writer;

@@ -14,16 +14,16 @@ use crate::history::{History, RootAt};
 use crate::journal::Appended;
 use crate::limits::WAKES_AT_ONCE;
 use crate::namespace::{Namespace, Publication};
-use crate::record::Record;
+use crate::record::{Record, VersionRecord};
 use crate::store::Pinned;
 
-use super::head::{Head, SealedVersion};
+use super::head::{ClosedVersion, Head};
 
 impl CommitTask {
     /// Takes the journal's answer about the group that was in flight.
-    pub(super) fn on_appended(&mut self, appended: Appended) {
+    pub(super) fn on_appended(&mut self, appended: Appended, records: Vec<Record>) {
         match appended {
-            Appended::Done(number) => self.publish(number),
+            Appended::Done(number) => self.publish(number, records),
             Appended::NotWritten(error) => {
                 tracing::warn!("commits are refused: {error}");
                 self.not_written(&error.into());
@@ -32,21 +32,21 @@ impl CommitTask {
         }
     }
 
-    fn publish(&mut self, number: u64) {
+    fn publish(&mut self, number: u64, records: Vec<Record>) {
         let Some(in_flight) = self.in_flight.take() else {
             return;
         };
         self.unsynced |= !self.durable();
+        self.answered = true;
         let (items, held) = in_flight.group.take();
         let mut wakes: Vec<Wake> = Vec::new();
-        for item in items {
-            let published = match item {
-                Item::Version(version) => {
-                    self.publish_version(number, in_flight.time_ms, version, &mut wakes)
+        for (item, record) in items.into_iter().zip(records) {
+            let time_ms = in_flight.time_ms;
+            let published = match (item, record) {
+                (Item::Version(version), Record::Version(record)) => {
+                    self.publish_version(number, time_ms, version, record, &mut wakes)
                 }
-                Item::Other(record) => {
-                    self.publish_other(number, in_flight.time_ms, &record, &mut wakes)
-                }
+                (_, record) => self.publish_other(number, time_ms, &record, &mut wakes),
             };
             if let Err(error) = published {
                 // The state that was built and the state that was recorded have parted ways.
@@ -65,10 +65,10 @@ impl CommitTask {
         &mut self,
         number: u64,
         time_ms: u64,
-        version: SealedVersion,
+        version: ClosedVersion,
+        record: Arc<VersionRecord>,
         wakes: &mut Vec<Wake>,
     ) -> Result<(), EngineError> {
-        let record = version.record.clone();
         self.catalog
             .apply(number, time_ms, &Record::Version(record.clone()))?;
         self.versions_since += 1;
@@ -76,14 +76,20 @@ impl CommitTask {
             return Ok(());
         };
         head.published(&record);
+        let root = record.root;
         let publication = Publication {
-            root: version.root.clone(),
+            root: RootAt {
+                version: record.version,
+                time_ms: record.time_ms,
+                directory: version.directory.clone(),
+                root,
+            },
             group: number,
             bytes: version.bytes,
             record,
         };
         head.namespace.publish(publication, wakes);
-        version.answer(head.namespace.incarnation);
+        version.answer(head.namespace.incarnation, root);
         Ok(())
     }
 

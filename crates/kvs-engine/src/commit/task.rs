@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::command::{Command, Reply, refuse};
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
+use super::inbox::{Queue, WeakInbox};
 use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
@@ -20,12 +21,8 @@ use crate::config::{Durability, EngineConfig};
 use crate::dispatch::Wake;
 use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::limits::{INBOX_BATCH, SYNC_INTERVAL_MS};
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
-
-/// Longest time that the timer is set for, in milliseconds; then it is set again.
-const TIMER_MS: u64 = 3_600_000;
 
 /// What the commit task is made of.
 pub(crate) struct Parts {
@@ -36,8 +33,8 @@ pub(crate) struct Parts {
     pub(crate) directory: StoreDirectory,
     pub(crate) writer: Writer,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
-    pub(crate) inbox: mpsc::Receiver<Command>,
-    pub(crate) resubmit: mpsc::WeakSender<Command>,
+    pub(crate) queue: Queue,
+    pub(crate) resubmit: WeakInbox,
     pub(crate) failed: watch::Sender<Option<EngineError>>,
     pub(crate) trimmed_to: u64,
     /// Bytes and versions of journal that a restart would replay.
@@ -66,7 +63,7 @@ pub(crate) struct CommitTask {
     pub(super) time_ms: u64,
     pub(super) target: Target,
     pub(super) writer: Writer,
-    pub(super) resubmit: mpsc::WeakSender<Command>,
+    pub(super) resubmit: WeakInbox,
     pub(super) failed: watch::Sender<Option<EngineError>>,
     pub(super) bytes_since: u64,
     pub(super) versions_since: u64,
@@ -86,6 +83,14 @@ pub(crate) struct CommitTask {
     pub(super) synced_ms: u64,
     /// Watches that are to be woken when the committers have had their answers.
     pub(super) wakes: Vec<Wake>,
+    /// What came of an append that was done here.
+    pub(super) done_here: Option<Report>,
+    /// A group was published since the last round.
+    pub(super) answered: bool,
+    /// More commands wait than were taken.
+    pub(super) more_wait: bool,
+    /// Another thread of the runtime serves everyone else while this one waits for the disk.
+    pub(super) not_alone: bool,
     pub(super) stopping: Option<Reply<()>>,
     pub(super) final_checkpoint: bool,
     directory: StoreDirectory,
@@ -103,7 +108,7 @@ impl CommitTask {
             writer,
             ..
         } = parts;
-        let (mut reports, mut inbox) = (parts.reports, parts.inbox);
+        let (mut reports, mut queue) = (parts.reports, parts.queue);
         let (finished, mut checkpoints) = mpsc::unbounded_channel();
         let heads = store
             .namespaces()
@@ -136,6 +141,10 @@ impl CommitTask {
             checkpoint_retry_ms: 0,
             finished,
             wakes: Vec::new(),
+            done_here: None,
+            answered: false,
+            more_wait: false,
+            not_alone: Self::is_multi_threaded(),
             unsynced: false,
             syncing: None,
             synced_ms: now,
@@ -143,14 +152,23 @@ impl CommitTask {
             final_checkpoint: false,
             directory,
         };
-        let mut batch = Vec::with_capacity(INBOX_BATCH);
         let mut closed = false;
         // One timer for all rounds: making one for each would wake the runtime's driver each time.
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
         loop {
+            task.more_wait = queue.len() > 0;
             task.advance();
-            if !task.wakes.is_empty() {
+            if let Some(report) = task.done_here.take() {
+                if task.durable() {
+                    // What is left of handing over must not be in the way of the answers.
+                    tokio::task::yield_now().await;
+                }
+                task.on_report(report);
+                continue;
+            }
+            let answered = std::mem::take(&mut task.answered);
+            if !task.wakes.is_empty() || (answered && queue.len() > 0) {
                 // Sessions that have an answer to send run first.
                 tokio::task::yield_now().await;
                 task.wakes.drain(..).for_each(|wake| wake.call());
@@ -171,12 +189,14 @@ impl CommitTask {
                 biased;
                 Some(report) = reports.recv() => task.on_report(report),
                 Some(done) = checkpoints.recv() => task.on_checkpoint(done),
-                count = inbox.recv_many(&mut batch, INBOX_BATCH), if open => {
-                    if count == 0 {
+                more = queue.wait(), if open => {
+                    if !more {
                         closed = true;
                         task.stop(oneshot::channel().0);
                     }
-                    for command in batch.drain(..) {
+                    let most = task.batch(queue.len());
+                    for _ in 0..most {
+                        let Some(command) = queue.take() else { break };
                         task.handle(command);
                     }
                 }
@@ -262,7 +282,7 @@ impl CommitTask {
             return;
         }
         self.checkpoint_if_due();
-        self.seal_open();
+        self.close_open();
         if self.building.has_records() {
             self.send_group();
         } else {
@@ -272,39 +292,39 @@ impl CommitTask {
     }
 
     /// Closes every open version into the group.
-    pub(super) fn seal_open(&mut self) {
+    pub(super) fn close_open(&mut self) {
         for name in std::mem::take(&mut self.open) {
-            self.seal(&name);
+            self.close(&name);
         }
     }
 
     /// Closes the open version of one namespace into the group.
-    pub(super) fn seal(&mut self, name: &str) {
-        let params = self.store.objects.params();
-        if let Some(version) = self.heads.get_mut(name).and_then(|head| head.seal(params)) {
+    pub(super) fn close(&mut self, name: &str) {
+        if let Some(version) = self.heads.get_mut(name).and_then(Head::close) {
             self.building.push_version(version);
         }
     }
 
     fn send_group(&mut self) {
-        let group = std::mem::take(&mut self.building);
-        let time_ms = self.now();
-        match group.payload(time_ms) {
-            Ok(payload) => {
-                self.bytes_since += payload.len() as u64 + 64;
-                self.in_flight = Some(InFlight { group, time_ms });
-                let (after, sync) = (self.catalog.group, self.durable());
-                self.writer.submit(Job::Append {
-                    after,
-                    payload,
-                    sync,
-                });
-            }
-            Err(error) => {
-                self.in_flight = Some(InFlight { group, time_ms });
-                self.not_written(&error);
-            }
+        let mut group = std::mem::take(&mut self.building);
+        let (time_ms, sync) = (self.now(), self.durable());
+        let here = self.is_quick(&group);
+        let job = Job::Append {
+            after: self.catalog.group,
+            time_ms,
+            drafts: group.drafts(),
+            sync,
+        };
+        self.in_flight = Some(InFlight { group, time_ms });
+        if !here {
+            return self.writer.submit(job);
         }
+        let before = || {
+            if sync {
+                Self::hand_over_driver()
+            }
+        };
+        self.done_here = self.writer.perform_here(job, before);
     }
 
     /// Whether groups are synced before they are published.
@@ -338,32 +358,18 @@ impl CommitTask {
     fn on_report(&mut self, report: Report) {
         self.journal_bytes = report.bytes;
         match report.done {
-            Done::Appended(appended) => self.on_appended(appended),
+            Done::Refused(error) => self.not_written(&error),
+            Done::Appended {
+                appended,
+                records,
+                bytes,
+            } => {
+                self.bytes_since += bytes;
+                self.on_appended(appended, records);
+            }
             Done::Synced(result) => self.on_synced(result.map(|_| ())),
             Done::Trimmed(result) => self.on_trimmed(result),
         }
-    }
-
-    /// When something is due although nobody asks, by the clock of the store.
-    fn next_timer(&self) -> Option<u64> {
-        let lease = self
-            .catalog
-            .pins
-            .values()
-            .filter_map(|pin| pin.expires_ms)
-            .min();
-        let interval = self.config.durability == Durability::Interval && self.unsynced;
-        let sync = interval.then_some(self.synced_ms + SYNC_INTERVAL_MS);
-        // One that is past has been tried: it stays as it is until the next failure.
-        let now = self.target.env.clock.now_ms();
-        let retry = (self.checkpoint_retry_ms > now).then_some(self.checkpoint_retry_ms);
-        [lease, sync, retry].into_iter().flatten().min()
-    }
-
-    /// How long until then, at least a millisecond.
-    fn until(&self, at: u64) -> Duration {
-        let now = self.target.env.clock.now_ms();
-        Duration::from_millis(at.saturating_sub(now).clamp(1, TIMER_MS))
     }
 
     fn stop(&mut self, reply: Reply<()>) {

@@ -219,11 +219,9 @@ impl CommitTask {
             if let Err(error) = outcome {
                 return drop(reply.send(Err(error)));
             }
-            tokio::spawn(async move {
-                if let Some(inbox) = inbox.upgrade() {
-                    let _ = inbox.send(Command::Sync { reply }).await;
-                }
-            });
+            if let Some(inbox) = inbox.upgrade() {
+                let _ = inbox.send(Command::Sync { reply });
+            }
         }));
     }
 

@@ -1,21 +1,31 @@
-//! The owner of the journal: one thread that appends, syncs and trims, in the order asked.
+//! The owner of the journal: it appends, syncs and trims, in the order asked.
 //!
-//! In a simulation the work is done at once on the calling task instead, so that there is one order
-//! of events.
+//! Jobs are done by a thread, beside which the commit task fills the next group. For a job that takes
+//! less than waking that thread and being woken by it, the commit task may do it itself. In a
+//! simulation all work is done at once on the calling task, so that there is one order of events.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::JoinHandle;
 
+use kvs_tree::StoreParams;
 use tokio::sync::mpsc;
 
+use super::draft::{Draft, Sealed, seal};
+use crate::error::EngineError;
 use crate::journal::{Appended, GroupNumber, Journal, JournalError};
+use crate::record::Record;
+
+/// Roughly what a group takes in the journal beside its payload.
+const GROUP_FRAME_BYTES: u64 = 64;
 
 /// What the commit task asks of the journal.
 pub(crate) enum Job {
     /// Append a group behind `after`; sync it too unless told not to.
     Append {
         after: GroupNumber,
-        payload: Vec<u8>,
+        time_ms: u64,
+        drafts: Vec<Draft>,
         sync: bool,
     },
     /// Make everything appended so far durable.
@@ -26,7 +36,15 @@ pub(crate) enum Job {
 
 /// What came of it.
 pub(crate) enum Done {
-    Appended(Appended),
+    Appended {
+        appended: Appended,
+        /// What was in the group, in the order of the drafts.
+        records: Vec<Record>,
+        /// Bytes of it in the journal.
+        bytes: u64,
+    },
+    /// The group cannot be encoded.
+    Refused(EngineError),
     Synced(Result<GroupNumber, JournalError>),
     Trimmed(Result<(), JournalError>),
 }
@@ -39,11 +57,15 @@ pub(crate) struct Report {
 }
 
 enum Place {
-    Thread(std::sync::mpsc::Sender<Job>, std::thread::JoinHandle<()>),
-    Inline(Box<dyn Journal>),
+    Thread {
+        jobs: std::sync::mpsc::Sender<Job>,
+        thread: JoinHandle<()>,
+        seat: Arc<Mutex<Seat>>,
+    },
+    Inline(Seat),
 }
 
-/// Hands jobs to the journal's owner; reports come back on the channel given to [`Writer::start`].
+/// Hands jobs to the journal; reports come back on the channel given to [`Writer::start`].
 pub(crate) struct Writer {
     place: Place,
     reports: mpsc::UnboundedSender<Report>,
@@ -53,100 +75,155 @@ impl Writer {
     /// Takes over the journal. With `inline`, jobs are done when they are asked for.
     pub(crate) fn start(
         journal: Box<dyn Journal>,
+        params: StoreParams,
         inline: bool,
         reports: mpsc::UnboundedSender<Report>,
     ) -> std::io::Result<Self> {
+        let seat = Seat::new(journal, params);
         if inline {
-            return Ok(Self {
-                place: Place::Inline(journal),
-                reports,
-            });
+            let place = Place::Inline(seat);
+            return Ok(Self { place, reports });
         }
-        let (jobs, queue) = std::sync::mpsc::channel();
+        let (jobs, queue) = std::sync::mpsc::channel::<Job>();
         let to = reports.clone();
+        let seat = Arc::new(Mutex::new(seat));
+        let shared = seat.clone();
         let thread = std::thread::Builder::new()
             .name("kvs-journal".into())
-            .spawn(move || run(journal, &queue, &to))?;
+            .spawn(move || {
+                while let Ok(job) = queue.recv() {
+                    let report = take(&shared).perform(job);
+                    if to.send(report).is_err() {
+                        break;
+                    }
+                    take(&shared).prepare();
+                }
+            })?;
         Ok(Self {
-            place: Place::Thread(jobs, thread),
+            place: Place::Thread { jobs, thread, seat },
             reports,
         })
     }
 
     /// Ends once everything that was asked for is done and the journal is closed.
     pub(crate) fn stop(self) {
-        if let Place::Thread(jobs, thread) = self.place {
+        if let Place::Thread { jobs, thread, seat } = self.place {
             drop(jobs);
             let _ = thread.join();
+            let preparing = take(&seat).preparing.take();
+            preparing.map(JoinHandle::join);
         }
     }
 
+    /// Asks for a job.
     pub(crate) fn submit(&mut self, job: Job) {
         match &mut self.place {
             // The thread ends only when this sender is gone.
-            Place::Thread(jobs, _) => drop(jobs.send(job)),
-            Place::Inline(journal) => {
-                let report = perform(journal.as_mut(), job);
+            Place::Thread { jobs, .. } => drop(jobs.send(job)),
+            Place::Inline(seat) => {
+                let report = seat.perform(job);
                 let _ = self.reports.send(report);
-                if journal.wants_preparation() {
+                if seat.journal.wants_preparation() {
                     // The next append tries again itself.
-                    let _ = journal.preparer().run();
+                    let _ = seat.journal.preparer().run();
                 }
             }
         }
     }
-}
 
-fn run(
-    mut journal: Box<dyn Journal>,
-    queue: &std::sync::mpsc::Receiver<Job>,
-    reports: &mpsc::UnboundedSender<Report>,
-) {
-    let mut preparing: Option<std::thread::JoinHandle<()>> = None;
-    // On a full disk it fails again and again; that is told once, until it has succeeded.
-    let told = Arc::new(AtomicBool::new(false));
-    while let Ok(job) = queue.recv() {
-        let report = perform(journal.as_mut(), job);
-        if reports.send(report).is_err() {
-            break;
-        }
-        let busy = preparing.as_ref().is_some_and(|p| !p.is_finished());
-        if !busy && journal.wants_preparation() {
-            let preparer = journal.preparer();
-            let told = told.clone();
-            let work = move || match preparer.run() {
-                Ok(()) => told.store(false, Ordering::Relaxed),
-                Err(error) if !told.swap(true, Ordering::Relaxed) => {
-                    tracing::warn!("the next journal segment could not be prepared: {error}");
-                }
-                Err(_) => {}
-            };
-            let thread = std::thread::Builder::new().name("kvs-prepare".into());
-            preparing = thread.spawn(work).ok();
-        }
-    }
-    if let Some(preparing) = preparing {
-        let _ = preparing.join();
+    /// Does a job on the calling thread, which it blocks, unless the journal is at work. `before` is
+    /// called before a job is begun. In a simulation this is [`submit`](Self::submit).
+    pub(crate) fn perform_here(&mut self, job: Job, before: impl FnOnce()) -> Option<Report> {
+        let Place::Thread { seat, .. } = &self.place else {
+            self.submit(job);
+            return None;
+        };
+        let Ok(mut free) = seat.try_lock() else {
+            self.submit(job);
+            return None;
+        };
+        before();
+        let report = free.perform(job);
+        free.prepare();
+        Some(report)
     }
 }
 
-fn perform(journal: &mut dyn Journal, job: Job) -> Report {
-    let done = match job {
-        Job::Append {
-            after,
-            payload,
-            sync: true,
-        } => Done::Appended(journal.append(after, &payload)),
-        Job::Append {
-            after,
-            payload,
-            sync: false,
-        } => Done::Appended(journal.append_unsynced(after, &payload)),
-        Job::Sync => Done::Synced(journal.sync()),
-        Job::Trim { keep_from } => Done::Trimmed(journal.trim(keep_from)),
-    };
-    Report {
-        done,
-        bytes: journal.bytes(),
+/// The journal, for whoever does the next job.
+struct Seat {
+    journal: Box<dyn Journal>,
+    params: StoreParams,
+    preparing: Option<JoinHandle<()>>,
+    /// On a full disk preparing fails again and again; that is told once, until it has succeeded.
+    told: Arc<AtomicBool>,
+}
+
+/// Takes the seat. A panic of another thread leaves the journal as it is on disk, or poisoned.
+fn take(seat: &Mutex<Seat>) -> MutexGuard<'_, Seat> {
+    seat.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Seat {
+    fn new(journal: Box<dyn Journal>, params: StoreParams) -> Self {
+        Self {
+            journal,
+            params,
+            preparing: None,
+            told: Arc::default(),
+        }
+    }
+
+    fn perform(&mut self, job: Job) -> Report {
+        let done = match job {
+            Job::Append {
+                after,
+                time_ms,
+                drafts,
+                sync,
+            } => match seal(drafts, time_ms, &self.params) {
+                Ok(sealed) => self.append(after, sealed, sync),
+                Err(error) => Done::Refused(error),
+            },
+            Job::Sync => Done::Synced(self.journal.sync()),
+            Job::Trim { keep_from } => Done::Trimmed(self.journal.trim(keep_from)),
+        };
+        Report {
+            done,
+            bytes: self.journal.bytes(),
+        }
+    }
+
+    fn append(&mut self, after: GroupNumber, sealed: Sealed, sync: bool) -> Done {
+        let Sealed { records, payload } = sealed;
+        let appended = if sync {
+            self.journal.append(after, &payload)
+        } else {
+            self.journal.append_unsynced(after, &payload)
+        };
+        let bytes = payload.len() as u64 + GROUP_FRAME_BYTES;
+        Done::Appended {
+            appended,
+            records,
+            bytes,
+        }
+    }
+
+    /// Has the next segment prepared beside the work, if that is wanted.
+    fn prepare(&mut self) {
+        let busy = self.preparing.as_ref().is_some_and(|p| !p.is_finished());
+        if busy || !self.journal.wants_preparation() {
+            return;
+        }
+        let preparer = self.journal.preparer();
+        let told = self.told.clone();
+        let work = move || match preparer.run() {
+            Ok(()) => told.store(false, Ordering::Relaxed),
+            Err(error) if !told.swap(true, Ordering::Relaxed) => {
+                tracing::warn!("the next journal segment could not be prepared: {error}");
+            }
+            Err(_) => {}
+        };
+        let thread = std::thread::Builder::new().name("kvs-prepare".into());
+        self.preparing = thread.spawn(work).ok();
     }
 }

@@ -35,7 +35,7 @@ impl Engine {
         let directory = root.directory.clone();
         let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
         self.store.offload(work).await?;
-        self.register().await?;
+        self.register()?;
         self.ask(|reply| Command::Pin {
             snapshot,
             root,
@@ -109,7 +109,7 @@ impl Engine {
             let _one_at_a_time = self.staging.lock().await;
             let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
             self.store.offload(work).await?;
-            self.register().await?;
+            self.register()?;
         }
         self.ask(|reply| Command::Create {
             name,

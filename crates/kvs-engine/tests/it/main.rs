@@ -21,6 +21,7 @@ mod retention;
 mod rights;
 mod sim;
 mod snapshot;
+mod threads;
 mod follow;
 mod follow_on;
 mod upload;

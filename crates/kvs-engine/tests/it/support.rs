@@ -85,6 +85,15 @@ impl Sim {
         }
     }
 
+    /// The same store with threads of its own beside the commit task, as in a daemon.
+    pub(crate) async fn threaded(mut self) -> Self {
+        self.engine.shutdown().await.unwrap();
+        self.env.inline = false;
+        let opened = Engine::open(self.config.clone(), self.env.clone()).await;
+        self.engine = opened.unwrap();
+        self
+    }
+
     /// Goes on as a client that has not used its numbers yet.
     pub(crate) fn forget_numbers(&self) {
         self.next.store(1_000_000, Ordering::Relaxed);

@@ -78,7 +78,7 @@ fn put_stored(
             });
             Ok(())
         }
-        (inline, _) => put(draft, key, &inline.cloned().unwrap_or_default(), before),
+        (inline, _) => put(draft, key, &inline.unwrap_or_default(), before),
     }
 }
 
@@ -211,7 +211,7 @@ fn duplicate(
         Entry::Directory(directory) if directory.is_empty() => return mkdir(draft, to, before),
         Entry::Value(value) => {
             if let Some(bytes) = value.inline() {
-                return put(draft, to, bytes, before);
+                return put(draft, to, &bytes, before);
             }
         }
         Entry::Directory(_) => {}

@@ -5,9 +5,9 @@ use super::levels::Mark;
 use super::regroup::{damaged, regroup};
 use crate::hash::StoreParams;
 use crate::limits::{FLAT_MAX, LEAF_MAX};
+use crate::node::inline::Inline;
 use crate::node::{Body, Directory, Entry, Inner, Leaf, Link, Node, Stats, Value};
 use crate::source::{Ctx, Fault};
-use bytes::Bytes;
 
 /// What becomes of an entry: gets what stands there, leaves what shall stand there.
 pub(super) type Change<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
@@ -138,7 +138,7 @@ impl Edit<'_> {
             });
         };
         let before = old.stats();
-        let empty = Entry::Value(Value::inline_bytes(Bytes::new()));
+        let empty = Entry::Value(Value::inline_bytes(Inline::EMPTY));
         let mut slot = Some(std::mem::replace(old, empty));
         change(&mut slot)?;
         let after = match slot {

@@ -5,6 +5,7 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
 use crate::limits::{CHUNK_FAN_OUT, HEIGHT_MAX, INLINE_BYTES, INNER_MAX, LEAF_MAX, NAME_BYTES};
 use crate::node::encode::{CHUNKS, DIRECTORY, INNER, LEAF, SYMLINK, VALUE};
+use crate::node::inline::Inline;
 use crate::node::{
     Body, Child, ChunkLink, Chunks, Directory, Entry, Inner, Leaf, Link, Node, Piece, PieceLink,
     Stats, Symlink, Value, is_name,
@@ -16,7 +17,7 @@ use smol_str::SmolStr;
 
 impl Node {
     /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not the canonical encoding of what they
-    /// say. Inline values are slices of `bytes`, not copies. Cost O(bytes); nothing is hashed.
+    /// say. Inline values are copied if they are short, else slices of `bytes`. Cost O(bytes); nothing is hashed.
     pub fn decode(algorithm: HashAlgorithm, bytes: &Bytes) -> Result<Node, TreeError> {
         let decoded = Reader {
             all: bytes,
@@ -122,7 +123,8 @@ impl<'a> Reader<'a> {
     fn entry(&mut self) -> Option<Entry> {
         if let Marker::Bin8 | Marker::Bin16 | Marker::Bin32 = Marker::from_u8(*self.rest.first()?) {
             let bytes = self.bin(INLINE_BYTES)?;
-            return Some(Entry::Value(Value::inline_bytes(self.all.slice_ref(bytes))));
+            let inline = Inline::new(bytes, || self.all.slice_ref(bytes));
+            return Some(Entry::Value(Value::inline_bytes(inline)));
         }
         let fields = decode::read_array_len(&mut self.rest).ok()?;
         match (self.uint()?, fields) {

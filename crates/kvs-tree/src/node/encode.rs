@@ -20,7 +20,7 @@ pub(crate) const SYMLINK: u64 = 2;
 impl Node {
     /// The canonical encoding. Computes the hashes of changed nodes below first.
     pub fn encode(&self, params: &StoreParams) -> Bytes {
-        let mut out = Writer(Vec::with_capacity(2048));
+        let mut out = Writer(Vec::with_capacity(4096));
         match &self.body {
             Body::Leaf(leaf) => {
                 out.array(2);
@@ -94,7 +94,8 @@ impl PieceLink {
     }
 }
 
-/// MessagePack into memory, which cannot fail; so the results of `rmp` are dropped here and nowhere else.
+/// MessagePack into memory, which cannot fail; so the results of `rmp` are dropped here and nowhere else. No text or value is
+/// longer than 2^32 bytes.
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -137,21 +138,37 @@ impl Writer {
         self.uint(stats.depth.into());
     }
 
+    // The usual forms are one byte, and written as such: an entry is half a dozen of them.
+
     fn uint(&mut self, number: u64) {
-        rmp::encode::write_uint(&mut self.0, number).ok();
+        match number {
+            0..0x80 => self.0.push(number as u8),
+            _ => drop(rmp::encode::write_uint(&mut self.0, number)),
+        }
     }
 
     fn str(&mut self, text: &str) {
-        rmp::encode::write_str(&mut self.0, text).ok();
+        match text.len() {
+            len @ 0..0x20 => self.0.push(0xa0 | len as u8),
+            len => drop(rmp::encode::write_str_len(&mut self.0, len as u32)),
+        }
+        self.0.extend_from_slice(text.as_bytes());
     }
 
     fn bin(&mut self, bytes: &[u8]) {
-        rmp::encode::write_bin(&mut self.0, bytes).ok();
+        match bytes.len() {
+            len @ 0..0x100 => self.0.extend_from_slice(&[0xc4, len as u8]),
+            len => drop(rmp::encode::write_bin_len(&mut self.0, len as u32)),
+        }
+        self.0.extend_from_slice(bytes);
     }
 
     /// Nodes have far less than 2^32 elements.
     fn array(&mut self, len: usize) {
-        rmp::encode::write_array_len(&mut self.0, len as u32).ok();
+        match len {
+            0..0x10 => self.0.push(0x90 | len as u8),
+            _ => drop(rmp::encode::write_array_len(&mut self.0, len as u32)),
+        }
     }
 
     fn map(&mut self, len: usize) {

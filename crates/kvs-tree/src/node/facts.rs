@@ -87,7 +87,7 @@ impl Node {
                 .iter()
                 .map(|(name, entry)| {
                     let inline = match entry {
-                        Entry::Value(Value(Content::Inline(bytes))) => bytes.len(),
+                        Entry::Value(Value(Content::Inline(bytes))) => bytes.outside(),
                         Entry::Symlink(link) => link.target.len(),
                         _ => 0,
                     };

@@ -5,6 +5,8 @@
 
 pub(crate) mod chunk;
 
+pub(crate) mod inline;
+
 mod facts;
 
 mod encode;
@@ -15,8 +17,8 @@ pub(crate) mod walk;
 
 use crate::hash::Blobref;
 use crate::limits::{NAME_BYTES, SMALL_CHUNK};
-use bytes::Bytes;
 use chunk::Chunk;
+use inline::Inline;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
@@ -76,7 +78,7 @@ pub struct Value(pub(crate) Content);
 
 #[derive(Clone, Debug)]
 pub(crate) enum Content {
-    Inline(Bytes),
+    Inline(Inline),
     Blob { len: u64, link: ChunkLink },
     Tree { len: u64, link: Link },
 }
@@ -210,8 +212,8 @@ impl Entry {
 }
 
 impl Value {
-    pub(crate) fn inline_bytes(bytes: Bytes) -> Self {
-        Value(Content::Inline(bytes))
+    pub(crate) fn inline_bytes(inline: Inline) -> Self {
+        Value(Content::Inline(inline))
     }
 
     /// A stored value by its length in bytes and its name, that of its only blob or of the top of its chunk tree.

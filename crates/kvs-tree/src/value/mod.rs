@@ -9,6 +9,7 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
 use crate::limits::{INLINE_BYTES, SMALL_CHUNK, VALUE_BYTES};
 use crate::node::chunk::Chunk;
+use crate::node::inline::Inline;
 use crate::node::walk::{Detacher, Emitter};
 use crate::node::{ChunkLink, Content, ObjectKind, Value};
 use crate::source::{Ctx, Fault, NodeSource};
@@ -23,7 +24,7 @@ impl Value {
     pub fn new(_params: &StoreParams, bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
         if bytes.len() <= INLINE_BYTES {
-            Value::inline_bytes(Bytes::copy_from_slice(&bytes))
+            Value::inline_bytes(Inline::new(&bytes, || Bytes::copy_from_slice(&bytes)))
         } else if len <= SMALL_CHUNK {
             let link = ChunkLink::Loaded(Arc::new(Chunk::new(bytes)));
             Value(Content::Blob { len, link })
@@ -35,10 +36,15 @@ impl Value {
         }
     }
 
-    /// The bytes, if the value is inline.
-    pub fn inline(&self) -> Option<&Bytes> {
+    /// Whether the value stands in its directory's leaf.
+    pub fn is_inline(&self) -> bool {
+        matches!(self.0, Content::Inline(_))
+    }
+
+    /// The bytes, if the value is inline. Very short ones are copied.
+    pub fn inline(&self) -> Option<Bytes> {
         match &self.0 {
-            Content::Inline(bytes) => Some(bytes),
+            Content::Inline(bytes) => Some(bytes.to_bytes()),
             _ => None,
         }
     }
@@ -63,7 +69,7 @@ impl Value {
         match &mut self.0 {
             _ if added == 0 => {}
             Content::Inline(bytes) => {
-                *self = Value::new(ctx.params, [bytes.as_ref(), more].concat().into());
+                *self = Value::new(ctx.params, [bytes, more.as_ref()].concat().into());
             }
             Content::Blob { len, link } => {
                 let chunk = link.load(ctx.source)?;
@@ -95,7 +101,10 @@ impl Value {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
         match &self.0 {
-            Content::Inline(bytes) => Ok(bytes.slice(range.start as usize..range.end as usize)),
+            Content::Inline(bytes) => {
+                let range = range.start as usize..range.end as usize;
+                Ok(bytes.to_bytes().slice(range))
+            }
             _ => self.find(range, source)?.read(source),
         }
     }
@@ -138,7 +147,7 @@ impl Value {
     /// Whether both have the same bytes. Compares lengths, then names; hashes what has no hash yet.
     pub fn same(&self, other: &Value, params: &StoreParams) -> bool {
         match (&self.0, &other.0) {
-            (Content::Inline(one), Content::Inline(two)) => one == two,
+            (Content::Inline(one), Content::Inline(two)) => **one == **two,
             _ => self.len() == other.len() && self.blobref(params) == other.blobref(params),
         }
     }

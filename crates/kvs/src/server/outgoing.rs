@@ -51,7 +51,7 @@ pub(crate) async fn value(
     let size = value.len();
     if size <= limit {
         let bytes = match value.inline() {
-            Some(bytes) => bytes.clone(),
+            Some(bytes) => bytes,
             None => view.read(value, 0..size).await?,
         };
         return Ok(wire::ValueInfo {

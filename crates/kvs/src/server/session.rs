@@ -170,6 +170,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             taken = true;
         }
+        // All of them together: whoever commits is woken once.
+        self.commits.enter(&self.context.shared.engine);
         taken
     }
 

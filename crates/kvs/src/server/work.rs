@@ -6,11 +6,11 @@
 //! overtake.
 
 use std::collections::{HashMap, VecDeque};
-use std::future::{Future, ready};
+use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker};
 
-use kvs_engine::{CommitRequest, Committed, Engine, EngineError};
+use kvs_engine::{CommitRequest, Committed, Engine, EngineError, Submitted};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::failure::Failure;
@@ -38,24 +38,52 @@ pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
 #[derive(Default)]
 pub(crate) struct Commits {
     /// In the engine.
-    entered: VecDeque<Commit<Committed>>,
-    /// On their way into it.
-    staged: VecDeque<Commit<CommitRequest>>,
+    entered: VecDeque<Commit<Entered>>,
+    /// About to enter it, together.
+    entering: Vec<Commit<CommitRequest>>,
+    /// Not ready to.
+    staged: VecDeque<Commit<Pending<Result<CommitRequest, EngineError>>>>,
     /// Bytes of all of them.
     bytes: usize,
 }
 
-/// A commit that waits for a `T`.
+/// A commit.
 struct Commit<T> {
     id: u64,
     /// Length of the request, as a measure of the memory that it holds.
     bytes: usize,
-    waits: Pending<Result<T, EngineError>>,
+    /// What is there of it, or what it waits for.
+    stage: T,
+}
+
+/// A commit that has entered the engine, or that was refused before.
+enum Entered {
+    Submitted(Submitted),
+    Refused(EngineError),
+}
+
+impl Entered {
+    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Committed, EngineError>> {
+        match self {
+            Self::Submitted(answer) => Pin::new(answer).poll(cx),
+            Self::Refused(error) => Poll::Ready(Err(error.clone())),
+        }
+    }
 }
 
 impl Commits {
-    /// Takes a commit in; it enters the engine now if nothing keeps it.
+    /// Takes a commit in; it enters the engine with the next [`enter`](Self::enter) if nothing keeps
+    /// it.
     pub(crate) fn push(&mut self, id: u64, bytes: usize, request: CommitRequest, engine: &Engine) {
+        if self.staged.is_empty() && !Engine::must_stage(&request) {
+            self.bytes += bytes;
+            self.entering.push(Commit {
+                id,
+                bytes,
+                stage: request,
+            });
+            return;
+        }
         let stager = engine.clone();
         let staged = Box::pin(async move { stager.stage(request).await });
         self.push_staged(id, bytes, staged, engine);
@@ -66,16 +94,16 @@ impl Commits {
         &mut self,
         id: u64,
         bytes: usize,
-        mut waits: Pending<Result<CommitRequest, EngineError>>,
+        mut stage: Pending<Result<CommitRequest, EngineError>>,
         engine: &Engine,
     ) {
         self.bytes += bytes;
         if self.staged.is_empty()
-            && let Some(staged) = at_once(&mut waits)
+            && let Some(staged) = at_once(&mut stage)
         {
-            self.enter(id, bytes, staged, engine);
+            self.take_staged(id, bytes, staged, engine);
         } else {
-            self.staged.push_back(Commit { id, bytes, waits });
+            self.staged.push_back(Commit { id, bytes, stage });
         }
     }
 
@@ -88,29 +116,52 @@ impl Commits {
         refusal: EngineError,
         engine: &Engine,
     ) {
+        self.enter(engine);
         self.bytes += bytes;
-        let waits: Pending<_> = Box::pin(engine.settle(request, refusal));
-        self.entered.push_back(Commit { id, bytes, waits });
+        let stage = Entered::Submitted(engine.settle(request, refusal));
+        self.entered.push_back(Commit { id, bytes, stage });
     }
 
-    /// Gives a staged commit to the engine.
-    fn enter(
+    fn take_staged(
         &mut self,
         id: u64,
         bytes: usize,
         staged: Result<CommitRequest, EngineError>,
         engine: &Engine,
     ) {
-        let waits: Pending<_> = match staged {
-            Ok(request) => Box::pin(engine.submit(request)),
-            Err(error) => Box::pin(ready(Err(error))),
-        };
-        self.entered.push_back(Commit { id, bytes, waits });
+        match staged {
+            Ok(stage) => self.entering.push(Commit { id, bytes, stage }),
+            Err(error) => {
+                self.enter(engine);
+                let stage = Entered::Refused(error);
+                self.entered.push_back(Commit { id, bytes, stage });
+            }
+        }
+    }
+
+    /// Gives what was taken in to the engine.
+    pub(crate) fn enter(&mut self, engine: &Engine) {
+        if self.entering.is_empty() {
+            return;
+        }
+        let mut places = Vec::with_capacity(self.entering.len());
+        let requests = self.entering.drain(..).map(|commit| {
+            places.push((commit.id, commit.bytes));
+            commit.stage
+        });
+        let submitted = engine.submit_all(requests);
+        let entered = places.into_iter().zip(submitted);
+        self.entered
+            .extend(entered.map(|((id, bytes), submitted)| Commit {
+                id,
+                bytes,
+                stage: Entered::Submitted(submitted),
+            }));
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.entered.len() + self.staged.len()
+        self.entered.len() + self.entering.len() + self.staged.len()
     }
 
     /// About how much memory they hold, in bytes.
@@ -124,18 +175,19 @@ impl Commits {
         cx: &mut Context<'_>,
         engine: &Engine,
     ) -> Poll<(u64, Result<Committed, EngineError>)> {
-        while let Some(Commit { id, bytes, waits }) = self.staged.front_mut() {
-            let Poll::Ready(staged) = waits.as_mut().poll(cx) else {
+        while let Some(Commit { id, bytes, stage }) = self.staged.front_mut() {
+            let Poll::Ready(staged) = stage.as_mut().poll(cx) else {
                 break;
             };
             let (id, bytes) = (*id, *bytes);
             self.staged.pop_front();
-            self.enter(id, bytes, staged, engine);
+            self.take_staged(id, bytes, staged, engine);
         }
-        let Some(Commit { id, bytes, waits }) = self.entered.front_mut() else {
+        self.enter(engine);
+        let Some(Commit { id, bytes, stage }) = self.entered.front_mut() else {
             return Poll::Pending;
         };
-        let Poll::Ready(answer) = waits.as_mut().poll(cx) else {
+        let Poll::Ready(answer) = stage.poll(cx) else {
             return Poll::Pending;
         };
         let id = *id;
@@ -244,7 +296,7 @@ impl Running {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::future::{pending, poll_fn};
+    use std::future::{pending, poll_fn, ready};
 
     #[tokio::test]
     async fn a_cancelled_request_gives_no_answer_even_if_its_id_is_used_again() {

@@ -1,0 +1,76 @@
+//! What is counted of the engine: puts on their way from a session to the journal and back.
+
+use anyhow::{Context, ensure};
+use bytes::Bytes;
+use kvs_engine::{
+    Caller, CommitRequest, Engine, EngineConfig, Environment, PRIMARY, SimDisk, TransactionId,
+};
+use kvs_tree::{Key, Operation, Transaction};
+
+/// Keys of the directory that is put into.
+const KEYS: u64 = 1000;
+
+/// Puts that wait together: with 128 in flight each half of them is one group.
+const GROUP: u64 = 64;
+
+/// Puts of 64 bytes, [`GROUP`] of which make one version and one group.
+pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
+        .build()?;
+    runtime.block_on(async {
+        let environment = Environment::simulated(SimDisk::new(), 7);
+        let engine = Engine::open(EngineConfig::new("/store", 0), environment).await?;
+        let mut number = 0;
+        for _ in 0..KEYS.div_ceil(GROUP) {
+            group(&engine, &mut number).await?;
+        }
+        for _ in 0..rounds {
+            group(&engine, &mut number).await?;
+        }
+        Ok(())
+    })
+}
+
+async fn group(engine: &Engine, number: &mut u64) -> anyhow::Result<()> {
+    let mut waiting = Vec::new();
+    for _ in 0..GROUP {
+        waiting.push(engine.submit(put(*number)?));
+        *number += 1;
+    }
+    let mut version = None;
+    for answer in waiting {
+        let at = answer.await?.position.version;
+        ensure!(*version.get_or_insert(at) == at, "they are not one version");
+    }
+    Ok(())
+}
+
+fn put(number: u64) -> anyhow::Result<CommitRequest> {
+    let mut value = [b'x'; 64];
+    let bytes = number.to_be_bytes();
+    value
+        .get_mut(..8)
+        .context("8 of 64")?
+        .copy_from_slice(&bytes);
+    let operation = Operation::Put {
+        key: Key::parse(&format!("bench.key{}", number % KEYS))?,
+        value: Bytes::copy_from_slice(&value),
+    };
+    Ok(CommitRequest {
+        namespace: PRIMARY.into(),
+        caller: Caller { uid: 0 },
+        id: TransactionId {
+            client: [1; 16],
+            number: number + 1,
+        },
+        acknowledged: (number + 1).saturating_sub(2 * GROUP),
+        repeat: None,
+        name: None,
+        no_merge: false,
+        transaction: Transaction {
+            conditions: Vec::new(),
+            operations: vec![operation],
+        },
+    })
+}

@@ -1,0 +1,69 @@
+//! A group before it is written: versions whose roots are not computed yet. Hashing what a version changed
+//! takes longer than changing it, so that is left to whoever writes the group, and the next one is
+//! filled meanwhile.
+
+use std::sync::Arc;
+
+use kvs_tree::{Directory, StoreParams};
+use smol_str::SmolStr;
+
+use crate::error::EngineError;
+use crate::record::{Group, Record, TransactionRecord, VersionRecord};
+
+/// A record of a group that is to be written.
+pub(crate) enum Draft {
+    Version(VersionDraft),
+    Other(Record),
+}
+
+/// A version without its root.
+pub(crate) struct VersionDraft {
+    pub(crate) namespace: SmolStr,
+    pub(crate) incarnation: u64,
+    pub(crate) version: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) transactions: Vec<TransactionRecord>,
+    pub(crate) directory: Directory,
+}
+
+/// A group that can be written.
+pub(crate) struct Sealed {
+    /// In the order of the drafts.
+    pub(crate) records: Vec<Record>,
+    pub(crate) payload: Vec<u8>,
+}
+
+/// Computes the roots of all versions and what goes into the journal. Cost: hashing of the changed
+/// nodes, encoding of the effects.
+///
+/// # Errors
+/// For a group that cannot be encoded; nothing of it is written then.
+pub(crate) fn seal(
+    drafts: Vec<Draft>,
+    time_ms: u64,
+    params: &StoreParams,
+) -> Result<Sealed, EngineError> {
+    let records = drafts.into_iter().map(|draft| draft.seal(params)).collect();
+    let group = Group { time_ms, records };
+    let payload = group.encode()?;
+    Ok(Sealed {
+        records: group.records,
+        payload,
+    })
+}
+
+impl Draft {
+    fn seal(self, params: &StoreParams) -> Record {
+        match self {
+            Self::Version(version) => Record::Version(Arc::new(VersionRecord {
+                root: version.directory.seal(params),
+                namespace: version.namespace,
+                incarnation: version.incarnation,
+                version: version.version,
+                time_ms: version.time_ms,
+                transactions: version.transactions,
+            })),
+            Self::Other(record) => record,
+        }
+    }
+}

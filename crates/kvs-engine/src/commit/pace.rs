@@ -1,0 +1,66 @@
+//! How the commit task keeps pace: how much it takes at once, which groups it writes itself, when it
+//! must look although nobody asks.
+
+use std::time::Duration;
+
+use super::group::OpenGroup;
+use super::task::CommitTask;
+use crate::config::Durability;
+use crate::limits::{INBOX_BATCH, INBOX_BATCH_MIN, LONE_COMMITTERS, SYNC_INTERVAL_MS};
+
+/// Longest time that the timer is set for, in milliseconds; then it is set again.
+const TIMER_MS: u64 = 3_600_000;
+
+impl CommitTask {
+    /// How many of the commands that wait are taken before the journal is looked at. While it has
+    /// nothing to do, half of them: the other half is applied beside the writing of the first, and
+    /// clients that wait for the one go on beside those that wait for the other.
+    pub(super) fn batch(&self, waiting: usize) -> usize {
+        match self.in_flight {
+            None if self.durable() => (waiting / 2).clamp(INBOX_BATCH_MIN, INBOX_BATCH),
+            _ => INBOX_BATCH,
+        }
+    }
+
+    /// Whether a group is better written on this thread than by waking another: what takes no sync
+    /// always, the rest if there is nothing that could be done meanwhile.
+    pub(super) fn is_quick(&self, group: &OpenGroup) -> bool {
+        let lone = !self.more_wait && group.committers() <= LONE_COMMITTERS;
+        self.not_alone && (lone || !self.durable())
+    }
+
+    /// When something is due although nobody asks, by the clock of the store.
+    pub(super) fn next_timer(&self) -> Option<u64> {
+        let lease = self
+            .catalog
+            .pins
+            .values()
+            .filter_map(|pin| pin.expires_ms)
+            .min();
+        let interval = self.config.durability == Durability::Interval && self.unsynced;
+        let sync = interval.then_some(self.synced_ms + SYNC_INTERVAL_MS);
+        // One that is past has been tried: it stays as it is until the next failure.
+        let now = self.target.env.clock.now_ms();
+        let retry = (self.checkpoint_retry_ms > now).then_some(self.checkpoint_retry_ms);
+        [lease, sync, retry].into_iter().flatten().min()
+    }
+
+    /// How long until then, at least a millisecond.
+    pub(super) fn until(&self, at: u64) -> Duration {
+        let now = self.target.env.clock.now_ms();
+        Duration::from_millis(at.saturating_sub(now).clamp(1, TIMER_MS))
+    }
+
+    /// Whether other threads of the runtime go on when this one is blocked.
+    pub(super) fn is_multi_threaded() -> bool {
+        tokio::runtime::Handle::current().metrics().num_workers() > 1
+    }
+
+    /// Sees to it that another thread of the runtime waits for sockets and timers while this one is
+    /// blocked. The thread that was woken last is the one that had been waiting, and the others may
+    /// sleep; of two new tasks it keeps one and wakes another thread for the other.
+    pub(super) fn hand_over_driver() {
+        tokio::spawn(std::future::ready(()));
+        tokio::spawn(std::future::ready(()));
+    }
+}
