@@ -5,7 +5,9 @@
 //! machine makes everything on it slower. So there are two daemons with the same past. In each round
 //! a writer writes to the first while a watcher catches up with the second, and then while it catches
 //! up with the first: the machine does the same both times. What the first takes for both, less what
-//! the second took for the catching up, is what the commits took beside it.
+//! the second took for the catching up, is what the commits took beside it. After each round the second
+//! is written as much, so that behind what concerns the watcher there is as much with both: a daemon
+//! looks on through it until it hears that nobody listens any more.
 
 use std::path::Path;
 use std::time::Instant;
@@ -99,14 +101,15 @@ impl CatchUp {
     /// A put failed, or the watcher was told anything but what concerns it.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
-        let daemon =
-            home.start_with(&["--retain-versions", "100000000", "--retain-bytes", "64G"])?;
+        let daemon = home.start_with(&RETAIN)?;
         let other_home = Home::in_directory(directory)?;
         let other = other_home.start_with(&RETAIN)?;
-        let (mut past, other) = (self.past(daemon).await?, self.past(other).await?);
+        let (mut past, mut other) = (self.past(daemon).await?, self.past(other).await?);
         let mut found = Figures::default();
         for round in 0..self.rounds {
+            let before = past.put;
             self.round(round, &mut past, &other, &mut found).await?;
+            other.pipeline_of(past.put - before).await?;
         }
         let about = format!(
             "a watcher of one key comes back after {} versions, {} of which concern it; {} times alone and as often beside {} pipelined puts ({IN_FLIGHT} in flight), to its own daemon and to another in turns; medians; out of the journal, files in the page cache",

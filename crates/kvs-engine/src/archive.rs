@@ -7,7 +7,6 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use bytes::Bytes;
 use kvs_tree::Directory;
 
 use crate::bulk::Effort;
@@ -41,39 +40,34 @@ pub(crate) struct Scan {
 }
 
 impl Scan {
-    /// Looks through a page; whether there may be more in the next.
+    /// Looks through a group; whether to go on to the next.
     fn look_through(
         &mut self,
-        page: &[(u64, Bytes)],
+        number: u64,
+        payload: &[u8],
         namespace: &Namespace,
-        from: u64,
-        published: u64,
+        (from, published): (u64, u64),
         filter: &Filter,
     ) -> Result<bool, EngineError> {
-        for (number, payload) in page {
-            let skimmed = skim(*number, payload, &namespace.name, from, filter)?;
-            if skimmed.concerns {
-                for record in Group::decode(*number, payload)?.records {
-                    if let Record::Version(record) = record
-                        && record.namespace == namespace.name
-                        && (from..=published).contains(&record.version)
-                        && filter.concerns(&record)
-                    {
-                        self.records.push(record);
-                    }
+        let skimmed = skim(number, payload, &namespace.name, from, filter)?;
+        if skimmed.concerns {
+            for record in Group::decode(number, payload)?.records {
+                if let Record::Version(record) = record
+                    && record.namespace == namespace.name
+                    && (from..=published).contains(&record.version)
+                    && filter.concerns(&record)
+                {
+                    self.records.push(record);
                 }
             }
-            self.reached = self.reached.max(skimmed.newest.unwrap_or(0).min(published));
-            // A group that holds what is not published yet is read again.
-            if skimmed.newest.is_some_and(|newest| newest > published) {
-                return Ok(false);
-            }
-            self.group = number + 1;
-            if self.records.len() >= WATCH_BATCH {
-                return Ok(false);
-            }
         }
-        Ok(self.reached < published)
+        self.reached = self.reached.max(skimmed.newest.unwrap_or(0).min(published));
+        // A group that holds what is not published yet is read again.
+        if skimmed.newest.is_some_and(|newest| newest > published) {
+            return Ok(false);
+        }
+        self.group = number + 1;
+        Ok(self.reached < published && self.records.len() < WATCH_BATCH)
     }
 }
 
@@ -196,15 +190,30 @@ impl Archive {
             group: start.ok_or_else(gone)?,
         };
         let mut looked = 0;
+        // The same memory again and again: what is read stays where the processor has it at hand, and none of it is
+        // asked from or given back to the system, which those who write would notice.
+        let mut buffer = Vec::new();
         loop {
-            let page = match self.journal.read(scan.group, JOURNAL_READ_BYTES) {
-                Ok(page) => page,
+            let (mut more, before) = (Ok(true), looked);
+            let start = scan.group;
+            let page = self.journal.look(
+                start,
+                JOURNAL_READ_BYTES,
+                &mut buffer,
+                &mut |number, payload| {
+                    looked += payload.len();
+                    more = scan.look_through(number, payload, namespace, (from, published), filter);
+                    matches!(more, Ok(true))
+                },
+            );
+            match page {
+                Ok(()) => {}
                 // What was found so far is told before the loss.
                 Err(JournalError::Trimmed { .. }) if looked > 0 => return Ok(scan),
                 Err(JournalError::Trimmed { .. }) => return Err(gone()),
                 Err(other) => return Err(other.into()),
-            };
-            if page.is_empty() && scan.reached < published {
+            }
+            if looked == before && scan.reached < published {
                 return Err(EngineError::corrupt(format!(
                     "version {} of namespace {} is not in the journal from group {} on",
                     scan.reached + 1,
@@ -212,9 +221,7 @@ impl Archive {
                     scan.group
                 )));
             }
-            looked += page.iter().map(|(_, payload)| payload.len()).sum::<usize>();
-            let more = scan.look_through(&page, namespace, from, published, filter)?;
-            if !more || !scan.records.is_empty() || looked >= WATCH_LOOK_BYTES {
+            if !more? || !scan.records.is_empty() || looked >= WATCH_LOOK_BYTES {
                 return Ok(scan);
             }
         }

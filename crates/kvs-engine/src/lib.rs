@@ -14,6 +14,8 @@ mod env;
 
 mod field;
 
+mod tokens;
+
 mod journal;
 
 mod pack;

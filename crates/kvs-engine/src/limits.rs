@@ -104,7 +104,7 @@ pub const RECENT_ROOTS: usize = 256;
 /// Versions or groups between two landmarks, from which reading the journal can start (64).
 pub const LANDMARK_DISTANCE: u64 = 64;
 
-/// Bytes of journal that one step of reading the past takes (256 KiB).
+/// Bytes of journal that one step of reading the past takes (256 KiB): few enough to stay in the cache of a processor.
 pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
 
 /// Versions that are replayed between two looks at the journal (1,024).

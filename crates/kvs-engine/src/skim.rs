@@ -1,16 +1,14 @@
 //! Reading the journal for one question only: does this group hold anything that concerns a watch?
 //!
 //! A watch that was away reads far more records than concern it. Here a group is walked over with
-//! nothing built but the keys, borrowed from the payload; only a group that answers yes is decoded.
+//! nothing built, keys compared where they stand; only a group that answers yes is decoded.
 
 use kvs_tree::{Effect, Key, Scope};
-use serde::Deserialize;
-use serde::de::IgnoredAny;
 
 use crate::dispatch::reaches_below;
 use crate::error::EngineError;
-use crate::limits::RECORD_DEPTH;
 use crate::record::VersionRecord;
+use crate::tokens::Tokens;
 
 /// The scopes that a reader of records looks for.
 #[derive(Clone, Debug)]
@@ -30,13 +28,14 @@ impl Filter {
     /// Whether the record may concern the scopes: exact for keys, and for what lies below a key that
     /// was changed as a whole, possible.
     pub(crate) fn concerns(&self, record: &VersionRecord) -> bool {
-        let one = |effect: &Effect| self.touches(effect.key().as_str(), reaches_below(effect));
+        let one =
+            |effect: &Effect| self.touches(effect.key().as_str().as_bytes(), reaches_below(effect));
         self.scopes.is_empty() || record.effects().any(one)
     }
 
-    fn touches(&self, key: &str, below: bool) -> bool {
+    fn touches(&self, key: &[u8], below: bool) -> bool {
         self.scopes.iter().any(|(scope, prefix)| {
-            let prefix = prefix.as_str();
+            let prefix = prefix.as_str().as_bytes();
             if below && within(prefix, key) {
                 return true;
             }
@@ -50,107 +49,20 @@ impl Filter {
 }
 
 /// Whether the key with this text is `ancestor` or lies below it.
-fn within(key: &str, ancestor: &str) -> bool {
-    if ancestor == "." {
+fn within(key: &[u8], ancestor: &[u8]) -> bool {
+    if ancestor == b"." {
         return true;
     }
     match key.strip_prefix(ancestor) {
-        Some(rest) => rest.is_empty() || rest.starts_with('.'),
+        Some(rest) => rest.is_empty() || rest.starts_with(b"."),
         None => false,
     }
 }
 
-fn glob_touches(scope: &Scope, key: &str, below: bool) -> bool {
-    Key::parse(key).map_or(true, |key| {
-        scope.matches(&key) || (below && scope.may_match_below(&key))
-    })
-}
-
-#[derive(Deserialize)]
-struct SkimGroup<'a>(IgnoredAny, #[serde(borrow)] Vec<SkimRecord<'a>>);
-
-#[derive(Deserialize)]
-enum SkimRecord<'a> {
-    #[serde(rename = "V", borrow)]
-    Version(SkimVersion<'a>),
-    #[serde(rename = "C")]
-    Created(IgnoredAny),
-    #[serde(rename = "R")]
-    Removed(IgnoredAny),
-    #[serde(rename = "I")]
-    Reincarnated(IgnoredAny),
-    #[serde(rename = "P")]
-    Pinned(IgnoredAny),
-    #[serde(rename = "F")]
-    Forked(IgnoredAny),
-    #[serde(rename = "S")]
-    Shared(IgnoredAny),
-    #[serde(rename = "W")]
-    Withdrawn(IgnoredAny),
-    #[serde(rename = "O")]
-    Given(IgnoredAny),
-    #[serde(rename = "U")]
-    Unpinned(IgnoredAny),
-    #[serde(rename = "K")]
-    PackAdded(IgnoredAny),
-}
-
-/// Namespace, incarnation, version, root, time, transactions.
-#[derive(Deserialize)]
-struct SkimVersion<'a>(
-    &'a str,
-    IgnoredAny,
-    u64,
-    IgnoredAny,
-    IgnoredAny,
-    #[serde(borrow)] Vec<SkimTransaction<'a>>,
-);
-
-/// User, client, number, acknowledged, name, results, operations, effects.
-#[derive(Deserialize)]
-struct SkimTransaction<'a>(
-    IgnoredAny,
-    IgnoredAny,
-    IgnoredAny,
-    IgnoredAny,
-    IgnoredAny,
-    IgnoredAny,
-    IgnoredAny,
-    #[serde(borrow)] Vec<SkimEffect<'a>>,
-);
-
-#[derive(Deserialize)]
-enum SkimEffect<'a> {
-    #[serde(rename = "p")]
-    Put(&'a str, IgnoredAny, bool),
-    #[serde(rename = "s")]
-    PutStored(&'a str, IgnoredAny, IgnoredAny, bool),
-    #[serde(rename = "a")]
-    Append(&'a str, IgnoredAny),
-    #[serde(rename = "u")]
-    Unlink(&'a str, bool),
-    #[serde(rename = "m")]
-    Mkdir(&'a str, bool),
-    #[serde(rename = "l")]
-    Link(&'a str, IgnoredAny, IgnoredAny),
-    #[serde(rename = "c")]
-    Copy(IgnoredAny, &'a str, IgnoredAny),
-    #[serde(rename = "g")]
-    Graft(&'a str, IgnoredAny, bool),
-}
-
-impl SkimEffect<'_> {
-    fn parts(&self) -> (&str, bool) {
-        match self {
-            SkimEffect::Put(key, _, below)
-            | SkimEffect::PutStored(key, _, _, below)
-            | SkimEffect::Unlink(key, below)
-            | SkimEffect::Mkdir(key, below)
-            | SkimEffect::Graft(key, _, below) => (key, *below),
-            SkimEffect::Append(key, _) => (key, false),
-            SkimEffect::Link(key, ..) | SkimEffect::Copy(_, key, _) => (key, true),
-        }
-    }
+fn glob_touches(scope: &Scope, key: &[u8], below: bool) -> bool {
+    let key = std::str::from_utf8(key).ok().map(Key::parse);
+    key.and_then(Result::ok)
+        .is_none_or(|key| scope.matches(&key) || (below && scope.may_match_below(&key)))
 }
 
 /// What a group holds for a namespace and a filter.
@@ -170,31 +82,71 @@ pub(crate) fn skim(
     from: u64,
     filter: &Filter,
 ) -> Result<Skimmed, EngineError> {
-    let mut decoder = rmp_serde::Deserializer::from_read_ref(payload);
-    decoder.set_max_depth(RECORD_DEPTH);
-    let SkimGroup(_, records) = SkimGroup::deserialize(&mut decoder).map_err(|e| {
-        EngineError::corrupt(format!("journal group {number} does not decode: {e}"))
-    })?;
+    let mut tokens = Tokens::new(payload);
+    group(&mut tokens, namespace.as_bytes(), from, filter)
+        .filter(|_| tokens.is_done())
+        .ok_or_else(|| EngineError::corrupt(format!("journal group {number} does not decode")))
+}
+
+/// Time, records.
+fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) -> Option<Skimmed> {
     let mut found = Skimmed::default();
-    for record in &records {
-        let SkimRecord::Version(SkimVersion(name, _, version, _, _, transactions)) = record else {
-            continue;
-        };
-        if *name != namespace {
-            continue;
-        }
-        found.newest = Some(*version);
-        if *version < from || found.concerns {
+    tokens.array_of(2)?;
+    tokens.skip(1)?;
+    for _ in 0..tokens.array()? {
+        if tokens.variant()? != b"V" {
+            tokens.skip(1)?;
             continue;
         }
-        let mut effects = transactions
-            .iter()
-            .flat_map(|t| &t.7)
-            .map(SkimEffect::parts);
-        found.concerns =
-            filter.scopes.is_empty() || effects.any(|(key, below)| filter.touches(key, below));
+        // Namespace, incarnation, version, root, time, transactions.
+        tokens.array_of(6)?;
+        let name = tokens.text()?;
+        tokens.skip(1)?;
+        let version = tokens.uint()?;
+        let own = name == namespace;
+        if own {
+            found.newest = Some(version);
+        }
+        if !own || version < from || found.concerns {
+            tokens.skip(3)?;
+            continue;
+        }
+        tokens.skip(2)?;
+        found.concerns |= filter.scopes.is_empty();
+        for _ in 0..tokens.array()? {
+            // User, client, number, acknowledged, name, results, operations, effects.
+            tokens.array_of(8)?;
+            tokens.skip(7)?;
+            for _ in 0..tokens.array()? {
+                let (key, below) = effect(tokens)?;
+                found.concerns = found.concerns || filter.touches(key, below);
+            }
+        }
     }
-    Ok(found)
+    Some(found)
+}
+
+/// The key of an effect, and whether it may reach below.
+fn effect<'a>(tokens: &mut Tokens<'a>) -> Option<(&'a [u8], bool)> {
+    // Its fields, those before the key, and whether the last says if it reaches below; else whether it does.
+    let (fields, before, below) = match tokens.variant()? {
+        b"p" | b"g" => (3, 0, None),
+        b"s" => (4, 0, None),
+        b"u" | b"m" => (2, 0, None),
+        b"a" => (2, 0, Some(false)),
+        b"l" => (3, 0, Some(true)),
+        b"c" => (3, 1, Some(true)),
+        _ => return None,
+    };
+    tokens.array_of(fields)?;
+    tokens.skip(before)?;
+    let key = tokens.text()?;
+    tokens.skip(fields - before - 2)?;
+    let last = match below {
+        Some(below) => tokens.skip(1).map(|()| below),
+        None => tokens.bool(),
+    };
+    Some((key, last?))
 }
 
 #[cfg(test)]

@@ -93,6 +93,19 @@ pub trait JournalReader: Send + Sync {
         max_bytes: usize,
     ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError>;
 
+    /// Shows groups from `from` on while `each` says so, as far as `max_bytes` of payload go, at least one. They
+    /// are read into `buffer`, which can be used again and again; what is in it does not matter.
+    ///
+    /// # Errors
+    /// As for [`read`](Self::read); groups that were shown are right all the same.
+    fn look(
+        &self,
+        from: GroupNumber,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(GroupNumber, &[u8]) -> bool,
+    ) -> Result<(), JournalError>;
+
     /// The oldest group that can be read; `newest() + 1` if there is none.
     fn oldest(&self) -> GroupNumber;
 

@@ -61,6 +61,28 @@ impl Shared {
         self.list().iter().map(|segment| segment.info()).collect()
     }
 
+    /// Reads from the segment that holds a group; from none if there is no such group yet.
+    fn readable<T>(
+        &self,
+        from: GroupNumber,
+        read: impl FnOnce(GroupNumber, Option<Arc<Segment>>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let newest = self.newest();
+        let oldest = self.oldest();
+        if from < oldest {
+            return Err(JournalError::Trimmed { oldest });
+        }
+        let segment = if from > newest { None } else { self.find(from) };
+        let result = read(newest, segment);
+        // Trimmed, perhaps reused, in between?
+        let oldest = self.oldest();
+        if from < oldest {
+            Err(JournalError::Trimmed { oldest })
+        } else {
+            result
+        }
+    }
+
     fn find(&self, group: GroupNumber) -> Option<Arc<Segment>> {
         let list = self.list();
         let place = list.partition_point(|segment| segment.info().first <= group);
@@ -74,25 +96,29 @@ impl JournalReader for Shared {
         from: GroupNumber,
         max_bytes: usize,
     ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError> {
-        let newest = self.newest();
-        let oldest = self.oldest();
-        if from < oldest {
-            return Err(JournalError::Trimmed { oldest });
-        }
-        if from > newest {
-            return Ok(Vec::new());
-        }
-        let result = match self.find(from) {
+        self.readable(from, |newest, segment| match segment {
             Some(segment) => segment.read(from, newest, max_bytes),
             None => Ok(Vec::new()),
-        };
-        // Trimmed, perhaps reused, in between?
-        let oldest = self.oldest();
-        if from < oldest {
-            Err(JournalError::Trimmed { oldest })
-        } else {
-            result
-        }
+        })
+    }
+
+    fn look(
+        &self,
+        from: GroupNumber,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(GroupNumber, &[u8]) -> bool,
+    ) -> Result<(), JournalError> {
+        self.readable(from, |newest, segment| match segment {
+            Some(segment) => segment.look(
+                from,
+                newest,
+                max_bytes,
+                buffer,
+                &mut |number, payload, _| each(number, payload),
+            ),
+            None => Ok(()),
+        })
     }
 
     fn oldest(&self) -> GroupNumber {

@@ -210,6 +210,34 @@ impl Segment {
         to: GroupNumber,
         max_bytes: usize,
     ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError> {
+        let mut buffer = Vec::new();
+        let mut found = Vec::new();
+        self.look(
+            from,
+            to,
+            max_bytes,
+            &mut buffer,
+            &mut |number, payload, at| {
+                found.push((number, at..at + payload.len()));
+                true
+            },
+        )?;
+        let bytes = Bytes::from(buffer);
+        let found = found.into_iter();
+        Ok(found
+            .map(|(number, place)| (number, bytes.slice(place)))
+            .collect())
+    }
+
+    /// Shows the same groups, each with its place in the buffer, while `each` says so.
+    pub(super) fn look(
+        &self,
+        from: GroupNumber,
+        to: GroupNumber,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(GroupNumber, &[u8], usize) -> bool,
+    ) -> Result<(), JournalError> {
         self.verify()?;
         let (mut number, mut at, end, to) = {
             let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
@@ -218,18 +246,17 @@ impl Segment {
                 .checked_sub(1)
                 .and_then(|place| groups.index.get(place));
             let Some((number, at)) = place.copied() else {
-                return Ok(Vec::new());
+                return Ok(());
             };
             (number, at, groups.end, to.min(groups.last))
         };
         let slack = to_len(JOURNAL_INDEX_STRIDE) + HEADER;
         let mut want = max_bytes.saturating_add(slack);
-        let mut found = Vec::new();
-        let mut found_bytes = 0;
+        let mut found_bytes = None;
         // One round, unless the first group wanted is longer than what was read.
         loop {
             let expected = want.min(to_len(end - at));
-            let bytes = Bytes::from(self.file.read(at, expected)?);
+            let bytes = self.file.read_into(buffer, at, expected)?;
             if bytes.len() < expected {
                 return Err(self.damaged(at, bytes.len(), "the file is cut short"));
             }
@@ -239,11 +266,14 @@ impl Segment {
                     Ok(frame) if frame.number == number => {
                         let next = rest + frame.len();
                         if number >= from {
-                            found_bytes += frame.payload.len();
-                            if !found.is_empty() && found_bytes > max_bytes {
-                                return Ok(found);
+                            let found = found_bytes.unwrap_or(0) + frame.payload.len();
+                            if found_bytes.is_some() && found > max_bytes {
+                                return Ok(());
                             }
-                            found.push((number, bytes.slice_ref(frame.payload)));
+                            found_bytes = Some(found);
+                            if !each(number, frame.payload, rest + HEADER) {
+                                return Ok(());
+                            }
                         }
                         rest = next;
                         number += 1;
@@ -258,8 +288,8 @@ impl Segment {
                 }
             }
             at += rest as u64;
-            if !found.is_empty() || number > to || at >= end {
-                return Ok(found);
+            if found_bytes.is_some() || number > to || at >= end {
+                return Ok(());
             }
         }
     }

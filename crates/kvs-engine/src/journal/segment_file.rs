@@ -120,13 +120,29 @@ impl SegmentFile {
 
     /// Bytes `at..at + len`, or fewer where the file ends.
     pub(super) fn read(&self, at: u64, len: usize) -> Result<Vec<u8>, JournalError> {
-        let mut bytes = vec![0; len];
-        let read = self
-            .file
-            .read_at(&mut bytes, at)
-            .map_err(|error| self.failed("read", error))?;
+        let mut bytes = Vec::new();
+        let read = self.read_into(&mut bytes, at, len)?.len();
         bytes.truncate(read);
         Ok(bytes)
+    }
+
+    /// The same, into a buffer that is made longer if need be.
+    pub(super) fn read_into<'a>(
+        &self,
+        buffer: &'a mut Vec<u8>,
+        at: u64,
+        len: usize,
+    ) -> Result<&'a [u8], JournalError> {
+        if buffer.is_empty() {
+            // Zeroed by the system where that costs nothing.
+            *buffer = vec![0; len];
+        } else if buffer.len() < len {
+            buffer.resize(len, 0);
+        }
+        let bytes = buffer.get_mut(..len).unwrap_or_default();
+        let read = self.file.read_at(bytes, at);
+        let read = read.map_err(|error| self.failed("read", error))?;
+        Ok(bytes.get(..read).unwrap_or_default())
     }
 
     /// The whole file behind its header.

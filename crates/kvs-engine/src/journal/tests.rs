@@ -152,6 +152,34 @@ fn a_large_group_as_the_first_makes_the_empty_segment_longer() {
 }
 
 #[test]
+fn looking_through_shows_what_reading_gives_whatever_is_in_the_buffer() {
+    let (disk, newest) = four_segments();
+    let journal = open(&disk);
+    let reader = journal.reader();
+    let mut buffer = vec![7; 50];
+    for from in 1..=newest {
+        for bytes in [0, 100, 1_000, 100_000] {
+            let mut shown = Vec::new();
+            let look = &mut |number, payload: &[u8]| {
+                shown.push((number, Bytes::copy_from_slice(payload)));
+                true
+            };
+            reader.look(from, bytes, &mut buffer, look).unwrap();
+            assert_eq!(shown, reader.read(from, bytes).unwrap());
+        }
+        let mut shown = 0;
+        let look = &mut |_, _: &[u8]| {
+            shown += 1;
+            false
+        };
+        reader.look(from, 100_000, &mut buffer, look).unwrap();
+        assert_eq!(shown, 1);
+    }
+    let nothing = &mut |_, _: &[u8]| panic!("there is no such group");
+    reader.look(newest + 1, 100, &mut buffer, nothing).unwrap();
+}
+
+#[test]
 fn trimming_drops_whole_segments_and_tells_readers() {
     let (disk, newest) = four_segments();
     let mut journal = open(&disk);
