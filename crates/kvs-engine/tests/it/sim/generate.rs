@@ -236,6 +236,11 @@ pub(super) fn wish(random: &mut Random, wide: bool) -> Wish {
             _ => Range::Directory(some_directory(random)),
         });
     }
+    if random.below(7) == 0 {
+        // One way that stays, into another namespace, and one that moves.
+        ranges.push(Range::Directory(key(one_of(random, &["w.f", "w.g"]))));
+        ranges.push(Range::Directory(key("l")));
+    }
     for _ in 0..one_of(random, &[1, 1, 1, 2, 3, 0]) {
         let range = range(random);
         if !ranges.contains(&range) {

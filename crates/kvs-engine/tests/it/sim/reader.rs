@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kvs_engine::{
-    At, Caller, ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Start, WakeSink, Watch,
-    WatchEvent, WatchRequest,
+    At, Behind, Caller, ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Start, WakeSink,
+    Watch, WatchEvent, WatchRequest,
 };
 
 use super::history::{History, Moment, Opened, Step, Wish};
@@ -257,7 +257,20 @@ impl Reader {
                 self.grow(&change);
             }
         }
-        self.moment(version, machine);
+        let own = self.history.wish.namespace.clone();
+        self.moment(own, version, machine);
+        if let WatchEvent::Changes {
+            behind:
+                Some(Behind {
+                    namespace,
+                    position,
+                    root: Some(_),
+                }),
+            ..
+        } = event
+        {
+            self.moment(namespace.to_string(), position.version, machine);
+        }
         compacted
     }
 
@@ -273,9 +286,9 @@ impl Reader {
     }
 
     /// Notes that the next step tells of a version.
-    fn moment(&mut self, version: u64, machine: &Machine) {
+    fn moment(&mut self, namespace: String, version: u64, machine: &Machine) {
         self.moments.push(Moment {
-            namespace: self.history.wish.namespace.clone(),
+            namespace,
             operations: machine.disk.operations(),
             version,
             step: self.history.steps.len(),
@@ -310,10 +323,10 @@ impl Reader {
         if watch.check().is_err() {
             return;
         }
-        let name = &self.history.wish.namespace;
-        let version = machine.lives.index(name, watch.mark());
+        let name = self.history.wish.namespace.clone();
+        let version = machine.lives.index(&name, watch.mark());
         let durable = None;
-        self.moment(version, machine);
+        self.moment(name.clone(), version, machine);
         self.history.steps.push(Step::Mark {
             version,
             newest,

@@ -377,9 +377,15 @@ impl Run {
         let only: Vec<Moment> = moments.iter().map(|(moment, _)| moment.clone()).collect();
         let safe = self.machine.safe(&only, &mut self.random).await;
         for ((moment, at), safe) in moments.iter().zip(safe) {
-            let step = &mut self.readers[*at].0.history.steps[moment.step];
+            let history = &mut self.readers[*at].0.history;
+            let step = &mut history.steps[moment.step];
             if let Step::Event { durable, .. } | Step::Mark { durable, .. } = step {
-                *durable = Some(safe);
+                match moment.namespace == history.wish.namespace {
+                    true => *durable = Some(safe),
+                    // What is told of another namespace must be as safe.
+                    false if safe < moment.version => *durable = Some(0),
+                    false => {}
+                }
             }
         }
     }
