@@ -36,7 +36,7 @@ fn some_directory(random: &mut Random) -> Key {
     ))
 }
 
-fn some_value(random: &mut Random) -> Bytes {
+pub(super) fn some_value(random: &mut Random) -> Bytes {
     let letter = b'a' + random.below(26) as u8;
     match random.below(40) {
         0 => vec![letter; 66_000 + random.below(1000) as usize].into(),

@@ -6,7 +6,8 @@ use smol_str::SmolStr;
 use super::generate::{self, one_of};
 use super::reader::GUEST;
 use super::run::Run;
-use crate::support::{NS, OWNER};
+use super::tree::Doing;
+use crate::support::{NS, OWNER, key as key_of};
 
 /// Namespaces beside primary.
 const OTHERS: [&str; 2] = ["o", "p"];
@@ -21,9 +22,31 @@ impl Run {
             self.share_or_withdraw().await;
         }
         for (name, doings) in generate::abroad(&mut self.random) {
+            for doing in &doings {
+                if let Doing::Put(key, _) = doing {
+                    self.abroad.push(key.clone());
+                }
+            }
             if self.machine.newest(name).is_some() {
                 self.send_to(name.into(), doings).await;
             }
+        }
+    }
+
+    /// Something is written where links lead, and maybe another link turned before that is read.
+    pub(super) async fn stir(&mut self) {
+        let there = self.machine.newest("o").is_some() && !self.abroad.is_empty();
+        if !there {
+            return;
+        }
+        let at = self.random.below(self.abroad.len() as u64) as usize;
+        let key = self.abroad[at].clone();
+        let doing = Doing::Put(key, generate::some_value(&mut self.random));
+        self.send_to("o".into(), vec![doing]).await;
+        if self.random.below(2) == 0 {
+            let to = generate::some_key(&mut self.random).to_string();
+            let doing = Doing::Link(key_of("l"), to);
+            self.send_to(NS.into(), vec![doing]).await;
         }
     }
 

@@ -2,7 +2,7 @@
 //! that is stopped, killed and trims its past. What comes out are histories, and what is true.
 
 use kvs_engine::{CommitRequest, Durability, EngineConfig, Mode, Start, TransactionId};
-use kvs_tree::Transaction;
+use kvs_tree::{Key, Transaction};
 use smol_str::SmolStr;
 use tokio::task::yield_now;
 
@@ -39,6 +39,8 @@ pub(super) struct Run {
     readers: Vec<(Reader, u64)>,
     wrong: Wrong,
     wide: bool,
+    /// Keys of the namespace `o` that links of primary lead to or above.
+    pub(super) abroad: Vec<Key>,
 }
 
 fn settings(seed: u64, random: &mut Random) -> EngineConfig {
@@ -85,6 +87,7 @@ pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
         readers: Vec::new(),
         wrong,
         wide: is_wide(seed),
+        abroad: Vec::new(),
     };
     let turns = if is_wide(seed) { 25 } else { 55 };
     if is_wide(seed) {
@@ -150,6 +153,9 @@ impl Run {
                 false => generate::transaction(&mut self.random),
             };
             self.send(doings).await;
+        }
+        if self.random.below(4) == 0 {
+            self.stir().await;
         }
         self.some_time().await;
     }
