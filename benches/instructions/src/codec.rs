@@ -14,7 +14,7 @@ use smol_str::SmolStr;
 use tokio_util::codec::Decoder;
 
 /// Ids, versions and numbers of typical length.
-const NUMBER: u64 = 1 << 20;
+pub(crate) const NUMBER: u64 = 1 << 20;
 
 fn commit() -> Request {
     Request::Commit(Commit {
@@ -47,18 +47,18 @@ fn value() -> Bytes {
     Bytes::from_static(&[b'x'; 64])
 }
 
-fn position() -> Position {
+pub(crate) fn position() -> Position {
     Position {
         incarnation: NUMBER,
         version: NUMBER,
     }
 }
 
-fn root() -> SmolStr {
+pub(crate) fn root() -> SmolStr {
     format!("blake3-{:064x}", NUMBER).into()
 }
 
-fn snapshot() -> SmolStr {
+pub(crate) fn snapshot() -> SmolStr {
     format!("primary@{NUMBER}:{}", root()).into()
 }
 
@@ -70,7 +70,7 @@ fn committed() -> CommitAnswer {
     }
 }
 
-fn found() -> LookupAnswer {
+pub(crate) fn found() -> LookupAnswer {
     LookupAnswer {
         entry: Some(Entry::Value(ValueInfo {
             size: 64,

@@ -16,6 +16,8 @@ mod codec;
 mod engine;
 mod tree;
 
+mod get;
+
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -52,6 +54,9 @@ const CASES: &[Case] = &[
     ("found-and-back", codec::found_and_back),
     ("event-and-back", codec::event_and_back),
     ("commit-group-of-64", engine::commit_groups),
+    ("get", get::get),
+    ("get-wide", get::get_wide),
+    ("got", get::got),
 ];
 
 /// Counts instructions and compares them with the baseline.

@@ -49,7 +49,7 @@ fn commit(root: &Directory, transaction: &Transaction) -> anyhow::Result<Applied
 }
 
 /// A directory of 1,000 values, and jobs three levels deep; sealed.
-fn tree() -> anyhow::Result<Directory> {
+pub(crate) fn tree() -> anyhow::Result<Directory> {
     let mut operations = Vec::new();
     for n in 0..ENTRIES {
         operations.push(put(&format!("bench.key{n}"), n)?);

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use kvs_proto::{
     Empty, HelloAnswer, NamespaceChown, NamespaceCreate, NamespaceInfo, NamespaceRemove,
     NamespaceShare, Namespaces, NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer,
-    Request, StatusAnswer, StatusRequest, Sync as SyncRequest, Unpin, decode_body,
+    ProtocolError, Request, StatusAnswer, StatusRequest, Sync as SyncRequest, Unpin, decode_body,
 };
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
@@ -162,9 +162,19 @@ impl Client {
         request: impl Into<Request>,
         learn: impl FnOnce(&T) + Send + 'static,
     ) -> Result<Pending<T>, ClientError> {
+        self.submit_to(request, decode_body, learn).await
+    }
+
+    /// The same, with a decoder of its own.
+    pub(crate) async fn submit_to<T: 'static>(
+        &self,
+        request: impl Into<Request>,
+        decode: fn(&Bytes) -> Result<T, ProtocolError>,
+        learn: impl FnOnce(&T) + Send + 'static,
+    ) -> Result<Pending<T>, ClientError> {
         let receiver = self.queue.request(request.into()).await?;
         Ok(Pending::new(receiver, move |body: Bytes| {
-            let answer: T = decode_body(&body)?;
+            let answer = decode(&body)?;
             learn(&answer);
             Ok(answer)
         }))

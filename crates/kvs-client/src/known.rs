@@ -3,11 +3,14 @@
 use dashmap::DashMap;
 use kvs_proto::Position;
 use smol_str::SmolStr;
+use std::sync::{Mutex, PoisonError};
 
 /// A map that only moves forward within an incarnation. Each access is one short lock.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
     positions: DashMap<SmolStr, Position>,
+    /// What was told last: mostly the same is told again.
+    last: Mutex<Option<(SmolStr, Position)>>,
 }
 
 impl Known {
@@ -16,6 +19,15 @@ impl Known {
     }
 
     pub(crate) fn learn(&self, namespace: &SmolStr, position: Position) {
+        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(&*last(), Some((name, at)) if *at == position && name == namespace) {
+            return;
+        }
+        self.move_on(namespace, position);
+        *last() = Some((namespace.clone(), position));
+    }
+
+    fn move_on(&self, namespace: &SmolStr, position: Position) {
         if let Some(mut known) = self.positions.get_mut(namespace) {
             if known.incarnation != position.incarnation || known.version < position.version {
                 *known = position;

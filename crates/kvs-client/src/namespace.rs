@@ -236,7 +236,9 @@ impl Namespace {
                 known.learn(&answer.namespace, answer.position);
             }
         };
-        self.client.submit(lookup, learn).await
+        self.client
+            .submit_to(lookup, LookupAnswer::decode, learn)
+            .await
     }
 
     /// One page of a directory. For the next, set `after` to the last key and `at` to the first page's snapshot.

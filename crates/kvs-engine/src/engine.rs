@@ -2,6 +2,7 @@
 //! changes anything goes through the commit task. Pins and namespaces are in `admin`.
 
 mod admin;
+mod glimpse;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -26,6 +27,8 @@ use crate::store::Store;
 use crate::upload::{Upload, Uploaded};
 use crate::view::View;
 use crate::watch::Watch;
+
+pub use glimpse::Glimpse;
 
 /// Wakes a wait for a namespace.
 #[derive(Default)]

@@ -111,7 +111,7 @@ pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 
 pub use config::{Durability, EngineConfig, Retention};
 pub use dispatch::WakeSink;
-pub use engine::{Engine, Submitted};
+pub use engine::{Engine, Glimpse, Submitted};
 pub use error::{EngineError, ErrorKind};
 pub use event::{Behind, RootEvent, SharedEvent, TransactionInfo, WatchEvent};
 pub use follow::Follower;

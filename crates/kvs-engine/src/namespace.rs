@@ -148,6 +148,11 @@ impl Namespace {
         self.published.load_full()
     }
 
+    /// What `see` makes of the newest durable version. For a moment: a version that is published meanwhile may have to wait.
+    pub(crate) fn with_published<T>(&self, see: impl FnOnce(&RootAt) -> T) -> T {
+        see(&self.published.load())
+    }
+
     pub(crate) fn position(&self) -> Position {
         self.at(self.published.load().version)
     }

@@ -3,6 +3,7 @@
 //! The envelope is read by hand and the body left as bytes, so that a request with an unknown operation or a malformed
 //! body can still be answered under its id.
 
+use crate::brief::{self, ReadState};
 use crate::code::{ErrorBody, ErrorCode};
 use crate::error::ProtocolError;
 use crate::limits::{ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES, READ_SPARE_BYTES};
@@ -72,6 +73,37 @@ impl FrameCodec {
     }
 }
 
+/// A whole frame where it lies.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Peeked<'a> {
+    /// As in [`Frame`].
+    pub id: u64,
+    /// As in [`Frame`].
+    pub tag: u64,
+    /// As in [`Frame`].
+    pub body: &'a [u8],
+    /// Bytes of the whole frame.
+    pub bytes: usize,
+}
+
+impl FrameCodec {
+    /// The next frame if it is there as a whole and nothing is wrong with it; nothing is taken.
+    pub fn peek<'a>(&self, source: &'a [u8]) -> Option<Peeked<'a>> {
+        let (head, rest) = source.split_first_chunk::<LENGTH_BYTES>()?;
+        let bytes = u32::from_be_bytes(*head) as usize;
+        if bytes > self.limit {
+            return None;
+        }
+        let (id, tag, body) = envelope_of(rest.get(..bytes)?).ok()?;
+        Some(Peeked {
+            id,
+            tag,
+            body,
+            bytes: LENGTH_BYTES + bytes,
+        })
+    }
+}
+
 impl Default for FrameCodec {
     fn default() -> Self {
         FrameCodec::new(FRAME_BYTES)
@@ -126,15 +158,22 @@ fn make_room(buffer: &mut BytesMut, missing: usize) {
 }
 
 fn open(frame: Bytes) -> Result<Frame, ProtocolError> {
-    let mut rest: &[u8] = &frame;
+    let (id, tag, body) = envelope_of(&frame)?;
+    let body = frame.slice(frame.len() - body.len()..);
+    Ok(Frame { id, tag, body })
+}
+
+/// Id, tag and body of a frame without its length.
+#[inline]
+fn envelope_of(frame: &[u8]) -> Result<(u64, u64, &[u8]), ProtocolError> {
+    let mut rest = frame;
     let length = read_array_len(&mut rest).map_err(|_| ProtocolError::Envelope)?;
     if length != 3 {
         return Err(ProtocolError::Envelope);
     }
     let id: u64 = read_int(&mut rest).map_err(|_| ProtocolError::Envelope)?;
     let tag: u64 = read_int(&mut rest).map_err(|_| ProtocolError::Envelope)?;
-    let body = frame.slice(frame.len() - rest.len()..);
-    Ok(Frame { id, tag, body })
+    Ok((id, tag, rest))
 }
 
 /// Appends what an encoder writes. Encoders write field by field, a byte or two at a time, so each write
@@ -259,6 +298,24 @@ pub fn write_answer<T: Serialize>(
 ) -> Result<(), ProtocolError> {
     write(out, limit, id, status.code(), "answer", |out| {
         rmp_serde::encode::write_named(&mut Appender(out), body)
+    })
+}
+
+/// Appends the frame of the answer to a lookup that found this value; as [`write_answer`], but sooner.
+///
+/// # Errors
+/// If it is too long; then `out` is as it was.
+pub fn write_found(
+    out: &mut BytesMut,
+    limit: usize,
+    id: u64,
+    value: &[u8],
+    key: &str,
+    state: &ReadState,
+) -> Result<(), ProtocolError> {
+    write(out, limit, id, Status::Final.code(), "answer", |out| {
+        brief::found(out, value, key, state);
+        Ok(())
     })
 }
 

@@ -29,15 +29,21 @@ mod setroot;
 mod many;
 mod upload;
 
+mod brief;
+
 mod request;
 
 mod frame;
 
 pub use body::{decode_body, encode_body};
+pub use brief::{BriefLookup, ReadState};
 pub use code::{Advice, ErrorBody, ErrorCode};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
-pub use frame::{Frame, FrameCodec, Status, write_answer, write_error, write_head, write_request};
+pub use frame::{
+    Frame, FrameCodec, Peeked, Status, write_answer, write_error, write_found, write_head,
+    write_request,
+};
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};

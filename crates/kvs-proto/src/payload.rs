@@ -44,6 +44,14 @@ fn take(field: &[u8]) -> Bytes {
     })
 }
 
+/// A field of `source` that was found without serde: copied if it is short, else shared.
+pub(crate) fn of(source: &Bytes, field: &[u8]) -> Bytes {
+    if field.len() < COPY_BELOW_BYTES {
+        return Bytes::copy_from_slice(field);
+    }
+    source.slice_ref(field)
+}
+
 struct Payload;
 
 impl Visitor<'_> for Payload {

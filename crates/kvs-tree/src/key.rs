@@ -42,6 +42,9 @@ impl Key {
                 "the empty text is no key",
             ));
         }
+        if is_normal(text, bytes) {
+            return Ok(Key(SmolStr::new(text)));
+        }
         let mut count = 0;
         let mut length = 0;
         for name in text.split('.').filter(|name| !name.is_empty()) {
@@ -52,9 +55,6 @@ impl Key {
         check_size(count, length, bytes)?;
         if count == 0 {
             return Ok(Key::ROOT);
-        }
-        if length == text.len() {
-            return Ok(Key(SmolStr::new(text)));
         }
         let mut builder = SmolStrBuilder::new();
         for (index, name) in text.split('.').filter(|name| !name.is_empty()).enumerate() {
@@ -196,6 +196,22 @@ impl Key {
         builder.push_str(rest);
         Key(builder.finish())
     }
+}
+
+/// Whether a text is the normalised one of a key other than the root, within all limits. Most are.
+fn is_normal(text: &str, bytes: usize) -> bool {
+    let (mut names, mut length) = (1, 0);
+    for byte in text.bytes() {
+        if byte != b'.' {
+            length += 1;
+        } else if length == 0 || length > NAME_BYTES {
+            return false;
+        } else {
+            names += 1;
+            length = 0;
+        }
+    }
+    (1..=NAME_BYTES).contains(&length) && names <= KEY_NAMES && text.len() <= bytes
 }
 
 fn check_name(name: &str) -> Result<(), TreeError> {

@@ -53,7 +53,7 @@ pub use hash::{Blobref, HashAlgorithm, StoreParams};
 pub use key::Key;
 pub use limits::*;
 pub use list::list;
-pub use lookup::{Path, Resolved, entry_at, lookup, path};
+pub use lookup::{Path, Resolved, entry_at, glimpse, lookup, path};
 pub use node::walk::Detacher;
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
 pub use replay::replay;

@@ -9,7 +9,7 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::Blobref;
 use crate::key::Key;
 use crate::limits::LINK_DEPTH;
-use crate::node::{Directory, Entry, Link, Node, Symlink};
+use crate::node::{Directory, Entry, Link, Node, Symlink, Value};
 use crate::source::{Ctx, Fault, NodeSource};
 
 /// What a lookup came to.
@@ -65,6 +65,42 @@ pub fn entry_at(
         }
     }
     Ok(Some(entry))
+}
+
+/// What `see` makes of the value at a key, which is neither copied nor are nodes in memory held: for readers in a hurry.
+/// `None` if no value stands there, or none but behind a link: then [`lookup`] tells what does.
+///
+/// # Errors
+/// Only `Missing` and `Corrupt`.
+pub fn glimpse<T>(
+    root: &Directory,
+    source: &dyn NodeSource,
+    key: &Key,
+    see: impl FnOnce(&Value) -> T,
+) -> Result<Option<T>, Fault> {
+    // The name of the root is no name of an entry.
+    glimpse_below(root, source, key.as_str(), see)
+}
+
+/// Calls itself once for each name of a key.
+fn glimpse_below<T>(
+    directory: &Directory,
+    source: &dyn NodeSource,
+    names: &str,
+    see: impl FnOnce(&Value) -> T,
+) -> Result<Option<T>, Fault> {
+    let dot = names.bytes().position(|byte| byte == b'.');
+    let (name, rest) = match dot {
+        Some(at) => (names.get(..at), names.get(at + 1..)),
+        None => (Some(names), None),
+    };
+    directory.with_entry(source, name.unwrap_or_default(), |entry| {
+        match (entry, rest) {
+            (Some(Entry::Value(value)), None) => Ok(Some(see(value))),
+            (Some(Entry::Directory(next)), Some(rest)) => glimpse_below(next, source, rest, see),
+            _ => Ok(None),
+        }
+    })
 }
 
 /// Looks a key up from the root. Links in the middle are always followed, one at the end if

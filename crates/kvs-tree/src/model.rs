@@ -447,6 +447,16 @@ impl Store {
         self.run(|ctx| lookup(root, ctx.source, key, follow, 0))
     }
 
+    /// The bytes of the value that stands there, if no link leads to it.
+    fn glimpse(&self, root: &Directory, key: &Key) -> Option<Vec<u8>> {
+        let see = |value: &Value| Entry::Value(value.clone());
+        let seen = self.run(|ctx| glimpse(root, ctx.source, key, see)).unwrap();
+        match seen.map(|entry| self.thing(&entry)) {
+            Some(Thing::Value(bytes)) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The nodes that this takes.
     fn path(&self, root: &Directory, key: &Key) -> Path {
         loop {

@@ -16,6 +16,7 @@ use kvs_proto::{
     Request, Status, decode_body, write_request,
 };
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// An unanswered request.
@@ -33,11 +34,32 @@ impl Waiting {
     }
 }
 
+/// By the ids of this client, which rise by one: no stranger chooses them, so a plain hash will do.
+type ById<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
+
+/// Spreads ids that follow one another.
+#[derive(Default)]
+struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
+    }
+
+    fn write_u64(&mut self, id: u64) {
+        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0
+    }
+}
+
 /// All that a connection owes to callers.
 pub(crate) struct Outstanding {
     known: Arc<Known>,
-    waiting: HashMap<u64, Waiting>,
-    streams: HashMap<u64, Box<StreamState>>,
+    waiting: ById<Waiting>,
+    streams: ById<Box<StreamState>>,
     numbers: Numbers,
     frame_limit: usize,
     /// Whether there is a connection that takes requests.
@@ -52,8 +74,8 @@ impl Outstanding {
     pub(crate) fn new(known: Arc<Known>) -> Self {
         Outstanding {
             known,
-            waiting: HashMap::new(),
-            streams: HashMap::new(),
+            waiting: ById::default(),
+            streams: ById::default(),
             numbers: Numbers::new(FIRST_NUMBER),
             frame_limit: FRAME_BYTES,
             online: false,

@@ -124,12 +124,14 @@ impl Queue {
         &self,
         mut request: Request,
     ) -> Result<(u64, oneshot::Receiver<Result<Bytes, ClientError>>), ClientError> {
-        let place = self
-            .places
-            .clone()
-            .acquire_owned()
-            .await
-            .map_err(|_| closed())?;
+        // Mostly there is one, and then nothing need be prepared for a wait.
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => {
+                let waits = self.places.clone().acquire_owned();
+                waits.await.map_err(|_| closed())?
+            }
+        };
         let (reply, receiver) = oneshot::channel();
         let id = self.in_order(|counters| {
             let id = counters.take_id();

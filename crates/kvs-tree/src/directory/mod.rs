@@ -12,7 +12,9 @@ mod cursor;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
 use crate::node::walk::{Detacher, Emitter, unsealed};
-use crate::node::{Body, Directory, Entry, Leaf, Link, Node, ObjectKind, Stats, is_name};
+use crate::node::{
+    Body, Child, Directory, Entry, Inner, Leaf, Link, Node, ObjectKind, Stats, is_name,
+};
 use crate::source::{Ctx, Fault, NodeSource};
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -40,6 +42,43 @@ impl Entry {
             (Entry::Symlink(one), Entry::Symlink(two)) => one == two,
             _ => false,
         }
+    }
+}
+
+fn in_leaf<'a>(leaf: &'a Leaf, name: &str) -> Option<&'a Entry> {
+    let place = leaf
+        .entries
+        .binary_search_by(|(other, _)| other.as_str().cmp(name));
+    let entry = place.ok().and_then(|at| leaf.entries.get(at));
+    entry.map(|(_, entry)| entry)
+}
+
+/// The part that a name belongs to; `None` for one before all.
+fn in_inner<'a>(inner: &'a Inner, name: &str) -> Option<&'a Child> {
+    let behind = inner
+        .children
+        .partition_point(|child| *child.first <= *name);
+    behind.checked_sub(1).and_then(|at| inner.children.get(at))
+}
+
+/// See [`Directory::with_entry`].
+fn with_entry<T>(
+    mut node: &Node,
+    source: &dyn NodeSource,
+    name: &str,
+    see: impl FnOnce(Option<&Entry>) -> Result<T, Fault>,
+) -> Result<T, Fault> {
+    loop {
+        node = match &node.body {
+            Body::Leaf(leaf) => return see(in_leaf(leaf, name)),
+            Body::Inner(inner) => match in_inner(inner, name).map(|child| &child.link) {
+                Some(Link::Loaded(next)) => next,
+                // As deep as directories are high at most.
+                Some(link) => return with_entry(&*link.load(source)?, source, name, see),
+                None => return see(None),
+            },
+            Body::Chunks(_) => return Err(regroup::damaged()),
+        };
     }
 }
 
@@ -100,10 +139,23 @@ impl Directory {
 
     /// The entry of this name. Cost O(log n).
     pub fn get(&self, source: &dyn NodeSource, name: &str) -> Result<Option<Entry>, Fault> {
-        self.descend(source, name, &mut |_, _| ())
+        self.with_entry(source, name, |entry| Ok(entry.cloned()))
     }
 
-    /// The same, and shows each node on the way, from the top, with the link that led to it.
+    /// What `see` makes of the entry of this name, which is neither copied nor are nodes in memory held.
+    pub(crate) fn with_entry<T>(
+        &self,
+        source: &dyn NodeSource,
+        name: &str,
+        see: impl FnOnce(Option<&Entry>) -> Result<T, Fault>,
+    ) -> Result<T, Fault> {
+        match &self.link {
+            Link::Loaded(node) => with_entry(node, source, name, see),
+            link => with_entry(&*link.load(source)?, source, name, see),
+        }
+    }
+
+    /// The entry of this name, and shows each node on the way, from the top, with the link that led to it.
     pub(crate) fn descend(
         &self,
         source: &dyn NodeSource,
@@ -114,26 +166,15 @@ impl Directory {
         visit(&self.link, &node);
         loop {
             node = match &node.body {
-                Body::Leaf(leaf) => {
-                    let place = leaf
-                        .entries
-                        .binary_search_by(|(other, _)| other.as_str().cmp(name));
-                    let entry = place.ok().and_then(|at| leaf.entries.get(at));
-                    return Ok(entry.map(|(_, entry)| entry.clone()));
-                }
-                Body::Inner(inner) => {
-                    let behind = inner
-                        .children
-                        .partition_point(|child| *child.first <= *name);
-                    match behind.checked_sub(1).and_then(|at| inner.children.get(at)) {
-                        Some(child) => {
-                            let next = child.link.load(source)?;
-                            visit(&child.link, &next);
-                            next
-                        }
-                        None => return Ok(None),
+                Body::Leaf(leaf) => return Ok(in_leaf(leaf, name).cloned()),
+                Body::Inner(inner) => match in_inner(inner, name) {
+                    Some(child) => {
+                        let next = child.link.load(source)?;
+                        visit(&child.link, &next);
+                        next
                     }
-                }
+                    None => return Ok(None),
+                },
                 Body::Chunks(_) => return Err(regroup::damaged()),
             };
         }

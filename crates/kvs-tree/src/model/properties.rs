@@ -308,6 +308,16 @@ proptest! {
         let store = Store::default();
         for (model, root) in run(&store, &history) {
             for key in &keys {
+                let seen = store.glimpse(&root, key);
+                match (model.resolve(key, false), seen) {
+                    (Ok(resolved), Some(bytes)) if resolved == *key => {
+                        prop_assert_eq!(model.0.get(key), Some(&Thing::Value(bytes)));
+                    }
+                    (Ok(resolved), None) if resolved == *key => {
+                        prop_assert!(!matches!(model.0.get(key), Some(Thing::Value(_))));
+                    }
+                    (_, seen) => prop_assert_eq!(seen, None),
+                }
                 for follow in [false, true] {
                     let found = store.lookup(&root, key, follow);
                     match (model.resolve(key, follow), found) {

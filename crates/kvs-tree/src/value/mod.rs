@@ -41,6 +41,14 @@ impl Value {
         matches!(self.0, Content::Inline(_))
     }
 
+    /// The bytes where they lie, if the value is inline.
+    pub fn in_place(&self) -> Option<&[u8]> {
+        match &self.0 {
+            Content::Inline(bytes) => Some(bytes),
+            _ => None,
+        }
+    }
+
     /// The bytes, if the value is inline. Very short ones are copied.
     pub fn inline(&self) -> Option<Bytes> {
         match &self.0 {

@@ -7,8 +7,8 @@ use std::io;
 use std::pin::pin;
 use std::task::{Context, Poll};
 
-use bytes::BytesMut;
-use kvs_proto::{Frame, FrameCodec, ProtocolError, READ_BUFFER_BYTES};
+use bytes::{Buf, BytesMut};
+use kvs_proto::{Frame, FrameCodec, Peeked, ProtocolError, READ_BUFFER_BYTES};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_util::codec::Decoder;
 
@@ -45,6 +45,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             return Ok(None);
         }
         self.codec.decode(&mut self.input)
+    }
+
+    /// The next whole frame where it lies, if there is one and nothing is wrong with it, and where answers go.
+    pub(crate) fn peek(&mut self) -> Option<(Peeked<'_>, &mut BytesMut)> {
+        let frame = self.codec.peek(&self.input)?;
+        Some((frame, self.out.frames()))
+    }
+
+    /// Leaves the first bytes that were received behind: a frame that was peeked at.
+    pub(crate) fn skip(&mut self, bytes: usize) {
+        self.input.advance(bytes);
     }
 
     /// Receives more bytes; 0 at the end of the stream.

@@ -22,7 +22,7 @@ use tokio::time::timeout;
 use super::connection::Connection;
 use super::failure::Failure;
 use super::greeting::{Room, greet};
-use super::ops::{self, Answer, Context};
+use super::ops::{self, Answer, Context, Told};
 use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::uploads::Uploads;
@@ -63,6 +63,7 @@ struct Session<S> {
     streams: Streams,
     uploads: Uploads,
     room: Room,
+    told: Told,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -81,6 +82,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             streams: Streams::new(),
             uploads: Uploads::default(),
             room,
+            told: Told::default(),
             open: true,
             stopped,
         }
@@ -159,6 +161,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn take_requests(&mut self) -> bool {
         let mut taken = false;
         while self.open && self.has_room() {
+            if self.glimpse() {
+                taken = true;
+                continue;
+            }
             match self.connection.next_frame() {
                 Ok(Some(frame)) => self.take(frame),
                 Ok(None) => break,
@@ -173,6 +179,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         // All of them together: whoever commits is woken once.
         self.commits.enter(&self.context.shared.engine);
         taken
+    }
+
+    /// Answers the next request if it is a lookup that can be answered at once; whether it was.
+    fn glimpse(&mut self) -> bool {
+        let Some((request, out)) = self.connection.peek() else {
+            return false;
+        };
+        let bytes = request.bytes;
+        let answered = ops::glimpse(&self.context, &mut self.told, &request, out);
+        if answered {
+            self.connection.skip(bytes);
+        }
+        answered
     }
 
     /// Takes one request.

@@ -8,6 +8,7 @@ mod admin;
 mod log;
 mod read;
 
+mod glimpse;
 mod many;
 
 use kvs_proto::{ErrorCode, Request};
@@ -15,6 +16,7 @@ use kvs_proto::{ErrorCode, Request};
 use super::failure::Failure;
 
 pub(crate) use answer::{Answer, Context, write};
+pub(crate) use glimpse::{Told, glimpse};
 
 /// Does what a request asks for.
 pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answer, Failure> {

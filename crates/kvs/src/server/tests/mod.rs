@@ -26,6 +26,7 @@ mod gate;
 
 mod cached;
 mod follows;
+mod gets;
 mod streams;
 
 const OWNER: u32 = 1000;
