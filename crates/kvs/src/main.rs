@@ -28,6 +28,12 @@ mod cli;
 
 use std::process::ExitCode;
 
+/// What a put allocates is made by one thread and dropped by another, and lives for some hundred
+/// versions. The C library's allocator then grows page by page, with a system call for each
+/// (docs/performance.md, "What was tried").
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> ExitCode {
     output::settle_colours();
     let cli = match cli::parse() {
