@@ -84,10 +84,6 @@ pub const INBOX: usize = 65_536;
 /// those who wait for an answer are let go first.
 pub const WAKES_AT_ONCE: usize = 64;
 
-/// Committers that may wait for a group that the commit task writes and syncs itself (4), as long as
-/// nobody else waits: of more, the next group is filled beside the sync.
-pub const LONE_COMMITTERS: usize = 4;
-
 /// Requests that the commit task takes from its inbox before it looks at the journal again (1,024).
 pub const INBOX_BATCH: usize = 1_024;
 

@@ -38,15 +38,6 @@ impl OpenGroup {
         !self.items.is_empty()
     }
 
-    /// How many wait for it to be written.
-    pub(crate) fn committers(&self) -> usize {
-        let waiting = |item: &Item| match item {
-            Item::Version(version) => version.committers(),
-            Item::Other(_) => 1,
-        };
-        self.held.len() + self.items.iter().map(waiting).sum::<usize>()
-    }
-
     /// Whether no more should be put into it.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes >= GROUP_PAYLOAD_BYTES

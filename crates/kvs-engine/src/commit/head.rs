@@ -45,11 +45,6 @@ impl ClosedVersion {
         self.draft.take()
     }
 
-    /// How many wait for it.
-    pub(crate) fn committers(&self) -> usize {
-        self.waiting.len()
-    }
-
     pub(crate) fn answer(self, incarnation: u64, root: Blobref) {
         let position = Position {
             incarnation,

@@ -1,12 +1,11 @@
-//! How the commit task keeps pace: how much it takes at once, which groups it writes itself, when it
-//! must look although nobody asks.
+//! How the commit task keeps pace: how much it takes at once, and when it must look although nobody
+//! asks.
 
 use std::time::Duration;
 
-use super::group::OpenGroup;
 use super::task::CommitTask;
 use crate::config::Durability;
-use crate::limits::{INBOX_BATCH, INBOX_BATCH_MIN, LONE_COMMITTERS, SYNC_INTERVAL_MS};
+use crate::limits::{INBOX_BATCH, INBOX_BATCH_MIN, SYNC_INTERVAL_MS};
 
 /// Longest time that the timer is set for, in milliseconds; then it is set again.
 const TIMER_MS: u64 = 3_600_000;
@@ -20,13 +19,6 @@ impl CommitTask {
             None if self.durable() => (waiting / 2).clamp(INBOX_BATCH_MIN, INBOX_BATCH),
             _ => INBOX_BATCH,
         }
-    }
-
-    /// Whether a group is better written on this thread than by waking another: what takes no sync
-    /// always, the rest if there is nothing that could be done meanwhile.
-    pub(super) fn is_quick(&self, group: &OpenGroup) -> bool {
-        let lone = !self.more_wait && group.committers() <= LONE_COMMITTERS;
-        self.not_alone && (lone || !self.durable())
     }
 
     /// When something is due although nobody asks, by the clock of the store.
@@ -54,13 +46,5 @@ impl CommitTask {
     /// Whether other threads of the runtime go on when this one is blocked.
     pub(super) fn is_multi_threaded() -> bool {
         tokio::runtime::Handle::current().metrics().num_workers() > 1
-    }
-
-    /// Sees to it that another thread of the runtime waits for sockets and timers while this one is
-    /// blocked. The thread that was woken last is the one that had been waiting, and the others may
-    /// sleep; of two new tasks it keeps one and wakes another thread for the other.
-    pub(super) fn hand_over_driver() {
-        tokio::spawn(std::future::ready(()));
-        tokio::spawn(std::future::ready(()));
     }
 }

@@ -87,8 +87,6 @@ pub(crate) struct CommitTask {
     pub(super) done_here: Option<Report>,
     /// A group was published since the last round.
     pub(super) answered: bool,
-    /// More commands wait than were taken.
-    pub(super) more_wait: bool,
     /// Another thread of the runtime serves everyone else while this one waits for the disk.
     pub(super) not_alone: bool,
     pub(super) stopping: Option<Reply<()>>,
@@ -143,7 +141,6 @@ impl CommitTask {
             wakes: Vec::new(),
             done_here: None,
             answered: false,
-            more_wait: false,
             not_alone: Self::is_multi_threaded(),
             unsynced: false,
             syncing: None,
@@ -157,13 +154,8 @@ impl CommitTask {
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
         loop {
-            task.more_wait = queue.len() > 0;
             task.advance();
             if let Some(report) = task.done_here.take() {
-                if task.durable() {
-                    // What is left of handing over must not be in the way of the answers.
-                    tokio::task::yield_now().await;
-                }
                 task.on_report(report);
                 continue;
             }
@@ -308,7 +300,6 @@ impl CommitTask {
     fn send_group(&mut self) {
         let mut group = std::mem::take(&mut self.building);
         let (time_ms, sync) = (self.now(), self.durable());
-        let here = self.is_quick(&group);
         let job = Job::Append {
             after: self.catalog.group,
             time_ms,
@@ -316,15 +307,12 @@ impl CommitTask {
             sync,
         };
         self.in_flight = Some(InFlight { group, time_ms });
-        if !here {
-            return self.writer.submit(job);
+        if self.not_alone && !sync {
+            // What takes no sync takes less than waking another thread for it.
+            self.done_here = self.writer.perform_here(job);
+        } else {
+            self.writer.submit(job);
         }
-        let before = || {
-            if sync {
-                Self::hand_over_driver()
-            }
-        };
-        self.done_here = self.writer.perform_here(job, before);
     }
 
     /// Whether groups are synced before they are published.

@@ -131,9 +131,9 @@ impl Writer {
         }
     }
 
-    /// Does a job on the calling thread, which it blocks, unless the journal is at work. `before` is
-    /// called before a job is begun. In a simulation this is [`submit`](Self::submit).
-    pub(crate) fn perform_here(&mut self, job: Job, before: impl FnOnce()) -> Option<Report> {
+    /// Does a job on the calling thread, which it blocks, unless the journal is at work. In a
+    /// simulation this is [`submit`](Self::submit).
+    pub(crate) fn perform_here(&mut self, job: Job) -> Option<Report> {
         let Place::Thread { seat, .. } = &self.place else {
             self.submit(job);
             return None;
@@ -142,7 +142,6 @@ impl Writer {
             self.submit(job);
             return None;
         };
-        before();
         let report = free.perform(job);
         free.prepare();
         Some(report)
