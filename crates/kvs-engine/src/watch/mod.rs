@@ -176,7 +176,11 @@ impl Watch {
                 Err(Stop::Idle) => return Ok(None),
                 Err(Stop::Failed(error)) if error.kind == ErrorKind::Compacted => {
                     state.sum_again();
-                    let from = state.namespace.at(state.read);
+                    // Of versions before the first that it asked for nobody has to be told.
+                    let asked = state.busy.as_ref().map_or(0, |busy| busy.from);
+                    let newest = state.namespace.published().version;
+                    let from = state.read.max(asked.saturating_sub(1)).min(newest);
+                    let from = state.namespace.at(from);
                     state.lost(from).await?;
                 }
                 Err(Stop::Failed(error)) => return Err(error),

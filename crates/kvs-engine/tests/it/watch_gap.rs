@@ -144,3 +144,22 @@ async fn the_few_versions_that_concern_a_watch_are_found_in_a_long_journal() {
         assert_eq!(watch.position().version, 4000);
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_gap_begins_no_earlier_than_the_watch_was_to() {
+    let mut config = trimming();
+    config.segment_bytes = Some(1024 * 1024);
+    config.checkpoint_bytes = 1024 * 1024;
+    config.retention.bytes = 4 * 1024 * 1024;
+    let sim = Sim::with(config, SimDisk::unrecorded()).await;
+    sim.put("a", "1").await;
+    let mut watch = sim.watch(&["a"], after(3));
+    for n in 0..170_u8 {
+        sim.put("a", vec![n; 60_000]).await;
+    }
+    sim.engine.checkpoint().await.unwrap();
+    let WatchEvent::Gap { from, .. } = one(&mut watch).await else {
+        panic!()
+    };
+    assert_eq!(from.version, 3);
+}

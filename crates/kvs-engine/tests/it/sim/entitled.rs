@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use kvs_engine::ErrorKind;
 
 use super::history::{History, Opened, Seen, Step, Verdict, Wish};
-use super::lives::{World, life};
+use super::lives::{LIFE, World, life};
 use super::sight::Sight;
 use super::through::look;
 
@@ -77,7 +77,8 @@ pub(super) fn entitled(history: &History, sight: &Sight<'_>) -> Verdict {
                     ErrorKind::Permission if !may(wish, world, own) => true,
                     ErrorKind::Permission => newest.is_some_and(|newest| {
                         let here = |from: &u64| life(*from) == life(newest) && *from <= newest;
-                        let from = began.filter(here).unwrap_or(newest);
+                        // After a gap it went on in the life that there is now.
+                        let from = began.filter(here).unwrap_or(newest - newest % LIFE);
                         (from..=newest)
                             .any(|version| forbidden(wish, world, version, sight).is_some())
                     }),
