@@ -1,6 +1,6 @@
 //! What is counted of the engine: puts on their way from a session to the journal and back.
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use bytes::Bytes;
 use kvs_engine::{
     Caller, CommitRequest, Engine, EngineConfig, Environment, PRIMARY, SimDisk, TransactionId,
@@ -10,10 +10,10 @@ use kvs_tree::{Key, Operation, Transaction};
 /// Keys of the directory that is put into.
 const KEYS: u64 = 1000;
 
-/// Puts that wait together: with 128 in flight each half of them is one group.
-const GROUP: u64 = 64;
+/// Puts that come together: the engine makes two groups of them.
+const GROUP: u64 = 128;
 
-/// Puts of 64 bytes, [`GROUP`] of which make one version and one group.
+/// Puts of 64 bytes, [`GROUP`] of which come together.
 pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()
@@ -33,15 +33,10 @@ pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
 }
 
 async fn group(engine: &Engine, number: &mut u64) -> anyhow::Result<()> {
-    let mut waiting = Vec::new();
-    for _ in 0..GROUP {
-        waiting.push(engine.submit(put(*number)?));
-        *number += 1;
-    }
-    let mut version = None;
-    for answer in waiting {
-        let at = answer.await?.position.version;
-        ensure!(*version.get_or_insert(at) == at, "they are not one version");
+    let requests: anyhow::Result<Vec<_>> = (*number..*number + GROUP).map(put).collect();
+    *number += GROUP;
+    for answer in engine.submit_all(requests?) {
+        answer.await?;
     }
     Ok(())
 }

@@ -53,7 +53,7 @@ const CASES: &[Case] = &[
     ("lookup-decode", codec::decode_lookup),
     ("found-and-back", codec::found_and_back),
     ("event-and-back", codec::event_and_back),
-    ("commit-group-of-64", engine::commit_groups),
+    ("commit-128-puts", engine::commit_groups),
     ("get", get::get),
     ("get-wide", get::get_wide),
     ("got", get::got),
