@@ -14,16 +14,22 @@ pub(crate) struct Inline(Place);
 
 #[derive(Clone)]
 enum Place {
-    Short { len: u8, bytes: [u8; SHORT_BYTES] },
+    Short(Short),
     Long(Bytes),
+}
+
+#[derive(Clone, Copy)]
+struct Short {
+    len: u8,
+    bytes: [u8; SHORT_BYTES],
 }
 
 impl Inline {
     /// No bytes.
-    pub(crate) const EMPTY: Inline = Inline(Place::Short {
+    pub(crate) const EMPTY: Inline = Inline(Place::Short(Short {
         len: 0,
         bytes: [0; SHORT_BYTES],
-    });
+    }));
 
     /// These bytes; `share` is asked for them as something to hold on to if they are not short.
     pub(crate) fn new(bytes: &[u8], share: impl FnOnce() -> Bytes) -> Self {
@@ -32,7 +38,7 @@ impl Inline {
             Some(place) => {
                 place.copy_from_slice(bytes);
                 let len = bytes.len() as u8;
-                Inline(Place::Short { len, bytes: short })
+                Inline(Place::Short(Short { len, bytes: short }))
             }
             None => Inline(Place::Long(share())),
         }
@@ -41,7 +47,7 @@ impl Inline {
     /// The bytes as something to hold on to: short ones are copied.
     pub(crate) fn to_bytes(&self) -> Bytes {
         match &self.0 {
-            Place::Short { .. } => Bytes::copy_from_slice(self),
+            Place::Short(_) => Bytes::copy_from_slice(self),
             Place::Long(bytes) => bytes.clone(),
         }
     }
@@ -49,7 +55,7 @@ impl Inline {
     /// Bytes of memory outside of the entry.
     pub(crate) fn outside(&self) -> usize {
         match &self.0 {
-            Place::Short { .. } => 0,
+            Place::Short(_) => 0,
             Place::Long(bytes) => bytes.len(),
         }
     }
@@ -60,7 +66,10 @@ impl Deref for Inline {
 
     fn deref(&self) -> &[u8] {
         match &self.0 {
-            Place::Short { len, bytes } => bytes.get(..usize::from(*len)).unwrap_or_default(),
+            Place::Short(short) => {
+                let len = usize::from(short.len);
+                short.bytes.get(..len).unwrap_or_default()
+            }
             Place::Long(bytes) => bytes,
         }
     }
