@@ -98,6 +98,7 @@ mod tests {
             initial: false,
             differences: false,
             skipped: 0,
+            behind: None,
             who: Vec::new(),
             changes: keys.into_iter().map(change).collect(),
         }

@@ -3,13 +3,14 @@
 
 use anyhow::Result;
 use kvs_client::{
-    At, Change, ChangeKind, ChangeValue, Changes, Client, Gap, Initial, LogVersion, TransactionInfo,
+    At, Behind, Change, ChangeKind, ChangeValue, Changes, Client, Gap, Initial, LogVersion,
+    TransactionInfo,
 };
 use serde_json::json;
 
 use super::failure::About as _;
 use super::value::{Place, appended, link_text, part};
-use crate::output::{Before, ChangeReport, VersionReport, Who};
+use crate::output::{Before, ChangeReport, Elsewhere, VersionReport, Who};
 
 /// The report of the state that a watch begins with.
 pub(super) async fn initial(
@@ -33,6 +34,7 @@ pub(super) async fn initial(
         initial: true,
         differences: state.differences,
         skipped: 0,
+        behind: None,
         who: Vec::new(),
         changes,
     })
@@ -60,9 +62,18 @@ pub(super) async fn changes(
         initial: false,
         differences: false,
         skipped: version.skipped,
+        behind: version.behind.as_ref().map(elsewhere),
         who: who(&version.transactions),
         changes,
     })
+}
+
+fn elsewhere(behind: &Behind) -> Elsewhere {
+    Elsewhere {
+        namespace: behind.namespace.to_string(),
+        version: behind.position.map(|position| position.version),
+        snapshot: behind.snapshot.to_string(),
+    }
 }
 
 /// The report of a version of the log, which tells no values.
@@ -82,6 +93,7 @@ pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
         initial: false,
         differences: false,
         skipped: 0,
+        behind: None,
         who: who(&version.transactions),
         changes: changes.collect(),
     }

@@ -22,10 +22,24 @@ pub(crate) struct VersionReport {
     pub(crate) differences: bool,
     /// Versions of what is watched that were passed over before it.
     pub(crate) skipped: u64,
+    /// Where what changed stands, if that is another namespace, behind a link.
+    pub(crate) behind: Option<Elsewhere>,
     /// Who made it: one entry a transaction. Empty where that is not told.
     pub(crate) who: Vec<Who>,
     /// What changed, in the order of the keys.
     pub(crate) changes: Vec<ChangeReport>,
+}
+
+/// A state of another namespace, which a link leads into.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub(crate) struct Elsewhere {
+    /// Its name.
+    pub(crate) namespace: String,
+    /// Its version; none if it is not there.
+    pub(crate) version: Option<u64>,
+    /// The snapshot reference of that version.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    pub(crate) snapshot: String,
 }
 
 /// The author of one transaction.
@@ -87,6 +101,7 @@ impl VersionReport {
             initial: self.initial,
             differences: self.differences,
             skipped: self.skipped,
+            behind: self.behind.as_ref(),
             transactions: &self.who,
             changes: self.changes.iter().map(ChangeReport::json).collect(),
         })
@@ -202,6 +217,8 @@ struct ReportJson<'r> {
     differences: bool,
     #[serde(skip_serializing_if = "is_zero")]
     skipped: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    behind: Option<&'r Elsewhere>,
     #[serde(skip_serializing_if = "<[Who]>::is_empty")]
     transactions: &'r [Who],
     changes: Vec<ChangeJson<'r>>,
@@ -288,6 +305,7 @@ mod tests {
             initial: false,
             differences: false,
             skipped: 0,
+            behind: None,
             who: Vec::new(),
             changes,
         }

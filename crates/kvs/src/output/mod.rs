@@ -15,7 +15,9 @@ mod moves;
 mod progress;
 mod sink;
 
-pub(crate) use changes::{Before, ChangeReport, VersionReport, Who, local_time, seconds};
+pub(crate) use changes::{
+    Before, ChangeReport, Elsewhere, VersionReport, Who, local_time, seconds,
+};
 pub(crate) use colours::{colours_are_wanted, settle_colours};
 pub(crate) use columns::columns;
 pub(crate) use directory::{Shown, directory_line};

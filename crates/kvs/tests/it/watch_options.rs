@@ -31,6 +31,32 @@ fn previous_values_are_told_on_request() {
 }
 
 #[test]
+fn what_changed_behind_a_link_into_another_namespace_says_where_it_stands() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "other"]);
+    kvs.ok(&["link", "-T", "other", "x", "way"]);
+    kvs.ok(&["put", "-N", "other", "x=1"]);
+    let watch = [
+        "watch", "--from", "initial", "--json", "--count", "2", "way",
+    ];
+    let watch = kvs.background(&watch);
+    let first = object(&watch.line());
+    assert_eq!(
+        (&first["initial"], &first["behind"]),
+        (&json!(true), &json!(null))
+    );
+    kvs.ok(&["put", "-N", "other", "x=2"]);
+    let event = object(&watch.line());
+    assert_eq!(event["changes"][0]["value"], "2");
+    let snapshot = kvs.ok(&["snapshot", "-N", "other"]);
+    assert_eq!(
+        event["behind"],
+        json!({ "namespace": "other", "version": 2, "snapshot": snapshot.trim_end() })
+    );
+    ends_well(watch);
+}
+
+#[test]
 fn keys_can_be_told_without_values() {
     let kvs = three();
     let out = kvs.ok(&["watch", "--from", "1", "--count", "2", "--keys", "a"]);
