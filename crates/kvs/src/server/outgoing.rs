@@ -81,15 +81,28 @@ pub(crate) fn text(blobref: Blobref) -> SmolStr {
     blobref.to_smolstr()
 }
 
+/// The text of the root that was told last: many commits in a row are of one version.
+#[derive(Debug, Default)]
+pub(crate) struct RootText(Option<(Blobref, SmolStr)>);
+
+impl RootText {
+    fn of(&mut self, root: Blobref) -> SmolStr {
+        match &self.0 {
+            Some((known, text)) if *known == root => text.clone(),
+            _ => self.0.insert((root, text(root))).1.clone(),
+        }
+    }
+}
+
 /// The answer to a commit.
-pub(crate) fn committed(committed: &Committed) -> wire::CommitAnswer {
+pub(crate) fn committed(committed: &Committed, roots: &mut RootText) -> wire::CommitAnswer {
     let result = |result: &OperationResult| match result {
         OperationResult::Done => wire::OperationResult::Done,
         OperationResult::Added(sum) => wire::OperationResult::Added(*sum),
     };
     wire::CommitAnswer {
         position: position(committed.position),
-        root: text(committed.root),
+        root: roots.of(committed.root),
         results: committed.results.iter().map(result).collect(),
     }
 }

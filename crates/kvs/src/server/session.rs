@@ -23,6 +23,7 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::greeting::{Room, greet};
 use super::ops::{self, Answer, Context, Told};
+use super::outgoing::RootText;
 use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::uploads::Uploads;
@@ -64,6 +65,7 @@ struct Session<S> {
     uploads: Uploads,
     room: Room,
     told: Told,
+    roots: RootText,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -83,6 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             uploads: Uploads::default(),
             room,
             told: Told::default(),
+            roots: RootText::default(),
             open: true,
             stopped,
         }
@@ -105,7 +108,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
                 moved = true;
                 let answer = answer.map_err(Failure::from);
-                let answer = answer.map(|done| Answer::Commit(outgoing::committed(&done)));
+                let answer =
+                    answer.map(|done| Answer::Commit(outgoing::committed(&done, &mut self.roots)));
                 ops::write(self.connection.out.frames(), id, &answer);
             }
             while let Poll::Ready((id, answer)) = self.running.poll_next(cx) {
