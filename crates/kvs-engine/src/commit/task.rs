@@ -83,8 +83,6 @@ pub(crate) struct CommitTask {
     pub(super) synced_ms: u64,
     /// Watches that are to be woken when the committers have had their answers.
     pub(super) wakes: Vec<Wake>,
-    /// What came of an append that was done here.
-    pub(super) done_here: Option<Report>,
     /// A group was published since the last round.
     pub(super) answered: bool,
     /// Another thread of the runtime serves everyone else while this one waits for the disk.
@@ -139,7 +137,6 @@ impl CommitTask {
             checkpoint_retry_ms: 0,
             finished,
             wakes: Vec::new(),
-            done_here: None,
             answered: false,
             not_alone: Self::is_multi_threaded(),
             unsynced: false,
@@ -154,8 +151,7 @@ impl CommitTask {
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
         loop {
-            task.advance();
-            if let Some(report) = task.done_here.take() {
+            if let Some(report) = task.advance() {
                 task.on_report(report);
                 continue;
             }
@@ -259,28 +255,29 @@ impl CommitTask {
         }
     }
 
-    /// Does whatever can be done now without waiting.
-    fn advance(&mut self) {
+    /// Does whatever can be done now without waiting. What came of a group, if it was written at once.
+    fn advance(&mut self) -> Option<Report> {
         if self.failed.borrow().is_some() {
-            return self.refuse_everything();
+            self.refuse_everything();
+            return None;
         }
         self.expire_leases();
         if self.in_flight.is_some() {
-            return;
+            return None;
         }
         self.sync_if_due();
         if self.syncing.is_some() && self.config.durability != Durability::Commit {
             // A checkpoint must not name a group that a power cut could still take away.
-            return;
+            return None;
         }
         self.checkpoint_if_due();
         self.close_open();
         if self.building.has_records() {
-            self.send_group();
-        } else {
-            let (_, held) = std::mem::take(&mut self.building).take();
-            held.into_iter().for_each(|reply| reply(Ok(())));
+            return self.send_group();
         }
+        let (_, held) = std::mem::take(&mut self.building).take();
+        held.into_iter().for_each(|reply| reply(Ok(())));
+        None
     }
 
     /// Closes every open version into the group.
@@ -297,7 +294,7 @@ impl CommitTask {
         }
     }
 
-    fn send_group(&mut self) {
+    fn send_group(&mut self) -> Option<Report> {
         let mut group = std::mem::take(&mut self.building);
         let (time_ms, sync) = (self.now(), self.durable());
         let job = Job::Append {
@@ -309,10 +306,10 @@ impl CommitTask {
         self.in_flight = Some(InFlight { group, time_ms });
         if self.not_alone && !sync {
             // What takes no sync takes less than waking another thread for it.
-            self.done_here = self.writer.perform_here(job);
-        } else {
-            self.writer.submit(job);
+            return self.writer.perform_here(job);
         }
+        self.writer.submit(job);
+        None
     }
 
     /// Whether groups are synced before they are published.
