@@ -103,7 +103,10 @@ async fn root_moves_of_all_namespaces_go_on_across_kill_nine_and_clean_restarts(
     let names = ["primary", "a", "b"];
     let client = daemon.connect().await.unwrap();
     for name in &names[1..] {
-        let made = client.create_namespace(named(name)).await.unwrap();
+        let made = client
+            .create_namespace(NamespaceCreate::named(*name))
+            .await
+            .unwrap();
         assert_eq!(made.position.version, 0);
         let event = stream.next().await.unwrap();
         assert!(matches!(event, RootEvent::Created(_)), "{event:?}");
@@ -136,15 +139,6 @@ async fn root_moves_of_all_namespaces_go_on_across_kill_nine_and_clean_restarts(
         }
     }
     assert_eq!(roots["primary"].0 + roots["a"].0 + roots["b"].0, 4 * 61);
-}
-
-fn named(name: &str) -> NamespaceCreate {
-    NamespaceCreate {
-        name: name.into(),
-        owner: None,
-        root: None,
-        from: None,
-    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

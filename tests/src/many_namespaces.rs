@@ -130,12 +130,7 @@ where
 }
 
 async fn make(client: Client, number: u64) -> anyhow::Result<()> {
-    let create = NamespaceCreate {
-        name: name(number).into(),
-        owner: None,
-        root: None,
-        from: None,
-    };
+    let create = NamespaceCreate::named(name(number));
     client.create_namespace(create).await?;
     Ok(())
 }

@@ -20,6 +20,18 @@ pub struct NamespaceCreate {
     pub from: Option<SmolStr>,
 }
 
+impl NamespaceCreate {
+    /// Makes an empty namespace that belongs to the caller.
+    pub fn named(name: impl Into<SmolStr>) -> Self {
+        Self {
+            name: name.into(),
+            owner: None,
+            root: None,
+            from: None,
+        }
+    }
+}
+
 /// Removes a namespace; an unknown one is no error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceRemove {

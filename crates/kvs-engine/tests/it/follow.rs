@@ -153,12 +153,7 @@ async fn namespaces_that_come_and_go_are_told_to_those_who_may_read_them() {
 
 #[tokio::test(start_paused = true)]
 async fn what_was_trimmed_is_told_as_the_state() {
-    let mut config = config();
-    config.segment_bytes = Some(8 * 1024);
-    config.checkpoint_bytes = 8 * 1024;
-    config.retention.versions = 50;
-    config.retention.time_ms = 0;
-    let sim = Sim::with(config, SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     let mut slow = follow(&sim, OWNER, None, Start::Now);
     for n in 0..2000 {
         sim.put("k", n.to_string()).await;

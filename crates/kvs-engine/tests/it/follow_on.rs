@@ -292,12 +292,7 @@ async fn a_place_that_cannot_be_gone_on_from_is_told_as_the_state() {
 
 #[tokio::test(start_paused = true)]
 async fn a_place_past_retention_is_told_as_the_state() {
-    let mut config = config();
-    config.segment_bytes = Some(8 * 1024);
-    config.checkpoint_bytes = 8 * 1024;
-    config.retention.versions = 50;
-    config.retention.time_ms = 0;
-    let sim = Sim::with(config, SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     create(&sim, "quiet", None).await;
     let place = now(&sim).place();
     for n in 0..2000 {

@@ -1,17 +1,8 @@
 //! Checkpoints, trimming and what they must never lose.
 
-use kvs_engine::{At, EngineConfig, ErrorKind, SimDisk, Start, WatchEvent};
+use kvs_engine::{At, ErrorKind, SimDisk, Start, WatchEvent};
 
 use crate::support::*;
-
-fn trimming() -> EngineConfig {
-    let mut config = config();
-    config.segment_bytes = Some(8 * 1024);
-    config.checkpoint_bytes = 8 * 1024;
-    config.retention.versions = 50;
-    config.retention.time_ms = 0;
-    config
-}
 
 async fn oldest(sim: &Sim) -> u64 {
     sim.engine
@@ -23,7 +14,7 @@ async fn oldest(sim: &Sim) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn old_versions_are_dropped_and_the_newest_state_is_kept() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     for n in 0..2000 {
         sim.put(&format!("d.k{}", n % 100), n.to_string()).await;
     }
@@ -60,7 +51,7 @@ async fn old_versions_are_dropped_and_the_newest_state_is_kept() {
 
 #[tokio::test(start_paused = true)]
 async fn the_limit_in_bytes_wins_over_number_and_time() {
-    let mut config = trimming();
+    let mut config = trimming(50);
     config.retention.versions = 1_000_000;
     config.retention.time_ms = 1_000_000;
     config.retention.bytes = 256 * 1024;
@@ -81,7 +72,7 @@ async fn the_limit_in_bytes_wins_over_number_and_time() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_that_lags_past_retention_gets_a_gap_and_then_the_state() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     let mut config_bytes = sim.watch(&["k"], Start::Now);
     for n in 0..2000 {
         sim.put("k", n.to_string()).await;
@@ -107,7 +98,7 @@ async fn a_watch_that_lags_past_retention_gets_a_gap_and_then_the_state() {
 
 #[tokio::test(start_paused = true)]
 async fn a_watch_from_any_retained_version_gets_every_version_after_it() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     for n in 1..=1500 {
         sim.put("k", n.to_string()).await;
     }
@@ -125,7 +116,7 @@ async fn a_watch_from_any_retained_version_gets_every_version_after_it() {
 
 #[tokio::test(start_paused = true)]
 async fn an_idle_namespace_survives_the_trimming_of_a_busy_one() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     sim.engine
         .create_namespace(OWNER, "idle", None)
         .await

@@ -1,18 +1,9 @@
 //! Snapshots of past versions, and pins.
 
-use kvs_engine::{At, CrashVariant, EngineConfig, ErrorKind, SimClock, SimDisk, SnapshotRef};
+use kvs_engine::{At, CrashVariant, ErrorKind, SimClock, SimDisk, SnapshotRef};
 use std::sync::Arc;
 
 use crate::support::*;
-
-fn trimming() -> EngineConfig {
-    let mut config = config();
-    config.segment_bytes = Some(8 * 1024);
-    config.checkpoint_bytes = 8 * 1024;
-    config.retention.versions = 10;
-    config.retention.time_ms = 0;
-    config
-}
 
 #[tokio::test(start_paused = true)]
 async fn every_retained_version_can_be_read() {
@@ -76,7 +67,7 @@ async fn a_snapshot_reference_reads_its_state_and_no_other() {
 
 #[tokio::test(start_paused = true)]
 async fn a_pinned_snapshot_survives_trimming_and_restarts_until_it_is_released() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(10), SimDisk::unrecorded()).await;
     sim.commit(
         (0..200)
             .map(|n| put(&format!("d.k{n}"), "pinned"))
@@ -163,7 +154,7 @@ async fn a_reference_to_a_directory_that_was_shown_can_be_read() {
 #[tokio::test(start_paused = true)]
 async fn a_pin_survives_a_power_cut_after_its_version_was_trimmed() {
     let disk = SimDisk::new();
-    let sim = Sim::with(trimming(), disk.clone()).await;
+    let sim = Sim::with(trimming(10), disk.clone()).await;
     sim.put("d.kept", "pinned").await;
     let snapshot = sim.view(At::Current).await.snapshot();
     sim.engine.pin(OWNER, snapshot.clone(), None).await.unwrap();
@@ -176,7 +167,7 @@ async fn a_pin_survives_a_power_cut_after_its_version_was_trimmed() {
         if points.operation() < pinned || !points.operation().is_multiple_of(7) {
             continue;
         }
-        let sim = Sim::with(trimming(), points.image(CrashVariant::Lost)).await;
+        let sim = Sim::with(trimming(10), points.image(CrashVariant::Lost)).await;
         let view = sim.view(At::Snapshot(snapshot.clone())).await;
         assert_eq!(read(&view, "d.kept").await.unwrap(), "pinned");
     }

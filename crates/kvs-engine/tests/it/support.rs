@@ -35,6 +35,16 @@ pub(crate) fn config() -> EngineConfig {
     config
 }
 
+/// Small segments, checkpoints often, and no more than so many versions retained.
+pub(crate) fn trimming(versions: u64) -> EngineConfig {
+    let mut config = config();
+    config.segment_bytes = Some(8 * 1024);
+    config.checkpoint_bytes = 8 * 1024;
+    config.retention.versions = versions;
+    config.retention.time_ms = 0;
+    config
+}
+
 /// A simulated machine with one store.
 pub(crate) struct Sim {
     pub(crate) disk: SimDisk,

@@ -1,17 +1,8 @@
 //! Watches that were away too long: a gap, and then differences or the state; and far catching up.
 
-use kvs_engine::{At, EngineConfig, SimDisk, Start, WatchEvent};
+use kvs_engine::{At, SimDisk, Start, WatchEvent};
 
 use crate::support::*;
-
-fn trimming() -> EngineConfig {
-    let mut config = config();
-    config.segment_bytes = Some(8 * 1024);
-    config.checkpoint_bytes = 8 * 1024;
-    config.retention.versions = 50;
-    config.retention.time_ms = 0;
-    config
-}
 
 fn after(version: u64) -> Start {
     Start::Version {
@@ -22,7 +13,7 @@ fn after(version: u64) -> Start {
 
 #[tokio::test(start_paused = true)]
 async fn after_a_gap_differences_are_told_if_the_old_state_can_still_be_read() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     sim.commit(vec![put("d.kept", "1"), put("d.gone", "2")])
         .await;
     let view = sim.view(At::Current).await;
@@ -66,7 +57,7 @@ async fn after_a_gap_differences_are_told_if_the_old_state_can_still_be_read() {
 
 #[tokio::test(start_paused = true)]
 async fn a_slow_reader_under_constant_trimming_comes_ever_nearer() {
-    let sim = Sim::with(trimming(), SimDisk::unrecorded()).await;
+    let sim = Sim::with(trimming(50), SimDisk::unrecorded()).await;
     for page in 0..5 {
         let names = (0..500).map(|n| put(&format!("d.k{:04}", page * 500 + n), "v"));
         sim.commit(names.collect()).await;
@@ -147,7 +138,7 @@ async fn the_few_versions_that_concern_a_watch_are_found_in_a_long_journal() {
 
 #[tokio::test(start_paused = true)]
 async fn a_gap_begins_no_earlier_than_the_watch_was_to() {
-    let mut config = trimming();
+    let mut config = trimming(50);
     config.segment_bytes = Some(1024 * 1024);
     config.checkpoint_bytes = 1024 * 1024;
     config.retention.bytes = 4 * 1024 * 1024;

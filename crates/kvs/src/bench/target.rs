@@ -63,12 +63,7 @@ impl Target {
             }
         }
         target.pid = target.find_pid().await;
-        let create = NamespaceCreate {
-            name: target.namespace.clone(),
-            owner: None,
-            root: None,
-            from: None,
-        };
+        let create = NamespaceCreate::named(target.namespace.clone());
         target.connect().await?.create_namespace(create).await?;
         Ok(target)
     }

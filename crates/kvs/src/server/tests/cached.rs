@@ -129,12 +129,7 @@ async fn check_reads(steps: Vec<Step>, wide: bool, algorithm: HashAlgorithm, cac
 
 /// A client without a cache and one with, on a tree that is already there.
 async fn abroad_and_here(client: &Client, wide: bool, cache: u64) -> (Namespace, Namespace) {
-    let create = kvs_client::NamespaceCreate {
-        name: "other".into(),
-        owner: None,
-        root: None,
-        from: None,
-    };
+    let create = kvs_client::NamespaceCreate::named("other");
     client.create_namespace(create).await.unwrap();
     let other = client.namespace("other");
     other
@@ -513,12 +508,7 @@ async fn another_life_of_the_namespace_is_taken_up() {
     let client = Client::connect_with(gate.clone(), Options::default())
         .await
         .unwrap();
-    let create = kvs_client::NamespaceCreate {
-        name: "jobs".into(),
-        owner: None,
-        root: None,
-        from: None,
-    };
+    let create = kvs_client::NamespaceCreate::named("jobs");
     client.create_namespace(create.clone()).await.unwrap();
     let near = client.namespace("jobs").cached().await.unwrap();
     for n in 0..5 {

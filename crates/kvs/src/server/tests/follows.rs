@@ -31,15 +31,6 @@ async fn told(stream: &mut FollowStream, count: usize) -> Vec<String> {
     told
 }
 
-fn named(name: &str) -> NamespaceCreate {
-    NamespaceCreate {
-        name: name.into(),
-        owner: None,
-        root: None,
-        from: None,
-    }
-}
-
 #[tokio::test(start_paused = true)]
 async fn what_happened_while_a_client_was_away_is_told_once_and_in_order() {
     let shared = daemon().await;
@@ -48,14 +39,20 @@ async fn what_happened_while_a_client_was_away_is_told_once_and_in_order() {
     let other = client(&shared).await;
     let (a, b) = (other.namespace("primary"), other.namespace("b"));
     a.put("k", "1").await.unwrap();
-    other.create_namespace(named("b")).await.unwrap();
+    other
+        .create_namespace(NamespaceCreate::named("b"))
+        .await
+        .unwrap();
     assert_eq!(told(&mut stream, 2).await, ["primary 1", "created b"]);
     for round in 0..3 {
         gate.close();
         let first = 2 + 2 * round;
         a.put("k", "2").await.unwrap();
         b.put("k", "2").await.unwrap();
-        other.create_namespace(named("brief")).await.unwrap();
+        other
+            .create_namespace(NamespaceCreate::named("brief"))
+            .await
+            .unwrap();
         other.namespace("brief").put("k", "1").await.unwrap();
         other.chown_namespace("b", round as u32).await.unwrap();
         other.remove_namespace("brief").await.unwrap();
@@ -85,7 +82,10 @@ async fn a_restart_of_the_daemon_loses_and_repeats_nothing() {
         let other = client(&shared).await;
         let a = other.namespace("primary");
         if round == 0 {
-            other.create_namespace(named("b")).await.unwrap();
+            other
+                .create_namespace(NamespaceCreate::named("b"))
+                .await
+                .unwrap();
             assert_eq!(told(&mut stream, 1).await, ["created b"]);
         }
         a.put("k", "1").await.unwrap();

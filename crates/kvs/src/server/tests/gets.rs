@@ -69,12 +69,7 @@ async fn a_lookup_that_is_answered_at_once_tells_what_any_other_tells() {
 async fn a_namespace_made_anew_is_another_also_for_lookups_answered_at_once() {
     let shared = daemon().await;
     let client = client(&shared).await;
-    let create = NamespaceCreate {
-        name: "other".into(),
-        owner: None,
-        root: None,
-        from: None,
-    };
+    let create = NamespaceCreate::named("other");
     let other = client.namespace("other");
     let mut positions = Vec::new();
     for _ in 0..2 {

@@ -514,12 +514,7 @@ async fn the_log_tells_versions_and_keys() {
 async fn namespaces_and_pins_are_made_listed_and_removed() {
     let shared = daemon().await;
     let client = client(&shared).await;
-    let create = wire::NamespaceCreate {
-        name: "other".into(),
-        owner: None,
-        root: None,
-        from: None,
-    };
+    let create = wire::NamespaceCreate::named("other");
     let made = client.create_namespace(create.clone()).await.unwrap();
     assert_eq!(
         (made.name.as_str(), made.owner, made.position.version),
