@@ -13,6 +13,8 @@ mod operation;
 
 mod condition;
 
+mod single;
+
 use crate::edit::with_more;
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
@@ -24,6 +26,7 @@ use crate::transaction::{Condition, Operation, OperationResult, Transaction};
 use draft::Draft;
 
 pub use condition::PastRoots;
+pub use single::{Located, Written, locate};
 
 /// What a transaction made of a tree.
 #[derive(Clone, Debug)]
@@ -85,7 +88,42 @@ fn run(
     conditions: &[Condition],
     operations: &[Operation],
 ) -> Result<Applied, Fault> {
-    let mut draft = Draft::new(root.clone(), ctx);
+    let before = root.stats();
+    let mut root = root.clone();
+    let mut draft = Draft::new(&mut root, ctx);
+    check_all(&mut draft, past, conditions)?;
+    let mut results = Vec::with_capacity(operations.len());
+    for (index, operation) in operations.iter().enumerate() {
+        let result = operation::perform(&mut draft, operation)
+            .and_then(|result| {
+                // Not only at the end: each of these could double the tree or nest it deeper.
+                if let Operation::Copy { .. }
+                | Operation::Move { .. }
+                | Operation::PutObject { .. } = operation
+                {
+                    check_size(before, draft.root.stats())?;
+                }
+                Ok(result)
+            })
+            .map_err(|fault| named(fault, || operation::title(index, operation)))?;
+        results.push(result);
+    }
+    check_size(before, draft.root.stats())?;
+    let (effects, touched) = draft.into_record();
+    Ok(Applied {
+        root,
+        effects,
+        results,
+        touched,
+    })
+}
+
+/// Refuses the transaction if one of its conditions does not hold.
+fn check_all(
+    draft: &mut Draft<'_>,
+    past: PastRoots<'_>,
+    conditions: &[Condition],
+) -> Result<(), Fault> {
     for (index, condition) in conditions.iter().enumerate() {
         let title = || {
             format!(
@@ -94,46 +132,9 @@ fn run(
                 condition.key()
             )
         };
-        condition::check(&mut draft, past, condition).map_err(|fault| named(fault, title))?;
+        condition::check(draft, past, condition).map_err(|fault| named(fault, title))?;
     }
-    let mut results = Vec::with_capacity(operations.len());
-    for (index, operation) in operations.iter().enumerate() {
-        let title = || {
-            format!(
-                "operation {index}: {} {}",
-                operation.verb(),
-                operation.key()
-            )
-        };
-        let result = operation::perform(&mut draft, operation)
-            .and_then(|result| {
-                // Not only at the end: each of these could double the tree or nest it deeper.
-                if let Operation::Copy { .. }
-                | Operation::Move { .. }
-                | Operation::PutObject { .. } = operation
-                {
-                    check_size(root.stats(), draft.root.stats())?;
-                }
-                Ok(result)
-            })
-            .map_err(|fault| named(fault, title))?;
-        results.push(result);
-    }
-    check_size(root.stats(), draft.root.stats())?;
-    let Draft {
-        root,
-        effects,
-        mut touched,
-        ..
-    } = draft;
-    touched.sort_unstable();
-    touched.dedup();
-    Ok(Applied {
-        root,
-        effects,
-        results,
-        touched,
-    })
+    Ok(())
 }
 
 /// The fault with a title before its message.

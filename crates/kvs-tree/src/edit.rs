@@ -10,12 +10,12 @@ use crate::key::Key;
 use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault, Missing};
 
-/// What is left in an entry's place by an edit.
+/// What is left in an entry's place by an edit. On an error it leaves what was there.
 pub(crate) type Edit<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
 
 /// Edits the entry at `key`. With `made`, directories on the way are made where there is none,
 /// also in place of values, and `made` is told how many names lead to each; without, each must be
-/// there. After an error `root` is unspecified.
+/// there. After an error `root` is as it was, unless `f` took an entry away.
 pub(crate) fn edit(
     root: &mut Directory,
     ctx: &Ctx<'_>,
@@ -42,20 +42,25 @@ fn descend(
         return directory.update(ctx, name, f);
     }
     directory.update(ctx, name, &mut |slot| {
-        let mut child = match (slot.take(), made.as_deref_mut()) {
-            (Some(Entry::Directory(child)), _) => child,
-            (None | Some(Entry::Value(_)), Some(made)) => {
+        // What is made a directory is put back if nothing comes of it.
+        let (mut child, replaced) = match (slot.take(), made.as_deref_mut()) {
+            (Some(Entry::Directory(child)), _) => (child, None),
+            (before @ (None | Some(Entry::Value(_))), Some(made)) => {
                 made.push(depth);
-                Directory::empty()
+                (Directory::empty(), Some(before))
             }
-            _ => {
+            (before, _) => {
+                *slot = before;
                 let message = format!("'{}' is no directory", name.escape_debug());
                 return Err(TreeError::new(TreeErrorKind::Corrupt, message).into());
             }
         };
-        descend(&mut child, ctx, rest, depth + 1, made.as_deref_mut(), f)?;
-        *slot = Some(Entry::Directory(child));
-        Ok(())
+        let done = descend(&mut child, ctx, rest, depth + 1, made.as_deref_mut(), f);
+        *slot = match (&done, replaced) {
+            (Err(_), Some(before)) => before,
+            _ => Some(Entry::Directory(child)),
+        };
+        done
     })
 }
 

@@ -44,7 +44,7 @@ mod ahead;
 mod replay;
 
 pub use ahead::Ahead;
-pub use apply::{Applied, PastRoots, apply};
+pub use apply::{Applied, Located, PastRoots, Written, apply, locate};
 pub use diff::{Change, diff};
 pub use directory::EntryChange;
 pub use effect::{Effect, GraftEntry};

@@ -346,6 +346,31 @@ impl Store {
         self.run(|ctx| apply(root, ctx, &past, transaction))
     }
 
+    /// Applies a transaction where it works, if that can be done; a step that fails must leave no trace.
+    fn write(
+        &self,
+        root: &mut Directory,
+        past: &[Directory],
+        transaction: &Transaction,
+    ) -> Result<Option<Written>, TreeError> {
+        let past = |version: u64| past.get(version as usize).cloned();
+        let Some(located) = self.run(|ctx| locate(root, ctx, &past, transaction))? else {
+            return Ok(None);
+        };
+        let before = (root.seal(&PARAMS), root.stats());
+        // Where the write goes is at hand now; what it needs beside that shall be missing, once each.
+        self.nodes.borrow_mut().clear();
+        self.blobs.borrow_mut().clear();
+        self.run(|ctx| {
+            let written = located.write(root, ctx, transaction);
+            if written.is_err() {
+                assert_eq!((root.seal(&PARAMS), root.stats()), before);
+            }
+            written
+        })
+        .map(Some)
+    }
+
     fn replay(&self, root: &Directory, effects: &[Effect]) -> Directory {
         self.run(|ctx| replay(root, ctx, effects)).unwrap()
     }

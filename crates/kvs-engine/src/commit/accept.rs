@@ -1,10 +1,10 @@
 //! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
 //! join.
 
-use kvs_tree::{Condition, Ctx, apply};
+use kvs_tree::{Condition, Ctx, Key, Written, apply, locate};
 
 use super::command::{Command, refuse};
-use super::head::CommitReply;
+use super::head::{CommitReply, Head};
 use super::task::CommitTask;
 use crate::error::EngineError;
 use crate::history::RootAt;
@@ -27,37 +27,16 @@ impl CommitTask {
         if let Some(version) = missing {
             return self.park(request, past, version, reply);
         }
-        let Some(head) = self.heads.get(&request.namespace) else {
-            return;
-        };
+        let name = request.namespace.clone();
         let roots: Vec<RootAt> = conditions(&request)
             .filter_map(|v| self.known_root(&request, &past, v))
             .collect();
-        let known = |version| {
-            roots
-                .iter()
-                .find(|root| root.version == version)
-                .map(|root| root.directory.clone())
-        };
-        let params = self.store.objects.params();
-        let applied = self.store.objects.complete(|source| {
-            apply(
-                &head.directory,
-                &Ctx { source, params },
-                &known,
-                &request.transaction,
-            )
-        });
-        let applied = match applied {
-            Ok(applied) => applied,
+        let written = match self.write(&request, &roots) {
+            Ok(written) => written,
             Err(error) => return self.hold_error(reply, error),
         };
         if request.transaction.operations.is_empty() {
             return self.answer_check(&request, reply);
-        }
-        let name = request.namespace.clone();
-        if head.must_seal(&request, &applied) {
-            self.close(&name);
         }
         let time_ms = self.now();
         let Some(head) = self.heads.get_mut(&name) else {
@@ -66,7 +45,66 @@ impl CommitTask {
         if !head.is_open() && !self.open.contains(&name) {
             self.open.push(name);
         }
-        head.accept(request, applied, time_ms, reply);
+        head.accept(request, written, time_ms, reply);
+    }
+
+    /// Applies a transaction to the directory of its head, in which nothing changes if it fails. The open version is closed
+    /// first if the transaction cannot be part of it.
+    fn write(&mut self, request: &CommitRequest, roots: &[RootAt]) -> Result<Written, EngineError> {
+        let (name, transaction) = (&request.namespace, &request.transaction);
+        let store = self.store.clone();
+        let (objects, params) = (&store.objects, store.objects.params());
+        let known = |version| {
+            let root = roots.iter().find(|root| root.version == version);
+            root.map(|root| root.directory.clone())
+        };
+        let head = self.head(name)?;
+        let located = objects.complete(|source| {
+            locate(
+                &head.directory,
+                &Ctx { source, params },
+                &known,
+                transaction,
+            )
+        })?;
+        if let Some(located) = located {
+            self.make_room(request, located.touched());
+            // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
+            let head = self.head(name)?;
+            return objects.complete(|source| {
+                located.write(&mut head.directory, &Ctx { source, params }, transaction)
+            });
+        }
+        let applied = objects.complete(|source| {
+            apply(
+                &head.directory,
+                &Ctx { source, params },
+                &known,
+                transaction,
+            )
+        })?;
+        if !transaction.operations.is_empty() {
+            self.make_room(request, &applied.touched);
+            self.head(name)?.directory = applied.root;
+        }
+        Ok(Written {
+            effects: applied.effects,
+            results: applied.results,
+            touched: applied.touched,
+        })
+    }
+
+    /// Closes the open version if a transaction that touches these keys cannot be part of it.
+    fn make_room(&mut self, request: &CommitRequest, touched: &[Key]) {
+        let head = self.heads.get(&request.namespace);
+        if head.is_some_and(|head| head.must_seal(request, touched)) {
+            self.close(&request.namespace);
+        }
+    }
+
+    fn head(&mut self, name: &str) -> Result<&mut Head, EngineError> {
+        let head = self.heads.get_mut(name);
+        head.ok_or_else(|| EngineError::no_namespace(name))
     }
 
     /// Answers repeats, and requests that may not be made; gives the reply back for the rest.

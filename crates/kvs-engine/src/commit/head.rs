@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
-use kvs_tree::{Applied, Blobref, Directory, OperationResult};
+use kvs_tree::{Blobref, Directory, Key, OperationResult, Written};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -144,22 +144,22 @@ impl Head {
         self.open.is_some()
     }
 
-    /// Whether the transaction must start a version of its own although one is open.
-    pub(crate) fn must_seal(&self, request: &CommitRequest, applied: &Applied) -> bool {
+    /// Whether a transaction that touches these keys must start a version of its own although one is open.
+    pub(crate) fn must_seal(&self, request: &CommitRequest, touched: &[Key]) -> bool {
         self.open.as_ref().is_some_and(|open| {
             request.no_merge
                 || open.exclusive
                 || open.transactions.len() >= VERSION_TRANSACTIONS
                 || open.bytes >= VERSION_BYTES
-                || open.touched.conflict(&applied.touched)
+                || open.touched.conflict(touched)
         })
     }
 
-    /// Takes an applied transaction into the open version, opening one if there is none.
+    /// Takes a transaction that is in the directory into the open version, opening one if there is none.
     pub(crate) fn accept(
         &mut self,
         request: CommitRequest,
-        applied: Applied,
+        written: Written,
         time_ms: u64,
         reply: CommitReply,
     ) {
@@ -181,11 +181,10 @@ impl Head {
             index: open.waiting.len(),
         };
         self.unpublished.insert(id, place);
-        self.directory = applied.root;
-        let all_done = applied.results.iter().all(|r| *r == OperationResult::Done);
+        let all_done = written.results.iter().all(|r| *r == OperationResult::Done);
         open.exclusive |= request.no_merge;
-        open.touched.add(&applied.touched);
-        open.bytes += 96 + applied.effects.iter().map(effect_bytes).sum::<usize>();
+        open.touched.add(&written.touched);
+        open.bytes += 96 + written.effects.iter().map(effect_bytes).sum::<usize>();
         open.transactions.push(TransactionRecord {
             uid: request.caller.uid,
             client: request.id.client,
@@ -195,14 +194,14 @@ impl Head {
             results: if all_done {
                 Vec::new()
             } else {
-                applied.results.clone()
+                written.results.clone()
             },
-            operations: u32::try_from(applied.results.len()).unwrap_or(u32::MAX),
-            effects: applied.effects,
+            operations: u32::try_from(written.results.len()).unwrap_or(u32::MAX),
+            effects: written.effects,
         });
         open.waiting.push(Waiting {
             reply,
-            results: applied.results,
+            results: written.results,
         });
     }
 

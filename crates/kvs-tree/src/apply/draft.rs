@@ -10,7 +10,7 @@ use crate::source::{Ctx, Fault};
 
 /// The state of a transaction half-way.
 pub(super) struct Draft<'a> {
-    pub(super) root: Directory,
+    pub(super) root: &'a mut Directory,
     pub(super) effects: Vec<Effect>,
     /// May hold a key more than once.
     pub(super) touched: Vec<Key>,
@@ -18,7 +18,7 @@ pub(super) struct Draft<'a> {
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(root: Directory, ctx: &'a Ctx<'a>) -> Self {
+    pub(super) fn new(root: &'a mut Directory, ctx: &'a Ctx<'a>) -> Self {
         Draft {
             root,
             effects: Vec::new(),
@@ -30,7 +30,7 @@ impl<'a> Draft<'a> {
     /// Follows the links in the middle of the key; gives the key that a write goes to and what
     /// stands there. Everything on the way is recorded as touched.
     pub(super) fn resolve(&mut self, key: &Key) -> Result<(Key, Option<Entry>), Fault> {
-        let (entry, key, links) = match lookup(&self.root, self.ctx.source, key, false, 0)? {
+        let (entry, key, links) = match lookup(self.root, self.ctx.source, key, false, 0)? {
             Resolved::Found { entry, key, links } => (Some(entry), key, links),
             Resolved::Absent { key, links } => (None, key, links),
             Resolved::Elsewhere { namespace, .. } => {
@@ -47,16 +47,10 @@ impl<'a> Draft<'a> {
     pub(super) fn place(&mut self, key: &Key, entry: Entry) -> Result<(), Fault> {
         let mut entry = Some(entry);
         let mut made = Vec::new();
-        edit(
-            &mut self.root,
-            self.ctx,
-            key,
-            Some(&mut made),
-            &mut |slot| {
-                *slot = entry.take();
-                Ok(())
-            },
-        )?;
+        edit(self.root, self.ctx, key, Some(&mut made), &mut |slot| {
+            *slot = entry.take();
+            Ok(())
+        })?;
         self.record_made(key, &made);
         Ok(())
     }
@@ -68,19 +62,13 @@ impl<'a> Draft<'a> {
         }
         let mut made = Vec::new();
         let mut last = false;
-        edit(
-            &mut self.root,
-            self.ctx,
-            key,
-            Some(&mut made),
-            &mut |slot| {
-                if !matches!(slot, Some(Entry::Directory(_))) {
-                    *slot = Some(Entry::Directory(Directory::empty()));
-                    last = true;
-                }
-                Ok(())
-            },
-        )?;
+        edit(self.root, self.ctx, key, Some(&mut made), &mut |slot| {
+            if !matches!(slot, Some(Entry::Directory(_))) {
+                *slot = Some(Entry::Directory(Directory::empty()));
+                last = true;
+            }
+            Ok(())
+        })?;
         if last {
             made.push(key.depth());
         }
@@ -94,7 +82,14 @@ impl<'a> Draft<'a> {
         key: &Key,
         f: &mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>,
     ) -> Result<(), Fault> {
-        edit(&mut self.root, self.ctx, key, None, f)
+        edit(self.root, self.ctx, key, None, f)
+    }
+
+    /// The effects, and the keys that were touched: sorted, none twice.
+    pub(super) fn into_record(mut self) -> (Vec<Effect>, Vec<Key>) {
+        self.touched.sort_unstable();
+        self.touched.dedup();
+        (self.effects, self.touched)
     }
 
     fn record_made(&mut self, key: &Key, made: &[usize]) {

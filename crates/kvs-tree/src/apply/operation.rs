@@ -13,48 +13,83 @@ use crate::source::Fault;
 use crate::transaction::{Operation, OperationResult};
 use crate::treeobj::from_json;
 
+/// What an operation is called in messages; `index` is its place in the transaction.
+pub(super) fn title(index: usize, operation: &Operation) -> String {
+    format!(
+        "operation {index}: {} {}",
+        operation.verb(),
+        operation.key()
+    )
+}
+
 /// Performs one operation.
 pub(super) fn perform(
     draft: &mut Draft<'_>,
     operation: &Operation,
 ) -> Result<OperationResult, Fault> {
-    if operation.key().is_root() {
-        return invalid("the root cannot be written");
-    }
     match operation {
-        Operation::Put { key, value } => {
-            check_len(value.len() as u64)?;
-            let (key, before) = draft.resolve(key)?;
-            put(draft, key, value, before.as_ref())?;
+        Operation::Copy { from, to } => {
+            check_key(operation)?;
+            copy(draft, from, to)?;
         }
-        Operation::Append { key, value } => append(draft, key, value)?,
-        Operation::Unlink { key } => {
-            let (key, before) = draft.resolve(key)?;
-            if before.is_some() {
-                unlink(draft, key, before.as_ref())?;
-            }
+        Operation::Move { from, to } => {
+            check_key(operation)?;
+            rename(draft, from, to)?;
         }
-        Operation::Mkdir { key } => {
-            let (key, before) = draft.resolve(key)?;
-            mkdir(draft, key, before.as_ref())?;
-        }
-        Operation::Link { key, target } => {
-            let target = checked_link(target)?;
-            let (key, before) = draft.resolve(key)?;
-            link(draft, key, target, before.as_ref())?;
-        }
-        Operation::Copy { from, to } => copy(draft, from, to)?,
-        Operation::Move { from, to } => rename(draft, from, to)?,
-        Operation::Add { key, delta } => return add(draft, key, *delta),
         Operation::PutObject { key, object } => {
+            check_key(operation)?;
             let object = from_json(object)?;
             let (key, before) = draft.resolve(key)?;
             object::put(draft, key, &object, before.as_ref())?;
         }
-        Operation::PutStored { key, value } => {
-            check_len(value.len())?;
-            let (key, before) = draft.resolve(key)?;
-            put_stored(draft, key, value, before.as_ref())?;
+        _ => {
+            let (key, before) = locate(draft, operation)?;
+            return write(draft, operation, key, before);
+        }
+    }
+    Ok(OperationResult::Done)
+}
+
+fn check_key(operation: &Operation) -> Result<(), Fault> {
+    if operation.key().is_root() {
+        return invalid("the root cannot be written");
+    }
+    Ok(())
+}
+
+/// Where an operation that works at one key alone does so, and what stands there. Refuses what can be refused without knowing that.
+pub(super) fn locate(
+    draft: &mut Draft<'_>,
+    operation: &Operation,
+) -> Result<(Key, Option<Entry>), Fault> {
+    check_key(operation)?;
+    match operation {
+        Operation::Put { value, .. } => check_len(value.len() as u64)?,
+        Operation::PutStored { value, .. } => check_len(value.len())?,
+        Operation::Link { target, .. } => drop(checked_link(target)?),
+        _ => {}
+    }
+    draft.resolve(operation.key())
+}
+
+/// Performs an operation where it was [located](locate).
+pub(super) fn write(
+    draft: &mut Draft<'_>,
+    operation: &Operation,
+    key: Key,
+    before: Option<Entry>,
+) -> Result<OperationResult, Fault> {
+    match operation {
+        Operation::Put { value, .. } => put(draft, key, value, before.as_ref())?,
+        Operation::Append { value, .. } => append(draft, key, before, value)?,
+        Operation::Unlink { .. } if before.is_none() => {}
+        Operation::Unlink { .. } => unlink(draft, key, before.as_ref())?,
+        Operation::Mkdir { .. } => mkdir(draft, key, before.as_ref())?,
+        Operation::Link { target, .. } => link(draft, key, checked_link(target)?, before.as_ref())?,
+        Operation::Add { delta, .. } => return add(draft, key, before, *delta),
+        Operation::PutStored { value, .. } => put_stored(draft, key, value, before.as_ref())?,
+        Operation::Copy { .. } | Operation::Move { .. } | Operation::PutObject { .. } => {
+            return invalid("it does not work at one key alone");
         }
     }
     Ok(OperationResult::Done)
@@ -94,8 +129,12 @@ fn unlink(draft: &mut Draft<'_>, key: Key, before: Option<&Entry>) -> Result<(),
     Ok(())
 }
 
-fn append(draft: &mut Draft<'_>, key: &Key, more: &Bytes) -> Result<(), Fault> {
-    let (key, before) = draft.resolve(key)?;
+fn append(
+    draft: &mut Draft<'_>,
+    key: Key,
+    before: Option<Entry>,
+    more: &Bytes,
+) -> Result<(), Fault> {
     match before {
         None => {
             check_len(more.len() as u64)?;
@@ -109,7 +148,12 @@ fn append(draft: &mut Draft<'_>, key: &Key, more: &Bytes) -> Result<(), Fault> {
     }
     let ctx = draft.ctx;
     draft.edit(&key, &mut |slot| match slot {
-        Some(Entry::Value(value)) => value.append(ctx, more),
+        Some(Entry::Value(value)) => {
+            let mut longer = value.clone();
+            longer.append(ctx, more)?;
+            *value = longer;
+            Ok(())
+        }
         _ => refused(TreeErrorKind::Corrupt, "the value is gone"),
     })?;
     draft.effects.push(Effect::Append {
@@ -119,8 +163,12 @@ fn append(draft: &mut Draft<'_>, key: &Key, more: &Bytes) -> Result<(), Fault> {
     Ok(())
 }
 
-fn add(draft: &mut Draft<'_>, key: &Key, delta: i64) -> Result<OperationResult, Fault> {
-    let (key, before) = draft.resolve(key)?;
+fn add(
+    draft: &mut Draft<'_>,
+    key: Key,
+    before: Option<Entry>,
+    delta: i64,
+) -> Result<OperationResult, Fault> {
     let sum = match &before {
         None => Some(delta),
         Some(Entry::Directory(_)) => {
@@ -142,7 +190,7 @@ fn add(draft: &mut Draft<'_>, key: &Key, delta: i64) -> Result<OperationResult, 
 }
 
 /// Longest text that can be an integer of 64 bits: 19 digits and a sign.
-const INTEGER_BYTES: u64 = 20;
+pub(super) const INTEGER_BYTES: u64 = 20;
 
 fn read_integer(draft: &Draft<'_>, value: &Value) -> Result<Option<i64>, Fault> {
     if value.len() > INTEGER_BYTES {

@@ -9,10 +9,10 @@ use crate::node::inline::Inline;
 use crate::node::{Body, Directory, Entry, Inner, Leaf, Link, Node, Stats, Value};
 use crate::source::{Ctx, Fault};
 
-/// What becomes of an entry: gets what stands there, leaves what shall stand there.
+/// What becomes of an entry: gets what stands there, leaves what shall stand there, on an error what stood there.
 pub(super) type Change<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
 
-/// Applies `change` to the entry `name`. On an error the directory is unspecified.
+/// Applies `change` to the entry `name`. On an error the directory is as it was, unless `change` took the entry away.
 pub(super) fn update(
     directory: &mut Directory,
     ctx: &Ctx<'_>,
@@ -140,7 +140,12 @@ impl Edit<'_> {
         let before = old.stats();
         let empty = Entry::Value(Value::inline_bytes(Inline::EMPTY));
         let mut slot = Some(std::mem::replace(old, empty));
-        change(&mut slot)?;
+        if let Err(fault) = change(&mut slot) {
+            if let Some(entry) = slot {
+                *old = entry;
+            }
+            return Err(fault);
+        }
         let after = match slot {
             Some(entry) => {
                 let after = entry.stats();

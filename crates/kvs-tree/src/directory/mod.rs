@@ -180,8 +180,8 @@ impl Directory {
         }
     }
 
-    /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand there. On an error `self`
-    /// is unspecified: callers work on a clone. `f` is called at most once. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(log n): one path is copied if it is shared.
+    /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand there, on an
+    /// error what stood there. Then `self` is as it was; but if `f` took the entry away, `self` is unspecified on an error: such callers work on a clone. `f` is called at most once. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(log n): one path is copied if it is shared.
     pub fn update(
         &mut self,
         ctx: &Ctx<'_>,

@@ -1,0 +1,123 @@
+//! A transaction of one operation at one key, in two steps: first where it works, then the work itself, in place.
+//!
+//! Between the steps the caller may put the tree aside that was there before. If he does not, nobody else holds the nodes that
+//! an earlier transaction has copied, and they are changed where they are: of many transactions in a row each node is copied
+//! once, not once for each. A step that fails leaves the tree as it was.
+
+use super::draft::Draft;
+use super::{PastRoots, check_all, named, operation};
+use crate::edit::with_more;
+use crate::effect::Effect;
+use crate::key::Key;
+use crate::limits::{DEPTH, ENTRIES, KEY_NAMES, LOGICAL_BYTES, MISSING_REPORTED};
+use crate::node::{Directory, Entry, Stats};
+use crate::source::{Ctx, Fault};
+use crate::transaction::{Condition, Operation, OperationResult, Transaction};
+
+/// Where the only operation of a transaction works, and what stands there.
+#[derive(Clone, Debug)]
+pub struct Located {
+    key: Key,
+    before: Option<Entry>,
+    touched: Vec<Key>,
+}
+
+/// What a transaction did to a tree.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What changed, in order of the operations.
+    pub effects: Vec<Effect>,
+    /// One for each operation.
+    pub results: Vec<OperationResult>,
+    /// As in [`crate::Applied`].
+    pub touched: Vec<Key>,
+}
+
+/// Checks the conditions of a transaction and finds where its operation works. `None` if it is none of those that can be done
+/// in place: it has not exactly one operation, or one that removes, moves or grafts, or it might break a limit of the whole
+/// tree. Then [`crate::apply`] is to be asked.
+///
+/// # Errors
+/// Those of [`crate::apply`], with the same messages.
+pub fn locate(
+    root: &Directory,
+    ctx: &Ctx<'_>,
+    past: PastRoots<'_>,
+    transaction: &Transaction,
+) -> Result<Option<Located>, Fault> {
+    let ([operation], conditions) = (&*transaction.operations, &*transaction.conditions) else {
+        return Ok(None);
+    };
+    if conditions.len() > MISSING_REPORTED || !fits(root.stats(), operation) {
+        return Ok(None);
+    }
+    let find = |conditions: &[Condition]| {
+        let mut root = root.clone();
+        let mut draft = Draft::new(&mut root, ctx);
+        check_all(&mut draft, past, conditions)?;
+        let (key, before) = operation::locate(&mut draft, operation)
+            .map_err(|fault| named(fault, || operation::title(0, operation)))?;
+        Ok(Located {
+            key,
+            before,
+            touched: draft.into_record().1,
+        })
+    };
+    // A directory at a key that is this long would be one level too many.
+    let deep = |located: &Located| located.key.depth() >= DEPTH as usize;
+    let found = find(conditions).map(|located| Some(located).filter(|one| !deep(one)));
+    found.map_err(|fault| {
+        let alone = conditions.iter().map(|one| find(std::slice::from_ref(one)));
+        with_more(fault, MISSING_REPORTED, alone)
+    })
+}
+
+impl Located {
+    /// Every key that the transaction reads or writes, as in [`crate::Applied`].
+    pub fn touched(&self) -> &[Key] {
+        &self.touched
+    }
+
+    /// Performs the operation of the transaction that was located in `root`, which must not have changed since.
+    ///
+    /// # Errors
+    /// Those of [`crate::apply`]. `root` has the same content then as before, and the call can be repeated.
+    pub fn write(
+        &self,
+        root: &mut Directory,
+        ctx: &Ctx<'_>,
+        transaction: &Transaction,
+    ) -> Result<Written, Fault> {
+        let mut draft = Draft::new(root, ctx);
+        let mut results = Vec::with_capacity(1);
+        for operation in &transaction.operations {
+            let (key, before) = (self.key.clone(), self.before.clone());
+            let result = operation::write(&mut draft, operation, key, before)
+                .map_err(|fault| named(fault, || operation::title(0, operation)))?;
+            results.push(result);
+        }
+        Ok(Written {
+            effects: draft.into_record().0,
+            results,
+            touched: self.touched.clone(),
+        })
+    }
+}
+
+/// Whether the operation can be done in place: it works at one key, takes nothing away, and cannot bring a tree of these
+/// totals to a limit, which is looked at when it is too late to go back.
+fn fits(stats: Stats, operation: &Operation) -> bool {
+    let bytes = match operation {
+        Operation::Put { value, .. } | Operation::Append { value, .. } => value.len() as u64,
+        Operation::PutStored { value, .. } => value.len(),
+        Operation::Add { .. } => operation::INTEGER_BYTES,
+        Operation::Mkdir { .. } | Operation::Link { .. } => 0,
+        Operation::Unlink { .. }
+        | Operation::Copy { .. }
+        | Operation::Move { .. }
+        | Operation::PutObject { .. } => return false,
+    };
+    // A key has so many names at most, and each makes one entry at most, also when links were followed.
+    stats.entries.saturating_add(KEY_NAMES as u64) <= ENTRIES
+        && stats.bytes.saturating_add(bytes) <= LOGICAL_BYTES
+}
