@@ -7,10 +7,11 @@
 use crate::body::decode_body;
 use crate::error::ProtocolError;
 use crate::limits::SHARED_TEXT_BYTES;
+use crate::pack::{Rest, binary, number, text};
 use crate::payload;
 use crate::position::Position;
-use crate::read::{Entry, LookupAnswer, ValueInfo};
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::read::{Entry, Lookup, LookupAnswer, ValueInfo};
+use bytes::{Bytes, BytesMut};
 use serde::Serialize;
 use smol_str::SmolStr;
 use std::cell::RefCell;
@@ -24,6 +25,7 @@ const INCARNATION: &[u8] = b"\xa8position\x82\xabincarnation";
 const VERSION: &[u8] = b"\xa7version";
 const ROOT: &[u8] = b"\xa4root";
 const SNAPSHOT: &[u8] = b"\xa8snapshot";
+const INLINE_MAX: &[u8] = b"\xaainline_max";
 
 /// Most bytes of an answer beside texts and value.
 const FRAME_PARTS: usize = 96;
@@ -61,12 +63,36 @@ impl<'a> BriefLookup<'a> {
             };
             read += 1;
         }
-        if rest.skip(b"\xaainline_max").is_some() {
+        if rest.skip(INLINE_MAX).is_some() {
             lookup.inline_max = Some(rest.number()?);
             read += 1;
         }
         (fields == read && rest.0.is_empty()).then_some(lookup)
     }
+}
+
+/// Appends the body of a lookup, if it is one that [`BriefLookup`] reads; whether it was.
+pub(crate) fn asked(out: &mut BytesMut, lookup: &Lookup) -> bool {
+    if !lookup.at.is_current() || lookup.treeobj {
+        return false;
+    }
+    let fields = 3 + u8::from(lookup.inline_max.is_some());
+    out.reserve(FRAME_PARTS + lookup.namespace.len() + lookup.key.len());
+    out.extend_from_slice(&[0x80 | fields]);
+    out.extend_from_slice(NAMESPACE);
+    text(out, &lookup.namespace);
+    out.extend_from_slice(KEY);
+    text(out, &lookup.key);
+    out.extend_from_slice(if lookup.follow {
+        b"\xa6follow\xc3"
+    } else {
+        b"\xa6follow\xc2"
+    });
+    if let Some(most) = lookup.inline_max {
+        out.extend_from_slice(INLINE_MAX);
+        number(out, most);
+    }
+    true
 }
 
 /// Which state was read, as answers tell it: made once for a state, and copied into each answer.
@@ -104,11 +130,11 @@ impl ReadState {
             what: "answer",
             reason: error.to_string(),
         })?;
-        let mut middle = NAMESPACE.to_vec();
+        let mut middle = BytesMut::from(NAMESPACE);
         text(&mut middle, namespace);
-        middle.put_slice(KEY);
+        middle.extend_from_slice(KEY);
         Ok(ReadState {
-            middle,
+            middle: middle.into(),
             // Without the head of the map, which is that of the whole answer.
             end: end.get(1..).unwrap_or_default().to_vec(),
         })
@@ -124,64 +150,19 @@ pub(crate) fn found(out: &mut BytesMut, value: &[u8], key: &str, state: &ReadSta
             let mut head = *b"\x86\xa5entry\x81\xa5value\x82\xa4size\0\xa5bytes\xc4\0";
             head[20] = length as u8;
             head[28] = length as u8;
-            out.put_slice(&head);
+            out.extend_from_slice(&head);
+            out.extend_from_slice(value);
         }
         length => {
-            out.put_slice(SIZE);
+            out.extend_from_slice(SIZE);
             number(out, length as u64);
-            out.put_slice(BYTES);
-            match length {
-                0..=0xff => out.put_slice(&[0xc4, length as u8]),
-                0x100..=0xffff => {
-                    out.put_u8(0xc5);
-                    out.put_u16(length as u16);
-                }
-                _ => {
-                    out.put_u8(0xc6);
-                    out.put_u32(length as u32);
-                }
-            }
+            out.extend_from_slice(BYTES);
+            binary(out, value);
         }
     }
-    out.put_slice(value);
-    out.put_slice(&state.middle);
+    out.extend_from_slice(&state.middle);
     text(out, key);
-    out.put_slice(&state.end);
-}
-
-fn number(out: &mut BytesMut, number: u64) {
-    match number {
-        0..=0x7f => out.put_u8(number as u8),
-        0x80..=0xff => out.put_slice(&[0xcc, number as u8]),
-        0x100..=0xffff => {
-            out.put_u8(0xcd);
-            out.put_u16(number as u16);
-        }
-        0x1_0000..=0xffff_ffff => {
-            out.put_u8(0xce);
-            out.put_u32(number as u32);
-        }
-        _ => {
-            out.put_u8(0xcf);
-            out.put_u64(number);
-        }
-    }
-}
-
-fn text(out: &mut impl BufMut, text: &str) {
-    match text.len() {
-        length @ 0..=0x1f => out.put_u8(0xa0 | length as u8),
-        length @ 0x20..=0xff => out.put_slice(&[0xd9, length as u8]),
-        length @ 0x100..=0xffff => {
-            out.put_u8(0xda);
-            out.put_u16(length as u16);
-        }
-        length => {
-            out.put_u8(0xdb);
-            out.put_u32(length as u32);
-        }
-    }
-    out.put_slice(text.as_bytes());
+    out.extend_from_slice(&state.end);
 }
 
 impl LookupAnswer {
@@ -197,44 +178,59 @@ impl LookupAnswer {
     }
 }
 
-thread_local! {
-    /// Root and snapshot that were read last: answers in a row tell of one state mostly, and then share its texts.
-    static LAST: RefCell<[SmolStr; 2]> = const { RefCell::new([SmolStr::new_static(""), SmolStr::new_static("")]) };
+/// What stands behind the key of an answer: the state that was read.
+struct End {
+    bytes: Vec<u8>,
+    position: Position,
+    root: SmolStr,
+    snapshot: SmolStr,
 }
 
-/// A text, which is that of `last` if it is the same.
-fn again(last: &mut SmolStr, text: &[u8]) -> Option<SmolStr> {
-    if last.as_bytes() == text {
-        return Some(last.clone());
+thread_local! {
+    /// The end that was read last: answers in a row tell of one state mostly, and then share its texts.
+    static LAST: RefCell<Option<End>> = const { RefCell::new(None) };
+}
+
+impl End {
+    fn read(bytes: &[u8]) -> Option<End> {
+        let mut rest = Rest(bytes);
+        let position = Position {
+            incarnation: rest.skip(INCARNATION)?.number()?,
+            version: rest.skip(VERSION)?.number()?,
+        };
+        let (root, snapshot) = (rest.skip(ROOT)?.text()?, rest.skip(SNAPSHOT)?.text()?);
+        rest.0.is_empty().then(|| End {
+            bytes: bytes.to_vec(),
+            position,
+            root: root.into(),
+            snapshot: snapshot.into(),
+        })
     }
-    let new = SmolStr::new(std::str::from_utf8(text).ok()?);
-    if text.len() <= SHARED_TEXT_BYTES {
-        *last = new.clone();
+
+    fn told(&self) -> (Position, SmolStr, SmolStr) {
+        (self.position, self.root.clone(), self.snapshot.clone())
     }
-    Some(new)
 }
 
 fn read_found(body: &Bytes) -> Option<LookupAnswer> {
     let mut rest = Rest(body);
     let size = rest.skip(SIZE)?.number()?;
-    let bytes = payload::of(body, rest.skip(BYTES)?.binary()?);
+    let value = rest.skip(BYTES)?.binary()?;
     let namespace = SmolStr::new(rest.skip(NAMESPACE)?.text()?);
     let key = SmolStr::new(rest.skip(KEY)?.text()?);
-    let position = Position {
-        incarnation: rest.skip(INCARNATION)?.number()?,
-        version: rest.skip(VERSION)?.number()?,
-    };
-    let (root, snapshot) = (
-        rest.skip(ROOT)?.text_bytes()?,
-        rest.skip(SNAPSHOT)?.text_bytes()?,
-    );
-    let (root, snapshot) = LAST.with_borrow_mut(|[last_root, last_snapshot]| {
-        Some((again(last_root, root)?, again(last_snapshot, snapshot)?))
+    let (position, root, snapshot) = LAST.with_borrow_mut(|last| {
+        if let Some(last) = last.as_ref().filter(|last| last.bytes == rest.0) {
+            return Some(last.told());
+        }
+        let end = End::read(rest.0)?;
+        let told = end.told();
+        *last = Some(end).filter(|end| end.bytes.len() <= SHARED_TEXT_BYTES);
+        Some(told)
     })?;
-    rest.0.is_empty().then(|| LookupAnswer {
+    Some(LookupAnswer {
         entry: Some(Entry::Value(ValueInfo {
             size,
-            bytes: Some(bytes),
+            bytes: Some(payload::of(body, value)),
             blobref: None,
         })),
         namespace,
@@ -244,83 +240,6 @@ fn read_found(body: &Bytes) -> Option<LookupAnswer> {
         snapshot,
         treeobj: None,
     })
-}
-
-/// What is left to be read.
-struct Rest<'a>(&'a [u8]);
-
-impl<'a> Rest<'a> {
-    /// Leaves these bytes behind, if they come next.
-    #[inline]
-    fn skip(&mut self, bytes: &[u8]) -> Option<&mut Self> {
-        self.0 = self.0.strip_prefix(bytes)?;
-        Some(self)
-    }
-
-    #[inline]
-    fn take(&mut self, count: usize) -> Option<&'a [u8]> {
-        let (taken, rest) = self.0.split_at_checked(count)?;
-        self.0 = rest;
-        Some(taken)
-    }
-
-    #[inline]
-    fn byte(&mut self) -> Option<u8> {
-        let (byte, rest) = self.0.split_first()?;
-        self.0 = rest;
-        Some(*byte)
-    }
-
-    #[inline]
-    fn integer<const N: usize>(&mut self) -> Option<u64> {
-        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
-        self.0 = rest;
-        Some(
-            bytes
-                .iter()
-                .fold(0, |all, byte| all << 8 | u64::from(*byte)),
-        )
-    }
-
-    #[inline]
-    fn number(&mut self) -> Option<u64> {
-        match self.byte()? {
-            small @ 0..=0x7f => Some(small.into()),
-            0xcc => self.integer::<1>(),
-            0xcd => self.integer::<2>(),
-            0xce => self.integer::<4>(),
-            0xcf => self.integer::<8>(),
-            _ => None,
-        }
-    }
-
-    #[inline]
-    fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.text_bytes()?).ok()
-    }
-
-    #[inline]
-    fn text_bytes(&mut self) -> Option<&'a [u8]> {
-        let length = match self.byte()? {
-            short @ 0xa0..=0xbf => u64::from(short & 0x1f),
-            0xd9 => self.integer::<1>()?,
-            0xda => self.integer::<2>()?,
-            0xdb => self.integer::<4>()?,
-            _ => return None,
-        };
-        self.take(usize::try_from(length).ok()?)
-    }
-
-    #[inline]
-    fn binary(&mut self) -> Option<&'a [u8]> {
-        let length = match self.byte()? {
-            0xc4 => self.integer::<1>()?,
-            0xc5 => self.integer::<2>()?,
-            0xc6 => self.integer::<4>()?,
-            _ => return None,
-        };
-        self.take(usize::try_from(length).ok()?)
-    }
 }
 
 #[cfg(test)]
@@ -408,7 +327,7 @@ mod tests {
         }
 
         #[test]
-        fn an_ordinary_lookup_is_read_as_serde_reads_it(
+        fn an_ordinary_lookup_is_written_as_serde_writes_it_and_read_again(
             namespace in texts(),
             key in texts(),
             follow: bool,
@@ -422,10 +341,12 @@ mod tests {
                 treeobj: false,
                 inline_max,
             };
+            let by_serde = rmp_serde::to_vec_named(&lookup).unwrap();
             let mut out = BytesMut::new();
             write_request(&mut out, FRAME_BYTES, 1, &lookup.into()).unwrap();
             let read = BriefLookup { namespace: &namespace, key: &key, follow, inline_max };
             let body = body(out);
+            prop_assert_eq!(&body[..], &by_serde[..]);
             prop_assert_eq!(BriefLookup::read(&body), Some(read));
         }
 
@@ -487,9 +408,12 @@ mod tests {
             },
         ];
         for lookup in others {
+            let by_serde = rmp_serde::to_vec_named(&lookup).unwrap();
             let mut out = BytesMut::new();
             write_request(&mut out, FRAME_BYTES, 1, &lookup.into()).unwrap();
-            assert_eq!(BriefLookup::read(&body(out)), None);
+            let body = body(out);
+            assert_eq!(body, by_serde);
+            assert_eq!(BriefLookup::read(&body), None);
         }
         let without_follow = b"\x82\xa9namespace\xa1n\xa3key\xa1k";
         assert!(BriefLookup::read(without_follow).is_some_and(|lookup| lookup.follow));

@@ -5,8 +5,11 @@
 
 use crate::brief::{self, ReadState};
 use crate::code::{ErrorBody, ErrorCode};
+use crate::commit::OperationResult;
 use crate::error::ProtocolError;
 use crate::limits::{ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES, READ_SPARE_BYTES};
+use crate::pack::{Rest, number};
+use crate::plain::{self, CommittedState};
 use crate::request::Request;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rmp::decode::{read_array_len, read_int};
@@ -15,6 +18,9 @@ use std::io::{self, Write};
 use tokio_util::codec::{Decoder, Encoder};
 
 const LENGTH_BYTES: usize = 4;
+
+/// Most bytes before a body: the length, the head of the array, id and tag.
+const ENVELOPE_BYTES: usize = LENGTH_BYTES + 1 + 9 + 9;
 
 /// What an answer is.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -159,13 +165,18 @@ fn make_room(buffer: &mut BytesMut, missing: usize) {
 
 fn open(frame: Bytes) -> Result<Frame, ProtocolError> {
     let (id, tag, body) = envelope_of(&frame)?;
-    let body = frame.slice(frame.len() - body.len()..);
+    let before = frame.len() - body.len();
+    let mut body = frame;
+    body.advance(before);
     Ok(Frame { id, tag, body })
 }
 
 /// Id, tag and body of a frame without its length.
 #[inline]
 fn envelope_of(frame: &[u8]) -> Result<(u64, u64, &[u8]), ProtocolError> {
+    if let Some(ordinary) = ordinary_envelope_of(frame) {
+        return Ok(ordinary);
+    }
     let mut rest = frame;
     let length = read_array_len(&mut rest).map_err(|_| ProtocolError::Envelope)?;
     if length != 3 {
@@ -174,6 +185,14 @@ fn envelope_of(frame: &[u8]) -> Result<(u64, u64, &[u8]), ProtocolError> {
     let id: u64 = read_int(&mut rest).map_err(|_| ProtocolError::Envelope)?;
     let tag: u64 = read_int(&mut rest).map_err(|_| ProtocolError::Envelope)?;
     Ok((id, tag, rest))
+}
+
+/// The same, in the form in which everybody writes it.
+#[inline]
+fn ordinary_envelope_of(frame: &[u8]) -> Option<(u64, u64, &[u8])> {
+    let mut rest = Rest(frame);
+    let (id, tag) = (rest.skip(b"\x93")?.number()?, rest.number()?);
+    Some((id, tag, rest.0))
 }
 
 /// Appends what an encoder writes. Encoders write field by field, a byte or two at a time, so each write
@@ -207,11 +226,10 @@ fn write(
     body: impl FnOnce(&mut BytesMut) -> Result<(), rmp_serde::encode::Error>,
 ) -> Result<(), ProtocolError> {
     let start = out.len();
-    let written = envelope(out, id, tag, what).and_then(|()| {
-        body(out).map_err(|error| ProtocolError::Body {
-            what,
-            reason: error.to_string(),
-        })
+    envelope(out, id, tag);
+    let written = body(out).map_err(|error| ProtocolError::Body {
+        what,
+        reason: error.to_string(),
     });
     let written = written.and_then(|()| set_length(out, start, 0, limit));
     if written.is_err() {
@@ -221,22 +239,12 @@ fn write(
 }
 
 /// Appends what stands before a body; the length is not known yet.
-fn envelope(
-    out: &mut BytesMut,
-    id: u64,
-    tag: u64,
-    what: &'static str,
-) -> Result<(), ProtocolError> {
-    out.put_u32(0);
-    let mut writer = Appender(out);
-    rmp::encode::write_array_len(&mut writer, 3)
-        .and_then(|_| rmp::encode::write_uint(&mut writer, id))
-        .and_then(|_| rmp::encode::write_uint(&mut writer, tag))
-        .map(drop)
-        .map_err(|error| ProtocolError::Body {
-            what,
-            reason: error.to_string(),
-        })
+#[inline]
+fn envelope(out: &mut BytesMut, id: u64, tag: u64) {
+    out.reserve(ENVELOPE_BYTES);
+    out.extend_from_slice(&[0, 0, 0, 0, 0x93]);
+    number(out, id);
+    number(out, tag);
 }
 
 /// Fills in the length of the frame that begins at `start`, of which `more` bytes are still to come.
@@ -266,8 +274,8 @@ pub fn write_head(
     body_bytes: usize,
 ) -> Result<(), ProtocolError> {
     let start = out.len();
-    let written = envelope(out, id, status.code(), "answer")
-        .and_then(|()| set_length(out, start, body_bytes, limit));
+    envelope(out, id, status.code());
+    let written = set_length(out, start, body_bytes, limit);
     if written.is_err() {
         out.truncate(start);
     }
@@ -283,6 +291,14 @@ pub fn write_request(
 ) -> Result<(), ProtocolError> {
     let op = request.op();
     write(out, limit, id, op.code(), op.name(), |out| {
+        let by_hand = match request {
+            Request::Lookup(lookup) => brief::asked(out, lookup),
+            Request::Commit(commit) => plain::commit(out, commit),
+            _ => false,
+        };
+        if by_hand {
+            return Ok(());
+        }
         request.write_body(&mut Appender(out))
     })
 }
@@ -315,6 +331,23 @@ pub fn write_found(
 ) -> Result<(), ProtocolError> {
     write(out, limit, id, Status::Final.code(), "answer", |out| {
         brief::found(out, value, key, state);
+        Ok(())
+    })
+}
+
+/// Appends the frame of the answer to a commit; as [`write_answer`], but sooner.
+///
+/// # Errors
+/// If it is too long; then `out` is as it was.
+pub fn write_committed(
+    out: &mut BytesMut,
+    limit: usize,
+    id: u64,
+    state: &CommittedState,
+    results: impl ExactSizeIterator<Item = OperationResult>,
+) -> Result<(), ProtocolError> {
+    write(out, limit, id, Status::Final.code(), "answer", |out| {
+        plain::committed(out, state, results);
         Ok(())
     })
 }

@@ -29,7 +29,10 @@ mod setroot;
 mod many;
 mod upload;
 
+mod pack;
+
 mod brief;
+mod plain;
 
 mod request;
 
@@ -41,8 +44,8 @@ pub use code::{Advice, ErrorBody, ErrorCode};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
 pub use frame::{
-    Frame, FrameCodec, Peeked, Status, write_answer, write_error, write_found, write_head,
-    write_request,
+    Frame, FrameCodec, Peeked, Status, write_answer, write_committed, write_error, write_found,
+    write_head, write_request,
 };
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
@@ -53,6 +56,7 @@ pub use namespace::{
     NamespacesAnswer,
 };
 pub use pin::{Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Unpin};
+pub use plain::{CommittedState, PlainCommit, PlainOperation};
 pub use position::{At, Position, RepeatFrom};
 pub use read::{
     DirectoryInfo, Entry, Info, InfoAnswer, Link, List, ListAnswer, ListEntry, Lookup,

@@ -62,7 +62,7 @@ pub const TRANSACTION_NAME_BYTES: usize = 255;
 /// keep the connection's whole read buffer in memory. Longer ones share the frame's memory.
 pub const COPY_BELOW_BYTES: usize = 4096;
 
-/// Answers of one state share the text of its root and that of its snapshot where they are no longer than this, in bytes.
+/// Answers of one state share the texts of its root and snapshot where what tells of it is no longer than this, in bytes.
 pub const SHARED_TEXT_BYTES: usize = 512;
 
 /// Room that the read buffer of a connection is grown by, in bytes.

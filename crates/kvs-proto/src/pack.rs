@@ -1,0 +1,183 @@
+//! MessagePack by hand: what is written here is byte for byte what serde writes, and what is read is what it writes.
+//!
+//! Texts, bytes and numbers have several forms; any of them is read, the shortest is written.
+
+use bytes::BytesMut;
+
+/// Appends a head byte and what follows it.
+#[inline]
+fn with_head<const N: usize>(out: &mut BytesMut, head: u8, rest: [u8; N]) {
+    out.extend_from_slice(&[head]);
+    out.extend_from_slice(&rest);
+}
+
+/// Appends an integer that is not negative.
+#[inline]
+pub(crate) fn number(out: &mut BytesMut, number: u64) {
+    match number {
+        0..=0x7f => out.extend_from_slice(&[number as u8]),
+        0x80..=0xff => with_head(out, 0xcc, [number as u8]),
+        0x100..=0xffff => with_head(out, 0xcd, (number as u16).to_be_bytes()),
+        0x1_0000..=0xffff_ffff => with_head(out, 0xce, (number as u32).to_be_bytes()),
+        _ => with_head(out, 0xcf, number.to_be_bytes()),
+    }
+}
+
+/// Appends an integer.
+#[inline]
+pub(crate) fn signed(out: &mut BytesMut, value: i64) {
+    match value {
+        0.. => number(out, value.unsigned_abs()),
+        -0x20..0 => out.extend_from_slice(&[value as u8]),
+        -0x80..-0x20 => with_head(out, 0xd0, [value as u8]),
+        -0x8000..-0x80 => with_head(out, 0xd1, (value as i16).to_be_bytes()),
+        -0x8000_0000..-0x8000 => with_head(out, 0xd2, (value as i32).to_be_bytes()),
+        _ => with_head(out, 0xd3, value.to_be_bytes()),
+    }
+}
+
+/// Appends a text.
+#[inline]
+pub(crate) fn text(out: &mut BytesMut, text: &str) {
+    match text.len() {
+        length @ 0..=0x1f => out.extend_from_slice(&[0xa0 | length as u8]),
+        length @ 0x20..=0xff => with_head(out, 0xd9, [length as u8]),
+        length @ 0x100..=0xffff => with_head(out, 0xda, (length as u16).to_be_bytes()),
+        length => with_head(out, 0xdb, (length as u32).to_be_bytes()),
+    }
+    out.extend_from_slice(text.as_bytes());
+}
+
+/// Appends bytes.
+#[inline]
+pub(crate) fn binary(out: &mut BytesMut, bytes: &[u8]) {
+    match bytes.len() {
+        length @ 0..=0xff => with_head(out, 0xc4, [length as u8]),
+        length @ 0x100..=0xffff => with_head(out, 0xc5, (length as u16).to_be_bytes()),
+        length => with_head(out, 0xc6, (length as u32).to_be_bytes()),
+    }
+    out.extend_from_slice(bytes);
+}
+
+/// Appends the head of an array.
+#[inline]
+pub(crate) fn array(out: &mut BytesMut, length: usize) {
+    match length {
+        0..=15 => out.extend_from_slice(&[0x90 | length as u8]),
+        16..=0xffff => with_head(out, 0xdc, (length as u16).to_be_bytes()),
+        _ => with_head(out, 0xdd, (length as u32).to_be_bytes()),
+    }
+}
+
+/// What is left to be read.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
+
+impl<'a> Rest<'a> {
+    /// Leaves these bytes behind, if they come next.
+    #[inline]
+    pub(crate) fn skip(&mut self, bytes: &[u8]) -> Option<&mut Self> {
+        self.0 = self.0.strip_prefix(bytes)?;
+        Some(self)
+    }
+
+    /// The next so many bytes.
+    #[inline]
+    pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
+        let (taken, rest) = self.0.split_at_checked(count)?;
+        self.0 = rest;
+        Some(taken)
+    }
+
+    /// The next byte.
+    #[inline]
+    pub(crate) fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    #[inline]
+    fn integer<const N: usize>(&mut self) -> Option<u64> {
+        let (bytes, rest) = self.0.split_first_chunk::<N>()?;
+        self.0 = rest;
+        Some(
+            bytes
+                .iter()
+                .fold(0, |all, byte| all << 8 | u64::from(*byte)),
+        )
+    }
+
+    /// An integer that is not negative.
+    #[inline]
+    pub(crate) fn number(&mut self) -> Option<u64> {
+        match self.byte()? {
+            small @ 0..=0x7f => Some(small.into()),
+            0xcc => self.integer::<1>(),
+            0xcd => self.integer::<2>(),
+            0xce => self.integer::<4>(),
+            0xcf => self.integer::<8>(),
+            _ => None,
+        }
+    }
+
+    /// A negative integer, or one that is not.
+    #[inline]
+    pub(crate) fn signed(&mut self) -> Option<i64> {
+        let marker = *self.0.first()?;
+        if marker >= 0xe0 {
+            self.byte()?;
+            return Some(i64::from(marker as i8));
+        }
+        let Some(bytes) = marker.checked_sub(0xd0).filter(|size| *size < 4) else {
+            return i64::try_from(self.number()?).ok();
+        };
+        self.byte()?;
+        Some(match bytes {
+            0 => i64::from(self.integer::<1>()? as i8),
+            1 => i64::from(self.integer::<2>()? as i16),
+            2 => i64::from(self.integer::<4>()? as i32),
+            _ => self.integer::<8>()? as i64,
+        })
+    }
+
+    /// A text.
+    #[inline]
+    pub(crate) fn text(&mut self) -> Option<&'a str> {
+        std::str::from_utf8(self.text_bytes()?).ok()
+    }
+
+    /// The bytes of a text, which need not be one.
+    #[inline]
+    pub(crate) fn text_bytes(&mut self) -> Option<&'a [u8]> {
+        let length = match self.byte()? {
+            short @ 0xa0..=0xbf => u64::from(short & 0x1f),
+            0xd9 => self.integer::<1>()?,
+            0xda => self.integer::<2>()?,
+            0xdb => self.integer::<4>()?,
+            _ => return None,
+        };
+        self.take(usize::try_from(length).ok()?)
+    }
+
+    /// The length of an array of at most 15.
+    #[inline]
+    pub(crate) fn short_array(&mut self) -> Option<usize> {
+        match self.byte()? {
+            head @ 0x90..=0x9f => Some(usize::from(head & 0xf)),
+            _ => None,
+        }
+    }
+
+    /// Bytes.
+    #[inline]
+    pub(crate) fn binary(&mut self) -> Option<&'a [u8]> {
+        let length = match self.byte()? {
+            0xc4 => self.integer::<1>()?,
+            0xc5 => self.integer::<2>()?,
+            0xc6 => self.integer::<4>()?,
+            _ => return None,
+        };
+        self.take(usize::try_from(length).ok()?)
+    }
+}
