@@ -8,7 +8,7 @@ use super::load::{Bench, Measured, Work};
 
 /// One repetition. The keys must be there.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
-    let size = bench.size;
-    let make = move |i| Work::Get(size.key_of_request(i), At::Current);
+    let keys = bench.size.keys_in_turn();
+    let make = move |i| Work::Get(keys.of(i), At::Current);
     bench.drive("gets", Arc::new(make)).await
 }

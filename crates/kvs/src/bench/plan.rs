@@ -149,6 +149,11 @@ impl Size {
         self.key(i.wrapping_mul(step) % self.keys)
     }
 
+    /// The keys of all requests, made beforehand.
+    pub(crate) fn keys_in_turn(&self) -> Keys {
+        Keys((0..self.keys).map(|i| self.key_of_request(i)).collect())
+    }
+
     /// A value that begins with a number, so that no two are equal.
     pub(crate) fn value_with(&self, i: u64) -> Bytes {
         let mut value = vec![b'x'; self.value];
@@ -156,6 +161,17 @@ impl Size {
             *byte = *digit;
         }
         value.into()
+    }
+}
+
+/// Keys, so that to make a request takes no time that the measure would count.
+pub(crate) struct Keys(Vec<SmolStr>);
+
+impl Keys {
+    /// The key of request number `i`.
+    pub(crate) fn of(&self, i: u64) -> SmolStr {
+        let turn = i % (self.0.len() as u64).max(1);
+        self.0.get(turn as usize).cloned().unwrap_or_default()
     }
 }
 
@@ -180,6 +196,8 @@ mod tests {
             let size = size(keys, Layout::Lwj);
             let taken: HashSet<_> = (0..keys).map(|i| size.key_of_request(i)).collect();
             assert_eq!(taken.len() as u64, keys);
+            let made = size.keys_in_turn();
+            assert!((0..3 * keys).all(|i| made.of(i) == size.key_of_request(i)));
             assert!((0..keys).all(|n| taken.contains(&size.key(n))));
         }
     }
