@@ -6,13 +6,12 @@ use crate::error::ClientError;
 use crate::known::Known;
 use crate::link::{self, Queue};
 use crate::options::Options;
-use crate::pending::Pending;
+use crate::pending::{Open, Pending};
 use crate::transport::{Connector, UnixConnector};
-use bytes::Bytes;
 use kvs_proto::{
     Empty, HelloAnswer, NamespaceChown, NamespaceCreate, NamespaceInfo, NamespaceRemove,
     NamespaceShare, Namespaces, NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer,
-    ProtocolError, Request, StatusAnswer, StatusRequest, Sync as SyncRequest, Unpin, decode_body,
+    Request, StatusAnswer, StatusRequest, Sync as SyncRequest, Unpin,
 };
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
@@ -157,33 +156,20 @@ impl Client {
     }
 
     /// Queues a request, after waiting for a place among the unanswered ones.
-    pub(crate) async fn submit<T: DeserializeOwned + 'static>(
+    pub(crate) async fn submit<T>(
         &self,
         request: impl Into<Request>,
-        learn: impl FnOnce(&T) + Send + 'static,
+        open: Open<T>,
     ) -> Result<Pending<T>, ClientError> {
-        self.submit_to(request, decode_body, learn).await
+        let place = self.queue.place().await?;
+        let (_, receiver) = self.queue.request(place, request.into());
+        Ok(Pending::new(receiver, open))
     }
 
-    /// The same, with a decoder of its own.
-    pub(crate) async fn submit_to<T: 'static>(
-        &self,
-        request: impl Into<Request>,
-        decode: fn(&Bytes) -> Result<T, ProtocolError>,
-        learn: impl FnOnce(&T) + Send + 'static,
-    ) -> Result<Pending<T>, ClientError> {
-        let receiver = self.queue.request(request.into()).await?;
-        Ok(Pending::new(receiver, move |body: Bytes| {
-            let answer = decode(&body)?;
-            learn(&answer);
-            Ok(answer)
-        }))
-    }
-
-    pub(crate) async fn call<T: DeserializeOwned + 'static>(
+    pub(crate) async fn call<T: DeserializeOwned>(
         &self,
         request: impl Into<Request>,
     ) -> Result<T, ClientError> {
-        self.submit(request, |_: &T| ()).await?.await
+        self.submit(request, Open::new()).await?.await
     }
 }

@@ -1,47 +1,56 @@
 //! The newest position of each namespace that this client was told.
 
-use dashmap::DashMap;
 use kvs_proto::Position;
 use smol_str::SmolStr;
-use std::sync::{Mutex, PoisonError};
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A map that only moves forward within an incarnation. Each access is one short lock.
 #[derive(Debug, Default)]
-pub(crate) struct Known {
-    positions: DashMap<SmolStr, Position>,
-    /// What was told last: mostly the same is told again.
-    last: Mutex<Option<(SmolStr, Position)>>,
+pub(crate) struct Known(Mutex<Positions>);
+
+#[derive(Debug, Default)]
+struct Positions {
+    all: HashMap<SmolStr, Position>,
+    /// The one that was asked for or told last: mostly it is the same again.
+    last: Option<(SmolStr, Position)>,
 }
 
 impl Known {
+    fn lock(&self) -> MutexGuard<'_, Positions> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(crate) fn get(&self, namespace: &str) -> Option<Position> {
-        self.positions.get(namespace).map(|position| *position)
+        self.lock().get(namespace)
     }
 
     pub(crate) fn learn(&self, namespace: &SmolStr, position: Position) {
-        let last = || self.last.lock().unwrap_or_else(PoisonError::into_inner);
-        if matches!(&*last(), Some((name, at)) if *at == position && name == namespace) {
-            return;
+        let mut known = self.lock();
+        let newest = known.get(namespace);
+        if newest.is_none_or(|newest| {
+            newest.incarnation != position.incarnation || newest.version < position.version
+        }) {
+            known.all.insert(namespace.clone(), position);
+            known.last = Some((namespace.clone(), position));
         }
-        self.move_on(namespace, position);
-        *last() = Some((namespace.clone(), position));
-    }
-
-    fn move_on(&self, namespace: &SmolStr, position: Position) {
-        if let Some(mut known) = self.positions.get_mut(namespace) {
-            if known.incarnation != position.incarnation || known.version < position.version {
-                *known = position;
-            }
-            return;
-        }
-        self.positions.insert(namespace.clone(), position);
     }
 
     pub(crate) fn namespaces(&self) -> Vec<SmolStr> {
-        self.positions
-            .iter()
-            .map(|entry| entry.key().clone())
-            .collect()
+        self.lock().all.keys().cloned().collect()
+    }
+}
+
+impl Positions {
+    fn get(&mut self, namespace: &str) -> Option<Position> {
+        if let Some((name, position)) = &self.last
+            && name == namespace
+        {
+            return Some(*position);
+        }
+        let (name, position) = self.all.get_key_value(namespace)?;
+        self.last = Some((name.clone(), *position));
+        Some(*position)
     }
 }
 

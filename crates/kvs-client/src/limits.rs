@@ -33,8 +33,11 @@ pub const FOLLOW_ASSEMBLE_BYTES: usize = 256 * 1024 * 1024;
 /// Bytes of requests that are encoded ahead of the socket; more wait in the queue.
 pub const WRITE_BUFFER_BYTES: usize = 256 * 1024;
 
-/// Requests that are taken from the queue at a time.
-pub const QUEUE_BATCH: usize = 256;
+/// Answers that are taken in at a time, before those who wait for them are told.
+pub const FRAMES_AT_A_TIME: usize = 64;
+
+/// Last ids that requests are looked up by without hashing; an older one that is still unanswered is looked up by its hash.
+pub const RECENT_IDS: usize = 4096;
 
 /// Pieces of an upload that may be unanswered.
 pub const UPLOAD_AHEAD: usize = 4;

@@ -4,7 +4,7 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
-use crate::pending::Pending;
+use crate::pending::{Open, Pending};
 use crate::state::State;
 use crate::stream::Kind;
 use crate::taker::Taker;
@@ -17,7 +17,6 @@ use kvs_proto::{
     At, Commit, CommitAnswer, Entry, ErrorCode, Info, InfoAnswer, List, ListAnswer, Log, LogAnswer,
     Lookup, LookupAnswer, Mode, Position, Read, ReadAnswer, Scope, Wait, WaitAnswer,
 };
-use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -121,6 +120,8 @@ impl Namespace {
         &self,
         transaction: Transaction,
     ) -> Result<Pending<CommitAnswer>, ClientError> {
+        let queue = &self.client.queue;
+        let place = queue.place().await?;
         let commit = Commit {
             namespace: self.name.clone(),
             number: 0,
@@ -131,8 +132,13 @@ impl Namespace {
             conditions: transaction.conditions,
             operations: transaction.operations,
         };
-        let learn = self.learn(|answer: &CommitAnswer| answer.position);
-        self.client.submit(commit, learn).await
+        let (_, receiver) = queue.request(place, commit.into());
+        let open = Open::with(CommitAnswer::decode).and_learn(
+            &self.client.known,
+            &self.name,
+            |answer: &CommitAnswer, asked| (asked, answer.position),
+        );
+        Ok(Pending::new(receiver, open))
     }
 
     /// Puts one value.
@@ -221,6 +227,9 @@ impl Namespace {
         key: impl Into<SmolStr>,
         options: LookupOptions,
     ) -> Result<Pending<LookupAnswer>, ClientError> {
+        let queue = &self.client.queue;
+        let place = queue.place().await?;
+        let current = options.at == At::Current;
         let lookup = Lookup {
             namespace: self.name.clone(),
             key: key.into(),
@@ -229,16 +238,16 @@ impl Namespace {
             treeobj: options.treeobj,
             inline_max: options.inline_max,
         };
-        let known = self.client.known.clone();
-        let current = lookup.at == At::Current;
-        let learn = move |answer: &LookupAnswer| {
-            if current {
-                known.learn(&answer.namespace, answer.position);
-            }
+        let (_, receiver) = queue.request(place, lookup.into());
+        let open = Open::with(LookupAnswer::decode);
+        let open = if current {
+            open.and_learn(&self.client.known, &self.name, |answer, _| {
+                (&answer.namespace, answer.position)
+            })
+        } else {
+            open
         };
-        self.client
-            .submit_to(lookup, LookupAnswer::decode, learn)
-            .await
+        Ok(Pending::new(receiver, open))
     }
 
     /// One page of a directory. For the next, set `after` to the last key and `at` to the first page's snapshot.
@@ -359,13 +368,5 @@ impl Namespace {
             limit: options.limit,
         };
         self.client.call(log).await
-    }
-
-    fn learn<T: DeserializeOwned>(
-        &self,
-        position: impl Fn(&T) -> Position + Send + 'static,
-    ) -> impl FnOnce(&T) + Send + 'static {
-        let (known, name) = (self.client.known.clone(), self.name.clone());
-        move |answer| known.learn(&name, position(answer))
     }
 }

@@ -1,32 +1,96 @@
 //! Answers that are on their way.
 
 use crate::error::ClientError;
+use crate::known::Known;
 use bytes::Bytes;
+use kvs_proto::{Position, ProtocolError, decode_body};
+use serde::de::DeserializeOwned;
+use smol_str::SmolStr;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use tokio::sync::oneshot;
 
 /// What the link answers: the body of the final answer, or the error.
-pub(crate) type Reply = oneshot::Sender<Result<Bytes, ClientError>>;
+pub(crate) type Answer = Result<Bytes, ClientError>;
 
-type Open<T> = Box<dyn FnOnce(Bytes) -> Result<T, ClientError> + Send>;
+/// Where an answer is given.
+pub(crate) type Reply = oneshot::Sender<Answer>;
+
+/// Where it comes.
+pub(crate) type Receiver = oneshot::Receiver<Answer>;
+
+/// Both ends of the way of one answer.
+pub(crate) fn exchange() -> (Reply, Receiver) {
+    oneshot::channel()
+}
+
+/// What becomes of the body of an answer.
+pub(crate) struct Open<T> {
+    /// Decodes it.
+    decode: fn(&Bytes) -> Result<T, ProtocolError>,
+    /// Learns from it.
+    learn: Option<Learn<T>>,
+}
+
+/// What an answer tells of a namespace, given the name of the one that was asked.
+type Told<T> = for<'a> fn(&'a T, &'a SmolStr) -> (&'a SmolStr, Position);
+
+struct Learn<T> {
+    known: Arc<Known>,
+    asked: SmolStr,
+    told: Told<T>,
+}
+
+impl<T> Open<T> {
+    /// Decodes it, with a decoder of its own.
+    pub(crate) fn with(decode: fn(&Bytes) -> Result<T, ProtocolError>) -> Self {
+        Open {
+            decode,
+            learn: None,
+        }
+    }
+
+    /// Learns a position as well.
+    pub(crate) fn and_learn(self, known: &Arc<Known>, asked: &SmolStr, told: Told<T>) -> Self {
+        let learn = Learn {
+            known: known.clone(),
+            asked: asked.clone(),
+            told,
+        };
+        Open {
+            learn: Some(learn),
+            ..self
+        }
+    }
+
+    fn open(&self, body: &Bytes) -> Result<T, ClientError> {
+        let answer = (self.decode)(body)?;
+        if let Some(Learn { known, asked, told }) = &self.learn {
+            let (namespace, position) = told(&answer, asked);
+            known.learn(namespace, position);
+        }
+        Ok(answer)
+    }
+}
+
+impl<T: DeserializeOwned> Open<T> {
+    /// Decodes it.
+    pub(crate) fn new() -> Self {
+        Open::with(decode_body)
+    }
+}
 
 /// The answer to a request that is already queued; a future. Dropping it does not take the request back.
 #[must_use = "an answer that nobody looks at may be an error"]
 pub struct Pending<T> {
-    receiver: oneshot::Receiver<Result<Bytes, ClientError>>,
-    open: Option<Open<T>>,
+    receiver: Receiver,
+    open: Open<T>,
 }
 
 impl<T> Pending<T> {
-    pub(crate) fn new(
-        receiver: oneshot::Receiver<Result<Bytes, ClientError>>,
-        open: impl FnOnce(Bytes) -> Result<T, ClientError> + Send + 'static,
-    ) -> Self {
-        Pending {
-            receiver,
-            open: Some(Box::new(open)),
-        }
+    pub(crate) fn new(receiver: Receiver, open: Open<T>) -> Self {
+        Pending { receiver, open }
     }
 }
 
@@ -34,14 +98,10 @@ impl<T> Future for Pending<T> {
     type Output = Result<T, ClientError>;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
-        let this = &mut *self;
-        let answered = std::task::ready!(Pin::new(&mut this.receiver).poll(context));
+        let answered = std::task::ready!(Pin::new(&mut self.receiver).poll(context));
         let body =
             answered.unwrap_or_else(|_| Err(ClientError::disconnected("the client was closed")))?;
-        Poll::Ready(match this.open.take() {
-            Some(open) => open(body),
-            None => Err(ClientError::disconnected("the answer was already taken")),
-        })
+        Poll::Ready(self.open.open(&body))
     }
 }
 

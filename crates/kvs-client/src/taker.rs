@@ -2,7 +2,7 @@
 
 use crate::error::ClientError;
 use crate::inbox::{Entry, Receiver};
-use crate::link::{Command, Queue};
+use crate::link::Queue;
 use crate::prefetch::Cost;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
@@ -79,19 +79,18 @@ impl<E> Taker<E> {
     fn give_back(&mut self) {
         let taken = std::mem::take(&mut self.taken);
         if !taken.is_zero() {
-            let id = self.id;
-            self.queue.send(Command::Taken { id, cost: taken });
+            self.queue.taken(self.id, taken);
         }
     }
 
     /// Asks for a bookmark.
     pub(crate) fn want_mark(&self) {
-        self.queue.send(Command::Mark { id: self.id });
+        self.queue.mark(self.id);
     }
 }
 
 impl<E> Drop for Taker<E> {
     fn drop(&mut self) {
-        self.queue.send(Command::Cancel { id: self.id });
+        self.queue.cancel(self.id);
     }
 }

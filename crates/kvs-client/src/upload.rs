@@ -4,12 +4,11 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::limits::{READ_AHEAD, READ_PIECE_BYTES, UPLOAD_AHEAD};
 use crate::namespace::Namespace;
-use crate::pending::Pending;
+use crate::pending::{Open, Pending};
 use crate::transaction::Uploaded;
 use bytes::Bytes;
 use kvs_proto::{
-    At, Empty, ErrorCode, Read, ReadAnswer, UPLOAD_CHUNK_BYTES, Upload as Open, UploadData,
-    decode_body,
+    At, Empty, ErrorCode, Read, ReadAnswer, UPLOAD_CHUNK_BYTES, Upload as OpenUpload, UploadData,
 };
 use smol_str::SmolStr;
 use std::collections::VecDeque;
@@ -26,8 +25,9 @@ pub struct Upload {
 impl Client {
     /// Begins to send a value of any length. Nothing of it is seen before it is committed.
     pub async fn upload(&self) -> Result<Upload, ClientError> {
-        let (id, opened) = self.queue.enqueue(Open {}.into()).await?;
-        let opened = Pending::new(opened, |body: Bytes| Ok(decode_body(&body)?));
+        let place = self.queue.place().await?;
+        let (id, opened) = self.queue.request(place, OpenUpload {}.into());
+        let opened = Pending::new(opened, Open::new());
         Ok(Upload {
             client: self.clone(),
             id,
@@ -69,7 +69,7 @@ impl Upload {
             offset,
             bytes,
         };
-        let sent = self.client.submit(data, |_: &Empty| ()).await?;
+        let sent = self.client.submit(data, Open::new()).await?;
         self.unanswered.push_back(sent);
         Ok(())
     }
@@ -131,7 +131,7 @@ impl ValueReader {
                 offset: self.asked,
                 length,
             };
-            let sent = self.namespace.client().submit(read, |_: &ReadAnswer| ());
+            let sent = self.namespace.client().submit(read, Open::new());
             self.ahead.push_back(sent.await?);
             self.asked += length;
         }

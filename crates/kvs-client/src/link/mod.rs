@@ -1,18 +1,21 @@
 //! The connection: a queue in front, a task that owns it, and how both begin.
 //!
-//! Order: the queue's lock gives requests their ids and numbers in the order in which they are queued; the task sends
-//! them in that order, and after a reconnect again in that order.
+//! Order: under one lock requests get their ids and numbers and are encoded, in the order in which they are queued; the task
+//! writes the bytes, and after a reconnect everything unanswered is sent again in that order.
 
 mod backoff;
 mod handshake;
 mod numbers;
-mod queue;
+mod slots;
 
 mod outstanding;
+mod streams;
+
+mod queue;
 
 mod task;
 
-pub(crate) use queue::{Command, Queue};
+pub(crate) use queue::Queue;
 
 use crate::error::ClientError;
 use crate::known::Known;
@@ -20,7 +23,7 @@ use crate::options::Options;
 use crate::transport::Connector;
 use kvs_proto::{ErrorCode, Hello, HelloAnswer, PROTOCOL_VERSION};
 use std::sync::Arc;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::Semaphore;
 
 /// Connects, and starts the task that keeps the connection.
 pub(crate) async fn open(
@@ -61,12 +64,10 @@ pub(crate) async fn open(
     let places = limit
         .min(options.requests_in_flight)
         .clamp(1, Semaphore::MAX_PERMITS);
-    let places = Arc::new(Semaphore::new(places));
-    let (sender, commands) = mpsc::unbounded_channel();
-    let queue = Arc::new(Queue::new(sender, places.clone(), client));
-    let task = task::Task::new(connector, options, hello, known, commands, places);
+    let shared = Arc::new(queue::Link::new(known.clone(), places));
+    let task = task::Task::new(connector, options, hello, known, shared.clone());
     tokio::spawn(task.run(link, backoff));
-    Ok((queue, server))
+    Ok((Arc::new(Queue::new(shared, client)), server))
 }
 
 fn random_id() -> Result<[u8; 16], ClientError> {

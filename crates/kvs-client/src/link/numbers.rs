@@ -2,6 +2,9 @@
 
 use std::collections::VecDeque;
 
+/// The first transaction number of a client.
+const FIRST_NUMBER: u64 = 1;
+
 /// Numbers are begun in rising order without holes and answered in any order.
 #[derive(Debug)]
 pub(crate) struct Numbers {
@@ -9,18 +12,21 @@ pub(crate) struct Numbers {
     answered: VecDeque<bool>,
 }
 
-impl Numbers {
-    /// Nothing begun; the first number will be `first`.
-    pub(crate) fn new(first: u64) -> Self {
+impl Default for Numbers {
+    fn default() -> Self {
         Numbers {
-            lowest: first,
+            lowest: FIRST_NUMBER,
             answered: VecDeque::new(),
         }
     }
+}
 
-    /// The next number goes out.
-    pub(crate) fn begin(&mut self) {
+impl Numbers {
+    /// The next number.
+    pub(crate) fn begin(&mut self) -> u64 {
+        let number = self.lowest + self.answered.len() as u64;
         self.answered.push_back(false);
+        number
     }
 
     /// That number is answered.
@@ -49,10 +55,8 @@ mod tests {
 
     #[test]
     fn acknowledged_is_the_lowest_unanswered_number() {
-        let mut numbers = Numbers::new(1);
-        for _ in 0..4 {
-            numbers.begin();
-        }
+        let mut numbers = Numbers::default();
+        assert_eq!([(); 4].map(|()| numbers.begin()), [1, 2, 3, 4]);
         let after: Vec<u64> = [3, 1, 9, 2, 4]
             .map(|number| {
                 numbers.answer(number);

@@ -1,99 +1,109 @@
 //! What is unanswered: requests and streams, and the bytes to be written for them.
 //!
-//! Synchronous: the task around it moves bytes and tells of losses. Each request is kept until it is answered, so that it
-//! can be sent again; those whose repetition could do something twice fail with `outcome-unknown` when the connection is
-//! lost.
+//! Synchronous: callers put in what they want, and the task around it moves bytes and tells of losses. A request is encoded
+//! when it is queued, and kept until it is answered, so that it can be sent again; those whose repetition could do something
+//! twice fail with `outcome-unknown` when the connection is lost.
 
 use super::numbers::Numbers;
-use super::queue::{Command, FIRST_NUMBER, Queued};
+use super::slots::{ById, Slots};
 use crate::error::ClientError;
 use crate::known::Known;
-use crate::limits::WRITE_BUFFER_BYTES;
+use crate::limits::{FRAMES_AT_A_TIME, WRITE_BUFFER_BYTES};
+use crate::pending::{Answer, Receiver, Reply, exchange};
 use crate::stream::StreamState;
-use bytes::{Bytes, BytesMut};
+use bytes::BytesMut;
 use kvs_proto::{
-    Credit, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, MarkRequest, Position, ProtocolError,
-    Request, Status, decode_body, write_request,
+    Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Position, ProtocolError, Request,
+    Status, decode_body, write_request,
 };
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
+use std::collections::VecDeque;
 use std::sync::Arc;
+use std::task::{Context, Poll, Waker};
+use tokio_util::codec::Decoder;
 
-/// An unanswered request.
-struct Waiting {
-    queued: Queued,
-    /// Whether any daemon may have seen it.
-    sent: bool,
-    /// Of a commit: the newest position known when it was first sent.
-    known: Option<Position>,
-}
-
-impl Waiting {
-    fn is_wait(&self) -> bool {
-        matches!(self.queued.request, Request::Wait(_))
-    }
-}
-
-/// By the ids of this client, which rise by one: no stranger chooses them, so a plain hash will do.
-type ById<T> = HashMap<u64, T, BuildHasherDefault<IdHasher>>;
-
-/// Spreads ids that follow one another.
-#[derive(Default)]
-struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64((*byte).into()));
-    }
-
-    fn write_u64(&mut self, id: u64) {
-        self.0 = (self.0 ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0
-    }
-}
+/// The first id of a request; 0 is that of `hello`.
+const FIRST_ID: u64 = 1;
 
 /// All that a connection owes to callers.
 pub(crate) struct Outstanding {
     known: Arc<Known>,
-    waiting: ById<Waiting>,
-    streams: ById<Box<StreamState>>,
+    next_id: u64,
+    waiting: Slots,
+    pub(super) streams: ById<Box<StreamState>>,
     numbers: Numbers,
-    frame_limit: usize,
+    /// What is to be sent when there is room for it, in this order.
+    unsent: VecDeque<u64>,
+    pub(super) frame_limit: usize,
     /// Whether there is a connection that takes requests.
     online: bool,
     /// The daemon has said that it is shutting down: the connection takes no more requests and will be lost.
     pub(crate) leaving: bool,
+    /// No handle is left that could queue anything.
+    pub(crate) closed: bool,
+    /// There will be no connection any more.
+    pub(super) ended: bool,
     /// Frames that are not written yet.
-    pub(crate) out: BytesMut,
+    pub(super) out: BytesMut,
+    /// Answers that are not given to their callers yet.
+    pub(crate) answered: Vec<(Reply, Answer)>,
+    /// The task, when it waits for work.
+    task: Option<Waker>,
 }
 
 impl Outstanding {
     pub(crate) fn new(known: Arc<Known>) -> Self {
         Outstanding {
             known,
-            waiting: ById::default(),
+            next_id: FIRST_ID,
+            waiting: Slots::default(),
             streams: ById::default(),
-            numbers: Numbers::new(FIRST_NUMBER),
+            numbers: Numbers::default(),
+            unsent: VecDeque::new(),
             frame_limit: FRAME_BYTES,
             online: false,
             leaving: false,
+            closed: false,
+            ended: false,
             out: BytesMut::new(),
+            answered: Vec::new(),
+            task: None,
         }
     }
 
-    /// Whether all requests are answered; watches do not count.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.waiting.is_empty()
+    /// Whether nobody needs the connection: no handle is left, and all requests are answered; watches do not count.
+    pub(crate) fn is_over(&self) -> bool {
+        self.closed && self.waiting.is_empty()
     }
 
-    /// Bytes were written: the memory of an unusually large burst is given back.
-    pub(crate) fn written(&mut self) {
-        if self.out.is_empty() && self.out.capacity() > WRITE_BUFFER_BYTES * 4 {
-            self.out = BytesMut::new();
+    fn has_work(&self) -> bool {
+        !self.out.is_empty() || (self.online && !self.unsent.is_empty()) || self.is_over()
+    }
+
+    /// The task, if it waits and has something to do now.
+    pub(crate) fn waking(&mut self) -> Option<Waker> {
+        if self.task.is_some() && self.has_work() {
+            return self.task.take();
         }
+        None
+    }
+
+    /// Waits until something is to be written, or nobody needs the connection.
+    pub(crate) fn poll_work(&mut self, context: &mut Context<'_>) -> Poll<()> {
+        if self.has_work() {
+            return Poll::Ready(());
+        }
+        self.task = Some(context.waker().clone());
+        Poll::Pending
+    }
+
+    /// Gives the bytes to be written in exchange for an empty buffer.
+    pub(crate) fn take_out(&mut self, written: &mut BytesMut) {
+        // The memory of an unusually large burst is given back.
+        if written.capacity() > WRITE_BUFFER_BYTES * 4 {
+            *written = BytesMut::new();
+        }
+        self.send_unsent();
+        std::mem::swap(&mut self.out, written);
     }
 
     /// There is a new connection: all that is unanswered is sent in the order in which it was queued, commits marked as
@@ -104,74 +114,44 @@ impl Outstanding {
             .min(FRAME_BYTES);
         self.online = true;
         self.leaving = false;
-        let mut ids: Vec<u64> = self
-            .waiting
-            .keys()
-            .chain(self.streams.keys())
-            .copied()
-            .collect();
-        ids.sort_unstable();
-        for id in ids {
-            if self.streams.contains_key(&id) {
-                self.send_stream(id);
-            } else {
-                self.send_request(id);
-            }
-        }
+        let ids = self.waiting.ids().chain(self.streams.keys().copied());
+        self.unsent = ids.collect();
+        self.unsent.make_contiguous().sort_unstable();
     }
 
-    /// Takes in what callers want.
-    pub(crate) fn command(&mut self, command: Command) {
-        match command {
-            Command::Request(queued) => {
-                if let Request::Commit(_) = queued.request {
-                    self.numbers.begin();
-                }
-                let id = queued.id;
-                self.waiting.insert(
-                    id,
-                    Waiting {
-                        queued,
-                        sent: false,
-                        known: None,
-                    },
-                );
-                if self.online {
-                    self.send_request(id);
-                }
-            }
-            Command::Stream { id, state } => {
-                self.streams.insert(id, state);
-                if self.online {
-                    self.send_stream(id);
-                }
-            }
-            Command::Taken { id, cost } => {
-                if let Some(stream) = self.streams.get_mut(&id) {
-                    stream.taken(cost);
-                    self.give_credit(id);
-                }
-            }
-            Command::Mark { id } => {
-                let Some(stream) = self.streams.get_mut(&id) else {
-                    return;
-                };
-                stream.want_mark();
-                if stream.live {
-                    self.write(id, &Request::Mark(MarkRequest {}));
-                }
-            }
-            Command::Cancel { id } => self.cancel(id),
-        }
+    pub(super) fn take_id(&mut self) -> u64 {
+        let id = self.next_id;
+        self.next_id += 1;
+        id
     }
 
-    fn cancel(&mut self, id: u64) {
+    /// Queues a request; its id, and where its answer comes.
+    pub(crate) fn request(&mut self, mut request: Request) -> (u64, Receiver) {
+        let (reply, receiver) = exchange();
+        let id = self.take_id();
+        if let Request::Commit(commit) = &mut request {
+            commit.number = self.numbers.begin();
+        }
+        self.waiting.insert(id, request, reply);
+        if self.ended {
+            self.answer(id, Err(given_up()));
+        } else {
+            self.send_in_turn(id);
+        }
+        (id, receiver)
+    }
+
+    /// Nobody waits for that request or stream any more.
+    pub(crate) fn cancel(&mut self, id: u64) {
         let sent = match self.streams.remove(&id) {
             Some(stream) => stream.live,
-            None => match self.waiting.get(&id) {
-                Some(waiting) if waiting.sent => true,
-                // Not sent yet: it never will be.
-                Some(_) => return drop(self.waiting.remove(&id)),
+            None => match self.waiting.get(id) {
+                Some(waiting) if waiting.sent && self.online => true,
+                // This connection does not know it, and never will.
+                Some(_) => {
+                    let cancelled = ClientError::new(ErrorCode::Cancelled, "");
+                    return self.answer(id, Err(cancelled));
+                }
                 None => false,
             },
         };
@@ -180,53 +160,44 @@ impl Outstanding {
         }
     }
 
-    fn write(&mut self, id: u64, request: &Request) {
+    /// Encodes what was queued, at once if there is room and nothing before it.
+    pub(super) fn send_in_turn(&mut self, id: u64) {
+        if self.online && self.unsent.is_empty() && self.out.len() < WRITE_BUFFER_BYTES {
+            self.send(id);
+        } else if self.online {
+            self.unsent.push_back(id);
+        }
+    }
+
+    fn send_unsent(&mut self) {
+        while self.online
+            && self.out.len() < WRITE_BUFFER_BYTES
+            && let Some(id) = self.unsent.pop_front()
+        {
+            self.send(id);
+        }
+    }
+
+    fn send(&mut self, id: u64) {
+        if self.streams.contains_key(&id) {
+            self.send_stream(id);
+        } else {
+            self.send_request(id);
+        }
+    }
+
+    pub(super) fn write(&mut self, id: u64, request: &Request) {
         if let Err(error) = write_request(&mut self.out, self.frame_limit, id, request) {
             tracing::warn!(%error, id, "request not sent");
         }
     }
 
-    fn send_stream(&mut self, id: u64) {
-        let Some(stream) = self.streams.get_mut(&id) else {
-            return;
-        };
-        let request = stream.request();
-        match write_request(&mut self.out, self.frame_limit, id, &request) {
-            Ok(()) => {
-                stream.live = true;
-                if stream.wants_mark() {
-                    self.write(id, &Request::Mark(MarkRequest {}));
-                }
-            }
-            Err(error) => {
-                if let Some(stream) = self.streams.remove(&id) {
-                    stream.end(error.into());
-                }
-            }
-        }
-    }
-
-    /// Gives a stream the credit that it lacks.
-    fn give_credit(&mut self, id: u64) {
-        let Some(stream) = self.streams.get_mut(&id).filter(|stream| stream.live) else {
-            return;
-        };
-        let grant = stream.grant();
-        if !grant.is_zero() {
-            let credit = Credit {
-                add: grant.events,
-                bytes: grant.bytes,
-            };
-            self.write(id, &Request::Credit(credit));
-        }
-    }
-
     fn send_request(&mut self, id: u64) {
         let acknowledged = self.numbers.acknowledged();
-        let Some(waiting) = self.waiting.get_mut(&id) else {
+        let Some(waiting) = self.waiting.get_mut(id) else {
             return;
         };
-        if let Request::Commit(commit) = &mut waiting.queued.request {
+        if let Request::Commit(commit) = &mut waiting.request {
             commit.acknowledged = acknowledged;
             if waiting.sent {
                 let unknown = Position {
@@ -238,35 +209,54 @@ impl Outstanding {
                 waiting.known = self.known.get(&commit.namespace);
             }
         }
-        let written = write_request(&mut self.out, self.frame_limit, id, &waiting.queued.request);
+        let written = write_request(&mut self.out, self.frame_limit, id, &waiting.request);
         match written {
             Ok(()) => waiting.sent = true,
             Err(error) => self.answer(id, Err(error.into())),
         }
     }
 
-    fn answer(&mut self, id: u64, answer: Result<Bytes, ClientError>) {
-        let Some(Waiting { queued, .. }) = self.waiting.remove(&id) else {
+    fn answer(&mut self, id: u64, answer: Answer) {
+        let Some((reply, number)) = self.waiting.remove(id) else {
             return;
         };
-        if let Request::Commit(commit) = &queued.request {
-            self.numbers.answer(commit.number);
+        if let Some(number) = number {
+            self.numbers.answer(number);
         }
-        drop(queued.place);
-        let _ = queued.reply.send(answer);
+        self.answered.push((reply, answer));
     }
 
-    /// Takes in what the daemon says.
-    pub(crate) fn frame(&mut self, Frame { id, tag, body }: Frame) -> Result<(), ProtocolError> {
-        let status = Status::from_code(tag)?;
-        if self.streams.contains_key(&id) {
-            return self.stream_frame(id, status, &body);
+    /// Takes in the next few frames that the daemon has sent, but not more than one of a stream; how many there were.
+    pub(crate) fn frames(
+        &mut self,
+        codec: &mut FrameCodec,
+        read: &mut BytesMut,
+    ) -> Result<usize, ProtocolError> {
+        for taken in 0..FRAMES_AT_A_TIME {
+            let Some(frame) = codec.decode(read)? else {
+                return Ok(taken);
+            };
+            let status = Status::from_code(frame.tag)?;
+            if self.streams.contains_key(&frame.id) {
+                self.stream_frame(frame.id, status, &frame.body)?;
+                return Ok(taken + 1);
+            }
+            self.frame(frame, status)?;
         }
+        Ok(FRAMES_AT_A_TIME)
+    }
+
+    fn frame(
+        &mut self,
+        Frame { id, body, .. }: Frame,
+        status: Status,
+    ) -> Result<(), ProtocolError> {
         match status {
             Status::Final => self.answer(id, Ok(body)),
             Status::Error => {
                 let error: ClientError = decode_body::<ErrorBody>(&body)?.into();
-                let waits = self.waiting.get(&id).is_some_and(Waiting::is_wait);
+                let waits = self.waiting.get(id);
+                let waits = waits.is_some_and(|wait| matches!(wait.request, Request::Wait(_)));
                 if waits && error.code == ErrorCode::Unavailable {
                     self.leave();
                 } else {
@@ -279,44 +269,9 @@ impl Outstanding {
         Ok(())
     }
 
-    fn stream_frame(&mut self, id: u64, status: Status, body: &Bytes) -> Result<(), ProtocolError> {
-        if status == Status::Item {
-            let taken = self.streams.get_mut(&id).map(|stream| stream.item(body));
-            let Some(Err(error)) = taken else {
-                self.give_credit(id);
-                return Ok(());
-            };
-            if let Some(stream) = self.streams.remove(&id) {
-                stream.end(error);
-            }
-            self.write(id, &Request::Cancel(Empty {}));
-            return Ok(());
-        }
-        let error: Option<ClientError> = match status {
-            Status::Error => Some(decode_body::<ErrorBody>(body)?.into()),
-            _ => None,
-        };
-        if error
-            .as_ref()
-            .is_some_and(|error| error.code == ErrorCode::Unavailable)
-        {
-            if let Some(stream) = self.streams.get_mut(&id) {
-                stream.disconnected();
-            }
-            self.leave();
-            return Ok(());
-        }
-        match (self.streams.remove(&id), error) {
-            (Some(stream), Some(error)) => stream.end(error),
-            (Some(stream), None) => stream.finish(),
-            (None, _) => {}
-        }
-        Ok(())
-    }
-
     /// A watch or wait was ended because the daemon shuts down: it goes on with the next daemon, and so does all that is
     /// queued from now on.
-    fn leave(&mut self) {
+    pub(super) fn leave(&mut self) {
         self.online = false;
         self.leaving = true;
     }
@@ -325,15 +280,15 @@ impl Outstanding {
     pub(crate) fn disconnected(&mut self) {
         self.online = false;
         self.out.clear();
+        self.unsent.clear();
         self.streams
             .values_mut()
             .for_each(|stream| stream.disconnected());
-        let lost: Vec<u64> = self
-            .waiting
-            .iter()
-            .filter(|(_, waiting)| waiting.sent && !is_repeatable(&waiting.queued.request))
-            .map(|(id, _)| *id)
-            .collect();
+        let mut lost: Vec<u64> = self.waiting.ids().collect();
+        lost.retain(|id| {
+            let waiting = self.waiting.get(*id);
+            waiting.is_some_and(|waiting| waiting.sent && !is_repeatable(&waiting.request))
+        });
         for id in lost {
             let message = "the connection was lost before the answer came";
             self.answer(
@@ -344,21 +299,29 @@ impl Outstanding {
     }
 
     /// There will be no connection any more.
-    pub(crate) fn fail(mut self, error: &ClientError) {
+    pub(crate) fn end(&mut self, error: &ClientError) {
+        self.online = false;
+        self.ended = true;
         for (_, stream) in self.streams.drain() {
             stream.end(error.clone());
         }
-        for (_, waiting) in self.waiting.drain() {
-            let code = match waiting.queued.request {
-                Request::Commit(_) if waiting.sent => ErrorCode::OutcomeUnknown,
+        let ids: Vec<u64> = self.waiting.ids().collect();
+        for id in ids {
+            let commit = self.waiting.get(id);
+            let code = match commit {
+                Some(commit) if commit.sent && matches!(commit.request, Request::Commit(_)) => {
+                    ErrorCode::OutcomeUnknown
+                }
                 _ => error.code,
             };
-            let _ = waiting
-                .queued
-                .reply
-                .send(Err(ClientError::new(code, error.message.clone())));
+            self.answer(id, Err(ClientError::new(code, error.message.clone())));
         }
     }
+}
+
+/// What is queued when there will be no connection any more.
+pub(super) fn given_up() -> ClientError {
+    ClientError::disconnected("the connection was given up")
 }
 
 /// Whether a request may reach the daemon twice: reads, and commits, which have their number.

@@ -1,91 +1,118 @@
 //! What callers put requests into.
 
+use super::outstanding::{Outstanding, given_up};
 use crate::error::ClientError;
-use crate::pending::Reply;
+use crate::known::Known;
+use crate::pending::{Answer, Receiver, Reply};
 use crate::prefetch::Cost;
 use crate::stream::{Kind, StreamState};
-use bytes::Bytes;
-use kvs_proto::Request;
-use std::sync::{Arc, Mutex, PoisonError};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
+use bytes::{Bytes, BytesMut};
+use kvs_proto::{FrameCodec, ProtocolError, Request};
+use std::future::poll_fn;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-/// What the task is told to do.
-#[derive(Debug)]
-pub(crate) enum Command {
-    /// Send a request and answer it.
-    Request(Queued),
-    /// Open a stream.
-    Stream { id: u64, state: Box<StreamState> },
-    /// The consumer of a stream took events.
-    Taken { id: u64, cost: Cost },
-    /// The consumer of a stream wants a bookmark.
-    Mark { id: u64 },
-    /// Nobody waits for that request or stream any more.
-    Cancel { id: u64 },
+/// What callers and the task share. The lock is held for short steps only, and nobody is woken under it.
+pub(crate) struct Link {
+    outstanding: Mutex<Outstanding>,
+    /// So many more requests may be unanswered.
+    places: Semaphore,
 }
 
-/// A request on its way.
-#[derive(Debug)]
-pub(crate) struct Queued {
-    pub(crate) id: u64,
-    pub(crate) request: Request,
-    pub(crate) reply: Reply,
-    /// The place among the unanswered requests; free when this is dropped.
-    pub(crate) place: OwnedSemaphorePermit,
-}
+impl Link {
+    pub(crate) fn new(known: Arc<Known>, places: usize) -> Self {
+        Link {
+            outstanding: Mutex::new(Outstanding::new(known)),
+            places: Semaphore::new(places),
+        }
+    }
 
-#[derive(Debug)]
-struct Counters {
-    next_id: u64,
-    next_number: u64,
+    fn lock(&self) -> MutexGuard<'_, Outstanding> {
+        self.outstanding
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes a step, and tells whomever it concerns.
+    pub(crate) fn with<T>(&self, step: impl FnOnce(&mut Outstanding) -> T) -> T {
+        let mut outstanding = self.lock();
+        let result = step(&mut outstanding);
+        let task = outstanding.waking();
+        let mut answered = std::mem::take(&mut outstanding.answered);
+        drop(outstanding);
+        if let Some(task) = task {
+            task.wake();
+        }
+        if !answered.is_empty() {
+            self.give(&mut answered);
+        }
+        result
+    }
+
+    /// Takes in the next few frames that the daemon has sent, and gives their answers; how many there were.
+    pub(crate) fn frames(
+        &self,
+        codec: &mut FrameCodec,
+        read: &mut BytesMut,
+        answered: &mut Vec<(Reply, Answer)>,
+    ) -> Result<usize, ProtocolError> {
+        let mut outstanding = self.lock();
+        let taken = outstanding.frames(codec, read);
+        std::mem::swap(&mut outstanding.answered, answered);
+        drop(outstanding);
+        self.give(answered);
+        taken
+    }
+
+    fn give(&self, answered: &mut Vec<(Reply, Answer)>) {
+        self.places.add_permits(answered.len());
+        for (reply, answer) in answered.drain(..) {
+            // Perhaps nobody waits for it any more.
+            let _ = reply.send(answer);
+        }
+    }
+
+    /// Returns when something is to be written, or nobody needs the connection.
+    pub(crate) async fn work(&self) {
+        poll_fn(|context| self.lock().poll_work(context)).await;
+    }
+
+    /// There will be no connection any more.
+    pub(crate) fn end(&self, error: &ClientError) {
+        self.places.close();
+        self.with(|outstanding| outstanding.end(error));
+    }
 }
 
 /// The way to the task. When the last handle is dropped the task finishes what is unanswered and ends.
-#[derive(Debug)]
 pub(crate) struct Queue {
-    counters: Mutex<Counters>,
-    sender: mpsc::UnboundedSender<Command>,
-    places: Arc<Semaphore>,
+    link: Arc<Link>,
     client: [u8; 16],
 }
 
-/// The first transaction number of a client.
-pub(crate) const FIRST_NUMBER: u64 = 1;
-
 impl Queue {
-    pub(crate) fn new(
-        sender: mpsc::UnboundedSender<Command>,
-        places: Arc<Semaphore>,
-        client: [u8; 16],
-    ) -> Self {
-        let counters = Counters {
-            next_id: 1,
-            next_number: FIRST_NUMBER,
-        };
-        Queue {
-            counters: Mutex::new(counters),
-            sender,
-            places,
-            client,
-        }
+    pub(crate) fn new(link: Arc<Link>, client: [u8; 16]) -> Self {
+        Queue { link, client }
     }
 
     pub(crate) fn client_id(&self) -> [u8; 16] {
         self.client
     }
 
-    /// Tells the task something that has no answer.
-    pub(crate) fn send(&self, command: Command) {
-        // When the task has ended there is nobody left to tell.
-        let _ = self.sender.send(command);
+    /// Waits for a place among the unanswered requests.
+    pub(crate) async fn place(&self) -> Result<SemaphorePermit<'_>, ClientError> {
+        // Mostly there is one, and then nothing need be prepared for a wait.
+        match self.link.places.try_acquire() {
+            Ok(place) => Ok(place),
+            Err(_) => self.link.places.acquire().await.map_err(|_| given_up()),
+        }
     }
 
-    /// Queues a request when there is a place for it.
-    pub(crate) async fn request(
-        &self,
-        request: Request,
-    ) -> Result<oneshot::Receiver<Result<Bytes, ClientError>>, ClientError> {
-        self.enqueue(request).await.map(|(_, receiver)| receiver)
+    /// Queues a request in its place; its id, and where its answer comes.
+    pub(crate) fn request(&self, place: SemaphorePermit<'_>, request: Request) -> (u64, Receiver) {
+        // It is given back with the answer.
+        place.forget();
+        self.link.with(|outstanding| outstanding.request(request))
     }
 
     /// Sends a request and waits for its answer; dropping the future cancels it on the daemon too.
@@ -93,11 +120,11 @@ impl Queue {
         self: &Arc<Self>,
         request: Request,
     ) -> Result<Bytes, ClientError> {
-        let (id, receiver) = self.enqueue(request).await?;
+        let (id, receiver) = self.request(self.place().await?, request);
         let guard = CancelOnDrop::new(self.clone(), id);
         let answer = receiver.await;
         guard.disarm();
-        answer.unwrap_or_else(|_| Err(closed()))
+        answer.unwrap_or_else(|_| Err(given_up()))
     }
 
     /// Opens a stream and waits until it stands, giving its id and what it said; dropping the future cancels it on the daemon
@@ -108,64 +135,39 @@ impl Queue {
         standing: oneshot::Receiver<Result<T, ClientError>>,
     ) -> Result<(u64, T), ClientError> {
         let state = Box::new(StreamState::new(kind));
-        let id = self.in_order(|counters| {
-            let id = counters.take_id();
-            self.send(Command::Stream { id, state });
-            id
-        });
+        let id = self.link.with(|outstanding| outstanding.stream(state));
         let guard = CancelOnDrop::new(self.clone(), id);
-        let started = standing.await.unwrap_or_else(|_| Err(closed()))?;
+        let started = standing.await.unwrap_or_else(|_| Err(given_up()))?;
         guard.disarm();
         Ok((id, started))
     }
 
-    /// Queues a request when there is a place for it; its id, and where its answer comes.
-    pub(crate) async fn enqueue(
-        &self,
-        mut request: Request,
-    ) -> Result<(u64, oneshot::Receiver<Result<Bytes, ClientError>>), ClientError> {
-        // Mostly there is one, and then nothing need be prepared for a wait.
-        let place = match self.places.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => {
-                let waits = self.places.clone().acquire_owned();
-                waits.await.map_err(|_| closed())?
-            }
-        };
-        let (reply, receiver) = oneshot::channel();
-        let id = self.in_order(|counters| {
-            let id = counters.take_id();
-            if let Request::Commit(commit) = &mut request {
-                commit.number = counters.next_number;
-                counters.next_number += 1;
-            }
-            self.send(Command::Request(Queued {
-                id,
-                request,
-                reply,
-                place,
-            }));
-            id
-        });
-        Ok((id, receiver))
+    /// The consumer of a stream took events.
+    pub(crate) fn taken(&self, id: u64, cost: Cost) {
+        self.link.with(|outstanding| outstanding.taken(id, cost));
     }
 
-    /// Runs a short step under the lock that orders the queue.
-    fn in_order<T>(&self, step: impl FnOnce(&mut Counters) -> T) -> T {
-        step(&mut self.counters.lock().unwrap_or_else(PoisonError::into_inner))
+    /// The consumer of a stream wants a bookmark.
+    pub(crate) fn mark(&self, id: u64) {
+        self.link.with(|outstanding| outstanding.mark(id));
+    }
+
+    /// Nobody waits for that request or stream any more.
+    pub(crate) fn cancel(&self, id: u64) {
+        self.link.with(|outstanding| outstanding.cancel(id));
     }
 }
 
-impl Counters {
-    fn take_id(&mut self) -> u64 {
-        let id = self.next_id;
-        self.next_id += 1;
-        id
+impl Drop for Queue {
+    fn drop(&mut self) {
+        self.link.with(|outstanding| outstanding.closed = true);
     }
 }
 
-fn closed() -> ClientError {
-    ClientError::disconnected("the connection was given up")
+impl std::fmt::Debug for Queue {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Queue").finish_non_exhaustive()
+    }
 }
 
 struct CancelOnDrop {
@@ -189,7 +191,7 @@ impl CancelOnDrop {
 impl Drop for CancelOnDrop {
     fn drop(&mut self) {
         if let Some(id) = self.id {
-            self.queue.send(Command::Cancel { id });
+            self.queue.cancel(id);
         }
     }
 }

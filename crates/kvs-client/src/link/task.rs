@@ -2,20 +2,17 @@
 
 use super::backoff::Backoff;
 use super::handshake::{self, Established};
-use super::outstanding::Outstanding;
-use super::queue::Command;
+use super::queue::Link;
 use crate::error::ClientError;
 use crate::known::Known;
-use crate::limits::{QUEUE_BATCH, WRITE_BUFFER_BYTES};
 use crate::options::Options;
+use crate::pending::{Answer, Reply};
 use crate::transport::Connector;
 use bytes::BytesMut;
 use kvs_proto::{ErrorCode, FrameCodec, Hello, ProtocolError};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
-use tokio_util::codec::Decoder;
 
 /// Why a connection is not served any more.
 enum Ended {
@@ -30,11 +27,9 @@ pub(crate) struct Task {
     options: Options,
     hello: Hello,
     known: Arc<Known>,
-    commands: mpsc::UnboundedReceiver<Command>,
-    places: Arc<Semaphore>,
-    outstanding: Outstanding,
-    /// No handle is left that could send commands.
-    closed: bool,
+    link: Arc<Link>,
+    /// Answers that were read together.
+    answered: Vec<(Reply, Answer)>,
     /// The daemon has said that nobody will start it again when it is gone.
     temporary: bool,
     /// The present connection has answered something.
@@ -47,18 +42,15 @@ impl Task {
         options: Options,
         hello: Hello,
         known: Arc<Known>,
-        commands: mpsc::UnboundedReceiver<Command>,
-        places: Arc<Semaphore>,
+        link: Arc<Link>,
     ) -> Self {
         Task {
             connector,
             options,
             hello,
-            outstanding: Outstanding::new(known.clone()),
             known,
-            commands,
-            places,
-            closed: false,
+            link,
+            answered: Vec::new(),
             temporary: false,
             progress: false,
         }
@@ -66,6 +58,7 @@ impl Task {
 
     /// Serves until no handle and no unanswered request is left, or reconnecting is given up.
     pub(crate) async fn run(mut self, first: Established, mut backoff: Backoff) {
+        let _end = EndOnDrop(self.link.clone());
         let mut link = first;
         loop {
             let since = Instant::now();
@@ -77,16 +70,22 @@ impl Task {
                 reason,
                 "connection lost"
             );
-            self.outstanding.disconnected();
+            let leaving = self.link.with(|outstanding| {
+                outstanding.disconnected();
+                outstanding.leaving
+            });
             // A daemon that only ever says that it shuts down proves nothing; one that lived a while does.
             let lived = since.elapsed() >= self.options.backoff_max.saturating_mul(2);
-            if lived || (self.progress && !self.outstanding.leaving) {
+            if lived || (self.progress && !leaving) {
                 backoff.reset();
             }
-            link = match self.reconnect(&mut backoff).await {
+            link = match self.reconnect(&mut backoff, leaving).await {
                 Ok(Some(link)) => link,
                 Ok(None) => return,
-                Err(error) => return self.give_up(&error),
+                Err(error) => {
+                    tracing::warn!(%error, "reconnecting is given up");
+                    return self.link.end(&error);
+                }
             };
         }
     }
@@ -102,10 +101,11 @@ impl Task {
         }
         self.progress = false;
         self.temporary = server.temporary;
-        self.outstanding.connected(server.limits.frame_bytes);
+        self.link
+            .with(|outstanding| outstanding.connected(server.limits.frame_bytes));
         let mut codec = FrameCodec::default();
         let (mut reader, mut writer) = tokio::io::split(transport);
-        let mut batch = Vec::with_capacity(QUEUE_BATCH);
+        let mut out = BytesMut::new();
         let left = tokio::time::sleep(self.options.backoff_max);
         tokio::pin!(left);
         let mut leaving = false;
@@ -113,29 +113,28 @@ impl Task {
             if let Err(error) = self.take_frames(&mut codec, &mut read) {
                 return Ended::Lost(error.to_string());
             }
-            if self.closed && self.outstanding.is_idle() && self.outstanding.out.is_empty() {
+            // All that is queued meanwhile is written at once.
+            let (over, leaves) = self.link.with(|outstanding| {
+                if out.is_empty() {
+                    outstanding.take_out(&mut out);
+                }
+                (outstanding.is_over(), outstanding.leaving)
+            });
+            if over && out.is_empty() {
                 return Ended::Closed;
             }
-            if self.outstanding.leaving && !std::mem::replace(&mut leaving, true) {
+            if leaves && !std::mem::replace(&mut leaving, true) {
                 left.as_mut()
                     .reset(Instant::now() + self.options.backoff_max);
             }
-            // All that is queued is encoded first, then written at once.
             tokio::select! {
                 biased;
-                count = self.commands.recv_many(&mut batch, QUEUE_BATCH),
-                    if !self.closed && self.outstanding.out.len() < WRITE_BUFFER_BYTES =>
-                {
-                    self.closed = count == 0;
-                    batch.drain(..).for_each(|command| self.outstanding.command(command));
-                }
-                written = writer.write_buf(&mut self.outstanding.out), if !self.outstanding.out.is_empty() => {
-                    match written {
-                        Ok(0) => return Ended::Lost("the socket takes no more bytes".to_owned()),
-                        Ok(_) => self.outstanding.written(),
-                        Err(error) => return Ended::Lost(error.to_string()),
-                    }
-                }
+                written = writer.write_buf(&mut out), if !out.is_empty() => match written {
+                    Ok(0) => return Ended::Lost("the socket takes no more bytes".to_owned()),
+                    Ok(_) => {}
+                    Err(error) => return Ended::Lost(error.to_string()),
+                },
+                () = self.link.work(), if out.is_empty() => {}
                 () = &mut left, if leaving => {
                     return Ended::Lost("the daemon shuts down".to_owned());
                 }
@@ -151,8 +150,9 @@ impl Task {
     async fn reconnect(
         &mut self,
         backoff: &mut Backoff,
+        leaving: bool,
     ) -> Result<Option<Established>, ClientError> {
-        if self.outstanding.leaving {
+        if leaving {
             let Some(pause) = backoff.pause() else {
                 let message = "the daemon takes no watches";
                 return Err(ClientError::new(ErrorCode::Unavailable, message));
@@ -162,9 +162,6 @@ impl Task {
             }
         }
         loop {
-            if self.closed && self.outstanding.is_idle() {
-                return Ok(None);
-            }
             let pause = backoff.pause();
             self.hello.namespaces = self.known.namespaces();
             self.hello
@@ -191,20 +188,13 @@ impl Task {
         }
     }
 
-    /// Waits for something while commands are taken in; `None` if nobody needs the connection any more.
+    /// Waits for something; `None` if nobody needs the connection any more.
     async fn meanwhile<T>(&mut self, work: impl Future<Output = T>) -> Option<T> {
-        tokio::pin!(work);
-        loop {
-            tokio::select! {
-                done = &mut work => return Some(done),
-                command = self.commands.recv(), if !self.closed => match command {
-                    Some(command) => self.outstanding.command(command),
-                    None => self.closed = true,
-                },
-            }
-            if self.closed && self.outstanding.is_idle() {
-                return None;
-            }
+        tokio::select! {
+            biased;
+            // Without a connection there is no other work.
+            () = self.link.work() => None,
+            done = work => Some(done),
         }
     }
 
@@ -213,20 +203,21 @@ impl Task {
         codec: &mut FrameCodec,
         read: &mut BytesMut,
     ) -> Result<(), ProtocolError> {
-        while let Some(frame) = codec.decode(read)? {
+        loop {
+            if self.link.frames(codec, read, &mut self.answered)? == 0 {
+                return Ok(());
+            }
             self.progress = true;
-            self.outstanding.frame(frame)?;
         }
-        Ok(())
     }
+}
 
-    fn give_up(mut self, error: &ClientError) {
-        tracing::warn!(%error, "reconnecting is given up");
-        self.places.close();
-        self.commands.close();
-        while let Ok(command) = self.commands.try_recv() {
-            self.outstanding.command(command);
-        }
-        self.outstanding.fail(error);
+/// Tells callers that nobody serves them any more, also if the runtime drops the task.
+struct EndOnDrop(Arc<Link>);
+
+impl Drop for EndOnDrop {
+    fn drop(&mut self) {
+        self.0
+            .end(&ClientError::disconnected("the client was closed"));
     }
 }

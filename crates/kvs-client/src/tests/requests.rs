@@ -284,6 +284,46 @@ async fn a_dropped_wait_is_cancelled() {
     peer.error(id, ErrorCode::Cancelled).await;
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_wait_that_is_dropped_without_a_connection_is_not_sent_again() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let waiting = tokio::spawn({
+        let primary = primary.clone();
+        async move { primary.wait(99, None).await }
+    });
+    peer.request().await;
+    fake.refuse(1);
+    drop(peer);
+    while fake.refusals_left() > 0 {
+        tokio::task::yield_now().await;
+        tokio::time::advance(Duration::from_millis(1)).await;
+    }
+    waiting.abort();
+    assert!(waiting.await.unwrap_err().is_cancelled());
+    let _next = primary.submit(put("a")).await.unwrap();
+    assert_eq!(fake.accept().await.request().await.1.op(), Op::Commit);
+}
+
+#[tokio::test]
+async fn a_client_of_a_runtime_that_has_ended_answers_with_an_error() {
+    let mut fake = Fake::new();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(1)
+        .enable_all()
+        .build()
+        .unwrap();
+    let client = Client::connect_with(fake.door.clone(), Options::default());
+    let (client, mut peer) = tokio::join!(runtime.spawn(client), fake.accept());
+    let primary = client.unwrap().unwrap().namespace("primary");
+    let read = primary.submit_lookup("a", LookupOptions::default());
+    let read = read.await.unwrap();
+    assert_eq!(peer.request().await.1.op(), Op::Lookup);
+    runtime.shutdown_background();
+    assert_eq!(read.await.unwrap_err().code, ErrorCode::Disconnected);
+    let late = primary.put("b", "v").await;
+    assert_eq!(late.unwrap_err().code, ErrorCode::Disconnected);
+}
+
 #[tokio::test]
 async fn a_transaction_too_long_for_a_frame_is_refused_here_and_its_number_answered() {
     let (_fake, primary, mut peer) = pair().await;
@@ -354,4 +394,28 @@ async fn what_is_queued_together_is_written_together() {
         answer.await.unwrap();
     }
     assert_eq!(writes() - before, 1);
+}
+
+#[tokio::test]
+async fn what_has_no_room_in_the_buffer_follows_in_order() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let large = vec![b'x'; WRITE_BUFFER_BYTES / 3];
+    let mut pending = Vec::new();
+    for number in 0..20 {
+        let put = Transaction::new().put(format!("k{number}"), large.clone());
+        pending.push(primary.submit(put).await.unwrap());
+    }
+    for number in 1..=5 {
+        assert_eq!(peer.commit().await.1.number, number);
+    }
+    drop(peer);
+    let mut peer = fake.accept().await;
+    for number in 1..=20 {
+        let (id, commit) = peer.commit().await;
+        assert_eq!(commit.number, number);
+        peer.committed(id, 10 + number).await;
+    }
+    for answer in pending {
+        answer.await.unwrap();
+    }
 }
