@@ -3,6 +3,7 @@
 
 use super::regroup::damaged;
 use crate::hash::StoreParams;
+use crate::node::name::{Name, Sought};
 use crate::node::{Body, Child, Directory, Entry, Link, Node, ObjectKind};
 use crate::source::{Ctx, Fault, Missing, NodeSource};
 use smol_str::SmolStr;
@@ -32,7 +33,8 @@ pub(super) fn page(
         Body::Leaf(leaf) => {
             let start = behind(&leaf.entries, after, |(name, _)| name);
             let room = limit - found.len().min(limit);
-            found.extend(leaf.entries.iter().skip(start).take(room).cloned());
+            let entries = leaf.entries.iter().skip(start).take(room).cloned();
+            found.extend(entries.map(|(name, entry)| (name.into_text(), entry)));
             Ok(())
         }
         Body::Inner(inner) => {
@@ -74,9 +76,10 @@ fn absent(link: &Link, source: &dyn NodeSource) -> Option<Missing> {
 }
 
 /// How many of these sorted items have names up to `after`.
-fn behind<T>(items: &[T], after: Option<&str>, name: impl Fn(&T) -> &SmolStr) -> usize {
+fn behind<T>(items: &[T], after: Option<&str>, name: impl Fn(&T) -> &Name) -> usize {
     after.map_or(0, |after| {
-        items.partition_point(|item| name(item).as_str() <= after)
+        let after = Sought::new(after);
+        items.partition_point(|item| after.is_reached_by(name(item)))
     })
 }
 
@@ -156,7 +159,7 @@ fn step(
         (Item::Entry(name, one), Item::Entry(_, two)) => {
             if !one.same(&two, ctx.params) {
                 changes.push(EntryChange {
-                    name,
+                    name: name.into_text(),
                     before: Some(one),
                     after: Some(two),
                 });
@@ -210,11 +213,11 @@ struct Walk<'a> {
 enum Item {
     /// A part of the directory and its height.
     Part(Child, u8),
-    Entry(SmolStr, Entry),
+    Entry(Name, Entry),
 }
 
 impl Item {
-    fn name(&self) -> &SmolStr {
+    fn name(&self) -> &Name {
         match self {
             Item::Part(child, _) => &child.first,
             Item::Entry(name, _) => name,
@@ -265,7 +268,7 @@ impl Walk<'_> {
         take: &mut dyn FnMut(SmolStr, Entry),
     ) -> Result<(), Fault> {
         match self.stack.pop() {
-            Some(Item::Entry(name, entry)) => take(name, entry),
+            Some(Item::Entry(name, entry)) => take(name.into_text(), entry),
             Some(part) => self.open(part, ctx)?,
             None => {}
         }

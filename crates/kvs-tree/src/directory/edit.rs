@@ -6,6 +6,7 @@ use super::regroup::{damaged, regroup};
 use crate::hash::StoreParams;
 use crate::limits::{FLAT_MAX, LEAF_MAX};
 use crate::node::inline::Inline;
+use crate::node::name::Sought;
 use crate::node::{Body, Directory, Entry, Inner, Leaf, Link, Node, Stats, Value};
 use crate::source::{Ctx, Fault};
 
@@ -23,6 +24,7 @@ pub(super) fn update(
     let edit = Edit {
         ctx,
         name,
+        sought: Sought::new(name),
         count: root.len(),
         flat: root.height() == 0,
     };
@@ -59,6 +61,7 @@ struct Edges<'a> {
 struct Edit<'a> {
     ctx: &'a Ctx<'a>,
     name: &'a str,
+    sought: Sought<'a>,
     /// Entries of the directory before the edit.
     count: u64,
     /// Whether the whole directory is one leaf.
@@ -87,7 +90,7 @@ impl Edit<'_> {
     ) -> Result<Outcome, Fault> {
         let behind = inner
             .children
-            .partition_point(|child| child.first.as_str() <= self.name);
+            .partition_point(|child| self.sought.is_reached_by(&child.first));
         let at = behind.saturating_sub(1);
         let (children, others) = inner.children.split_at_mut(at + 1);
         let Some(child) = children.last_mut() else {
@@ -124,7 +127,7 @@ impl Edit<'_> {
     ) -> Result<Outcome, Fault> {
         let place = leaf
             .entries
-            .binary_search_by(|(name, _)| name.as_str().cmp(self.name));
+            .binary_search_by(|(name, _)| self.sought.order(name));
         let (at, old) = match place {
             Ok(at) => (at, leaf.entries.get_mut(at)),
             Err(at) => (at, None),

@@ -11,6 +11,7 @@ mod cursor;
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
+use crate::node::name::Sought;
 use crate::node::walk::{Detacher, Emitter, unsealed};
 use crate::node::{
     Body, Child, Directory, Entry, Inner, Leaf, Link, Node, ObjectKind, Stats, is_name,
@@ -46,18 +47,20 @@ impl Entry {
 }
 
 fn in_leaf<'a>(leaf: &'a Leaf, name: &str) -> Option<&'a Entry> {
+    let sought = Sought::new(name);
     let place = leaf
         .entries
-        .binary_search_by(|(other, _)| other.as_str().cmp(name));
+        .binary_search_by(|(other, _)| sought.order(other));
     let entry = place.ok().and_then(|at| leaf.entries.get(at));
     entry.map(|(_, entry)| entry)
 }
 
 /// The part that a name belongs to; `None` for one before all.
 fn in_inner<'a>(inner: &'a Inner, name: &str) -> Option<&'a Child> {
+    let sought = Sought::new(name);
     let behind = inner
         .children
-        .partition_point(|child| *child.first <= *name);
+        .partition_point(|child| sought.is_reached_by(&child.first));
     behind.checked_sub(1).and_then(|at| inner.children.get(at))
 }
 
@@ -99,7 +102,10 @@ impl Directory {
         entries: BTreeMap<SmolStr, Entry>,
     ) -> Result<Self, TreeError> {
         entries.keys().try_for_each(|name| check_name(name))?;
-        let node = regroup::build(entries.into_iter().collect(), params);
+        let entries = entries
+            .into_iter()
+            .map(|(name, entry)| (name.into(), entry));
+        let node = regroup::build(entries.collect(), params);
         Ok(Directory {
             stats: node.stats(),
             link: Link::Loaded(node),

@@ -7,13 +7,13 @@ use super::levels::{self, Mark};
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::StoreParams;
 use crate::limits::{FLAT_MAX, INNER_MAX, LEAF_MAX};
+use crate::node::name::Name;
 use crate::node::{Body, Child, Entry, Inner, Leaf, Link, Node};
 use crate::source::{Ctx, Fault};
-use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-type Entries = Vec<(SmolStr, Entry)>;
+type Entries = Vec<(Name, Entry)>;
 
 /// The top node of a directory of these sorted entries: what every history of edits must arrive at. Cost O(n).
 pub(super) fn build(entries: Entries, params: &StoreParams) -> Arc<Node> {
@@ -192,9 +192,9 @@ fn replace(entries: &mut Entries, name: &str, entry: Option<Entry>) {
 struct Zone {
     nodes: Vec<Arc<Node>>,
     /// First name; `None`: from the beginning of the directory.
-    from: Option<SmolStr>,
+    from: Option<Name>,
     /// First name behind; `None`: to the end of the directory.
-    to: Option<SmolStr>,
+    to: Option<Name>,
 }
 
 impl Zone {
@@ -205,7 +205,7 @@ impl Zone {
         zone.to = place.next.clone();
         zone.nodes.push(place.node.clone());
         while let Some(first) = place.first {
-            if first < name && is_cut(&first) {
+            if first.as_str() < name && is_cut(&first) {
                 zone.from = Some(first);
                 break;
             }
@@ -226,7 +226,7 @@ impl Zone {
     }
 
     /// Where a name stands: before, in, or behind the zone.
-    fn side(&self, name: &SmolStr) -> Ordering {
+    fn side(&self, name: &Name) -> Ordering {
         if self.from.as_ref().is_some_and(|from| name < from) {
             Ordering::Less
         } else if self.to.as_ref().is_some_and(|to| name >= to) {
@@ -241,9 +241,9 @@ impl Zone {
 struct Place {
     node: Arc<Node>,
     /// Its first name; `None` if it is the first node of its height.
-    first: Option<SmolStr>,
+    first: Option<Name>,
     /// The first name of the next node of its height.
-    next: Option<SmolStr>,
+    next: Option<Name>,
 }
 
 impl Place {

@@ -6,6 +6,7 @@ use crate::hash::{Blobref, HashAlgorithm, StoreParams};
 use crate::limits::{CHUNK_FAN_OUT, HEIGHT_MAX, INLINE_BYTES, INNER_MAX, LEAF_MAX, NAME_BYTES};
 use crate::node::encode::{CHUNKS, DIRECTORY, INNER, LEAF, SYMLINK, VALUE};
 use crate::node::inline::Inline;
+use crate::node::name::Name;
 use crate::node::{
     Body, Child, ChunkLink, Chunks, Directory, Entry, Inner, Leaf, Link, Node, Piece, PieceLink,
     Stats, Symlink, Value, is_name,
@@ -62,7 +63,7 @@ impl<'a> Reader<'a> {
 
     fn leaf(&mut self) -> Option<Leaf> {
         let count = decode::read_map_len(&mut self.rest).ok()? as usize;
-        let mut entries: Vec<(SmolStr, Entry)> = Vec::with_capacity(within(count, 0, LEAF_MAX)?);
+        let mut entries: Vec<(Name, Entry)> = Vec::with_capacity(within(count, 0, LEAF_MAX)?);
         for _ in 0..count {
             let name = self.name()?;
             if entries.last().is_some_and(|(last, _)| *last >= name) {
@@ -169,8 +170,9 @@ impl<'a> Reader<'a> {
         self.uint().filter(|len| *len >= min)
     }
 
-    fn name(&mut self) -> Option<SmolStr> {
-        self.str(NAME_BYTES).filter(|name| is_name(name))
+    fn name(&mut self) -> Option<Name> {
+        let text = self.str(NAME_BYTES).filter(|name| is_name(name))?;
+        Some(text.into())
     }
 
     fn fields(&mut self, count: u32) -> Option<()> {

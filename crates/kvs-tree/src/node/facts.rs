@@ -1,10 +1,10 @@
 //! What nodes tell about themselves: totals, size, and the stored objects that they refer to.
 
 use crate::hash::Blobref;
+use crate::node::name::Name;
 use crate::node::{
     Body, Child, ChunkLink, Content, Entry, Link, Node, ObjectKind, Piece, PieceLink, Stats, Value,
 };
-use smol_str::SmolStr;
 
 impl Node {
     /// Totals of this part of a directory, or the length of this part of a value.
@@ -38,7 +38,7 @@ impl Node {
     }
 
     /// The first name in this part of a directory.
-    pub(crate) fn first(&self) -> Option<&SmolStr> {
+    pub(crate) fn first(&self) -> Option<&Name> {
         match &self.body {
             Body::Leaf(leaf) => leaf.entries.first().map(|(name, _)| name),
             Body::Inner(inner) => inner.children.first().map(|child| &child.first),
@@ -91,7 +91,7 @@ impl Node {
                         Entry::Symlink(link) => link.target.len(),
                         _ => 0,
                     };
-                    size_of::<(SmolStr, Entry)>() + name.len() + inline
+                    size_of::<(Name, Entry)>() + name.len() + inline
                 })
                 .sum(),
             Body::Inner(inner) => inner

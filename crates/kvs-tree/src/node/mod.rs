@@ -7,6 +7,8 @@ pub(crate) mod chunk;
 
 pub(crate) mod inline;
 
+pub(crate) mod name;
+
 mod facts;
 
 mod encode;
@@ -19,6 +21,7 @@ use crate::hash::Blobref;
 use crate::limits::{NAME_BYTES, SMALL_CHUNK};
 use chunk::Chunk;
 use inline::Inline;
+use name::Name;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
@@ -116,7 +119,7 @@ pub(crate) enum Body {
 /// Sorted entries of a directory, or of a part of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {
-    pub(crate) entries: Vec<(SmolStr, Entry)>,
+    pub(crate) entries: Vec<(Name, Entry)>,
     /// Always the totals of `entries`.
     pub(crate) stats: Stats,
 }
@@ -136,7 +139,7 @@ pub(crate) struct Inner {
 #[derive(Clone, Debug)]
 pub(crate) struct Child {
     /// The first name of the child.
-    pub(crate) first: SmolStr,
+    pub(crate) first: Name,
     pub(crate) link: Link,
     /// Direct entries of the directory in this part.
     pub(crate) len: u64,
@@ -247,7 +250,7 @@ impl Value {
 }
 
 impl Leaf {
-    pub(crate) fn new(entries: Vec<(SmolStr, Entry)>) -> Self {
+    pub(crate) fn new(entries: Vec<(Name, Entry)>) -> Self {
         let stats = entries
             .iter()
             .fold(Stats::EMPTY, |stats, (_, entry)| stats.join(entry.stats()));
