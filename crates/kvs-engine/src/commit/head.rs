@@ -50,7 +50,7 @@ impl ClosedVersion {
             incarnation,
             version: self.version,
         };
-        for Waiting { reply, results } in self.waiting {
+        for Waiting { reply, results } in self.waiting.into_iter().rev() {
             // A committer that went away can ask again under the same id.
             let _ = reply.send(Ok(Committed {
                 position,
