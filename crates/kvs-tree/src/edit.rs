@@ -6,7 +6,7 @@
 use std::collections::HashSet;
 
 use crate::error::{TreeError, TreeErrorKind};
-use crate::key::Key;
+use crate::key::{Key, first_name};
 use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault, Missing};
 
@@ -23,24 +23,24 @@ pub(crate) fn edit(
     made: Option<&mut Vec<usize>>,
     f: Edit<'_>,
 ) -> Result<(), Fault> {
-    let names: Vec<&str> = key.names().collect();
-    descend(root, ctx, &names, 1, made, f)
+    if key.is_root() {
+        return Err(TreeError::new(TreeErrorKind::Invalid, "the root is no entry").into());
+    }
+    descend(root, ctx, key.as_str(), 1, made, f)
 }
 
 fn descend(
     directory: &mut Directory,
     ctx: &Ctx<'_>,
-    names: &[&str],
+    names: &str,
     depth: usize,
     mut made: Option<&mut Vec<usize>>,
     f: Edit<'_>,
 ) -> Result<(), Fault> {
-    let Some((name, rest)) = names.split_first() else {
-        return Err(TreeError::new(TreeErrorKind::Invalid, "the root is no entry").into());
-    };
-    if rest.is_empty() {
+    let (name, rest) = first_name(names);
+    let Some(rest) = rest else {
         return directory.update(ctx, name, f);
-    }
+    };
     directory.update(ctx, name, &mut |slot| {
         // What is made a directory is put back if nothing comes of it.
         let (mut child, replaced) = match (slot.take(), made.as_deref_mut()) {

@@ -167,7 +167,8 @@ impl Key {
     /// How many names the key has; 0 for the root.
     #[must_use]
     pub fn depth(&self) -> usize {
-        self.names().count()
+        let dots = self.0.bytes().filter(|byte| *byte == b'.').count();
+        if self.is_root() { 0 } else { dots + 1 }
     }
 
     /// Whether `ancestor` is this key or a directory that it lies under. Every key starts with
@@ -196,6 +197,13 @@ impl Key {
         builder.push_str(rest);
         Key(builder.finish())
     }
+}
+
+/// The first of some names with dots between, and the rest if there is more.
+pub(crate) fn first_name(names: &str) -> (&str, Option<&str>) {
+    let dot = names.bytes().position(|byte| byte == b'.');
+    let parts = dot.and_then(|dot| Some((names.get(..dot)?, names.get(dot + 1..)?)));
+    parts.map_or((names, None), |(first, rest)| (first, Some(rest)))
 }
 
 /// Whether a text is the normalised one of a key other than the root, within all limits. Most are.

@@ -1,5 +1,6 @@
 //! Finding what stands at a key, through symbolic links.
 
+use std::cell::RefCell;
 use std::collections::HashSet;
 use std::sync::Arc;
 
@@ -7,7 +8,7 @@ use smol_str::SmolStr;
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::Blobref;
-use crate::key::Key;
+use crate::key::{Key, first_name};
 use crate::limits::LINK_DEPTH;
 use crate::node::{Directory, Entry, Link, Node, Symlink, Value};
 use crate::source::{Ctx, Fault, NodeSource};
@@ -89,17 +90,11 @@ fn glimpse_below<T>(
     names: &str,
     see: impl FnOnce(&Value) -> T,
 ) -> Result<Option<T>, Fault> {
-    let dot = names.bytes().position(|byte| byte == b'.');
-    let (name, rest) = match dot {
-        Some(at) => (names.get(..at), names.get(at + 1..)),
-        None => (Some(names), None),
-    };
-    directory.with_entry(source, name.unwrap_or_default(), |entry| {
-        match (entry, rest) {
-            (Some(Entry::Value(value)), None) => Ok(Some(see(value))),
-            (Some(Entry::Directory(next)), Some(rest)) => glimpse_below(next, source, rest, see),
-            _ => Ok(None),
-        }
+    let (name, rest) = first_name(names);
+    directory.descend(source, name, &|_, _| (), |entry| match (entry, rest) {
+        (Some(Entry::Value(value)), None) => Ok(Some(see(value))),
+        (Some(Entry::Directory(next)), Some(rest)) => glimpse_below(next, source, rest, see),
+        _ => Ok(None),
     })
 }
 
@@ -116,7 +111,7 @@ pub fn lookup(
     follow_last: bool,
     followed: usize,
 ) -> Result<Resolved, Fault> {
-    find(root, source, key, follow_last, followed, &mut |_, _| ())
+    find(root, source, key, follow_last, followed, &|_, _| ())
 }
 
 /// The nodes of directories that a lookup reads.
@@ -131,15 +126,16 @@ pub struct Path {
 /// Looks a key up, links followed, and tells which nodes that takes. Whoever has these can look the key up himself; who has
 /// only the first of them gets exactly so far, and so can tell by their number which he lacks.
 pub fn path(root: &Directory, ctx: &Ctx<'_>, key: &Key) -> Path {
-    let mut nodes = Vec::new();
-    let mut seen = HashSet::new();
-    let mut visit = |link: &Link, node: &Arc<Node>| {
+    let nodes = RefCell::new(Vec::new());
+    let seen = RefCell::new(HashSet::new());
+    let visit = |link: &Link, node: &Arc<Node>| {
         let blobref = link.seal(ctx.params);
-        if seen.insert(blobref) {
-            nodes.push((blobref, node.clone()));
+        if seen.borrow_mut().insert(blobref) {
+            nodes.borrow_mut().push((blobref, node.clone()));
         }
     };
-    let end = find(root, ctx.source, key, true, 0, &mut visit);
+    let end = find(root, ctx.source, key, true, 0, &visit);
+    let nodes = nodes.into_inner();
     Path { nodes, end }
 }
 
@@ -149,7 +145,7 @@ fn find(
     key: &Key,
     follow_last: bool,
     followed: usize,
-    visit: &mut impl FnMut(&Link, &Arc<Node>),
+    visit: &impl Fn(&Link, &Arc<Node>),
 ) -> Result<Resolved, Fault> {
     let mut links = Vec::new();
     let mut key = key.clone();
@@ -193,23 +189,32 @@ fn walk(
     source: &dyn NodeSource,
     key: &Key,
     follow_last: bool,
-    visit: &mut impl FnMut(&Link, &Arc<Node>),
+    visit: &impl Fn(&Link, &Arc<Node>),
 ) -> Result<Step, Fault> {
-    let mut directory = root.clone();
-    let mut names = key.names().enumerate().peekable();
-    while let Some((index, name)) = names.next() {
-        let last = names.peek().is_none();
-        match directory.descend(source, name, visit)? {
-            Some(Entry::Symlink(link)) if follow_last || !last => {
-                return Ok(Step::Link {
-                    at: index + 1,
-                    link,
-                });
-            }
-            Some(entry) if last => return Ok(Step::Found(entry)),
-            Some(Entry::Directory(next)) => directory = next,
-            _ => return Ok(Step::Absent),
-        }
+    if key.is_root() {
+        return Ok(Step::Found(Entry::Directory(root.clone())));
     }
-    Ok(Step::Found(Entry::Directory(directory)))
+    walk_below(root, source, (1, key.as_str()), follow_last, visit)
+}
+
+/// Goes on with the rest of a key, the first name of which is the so-many-th. Calls itself once for each name.
+fn walk_below(
+    directory: &Directory,
+    source: &dyn NodeSource,
+    (at, names): (usize, &str),
+    follow_last: bool,
+    visit: &impl Fn(&Link, &Arc<Node>),
+) -> Result<Step, Fault> {
+    let (name, rest) = first_name(names);
+    directory.descend(source, name, visit, |entry| match (entry, rest) {
+        (Some(Entry::Symlink(link)), rest) if follow_last || rest.is_some() => {
+            let link = link.clone();
+            Ok(Step::Link { at, link })
+        }
+        (Some(entry), None) => Ok(Step::Found(entry.clone())),
+        (Some(Entry::Directory(next)), Some(rest)) => {
+            walk_below(next, source, (at + 1, rest), follow_last, visit)
+        }
+        _ => Ok(Step::Absent),
+    })
 }

@@ -354,7 +354,7 @@ impl Store {
         transaction: &Transaction,
     ) -> Result<Option<Written>, TreeError> {
         let past = |version: u64| past.get(version as usize).cloned();
-        let Some(located) = self.run(|ctx| locate(root, ctx, &past, transaction))? else {
+        let Some(mut located) = self.run(|ctx| locate(root, ctx, &past, transaction))? else {
             return Ok(None);
         };
         let before = (root.seal(&PARAMS), root.stats());

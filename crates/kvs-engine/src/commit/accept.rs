@@ -1,7 +1,7 @@
 //! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
 //! join.
 
-use kvs_tree::{Condition, Ctx, Key, Written, apply, locate};
+use kvs_tree::{Condition, Ctx, Written, apply, locate};
 
 use super::command::{Command, refuse};
 use super::head::{CommitReply, Head};
@@ -60,20 +60,17 @@ impl CommitTask {
         };
         let head = self.head(name)?;
         let located = objects.complete(|source| {
-            locate(
-                &head.directory,
-                &Ctx { source, params },
-                &known,
-                transaction,
-            )
+            let ctx = Ctx { source, params };
+            locate(&head.directory, &ctx, &known, transaction)
         })?;
-        if let Some(located) = located {
-            self.make_room(request, located.touched());
+        if let Some(mut located) = located {
+            if head.must_seal(request, located.touched()) {
+                self.close(name);
+            }
             // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
-            let head = self.head(name)?;
-            return objects.complete(|source| {
-                located.write(&mut head.directory, &Ctx { source, params }, transaction)
-            });
+            let directory = &mut self.head(name)?.directory;
+            return objects
+                .complete(|source| located.write(directory, &Ctx { source, params }, transaction));
         }
         let applied = objects.complete(|source| {
             apply(
@@ -84,7 +81,9 @@ impl CommitTask {
             )
         })?;
         if !transaction.operations.is_empty() {
-            self.make_room(request, &applied.touched);
+            if head.must_seal(request, &applied.touched) {
+                self.close(name);
+            }
             self.head(name)?.directory = applied.root;
         }
         Ok(Written {
@@ -92,14 +91,6 @@ impl CommitTask {
             results: applied.results,
             touched: applied.touched,
         })
-    }
-
-    /// Closes the open version if a transaction that touches these keys cannot be part of it.
-    fn make_room(&mut self, request: &CommitRequest, touched: &[Key]) {
-        let head = self.heads.get(&request.namespace);
-        if head.is_some_and(|head| head.must_seal(request, touched)) {
-            self.close(&request.namespace);
-        }
     }
 
     fn head(&mut self, name: &str) -> Result<&mut Head, EngineError> {
@@ -211,11 +202,15 @@ impl CommitTask {
         request: &CommitRequest,
         past: &[RootAt],
     ) -> Result<Option<u64>, EngineError> {
+        let mut versions = conditions(request).peekable();
+        if versions.peek().is_none() {
+            return Ok(None);
+        }
         let Some(head) = self.heads.get(&request.namespace) else {
             return Ok(None);
         };
         let newest = head.namespace.position().version;
-        for version in conditions(request) {
+        for version in versions {
             if version > newest {
                 return Err(EngineError::new(
                     crate::ErrorKind::StaleSnapshot,

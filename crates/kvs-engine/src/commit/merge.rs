@@ -56,8 +56,8 @@ impl TouchedKeys {
 /// The texts of the keys above a key, without the root.
 fn above(key: &Key) -> impl Iterator<Item = &str> {
     let text = if key.is_root() { "" } else { key.as_str() };
-    text.match_indices('.')
-        .filter_map(move |(end, _)| text.get(..end))
+    let dots = text.bytes().enumerate().filter(|(_, byte)| *byte == b'.');
+    dots.filter_map(move |(end, _)| text.get(..end))
 }
 
 #[cfg(test)]

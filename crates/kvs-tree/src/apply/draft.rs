@@ -21,8 +21,8 @@ impl<'a> Draft<'a> {
     pub(super) fn new(root: &'a mut Directory, ctx: &'a Ctx<'a>) -> Self {
         Draft {
             root,
-            effects: Vec::new(),
-            touched: Vec::new(),
+            effects: Vec::with_capacity(1),
+            touched: Vec::with_capacity(1),
             ctx,
         }
     }

@@ -44,7 +44,7 @@ pub(super) fn perform(
         }
         _ => {
             let (key, before) = locate(draft, operation)?;
-            return write(draft, operation, key, before);
+            return write(draft, operation, key, before.as_ref());
         }
     }
     Ok(OperationResult::Done)
@@ -77,17 +77,17 @@ pub(super) fn write(
     draft: &mut Draft<'_>,
     operation: &Operation,
     key: Key,
-    before: Option<Entry>,
+    before: Option<&Entry>,
 ) -> Result<OperationResult, Fault> {
     match operation {
-        Operation::Put { value, .. } => put(draft, key, value, before.as_ref())?,
+        Operation::Put { value, .. } => put(draft, key, value, before)?,
         Operation::Append { value, .. } => append(draft, key, before, value)?,
         Operation::Unlink { .. } if before.is_none() => {}
-        Operation::Unlink { .. } => unlink(draft, key, before.as_ref())?,
-        Operation::Mkdir { .. } => mkdir(draft, key, before.as_ref())?,
-        Operation::Link { target, .. } => link(draft, key, checked_link(target)?, before.as_ref())?,
+        Operation::Unlink { .. } => unlink(draft, key, before)?,
+        Operation::Mkdir { .. } => mkdir(draft, key, before)?,
+        Operation::Link { target, .. } => link(draft, key, checked_link(target)?, before)?,
         Operation::Add { delta, .. } => return add(draft, key, before, *delta),
-        Operation::PutStored { value, .. } => put_stored(draft, key, value, before.as_ref())?,
+        Operation::PutStored { value, .. } => put_stored(draft, key, value, before)?,
         Operation::Copy { .. } | Operation::Move { .. } | Operation::PutObject { .. } => {
             return invalid("it does not work at one key alone");
         }
@@ -132,7 +132,7 @@ fn unlink(draft: &mut Draft<'_>, key: Key, before: Option<&Entry>) -> Result<(),
 fn append(
     draft: &mut Draft<'_>,
     key: Key,
-    before: Option<Entry>,
+    before: Option<&Entry>,
     more: &Bytes,
 ) -> Result<(), Fault> {
     match before {
@@ -166,10 +166,10 @@ fn append(
 fn add(
     draft: &mut Draft<'_>,
     key: Key,
-    before: Option<Entry>,
+    before: Option<&Entry>,
     delta: i64,
 ) -> Result<OperationResult, Fault> {
-    let sum = match &before {
+    let sum = match before {
         None => Some(delta),
         Some(Entry::Directory(_)) => {
             return refused(TreeErrorKind::IsDirectory, "it is a directory");

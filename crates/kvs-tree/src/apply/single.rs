@@ -81,9 +81,9 @@ impl Located {
     /// Performs the operation of the transaction that was located in `root`, which must not have changed since.
     ///
     /// # Errors
-    /// Those of [`crate::apply`]. `root` has the same content then as before, and the call can be repeated.
+    /// Those of [`crate::apply`]. `root` has the same content then as before, and the call can be repeated; after it has succeeded it cannot.
     pub fn write(
-        &self,
+        &mut self,
         root: &mut Directory,
         ctx: &Ctx<'_>,
         transaction: &Transaction,
@@ -91,7 +91,7 @@ impl Located {
         let mut draft = Draft::new(root, ctx);
         let mut results = Vec::with_capacity(1);
         for operation in &transaction.operations {
-            let (key, before) = (self.key.clone(), self.before.clone());
+            let (key, before) = (self.key.clone(), self.before.as_ref());
             let result = operation::write(&mut draft, operation, key, before)
                 .map_err(|fault| named(fault, || operation::title(0, operation)))?;
             results.push(result);
@@ -99,7 +99,7 @@ impl Located {
         Ok(Written {
             effects: draft.into_record().0,
             results,
-            touched: self.touched.clone(),
+            touched: std::mem::take(&mut self.touched),
         })
     }
 }

@@ -64,25 +64,45 @@ fn in_inner<'a>(inner: &'a Inner, name: &str) -> Option<&'a Child> {
     behind.checked_sub(1).and_then(|at| inner.children.get(at))
 }
 
-/// See [`Directory::with_entry`].
-fn with_entry<T>(
-    mut node: &Node,
+/// See [`Directory::descend`].
+fn descend<T>(
+    mut link: &Link,
     source: &dyn NodeSource,
     name: &str,
+    visit: &impl Fn(&Link, &Arc<Node>),
     see: impl FnOnce(Option<&Entry>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    loop {
-        node = match &node.body {
-            Body::Leaf(leaf) => return see(in_leaf(leaf, name)),
-            Body::Inner(inner) => match in_inner(inner, name).map(|child| &child.link) {
-                Some(Link::Loaded(next)) => next,
-                // As deep as directories are high at most.
-                Some(link) => return with_entry(&*link.load(source)?, source, name, see),
-                None => return see(None),
-            },
-            Body::Chunks(_) => return Err(regroup::damaged()),
+    while let Link::Loaded(node) = link {
+        visit(link, node);
+        link = match below(node, name)? {
+            Below::Entry(entry) => return see(entry),
+            Below::Part(next) => next,
         };
     }
+    let node = link.load(source)?;
+    visit(link, &node);
+    match below(&node, name)? {
+        Below::Entry(entry) => see(entry),
+        // Calls itself as often as directories are high at most.
+        Below::Part(next) => descend(next, source, name, visit, see),
+    }
+}
+
+/// Where the way to a name leads from a node.
+enum Below<'a> {
+    Entry(Option<&'a Entry>),
+    Part(&'a Link),
+}
+
+fn below<'a>(node: &'a Node, name: &str) -> Result<Below<'a>, Fault> {
+    Ok(match &node.body {
+        Body::Leaf(leaf) => Below::Entry(in_leaf(leaf, name)),
+        Body::Inner(inner) => match in_inner(inner, name) {
+            Some(child) => Below::Part(&child.link),
+            None => Below::Entry(None),
+        },
+        Body::Chunks(_) => return Err(regroup::damaged()),
+    })
 }
 
 impl Directory {
@@ -145,45 +165,19 @@ impl Directory {
 
     /// The entry of this name. Cost O(log n).
     pub fn get(&self, source: &dyn NodeSource, name: &str) -> Result<Option<Entry>, Fault> {
-        self.with_entry(source, name, |entry| Ok(entry.cloned()))
+        self.descend(source, name, &|_, _| (), |entry| Ok(entry.cloned()))
     }
 
-    /// What `see` makes of the entry of this name, which is neither copied nor are nodes in memory held.
-    pub(crate) fn with_entry<T>(
+    /// What `see` makes of the entry of this name, which is neither copied nor are nodes in memory held. Shows each node on the
+    /// way, from the top, with the link that led to it.
+    pub(crate) fn descend<T>(
         &self,
         source: &dyn NodeSource,
         name: &str,
+        visit: &impl Fn(&Link, &Arc<Node>),
         see: impl FnOnce(Option<&Entry>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
-        match &self.link {
-            Link::Loaded(node) => with_entry(node, source, name, see),
-            link => with_entry(&*link.load(source)?, source, name, see),
-        }
-    }
-
-    /// The entry of this name, and shows each node on the way, from the top, with the link that led to it.
-    pub(crate) fn descend(
-        &self,
-        source: &dyn NodeSource,
-        name: &str,
-        visit: &mut impl FnMut(&Link, &Arc<Node>),
-    ) -> Result<Option<Entry>, Fault> {
-        let mut node = self.link.load(source)?;
-        visit(&self.link, &node);
-        loop {
-            node = match &node.body {
-                Body::Leaf(leaf) => return Ok(in_leaf(leaf, name).cloned()),
-                Body::Inner(inner) => match in_inner(inner, name) {
-                    Some(child) => {
-                        let next = child.link.load(source)?;
-                        visit(&child.link, &next);
-                        next
-                    }
-                    None => return Ok(None),
-                },
-                Body::Chunks(_) => return Err(regroup::damaged()),
-            };
-        }
+        descend(&self.link, source, name, visit, see)
     }
 
     /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand there, on an
