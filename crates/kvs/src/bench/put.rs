@@ -2,12 +2,16 @@
 
 use std::sync::Arc;
 
+use kvs_client::Transaction;
+
 use super::load::{Bench, Measured, Work};
 
 /// One repetition. The keys must be there.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
-    let size = bench.size;
-    bench
-        .drive("puts", Arc::new(move |i| Work::put(&size, i)))
-        .await
+    let (size, keys) = (bench.size, bench.size.keys_in_turn());
+    let make = move |i| {
+        let put = Transaction::new().put(keys.of(i), size.value_with(i));
+        Work::Commit(put)
+    };
+    bench.drive("puts", Arc::new(make)).await
 }

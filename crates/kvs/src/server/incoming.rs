@@ -7,7 +7,10 @@ use kvs_engine::{
     TransactionId, WatchRequest,
 };
 use kvs_proto as wire;
-use kvs_proto::{ErrorCode, SCOPES, ScopeKind, TRANSACTION_NAME_BYTES};
+use kvs_proto::{
+    COPY_BELOW_BYTES, ErrorCode, PlainCommit, PlainOperation, SCOPES, ScopeKind,
+    TRANSACTION_NAME_BYTES,
+};
 use kvs_tree::{Blobref, Condition, GlobPattern, Key, Operation, Scope, Symlink, Transaction};
 
 use super::failure::Failure;
@@ -157,6 +160,50 @@ pub(crate) fn commit(
     })
 }
 
+/// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is wrong with it, or if it is so
+/// long that its values would better not be copied: then it takes the way of all requests.
+pub(crate) fn plain_commit(caller: Caller, client: [u8; 16], body: &[u8]) -> Option<CommitRequest> {
+    if body.len() >= COPY_BELOW_BYTES {
+        return None;
+    }
+    let commit = PlainCommit::read(body)?;
+    let operations = commit.operations(|operation| {
+        Some(match operation {
+            PlainOperation::Put { key, value } => Operation::Put {
+                key: Key::parse(key).ok()?,
+                value: Bytes::copy_from_slice(value),
+            },
+            PlainOperation::Append { key, value } => Operation::Append {
+                key: Key::parse(key).ok()?,
+                value: Bytes::copy_from_slice(value),
+            },
+            PlainOperation::Unlink { key } => Operation::Unlink {
+                key: Key::parse(key).ok()?,
+            },
+            PlainOperation::Add { key, delta } => Operation::Add {
+                key: Key::parse(key).ok()?,
+                delta,
+            },
+        })
+    })?;
+    Some(CommitRequest {
+        namespace: commit.namespace.into(),
+        caller,
+        id: TransactionId {
+            client,
+            number: commit.number,
+        },
+        acknowledged: commit.acknowledged,
+        repeat: None,
+        name: None,
+        no_merge: false,
+        transaction: Transaction {
+            conditions: Vec::new(),
+            operations,
+        },
+    })
+}
+
 /// A condition.
 fn condition(condition: wire::Condition) -> Result<Condition, Failure> {
     Ok(match condition {
@@ -246,6 +293,53 @@ mod tests {
             scopes(&vec![one; SCOPES + 1]).unwrap_err().code,
             ErrorCode::Limit
         );
+    }
+
+    #[test]
+    fn a_plain_commit_is_read_in_place_as_any_other_way() {
+        let value = |length| Bytes::from(vec![b'x'; length]);
+        let put = |key: &str, length| wire::Operation::Put {
+            key: key.into(),
+            value: value(length),
+        };
+        let plain = vec![
+            put(".a..b", 64),
+            wire::Operation::Append {
+                key: "c".into(),
+                value: value(300),
+            },
+            wire::Operation::Unlink { key: "d".into() },
+            wire::Operation::Add {
+                key: "e".into(),
+                delta: -70_000,
+            },
+        ];
+        let mkdir = wire::Operation::Mkdir { key: "a".into() };
+        for (operations, in_place) in [
+            (plain.clone(), true),
+            (vec![], true),
+            ([plain, vec![mkdir]].concat(), false),
+            (vec![put("a", 64), put("", 64)], false),
+            (vec![put("a", COPY_BELOW_BYTES)], false),
+        ] {
+            let request = wire::Commit {
+                namespace: "primary".into(),
+                number: 3,
+                acknowledged: 2,
+                repeat: None,
+                name: None,
+                no_merge: false,
+                conditions: Vec::new(),
+                operations,
+            };
+            let body = wire::encode_body(&request).unwrap();
+            let read = plain_commit(Caller { uid: 7 }, [1; 16], &body);
+            assert_eq!(read.is_some(), in_place);
+            if let Some(read) = read {
+                let other = commit(Caller { uid: 7 }, [1; 16], request).unwrap();
+                assert_eq!(format!("{read:?}"), format!("{other:?}"));
+            }
+        }
     }
 
     #[test]

@@ -1,10 +1,12 @@
 //! From the engine to the wire: entries, positions and references, with values cut out where they are
 //! longer than the client wants inline.
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kvs_engine::{ChangeKind, Committed, Pin, Position, TransactionInfo, View};
 use kvs_proto as wire;
-use kvs_proto::{INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME};
+use kvs_proto::{
+    CommittedState, FRAME_BYTES, INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME, write_committed,
+};
 use kvs_tree::{Blobref, Directory, Entry, OperationResult, Symlink, Value};
 use smol_str::{SmolStr, ToSmolStr};
 
@@ -81,30 +83,43 @@ pub(crate) fn text(blobref: Blobref) -> SmolStr {
     blobref.to_smolstr()
 }
 
-/// The text of the root that was told last: many commits in a row are of one version.
+/// The version that was told last, as answers tell it: many commits in a row are of one version.
 #[derive(Debug, Default)]
-pub(crate) struct RootText(Option<(Blobref, SmolStr)>);
+pub(crate) struct VersionText(Option<(Position, Blobref, CommittedState)>);
 
-impl RootText {
-    fn of(&mut self, root: Blobref) -> SmolStr {
-        match &self.0 {
-            Some((known, text)) if *known == root => text.clone(),
-            _ => self.0.insert((root, text(root))).1.clone(),
-        }
+impl VersionText {
+    fn of(&mut self, committed: &Committed) -> &CommittedState {
+        let Committed { position, root, .. } = committed;
+        let known = self
+            .0
+            .take()
+            .filter(|(at, of, _)| at == position && of == root);
+        let told = known.unwrap_or_else(|| {
+            let told = CommittedState::new(self::position(*position), &text(*root));
+            (*position, *root, told)
+        });
+        &self.0.insert(told).2
     }
 }
 
-/// The answer to a commit.
-pub(crate) fn committed(committed: &Committed, roots: &mut RootText) -> wire::CommitAnswer {
-    let result = |result: &OperationResult| match result {
+/// Appends the answer to a commit.
+pub(crate) fn committed(
+    out: &mut BytesMut,
+    id: u64,
+    committed: &Committed,
+    told: &mut VersionText,
+) -> Result<(), Failure> {
+    let results = committed.results.iter().map(|result| match result {
         OperationResult::Done => wire::OperationResult::Done,
         OperationResult::Added(sum) => wire::OperationResult::Added(*sum),
-    };
-    wire::CommitAnswer {
-        position: position(committed.position),
-        root: roots.of(committed.root),
-        results: committed.results.iter().map(result).collect(),
-    }
+    });
+    Ok(write_committed(
+        out,
+        FRAME_BYTES,
+        id,
+        told.of(committed),
+        results,
+    )?)
 }
 
 /// A pin.

@@ -23,7 +23,7 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::greeting::{Room, greet};
 use super::ops::{self, Answer, Context, Told};
-use super::outgoing::RootText;
+use super::outgoing::VersionText;
 use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::uploads::Uploads;
@@ -65,7 +65,7 @@ struct Session<S> {
     uploads: Uploads,
     room: Room,
     told: Told,
-    roots: RootText,
+    version: VersionText,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -85,7 +85,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             uploads: Uploads::default(),
             room,
             told: Told::default(),
-            roots: RootText::default(),
+            version: VersionText::default(),
             open: true,
             stopped,
         }
@@ -107,10 +107,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let engine = &self.context.shared.engine;
             while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
                 moved = true;
-                let answer = answer.map_err(Failure::from);
-                let answer =
-                    answer.map(|done| Answer::Commit(outgoing::committed(&done, &mut self.roots)));
-                ops::write(self.connection.out.frames(), id, &answer);
+                let out = self.connection.out.frames();
+                let answered = answer
+                    .map_err(Failure::from)
+                    .and_then(|done| outgoing::committed(out, id, &done, &mut self.version));
+                if let Err(failure) = answered {
+                    write_error(out, id, failure.code, &failure.message);
+                }
             }
             while let Poll::Ready((id, answer)) = self.running.poll_next(cx) {
                 moved = true;
@@ -165,7 +168,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn take_requests(&mut self) -> bool {
         let mut taken = false;
         while self.open && self.has_room() {
-            if self.glimpse() {
+            if self.take_in_place() {
                 taken = true;
                 continue;
             }
@@ -185,17 +188,27 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         taken
     }
 
-    /// Answers the next request if it is a lookup that can be answered at once; whether it was.
-    fn glimpse(&mut self) -> bool {
+    /// Answers the next request if it is a lookup that can be answered at once, or takes it if it is a plain commit: almost all
+    /// requests are either. Whether it was.
+    fn take_in_place(&mut self) -> bool {
         let Some((request, out)) = self.connection.peek() else {
             return false;
         };
+        let Context { shared, caller } = &self.context;
+        let taken = if request.tag == Op::Commit.code() {
+            let commit = incoming::plain_commit(*caller, self.client, request.body);
+            commit.map(|commit| {
+                let (id, bytes) = (request.id, request.body.len());
+                self.commits.push(id, bytes, commit, &shared.engine);
+            })
+        } else {
+            ops::glimpse(&self.context, &mut self.told, &request, out)
+        };
         let bytes = request.bytes;
-        let answered = ops::glimpse(&self.context, &mut self.told, &request, out);
-        if answered {
+        if taken.is_some() {
             self.connection.skip(bytes);
         }
-        answered
+        taken.is_some()
     }
 
     /// Takes one request.

@@ -22,8 +22,6 @@ pub(crate) struct Context {
 
 /// The answer to a request.
 pub(crate) enum Answer {
-    /// To a commit.
-    Commit(wire::CommitAnswer),
     /// To a lookup.
     Lookup(Box<wire::LookupAnswer>),
     /// To a list.
@@ -61,7 +59,6 @@ pub(crate) fn write(out: &mut BytesMut, id: u64, answer: &Result<Answer, Failure
         Err(failure) => return write_error(out, id, failure.code, &failure.message),
     };
     let written = match answer {
-        Answer::Commit(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Lookup(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::List(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
         Answer::Read(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),

@@ -49,15 +49,15 @@ impl Told {
     }
 }
 
-/// Answers a request if it is a lookup that can be answered at once; whether it was. If not, nothing was done.
+/// Answers a request if it is a lookup that can be answered at once. If not, nothing was done.
 pub(crate) fn glimpse(
     context: &Context,
     told: &mut Told,
     request: &Peeked<'_>,
     out: &mut BytesMut,
-) -> bool {
+) -> Option<()> {
     if request.tag != Op::Lookup.code() {
-        return false;
+        return None;
     }
     let answered = BriefLookup::read(request.body).and_then(|asked| {
         let key = Key::parse(asked.key).ok()?;
@@ -79,5 +79,5 @@ pub(crate) fn glimpse(
             .ok()
         })
     });
-    answered.flatten().is_some()
+    answered.flatten()
 }
