@@ -187,7 +187,7 @@ fn step(
 }
 
 fn is_same(one: &Child, two: &Child, params: &StoreParams) -> bool {
-    one.len == two.len && one.stats == two.stats && one.link.seal(params) == two.link.seal(params)
+    one.len == two.len && one.stats == two.stats && one.seal(params) == two.seal(params)
 }
 
 /// Both, or everything that is missing for them.

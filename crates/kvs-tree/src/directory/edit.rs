@@ -103,16 +103,16 @@ impl Edit<'_> {
                 .map(|other| other.first.as_str())
                 .or(edges.next),
         };
-        let node = child.link.edit(self.ctx.source)?;
+        let node = child.edit(self.ctx.source)?;
         if node.height() + 1 != inner.height {
             return Err(damaged());
         }
         let outcome = self.node(node, edges, change)?;
         if let Outcome::Done = outcome {
-            let (old_len, old) = (child.len, child.stats);
-            (child.len, child.stats) = (node.len(), node.stats());
-            let new = child.stats;
-            inner.len = inner.len.saturating_sub(old_len).saturating_add(child.len);
+            let (len, new) = (node.len(), node.stats());
+            let old_len = std::mem::replace(&mut child.len, len);
+            let old = std::mem::replace(&mut child.stats, new);
+            inner.len = inner.len.saturating_sub(old_len).saturating_add(len);
             let depths = inner.children.iter().map(|child| child.stats.depth);
             inner.stats = replaced(inner.stats, old, new, depths);
         }

@@ -3,8 +3,9 @@
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
-    Body, ChunkLink, Content, Directory, Entry, Link, Node, PieceLink, Stats, Value,
+    Body, Child, ChunkLink, Content, Directory, Entry, Link, Node, PieceLink, Stats, Value,
 };
+use crate::source::{Fault, NodeSource};
 use bytes::Bytes;
 
 /// First element of a node: its kind.
@@ -39,7 +40,7 @@ impl Node {
                 for child in &inner.children {
                     out.array(6);
                     out.str(&child.first);
-                    out.bin(child.link.seal(params).digest());
+                    out.bin(child.seal(params).digest());
                     out.uint(child.len);
                     out.stats(&child.stats);
                 }
@@ -73,6 +74,21 @@ impl Link {
             Link::Stored(blobref) => *blobref,
             Link::Loaded(node) => node.seal(params),
         }
+    }
+}
+
+impl Child {
+    pub(crate) fn seal(&self, params: &StoreParams) -> Blobref {
+        match &self.link {
+            Link::Stored(blobref) => *blobref,
+            Link::Loaded(node) => *self.hash.get_or_init(|| node.seal(params)),
+        }
+    }
+
+    /// The node for a change.
+    pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
+        self.hash.take();
+        self.link.edit(source)
     }
 }
 

@@ -141,6 +141,9 @@ pub(crate) struct Child {
     /// The first name of the child.
     pub(crate) first: Name,
     pub(crate) link: Link,
+    /// The name of the child, once it is known: copies of the parent need not look for it in the child, which may lie far away
+    /// in memory. Nothing may stand here that is not so.
+    pub(crate) hash: OnceLock<Blobref>,
     /// Direct entries of the directory in this part.
     pub(crate) len: u64,
     pub(crate) stats: Stats,
