@@ -2,12 +2,15 @@
 
 use std::hint::black_box;
 
+use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use kvs_proto::{
-    At, Change, ChangeKind, ChangeValue, Changes, Commit, CommitAnswer, Entry, FRAME_BYTES,
-    FrameCodec, Lookup, LookupAnswer, Op, Operation, OperationResult, Position, Request, Status,
-    ValueInfo, WatchItem, decode_body, write_answer, write_request,
+    At, Change, ChangeKind, ChangeValue, Changes, Commit, CommitAnswer, CommittedState, Entry,
+    FRAME_BYTES, FrameCodec, Lookup, LookupAnswer, Op, Operation, OperationResult, PlainCommit,
+    PlainOperation, Position, Request, Status, ValueInfo, WatchItem, decode_body, write_answer,
+    write_committed, write_request,
 };
+use kvs_tree::Key;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
@@ -60,14 +63,6 @@ pub(crate) fn root() -> SmolStr {
 
 pub(crate) fn snapshot() -> SmolStr {
     format!("primary@{NUMBER}:{}", root()).into()
-}
-
-fn committed() -> CommitAnswer {
-    CommitAnswer {
-        position: position(),
-        root: root(),
-        results: vec![OperationResult::Done],
-    }
 }
 
 pub(crate) fn found() -> LookupAnswer {
@@ -133,9 +128,23 @@ pub(crate) fn encode_commit(rounds: u64) -> anyhow::Result<()> {
     encode(rounds, &commit())
 }
 
-/// Reading it.
+/// Reading it, as a session of the daemon does.
 pub(crate) fn decode_commit(rounds: u64) -> anyhow::Result<()> {
-    decode(rounds, &commit())
+    let mut frame = BytesMut::new();
+    write_request(&mut frame, FRAME_BYTES, NUMBER, &commit())?;
+    let codec = FrameCodec::default();
+    for _ in 0..rounds {
+        let request = codec.peek(black_box(&frame)).context("no frame")?;
+        let commit = PlainCommit::read(request.body).context("no plain commit")?;
+        let operations = commit.operations(|operation| match operation {
+            PlainOperation::Put { key, value } => {
+                Some((Key::parse(key).ok()?, Bytes::copy_from_slice(value)))
+            }
+            _ => None,
+        });
+        black_box(operations.context("no put")?);
+    }
+    Ok(())
 }
 
 /// Writing the frame of a lookup.
@@ -150,7 +159,16 @@ pub(crate) fn decode_lookup(rounds: u64) -> anyhow::Result<()> {
 
 /// Writing the answer to a commit, and reading it.
 pub(crate) fn committed_and_back(rounds: u64) -> anyhow::Result<()> {
-    and_back::<CommitAnswer>(rounds, Status::Final, &committed())
+    let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
+    let version = CommittedState::new(position(), &root());
+    for _ in 0..rounds {
+        let results = [OperationResult::Done].into_iter();
+        write_committed(&mut buffer, FRAME_BYTES, NUMBER, &version, results)?;
+        if let Some(frame) = codec.decode(&mut buffer)? {
+            black_box(CommitAnswer::decode(&frame.body)?);
+        }
+    }
+    Ok(())
 }
 
 /// Writing the answer to a lookup, and reading it.

@@ -64,13 +64,14 @@ impl<T> Open<T> {
         }
     }
 
+    #[inline]
     fn open(&self, body: &Bytes) -> Result<T, ClientError> {
-        let answer = (self.decode)(body)?;
-        if let Some(Learn { known, asked, told }) = &self.learn {
-            let (namespace, position) = told(&answer, asked);
+        let answer = (self.decode)(body);
+        if let (Ok(answer), Some(Learn { known, asked, told })) = (&answer, &self.learn) {
+            let (namespace, position) = told(answer, asked);
             known.learn(namespace, position);
         }
-        Ok(answer)
+        answer.map_err(ClientError::from)
     }
 }
 

@@ -126,6 +126,7 @@ impl Outstanding {
     }
 
     /// Queues a request; its id, and where its answer comes.
+    #[inline]
     pub(crate) fn request(&mut self, mut request: Request) -> (u64, Receiver) {
         let (reply, receiver) = exchange();
         let id = self.take_id();

@@ -34,6 +34,7 @@ impl Link {
     }
 
     /// Takes a step, and tells whomever it concerns.
+    #[inline]
     pub(crate) fn with<T>(&self, step: impl FnOnce(&mut Outstanding) -> T) -> T {
         let mut outstanding = self.lock();
         let result = step(&mut outstanding);
@@ -109,6 +110,7 @@ impl Queue {
     }
 
     /// Queues a request in its place; its id, and where its answer comes.
+    #[inline]
     pub(crate) fn request(&self, place: SemaphorePermit<'_>, request: Request) -> (u64, Receiver) {
         // It is given back with the answer.
         place.forget();

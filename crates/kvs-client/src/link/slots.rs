@@ -30,7 +30,7 @@ impl Hasher for IdHasher {
 /// An unanswered request.
 pub(super) struct Waiting {
     pub(super) request: Request,
-    pub(super) reply: Reply,
+    reply: Option<Reply>,
     /// Whether any daemon may have seen it.
     pub(super) sent: bool,
     /// Of a commit: the newest position known when it was first sent.
@@ -57,10 +57,11 @@ impl Slots {
     }
 
     /// Keeps a request under an id, which is above all others so far.
+    #[inline]
     pub(super) fn insert(&mut self, id: u64, request: Request, reply: Reply) {
         let waiting = Waiting {
             request,
-            reply,
+            reply: Some(reply),
             sent: false,
             known: None,
         };
@@ -121,11 +122,15 @@ impl Slots {
         }
         self.free.push(slot);
         self.used -= 1;
-        let Waiting { request, reply, .. } = self.slots.get_mut(slot as usize)?.take()?;
-        let number = match &request {
+        let slot = self.slots.get_mut(slot as usize)?;
+        let waiting = slot.as_mut()?;
+        let reply = waiting.reply.take()?;
+        let number = match &waiting.request {
             Request::Commit(commit) => Some(commit.number),
             _ => None,
         };
+        // What is dropped in place need not be moved.
+        *slot = None;
         Some((reply, number))
     }
 

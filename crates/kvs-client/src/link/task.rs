@@ -8,7 +8,7 @@ use crate::known::Known;
 use crate::options::Options;
 use crate::pending::{Answer, Reply};
 use crate::transport::Connector;
-use bytes::BytesMut;
+use bytes::{Buf, BytesMut};
 use kvs_proto::{ErrorCode, FrameCodec, Hello, ProtocolError};
 use std::sync::Arc;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -129,9 +129,9 @@ impl Task {
             }
             tokio::select! {
                 biased;
-                written = writer.write_buf(&mut out), if !out.is_empty() => match written {
+                written = writer.write(&out), if !out.is_empty() => match written {
                     Ok(0) => return Ended::Lost("the socket takes no more bytes".to_owned()),
-                    Ok(_) => {}
+                    Ok(count) => out.advance(count),
                     Err(error) => return Ended::Lost(error.to_string()),
                 },
                 () = self.link.work(), if out.is_empty() => {}
