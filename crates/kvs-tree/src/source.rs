@@ -4,7 +4,7 @@
 use crate::error::TreeError;
 use crate::hash::{Blobref, StoreParams};
 use crate::node::chunk::Chunk;
-use crate::node::{ChunkLink, Link, Node, ObjectKind};
+use crate::node::{Child, ChunkLink, Link, Node, ObjectKind};
 use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
@@ -89,6 +89,14 @@ impl Link {
             Link::Loaded(node) => Ok(Arc::make_mut(node)),
             Link::Stored(blobref) => Err(Fault::missing(*blobref, ObjectKind::Node)),
         }
+    }
+}
+
+impl Child {
+    /// The node of this child for a change, as [`Link::edit`].
+    pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
+        self.hash.take();
+        self.link.edit(source)
     }
 }
 

@@ -5,7 +5,6 @@ use crate::hash::{Blobref, StoreParams};
 use crate::node::{
     Body, Child, ChunkLink, Content, Directory, Entry, Link, Node, PieceLink, Stats, Value,
 };
-use crate::source::{Fault, NodeSource};
 use bytes::Bytes;
 
 /// First element of a node: its kind.
@@ -83,12 +82,6 @@ impl Child {
             Link::Stored(blobref) => *blobref,
             Link::Loaded(node) => *self.hash.get_or_init(|| node.seal(params)),
         }
-    }
-
-    /// The node for a change.
-    pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
-        self.hash.take();
-        self.link.edit(source)
     }
 }
 
