@@ -178,8 +178,9 @@ impl LookupAnswer {
     }
 }
 
-/// What stands behind the key of an answer: the state that was read.
+/// The state that was read, as an answer tells it: its namespace, and what stands behind the key.
 struct End {
+    namespace: SmolStr,
     bytes: Vec<u8>,
     position: Position,
     root: SmolStr,
@@ -192,14 +193,16 @@ thread_local! {
 }
 
 impl End {
-    fn read(bytes: &[u8]) -> Option<End> {
+    fn read(namespace: &[u8], bytes: &[u8]) -> Option<End> {
         let mut rest = Rest(bytes);
         let position = Position {
             incarnation: rest.skip(INCARNATION)?.number()?,
             version: rest.skip(VERSION)?.number()?,
         };
         let (root, snapshot) = (rest.skip(ROOT)?.text()?, rest.skip(SNAPSHOT)?.text()?);
+        let namespace = std::str::from_utf8(namespace).ok()?.into();
         rest.0.is_empty().then(|| End {
+            namespace,
             bytes: bytes.to_vec(),
             position,
             root: root.into(),
@@ -207,8 +210,14 @@ impl End {
         })
     }
 
-    fn told(&self) -> (Position, SmolStr, SmolStr) {
-        (self.position, self.root.clone(), self.snapshot.clone())
+    fn is(&self, namespace: &[u8], bytes: &[u8]) -> bool {
+        self.bytes == bytes && self.namespace.as_bytes() == namespace
+    }
+
+    fn told(&self) -> (SmolStr, Position, SmolStr, SmolStr) {
+        let Self { root, snapshot, .. } = self;
+        let namespace = self.namespace.clone();
+        (namespace, self.position, root.clone(), snapshot.clone())
     }
 }
 
@@ -216,15 +225,16 @@ fn read_found(body: &Bytes) -> Option<LookupAnswer> {
     let mut rest = Rest(body);
     let size = rest.skip(SIZE)?.number()?;
     let value = rest.skip(BYTES)?.binary()?;
-    let namespace = SmolStr::new(rest.skip(NAMESPACE)?.text()?);
+    let namespace = rest.skip(NAMESPACE)?.text_bytes()?;
     let key = SmolStr::new(rest.skip(KEY)?.text()?);
-    let (position, root, snapshot) = LAST.with_borrow_mut(|last| {
-        if let Some(last) = last.as_ref().filter(|last| last.bytes == rest.0) {
+    let (namespace, position, root, snapshot) = LAST.with_borrow_mut(|last| {
+        if let Some(last) = last.as_ref().filter(|last| last.is(namespace, rest.0)) {
             return Some(last.told());
         }
-        let end = End::read(rest.0)?;
+        let end = End::read(namespace, rest.0)?;
         let told = end.told();
-        *last = Some(end).filter(|end| end.bytes.len() <= SHARED_TEXT_BYTES);
+        let bytes = end.namespace.len() + end.bytes.len();
+        *last = (bytes <= SHARED_TEXT_BYTES).then_some(end);
         Some(told)
     })?;
     Some(LookupAnswer {
