@@ -12,7 +12,7 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-/// What callers and the task share. The lock is held for short steps only, and nobody is woken under it.
+/// What callers and the task share. The lock is held for short steps only; answers are given when it is free again.
 pub(crate) struct Link {
     outstanding: Mutex<Outstanding>,
     /// So many more requests may be unanswered.
@@ -39,12 +39,14 @@ impl Link {
         let mut outstanding = self.lock();
         let result = step(&mut outstanding);
         let task = outstanding.waking();
-        let mut answered = std::mem::take(&mut outstanding.answered);
+        // Mostly there are none, and then the room for them stays.
+        let answered =
+            (!outstanding.answered.is_empty()).then(|| std::mem::take(&mut outstanding.answered));
         drop(outstanding);
         if let Some(task) = task {
             task.wake();
         }
-        if !answered.is_empty() {
+        if let Some(mut answered) = answered {
             self.give(&mut answered);
         }
         result
