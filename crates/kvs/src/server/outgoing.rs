@@ -90,15 +90,13 @@ pub(crate) struct VersionText(Option<(Position, Blobref, CommittedState)>);
 impl VersionText {
     fn of(&mut self, committed: &Committed) -> &CommittedState {
         let Committed { position, root, .. } = committed;
-        let known = self
-            .0
-            .take()
-            .filter(|(at, of, _)| at == position && of == root);
-        let told = known.unwrap_or_else(|| {
+        // Of another version.
+        drop(self.0.take_if(|(at, of, _)| at != position || of != root));
+        let (_, _, told) = self.0.get_or_insert_with(|| {
             let told = CommittedState::new(self::position(*position), &text(*root));
             (*position, *root, told)
         });
-        &self.0.insert(told).2
+        told
     }
 }
 

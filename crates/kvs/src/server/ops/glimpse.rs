@@ -27,25 +27,22 @@ impl Told {
     /// How answers tell of the state of `seen`.
     fn of(&mut self, seen: &Glimpse<'_>) -> Option<&ReadState> {
         let position = outgoing::position(seen.position);
-        let known = self.0.take().filter(|known| {
+        let known = self.0.as_ref().is_some_and(|known| {
             known.position == position
                 && known.root == *seen.root
                 && known.namespace == seen.namespace
         });
-        let state = match known {
-            Some(known) => known,
-            None => {
-                let root = outgoing::text(*seen.root);
-                let snapshot = seen.snapshot().to_smolstr();
-                State {
-                    namespace: seen.namespace.into(),
-                    position,
-                    root: *seen.root,
-                    text: ReadState::new(seen.namespace, position, &root, &snapshot).ok()?,
-                }
-            }
-        };
-        Some(&self.0.insert(state).text)
+        if !known {
+            let root = outgoing::text(*seen.root);
+            let snapshot = seen.snapshot().to_smolstr();
+            self.0 = Some(State {
+                namespace: seen.namespace.into(),
+                position,
+                root: *seen.root,
+                text: ReadState::new(seen.namespace, position, &root, &snapshot).ok()?,
+            });
+        }
+        self.0.as_ref().map(|state| &state.text)
     }
 }
 
