@@ -26,7 +26,7 @@ use crate::transaction::{Condition, Operation, OperationResult, Transaction};
 use draft::Draft;
 
 pub use condition::PastRoots;
-pub use single::{Located, Written, locate};
+pub use single::{Located, Written, locate, plain_put, put_plainly};
 
 /// What a transaction made of a tree.
 #[derive(Clone, Debug)]

@@ -44,7 +44,7 @@ mod ahead;
 mod replay;
 
 pub use ahead::Ahead;
-pub use apply::{Applied, Located, PastRoots, Written, apply, locate};
+pub use apply::{Applied, Located, PastRoots, Written, apply, locate, plain_put, put_plainly};
 pub use diff::{Change, diff};
 pub use directory::EntryChange;
 pub use effect::{Effect, GraftEntry};

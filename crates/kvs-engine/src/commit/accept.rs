@@ -1,7 +1,7 @@
 //! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
 //! join.
 
-use kvs_tree::{Condition, Ctx, Written, apply, locate};
+use kvs_tree::{Condition, Ctx, NodeSource, Written, apply, locate, plain_put, put_plainly};
 
 use super::command::{Command, refuse};
 use super::head::{CommitReply, Head};
@@ -59,6 +59,20 @@ impl CommitTask {
             root.map(|root| root.directory.clone())
         };
         let head = self.head(name)?;
+        if let Some(key) = plain_put(transaction) {
+            if head.must_seal(request, std::slice::from_ref(key)) {
+                self.close(name);
+            }
+            // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
+            let directory = &mut self.head(name)?.directory;
+            let put = |source: &dyn NodeSource| {
+                put_plainly(directory, &Ctx { source, params }, transaction)
+            };
+            if let Some(written) = objects.complete(put)? {
+                return Ok(written);
+            }
+        }
+        let head = self.head(name)?;
         let located = objects.complete(|source| {
             let ctx = Ctx { source, params };
             locate(&head.directory, &ctx, &known, transaction)
@@ -67,7 +81,6 @@ impl CommitTask {
             if head.must_seal(request, located.touched()) {
                 self.close(name);
             }
-            // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
             let directory = &mut self.head(name)?.directory;
             return objects
                 .complete(|source| located.write(directory, &Ctx { source, params }, transaction));

@@ -43,16 +43,18 @@ impl<'a> Draft<'a> {
         Ok((key, entry))
     }
 
-    /// Puts an entry at a resolved key and records the directories that this makes.
-    pub(super) fn place(&mut self, key: &Key, entry: Entry) -> Result<(), Fault> {
-        let mut entry = Some(entry);
+    /// Puts an entry at a resolved key and records the directories that this makes. Tells whether keys stood below what it
+    /// replaces.
+    pub(super) fn place(&mut self, key: &Key, entry: Entry) -> Result<bool, Fault> {
+        let (mut entry, mut subtree) = (Some(entry), false);
         let mut made = Vec::new();
         edit(self.root, self.ctx, key, Some(&mut made), &mut |slot| {
+            subtree = has_keys_below(slot.as_ref());
             *slot = entry.take();
             Ok(())
         })?;
         self.record_made(key, &made);
-        Ok(())
+        Ok(subtree)
     }
 
     /// Makes sure that a directory stands at a resolved key.

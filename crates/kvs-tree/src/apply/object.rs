@@ -19,29 +19,24 @@ use crate::source::Fault;
 use crate::treeobj::TreeObject;
 
 /// Puts the object at a resolved key. Recursion is bounded by the depth of what was parsed.
-pub(super) fn put(
-    draft: &mut Draft<'_>,
-    key: Key,
-    object: &TreeObject,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
+pub(super) fn put(draft: &mut Draft<'_>, key: Key, object: &TreeObject) -> Result<(), Fault> {
     match object {
-        TreeObject::Val(bytes) => write::put(draft, key, bytes, before),
+        TreeObject::Val(bytes) => write::put(draft, key, bytes),
         TreeObject::ValRef(blobrefs) => {
             let bytes = assemble(draft, blobrefs)?;
-            write::put(draft, key, &bytes, before)
+            write::put(draft, key, &bytes)
         }
-        TreeObject::DirRef(blobref) => graft(draft, key, blobref, before),
+        TreeObject::DirRef(blobref) => graft(draft, key, blobref),
         TreeObject::Dir(entries) => {
-            write::mkdir(draft, key.clone(), before)?;
+            write::mkdir(draft, key.clone())?;
             for (name, object) in entries {
-                put(draft, key.child(name)?, object, None)?;
+                put(draft, key.child(name)?, object)?;
             }
             Ok(())
         }
         TreeObject::Symlink(link) => {
             let link = write::checked_link(link)?;
-            write::link(draft, key, link, before)
+            write::link(draft, key, link)
         }
     }
 }
@@ -79,15 +74,10 @@ fn assemble(draft: &Draft<'_>, blobrefs: &[Blobref]) -> Result<Bytes, Fault> {
     Ok(bytes.freeze())
 }
 
-fn graft(
-    draft: &mut Draft<'_>,
-    key: Key,
-    blobref: &Blobref,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
+fn graft(draft: &mut Draft<'_>, key: Key, blobref: &Blobref) -> Result<(), Fault> {
     check_algorithm(draft, blobref)?;
     if *blobref == Directory::empty().seal(draft.ctx.params) {
-        return write::mkdir(draft, key, before);
+        return write::mkdir(draft, key);
     }
     let node = match draft.ctx.source.node(blobref) {
         Some(node) => node,
@@ -100,8 +90,8 @@ fn graft(
     let directory = Directory::load_root(*blobref, &node);
     let stats = directory.stats();
     let entry = Entry::Directory(directory);
-    let subtree = has_keys_below(before) || has_keys_below(Some(&entry));
-    draft.place(&key, entry)?;
+    let grafted = has_keys_below(Some(&entry));
+    let subtree = draft.place(&key, entry)? || grafted;
     let entry = GraftEntry {
         blobref: *blobref,
         stats,

@@ -39,8 +39,8 @@ pub(super) fn perform(
         Operation::PutObject { key, object } => {
             check_key(operation)?;
             let object = from_json(object)?;
-            let (key, before) = draft.resolve(key)?;
-            object::put(draft, key, &object, before.as_ref())?;
+            let (key, _) = draft.resolve(key)?;
+            object::put(draft, key, &object)?;
         }
         _ => {
             let (key, before) = locate(draft, operation)?;
@@ -80,14 +80,14 @@ pub(super) fn write(
     before: Option<&Entry>,
 ) -> Result<OperationResult, Fault> {
     match operation {
-        Operation::Put { value, .. } => put(draft, key, value, before)?,
+        Operation::Put { value, .. } => put(draft, key, value)?,
         Operation::Append { value, .. } => append(draft, key, before, value)?,
         Operation::Unlink { .. } if before.is_none() => {}
         Operation::Unlink { .. } => unlink(draft, key, before)?,
-        Operation::Mkdir { .. } => mkdir(draft, key, before)?,
-        Operation::Link { target, .. } => link(draft, key, checked_link(target)?, before)?,
+        Operation::Mkdir { .. } => mkdir(draft, key)?,
+        Operation::Link { target, .. } => link(draft, key, checked_link(target)?)?,
         Operation::Add { delta, .. } => return add(draft, key, before, *delta),
-        Operation::PutStored { value, .. } => put_stored(draft, key, value, before)?,
+        Operation::PutStored { value, .. } => put_stored(draft, key, value)?,
         Operation::Copy { .. } | Operation::Move { .. } | Operation::PutObject { .. } => {
             return invalid("it does not work at one key alone");
         }
@@ -95,16 +95,11 @@ pub(super) fn write(
     Ok(OperationResult::Done)
 }
 
-fn put_stored(
-    draft: &mut Draft<'_>,
-    key: Key,
-    value: &Value,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
+fn put_stored(draft: &mut Draft<'_>, key: Key, value: &Value) -> Result<(), Fault> {
     match (value.inline(), value.blobref(draft.ctx.params)) {
         (None, Some(blobref)) => {
-            draft.place(&key, Entry::Value(value.clone()))?;
-            let (len, subtree) = (value.len(), has_keys_below(before));
+            let subtree = draft.place(&key, Entry::Value(value.clone()))?;
+            let len = value.len();
             draft.effects.push(Effect::PutStored {
                 key,
                 len,
@@ -113,7 +108,7 @@ fn put_stored(
             });
             Ok(())
         }
-        (inline, _) => put(draft, key, &inline.unwrap_or_default(), before),
+        (inline, _) => put(draft, key, &inline.unwrap_or_default()),
     }
 }
 
@@ -138,7 +133,7 @@ fn append(
     match before {
         None => {
             check_len(more.len() as u64)?;
-            return put(draft, key, more, None);
+            return put(draft, key, more);
         }
         Some(Entry::Directory(_)) => {
             return refused(TreeErrorKind::IsDirectory, "it is a directory");
@@ -185,7 +180,7 @@ fn add(
     let Some(sum) = sum else {
         return refused(TreeErrorKind::Limit, "the sum does not fit into 64 bits");
     };
-    put(draft, key, &Bytes::from(sum.to_string()), None)?;
+    put(draft, key, &Bytes::from(sum.to_string()))?;
     Ok(OperationResult::Added(sum))
 }
 
@@ -204,7 +199,7 @@ fn read_integer(draft: &Draft<'_>, value: &Value) -> Result<Option<i64>, Fault> 
 
 fn copy(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
     let (from, mut entry) = source(draft, from)?;
-    let (to, before) = draft.resolve(to)?;
+    let (to, _) = draft.resolve(to)?;
     if to.is_below(&from) {
         let Entry::Directory(_) = entry else {
             return invalid("a value cannot be copied below itself");
@@ -215,12 +210,12 @@ fn copy(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
         }
         entry = source(draft, &from)?.1;
     }
-    duplicate(draft, from, to, entry, before.as_ref())
+    duplicate(draft, from, to, entry)
 }
 
 fn rename(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
     let (from, entry) = source(draft, from)?;
-    let (to, before) = draft.resolve(to)?;
+    let (to, _) = draft.resolve(to)?;
     if from == to {
         return Ok(());
     }
@@ -228,7 +223,7 @@ fn rename(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
         return invalid("it cannot be moved below itself");
     }
     let inside = from.is_below(&to);
-    duplicate(draft, from.clone(), to, entry.clone(), before.as_ref())?;
+    duplicate(draft, from.clone(), to, entry.clone())?;
     if inside {
         // It took the place of a directory that it stood in, and nothing of that is left.
         return Ok(());
@@ -247,25 +242,19 @@ fn source(draft: &mut Draft<'_>, from: &Key) -> Result<(Key, Entry), Fault> {
     }
 }
 
-fn duplicate(
-    draft: &mut Draft<'_>,
-    from: Key,
-    to: Key,
-    entry: Entry,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
+fn duplicate(draft: &mut Draft<'_>, from: Key, to: Key, entry: Entry) -> Result<(), Fault> {
     match &entry {
-        Entry::Symlink(target) => return link(draft, to, target.clone(), before),
-        Entry::Directory(directory) if directory.is_empty() => return mkdir(draft, to, before),
+        Entry::Symlink(target) => return link(draft, to, target.clone()),
+        Entry::Directory(directory) if directory.is_empty() => return mkdir(draft, to),
         Entry::Value(value) => {
             if let Some(bytes) = value.inline() {
-                return put(draft, to, &bytes, before);
+                return put(draft, to, &bytes);
             }
         }
         Entry::Directory(_) => {}
     }
-    let subtree = has_keys_below(before) || has_keys_below(Some(&entry));
-    draft.place(&to, entry)?;
+    let copied = has_keys_below(Some(&entry));
+    let subtree = draft.place(&to, entry)? || copied;
     draft.effects.push(Effect::Copy { from, to, subtree });
     Ok(())
 }

@@ -1,15 +1,16 @@
-//! A transaction of one operation at one key, in two steps: first where it works, then the work itself, in place.
+//! A transaction of one operation at one key, in two steps: first where it works, then the work itself, in place. For a plain put, which
+//! tells by itself where it works unless a link is in its way, the second step alone.
 //!
 //! Between the steps the caller may put the tree aside that was there before. If he does not, nobody else holds the nodes that
 //! an earlier transaction has copied, and they are changed where they are: of many transactions in a row each node is copied
 //! once, not once for each. A step that fails leaves the tree as it was.
 
 use super::draft::Draft;
-use super::{PastRoots, check_all, named, operation};
+use super::{PastRoots, check_all, named, operation, write};
 use crate::edit::with_more;
 use crate::effect::Effect;
 use crate::key::Key;
-use crate::limits::{DEPTH, ENTRIES, KEY_NAMES, LOGICAL_BYTES, MISSING_REPORTED};
+use crate::limits::{DEPTH, ENTRIES, KEY_NAMES, LOGICAL_BYTES, MISSING_REPORTED, VALUE_BYTES};
 use crate::node::{Directory, Entry, Stats};
 use crate::source::{Ctx, Fault};
 use crate::transaction::{Condition, Operation, OperationResult, Transaction};
@@ -31,6 +32,42 @@ pub struct Written {
     pub results: Vec<OperationResult>,
     /// As in [`crate::Applied`].
     pub touched: Vec<Key>,
+}
+
+/// The key that a transaction touches which is nothing but a put, if no link is on its way; `None` for other transactions.
+pub fn plain_put(transaction: &Transaction) -> Option<&Key> {
+    match (&*transaction.operations, &*transaction.conditions) {
+        ([Operation::Put { key, .. }], []) if !key.is_root() => Some(key),
+        _ => None,
+    }
+}
+
+/// Performs a transaction that is a [plain put](plain_put), in place. `None`, and nothing is done, if anything is in its way, as a link,
+/// or if it might break a limit: [`locate`] and [`crate::apply`] tell what. Cost: one way through the tree, where these take two.
+///
+/// # Errors
+/// Only `Missing`; nothing is done then.
+pub fn put_plainly(
+    root: &mut Directory,
+    ctx: &Ctx<'_>,
+    transaction: &Transaction,
+) -> Result<Option<Written>, Fault> {
+    let [operation @ Operation::Put { key, value }] = &*transaction.operations else {
+        return Ok(None);
+    };
+    if value.len() as u64 > VALUE_BYTES || !fits(root.stats(), operation) {
+        return Ok(None);
+    }
+    let mut draft = Draft::new(root, ctx);
+    match write::put(&mut draft, key.clone(), value) {
+        Ok(()) => Ok(Some(Written {
+            effects: draft.into_record().0,
+            results: vec![OperationResult::Done],
+            touched: vec![key.clone()],
+        })),
+        Err(Fault::Tree(_)) => Ok(None),
+        Err(fault) => Err(fault),
+    }
 }
 
 /// Checks the conditions of a transaction and finds where its operation works. `None` if it is none of those that can be done

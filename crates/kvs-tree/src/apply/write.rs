@@ -3,7 +3,7 @@
 use bytes::Bytes;
 use smol_str::SmolStr;
 
-use super::draft::{Draft, has_keys_below, invalid, refused};
+use super::draft::{Draft, invalid, refused};
 use crate::effect::Effect;
 use crate::error::TreeErrorKind;
 use crate::key::Key;
@@ -12,17 +12,9 @@ use crate::node::{Directory, Entry, Symlink, Value};
 use crate::source::Fault;
 
 /// Puts a value at a resolved key.
-pub(super) fn put(
-    draft: &mut Draft<'_>,
-    key: Key,
-    value: &Bytes,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
-    draft.place(
-        &key,
-        Entry::Value(Value::new(draft.ctx.params, value.clone())),
-    )?;
-    let subtree = has_keys_below(before);
+pub(super) fn put(draft: &mut Draft<'_>, key: Key, value: &Bytes) -> Result<(), Fault> {
+    let entry = Entry::Value(Value::new(draft.ctx.params, value.clone()));
+    let subtree = draft.place(&key, entry)?;
     draft.effects.push(Effect::Put {
         key,
         value: value.clone(),
@@ -32,27 +24,19 @@ pub(super) fn put(
 }
 
 /// Puts an empty directory at a resolved key.
-pub(super) fn mkdir(draft: &mut Draft<'_>, key: Key, before: Option<&Entry>) -> Result<(), Fault> {
-    draft.place(&key, Entry::Directory(Directory::empty()))?;
-    draft.effects.push(Effect::Mkdir {
-        key,
-        subtree: has_keys_below(before),
-    });
+pub(super) fn mkdir(draft: &mut Draft<'_>, key: Key) -> Result<(), Fault> {
+    let subtree = draft.place(&key, Entry::Directory(Directory::empty()))?;
+    draft.effects.push(Effect::Mkdir { key, subtree });
     Ok(())
 }
 
 /// Puts a link at a resolved key.
-pub(super) fn link(
-    draft: &mut Draft<'_>,
-    key: Key,
-    target: Symlink,
-    before: Option<&Entry>,
-) -> Result<(), Fault> {
-    draft.place(&key, Entry::Symlink(target.clone()))?;
+pub(super) fn link(draft: &mut Draft<'_>, key: Key, target: Symlink) -> Result<(), Fault> {
+    let subtree = draft.place(&key, Entry::Symlink(target.clone()))?;
     draft.effects.push(Effect::Link {
         key,
         target,
-        subtree: has_keys_below(before),
+        subtree,
     });
     Ok(())
 }
