@@ -95,7 +95,7 @@ impl Link {
 impl Child {
     /// The node of this child for a change, as [`Link::edit`].
     pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
-        self.hash.take();
+        self.hash = None;
         self.link.edit(source)
     }
 }

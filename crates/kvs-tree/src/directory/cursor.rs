@@ -8,6 +8,7 @@ use crate::node::{Body, Child, Directory, Entry, Link, Node, ObjectKind};
 use crate::source::{Ctx, Fault, Missing, NodeSource};
 use smol_str::SmolStr;
 use std::cmp::Ordering;
+use std::sync::Arc;
 
 /// A name that stands for different things in two directories: what before, what after.
 #[derive(Clone, Debug)]
@@ -96,94 +97,71 @@ pub(super) fn changes(
         return Ok(changes);
     }
     let (before, after) = both(before.link.load(ctx.source), after.link.load(ctx.source))?;
-    let mut old = Walk {
-        stack: Vec::new(),
-        behind,
-    };
-    let mut new = Walk {
-        stack: Vec::new(),
-        behind,
-    };
-    old.push(&before);
-    new.push(&after);
+    let mut old = Walk::new(before, behind);
+    let mut new = Walk::new(after, behind);
     while changes.len() < limit {
-        match (old.stack.last(), new.stack.last()) {
+        let order = match (old.here(), new.here()) {
             (None, None) => break,
-            (Some(_), None) => old.take_or_open(ctx, &mut |name, entry| {
-                changes.push(EntryChange {
+            (Some(_), None) => Ordering::Less,
+            (None, Some(_)) => Ordering::Greater,
+            (Some(one), Some(two)) => one.name().cmp(two.name()),
+        };
+        match order {
+            Ordering::Less => {
+                changes.extend(old.take_or_open(ctx)?.map(|(name, entry)| EntryChange {
                     name,
                     before: Some(entry),
                     after: None,
-                });
-            })?,
-            (None, Some(_)) => new.take_or_open(ctx, &mut |name, entry| {
-                changes.push(EntryChange {
+                }))
+            }
+            Ordering::Greater => {
+                changes.extend(new.take_or_open(ctx)?.map(|(name, entry)| EntryChange {
                     name,
                     before: None,
                     after: Some(entry),
-                });
-            })?,
-            (Some(one), Some(two)) => match one.name().cmp(two.name()) {
-                Ordering::Less => old.take_or_open(ctx, &mut |name, entry| {
-                    changes.push(EntryChange {
-                        name,
-                        before: Some(entry),
-                        after: None,
-                    });
-                })?,
-                Ordering::Greater => new.take_or_open(ctx, &mut |name, entry| {
-                    changes.push(EntryChange {
-                        name,
-                        before: None,
-                        after: Some(entry),
-                    });
-                })?,
-                Ordering::Equal => step(&mut old, &mut new, ctx, &mut changes)?,
-            },
+                }))
+            }
+            Ordering::Equal => changes.extend(step(&mut old, &mut new, ctx)?),
         }
     }
     Ok(changes)
 }
 
-/// Both walks stand at the same name.
+/// Both walks stand at the same name, and at least one goes on.
 fn step(
     old: &mut Walk<'_>,
     new: &mut Walk<'_>,
     ctx: &Ctx<'_>,
-    changes: &mut Vec<EntryChange>,
-) -> Result<(), Fault> {
-    let (Some(one), Some(two)) = (old.stack.pop(), new.stack.pop()) else {
-        return Ok(());
+) -> Result<Option<EntryChange>, Fault> {
+    let (Some(one), Some(two)) = (old.here(), new.here()) else {
+        return Ok(None);
     };
     match (one, two) {
         (Item::Entry(name, one), Item::Entry(_, two)) => {
-            if !one.same(&two, ctx.params) {
-                changes.push(EntryChange {
-                    name: name.into_text(),
-                    before: Some(one),
-                    after: Some(two),
-                });
-            }
+            let change = (!one.same(two, ctx.params)).then(|| EntryChange {
+                name: name.clone().into_text(),
+                before: Some(one.clone()),
+                after: Some(two.clone()),
+            });
+            old.pass();
+            new.pass();
+            return Ok(change);
         }
         (Item::Part(one, height), Item::Part(two, other)) if height == other => {
-            if !is_same(&one, &two, ctx.params) {
+            if is_same(one, two, ctx.params) {
+                old.pass();
+                new.pass();
+            } else {
                 let nodes = both(one.link.load(ctx.source), two.link.load(ctx.source))?;
-                old.push(&nodes.0);
-                new.push(&nodes.1);
+                old.enter(nodes.0);
+                new.enter(nodes.1);
             }
         }
         // The higher one is opened, an entry being lowest; the other waits.
-        (one, two) => {
-            if one.height() > two.height() {
-                new.stack.push(two);
-                old.open(one, ctx)?;
-            } else {
-                old.stack.push(one);
-                new.open(two, ctx)?;
-            }
-        }
+        (one, two) if one.height() > two.height() => drop(old.take_or_open(ctx)?),
+        _ => drop(new.take_or_open(ctx)?),
     }
-    Ok(())
+    Ok(None)
 }
 
 fn is_same(one: &Child, two: &Child, params: &StoreParams) -> bool {
@@ -204,19 +182,20 @@ fn both<T>(one: Result<T, Fault>, two: Result<T, Fault>) -> Result<(T, T), Fault
 
 /// A walk through a directory that loads parts only when they are opened.
 struct Walk<'a> {
-    /// What is ahead, the next item last.
-    stack: Vec<Item>,
+    /// The nodes on the way, each with the place of the next item in it; there is one.
+    stack: Vec<(Arc<Node>, usize)>,
     /// Names up to this are left out.
     behind: Option<&'a str>,
 }
 
-enum Item {
+/// Where a walk stands.
+enum Item<'a> {
     /// A part of the directory and its height.
-    Part(Child, u8),
-    Entry(Name, Entry),
+    Part(&'a Child, u8),
+    Entry(&'a Name, &'a Entry),
 }
 
-impl Item {
+impl Item<'_> {
     fn name(&self) -> &Name {
         match self {
             Item::Part(child, _) => &child.first,
@@ -232,46 +211,78 @@ impl Item {
     }
 }
 
-impl Walk<'_> {
-    fn push(&mut self, node: &Node) {
+impl<'a> Walk<'a> {
+    fn new(node: Arc<Node>, behind: Option<&'a str>) -> Self {
+        let stack = Vec::new();
+        let mut walk = Walk { stack, behind };
+        walk.push(node);
+        walk
+    }
+
+    fn here(&self) -> Option<Item<'_>> {
+        let (node, at) = self.stack.last()?;
         match &node.body {
             Body::Leaf(leaf) => {
-                let start = behind(&leaf.entries, self.behind, |(name, _)| name);
-                let entries = leaf.entries.iter().skip(start).cloned().rev();
-                self.stack
-                    .extend(entries.map(|(name, entry)| Item::Entry(name, entry)));
+                let (name, entry) = leaf.entries.get(*at)?;
+                Some(Item::Entry(name, entry))
             }
             Body::Inner(inner) => {
-                let parts = &inner.children;
-                let start = behind(parts, self.behind, |child| &child.first).saturating_sub(1);
                 let below = inner.height.saturating_sub(1);
-                let children = parts.iter().skip(start).cloned().rev();
-                self.stack
-                    .extend(children.map(|child| Item::Part(child, below)));
+                Some(Item::Part(inner.children.get(*at)?, below))
             }
-            Body::Chunks(_) => {}
+            Body::Chunks(_) => None,
         }
     }
 
-    fn open(&mut self, item: Item, ctx: &Ctx<'_>) -> Result<(), Fault> {
-        match item {
-            Item::Part(child, _) => self.push(&*child.link.load(ctx.source)?),
-            entry => self.stack.push(entry),
+    fn push(&mut self, node: Arc<Node>) {
+        let start = match &node.body {
+            Body::Leaf(leaf) => behind(&leaf.entries, self.behind, |(name, _)| name),
+            Body::Inner(inner) => {
+                behind(&inner.children, self.behind, |child| &child.first).saturating_sub(1)
+            }
+            Body::Chunks(_) => 0,
+        };
+        self.stack.push((node, start));
+        self.settle();
+    }
+
+    /// Leaves nodes that have no more items.
+    fn settle(&mut self) {
+        while !self.stack.is_empty() && self.here().is_none() {
+            self.stack.pop();
         }
-        Ok(())
+    }
+
+    /// Goes past the next item.
+    fn pass(&mut self) {
+        if let Some((_, at)) = self.stack.last_mut() {
+            *at += 1;
+        }
+        self.settle();
+    }
+
+    /// Goes into the next item, a part with this node.
+    fn enter(&mut self, node: Arc<Node>) {
+        if let Some((_, at)) = self.stack.last_mut() {
+            *at += 1;
+        }
+        self.push(node);
     }
 
     /// Hands out the next item if it is an entry, else opens it.
-    fn take_or_open(
-        &mut self,
-        ctx: &Ctx<'_>,
-        take: &mut dyn FnMut(SmolStr, Entry),
-    ) -> Result<(), Fault> {
-        match self.stack.pop() {
-            Some(Item::Entry(name, entry)) => take(name.into_text(), entry),
-            Some(part) => self.open(part, ctx)?,
-            None => {}
+    fn take_or_open(&mut self, ctx: &Ctx<'_>) -> Result<Option<(SmolStr, Entry)>, Fault> {
+        match self.here() {
+            Some(Item::Entry(name, entry)) => {
+                let taken = (name.clone().into_text(), entry.clone());
+                self.pass();
+                Ok(Some(taken))
+            }
+            Some(Item::Part(child, _)) => {
+                let node = child.link.load(ctx.source)?;
+                self.enter(node);
+                Ok(None)
+            }
+            None => Ok(None),
         }
-        Ok(())
     }
 }

@@ -11,7 +11,7 @@ use crate::node::name::Name;
 use crate::node::{Body, Child, Entry, Inner, Leaf, Link, Node};
 use crate::source::{Ctx, Fault};
 use std::cmp::Ordering;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 type Entries = Vec<(Name, Entry)>;
 
@@ -82,7 +82,7 @@ fn item(node: Arc<Node>, mark: Option<&Mark>) -> Item {
         len: node.len(),
         stats: node.stats(),
         link: Link::Loaded(node),
-        hash: OnceLock::new(),
+        hash: None,
     };
     Item {
         child,

@@ -15,7 +15,6 @@ use bytes::Bytes;
 use rmp::Marker;
 use rmp::decode;
 use smol_str::SmolStr;
-use std::sync::OnceLock;
 
 impl Node {
     /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not the canonical encoding of what they
@@ -95,7 +94,7 @@ impl<'a> Reader<'a> {
             children.push(Child {
                 first,
                 link,
-                hash: OnceLock::new(),
+                hash: None,
                 len,
                 stats,
             });

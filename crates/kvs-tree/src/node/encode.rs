@@ -36,10 +36,11 @@ impl Node {
                 out.uint(INNER);
                 out.uint(inner.height.into());
                 out.array(inner.children.len());
-                for child in &inner.children {
+                let hashes = inner.hashes(|child| child.seal(params));
+                for (child, hash) in inner.children.iter().zip(hashes) {
                     out.array(6);
                     out.str(&child.first);
-                    out.bin(child.seal(params).digest());
+                    out.bin(hash.digest());
                     out.uint(child.len);
                     out.stats(&child.stats);
                 }
@@ -78,10 +79,7 @@ impl Link {
 
 impl Child {
     pub(crate) fn seal(&self, params: &StoreParams) -> Blobref {
-        match &self.link {
-            Link::Stored(blobref) => *blobref,
-            Link::Loaded(node) => *self.hash.get_or_init(|| node.seal(params)),
-        }
+        self.hash.unwrap_or_else(|| self.link.seal(params))
     }
 }
 

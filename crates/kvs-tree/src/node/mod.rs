@@ -125,7 +125,7 @@ pub(crate) struct Leaf {
 }
 
 /// Sorted parts of a directory; never empty.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub(crate) struct Inner {
     /// 1 above leaves.
     pub(crate) height: u8,
@@ -134,6 +134,9 @@ pub(crate) struct Inner {
     pub(crate) len: u64,
     /// Always the totals of the children's.
     pub(crate) stats: Stats,
+    /// The names of the children, once this node was encoded: a copy need not look for them in the children, which may lie
+    /// far away in memory.
+    hashes: OnceLock<Box<[Blobref]>>,
 }
 
 #[derive(Clone, Debug)]
@@ -141,9 +144,8 @@ pub(crate) struct Child {
     /// The first name of the child.
     pub(crate) first: Name,
     pub(crate) link: Link,
-    /// The name of the child, once it is known: copies of the parent need not look for it in the child, which may lie far away
-    /// in memory. Nothing may stand here that is not so.
-    pub(crate) hash: OnceLock<Blobref>,
+    /// The name of the child, if the parent that this one was copied from knew it.
+    pub(crate) hash: Option<Blobref>,
     /// Direct entries of the directory in this part.
     pub(crate) len: u64,
     pub(crate) stats: Stats,
@@ -274,6 +276,36 @@ impl Inner {
             children,
             len,
             stats,
+            hashes: OnceLock::new(),
+        }
+    }
+
+    /// The names of the children; computed once.
+    pub(crate) fn hashes(&self, hash: impl Fn(&Child) -> Blobref) -> &[Blobref] {
+        let all = || self.children.iter().map(hash).collect();
+        self.hashes.get_or_init(all)
+    }
+}
+
+impl Clone for Inner {
+    /// A copy to be changed: each child knows its own name, if this node does.
+    fn clone(&self) -> Self {
+        let mut copy = Inner {
+            children: self.children.clone(),
+            hashes: OnceLock::new(),
+            ..*self
+        };
+        if let Some(hashes) = self.hashes.get() {
+            copy.tell(hashes);
+        }
+        copy
+    }
+}
+
+impl Inner {
+    fn tell(&mut self, hashes: &[Blobref]) {
+        for (child, hash) in self.children.iter_mut().zip(hashes) {
+            child.hash = Some(*hash);
         }
     }
 }
@@ -302,6 +334,11 @@ impl Node {
     /// The body for a change; forgets the hash.
     pub(crate) fn body_mut(&mut self) -> &mut Body {
         self.hash.take();
+        if let Body::Inner(inner) = &mut self.body
+            && let Some(hashes) = inner.hashes.take()
+        {
+            inner.tell(&hashes);
+        }
         &mut self.body
     }
 }

@@ -199,16 +199,16 @@ impl<'a> Detacher<'a> {
                 })?,
                 stats: leaf.stats,
             }),
-            Body::Inner(inner) => Body::Inner(Inner {
-                children: changed(&inner.children, |child| {
+            Body::Inner(inner) => {
+                let children = changed(&inner.children, |child| {
                     let link = self.link(&child.link)?;
                     Some(Child {
                         link,
                         ..child.clone()
                     })
-                })?,
-                ..*inner
-            }),
+                })?;
+                Body::Inner(Inner::new(inner.height, children))
+            }
             Body::Chunks(chunks) => Body::Chunks(Chunks {
                 children: changed(&chunks.children, |piece| {
                     let link = match &piece.link {
