@@ -1,10 +1,10 @@
 //! What all sessions of a daemon share: the engine, the switch that ends them, and counts.
 
-use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use dashmap::DashMap;
 use kvs_engine::Engine;
 use kvs_proto::CONNECTIONS;
 use smol_str::SmolStr;
@@ -30,7 +30,7 @@ pub(crate) struct Shared {
     /// Whether the daemon is there for one command only.
     pub(crate) temporary: bool,
     /// Connections of each of them.
-    guests: Mutex<HashMap<u32, usize>>,
+    guests: DashMap<u32, usize>,
     /// Uploads that are open, on all connections.
     uploads: Arc<AtomicUsize>,
 }
@@ -66,7 +66,7 @@ impl Shared {
             connections: AtomicUsize::new(0),
             allow_guests: false,
             temporary: false,
-            guests: Mutex::default(),
+            guests: DashMap::new(),
             uploads: Arc::default(),
         }
     }
@@ -100,8 +100,7 @@ impl Shared {
         if !self.is_guest(uid) {
             return admit(others);
         }
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        let own = guests.entry(uid).or_default();
+        let mut own = self.guests.entry(uid).or_default();
         *own += 1;
         admit_guest(others, *own - 1)
     }
@@ -109,13 +108,10 @@ impl Shared {
     /// Counts a connection out.
     pub(crate) fn leave(&self, uid: u32) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
-        let mut guests = self.guests.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(own) = guests.get_mut(&uid) {
+        self.guests.remove_if_mut(&uid, |_, own| {
             *own -= 1;
-            if *own == 0 {
-                guests.remove(&uid);
-            }
-        }
+            *own == 0
+        });
     }
 
     /// A place for one more upload, until it is dropped; `None` if there are too many.
