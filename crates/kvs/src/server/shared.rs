@@ -1,7 +1,7 @@
 //! What all sessions of a daemon share: the engine, the switch that ends them, and counts.
 
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
