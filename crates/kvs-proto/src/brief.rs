@@ -255,12 +255,12 @@ fn read_found(body: &Bytes) -> Option<LookupAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{body, texts, values};
     use crate::{
         At, FRAME_BYTES, FrameCodec, Lookup, Op, Request, Status, decode_body, write_answer,
         write_found, write_request,
     };
     use proptest::prelude::*;
-    use tokio_util::codec::Decoder;
 
     fn numbers() -> impl Strategy<Value = u64> {
         prop_oneof![
@@ -269,16 +269,6 @@ mod tests {
             (0..64_u32).prop_map(|bits| (1 << bits) - 1),
             0..300_u64,
         ]
-    }
-
-    fn texts() -> impl Strategy<Value = SmolStr> {
-        prop_oneof!["[a-zä.]{0,40}", "[a-z]{200,300}", Just("x".repeat(70_000))]
-            .prop_map(SmolStr::from)
-    }
-
-    fn values() -> impl Strategy<Value = Bytes> {
-        prop_oneof![0..300_usize, 4000..5000_usize, 65_530..65_540_usize]
-            .prop_map(|length| Bytes::from(vec![b'x'; length]))
     }
 
     fn answers() -> impl Strategy<Value = LookupAnswer> {
@@ -309,16 +299,6 @@ mod tests {
                     treeobj: None,
                 },
             )
-    }
-
-    /// The body of the only frame.
-    fn body(mut frames: BytesMut) -> Bytes {
-        let peeked = FrameCodec::default().peek(&frames).unwrap();
-        let (id, tag, body) = (peeked.id, peeked.tag, peeked.body.to_vec());
-        assert_eq!(peeked.bytes, frames.len());
-        let frame = FrameCodec::default().decode(&mut frames).unwrap().unwrap();
-        assert_eq!((frame.id, frame.tag, &frame.body[..]), (id, tag, &body[..]));
-        frame.body
     }
 
     proptest! {

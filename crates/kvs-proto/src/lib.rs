@@ -76,4 +76,7 @@ pub use watch::{
 };
 
 #[cfg(test)]
+mod testing;
+
+#[cfg(test)]
 mod tests;

@@ -266,12 +266,11 @@ fn read_committed(body: &[u8]) -> Option<CommitAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::testing::{body, texts, values};
     use crate::{
-        Condition, FRAME_BYTES, FrameCodec, Op, Request, Status, write_answer, write_committed,
-        write_request,
+        Condition, FRAME_BYTES, Op, Request, Status, write_answer, write_committed, write_request,
     };
     use proptest::prelude::*;
-    use tokio_util::codec::Decoder;
 
     fn integers() -> impl Strategy<Value = i64> {
         let near = |bits: u32| {
@@ -289,16 +288,6 @@ mod tests {
 
     fn numbers() -> impl Strategy<Value = u64> {
         prop_oneof![any::<u64>(), integers().prop_map(i64::unsigned_abs)]
-    }
-
-    fn texts() -> impl Strategy<Value = SmolStr> {
-        prop_oneof!["[a-zä.]{0,40}", "[a-z]{200,300}", Just("x".repeat(70_000))]
-            .prop_map(SmolStr::from)
-    }
-
-    fn values() -> impl Strategy<Value = Bytes> {
-        prop_oneof![0..300_usize, 4000..5000_usize, 65_530..65_540_usize]
-            .prop_map(|length| Bytes::from(vec![b'x'; length]))
     }
 
     fn operations() -> impl Strategy<Value = Operation> {
@@ -380,13 +369,6 @@ mod tests {
 
     fn by_serde(commit: &Commit) -> Bytes {
         rmp_serde::to_vec_named(commit).unwrap().into()
-    }
-
-    /// The body of the only frame.
-    fn body(mut frames: BytesMut) -> Bytes {
-        let frame = FrameCodec::default().decode(&mut frames).unwrap().unwrap();
-        assert!(frames.is_empty());
-        frame.body
     }
 
     proptest! {

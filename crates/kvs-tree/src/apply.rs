@@ -26,7 +26,8 @@ use crate::transaction::{Condition, Operation, OperationResult, Transaction};
 use draft::Draft;
 
 pub use condition::PastRoots;
-pub use single::{Located, Written, locate, plain_put, put_plainly};
+pub use draft::Written;
+pub use single::{Located, locate, plain_put, put_plainly};
 
 /// What a transaction made of a tree.
 #[derive(Clone, Debug)]
@@ -109,7 +110,11 @@ fn run(
         results.push(result);
     }
     check_size(before, draft.root.stats())?;
-    let (effects, touched) = draft.into_record();
+    let Written {
+        effects,
+        results,
+        touched,
+    } = draft.finish(results);
     Ok(Applied {
         root,
         effects,

@@ -1,7 +1,7 @@
 //! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
 //! join.
 
-use kvs_tree::{Condition, Ctx, NodeSource, Written, apply, locate, plain_put, put_plainly};
+use kvs_tree::{Condition, Ctx, Key, NodeSource, Written, apply, locate, plain_put, put_plainly};
 
 use super::command::{Command, refuse};
 use super::head::{CommitReply, Head};
@@ -58,13 +58,9 @@ impl CommitTask {
             let root = roots.iter().find(|root| root.version == version);
             root.map(|root| root.directory.clone())
         };
-        let head = self.head(name)?;
+        // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
         if let Some(key) = plain_put(transaction) {
-            if head.must_seal(request, std::slice::from_ref(key)) {
-                self.close(name);
-            }
-            // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
-            let directory = &mut self.head(name)?.directory;
+            let directory = &mut self.joined(request, std::slice::from_ref(key))?.directory;
             let put = |source: &dyn NodeSource| {
                 put_plainly(directory, &Ctx { source, params }, transaction)
             };
@@ -78,10 +74,7 @@ impl CommitTask {
             locate(&head.directory, &ctx, &known, transaction)
         })?;
         if let Some(mut located) = located {
-            if head.must_seal(request, located.touched()) {
-                self.close(name);
-            }
-            let directory = &mut self.head(name)?.directory;
+            let directory = &mut self.joined(request, located.touched())?.directory;
             return objects
                 .complete(|source| located.write(directory, &Ctx { source, params }, transaction));
         }
@@ -94,16 +87,26 @@ impl CommitTask {
             )
         })?;
         if !transaction.operations.is_empty() {
-            if head.must_seal(request, &applied.touched) {
-                self.close(name);
-            }
-            self.head(name)?.directory = applied.root;
+            self.joined(request, &applied.touched)?.directory = applied.root;
         }
         Ok(Written {
             effects: applied.effects,
             results: applied.results,
             touched: applied.touched,
         })
+    }
+
+    /// The head of a transaction that touches these keys. Its open version is closed first if the transaction cannot join it.
+    fn joined(
+        &mut self,
+        request: &CommitRequest,
+        touched: &[Key],
+    ) -> Result<&mut Head, EngineError> {
+        let name = &request.namespace;
+        if self.head(name)?.must_seal(request, touched) {
+            self.close(name);
+        }
+        self.head(name)
     }
 
     fn head(&mut self, name: &str) -> Result<&mut Head, EngineError> {

@@ -7,6 +7,18 @@ use crate::key::Key;
 use crate::lookup::{Resolved, lookup};
 use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault};
+use crate::transaction::OperationResult;
+
+/// What a transaction did to a tree.
+#[derive(Clone, Debug)]
+pub struct Written {
+    /// What changed, in order of the operations.
+    pub effects: Vec<Effect>,
+    /// One for each operation.
+    pub results: Vec<OperationResult>,
+    /// As in [`crate::Applied`].
+    pub touched: Vec<Key>,
+}
 
 /// The state of a transaction half-way.
 pub(super) struct Draft<'a> {
@@ -22,7 +34,7 @@ impl<'a> Draft<'a> {
         Draft {
             root,
             effects: Vec::with_capacity(1),
-            touched: Vec::with_capacity(1),
+            touched: Vec::new(),
             ctx,
         }
     }
@@ -87,11 +99,15 @@ impl<'a> Draft<'a> {
         edit(self.root, self.ctx, key, None, f)
     }
 
-    /// The effects, and the keys that were touched: sorted, none twice.
-    pub(super) fn into_record(mut self) -> (Vec<Effect>, Vec<Key>) {
+    /// What was done, with the results of the operations.
+    pub(super) fn finish(mut self, results: Vec<OperationResult>) -> Written {
         self.touched.sort_unstable();
         self.touched.dedup();
-        (self.effects, self.touched)
+        Written {
+            effects: self.effects,
+            results,
+            touched: self.touched,
+        }
     }
 
     fn record_made(&mut self, key: &Key, made: &[usize]) {

@@ -5,15 +5,15 @@
 //! an earlier transaction has copied, and they are changed where they are: of many transactions in a row each node is copied
 //! once, not once for each. A step that fails leaves the tree as it was.
 
-use super::draft::Draft;
+use super::draft::{Draft, Written};
 use super::{PastRoots, check_all, named, operation, write};
 use crate::edit::with_more;
-use crate::effect::Effect;
 use crate::key::Key;
 use crate::limits::{DEPTH, ENTRIES, KEY_NAMES, LOGICAL_BYTES, MISSING_REPORTED, VALUE_BYTES};
 use crate::node::{Directory, Entry, Stats};
 use crate::source::{Ctx, Fault};
 use crate::transaction::{Condition, Operation, OperationResult, Transaction};
+use bytes::Bytes;
 
 /// Where the only operation of a transaction works, and what stands there.
 #[derive(Clone, Debug)]
@@ -23,27 +23,24 @@ pub struct Located {
     touched: Vec<Key>,
 }
 
-/// What a transaction did to a tree.
-#[derive(Clone, Debug)]
-pub struct Written {
-    /// What changed, in order of the operations.
-    pub effects: Vec<Effect>,
-    /// One for each operation.
-    pub results: Vec<OperationResult>,
-    /// As in [`crate::Applied`].
-    pub touched: Vec<Key>,
-}
-
-/// The key that a transaction touches which is nothing but a put, if no link is on its way; `None` for other transactions.
-pub fn plain_put(transaction: &Transaction) -> Option<&Key> {
+/// The operation of a transaction that is nothing but a put, with its key and its value.
+fn only_put(transaction: &Transaction) -> Option<(&Operation, &Key, &Bytes)> {
     match (&*transaction.operations, &*transaction.conditions) {
-        ([Operation::Put { key, .. }], []) if !key.is_root() => Some(key),
+        ([operation @ Operation::Put { key, value }], []) if !key.is_root() => {
+            Some((operation, key, value))
+        }
         _ => None,
     }
 }
 
-/// Performs a transaction that is a [plain put](plain_put), in place. `None`, and nothing is done, if anything is in its way, as a link,
-/// or if it might break a limit: [`locate`] and [`crate::apply`] tell what. Cost: one way through the tree, where these take two.
+/// The key that a transaction touches which is nothing but a put, if no link is on its way; `None` for other transactions.
+pub fn plain_put(transaction: &Transaction) -> Option<&Key> {
+    only_put(transaction).map(|(_, key, _)| key)
+}
+
+/// Performs a transaction that is a [plain put](plain_put), in place. `None`, and nothing is done, if it is another one, if anything is in
+/// its way, as a link, or if it might break a limit: [`locate`] and [`crate::apply`] tell what. Cost: one way through the tree, where
+/// these take two.
 ///
 /// # Errors
 /// Only `Missing`; nothing is done then.
@@ -52,7 +49,7 @@ pub fn put_plainly(
     ctx: &Ctx<'_>,
     transaction: &Transaction,
 ) -> Result<Option<Written>, Fault> {
-    let [operation @ Operation::Put { key, value }] = &*transaction.operations else {
+    let Some((operation, key, value)) = only_put(transaction) else {
         return Ok(None);
     };
     if value.len() as u64 > VALUE_BYTES || !fits(root.stats(), operation) {
@@ -60,11 +57,10 @@ pub fn put_plainly(
     }
     let mut draft = Draft::new(root, ctx);
     match write::put(&mut draft, key.clone(), value) {
-        Ok(()) => Ok(Some(Written {
-            effects: draft.into_record().0,
-            results: vec![OperationResult::Done],
-            touched: vec![key.clone()],
-        })),
+        Ok(()) => {
+            draft.touched.push(key.clone());
+            Ok(Some(draft.finish(vec![OperationResult::Done])))
+        }
         Err(Fault::Tree(_)) => Ok(None),
         Err(fault) => Err(fault),
     }
@@ -97,7 +93,7 @@ pub fn locate(
         Ok(Located {
             key,
             before,
-            touched: draft.into_record().1,
+            touched: draft.finish(Vec::new()).touched,
         })
     };
     // A directory at a key that is this long would be one level too many.
@@ -133,11 +129,8 @@ impl Located {
                 .map_err(|fault| named(fault, || operation::title(0, operation)))?;
             results.push(result);
         }
-        Ok(Written {
-            effects: draft.into_record().0,
-            results,
-            touched: std::mem::take(&mut self.touched),
-        })
+        draft.touched = std::mem::take(&mut self.touched);
+        Ok(draft.finish(results))
     }
 }
 

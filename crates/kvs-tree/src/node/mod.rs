@@ -285,6 +285,13 @@ impl Inner {
         let all = || self.children.iter().map(hash).collect();
         self.hashes.get_or_init(all)
     }
+
+    /// Tells each child its name.
+    fn tell(&mut self, hashes: &[Blobref]) {
+        for (child, hash) in self.children.iter_mut().zip(hashes) {
+            child.hash = Some(*hash);
+        }
+    }
 }
 
 impl Clone for Inner {
@@ -299,14 +306,6 @@ impl Clone for Inner {
             copy.tell(hashes);
         }
         copy
-    }
-}
-
-impl Inner {
-    fn tell(&mut self, hashes: &[Blobref]) {
-        for (child, hash) in self.children.iter_mut().zip(hashes) {
-            child.hash = Some(*hash);
-        }
     }
 }
 

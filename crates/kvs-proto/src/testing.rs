@@ -1,0 +1,29 @@
+//! What tests of bodies that are written by hand share.
+
+use bytes::{Bytes, BytesMut};
+use proptest::prelude::*;
+use smol_str::SmolStr;
+use tokio_util::codec::Decoder;
+
+use crate::FrameCodec;
+
+/// Texts of all forms that the encoding has.
+pub(crate) fn texts() -> impl Strategy<Value = SmolStr> {
+    prop_oneof!["[a-zä.]{0,40}", "[a-z]{200,300}", Just("x".repeat(70_000))].prop_map(SmolStr::from)
+}
+
+/// Values of such forms.
+pub(crate) fn values() -> impl Strategy<Value = Bytes> {
+    prop_oneof![0..300_usize, 4000..5000_usize, 65_530..65_540_usize]
+        .prop_map(|length| Bytes::from(vec![b'x'; length]))
+}
+
+/// The body of the only frame.
+pub(crate) fn body(mut frames: BytesMut) -> Bytes {
+    let peeked = FrameCodec::default().peek(&frames).unwrap();
+    let (id, tag, body) = (peeked.id, peeked.tag, peeked.body.to_vec());
+    assert_eq!(peeked.bytes, frames.len());
+    let frame = FrameCodec::default().decode(&mut frames).unwrap().unwrap();
+    assert_eq!((frame.id, frame.tag, &frame.body[..]), (id, tag, &body[..]));
+    frame.body
+}
