@@ -2,12 +2,13 @@
 
 use std::path::PathBuf;
 use std::str::FromStr;
+use std::time::Duration;
 
 use kvs_tree::HashAlgorithm;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
-    CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RESERVE_BYTES, RETAIN_BYTES,
+    BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RESERVE_BYTES, RETAIN_BYTES,
     RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
 };
 
@@ -73,6 +74,9 @@ pub struct EngineConfig {
     pub checkpoint_versions: u64,
     /// Bytes of a journal segment; `None`: by retention.
     pub segment_bytes: Option<u64>,
+    /// How long the journal's thread waits awake for its next job when it has had some in quick
+    /// succession ([`BusyPoll`](crate::BusyPoll)); zero: it sleeps at once.
+    pub busy_poll: Duration,
 }
 
 impl EngineConfig {
@@ -92,6 +96,7 @@ impl EngineConfig {
             checkpoint_bytes: CHECKPOINT_BYTES,
             checkpoint_versions: CHECKPOINT_VERSIONS,
             segment_bytes: None,
+            busy_poll: BUSY_POLL,
         }
     }
 

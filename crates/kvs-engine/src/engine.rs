@@ -12,6 +12,7 @@ use std::task::{Context, Poll};
 use kvs_tree::Scope;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
+use crate::busy_poll::BusyPoll;
 use crate::commit::{Command, CommitTask, Inbox, Parts, Writer, inbox};
 use crate::config::EngineConfig;
 use crate::dispatch::{Wake, WakeSink};
@@ -93,13 +94,13 @@ impl Engine {
         };
         let (to_reports, reports) = mpsc::unbounded_channel();
         let params = *recovered.store.objects.params();
-        let writer =
-            Writer::start(recovered.journal, params, env.inline, to_reports).map_err(|e| {
-                EngineError::new(
-                    ErrorKind::Unavailable,
-                    format!("no thread for the journal: {e}"),
-                )
-            })?;
+        let wait = (!env.inline).then(|| BusyPoll::new(config.busy_poll));
+        let writer = Writer::start(recovered.journal, params, wait, to_reports).map_err(|e| {
+            EngineError::new(
+                ErrorKind::Unavailable,
+                format!("no thread for the journal: {e}"),
+            )
+        })?;
         let (inbox, queue) = inbox();
         let (failed, watch_failed) = latest::channel(None);
         let store = recovered.store;

@@ -8,6 +8,8 @@ mod clock;
 
 mod entropy;
 
+mod busy_poll;
+
 mod disk;
 
 mod env;
@@ -90,6 +92,7 @@ mod recovery;
 
 mod engine;
 
+pub use busy_poll::BusyPoll;
 pub use changes::{ChangeKind, ChangeValue, KeyChange};
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::{

@@ -2,6 +2,8 @@
 //!
 //! A limit is a `pub const` with its unit and its reason; `docs/LIMITS.md` lists them all.
 
+use std::time::Duration;
+
 /// Bytes of a journal segment when nothing else is configured (16 MiB): large enough that a segment
 /// lasts for seconds at full speed, small enough that retention by whole segments stays fine.
 pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
@@ -90,6 +92,10 @@ pub const INBOX_BATCH: usize = 1_024;
 /// Requests of which the commit task does not take only half although the journal has nothing to do
 /// (32).
 pub const INBOX_BATCH_MIN: usize = 32;
+
+/// Time that a thread waits awake for more work by default when it has had some in quick succession
+/// (200 µs).
+pub const BUSY_POLL: Duration = Duration::from_micros(200);
 
 /// Bytes of records of recent versions that a namespace keeps in memory (8 MiB).
 pub const RECENT_RECORD_BYTES: usize = 8 * 1024 * 1024;

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::process::ExitCode;
 
 use clap::{CommandFactory as _, Parser, Subcommand};
+use tokio::runtime::Runtime;
 
 use crate::commands;
 
@@ -148,12 +149,8 @@ fn arguments() -> Vec<OsString> {
 /// Runs the verb on a runtime that suits it.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = match &cli.command {
-        // The daemon's runtime.
-        Command::Serve(_) | Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => {
-            tokio::runtime::Builder::new_multi_thread()
-                .enable_all()
-                .build()?
-        }
+        Command::Serve(args) => daemon_runtime(args.threads)?,
+        Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => daemon_runtime(1)?,
         // What may be a long value is received while what came before is written.
         Command::Get(args) if args.may_be_long() => tokio::runtime::Builder::new_multi_thread()
             .worker_threads(1)
@@ -165,6 +162,14 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             .build()?,
     };
     runtime.block_on(dispatch(cli))
+}
+
+/// A runtime whose tasks are on so many threads of their own.
+fn daemon_runtime(threads: u16) -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(usize::from(threads))
+        .enable_all()
+        .build()
 }
 
 async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {

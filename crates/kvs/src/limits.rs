@@ -97,6 +97,12 @@ pub(crate) const READ_BYTES: usize = 4 * 1024;
 /// before its client is told how far it is.
 pub(crate) const MARK_VERSIONS: u64 = 1000;
 
+/// Longest time that a thread can be told to wait awake for more work.
+pub(crate) const BUSY_POLL_MOST: Duration = Duration::from_millis(10);
+
+/// Most threads that serve connections.
+pub(crate) const SERVE_THREADS: i64 = 1024;
+
 /// Time that commits in flight have to be answered when the daemon shuts down.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 

@@ -42,9 +42,4 @@ impl CommitTask {
         let now = self.target.env.clock.now_ms();
         Duration::from_millis(at.saturating_sub(now).clamp(1, TIMER_MS))
     }
-
-    /// Whether other threads of the runtime go on when this one is blocked.
-    pub(super) fn is_multi_threaded() -> bool {
-        tokio::runtime::Handle::current().metrics().num_workers() > 1
-    }
 }

@@ -85,8 +85,6 @@ pub(crate) struct CommitTask {
     pub(super) wakes: Vec<Wake>,
     /// A group was published since the last round.
     pub(super) answered: bool,
-    /// Another thread of the runtime serves everyone else while this one waits for the disk.
-    pub(super) not_alone: bool,
     pub(super) stopping: Option<Reply<()>>,
     pub(super) final_checkpoint: bool,
     directory: StoreDirectory,
@@ -138,7 +136,6 @@ impl CommitTask {
             finished,
             wakes: Vec::new(),
             answered: false,
-            not_alone: Self::is_multi_threaded(),
             unsynced: false,
             syncing: None,
             synced_ms: now,
@@ -304,7 +301,7 @@ impl CommitTask {
             sync,
         };
         self.in_flight = Some(InFlight { group, time_ms });
-        if self.not_alone && !sync {
+        if !sync {
             // What takes no sync takes less than waking another thread for it.
             return self.writer.perform_here(job);
         }

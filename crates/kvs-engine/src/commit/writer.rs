@@ -5,13 +5,16 @@
 //! simulation all work is done at once on the calling task, so that there is one order of events.
 
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::TryRecvError;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
+use std::time::Instant;
 
 use kvs_tree::StoreParams;
 use tokio::sync::mpsc;
 
 use super::draft::{Draft, Sealed, seal};
+use crate::busy_poll::BusyPoll;
 use crate::error::EngineError;
 use crate::journal::{Appended, GroupNumber, Journal, JournalError};
 use crate::record::Record;
@@ -72,18 +75,19 @@ pub(crate) struct Writer {
 }
 
 impl Writer {
-    /// Takes over the journal. With `inline`, jobs are done when they are asked for.
+    /// Takes over the journal, for a thread that waits for jobs like that. Without, jobs are done
+    /// when they are asked for.
     pub(crate) fn start(
         journal: Box<dyn Journal>,
         params: StoreParams,
-        inline: bool,
+        wait: Option<BusyPoll>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> std::io::Result<Self> {
         let seat = Seat::new(journal, params);
-        if inline {
+        let Some(mut wait) = wait else {
             let place = Place::Inline(seat);
             return Ok(Self { place, reports });
-        }
+        };
         let (jobs, queue) = std::sync::mpsc::channel::<Job>();
         let to = reports.clone();
         let seat = Arc::new(Mutex::new(seat));
@@ -91,7 +95,7 @@ impl Writer {
         let thread = std::thread::Builder::new()
             .name("kvs-journal".into())
             .spawn(move || {
-                while let Ok(job) = queue.recv() {
+                while let Some(job) = next(&queue, &mut wait) {
                     let report = take(&shared).perform(job);
                     if to.send(report).is_err() {
                         break;
@@ -146,6 +150,20 @@ impl Writer {
         free.prepare();
         Some(report)
     }
+}
+
+/// Waits for a job; `None` when nobody can ask any more.
+fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Option<Job> {
+    let job = loop {
+        match queue.try_recv() {
+            Ok(job) => break Some(job),
+            Err(TryRecvError::Disconnected) => break None,
+            Err(TryRecvError::Empty) if wait.again(Instant::now()) => std::thread::yield_now(),
+            Err(TryRecvError::Empty) => break queue.recv().ok(),
+        }
+    };
+    wait.found(Instant::now());
+    job
 }
 
 /// The journal, for whoever does the next job.

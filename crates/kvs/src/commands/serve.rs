@@ -5,6 +5,7 @@ use std::io::IsTerminal;
 use std::os::fd::AsFd;
 use std::path::PathBuf;
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use kvs_client::Address;
@@ -18,6 +19,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use crate::limits::{BUSY_POLL_MOST, SERVE_THREADS};
 use crate::server::{Access, Daemon, Options, READY};
 
 /// Exit status when a second signal cuts the shutdown short.
@@ -48,6 +50,13 @@ pub(crate) struct ServeArgs {
     /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two
     #[arg(long, value_name = "BYTES", value_parser = bytes)]
     pub(crate) retain_bytes: Option<u64>,
+    /// Threads that serve connections: with one, what follows each other needs no waking of another;
+    /// more are for many clients that read at once
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=SERVE_THREADS))]
+    pub(crate) threads: u16,
+    /// Wait awake for so long, in us or ms, while requests follow each other closely; 0: never
+    #[arg(long, value_name = "TIME", value_parser = busy_poll, default_value = "200us")]
+    pub(crate) busy_poll: Duration,
     /// Let other users connect; each reaches the namespaces that it owns or that are shared with it
     #[arg(long)]
     pub(crate) allow_guests: bool,
@@ -143,6 +152,7 @@ fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
     let engine = &mut options.engine;
     engine.durability = args.durability;
     engine.algorithm = args.hash;
+    engine.busy_poll = args.busy_poll;
     if let Some(versions) = args.retain_versions {
         engine.retention.versions = versions;
     }
@@ -209,6 +219,24 @@ fn duration_ms(text: &str) -> Result<u64, String> {
     .ok_or_else(|| format!("{text:?} is not a duration such as 90s, 36h or 7d"))
 }
 
+/// Reads a time such as `200us` or `1ms`, or `0`.
+fn busy_poll(text: &str) -> Result<Duration, String> {
+    let us = if text == "0" {
+        Some(0)
+    } else {
+        scaled(text, &[("us", 1), ("ms", 1000)])
+    };
+    let time = us
+        .map(Duration::from_micros)
+        .filter(|time| *time <= BUSY_POLL_MOST);
+    time.ok_or_else(|| {
+        format!(
+            "{text:?} is not 0 or a time of at most {} ms such as 200us",
+            BUSY_POLL_MOST.as_millis()
+        )
+    })
+}
+
 /// Reads a number of bytes such as `1000000`, `64K`, `512M`, `8G`; K, M, G and T are powers of 1024.
 fn bytes(text: &str) -> Result<u64, String> {
     scaled(
@@ -248,6 +276,16 @@ mod tests {
             assert!(duration_ms(wrong).is_err(), "{wrong}");
         }
         assert!(bytes("8GB").is_err());
+    }
+
+    #[test]
+    fn threads_stay_awake_for_a_short_time_or_never() {
+        assert_eq!(busy_poll("0"), Ok(Duration::ZERO));
+        assert_eq!(busy_poll("50us"), Ok(Duration::from_micros(50)));
+        assert_eq!(busy_poll("10ms"), Ok(BUSY_POLL_MOST));
+        for wrong in ["", "7", "10001us", "11ms", "1s", "us", "-1us", "1 ms"] {
+            assert!(busy_poll(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::listener::{Access, BindError, Listener, is_alive};
+use super::polling::keep_polling;
 use super::session;
 use super::shared::{Admission, Shared};
 use crate::limits::SHUTDOWN_TIMEOUT;
@@ -60,6 +61,7 @@ fn cannot_open(store: &str, reason: &str) -> anyhow::Error {
 pub(crate) struct Daemon {
     listener: Listener,
     shared: Arc<Shared>,
+    busy_poll: Duration,
 }
 
 impl Daemon {
@@ -80,7 +82,7 @@ impl Daemon {
         if is_alive(&socket).await {
             return Err(BindError::InUse(socket).into());
         }
-        let owner = engine.instance_owner;
+        let (owner, busy_poll) = (engine.instance_owner, engine.busy_poll);
         let store = engine.dir.display().to_string();
         let engine = Engine::open(engine, Environment::real())
             .await
@@ -99,6 +101,7 @@ impl Daemon {
         Ok(Daemon {
             listener,
             shared: Arc::new(shared),
+            busy_poll,
         })
     }
 
@@ -114,8 +117,13 @@ impl Daemon {
     /// Why the store failed: its disk, or damage. What was acknowledged is safe, but nothing more
     /// can be.
     pub(crate) async fn run(self) -> anyhow::Result<()> {
-        let Daemon { listener, shared } = self;
+        let Daemon {
+            listener,
+            shared,
+            busy_poll,
+        } = self;
         let mut sessions = JoinSet::new();
+        let polling = tokio::spawn(poll(Arc::clone(&shared), busy_poll));
         let mut failed = pin!(shared.engine.failed());
         let failure = loop {
             tokio::select! {
@@ -131,6 +139,7 @@ impl Daemon {
                 Some(_) = sessions.join_next() => {}
             }
         };
+        polling.abort();
         shared.stop.cancel();
         listener.close();
         let drained = timeout(SHUTDOWN_TIMEOUT, async {
@@ -149,6 +158,11 @@ impl Daemon {
             .await
             .context("cannot close the store")
     }
+}
+
+/// Keeps the runtime awake while there is work.
+async fn poll(shared: Arc<Shared>, busy_poll: Duration) {
+    keep_polling(&shared.activity, busy_poll).await;
 }
 
 /// Gives a new connection a session.

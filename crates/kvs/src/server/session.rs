@@ -145,6 +145,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             if !moved {
                 return Poll::Pending;
             }
+            self.context.shared.activity.note();
         }
         cx.waker().wake_by_ref();
         Poll::Pending

@@ -10,6 +10,7 @@ use kvs_proto::CONNECTIONS;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
+use super::polling::Activity;
 use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS, UPLOADS};
 
 /// What the daemon calls itself towards its clients.
@@ -21,6 +22,8 @@ pub(crate) struct Shared {
     pub(crate) engine: Engine,
     /// The daemon's own user id; others than it and root are guests.
     pub(crate) owner: u32,
+    /// That something was done for a client.
+    pub(crate) activity: Activity,
     /// Cancelled when the daemon is to end.
     pub(crate) stop: CancellationToken,
     started: Instant,
@@ -61,6 +64,7 @@ impl Shared {
         Shared {
             engine,
             owner,
+            activity: Activity::default(),
             stop: CancellationToken::new(),
             started: Instant::now(),
             connections: AtomicUsize::new(0),

@@ -1,6 +1,6 @@
 //! What is said about the command line itself, and when there is no daemon.
 
-use crate::support::{run, without_daemon};
+use crate::support::{Daemon, run, without_daemon};
 
 /// Every verb that people type.
 const VERBS: [&str; 26] = [
@@ -89,6 +89,36 @@ fn missing_arguments_print_usage_on_standard_error_and_exit_1() {
     ] {
         let err = run(without_daemon(arguments), b"").fails();
         assert!(err.contains("Usage: kvs"), "{err}");
+    }
+}
+
+#[test]
+fn serve_says_what_is_wrong_with_its_numbers() {
+    for (option, wrong, because) in [
+        ("--threads", "0", "0 is not in 1..=1024"),
+        ("--threads", "1025", "1025 is not in 1..=1024"),
+        ("--busy-poll", "11ms", "is not 0 or a time of at most 10 ms"),
+        ("--busy-poll", "7", "such as 200us"),
+    ] {
+        let err = run(without_daemon(&["serve", option, wrong]), b"").fails();
+        assert!(err.starts_with("kvs: ") && err.contains(because), "{err}");
+    }
+}
+
+#[test]
+fn however_many_threads_serve_and_however_they_wait_every_put_is_there() {
+    for options in [
+        ["--threads", "1", "--busy-poll", "0"],
+        ["--threads", "1", "--busy-poll", "10ms"],
+        ["--threads", "4", "--busy-poll", "10ms"],
+    ] {
+        let daemon = Daemon::start_with(&options);
+        let script = "for i in 1 2 3 4; do
+            (for k in 1 2 3 4 5; do kvs put d.$i.$k=$k; done) &
+        done; wait; kvs dir -R d | grep -c ' = '";
+        let done = daemon.script(script);
+        assert_eq!(done.ok(), "20\n", "{options:?}");
+        assert_eq!(daemon.ok(&["get", "d.4.5"]), "5\n");
     }
 }
 
