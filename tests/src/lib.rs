@@ -4,8 +4,10 @@
 //!
 //! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
 
+mod apart;
 mod process;
 mod program;
+mod progress;
 mod random;
 mod report;
 mod reference;
@@ -16,6 +18,7 @@ mod pipeline;
 mod streamed;
 
 mod numbered;
+mod load;
 mod paced;
 mod pairs;
 mod round_trip;
@@ -30,6 +33,7 @@ mod commit_to_callback;
 mod dir_recursive;
 mod directory_growth;
 mod exactly_once;
+mod growth;
 mod idle_watches;
 mod kill_nine;
 mod large_value;
@@ -47,6 +51,7 @@ pub use daemon::{Daemon, Home, PATIENCE, Refused};
 pub use dir_recursive::DirRecursive;
 pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
+pub use growth::StoreGrowth;
 pub use idle_watches::IdleWatches;
 pub use kill_nine::KillNine;
 pub use large_value::LargeValue;

@@ -1,13 +1,12 @@
-//! A writer that puts numbers to one key at a given pace, one at a time, on a thread of its own, so
-//! that its figures do not tell how busy the watchers of this process are.
+//! A writer that puts numbers to one key at a given pace, one at a time, apart from the watchers of
+//! this process.
 
 use std::time::{Duration, Instant};
 
 use kvs_client::{Client, Namespace, Options, Transaction, UnixConnector};
-use tokio::runtime::Builder;
-use tokio::sync::oneshot;
 use tokio::time::interval;
 
+use crate::apart::apart;
 use crate::daemon::Daemon;
 
 /// Writes the numbers of a range; the microseconds from the call of each commit to its answer.
@@ -21,18 +20,10 @@ pub(crate) async fn write_paced(
     per_second: u64,
 ) -> anyhow::Result<Vec<f64>> {
     let connector = daemon.connector();
-    let (sender, receiver) = oneshot::channel();
-    std::thread::Builder::new()
-        .name("writer".to_owned())
-        .spawn(move || {
-            let runtime = Builder::new_current_thread().enable_all().build();
-            let written = runtime
-                .map_err(anyhow::Error::from)
-                .and_then(|runtime| runtime.block_on(write(connector, key, numbers, per_second)));
-            // Whoever asked has gone if it is not taken.
-            let _ = sender.send(written);
-        })?;
-    receiver.await?
+    apart("writer", async move || {
+        write(connector, key, numbers, per_second).await
+    })
+    .await
 }
 
 async fn write(

@@ -11,6 +11,14 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
+    /// One round.
+    pub(crate) fn of(without: f64, with: f64) -> Self {
+        Self {
+            without: vec![without],
+            with: vec![with],
+        }
+    }
+
     /// Adds a round.
     pub(crate) fn push(&mut self, without: f64, with: f64) {
         self.without.push(without);
@@ -32,11 +40,16 @@ impl Pairs {
         median(&mut self.with.clone())
     }
 
-    /// By how many percent the side with is above its partner: the median of all pairs.
-    pub(crate) fn growth_percent(&self) -> f64 {
+    /// The side with to its partner: the median of all pairs.
+    pub(crate) fn ratio(&self) -> f64 {
         let pairs = self.without.iter().zip(&self.with);
-        let mut growths: Vec<f64> = pairs.map(|(a, b)| (b / a - 1.0) * 100.0).collect();
-        median(&mut growths)
+        let mut ratios: Vec<f64> = pairs.map(|(without, with)| with / without).collect();
+        median(&mut ratios)
+    }
+
+    /// By how many percent the side with is above its partner.
+    pub(crate) fn growth_percent(&self) -> f64 {
+        (self.ratio() - 1.0) * 100.0
     }
 }
 
@@ -51,6 +64,7 @@ mod tests {
             pairs.push(without, with);
         }
         assert!((pairs.growth_percent() - 10.0).abs() < 1e-9);
+        assert_eq!(pairs.ratio(), 1.1);
         assert_eq!((pairs.without(), pairs.with()), (20.0, 20.0));
     }
 }

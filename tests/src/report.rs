@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 pub struct Report {
     name: &'static str,
     about: String,
-    figures: Vec<(&'static str, f64)>,
+    figures: Vec<(String, f64)>,
     targets: Vec<Target>,
 }
 
@@ -34,8 +34,8 @@ impl Report {
     }
 
     /// Adds a figure; its name ends in its unit.
-    pub fn figure(&mut self, name: &'static str, value: f64) {
-        self.figures.push((name, value));
+    pub fn figure(&mut self, name: impl Into<String>, value: f64) {
+        self.figures.push((name.into(), value));
     }
 
     /// Demands that a value is at most a bound.
@@ -56,7 +56,7 @@ impl Report {
 
     /// The value of a figure.
     pub fn value(&self, name: &str) -> Option<f64> {
-        let found = self.figures.iter().find(|(figure, _)| *figure == name);
+        let found = self.figures.iter().find(|(figure, _)| figure == name);
         found.map(|(_, value)| *value)
     }
 
@@ -70,7 +70,7 @@ impl Report {
         let figures: Map<String, Value> = self
             .figures
             .iter()
-            .map(|(name, value)| ((*name).to_owned(), number(*value)))
+            .map(|(name, value)| (name.clone(), number(*value)))
             .collect();
         let targets: Vec<Value> = self
             .targets

@@ -11,7 +11,7 @@ use clap::{Parser, Subcommand};
 use kvs_acceptance::{
     AppendGrowth, BytesPerPut, CatchUp, CommitToCallback, DirRecursive, DirectoryGrowth,
     ExactlyOnce, IdleWatches, KillNine, LargeValue, ManyNamespaces, Random, Report, Restart,
-    StalledWatchers, WatchChurn, WatchLossless,
+    StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
 };
 
 /// Measures what kvs must show.
@@ -138,6 +138,8 @@ enum What {
     CommitToCallback(CommitToCallback),
     /// A watcher that was away for very many versions
     CatchUp(CatchUp),
+    /// A daemon that has made very many commits, beside a new one
+    Growth(StoreGrowth),
     /// Watches made and cancelled by the thousand during writes and trims
     WatchChurn(WatchChurn),
     /// All of these
@@ -202,6 +204,7 @@ impl What {
                 CommitToCallback::SHORT,
             )),
             What::CatchUp(choose(short, CatchUp::LONG, CatchUp::SHORT)),
+            What::Growth(choose(short, StoreGrowth::LONG, StoreGrowth::SHORT)),
             What::WatchChurn(choose(short, WatchChurn::LONG, WatchChurn::SHORT)),
         ]
     }
@@ -306,6 +309,7 @@ impl What {
             What::StalledWatchers(run) => run.run(&directory).await,
             What::CommitToCallback(run) => run.run(&directory).await,
             What::CatchUp(run) => run.run(&directory).await,
+            What::Growth(run) => run.run(&directory).await,
             What::WatchChurn(run) => run.run(&directory).await,
             What::All => anyhow::bail!("all is not one measurement"),
         }
