@@ -64,6 +64,7 @@ pub(crate) async fn measure(
     cpus: &Cpus,
     disk: Option<&mut Disk>,
     frames: Frames,
+    hash: HashAlgorithm,
     time: Duration,
 ) -> anyhow::Result<Limit> {
     let batch = plan.in_flight * plan.clients;
@@ -97,7 +98,7 @@ pub(crate) async fn measure(
     let block = vec![b'x'; BLOCK_BYTES];
     let mut copy = vec![0; BLOCK_BYTES];
     limit.hash_bytes_per_s = Some(rate(|| {
-        black_box(Blobref::of(HashAlgorithm::Blake3, black_box(&block)));
+        black_box(Blobref::of(hash, black_box(&block)));
     }));
     limit.memory_bytes_per_s = Some(rate(|| black_box(&mut copy).copy_from_slice(&block)));
     Ok(limit)

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::ValueEnum;
+use kvs_tree::HashAlgorithm;
 use smol_str::{SmolStr, format_smolstr};
 
 /// Keys are taken in steps of this prime, so that neighbours in time are no neighbours in the
@@ -92,6 +93,8 @@ pub(crate) struct Plan {
     pub(crate) pin: Option<Pin>,
     /// Durability of our own daemon, as `kvs serve` takes it.
     pub(crate) durability: String,
+    /// Hash of our own daemon's store; another's has its own.
+    pub(crate) hash: HashAlgorithm,
     /// Where our own daemon's store is made, and where the disk is measured.
     pub(crate) directory: Option<PathBuf>,
     /// Address of the daemon to measure; `None`: our own.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use comfy_table::{CellAlignment, Table, presets};
+use kvs_tree::HashAlgorithm;
 use serde::Serialize;
 
 use super::machine::Limit;
@@ -42,6 +43,7 @@ pub(crate) struct Figures {
     keys: u64,
     layout: &'static str,
     durability: Option<String>,
+    hash: String,
     seconds: f64,
     repetitions: usize,
     /// Of the daemon and of the clients.
@@ -56,6 +58,7 @@ impl Figures {
         workload: Workload,
         plan: &Plan,
         size: &Size,
+        hash: HashAlgorithm,
         repetitions: &[Repetition],
     ) -> Figures {
         let spreads: Vec<_> = repetitions.iter().map(|one| one.spread).collect();
@@ -86,6 +89,7 @@ impl Figures {
                 Layout::Lwj => "lwj",
             },
             durability: plan.uri.is_none().then(|| plan.durability.clone()),
+            hash: hash.to_string(),
             seconds: plan.time.as_secs_f64(),
             repetitions: repetitions.len(),
             cpus: plan.pin.map(|pin| (pin.daemon, pin.clients)),
@@ -219,6 +223,7 @@ mod tests {
             repetitions: 2,
             pin: None,
             durability: "commit".to_owned(),
+            hash: HashAlgorithm::Blake3,
             directory: None,
             uri: None,
         };
@@ -232,6 +237,7 @@ mod tests {
             Workload::Put,
             &plan,
             &plan.size(Workload::Put),
+            HashAlgorithm::Sha1,
             &[repetition(100_000.0, Some(5)), repetition(300_000.0, None)],
         )
     }
@@ -260,6 +266,7 @@ mod tests {
         assert_eq!(value["rate"], 200_000.0);
         assert_eq!(value["daemon_rss_bytes"], 5);
         assert_eq!(value["layout"], "lwj");
+        assert_eq!(value["hash"], "sha1");
     }
 
     #[test]

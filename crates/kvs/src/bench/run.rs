@@ -53,14 +53,20 @@ pub(crate) async fn run(
         () = stop.cancelled() => None,
     };
     bench.progress.end();
-    let size = bench.size;
+    let (size, hash) = (bench.size, bench.target.hash());
     let closed = bench.target.close().await;
     let Some(repetitions) = repetitions else {
         return Ok(None);
     };
     let repetitions = repetitions.with_context(|| workload.name())?;
     closed.context("cannot clean up")?;
-    Ok(Some(Figures::new(workload, plan, &size, &repetitions)))
+    Ok(Some(Figures::new(
+        workload,
+        plan,
+        &size,
+        hash,
+        &repetitions,
+    )))
 }
 
 async fn repeat(
@@ -80,7 +86,8 @@ async fn repeat(
     let mut small = None;
     for _ in 0..plan.repetitions {
         bench.progress.step("the machine's limits");
-        let limit = machine::measure(&plan, cpus, disk.as_mut(), frames, time).await?;
+        let hash = bench.target.hash();
+        let limit = machine::measure(&plan, cpus, disk.as_mut(), frames, hash, time).await?;
         let mut measured = measure(bench, workload, &mut small).await?;
         measured.extra.extend(placed(bench, workload, cpus).await?);
         repetitions.push(Repetition {

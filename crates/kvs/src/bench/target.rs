@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail};
 use kvs_client::{Address, Client, NamespaceCreate, Options, UnixConnector};
+use kvs_tree::HashAlgorithm;
 use smol_str::SmolStr;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
@@ -20,6 +21,7 @@ pub(crate) struct Target {
     address: Address,
     pid: Option<i32>,
     namespace: SmolStr,
+    hash: HashAlgorithm,
     cpus: Cpus,
     plan: Plan,
 }
@@ -44,6 +46,7 @@ impl Target {
             address: Address::Unix(PathBuf::new()),
             pid: None,
             namespace: namespace.into(),
+            hash: plan.hash,
             cpus: cpus.clone(),
             plan: plan.clone(),
         };
@@ -64,7 +67,10 @@ impl Target {
         }
         target.pid = target.find_pid().await;
         let create = NamespaceCreate::named(target.namespace.clone());
-        target.connect().await?.create_namespace(create).await?;
+        let client = target.connect().await?;
+        // A store that was there before has its own.
+        target.hash = client.server().algorithm.parse()?;
+        client.create_namespace(create).await?;
         Ok(target)
     }
 
@@ -93,6 +99,11 @@ impl Target {
     /// The namespace of the workload.
     pub(crate) fn namespace(&self) -> SmolStr {
         self.namespace.clone()
+    }
+
+    /// The hash by which the store names its objects.
+    pub(crate) fn hash(&self) -> HashAlgorithm {
+        self.hash
     }
 
     /// A directory on the file system of the store, if that is known.
@@ -132,7 +143,8 @@ impl Target {
             return Ok(());
         };
         let pin = self.plan.pin;
-        let options = ["--durability", &self.plan.durability];
+        let hash = self.plan.hash.to_string();
+        let options = ["--durability", &self.plan.durability, "--hash", &hash];
         // The child inherits where this thread may run.
         self.cpus.enter(pin.map(|pin| pin.daemon))?;
         let daemon = Daemon::start_with(own.directory.path(), &options).await;

@@ -11,6 +11,7 @@ use anyhow::{Result, ensure};
 use clap::ValueEnum;
 use kvs_engine::Durability;
 use kvs_proto::REQUESTS_IN_FLIGHT;
+use kvs_tree::HashAlgorithm;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -60,6 +61,9 @@ pub(crate) struct BenchArgs {
     /// Durability of the own daemon
     #[arg(long, value_name = "commit|interval|none", default_value = "commit")]
     durability: String,
+    /// Hash of the own daemon's store
+    #[arg(long, value_name = "blake3|sha1", default_value = "blake3")]
+    hash: HashAlgorithm,
     /// Time that is measured, in seconds or with a unit
     #[arg(long, value_name = "TIME", default_value = "3", value_parser = duration)]
     seconds: Duration,
@@ -154,6 +158,7 @@ fn plan(daemon: &Daemon, args: &BenchArgs) -> Result<Plan> {
         repetitions: usize::from(args.repetitions),
         pin: args.pin,
         durability: args.durability.clone(),
+        hash: args.hash,
         directory: args.directory.clone(),
         uri: daemon.explicit_uri(),
     })

@@ -32,7 +32,15 @@ fn puts_against_the_own_daemon_give_one_object_with_every_field() {
         assert!(object["limit"][field].is_number(), "{field}: {out}");
     }
     assert_eq!(object["workload"], "put");
+    assert_eq!(object["hash"], "blake3");
     assert!(object["rate"].as_f64().unwrap() > 0.0, "{out}");
+}
+
+#[test]
+fn the_own_daemons_store_has_the_hash_that_is_asked_for() {
+    let out = bench(&["put", "--hash", "sha1", "--seconds", "0.05", "--json"]).ok();
+    // What the daemon itself says.
+    assert!(out.contains("\"hash\":\"sha1\""), "{out}");
 }
 
 #[test]
@@ -71,10 +79,11 @@ fn every_workload_gives_a_line_of_the_table() {
 
 #[test]
 fn a_running_daemon_is_left_as_it_was() {
-    let daemon = Daemon::start();
+    let daemon = Daemon::start_with(&["--hash", "sha1"]);
     let before = daemon.ok(&["namespace", "list"]);
     let out = daemon.ok(&["bench", "txn", "--seconds", "0.05", "--json"]);
     assert!(out.contains("\"durability\":null"), "{out}");
+    assert!(out.contains("\"hash\":\"sha1\""), "{out}");
     assert_eq!(daemon.ok(&["namespace", "list"]), before);
     assert_eq!(daemon.version(), 0);
     assert!(daemon.fails(&["bench", "restart"]).contains("own daemon"));
@@ -87,6 +96,7 @@ fn wrong_options_are_refused_before_anything_is_measured() {
         (["put", "--clients", "0"], "--clients"),
         (["put", "--in-flight", "5000"], "--in-flight"),
         (["put", "--durability", "some"], "durability"),
+        (["put", "--hash", "md5"], "hash"),
         (["put", "--pin", "x"], "--pin"),
         (["put", "--seconds", "0"], "--seconds"),
     ] {
