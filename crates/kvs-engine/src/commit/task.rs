@@ -156,6 +156,9 @@ impl CommitTask {
             if !task.wakes.is_empty() || (answered && queue.len() > 0) {
                 // Sessions that have an answer to send run first.
                 tokio::task::yield_now().await;
+                // And then whoever has such an answer now, if the system gave it this processor: it
+                // would wait for longer than it takes.
+                std::thread::yield_now();
                 task.wakes.drain(..).for_each(|wake| wake.call());
             }
             if task.is_finished() {
