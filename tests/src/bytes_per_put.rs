@@ -33,7 +33,7 @@ impl BytesPerPut {
     /// A put failed.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
-        let daemon = home.start()?;
+        let daemon = home.start_without_polling()?;
         let made = daemon.counters().written()?;
         let mut pipeline = Pipeline::to(&daemon).await?;
         let mut random = Random::new(self.puts);

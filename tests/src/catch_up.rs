@@ -31,8 +31,15 @@ const VALUE_BYTES: usize = 64;
 /// what is measured is to come from the journal.
 const NEWER: u64 = 60_000;
 
-/// Options of a daemon that trims nothing meanwhile.
-const RETAIN: [&str; 4] = ["--retain-versions", "100000000", "--retain-bytes", "64G"];
+/// Options of a daemon that trims nothing meanwhile, and whose processor time is all for work.
+const OPTIONS: [&str; 6] = [
+    "--retain-versions",
+    "100000000",
+    "--retain-bytes",
+    "64G",
+    "--busy-poll",
+    "0",
+];
 
 /// Most growth of the processor time of a commit, in percent.
 const TARGET_GROWTH: f64 = 5.0;
@@ -101,9 +108,9 @@ impl CatchUp {
     /// A put failed, or the watcher was told anything but what concerns it.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
-        let daemon = home.start_with(&RETAIN)?;
+        let daemon = home.start_with(&OPTIONS)?;
         let other_home = Home::in_directory(directory)?;
-        let other = other_home.start_with(&RETAIN)?;
+        let other = other_home.start_with(&OPTIONS)?;
         let (mut past, mut other) = (self.past(daemon).await?, self.past(other).await?);
         let mut found = Figures::default();
         for round in 0..self.rounds {

@@ -84,6 +84,12 @@ impl Home {
         self.start_with(&[])
     }
 
+    /// The same, but its threads sleep when they have nothing to do, so that all its processor time
+    /// is that of work.
+    pub fn start_without_polling(&self) -> anyhow::Result<Daemon> {
+        self.start_with(&["--busy-poll", "0"])
+    }
+
     /// The same, with options for `kvs serve`.
     pub fn start_with(&self, options: &[&str]) -> anyhow::Result<Daemon> {
         let mut command = self.command(program()?);

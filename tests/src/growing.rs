@@ -3,7 +3,7 @@
 //!
 //! Cost is measured three ways: the latency of commits made one at a time; the time of a thousand
 //! pipelined ones; and the processor time that the daemon takes for each, which noise of the machine
-//! touches least. Beside each window stands what an append and a sync alone take, as a shared disk is
+//! touches least; so the daemon does not wait awake. Beside each window stands what an append and a sync alone take, as a shared disk is
 //! not always equally fast.
 
 use std::path::Path;
@@ -73,7 +73,7 @@ impl Growth<'_> {
             "two windows do not fit into {} commits",
             self.commits
         );
-        let daemon = home.start()?;
+        let daemon = home.start_without_polling()?;
         let mut growing = Growing {
             pipeline: Pipeline::to(&daemon).await?,
             daemon,

@@ -179,7 +179,7 @@ impl IdleWatches {
 
 impl Side {
     async fn start(home: &Home) -> anyhow::Result<Self> {
-        let daemon = home.start()?;
+        let daemon = home.start_without_polling()?;
         let pipeline = Pipeline::to(&daemon).await?;
         let mut side = Self {
             daemon,

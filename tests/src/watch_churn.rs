@@ -111,8 +111,14 @@ impl WatchChurn {
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let retained = RETAINED.to_string();
-        let daemon =
-            home.start_with(&["--retain-versions", &retained, "--retain-time", "100ms"])?;
+        let daemon = home.start_with(&[
+            "--retain-versions",
+            &retained,
+            "--retain-time",
+            "100ms",
+            "--busy-poll",
+            "0",
+        ])?;
         let primary = daemon.primary().await?;
         let shared = Arc::new(Shared {
             writing: AtomicBool::new(true),
