@@ -55,6 +55,15 @@ pub struct StoreGrowth {
 struct Side {
     daemon: Daemon,
     puts: u64,
+    busy: Written,
+}
+
+/// Bytes that puts wrote, of all rounds: a round may contain the making of a segment of the journal
+/// or not, which is as much again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Written {
+    puts: u64,
+    bytes: u64,
 }
 
 /// What one load of a daemon gave, by name.
@@ -93,7 +102,7 @@ impl StoreGrowth {
         old.put(self.commits.max(KEYS), &progress).await?;
         let grown = self.beside_new(&mut old, directory, &progress).await?;
 
-        let Side { daemon, puts } = old;
+        let Side { daemon, puts, .. } = old;
         let ended = daemon.stop()?;
         ensure!(
             ended.status.success(),
@@ -146,8 +155,12 @@ impl StoreGrowth {
                     beside.add(&without, &with);
                 }
             }
+            if round == 0 {
+                (new.busy, old.busy) = Default::default();
+            }
             progress.at(round + 1);
         }
+        beside.add(&new.busy.figures(), &old.busy.figures());
         Ok(beside)
     }
 }
@@ -175,10 +188,18 @@ impl Beside {
     }
 }
 
+impl Written {
+    fn figures(self) -> Figures {
+        let bytes = self.bytes as f64 / self.puts as f64;
+        vec![("written_bytes_per_put", bytes)]
+    }
+}
+
 impl Side {
     fn start(home: &Home, puts: u64) -> anyhow::Result<Self> {
         let daemon = home.start()?;
-        Ok(Self { daemon, puts })
+        let busy = Written::default();
+        Ok(Self { daemon, puts, busy })
     }
 
     async fn put(&mut self, count: u64, progress: &Progress) -> anyhow::Result<()> {
@@ -208,11 +229,10 @@ impl Side {
         let loaded = self.load(load, time).await?;
         let mut figures = vec![(name, loaded.cost_us)];
         if load == BUSY {
-            let puts = loaded.requests as f64;
             let busy = counters.busy_ns()? - busy;
-            let written = counters.written()? - written;
-            figures.push((PROCESSOR, busy as f64 / 1e3 / puts));
-            figures.push(("written_bytes_per_put", written as f64 / puts));
+            self.busy.puts += loaded.requests;
+            self.busy.bytes += counters.written()? - written;
+            figures.push((PROCESSOR, busy as f64 / 1e3 / loaded.requests as f64));
             figures.push(("resident_mib", counters.memory_kib()? as f64 / 1024.0));
         }
         Ok(figures)
