@@ -64,7 +64,6 @@ async fn a_daemon_of_many_commits_has_every_figure_that_a_new_one_has() {
             "get_128_us",
             "get_us",
             "watch_us",
-            "processor_us_per_put",
             "written_bytes_per_put",
             "resident_mib",
         ] {
