@@ -11,6 +11,10 @@ pub const SEGMENT_BYTES: u64 = 16 * 1024 * 1024;
 /// Smallest segment size that is accepted, in bytes (8 KiB); tests use it to roll over often.
 pub const SEGMENT_BYTES_MIN: u64 = 8 * 1024;
 
+/// Bytes of a new segment that are zeroed before they are synced (256 KiB), so that the sync of a
+/// group, which waits for what the disk was given before, is not held up for long.
+pub const SEGMENT_UNSYNCED_BYTES: u64 = 256 * 1024;
+
 /// Largest payload of one journal group, in bytes (1 GiB): what the u32 length field holds with room
 /// to spare, and what one write call takes.
 pub const GROUP_BYTES: usize = 1024 * 1024 * 1024;

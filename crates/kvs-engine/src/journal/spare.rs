@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 
 use super::api::SegmentInfo;
 use super::error::JournalError;
@@ -17,7 +17,7 @@ use super::segment::Segment;
 use super::segment_file::{SegmentFile, encode_header, file_name};
 use crate::disk::{DiskError, DiskFile, write_all};
 use crate::env::Environment;
-use crate::limits::RECYCLED_SEGMENTS;
+use crate::limits::{RECYCLED_SEGMENTS, SEGMENT_UNSYNCED_BYTES};
 
 /// Begins the name of a file that is not a segment yet.
 pub(super) const NEW: &str = "new-";
@@ -48,13 +48,27 @@ pub(super) struct Spare {
     dir: PathBuf,
     segment_bytes: u64,
     shared: Arc<Shared>,
+    /// Never held while a file is made: groups are appended meanwhile.
     state: Mutex<State>,
+    made: Condvar,
 }
 
 struct State {
     next_id: u64,
     ready: Option<SegmentFile>,
+    /// Somebody makes the next segment.
+    making: bool,
     free: Vec<PathBuf>,
+}
+
+/// The making of the next segment, from [`Spare::begin`] until it is dropped.
+struct Making<'a>(&'a Spare);
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.lock().making = false;
+        self.0.made.notify_all();
+    }
 }
 
 impl fmt::Debug for Spare {
@@ -77,6 +91,7 @@ impl Spare {
         let state = Mutex::new(State {
             next_id,
             ready: None,
+            making: false,
             free,
         });
         Self {
@@ -85,6 +100,7 @@ impl Spare {
             segment_bytes,
             shared,
             state,
+            made: Condvar::new(),
         }
     }
 
@@ -103,36 +119,59 @@ impl Spare {
         self.lock().ready.is_some()
     }
 
-    /// Makes the next segment if it is not there yet.
+    /// Makes the next segment if it is not there yet and nobody is about it.
     pub(super) fn prepare(&self) -> Result<(), JournalError> {
         let mut state = self.lock();
-        if state.ready.is_none() && self.shared.poisoned().is_none() {
-            state.ready = Some(self.make(&mut state)?);
+        if state.ready.is_some() || state.making || self.shared.poisoned().is_some() {
+            return Ok(());
         }
+        let making = self.begin(&mut state);
+        drop(state);
+        let file = self.make()?;
+        self.lock().ready = Some(file);
+        drop(making);
         Ok(())
     }
 
     /// The next segment, made now if it was not prepared.
     pub(super) fn take(&self) -> Result<SegmentFile, JournalError> {
         let mut state = self.lock();
-        let file = match state.ready.take() {
+        while state.making {
+            let waited = self.made.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let making = self.begin(&mut state);
+        let ready = state.ready.take();
+        drop(state);
+        let file = match ready {
             Some(file) => file,
-            None => self.make(&mut state)?,
+            None => self.make()?,
         };
-        state.next_id += 1;
+        self.lock().next_id += 1;
+        drop(making);
         Ok(file)
     }
 
-    fn make(&self, state: &mut State) -> Result<SegmentFile, JournalError> {
+    /// Says that the next segment is being made.
+    fn begin(&self, state: &mut State) -> Making<'_> {
+        state.making = true;
+        Making(self)
+    }
+
+    fn make(&self) -> Result<SegmentFile, JournalError> {
         let mut tag = [0; 8];
         let random = self.env.entropy.fill(&mut tag);
         random.map_err(DiskError::at(&self.dir, "get random bytes for"))?;
+        let (id, free) = {
+            let mut state = self.lock();
+            (state.next_id, state.free.pop())
+        };
         let identity = Identity {
-            id: state.next_id,
+            id,
             tag: u64::from_le_bytes(tag),
         };
         let name = file_name(identity.id);
-        let (temporary, reused) = match state.free.pop() {
+        let (temporary, reused) = match free {
             Some(path) => (path, true),
             None => (self.dir.join(format!("{NEW}{name}")), false),
         };
@@ -174,12 +213,25 @@ impl Spare {
             let file = disk.create(path).map_err(DiskError::at(path, "create"))?;
             file.allocate(self.segment_bytes)
                 .map_err(DiskError::at(path, "preallocate"))?;
-            zero(&*file, 0, self.segment_bytes).map_err(DiskError::at(path, "zero"))?;
+            self.zero_in_steps(&*file, path)?;
             file
         };
         write_all(&*file, &encode_header(identity), 0).map_err(DiskError::at(path, "write"))?;
         file.sync_data().map_err(DiskError::at(path, "sync"))?;
         Ok(file)
+    }
+
+    /// Zeroes a new file. Groups are appended meanwhile, and each of their syncs waits for what the disk
+    /// was given before: so that is never much.
+    fn zero_in_steps(&self, file: &dyn DiskFile, path: &Path) -> Result<(), DiskError> {
+        let mut at = 0;
+        while at < self.segment_bytes {
+            let to = self.segment_bytes.min(at + SEGMENT_UNSYNCED_BYTES);
+            zero(file, at, to).map_err(DiskError::at(path, "zero"))?;
+            file.sync_data().map_err(DiskError::at(path, "sync"))?;
+            at = to;
+        }
+        Ok(())
     }
 
     /// Takes the file of a trimmed segment away: its name is gone, durably, when this returns.
