@@ -10,13 +10,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
+use kvs_tree::{Blobref, Detacher, Directory, HashAlgorithm, StoreParams};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, CheckpointRoot};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
-use crate::limits::RECORD_DEPTH;
+use crate::limits::{DETACH_ROUNDS, RECORD_DEPTH};
 use crate::manifest::{ManifestError, ManifestFile};
 use crate::pack::{BlobStore, PackId};
 use crate::reserve::Reserve;
@@ -78,9 +78,31 @@ pub(crate) struct Plan {
 
 /// A checkpoint that is durable.
 pub(crate) struct Finished {
-    /// Objects that only packs need to hold from now on.
-    pub(crate) written: HashSet<Blobref>,
+    /// Lets go of objects that only packs need to hold from now on.
+    pub(crate) detacher: Detacher<IsWritten>,
     pub(crate) plan: Plan,
+}
+
+/// Whether an object is in a pack.
+pub(crate) type IsWritten = Box<dyn Fn(&Blobref) -> bool + Send>;
+
+/// A detacher that has seen the recent roots of these namespaces, almost to the newest: it is made
+/// beside further commits, and whoever publishes them is not to wait for it.
+fn detacher(plan: &Plan, written: HashSet<Blobref>) -> Detacher<IsWritten> {
+    let is_written: IsWritten = Box::new(move |reference| written.contains(reference));
+    let mut detacher = Detacher::new(plan.manifest.params, is_written);
+    for (namespace, _) in &plan.points {
+        let mut seen = 0;
+        // Each time there are fewer new ones, unless commits are faster than this.
+        for _ in 0..DETACH_ROUNDS {
+            let (roots, newest) = namespace.history().roots_behind(seen);
+            seen = newest;
+            for root in &roots {
+                detacher.directory(root);
+            }
+        }
+    }
+    detacher
 }
 
 /// Where checkpoints go.
@@ -107,7 +129,8 @@ impl Target {
             other => other,
         }?;
         self.reserve.keep();
-        Ok(Finished { written, plan })
+        let detacher = detacher(&plan, written);
+        Ok(Finished { detacher, plan })
     }
 
     fn write_all(&self, plan: &mut Plan) -> Result<HashSet<Blobref>, EngineError> {

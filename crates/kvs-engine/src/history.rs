@@ -219,16 +219,35 @@ impl History {
         &self.landmarks
     }
 
-    /// Notes a finished checkpoint and lets go of in-memory objects that packs now hold.
-    pub(crate) fn checkpointed(&mut self, checkpoint: CheckpointRoot, detacher: &mut Detacher<'_>) {
+    /// Roots of versions behind `version`, as far as memory holds them, and the newest of these versions.
+    pub(crate) fn roots_behind(&self, version: u64) -> (Vec<Directory>, u64) {
+        let behind = self.roots.iter().rev().take_while(|r| r.version > version);
+        let newest = self
+            .roots
+            .back()
+            .map_or(version, |r| r.version.max(version));
+        (behind.map(|r| r.directory.clone()).collect(), newest)
+    }
+
+    /// Notes a finished checkpoint and lets go of in-memory objects that packs now hold. What was held
+    /// until then: to drop it takes a while.
+    pub(crate) fn checkpointed<W: Fn(&Blobref) -> bool>(
+        &mut self,
+        checkpoint: CheckpointRoot,
+        detacher: &mut Detacher<W>,
+    ) -> Vec<Directory> {
         // A namespace that did not move keeps the checkpoint that it has.
         let last = self.checkpoints.last();
         if last.is_none_or(|last| last.version < checkpoint.version) {
             self.checkpoints.push(checkpoint);
         }
-        for root in &mut self.roots {
-            root.directory = detacher.directory(&root.directory);
-        }
+        let roots = self.roots.iter_mut();
+        roots
+            .map(|root| {
+                let detached = detacher.directory(&root.directory);
+                std::mem::replace(&mut root.directory, detached)
+            })
+            .collect()
     }
 
     /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is dropped:

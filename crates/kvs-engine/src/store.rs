@@ -264,7 +264,7 @@ impl Store {
     }
 
     /// Swaps remembered and pinned directories for equal ones that hold less in memory.
-    pub(crate) fn detach(&self, detacher: &mut Detacher<'_>) {
+    pub(crate) fn detach<W: Fn(&Blobref) -> bool>(&self, detacher: &mut Detacher<W>) {
         for pinned in self.pins().values_mut() {
             pinned.root.directory = detacher.directory(&pinned.root.directory);
         }

@@ -1,8 +1,6 @@
 //! Checkpoints, trimming and syncs: what keeps a restart short, the journal bounded, and the weaker
 //! modes within their window.
 
-use kvs_tree::Detacher;
-
 use super::command::{Command, Reply};
 use super::retention::Past;
 use super::task::CommitTask;
@@ -125,13 +123,11 @@ impl CommitTask {
     }
 
     fn take_checkpoint(&mut self, finished: Finished) {
-        let Finished { written, plan } = finished;
-        let params = *self.store.objects.params();
-        let is_written = |reference: &_| written.contains(reference);
         // One for all: versions share most of their nodes, and must go on sharing them.
-        let mut detacher = Detacher::new(&params, &is_written);
+        let Finished { mut detacher, plan } = finished;
+        let mut old = Vec::new();
         for (namespace, point) in plan.points {
-            namespace.history().checkpointed(point, &mut detacher);
+            old.extend(namespace.history().checkpointed(point, &mut detacher));
             let mut root = (*namespace.published()).clone();
             root.directory = detacher.directory(&root.directory);
             namespace.replace_root(root);
@@ -142,6 +138,12 @@ impl CommitTask {
         self.store.detach(&mut detacher);
         self.catalog.checkpoints.push(plan.manifest.catalog.group);
         self.catalog.packs = plan.manifest.catalog.packs;
+        let rest = move || drop((old, detacher, plan.roots));
+        if self.target.env.inline {
+            rest();
+        } else {
+            tokio::task::spawn_blocking(rest);
+        }
     }
 
     /// Drops what retention allows, whole segments before a checkpoint.

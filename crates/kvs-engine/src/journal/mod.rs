@@ -26,6 +26,9 @@ mod recovery;
 mod disk;
 
 #[cfg(test)]
+mod beside;
+
+#[cfg(test)]
 mod tests;
 
 pub use api::{Appended, Journal, JournalReader, Preparer, SegmentInfo};

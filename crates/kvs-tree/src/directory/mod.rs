@@ -240,7 +240,7 @@ impl Directory {
 
     /// The same directory with written objects referred to by name, so that their memory is freed. See [`Detacher`].
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Directory {
-        Detacher::new(params, is_written).directory(self)
+        Detacher::new(*params, is_written).directory(self)
     }
 
     /// Whether both have the same content: equal hash.

@@ -494,7 +494,7 @@ fn versions_share_after_a_detach_what_they_shared_before() {
     };
     let before = count(&versions);
     let is_written = |name: &Blobref| written.contains(name);
-    let mut detacher = Detacher::new(&PARAMS, &is_written);
+    let mut detacher = Detacher::new(PARAMS, &is_written);
     let detached: Vec<_> = versions
         .iter()
         .map(|version| detacher.directory(version))

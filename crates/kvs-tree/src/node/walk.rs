@@ -134,16 +134,16 @@ fn open(link: &Link, to: &mut Vec<Arc<Node>>) {
 ///
 /// Use one for all trees that may share nodes, such as the versions of a namespace: a node is visited once, and what was
 /// shared stays shared. Cost: the nodes that are not written, once each; nodes with nothing written below are kept as they
-/// are.
-pub struct Detacher<'a> {
-    params: &'a StoreParams,
-    is_written: &'a dyn Fn(&Blobref) -> bool,
+/// are. A tree that it has seen before costs as much as its top node.
+pub struct Detacher<W> {
+    params: StoreParams,
+    is_written: W,
     done: HashMap<Blobref, Arc<Node>>,
 }
 
-impl<'a> Detacher<'a> {
+impl<W: Fn(&Blobref) -> bool> Detacher<W> {
     /// A detacher that has seen nothing yet.
-    pub fn new(params: &'a StoreParams, is_written: &'a dyn Fn(&Blobref) -> bool) -> Self {
+    pub fn new(params: StoreParams, is_written: W) -> Self {
         Detacher {
             params,
             is_written,
@@ -170,7 +170,7 @@ impl<'a> Detacher<'a> {
         let Link::Loaded(node) = link else {
             return None;
         };
-        let blobref = node.seal(self.params);
+        let blobref = node.seal(&self.params);
         if (self.is_written)(&blobref) {
             return Some(Link::Stored(blobref));
         }

@@ -149,7 +149,7 @@ impl Value {
 
     /// The same value with written objects referred to by name, so that their memory is freed.
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Value {
-        Detacher::new(params, is_written).value(self)
+        Detacher::new(*params, is_written).value(self)
     }
 
     /// Whether both have the same bytes. Compares lengths, then names; hashes what has no hash yet.
