@@ -5,13 +5,27 @@
 //! is asked again and again waits awake, and gives its processor to whoever wants it meanwhile. One
 //! that is asked from time to time sleeps. The past tells which of the two it is, as in the halt
 //! polling of hypervisors (`halt_poll_ns` of KVM).
+//!
+//! Giving way is a mistake beside somebody who computes: he keeps the processor for milliseconds,
+//! whatever comes in, while a thread that sleeps is woken at once. So after that happened nobody waits
+//! awake for a while.
 
 use std::time::{Duration, Instant};
 
 /// Pauses in a row that must have been short.
 const SHORT_PAUSES: u8 = 2;
 
-/// Decides for one thread. Pure: it is told the time.
+/// Who keeps a processor that was given to him for so long computes, rather than to answer somebody.
+const LOST: Duration = Duration::from_millis(1);
+
+/// How long nobody waits awake after a processor was lost so; twice as long each time that it is lost
+/// again soon after.
+const WARY: Duration = Duration::from_millis(5);
+
+/// At most so long.
+const WARY_MOST: Duration = Duration::from_secs(10);
+
+/// Decides for one thread. All but [`give_way`](Self::give_way) is told the time.
 #[derive(Debug)]
 pub struct BusyPoll {
     most: Duration,
@@ -19,6 +33,8 @@ pub struct BusyPoll {
     idle: Option<Instant>,
     /// Short pauses, one after the other, up to [`SHORT_PAUSES`].
     short: u8,
+    /// When the processor was last lost to somebody who computes, and how long that is heeded.
+    lost: Option<(Instant, Duration)>,
 }
 
 impl BusyPoll {
@@ -28,14 +44,37 @@ impl BusyPoll {
             most,
             idle: None,
             short: 0,
+            lost: None,
         }
     }
 
     /// There is nothing to do: whether to look again rather than to sleep. The pause begins with the
     /// first call after [`found`](Self::found).
     pub fn again(&mut self, now: Instant) -> bool {
-        let pause = now.saturating_duration_since(*self.idle.get_or_insert(now));
-        self.short == SHORT_PAUSES && pause < self.most
+        let since = |then| now.saturating_duration_since(then);
+        let pause = since(*self.idle.get_or_insert(now));
+        let wary = self.lost.is_some_and(|(lost, wary)| since(lost) < wary);
+        self.short == SHORT_PAUSES && pause < self.most && !wary
+    }
+
+    /// Gives the processor to another thread that wants it, between two looks.
+    pub fn give_way(&mut self) {
+        let before = Instant::now();
+        std::thread::yield_now();
+        let now = Instant::now();
+        self.gave_way(now, now.saturating_duration_since(before));
+    }
+
+    /// It was given away for so long.
+    fn gave_way(&mut self, now: Instant, time: Duration) {
+        if time < LOST {
+            return;
+        }
+        let again = self
+            .lost
+            .filter(|(lost, wary)| now.saturating_duration_since(*lost) < *wary * 3);
+        let wary = again.map_or(WARY, |(_, wary)| (wary * 2).min(WARY_MOST));
+        self.lost = Some((now, wary));
     }
 
     /// There is something to do, whether it was found awake or after a sleep.
@@ -90,6 +129,48 @@ mod tests {
     fn who_is_asked_from_time_to_time_never_stays_awake() {
         assert_eq!(awake(MOST, &[5_000; 6]), [0; 6]);
         assert_eq!(awake(MOST, &[100, 1_000, 100, 1_000, 100, 1_000]), [0; 6]);
+    }
+
+    /// Loses the processor at once whenever it waits awake, for so long in all. For how long it did
+    /// not wait awake each time, in milliseconds.
+    fn wary(poll: &mut BusyPoll, now: &mut Instant, in_all: Duration) -> Vec<u128> {
+        let (end, mut lost, mut wary) = (*now + in_all, *now, Vec::new());
+        while *now < end {
+            poll.again(*now);
+            *now += Duration::from_micros(100);
+            poll.found(*now);
+            if poll.again(*now) {
+                wary.push((*now - lost).as_millis());
+                poll.gave_way(*now, LOST);
+                lost = *now;
+            }
+        }
+        wary
+    }
+
+    #[test]
+    fn beside_somebody_who_computes_it_waits_awake_ever_more_rarely() {
+        let (mut poll, mut now) = (BusyPoll::new(MOST), Instant::now());
+        let first = wary(&mut poll, &mut now, Duration::from_secs(2));
+        assert_eq!(first, [0, 5, 10, 20, 40, 80, 160, 320, 640]);
+        let then = wary(&mut poll, &mut now, Duration::from_secs(60));
+        assert_eq!(then.last(), Some(&WARY_MOST.as_millis()));
+        // That was long ago.
+        now += WARY_MOST * 3;
+        let again = wary(&mut poll, &mut now, Duration::from_millis(20));
+        assert_eq!(again, [0, 5, 10]);
+    }
+
+    #[test]
+    fn who_has_the_processor_back_soon_goes_on_waiting_awake() {
+        let (mut poll, mut now) = (BusyPoll::new(MOST), Instant::now());
+        for _ in 0..100 {
+            poll.again(now);
+            now += Duration::from_micros(100);
+            poll.found(now);
+            poll.gave_way(now, LOST / 2);
+        }
+        assert!(poll.again(now));
     }
 
     #[test]

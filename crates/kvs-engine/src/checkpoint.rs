@@ -16,7 +16,7 @@ use serde::{Deserialize, Serialize};
 use crate::catalog::{Catalog, CheckpointRoot};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
-use crate::limits::{DETACH_ROUNDS, RECORD_DEPTH};
+use crate::limits::RECORD_DEPTH;
 use crate::manifest::{ManifestError, ManifestFile};
 use crate::pack::{BlobStore, PackId};
 use crate::reserve::Reserve;
@@ -86,25 +86,6 @@ pub(crate) struct Finished {
 /// Whether an object is in a pack.
 pub(crate) type IsWritten = Box<dyn Fn(&Blobref) -> bool + Send>;
 
-/// A detacher that has seen the recent roots of these namespaces, almost to the newest: it is made
-/// beside further commits, and whoever publishes them is not to wait for it.
-fn detacher(plan: &Plan, written: HashSet<Blobref>) -> Detacher<IsWritten> {
-    let is_written: IsWritten = Box::new(move |reference| written.contains(reference));
-    let mut detacher = Detacher::new(plan.manifest.params, is_written);
-    for (namespace, _) in &plan.points {
-        let mut seen = 0;
-        // Each time there are fewer new ones, unless commits are faster than this.
-        for _ in 0..DETACH_ROUNDS {
-            let (roots, newest) = namespace.history().roots_behind(seen);
-            seen = newest;
-            for root in &roots {
-                detacher.directory(root);
-            }
-        }
-    }
-    detacher
-}
-
 /// Where checkpoints go.
 #[derive(Clone)]
 pub(crate) struct Target {
@@ -129,7 +110,8 @@ impl Target {
             other => other,
         }?;
         self.reserve.keep();
-        let detacher = detacher(&plan, written);
+        let is_written: IsWritten = Box::new(move |reference| written.contains(reference));
+        let detacher = Detacher::new(plan.manifest.params, is_written);
         Ok(Finished { detacher, plan })
     }
 

@@ -219,35 +219,36 @@ impl History {
         &self.landmarks
     }
 
-    /// Roots of versions behind `version`, as far as memory holds them, and the newest of these versions.
-    pub(crate) fn roots_behind(&self, version: u64) -> (Vec<Directory>, u64) {
-        let behind = self.roots.iter().rev().take_while(|r| r.version > version);
-        let newest = self
-            .roots
-            .back()
-            .map_or(version, |r| r.version.max(version));
-        (behind.map(|r| r.directory.clone()).collect(), newest)
-    }
-
-    /// Notes a finished checkpoint and lets go of in-memory objects that packs now hold. What was held
-    /// until then: to drop it takes a while.
-    pub(crate) fn checkpointed<W: Fn(&Blobref) -> bool>(
-        &mut self,
-        checkpoint: CheckpointRoot,
-        detacher: &mut Detacher<W>,
-    ) -> Vec<Directory> {
+    /// Notes a finished checkpoint.
+    pub(crate) fn checkpointed(&mut self, checkpoint: CheckpointRoot) {
         // A namespace that did not move keeps the checkpoint that it has.
         let last = self.checkpoints.last();
         if last.is_none_or(|last| last.version < checkpoint.version) {
             self.checkpoints.push(checkpoint);
         }
-        let roots = self.roots.iter_mut();
-        roots
-            .map(|root| {
-                let detached = detacher.directory(&root.directory);
-                std::mem::replace(&mut root.directory, detached)
-            })
-            .collect()
+    }
+
+    /// Lets go of what packs hold in up to `most` roots in memory, of versions from `from` to `upto`, the
+    /// oldest first. The version to go on with; `None` when there is none.
+    pub(crate) fn detach<W: Fn(&Blobref) -> bool>(
+        &mut self,
+        from: u64,
+        upto: u64,
+        most: usize,
+        detacher: &mut Detacher<W>,
+    ) -> Option<u64> {
+        let first = self.roots.front()?.version;
+        let mut next = from.max(first);
+        let skip = usize::try_from(next - first).ok()?;
+        for root in self.roots.iter_mut().skip(skip).take(most) {
+            if root.version > upto {
+                return None;
+            }
+            root.directory = detacher.directory(&root.directory);
+            next = root.version + 1;
+        }
+        let newest = self.roots.back().map_or(0, |root| root.version);
+        (next <= upto.min(newest)).then_some(next)
     }
 
     /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is dropped:
@@ -269,5 +270,82 @@ impl History {
                 group: group + 1,
             };
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use kvs_tree::{Effect, HashAlgorithm, Key, StoreParams};
+
+    use super::*;
+    use crate::bulk::Effort;
+    use crate::objects::Objects;
+    use crate::pack::MemoryBlobStore;
+
+    const PARAMS: StoreParams = StoreParams {
+        algorithm: HashAlgorithm::Blake3,
+        split_key: [7; 32],
+    };
+
+    /// A namespace of so many versions, each of which puts one key more.
+    fn history(versions: u64) -> History {
+        let objects = Objects::new(Arc::new(MemoryBlobStore::new()), PARAMS, 1 << 20);
+        let mut directory = Directory::empty();
+        let origin = CheckpointRoot::origin(&PARAMS, 0, 0);
+        let mut history = History::new(vec![origin], Vec::new());
+        for version in 1..=versions {
+            let put = Effect::Put {
+                key: Key::parse(&version.to_string()).unwrap(),
+                value: "x".to_owned().into(),
+                subtree: false,
+            };
+            directory = objects.replay(&directory, &[put], Effort::BESIDE).unwrap();
+            history.push_root(RootAt {
+                version,
+                time_ms: 0,
+                root: directory.seal(&PARAMS),
+                directory: directory.clone(),
+            });
+        }
+        history
+    }
+
+    /// Versions that hold objects in memory, although all are written.
+    fn holding(history: &History) -> Vec<u64> {
+        let holds = |root: &&RootAt| {
+            let mut count = 0;
+            let unwritten = &mut |_, _, _| count += 1;
+            root.directory.unwritten(&PARAMS, &|_| false, unwritten);
+            count > 0
+        };
+        history
+            .roots
+            .iter()
+            .filter(holds)
+            .map(|r| r.version)
+            .collect()
+    }
+
+    #[test]
+    fn recent_versions_let_go_step_by_step_of_what_is_written() {
+        let mut history = history(20);
+        let names: HashSet<Blobref> = history.roots.iter().map(|r| r.root).collect();
+        let mut detacher = Detacher::new(PARAMS, |name: &Blobref| names.contains(name));
+        assert_eq!(holding(&history), (1..=20).collect::<Vec<_>>());
+        assert_eq!(history.detach(0, 17, 8, &mut detacher), Some(9));
+        assert_eq!(holding(&history), (9..=20).collect::<Vec<_>>());
+        // Those that were forgotten meanwhile need nothing.
+        history.roots.drain(..12);
+        assert_eq!(history.detach(9, 17, 3, &mut detacher), Some(16));
+        assert_eq!(holding(&history), (16..=20).collect::<Vec<_>>());
+        assert_eq!(history.detach(16, 17, 8, &mut detacher), None);
+        assert_eq!(holding(&history), [18, 19, 20]);
+        let before: Vec<Blobref> = history.roots.iter().map(|r| r.root).collect();
+        let after = history.roots.iter().map(|r| r.directory.seal(&PARAMS));
+        assert_eq!(after.collect::<Vec<_>>(), before);
+        history.roots.clear();
+        assert_eq!(history.detach(0, 17, 8, &mut detacher), None);
     }
 }

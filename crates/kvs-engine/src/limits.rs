@@ -104,9 +104,9 @@ pub const BUSY_POLL: Duration = Duration::from_micros(200);
 /// Bytes of records of recent versions that a namespace keeps in memory (8 MiB).
 pub const RECENT_RECORD_BYTES: usize = 8 * 1024 * 1024;
 
-/// How often a checkpoint looks for versions that came while it let go of what it has written in those
-/// before (3); the commit task does the rest.
-pub const DETACH_ROUNDS: usize = 3;
+/// Recent versions that let go, between two looks at what else there is to do, of what a checkpoint
+/// wrote (8).
+pub const DETACH_STEP: usize = 8;
 
 /// Roots of recent versions that a namespace keeps in memory (256).
 pub const RECENT_ROOTS: usize = 256;

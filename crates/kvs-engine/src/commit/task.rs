@@ -11,6 +11,7 @@ use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::command::{Command, Reply, refuse};
+use super::detaching::Detaching;
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
@@ -70,6 +71,8 @@ pub(crate) struct CommitTask {
     pub(super) journal_bytes: u64,
     pub(super) trimmed_to: u64,
     pub(super) trimming: bool,
+    /// What is left to do after the last checkpoint.
+    pub(super) detaching: Option<Detaching>,
     /// A checkpoint is being written.
     pub(super) checkpointing: bool,
     pub(super) checkpoint_wanted: Vec<Reply<()>>,
@@ -129,6 +132,7 @@ impl CommitTask {
             journal_bytes: 0,
             trimmed_to: parts.trimmed_to,
             trimming: false,
+            detaching: None,
             checkpointing: false,
             checkpoint_wanted: Vec::new(),
             checkpoint_waiting: Vec::new(),
@@ -163,6 +167,10 @@ impl CommitTask {
             }
             if task.is_finished() {
                 break;
+            }
+            if task.is_idle() && queue.len() == 0 && task.detach_some() {
+                tokio::task::yield_now().await;
+                continue;
             }
             let open = !closed && !task.building.is_full();
             let due = task.next_timer();
@@ -325,7 +333,7 @@ impl CommitTask {
 
     /// Gives an answer once everything that it could tell of is durable.
     pub(super) fn hold(&mut self, reply: HeldReply) {
-        if self.building.is_empty() && self.open.is_empty() && self.in_flight.is_none() {
+        if self.is_idle() {
             reply(Ok(()));
         } else {
             self.building.hold(reply);
@@ -362,8 +370,13 @@ impl CommitTask {
         self.final_checkpoint = true;
     }
 
+    /// Whether nothing that was accepted waits for the journal.
+    pub(super) fn is_idle(&self) -> bool {
+        self.in_flight.is_none() && self.building.is_empty() && self.open.is_empty()
+    }
+
     fn is_finished(&self) -> bool {
-        let idle = self.in_flight.is_none() && self.building.is_empty() && self.open.is_empty();
+        let idle = self.is_idle();
         let failed = self.failed.borrow().is_some();
         let done = !self.final_checkpoint && !self.checkpointing && self.syncing.is_none();
         self.stopping.is_some() && (failed || (idle && done))

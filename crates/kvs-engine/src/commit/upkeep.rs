@@ -2,6 +2,7 @@
 //! modes within their window.
 
 use super::command::{Command, Reply};
+use super::detaching::Detaching;
 use super::retention::Past;
 use super::task::CommitTask;
 use super::writer::Job;
@@ -125,12 +126,13 @@ impl CommitTask {
     fn take_checkpoint(&mut self, finished: Finished) {
         // One for all: versions share most of their nodes, and must go on sharing them.
         let Finished { mut detacher, plan } = finished;
-        let mut old = Vec::new();
+        let mut namespaces = Vec::new();
         for (namespace, point) in plan.points {
-            old.extend(namespace.history().checkpointed(point, &mut detacher));
+            namespace.history().checkpointed(point);
             let mut root = (*namespace.published()).clone();
             root.directory = detacher.directory(&root.directory);
             namespace.replace_root(root);
+            namespaces.push(namespace);
         }
         for head in self.heads.values_mut() {
             head.directory = detacher.directory(&head.directory);
@@ -138,11 +140,27 @@ impl CommitTask {
         self.store.detach(&mut detacher);
         self.catalog.checkpoints.push(plan.manifest.catalog.group);
         self.catalog.packs = plan.manifest.catalog.packs;
-        let rest = move || drop((old, detacher, plan.roots));
-        if self.target.env.inline {
-            rest();
-        } else {
-            tokio::task::spawn_blocking(rest);
+        let before = self.detaching.replace(Detaching::new(detacher, namespaces));
+        self.drop_beside((before, plan.roots));
+    }
+
+    /// While there is nothing else to do: recent versions let go of what packs hold. Whether there was
+    /// any of it left.
+    pub(super) fn detach_some(&mut self) -> bool {
+        let Some(detaching) = &mut self.detaching else {
+            return false;
+        };
+        if !detaching.step() {
+            let done = self.detaching.take();
+            self.drop_beside(done);
+        }
+        true
+    }
+
+    /// Drops what may take long to drop.
+    fn drop_beside(&self, what: impl Send + 'static) {
+        if !self.target.env.inline {
+            tokio::task::spawn_blocking(move || drop(what));
         }
     }
 
@@ -204,8 +222,7 @@ impl CommitTask {
             return self.hold(Box::new(move |outcome| drop(reply.send(outcome))));
         }
         let inbox = self.resubmit.clone();
-        let written = self.building.is_empty() && self.open.is_empty() && self.in_flight.is_none();
-        if written {
+        if self.is_idle() {
             match &mut self.syncing {
                 // A sync that is under way covers it: nothing is appended meanwhile.
                 Some(waiting) => waiting.push(reply),

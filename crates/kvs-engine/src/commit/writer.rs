@@ -158,7 +158,7 @@ fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Option<J
         match queue.try_recv() {
             Ok(job) => break Some(job),
             Err(TryRecvError::Disconnected) => break None,
-            Err(TryRecvError::Empty) if wait.again(Instant::now()) => std::thread::yield_now(),
+            Err(TryRecvError::Empty) if wait.again(Instant::now()) => wait.give_way(),
             Err(TryRecvError::Empty) => break queue.recv().ok(),
         }
     };

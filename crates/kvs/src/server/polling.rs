@@ -61,7 +61,7 @@ pub(crate) async fn keep_polling(activity: &Activity, most: Duration) {
         tokio::task::yield_now().await;
         let count = activity.count();
         if count == seen {
-            std::thread::yield_now();
+            poll.give_way();
         } else {
             seen = count;
             poll.found(Instant::now());
