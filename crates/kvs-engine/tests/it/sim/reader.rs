@@ -85,6 +85,18 @@ impl Reader {
         newest.copied().unwrap_or(0)
     }
 
+    /// Where it begins. What it was to begin with may be gone: a namespace that was made anew meanwhile
+    /// has fewer versions, and mode append begins with what there is.
+    fn start_in(&self, world: &World) -> Start {
+        let newest = self.newest(world) % LIFE;
+        match (self.start, self.history.wish.mode) {
+            (Start::Version { version, .. }, Mode::Append { .. }) if version > newest + 1 => {
+                Start::Now
+            }
+            (start, _) => start,
+        }
+    }
+
     /// Opens the watch, or goes on where it was.
     pub(super) async fn open(&mut self, machine: &Machine) {
         let resumed = self.had.is_some();
@@ -97,7 +109,7 @@ impl Reader {
                     version: had.version + u64::from(!self.repeats),
                 }
             }
-            None => self.start,
+            None => self.start_in(&machine.world()),
         };
         let wish = &self.history.wish;
         let mode = match (wish.mode, self.grown) {
