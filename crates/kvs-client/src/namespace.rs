@@ -238,6 +238,7 @@ impl Namespace {
             treeobj: options.treeobj,
             inline_max: options.inline_max,
         };
+        // `Client::submit` does the same, but moves the request once more: 8% of the rate of gets.
         let (_, receiver) = queue.request(place, lookup.into());
         let open = Open::with(LookupAnswer::decode);
         let open = if current {
