@@ -26,10 +26,10 @@ mod recovery;
 mod disk;
 
 #[cfg(test)]
-mod beside;
+mod tests;
 
 #[cfg(test)]
-mod tests;
+mod beside;
 
 pub use api::{Appended, Journal, JournalReader, Preparer, SegmentInfo};
 pub use disk::{DiskJournal, JournalOptions};

@@ -163,8 +163,8 @@ impl Spare {
         let random = self.env.entropy.fill(&mut tag);
         random.map_err(DiskError::at(&self.dir, "get random bytes for"))?;
         let (id, free) = {
-            let mut state = self.lock();
-            (state.next_id, state.free.pop())
+            let state = self.lock();
+            (state.next_id, state.free.last().cloned())
         };
         let identity = Identity {
             id,
@@ -182,6 +182,8 @@ impl Spare {
                 .map(|()| file)
                 .map_err(DiskError::at(&path, "rename to"))
         });
+        // Until here no segment that was trimmed meanwhile could take its name.
+        self.lock().free.retain(|path| *path != temporary);
         let file = match made {
             Ok(file) => file,
             Err(error) => {

@@ -12,15 +12,26 @@ use crate::entropy::SimEntropy;
 use crate::env::Environment;
 use crate::limits::SEGMENT_BYTES_MIN;
 
-const DIR: &str = "/store/journal";
+pub(super) const DIR: &str = "/store/journal";
 
-fn open_from(disk: &SimDisk, from: u64) -> Result<(DiskJournal, Vec<(u64, Bytes)>), JournalError> {
+pub(super) fn open_from(
+    disk: &SimDisk,
+    from: u64,
+) -> Result<(DiskJournal, Vec<(u64, Bytes)>), JournalError> {
     // Tags must differ between openings, as they do on a real machine.
     let env = Environment::simulated(disk.clone(), disk.operations() as u64 + 1);
-    let options = JournalOptions::with_segment_bytes(SEGMENT_BYTES_MIN);
+    open_in(&env, SEGMENT_BYTES_MIN, from)
+}
+
+pub(super) fn open_in(
+    env: &Environment,
+    segment_bytes: u64,
+    from: u64,
+) -> Result<(DiskJournal, Vec<(u64, Bytes)>), JournalError> {
+    let options = JournalOptions::with_segment_bytes(segment_bytes);
     let mut groups = Vec::new();
     let journal =
-        DiskJournal::open::<JournalError>(&env, Path::new(DIR), options, from, &mut |n, bytes| {
+        DiskJournal::open::<JournalError>(env, Path::new(DIR), options, from, &mut |n, bytes| {
             groups.push((n, bytes));
             Ok(())
         })?;
@@ -37,7 +48,7 @@ fn payload(number: u64, len: usize) -> Vec<u8> {
         .collect()
 }
 
-fn append(journal: &mut DiskJournal, len: usize) -> u64 {
+pub(super) fn append(journal: &mut DiskJournal, len: usize) -> u64 {
     let after = journal.newest();
     match journal.append(after, &payload(after + 1, len)) {
         Appended::Done(number) => number,
@@ -45,7 +56,7 @@ fn append(journal: &mut DiskJournal, len: usize) -> u64 {
     }
 }
 
-fn read_all(reader: &Arc<dyn JournalReader>) -> Vec<(u64, Bytes)> {
+pub(super) fn read_all(reader: &Arc<dyn JournalReader>) -> Vec<(u64, Bytes)> {
     let mut all = Vec::new();
     let mut next = reader.oldest();
     while next <= reader.newest() {
@@ -57,7 +68,7 @@ fn read_all(reader: &Arc<dyn JournalReader>) -> Vec<(u64, Bytes)> {
     all
 }
 
-fn assert_is_chain(groups: &[(u64, Bytes)], first: u64) {
+pub(super) fn assert_is_chain(groups: &[(u64, Bytes)], first: u64) {
     for ((number, bytes), expected) in groups.iter().zip(first..) {
         assert_eq!(*number, expected);
         assert!(*bytes == payload(expected, bytes.len()), "group {expected}");
@@ -68,8 +79,13 @@ fn segment(id: u64) -> PathBuf {
     Path::new(DIR).join(segment_file::file_name(id))
 }
 
+/// The file that a trimmed segment became.
+pub(super) fn free(id: u64) -> PathBuf {
+    Path::new(DIR).join(format!("{}{}", spare::FREE, segment_file::file_name(id)))
+}
+
 /// A journal of three full segments and one in use, closed.
-fn four_segments() -> (SimDisk, u64) {
+pub(super) fn four_segments() -> (SimDisk, u64) {
     let disk = SimDisk::new();
     let mut journal = open(&disk);
     while journal.segments().len() < 4 {
@@ -237,8 +253,6 @@ fn a_file_set_aside_is_not_lost_under_that_of_a_later_segment() {
     drop(journal);
     // As a power cut leaves it that undid the renames by which these became segments.
     for (from, to) in [(1, 5), (2, 6)] {
-        let free =
-            |id| Path::new(DIR).join(format!("{}{}", spare::FREE, segment_file::file_name(id)));
         disk.rename(&free(from), &free(to)).unwrap();
     }
     let (mut journal, _) = open_from(&disk, newest).unwrap();
