@@ -10,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use kvs_client::{Address, Client, Namespace, Options, UnixConnector};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
@@ -203,6 +203,18 @@ impl Daemon {
     pub fn stop(self) -> anyhow::Result<Refused> {
         self.terminate()?;
         self.wait()
+    }
+
+    /// The same; an error unless it ended well.
+    pub fn stop_cleanly(self) -> anyhow::Result<()> {
+        let ended = self.stop()?;
+        ensure!(
+            ended.status.success(),
+            "{}: {}",
+            ended.status,
+            ended.message
+        );
+        Ok(())
     }
 
     /// Sends SIGTERM.

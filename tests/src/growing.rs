@@ -3,8 +3,8 @@
 //!
 //! Cost is measured three ways: the latency of commits made one at a time; the time of a thousand
 //! pipelined ones; and the processor time that the daemon takes for each, which noise of the machine
-//! touches least; so the daemon does not wait awake. Beside each window stands what an append and a sync alone take, as a shared disk is
-//! not always equally fast.
+//! touches least; so the daemon does not wait awake. Beside each window stands what an append and a
+//! sync alone take, as a shared disk is not always equally fast.
 
 use std::path::Path;
 use std::time::Instant;

@@ -101,13 +101,7 @@ impl StoreGrowth {
         let grown = self.beside_new(&mut old, directory, &progress).await?;
 
         let Side { daemon, puts, .. } = old;
-        let ended = daemon.stop()?;
-        ensure!(
-            ended.status.success(),
-            "{}: {}",
-            ended.status,
-            ended.message
-        );
+        daemon.stop_cleanly()?;
         let mut old = Side::start(&home, puts)?;
         old.check().await?;
         let restarted = self.beside_new(&mut old, directory, &progress).await?;

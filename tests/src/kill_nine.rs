@@ -62,13 +62,7 @@ impl KillNine {
             rounds.push(checked.with_context(|| self.where_(round))?);
         }
         let versions = self.check_all(&daemon, &rounds).await?;
-        let stopped = daemon.stop()?;
-        ensure!(
-            stopped.status.success(),
-            "{}: {}",
-            stopped.status,
-            stopped.message
-        );
+        daemon.stop_cleanly()?;
         Ok(self.report(&rounds, restarts, versions))
     }
 

@@ -85,13 +85,7 @@ impl Restart {
             );
         }
         for _ in 0..self.rounds {
-            let ended = daemon.stop()?;
-            ensure!(
-                ended.status.success(),
-                "{}: {}",
-                ended.status,
-                ended.message
-            );
+            daemon.stop_cleanly()?;
             let seconds;
             (daemon, seconds) = timed(&home, &key(random.below(self.keys))).await?;
             stopped.push(seconds);

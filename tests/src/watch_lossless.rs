@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::{Context, ensure};
+use anyhow::Context;
 use kvs_client::{Transaction, WatchOptions, WatchStream};
 use tokio::sync::watch;
 
@@ -90,13 +90,7 @@ impl WatchLossless {
             watcher.await??;
         }
         let seconds = start.elapsed().as_secs_f64();
-        let ended = daemon.stop()?;
-        ensure!(
-            ended.status.success(),
-            "{}: {}",
-            ended.status,
-            ended.message
-        );
+        daemon.stop_cleanly()?;
         Ok(seconds)
     }
 }

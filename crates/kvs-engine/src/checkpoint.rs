@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use kvs_tree::{Blobref, Detacher, Directory, HashAlgorithm, StoreParams};
+use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
 use serde::{Deserialize, Serialize};
 
 use crate::catalog::{Catalog, CheckpointRoot};
@@ -78,13 +78,10 @@ pub(crate) struct Plan {
 
 /// A checkpoint that is durable.
 pub(crate) struct Finished {
-    /// Lets go of objects that only packs need to hold from now on.
-    pub(crate) detacher: Detacher<IsWritten>,
+    /// Objects that only packs need to hold from now on.
+    pub(crate) written: HashSet<Blobref>,
     pub(crate) plan: Plan,
 }
-
-/// Whether an object is in a pack.
-pub(crate) type IsWritten = Box<dyn Fn(&Blobref) -> bool + Send>;
 
 /// Where checkpoints go.
 #[derive(Clone)]
@@ -110,9 +107,7 @@ impl Target {
             other => other,
         }?;
         self.reserve.keep();
-        let is_written: IsWritten = Box::new(move |reference| written.contains(reference));
-        let detacher = Detacher::new(plan.manifest.params, is_written);
-        Ok(Finished { detacher, plan })
+        Ok(Finished { written, plan })
     }
 
     fn write_all(&self, plan: &mut Plan) -> Result<HashSet<Blobref>, EngineError> {

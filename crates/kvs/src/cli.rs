@@ -149,13 +149,10 @@ fn arguments() -> Vec<OsString> {
 /// Runs the verb on a runtime that suits it.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = match &cli.command {
-        Command::Serve(args) => daemon_runtime(args.threads)?,
-        Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => daemon_runtime(1)?,
+        Command::Serve(args) => with_threads(args.threads)?,
+        Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => with_threads(1)?,
         // What may be a long value is received while what came before is written.
-        Command::Get(args) if args.may_be_long() => tokio::runtime::Builder::new_multi_thread()
-            .worker_threads(1)
-            .enable_all()
-            .build()?,
+        Command::Get(args) if args.may_be_long() => with_threads(1)?,
         // Any other client does one thing at a time, and starting no threads makes it start sooner.
         _ => tokio::runtime::Builder::new_current_thread()
             .enable_all()
@@ -165,7 +162,7 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// A runtime whose tasks are on so many threads of their own.
-fn daemon_runtime(threads: u16) -> std::io::Result<Runtime> {
+fn with_threads(threads: u16) -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads))
         .enable_all()

@@ -1,18 +1,22 @@
-//! After a checkpoint: recent versions let go of the objects that packs hold now. Under load they are
-//! forgotten soon anyway, so this has time until there is nothing else to do.
+//! After a checkpoint: what is in memory lets go of the objects that packs hold now. Heads do so at once,
+//! as later versions are made of them. Recent versions are forgotten soon under load, so they have time
+//! until there is nothing else to do.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use kvs_tree::Detacher;
+use kvs_tree::{Blobref, Detacher, StoreParams};
 
-use crate::checkpoint::IsWritten;
 use crate::limits::DETACH_STEP;
 use crate::namespace::Namespace;
 
+/// Whether an object is in a pack.
+type IsWritten = Box<dyn Fn(&Blobref) -> bool + Send>;
+
 /// What is left to do.
 pub(super) struct Detaching {
-    /// Has seen the heads, which later versions are made of.
-    detacher: Detacher<IsWritten>,
+    /// One for all: versions share most of their nodes, and must go on sharing them.
+    pub(super) detacher: Detacher<IsWritten>,
     left: Vec<Left>,
 }
 
@@ -24,20 +28,22 @@ struct Left {
 }
 
 impl Detaching {
-    /// All versions of these namespaces that are published by now.
-    pub(super) fn new(
-        detacher: Detacher<IsWritten>,
-        namespaces: impl IntoIterator<Item = Arc<Namespace>>,
-    ) -> Detaching {
-        let left = namespaces.into_iter().map(|namespace| Left {
+    /// Of objects that were written.
+    pub(super) fn of(params: StoreParams, written: HashSet<Blobref>) -> Detaching {
+        let is_written: IsWritten = Box::new(move |reference| written.contains(reference));
+        Detaching {
+            detacher: Detacher::new(params, is_written),
+            left: Vec::new(),
+        }
+    }
+
+    /// Adds all versions of a namespace that are published by now.
+    pub(super) fn add(&mut self, namespace: Arc<Namespace>) {
+        self.left.push(Left {
             upto: namespace.position().version,
             from: 0,
             namespace,
         });
-        Detaching {
-            left: left.collect(),
-            detacher,
-        }
     }
 
     /// Does some of it. Whether anything is left.

@@ -4,9 +4,10 @@
 //! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
 //! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
 //! `group` (what one append carries), `writer` (the journal's owner), `retention` (what may be
-//! forgotten), `detaching` (what need not stay in memory), `task` (the task itself: its loop), and its parts `accept` (a transaction comes in),
-//! `publish` (a group became durable, or did not), `admin` (namespaces and pins), `upkeep`
-//! (checkpoints, trimming, leases), `pace` (how much at once, and on which thread).
+//! forgotten), `detaching` (what need not stay in memory), `task` (the task itself: its loop), and its
+//! parts `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
+//! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and when
+//! to look).
 
 mod merge;
 mod draft;

@@ -124,23 +124,22 @@ impl CommitTask {
     }
 
     fn take_checkpoint(&mut self, finished: Finished) {
-        // One for all: versions share most of their nodes, and must go on sharing them.
-        let Finished { mut detacher, plan } = finished;
-        let mut namespaces = Vec::new();
+        let Finished { written, plan } = finished;
+        let mut detaching = Detaching::of(plan.manifest.params, written);
+        for head in self.heads.values_mut() {
+            head.directory = detaching.detacher.directory(&head.directory);
+        }
         for (namespace, point) in plan.points {
             namespace.history().checkpointed(point);
             let mut root = (*namespace.published()).clone();
-            root.directory = detacher.directory(&root.directory);
+            root.directory = detaching.detacher.directory(&root.directory);
             namespace.replace_root(root);
-            namespaces.push(namespace);
+            detaching.add(namespace);
         }
-        for head in self.heads.values_mut() {
-            head.directory = detacher.directory(&head.directory);
-        }
-        self.store.detach(&mut detacher);
+        self.store.detach(&mut detaching.detacher);
         self.catalog.checkpoints.push(plan.manifest.catalog.group);
         self.catalog.packs = plan.manifest.catalog.packs;
-        let before = self.detaching.replace(Detaching::new(detacher, namespaces));
+        let before = self.detaching.replace(detaching);
         self.drop_beside((before, plan.roots));
     }
 

@@ -55,8 +55,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=SERVE_THREADS))]
     pub(crate) threads: u16,
     /// Wait awake for so long, in us or ms, while requests follow each other closely; 0: never
-    #[arg(long, value_name = "TIME", value_parser = busy_poll, default_value = "200us")]
-    pub(crate) busy_poll: Duration,
+    /// [default: 200us]
+    #[arg(long, value_name = "TIME", value_parser = busy_poll)]
+    pub(crate) busy_poll: Option<Duration>,
     /// Let other users connect; each reaches the namespaces that it owns or that are shared with it
     #[arg(long)]
     pub(crate) allow_guests: bool,
@@ -152,7 +153,9 @@ fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
     let engine = &mut options.engine;
     engine.durability = args.durability;
     engine.algorithm = args.hash;
-    engine.busy_poll = args.busy_poll;
+    if let Some(busy_poll) = args.busy_poll {
+        engine.busy_poll = busy_poll;
+    }
     if let Some(versions) = args.retain_versions {
         engine.retention.versions = versions;
     }

@@ -123,7 +123,8 @@ impl Daemon {
             busy_poll,
         } = self;
         let mut sessions = JoinSet::new();
-        let polling = tokio::spawn(poll(Arc::clone(&shared), busy_poll));
+        let polled = Arc::clone(&shared);
+        let polling = tokio::spawn(async move { keep_polling(&polled.activity, busy_poll).await });
         let mut failed = pin!(shared.engine.failed());
         let failure = loop {
             tokio::select! {
@@ -158,11 +159,6 @@ impl Daemon {
             .await
             .context("cannot close the store")
     }
-}
-
-/// Keeps the runtime awake while there is work.
-async fn poll(shared: Arc<Shared>, busy_poll: Duration) {
-    keep_polling(&shared.activity, busy_poll).await;
 }
 
 /// Gives a new connection a session.
