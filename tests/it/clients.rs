@@ -31,7 +31,7 @@ async fn fifty_clients_put_read_and_watch_at_once() {
             let read = pipeline.namespace().get(own.clone()).await.unwrap();
             assert_eq!(read.unwrap(), (PUTS - 1).to_string());
             for _ in 0..PUTS {
-                let Event::Changes(event) = stream.next().await.unwrap() else {
+                let Event::Changes(event) = stream.recv().await.unwrap() else {
                     panic!("not a change");
                 };
                 assert_eq!(event.changes.len(), 1);

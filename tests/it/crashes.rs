@@ -54,7 +54,7 @@ async fn watches_resume_across_kill_nine_without_loss_or_repetition() {
 
 /// The position and value of the next event.
 async fn next(stream: &mut WatchStream) -> (Position, Vec<u8>) {
-    let Event::Changes(event) = stream.next().await.unwrap() else {
+    let Event::Changes(event) = stream.recv().await.unwrap() else {
         panic!("not a change");
     };
     let ChangeValue::Bytes(value) = &event.changes[0].value else {
@@ -108,7 +108,7 @@ async fn root_moves_of_all_namespaces_go_on_across_kill_nine_and_clean_restarts(
             .await
             .unwrap();
         assert_eq!(made.position.version, 0);
-        let event = stream.next().await.unwrap();
+        let event = stream.recv().await.unwrap();
         assert!(matches!(event, RootEvent::Created(_)), "{event:?}");
     }
     let mut roots: BTreeMap<String, (u64, String)> = BTreeMap::new();
@@ -128,7 +128,7 @@ async fn root_moves_of_all_namespaces_go_on_across_kill_nine_and_clean_restarts(
         let client = daemon.connect().await.unwrap();
         client.namespace("a").put("k", "on").await.unwrap();
         for _ in 0..61 {
-            let RootEvent::Moved(moved) = stream.next().await.unwrap() else {
+            let RootEvent::Moved(moved) = stream.recv().await.unwrap() else {
                 panic!("not a move");
             };
             let next = (moved.position.version, moved.root.to_string());

@@ -233,7 +233,7 @@ async fn catch_up(watcher: &Namespace, left: Position, events: u64) -> anyhow::R
     let mut stream = watcher.watch(options).await?;
     let mut sequence = Sequence::new(1, left.version);
     for event in 0..events {
-        let told = sequence.take(&stream.next().await?);
+        let told = sequence.take(&stream.recv().await?);
         told.with_context(|| format!("event {event}"))?;
     }
     Ok(start.elapsed().as_secs_f64())

@@ -36,7 +36,7 @@ impl ExactlyOnce {
         let mut stream = primary.watch(WatchOptions::new().key("counter")).await?;
         let watching = tokio::spawn(async move {
             for expected in 1..=adds {
-                let Event::Changes(event) = stream.next().await? else {
+                let Event::Changes(event) = stream.recv().await? else {
                     anyhow::bail!("not a change where {expected} should be");
                 };
                 let change = event.changes.first().context("an empty event")?;

@@ -168,7 +168,7 @@ impl Loader {
             let asked = Instant::now();
             let put = Transaction::new().put("watched", number.to_string());
             let answer = self.primary.submit(put).await?;
-            let (_, told) = numbered(&events.next().await?)?;
+            let (_, told) = numbered(&events.recv().await?)?;
             latencies_us.push(micros(asked));
             ensure!(told == number, "told {told} where {number} should be");
             answer.await?;

@@ -217,7 +217,7 @@ async fn receive(mut stream: WatchStream, numbers: std::ops::Range<u64>) -> anyh
     let started = stream.started().context("the watch does not stand")?;
     let mut sequence = Sequence::new(numbers.start, started.version);
     for _ in numbers {
-        sequence.take(&stream.next().await?)?;
+        sequence.take(&stream.recv().await?)?;
     }
     Ok(())
 }

@@ -229,7 +229,7 @@ impl WatchChurn {
 async fn is_trimmed(primary: &Namespace) -> anyhow::Result<bool> {
     let options = WatchOptions::new().key(KEY).from_version(2).prefetch(1);
     let mut old = primary.watch(options).await?;
-    Ok(matches!(old.next().await?, Event::Gap(_)))
+    Ok(matches!(old.recv().await?, Event::Gap(_)))
 }
 
 /// Watches and cancels whenever it is its turn.
@@ -254,7 +254,7 @@ async fn come_and_go(
         let mut sequence = Sequence::new(first, started.version);
         let wanted = random.below(TAKEN + 1);
         for _ in 0..wanted {
-            let event = stream.next().await?;
+            let event = stream.recv().await?;
             let told = sequence.take(&event);
             told.with_context(|| format!("a watch from {first}, back: {back}"))?;
         }
@@ -267,7 +267,7 @@ async fn come_and_go(
 async fn stand(mut stream: WatchStream, shared: Arc<Shared>) -> anyhow::Result<()> {
     let mut sequence = Sequence::new(1, shared.base);
     while sequence.taken() < shared.last.load(Ordering::Relaxed) {
-        sequence.take(&stream.next().await?)?;
+        sequence.take(&stream.recv().await?)?;
     }
     Ok(())
 }

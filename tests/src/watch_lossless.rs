@@ -100,7 +100,7 @@ async fn receive(mut stream: WatchStream, values: u64) -> anyhow::Result<()> {
     let started = stream.started().context("the watch does not stand")?;
     let mut sequence = Sequence::new(0, started.version);
     for _ in 0..values {
-        sequence.take(&stream.next().await?)?;
+        sequence.take(&stream.recv().await?)?;
     }
     Ok(())
 }

@@ -55,7 +55,7 @@ async fn run(primary: &Namespace, home: &str, job: usize) -> Result<(), ClientEr
 }
 
 async fn changes(stream: &mut WatchStream) -> Result<Changes, ClientError> {
-    match stream.next().await? {
+    match stream.recv().await? {
         Event::Changes(changes) => Ok(changes),
         other => Err(failed(format!("{other:?} is no change"))),
     }

@@ -6,6 +6,7 @@
 use crate::error::ClientError;
 use crate::follow::{FollowOptions, FollowStream};
 use crate::limits::{CACHE_BYTES, CACHED_READ_TRIES, PAST_INCARNATIONS};
+use crate::link::current_runtime;
 use crate::many::Values;
 use crate::memo::Memo;
 use crate::namespace::Namespace;
@@ -63,6 +64,7 @@ impl Namespace {
     /// Follows the root of this namespace, so that its current values can be read without asking for them. They are kept in the
     /// client's cache ([`Client::with_cache`](crate::Client::with_cache)), or in one of 16 MiB of its own.
     pub async fn cached(&self) -> Result<CachedNamespace, ClientError> {
+        let runtime = current_runtime()?;
         let client = self.client();
         let namespace = match &client.cache {
             Some(_) => self.clone(),
@@ -78,7 +80,11 @@ impl Namespace {
             past: Vec::new(),
         })));
         let publisher = Arc::new(Publisher::new(sender, position));
-        tokio::spawn(follow(namespace.clone(), roots, publisher.clone()));
+        runtime.spawn(follow(
+            namespace.clone(),
+            roots,
+            Follower(publisher.clone()),
+        ));
         Ok(CachedNamespace {
             namespace,
             newest,
@@ -277,13 +283,29 @@ impl Publisher {
     }
 }
 
+/// What the task that follows the root holds: when the task is gone, also because its runtime is, nobody may wait for it.
+struct Follower(Arc<Publisher>);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.newest.send_if_modified(|newest| {
+            let followed = newest.is_ok();
+            if followed {
+                *newest = Err(ended());
+            }
+            followed
+        });
+    }
+}
+
 /// Where a namespace stands, and all its moves from there.
 fn whole(namespace: &Namespace) -> FollowOptions {
     FollowOptions::new().namespace(namespace.name()).initial()
 }
 
 /// Publishes the moves of a root until nobody reads them any more.
-async fn follow(namespace: Namespace, mut roots: FollowStream, publisher: Arc<Publisher>) {
+async fn follow(namespace: Namespace, mut roots: FollowStream, follower: Follower) {
+    let publisher = &follower.0;
     loop {
         let moved = tokio::select! {
             moved = next(&namespace, &mut roots) => moved,
@@ -309,7 +331,7 @@ async fn next(
     namespace: &Namespace,
     roots: &mut FollowStream,
 ) -> Result<Option<Moved>, ClientError> {
-    Ok(match roots.next().await? {
+    Ok(match roots.recv().await? {
         RootEvent::State(state) => state
             .namespaces
             .into_iter()

@@ -3,6 +3,7 @@
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::event::Event;
+use crate::link::current_runtime;
 use crate::namespace::Namespace;
 use crate::reader::Reader;
 use crate::watch::WatchStream;
@@ -77,6 +78,7 @@ impl Namespace {
         F: FnMut(Event, Reader) -> R + Send + 'static,
         R: Future<Output = Result<ControlFlow<()>, ClientError>> + Send + 'static,
     {
+        let runtime = current_runtime()?;
         let stream = self.watch(options).await?;
         let started = stream.started();
         let stop = CancellationToken::new();
@@ -92,7 +94,7 @@ impl Namespace {
             stop: stop.drop_guard(),
             handled,
             started,
-            task: tokio::spawn(work),
+            task: runtime.spawn(work),
         })
     }
 }
@@ -130,7 +132,7 @@ where
         let event = tokio::select! {
             biased;
             () = stop.cancelled() => return Ok(()),
-            event = stream.next() => event?,
+            event = stream.recv() => event?,
         };
         let reader = Reader::of(&namespace, &event);
         let flow = callback(event, reader).await?;

@@ -18,7 +18,8 @@ use smol_str::SmolStr;
 use std::sync::Arc;
 
 /// A client of one daemon. Clones share the connection, which is closed when the last clone, namespace handle and
-/// watch is gone. Must be made within a tokio runtime.
+/// watch is gone. Must be made within a Tokio runtime that has I/O and time enabled, where the
+/// connection's task runs; otherwise that is an error. Its handles may be used anywhere while that runtime runs.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) queue: Arc<Queue>,

@@ -62,7 +62,7 @@ impl FollowOptions {
     }
 }
 
-/// A stream of root moves that stands; a `Stream` of events. Survives reconnects, and restarts of the daemon: it goes on right
+/// A stream of root moves that stands: take its events with [`recv`](Self::recv), or as a [`Stream`]. Survives reconnects, and restarts of the daemon: it goes on right
 /// behind the last event; if it cannot, as the daemon does not retain what came then, it says so by a `State` with `lost`. Dropping it ends it. That of one namespace ends with `ENOTSUP` when it is removed.
 #[derive(Debug)]
 pub struct FollowStream {
@@ -100,9 +100,9 @@ impl Client {
 }
 
 impl FollowStream {
-    /// The next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`.
-    /// Safe to cancel: no event is lost.
-    pub async fn next(&mut self) -> Result<RootEvent, ClientError> {
+    /// Receives the next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`. As a `Stream`
+    /// it yields the same, and ends after an error. Cancel safe: no event is lost.
+    pub async fn recv(&mut self) -> Result<RootEvent, ClientError> {
         std::future::poll_fn(|context| self.poll_event(context))
             .await
             .unwrap_or_else(|| Err(ClientError::new(ErrorCode::NoData, "the stream has ended")))

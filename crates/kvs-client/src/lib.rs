@@ -11,7 +11,7 @@
 //! let primary = client.namespace("primary");
 //! let mut watch = primary.watch(WatchOptions::new().scope("lwj.*.state")).await?;
 //! primary.commit(Transaction::new().put("lwj.1.state", "running")).await?;
-//! let event = watch.next().await?;
+//! let event = watch.recv().await?;
 //! # Ok(()) }
 //! ```
 
@@ -83,6 +83,11 @@ pub use transport::{ConnectFuture, Connector, Transport, UnixConnector};
 pub use upload::{Upload, ValueReader};
 pub use watch::WatchStream;
 pub use watch_options::WatchOptions;
+
+// What stands in the signatures of this library.
+pub use bytes::Bytes;
+pub use futures_core::Stream;
+pub use smol_str::SmolStr;
 
 pub use kvs_proto::{
     Advice, At, Behind, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed,

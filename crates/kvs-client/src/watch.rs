@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// A watch that stands; a `Stream` of events. Survives reconnects without a gap or a repetition. Dropping it ends it.
+/// A watch that stands: take its events with [`recv`](Self::recv), or as a [`Stream`]. Survives reconnects without a gap or a repetition. Dropping it ends it.
 ///
 /// Events wait in memory up to the prefetch; beyond that the daemon waits, at no cost to anybody. It ends with an error when
 /// its namespace is removed (`ENOTSUP`), the right to read it is withdrawn (`EPERM`), or reconnecting is given up.
@@ -40,9 +40,9 @@ impl WatchStream {
         }
     }
 
-    /// The next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`.
-    /// Safe to cancel: no event is lost.
-    pub async fn next(&mut self) -> Result<Event, ClientError> {
+    /// Receives the next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`. As a `Stream`
+    /// it yields the same, and ends after an error. Cancel safe: no event is lost.
+    pub async fn recv(&mut self) -> Result<Event, ClientError> {
         std::future::poll_fn(|context| self.poll_event(context))
             .await
             .unwrap_or_else(|| Err(ClientError::new(ErrorCode::NoData, "the watch has ended")))

@@ -22,7 +22,10 @@ use crate::known::Known;
 use crate::options::Options;
 use crate::transport::Connector;
 use kvs_proto::{ErrorCode, Hello, HelloAnswer, PROTOCOL_VERSION};
+use std::panic::catch_unwind;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
 /// Connects, and starts the task that keeps the connection.
@@ -31,6 +34,7 @@ pub(crate) async fn open(
     options: Options,
     known: Arc<Known>,
 ) -> Result<(Arc<Queue>, HelloAnswer), ClientError> {
+    let runtime = current_runtime()?;
     let client = match options.client_id {
         Some(id) => id,
         None => random_id()?,
@@ -66,8 +70,20 @@ pub(crate) async fn open(
         .clamp(1, Semaphore::MAX_PERMITS);
     let shared = Arc::new(queue::Link::new(known.clone(), places));
     let task = task::Task::new(connector, options, hello, known, shared.clone());
-    tokio::spawn(task.run(link, backoff));
+    runtime.spawn(task.run(link, backoff));
     Ok((Arc::new(Queue::new(shared, client)), server))
+}
+
+/// The runtime that the caller is in. Without one, or in one without a timer, Tokio would panic.
+pub(crate) fn current_runtime() -> Result<Handle, ClientError> {
+    let runtime = Handle::try_current().ok();
+    // Nothing tells whether a runtime has a timer, but that it panics where one is asked for.
+    let has_timer = || catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
+    runtime.filter(|_| has_timer()).ok_or_else(|| {
+        let message = "the caller is not in a Tokio runtime that has I/O and time enabled; \
+                       build one with `enable_all`, and call this within its `block_on`";
+        ClientError::new(ErrorCode::Invalid, message)
+    })
 }
 
 fn random_id() -> Result<[u8; 16], ClientError> {

@@ -64,7 +64,7 @@ fn state(version: u64) -> RootState {
 
 /// The version and the number of keys of the next move.
 async fn next(stream: &mut FollowStream) -> (u64, usize) {
-    match stream.next().await.unwrap() {
+    match stream.recv().await.unwrap() {
         RootEvent::Moved(moved) => (moved.position.version, moved.changes.len()),
         other => panic!("{other:?}"),
     }
@@ -163,7 +163,7 @@ async fn a_stream_begins_behind_a_place_and_is_told_a_loss_by_the_daemon_alone()
     };
     peer.item_body(id, &RootItem::State(lost.clone())).await;
     peer.item_body(id, &moved(21, "a", true)).await;
-    assert_eq!(stream.next().await.unwrap(), RootEvent::State(lost));
+    assert_eq!(stream.recv().await.unwrap(), RootEvent::State(lost));
     assert_eq!(next(&mut stream).await, (21, 1));
 }
 
@@ -180,10 +180,10 @@ async fn a_state_that_was_asked_for_is_not_lost_and_a_removal_ends_the_stream() 
     peer.item_body(id, &RootItem::Removed(removed.clone()))
         .await;
     peer.error(id, ErrorCode::NoNamespace).await;
-    assert_eq!(stream.next().await.unwrap(), RootEvent::State(state(10)));
-    assert_eq!(stream.next().await.unwrap(), RootEvent::Removed(removed));
+    assert_eq!(stream.recv().await.unwrap(), RootEvent::State(state(10)));
+    assert_eq!(stream.recv().await.unwrap(), RootEvent::Removed(removed));
     assert_eq!(
-        stream.next().await.unwrap_err().code,
+        stream.recv().await.unwrap_err().code,
         ErrorCode::NoNamespace
     );
 }

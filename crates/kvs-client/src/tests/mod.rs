@@ -5,4 +5,5 @@ mod fake;
 mod follows;
 mod modes;
 mod requests;
+mod runtimes;
 mod watches;

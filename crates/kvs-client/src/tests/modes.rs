@@ -73,7 +73,7 @@ fn after(version: u64) -> Start {
 
 /// The version and the keys with their values of the next event.
 async fn next(stream: &mut WatchStream) -> (u64, String) {
-    let (version, changes) = match stream.next().await.unwrap() {
+    let (version, changes) = match stream.recv().await.unwrap() {
         Event::Changes(changes) => (changes.position.version, changes.changes),
         Event::Initial(initial) => (initial.position.version, initial.entries),
         other => panic!("{other:?}"),
@@ -203,7 +203,7 @@ async fn unique_takes_a_fresh_state_after_a_gap_as_it_is() {
     peer.item(id, gap(at(11), at(20))).await;
     peer.item(id, state(20, false, vec![put("a", "x")])).await;
     peer.item(id, changes(21, vec![put("b", "y")])).await;
-    assert!(matches!(stream.next().await.unwrap(), Event::Gap(_)));
+    assert!(matches!(stream.recv().await.unwrap(), Event::Gap(_)));
     assert_eq!(next(&mut stream).await, (20, "a=x".into()));
     assert_eq!(next(&mut stream).await, (21, "b=y".into()));
 }
@@ -238,7 +238,7 @@ async fn a_gap_to_another_incarnation_is_not_forgotten_by_a_loss() {
         }),
     )
     .await;
-    assert!(matches!(stream.next().await.unwrap(), Event::Gap(_)));
+    assert!(matches!(stream.recv().await.unwrap(), Event::Gap(_)));
     assert_eq!(next(&mut stream).await, (3, "a=x".into()));
     assert_eq!(stream.position(), Some(new(3)));
 }
@@ -254,7 +254,7 @@ async fn a_mark_is_handed_out_if_asked_for_and_asked_for_again_after_a_loss() {
     assert_eq!(peer.watch().await.1.start, after(12));
     assert_eq!(peer.request().await, (id, Request::Mark(MarkRequest {})));
     peer.item(id, mark(15, true)).await;
-    assert_eq!(stream.next().await.unwrap(), Event::Mark(at(15)));
+    assert_eq!(stream.recv().await.unwrap(), Event::Mark(at(15)));
     assert_eq!(stream.position(), Some(at(15)));
     drop(peer);
     let mut peer = fake.accept().await;
@@ -270,7 +270,7 @@ async fn marks_at_an_interval_are_events() {
     let options = WatchOptions::new().mark_interval(interval);
     let (_fake, mut stream, mut peer, id) = watching(options).await;
     peer.item(id, mark(12, false)).await;
-    assert_eq!(stream.next().await.unwrap(), Event::Mark(at(12)));
+    assert_eq!(stream.recv().await.unwrap(), Event::Mark(at(12)));
 }
 
 #[tokio::test]
@@ -290,7 +290,7 @@ async fn a_namespace_that_is_waited_for_loses_nothing_though_it_is_made_while_aw
     assert!(watch.wait_create && watch.start == first);
     peer.started(id, 4).await;
     peer.item(id, changes(1, vec![put("a", "x")])).await;
-    assert_eq!(stream.next().await.unwrap(), Event::Created(at(0)));
+    assert_eq!(stream.recv().await.unwrap(), Event::Created(at(0)));
     assert_eq!(next(&mut stream).await, (1, "a=x".into()));
     drop(peer);
     let mut peer = fake.accept().await;
@@ -298,7 +298,7 @@ async fn a_namespace_that_is_waited_for_loses_nothing_though_it_is_made_while_aw
     assert!(!watch.wait_create && watch.start == after(1));
     peer.error(id, ErrorCode::NoNamespace).await;
     assert_eq!(
-        stream.next().await.unwrap_err().code,
+        stream.recv().await.unwrap_err().code,
         ErrorCode::NoNamespace
     );
 }
@@ -311,7 +311,7 @@ async fn a_namespace_that_is_made_while_waiting_is_told() {
     let mut stream = opening.await.unwrap().unwrap();
     peer.started(id, 0).await;
     peer.item(id, state(0, false, Vec::new())).await;
-    assert_eq!(stream.next().await.unwrap(), Event::Created(at(0)));
+    assert_eq!(stream.recv().await.unwrap(), Event::Created(at(0)));
     assert_eq!(next(&mut stream).await, (0, "".into()));
 }
 
@@ -319,7 +319,7 @@ async fn a_namespace_that_is_made_while_waiting_is_told() {
 async fn an_item_that_cannot_be_read_ends_its_stream_and_no_other() {
     let (_fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
     peer.item_body(id, &["unknown"]).await;
-    assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::BadRequest);
+    assert_eq!(stream.recv().await.unwrap_err().code, ErrorCode::BadRequest);
     let cancel = Request::Cancel(kvs_proto::Empty {});
     assert_eq!(peer.request().await, (id, cancel));
 }

@@ -16,7 +16,7 @@ async fn watching(options: WatchOptions) -> (Fake, WatchStream, Peer, u64) {
 
 /// The version and keys of the next event.
 async fn next(stream: &mut WatchStream) -> (u64, Vec<String>, bool) {
-    match stream.next().await.unwrap() {
+    match stream.recv().await.unwrap() {
         Event::Changes(changes) => {
             let keys = changes
                 .changes
@@ -110,7 +110,7 @@ async fn an_initial_state_that_was_not_complete_is_asked_for_again() {
     peer.started(id, 10).await;
     peer.item(id, page(10, "a", false)).await;
     peer.item(id, page(10, "b", true)).await;
-    let Event::Initial(initial) = stream.next().await.unwrap() else {
+    let Event::Initial(initial) = stream.recv().await.unwrap() else {
         panic!()
     };
     assert_eq!(initial.entries.len(), 2);
@@ -128,7 +128,7 @@ async fn a_version_over_the_limit_comes_in_parts_and_a_loss_among_them_is_told()
     peer.item(id, part(11, "a", false)).await;
     assert_eq!(next(&mut stream).await, (11, keys(&["a"]), false));
     drop(peer);
-    assert_eq!(stream.next().await.unwrap(), Event::Restart(Some(at(10))));
+    assert_eq!(stream.recv().await.unwrap(), Event::Restart(Some(at(10))));
     let mut peer = fake.accept().await;
     assert_eq!(peer.watch().await.1.start, after(10));
     peer.item(id, part(11, "a", false)).await;
@@ -180,9 +180,9 @@ async fn a_gap_is_told_with_its_state_and_passed() {
         to: at(31),
         snapshot: "primary@31:x".into(),
     };
-    assert_eq!(stream.next().await.unwrap(), Event::Gap(told));
+    assert_eq!(stream.recv().await.unwrap(), Event::Gap(told));
     assert_eq!(stream.position(), Some(at(10)));
-    let Event::Initial(state) = stream.next().await.unwrap() else {
+    let Event::Initial(state) = stream.recv().await.unwrap() else {
         panic!()
     };
     assert_eq!(state.entries.len(), 2);
@@ -292,8 +292,8 @@ async fn a_refused_watch_fails_to_open_and_a_failed_one_ends_with_its_error() {
 
     let (_fake, mut stream, mut peer, id) = watching(WatchOptions::new()).await;
     peer.error(id, ErrorCode::Permission).await;
-    assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::Permission);
-    assert_eq!(stream.next().await.unwrap_err().code, ErrorCode::NoData);
+    assert_eq!(stream.recv().await.unwrap_err().code, ErrorCode::Permission);
+    assert_eq!(stream.recv().await.unwrap_err().code, ErrorCode::NoData);
 }
 
 #[tokio::test(start_paused = true)]
@@ -331,7 +331,7 @@ async fn a_daemon_that_takes_no_watches_is_given_up_in_time() {
         drop(peer);
         tokio::select! {
             next = fake.accept() => peer = next,
-            ended = stream.next() => break ended.unwrap_err(),
+            ended = stream.recv() => break ended.unwrap_err(),
         }
         peer.watch().await;
         connections += 1;

@@ -173,7 +173,7 @@ async fn watcher(
     let mut samples = Samples::with_capacity(1 << 16);
     let mut newest = 0;
     loop {
-        let Event::Changes(changes) = stream.next().await? else {
+        let Event::Changes(changes) = stream.recv().await? else {
             bail!("a watcher got something else than changes");
         };
         for change in &changes.changes {

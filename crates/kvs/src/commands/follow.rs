@@ -243,7 +243,7 @@ impl Followed {
     /// The next state that something happened in, and the changes that led to it.
     async fn next(&self, watch: &mut WatchStream) -> Result<(At, Option<Changes>)> {
         loop {
-            if let Some(seen) = read_event(watch.next().await.about(&self.key)?) {
+            if let Some(seen) = read_event(watch.recv().await.about(&self.key)?) {
                 return Ok(seen);
             }
         }

@@ -75,7 +75,7 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
     tokio::pin!(gone);
     loop {
         let event = tokio::select! {
-            event = stream.next() => event.about("setroot")?,
+            event = stream.recv() => event.about("setroot")?,
             error = &mut gone => return Err(error.into()),
         };
         let place = event.place().clone();

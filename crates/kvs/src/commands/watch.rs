@@ -205,7 +205,7 @@ impl Watching {
     async fn next(&mut self) -> Result<VersionReport> {
         let (client, name) = (&self.client, self.name.as_str());
         loop {
-            let line = match self.stream.next().await.about("watch")? {
+            let line = match self.stream.recv().await.about("watch")? {
                 Event::Initial(state) => return initial(client, name, &state).await,
                 Event::Changes(version) => return changes(client, name, &version).await,
                 Event::Gap(hole) => gap(name, &hole, self.json)?,

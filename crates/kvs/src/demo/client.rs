@@ -55,7 +55,7 @@ pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::R
     let mut events = 0;
     while last.borrow().is_none_or(|last| newest < last) {
         let event = tokio::select! {
-            event = stream.next() => event?,
+            event = stream.recv() => event?,
             _ = last.changed() => continue,
         };
         let changes = match event {

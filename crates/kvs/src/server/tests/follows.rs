@@ -26,7 +26,7 @@ fn short(event: &RootEvent) -> String {
 async fn told(stream: &mut FollowStream, count: usize) -> Vec<String> {
     let mut told = Vec::new();
     for _ in 0..count {
-        told.push(short(&stream.next().await.unwrap()));
+        told.push(short(&stream.recv().await.unwrap()));
     }
     told
 }
@@ -145,7 +145,7 @@ async fn a_later_client_goes_on_behind_any_event() {
             .put("k", n.to_string())
             .await
             .unwrap();
-        let event = stream.next().await.unwrap();
+        let event = stream.recv().await.unwrap();
         places.push(event.place().clone());
         events.push(short(&event));
     }

@@ -474,7 +474,7 @@ async fn an_event_tells_the_state_in_which_it_happened() {
     }
     primary.put("job.1.other", "x").await.unwrap();
     for state in ["submitted", "running"] {
-        let Event::Changes(changes) = events.next().await.unwrap() else {
+        let Event::Changes(changes) = events.recv().await.unwrap() else {
             panic!()
         };
         assert_eq!(changes.changes.len(), 1);
