@@ -28,6 +28,7 @@ use crate::store::Store;
 use crate::upload::{Upload, Uploaded};
 use crate::view::View;
 use crate::watch::Watch;
+use crate::workers::Threads;
 
 pub use glimpse::Glimpse;
 
@@ -81,26 +82,22 @@ impl Engine {
     /// current runtime. Cost: replay of the journal behind the last checkpoint.
     ///
     /// # Errors
-    /// `Busy` if another daemon has the store open, `Corrupt` for damage (naming the file), `Invalid`
+    /// `Busy` if another daemon has the store open or the system refuses a thread, `Corrupt` for damage (naming the file), `Invalid`
     /// for a configuration that does not fit.
     pub async fn open(config: EngineConfig, env: Environment) -> Result<Self, EngineError> {
         let recovered = if env.inline {
-            recovery::open(&config, &env)?
+            recovery::open(&config, &env, None)?
         } else {
+            let threads = Threads::start()?;
+            let background = threads.background.clone();
             let (config, env) = (config.clone(), env.clone());
-            tokio::task::spawn_blocking(move || recovery::open(&config, &env))
-                .await
-                .map_err(|_| EngineError::stopped())??
+            let open = move || recovery::open(&config, &env, Some(threads));
+            background.run(open).await?
         };
         let (to_reports, reports) = mpsc::unbounded_channel();
         let params = *recovered.store.objects.params();
         let wait = (!env.inline).then(|| BusyPoll::new(config.busy_poll));
-        let writer = Writer::start(recovered.journal, params, wait, to_reports).map_err(|e| {
-            EngineError::new(
-                ErrorKind::Unavailable,
-                format!("no thread for the journal: {e}"),
-            )
-        })?;
+        let writer = Writer::start(recovered.journal, params, wait, to_reports)?;
         let (inbox, queue) = inbox();
         let (failed, watch_failed) = latest::channel(None);
         let store = recovered.store;
@@ -156,7 +153,7 @@ impl Engine {
             stage::stage(store, &mut request.transaction)?;
             Ok(request)
         };
-        let request = self.store.offload(work).await?;
+        let request = self.store.offload_write(work).await?;
         self.register()?;
         Ok(request)
     }

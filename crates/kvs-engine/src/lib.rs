@@ -28,6 +28,8 @@ mod store_dir;
 
 mod error;
 
+mod workers;
+
 mod reference;
 
 mod place;

@@ -41,6 +41,13 @@ pub const PACK_READ_GAP: u64 = 4 * 1024;
 /// Objects that a thread reads, verifies and decodes before it takes the next ones (256).
 pub const LOAD_BATCH: usize = 256;
 
+/// Threads that read the disk for requests (8). They start with the store and stay.
+pub const READ_THREADS: usize = 8;
+
+/// Threads that hash, write and sync large values before their transactions are judged (4). They start with the store
+/// and stay.
+pub const WRITE_THREADS: usize = 4;
+
 /// Threads that a restart reads objects and computes hashes on, at most (8).
 pub const REPLAY_THREADS: usize = 8;
 

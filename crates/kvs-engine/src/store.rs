@@ -18,6 +18,7 @@ use crate::objects::Objects;
 use crate::pack::PackId;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin};
+use crate::workers::{Threads, Workers};
 
 /// Entries whose references were shown to a client, so that they can be used again. Bounded.
 #[derive(Default)]
@@ -46,7 +47,8 @@ pub(crate) struct Store {
     /// How many namespaces were removed since the store was opened.
     removals: AtomicU64,
     instance_owner: u32,
-    inline: bool,
+    /// Threads for what blocks; without, it is done where it is asked for.
+    threads: Option<Threads>,
 }
 
 impl Store {
@@ -54,7 +56,7 @@ impl Store {
         objects: Arc<Objects>,
         archive: Archive,
         instance_owner: u32,
-        inline: bool,
+        threads: Option<Threads>,
     ) -> Self {
         let listed = objects.store().packs().iter().map(|p| p.id).collect();
         Self {
@@ -67,7 +69,7 @@ impl Store {
             registered: Mutex::new(listed),
             removals: AtomicU64::new(0),
             instance_owner,
-            inline,
+            threads,
         }
     }
 
@@ -87,13 +89,35 @@ impl Store {
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T, EngineError> + Send + 'static,
     ) -> Result<T, EngineError> {
-        if self.inline {
+        self.run_on(|threads| &threads.reads, work).await
+    }
+
+    /// Runs `work`, which may write and sync, where it holds up neither other tasks nor reads.
+    pub(crate) async fn offload_write<T: Send + 'static>(
+        self: &Arc<Self>,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        self.run_on(|threads| &threads.writes, work).await
+    }
+
+    async fn run_on<T: Send + 'static>(
+        self: &Arc<Self>,
+        on: impl FnOnce(&Threads) -> &Workers,
+        work: impl FnOnce(&Arc<Self>) -> Result<T, EngineError> + Send + 'static,
+    ) -> Result<T, EngineError> {
+        let Some(threads) = &self.threads else {
             return work(self);
-        }
+        };
         let store = self.clone();
-        tokio::task::spawn_blocking(move || work(&store))
-            .await
-            .map_err(|_| EngineError::stopped())?
+        on(threads).run(move || work(&store)).await
+    }
+
+    /// Runs `job` beside everything else, behind the ones before it.
+    pub(crate) fn in_background(&self, job: impl FnOnce() + Send + 'static) {
+        match &self.threads {
+            Some(threads) => threads.background.queue(job),
+            None => job(),
+        }
     }
 
     /// Runs a pure step: here if memory has all that it needs, else where it may read the disk.

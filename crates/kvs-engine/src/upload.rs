@@ -107,7 +107,7 @@ impl Upload {
                 work.take_in(more)?;
                 Ok(work)
             };
-            work = self.store.offload(write).await?;
+            work = self.store.offload_write(write).await?;
         }
         self.work = Some(work);
         self.len = len;
@@ -124,7 +124,7 @@ impl Upload {
                 work.pack.sync()?;
                 Ok(work)
             };
-            work = self.store.offload(write).await?;
+            work = self.store.offload_write(write).await?;
         }
         self.work = Some(work);
         Ok(())
@@ -146,7 +146,7 @@ impl Upload {
                 None => Uploaded::Short(pending.freeze()),
             })
         };
-        self.store.offload(finish).await
+        self.store.offload_write(finish).await
     }
 }
 

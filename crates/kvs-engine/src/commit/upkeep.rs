@@ -44,11 +44,7 @@ impl CommitTask {
             let done = target.write(plan).map(Box::new);
             let _ = finished.send(done);
         };
-        if self.target.env.inline {
-            work();
-        } else {
-            tokio::task::spawn_blocking(work);
-        }
+        self.store.in_background(work);
     }
 
     /// The published state, between two groups.
@@ -158,9 +154,7 @@ impl CommitTask {
 
     /// Drops what may take long to drop.
     fn drop_beside(&self, what: impl Send + 'static) {
-        if !self.target.env.inline {
-            tokio::task::spawn_blocking(move || drop(what));
-        }
+        self.store.in_background(move || drop(what));
     }
 
     /// Drops what retention allows, whole segments before a checkpoint.

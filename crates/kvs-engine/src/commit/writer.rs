@@ -16,8 +16,9 @@ use tokio::sync::mpsc;
 use super::draft::{Draft, Sealed, seal};
 use crate::busy_poll::BusyPoll;
 use crate::error::EngineError;
-use crate::journal::{Appended, GroupNumber, Journal, JournalError};
+use crate::journal::{Appended, GroupNumber, Journal, JournalError, Preparer};
 use crate::record::Record;
+use crate::workers::spawn;
 
 /// Roughly what a group takes in the journal beside its payload.
 const GROUP_FRAME_BYTES: u64 = 64;
@@ -77,12 +78,15 @@ pub(crate) struct Writer {
 impl Writer {
     /// Takes over the journal, for a thread that waits for jobs like that. Without, jobs are done
     /// when they are asked for.
+    ///
+    /// # Errors
+    /// `Busy` if the system refuses a thread.
     pub(crate) fn start(
         journal: Box<dyn Journal>,
         params: StoreParams,
         wait: Option<BusyPoll>,
         reports: mpsc::UnboundedSender<Report>,
-    ) -> std::io::Result<Self> {
+    ) -> Result<Self, EngineError> {
         let seat = Seat::new(journal, params);
         let Some(mut wait) = wait else {
             let place = Place::Inline(seat);
@@ -92,17 +96,16 @@ impl Writer {
         let to = reports.clone();
         let seat = Arc::new(Mutex::new(seat));
         let shared = seat.clone();
-        let thread = std::thread::Builder::new()
-            .name("kvs-journal".into())
-            .spawn(move || {
-                while let Some(job) = next(&queue, &mut wait) {
-                    let report = take(&shared).perform(job);
-                    if to.send(report).is_err() {
-                        break;
-                    }
-                    take(&shared).prepare();
+        let thread = spawn("kvs-journal", move || {
+            while let Some(job) = next(&queue, &mut wait) {
+                let report = take(&shared).perform(job);
+                if to.send(report).is_err() {
+                    break;
                 }
-            })?;
+                take(&shared).prepare();
+            }
+        })?;
+        take(&seat).preparing = Some(Preparing::start()?);
         Ok(Self {
             place: Place::Thread { jobs, thread, seat },
             reports,
@@ -115,7 +118,7 @@ impl Writer {
             drop(jobs);
             let _ = thread.join();
             let preparing = take(&seat).preparing.take();
-            preparing.map(JoinHandle::join);
+            preparing.into_iter().for_each(Preparing::stop);
         }
     }
 
@@ -170,9 +173,53 @@ fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Option<J
 struct Seat {
     journal: Box<dyn Journal>,
     params: StoreParams,
-    preparing: Option<JoinHandle<()>>,
-    /// On a full disk preparing fails again and again; that is told once, until it has succeeded.
-    told: Arc<AtomicBool>,
+    preparing: Option<Preparing>,
+}
+
+/// The thread that prepares segments beside the work.
+struct Preparing {
+    orders: std::sync::mpsc::Sender<Preparer>,
+    /// An order is not carried out yet.
+    busy: Arc<AtomicBool>,
+    thread: JoinHandle<()>,
+}
+
+impl Preparing {
+    fn start() -> Result<Self, EngineError> {
+        let (orders, queue) = std::sync::mpsc::channel::<Preparer>();
+        let busy = Arc::new(AtomicBool::new(false));
+        let carried_out = Arc::clone(&busy);
+        let thread = spawn("kvs-prepare", move || {
+            // On a full disk preparing fails again and again; that is told once, until it has succeeded.
+            let mut told = false;
+            for preparer in queue {
+                let failed = preparer.run().err();
+                if let Some(error) = failed.as_ref().filter(|_| !told) {
+                    tracing::warn!("the next journal segment could not be prepared: {error}");
+                }
+                told = failed.is_some();
+                carried_out.store(false, Ordering::Release);
+            }
+        })?;
+        Ok(Self {
+            orders,
+            busy,
+            thread,
+        })
+    }
+
+    /// Has the next segment prepared, unless that is under way.
+    fn order(&self, preparer: Preparer) {
+        if !self.busy.swap(true, Ordering::AcqRel) {
+            // The thread ends only when this sender is gone.
+            drop(self.orders.send(preparer));
+        }
+    }
+
+    fn stop(self) {
+        drop(self.orders);
+        let _ = self.thread.join();
+    }
 }
 
 /// Takes the seat. A panic of another thread leaves the journal as it is on disk, or poisoned.
@@ -186,7 +233,6 @@ impl Seat {
             journal,
             params,
             preparing: None,
-            told: Arc::default(),
         }
     }
 
@@ -226,21 +272,11 @@ impl Seat {
     }
 
     /// Has the next segment prepared beside the work, if that is wanted.
-    fn prepare(&mut self) {
-        let busy = self.preparing.as_ref().is_some_and(|p| !p.is_finished());
-        if busy || !self.journal.wants_preparation() {
-            return;
+    fn prepare(&self) {
+        if let Some(preparing) = &self.preparing
+            && self.journal.wants_preparation()
+        {
+            preparing.order(self.journal.preparer());
         }
-        let preparer = self.journal.preparer();
-        let told = self.told.clone();
-        let work = move || match preparer.run() {
-            Ok(()) => told.store(false, Ordering::Relaxed),
-            Err(error) if !told.swap(true, Ordering::Relaxed) => {
-                tracing::warn!("the next journal segment could not be prepared: {error}");
-            }
-            Err(_) => {}
-        };
-        let thread = std::thread::Builder::new().name("kvs-prepare".into());
-        self.preparing = thread.spawn(work).ok();
     }
 }

@@ -34,7 +34,7 @@ impl Engine {
         let _one_at_a_time = self.staging.lock().await;
         let directory = root.directory.clone();
         let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
-        self.store.offload(work).await?;
+        self.store.offload_write(work).await?;
         self.register()?;
         self.ask(|reply| Command::Pin {
             snapshot,
@@ -108,7 +108,7 @@ impl Engine {
         {
             let _one_at_a_time = self.staging.lock().await;
             let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
-            self.store.offload(work).await?;
+            self.store.offload_write(work).await?;
             self.register()?;
         }
         self.ask(|reply| Command::Create {

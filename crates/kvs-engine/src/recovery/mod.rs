@@ -27,6 +27,7 @@ use crate::reference::PRIMARY;
 use crate::reserve::Reserve;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
+use crate::workers::Threads;
 
 use replay::Replay;
 
@@ -41,12 +42,17 @@ pub(crate) struct Recovered {
     pub(crate) replayed: (u64, u64),
 }
 
-/// Opens the store of `config`, making it if it is not there. Reads and writes the disk.
+/// Opens the store of `config`, making it if it is not there. Reads and writes the disk. The store does what blocks on
+/// `threads`, without them where it is asked for.
 ///
 /// # Errors
 /// `Busy` if another daemon has it, `Corrupt` for damage, `Invalid` for a configuration that does not
 /// fit it.
-pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered, EngineError> {
+pub(crate) fn open(
+    config: &EngineConfig,
+    env: &Environment,
+    threads: Option<Threads>,
+) -> Result<Recovered, EngineError> {
     config.check()?;
     let directory = StoreDirectory::open(env, &config.dir)?;
     let loaded = match ManifestFile::load(env, directory.path())? {
@@ -93,12 +99,7 @@ pub(crate) fn open(config: &EngineConfig, env: &Environment) -> Result<Recovered
     let reader = journal.reader();
     let oldest = reader.oldest();
     let archive = Archive::new(objects.clone(), reader);
-    let store = Arc::new(Store::new(
-        objects,
-        archive,
-        config.instance_owner,
-        env.inline,
-    ));
+    let store = Arc::new(Store::new(objects, archive, config.instance_owner, threads));
     let mut replay = Replay::new(&store, catalog, Effort::alone(env.inline));
     let checkpoints = replay.catalog.checkpoints.iter().copied();
     let trimmed_to = checkpoints

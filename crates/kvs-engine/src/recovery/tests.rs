@@ -33,7 +33,7 @@ fn transaction(number: u64) -> TransactionRecord {
 fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
     let env = Environment::simulated(SimDisk::unrecorded(), 3);
     let config = EngineConfig::new("/store", 0);
-    let recovered = open(&config, &env).unwrap();
+    let recovered = open(&config, &env, None).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     let objects = &recovered.store.objects;
     let params = objects.params();
@@ -69,7 +69,7 @@ fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
 #[test]
 fn a_journal_is_replayed_to_its_last_version() {
     let (config, env) = store(500, None);
-    let recovered = open(&config, &env).unwrap();
+    let recovered = open(&config, &env, None).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     assert_eq!(namespace.position().version, 500);
     assert_eq!(recovered.replayed.1, 500);
@@ -83,7 +83,7 @@ fn a_journal_is_replayed_to_its_last_version() {
 #[test]
 fn a_wrong_root_at_the_end_of_a_batch_stops_recovery_and_names_its_version() {
     let (config, env) = store(500, Some(500));
-    let error = open(&config, &env).err().unwrap().to_string();
+    let error = open(&config, &env, None).err().unwrap().to_string();
     assert!(
         error.contains("replay of version 500 of namespace primary gives root"),
         "{error}"
@@ -93,7 +93,7 @@ fn a_wrong_root_at_the_end_of_a_batch_stops_recovery_and_names_its_version() {
 #[test]
 fn a_wrong_root_inside_a_batch_is_found_when_it_is_read() {
     let (config, env) = store(500, Some(300));
-    let recovered = open(&config, &env).unwrap();
+    let recovered = open(&config, &env, None).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     assert_eq!(namespace.position().version, 500);
     let error = recovered.store.archive.root(&namespace, 300).err().unwrap();
