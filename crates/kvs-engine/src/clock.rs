@@ -1,20 +1,35 @@
 //! Time through a seam, so that a simulation decides what time it is.
 //!
-//! Only wall-clock milliseconds are needed: they stamp records. Nothing is ordered by them.
+//! There are two clocks, as there are in every system: the wall clock stamps records, may jump and
+//! orders nothing; the uptime measures intervals, ages and deadlines, and never jumps.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 /// Where the engine gets the time from.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01 UTC. May jump in both directions, as wall clocks do: whoever
     /// needs a time that never runs backwards takes the maximum with the last one it used.
     fn now_ms(&self) -> u64;
+
+    /// Milliseconds since some moment in the past. Never falls, and is not affected when the wall
+    /// clock is set: every interval is a difference of two of these.
+    fn uptime_ms(&self) -> u64;
 }
 
-/// The clock of the operating system.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct RealClock;
+/// The clocks of the operating system. The uptime counts from when this was made.
+#[derive(Debug, Clone, Copy)]
+pub struct RealClock {
+    started: Instant,
+}
+
+impl Default for RealClock {
+    fn default() -> Self {
+        Self {
+            started: Instant::now(),
+        }
+    }
+}
 
 impl Clock for RealClock {
     fn now_ms(&self) -> u64 {
@@ -24,12 +39,17 @@ impl Clock for RealClock {
                 u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
             })
     }
+
+    fn uptime_ms(&self) -> u64 {
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
 }
 
 /// A clock that stands still until it is moved.
 #[derive(Debug, Default)]
 pub struct SimClock {
     now: AtomicU64,
+    uptime: AtomicU64,
 }
 
 impl SimClock {
@@ -38,15 +58,17 @@ impl SimClock {
     pub fn new(now_ms: u64) -> Self {
         Self {
             now: AtomicU64::new(now_ms),
+            uptime: AtomicU64::new(0),
         }
     }
 
-    /// Moves the clock forward by `ms` milliseconds.
+    /// Lets `ms` milliseconds pass.
     pub fn advance(&self, ms: u64) {
         self.now.fetch_add(ms, Ordering::SeqCst);
+        self.uptime.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// Sets the clock, also backwards.
+    /// Sets the wall clock, also backwards, while no time passes.
     pub fn set(&self, now_ms: u64) {
         self.now.store(now_ms, Ordering::SeqCst);
     }
@@ -55,5 +77,9 @@ impl SimClock {
 impl Clock for SimClock {
     fn now_ms(&self) -> u64 {
         self.now.load(Ordering::SeqCst)
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        self.uptime.load(Ordering::SeqCst)
     }
 }

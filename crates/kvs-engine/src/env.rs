@@ -15,7 +15,7 @@ use crate::entropy::{Entropy, RealEntropy, SimEntropy};
 pub struct Environment {
     /// Files.
     pub disk: Arc<dyn Disk>,
-    /// Wall-clock time.
+    /// Wall-clock time and uptime.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub entropy: Arc<dyn Entropy>,
@@ -30,7 +30,7 @@ impl Environment {
     pub fn real() -> Self {
         Self {
             disk: Arc::new(RealDisk),
-            clock: Arc::new(RealClock),
+            clock: Arc::new(RealClock::default()),
             entropy: Arc::new(RealEntropy),
             inline: false,
         }

@@ -238,6 +238,14 @@ pub const SYNC_INTERVAL_MS: u64 = 1_000;
 /// Milliseconds after which a checkpoint that found no space is tried again (1 s).
 pub const CHECKPOINT_RETRY_MS: u64 = 1_000;
 
+/// Milliseconds after which the release of a pin whose lease ran out is tried again, if a full disk
+/// refused it (1 s).
+pub const LEASE_RETRY_MS: u64 = 1_000;
+
+/// Milliseconds by which the wall clock and the uptime must move apart between two groups to be
+/// reported as a jump (1 s).
+pub const CLOCK_JUMP_MS: u64 = 1_000;
+
 /// Bytes of disk set aside for a checkpoint on a full disk (16 MiB, or less where checkpoints are
 /// closer together).
 pub const RESERVE_BYTES: u64 = 16 * 1024 * 1024;

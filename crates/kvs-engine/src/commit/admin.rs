@@ -136,14 +136,17 @@ impl CommitTask {
             let message = format!("uid {uid} has {GUEST_PINS} pins already");
             return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
         }
+        let lease = lease_ms.map(|ms| ms.min(LEASE_MS));
         let now = self.now();
-        let expires_ms = lease_ms.map(|ms| now + ms.min(LEASE_MS));
+        let expires_ms = lease.map(|ms| now + ms);
         let pin = Pin {
             id: self.catalog.new_pin_id(),
             snapshot,
             uid,
             expires_ms,
         };
+        let deadline = lease.map(|ms| self.time.uptime() + ms);
+        self.leases.set(pin.id, deadline);
         self.pinning.insert(pin.id, root);
         self.building.push(Record::Pinned(pin.clone()));
         self.building.hold(Box::new(move |outcome| {
@@ -167,22 +170,29 @@ impl CommitTask {
         self.building.hold(answer(reply));
     }
 
+    /// The leases of pins that were there go on where the newest record left them, so that neither
+    /// the time between two daemons nor a clock that was set meanwhile ends any.
+    pub(super) fn continue_leases(&mut self) {
+        let (now, newest) = (self.time.uptime(), self.catalog.time_ms);
+        for pin in self.catalog.pins.values() {
+            let left = |at: u64| at.saturating_sub(newest).min(LEASE_MS);
+            self.leases
+                .set(pin.id, pin.expires_ms.map(|at| now + left(at)));
+        }
+    }
+
     /// Releases pins whose lease has run out.
     pub(super) fn expire_leases(&mut self) {
-        if self.catalog.pins.is_empty() || self.in_flight.is_some() || self.building.has_records() {
+        if self.leases.next().is_none() {
             return;
         }
-        let now = self.now();
-        let expired = |pin: &&Pin| pin.expires_ms.is_some_and(|at| at <= now);
-        let ids: Vec<u64> = self
-            .catalog
-            .pins
-            .values()
-            .filter(expired)
-            .map(|p| p.id)
-            .collect();
-        for id in ids {
-            self.building.push(Record::Unpinned { id });
+        let now = self.time.uptime();
+        while let Some(id) = self.leases.take_due(now) {
+            if self.catalog.pins.contains_key(&id) {
+                self.building.push(Record::Unpinned { id });
+            } else if !self.pinning.contains_key(&id) {
+                self.leases.set(id, None);
+            }
         }
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
 //! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
-//! `group` (what one append carries), `writer` (the journal's owner), `retention` (what may be
-//! forgotten), `detaching` (what need not stay in memory), `task` (the task itself: its loop), and its
+//! `group` (what one append carries), `writer` (the journal's owner), `time` (stamps, deadlines and
+//! ages), `retention` (what may be forgotten), `detaching` (what need not stay in memory), `task` (the task itself: its loop), and its
 //! parts `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
 //! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and when
 //! to look).
@@ -16,6 +16,7 @@ mod command;
 mod inbox;
 mod group;
 mod writer;
+mod time;
 mod retention;
 mod detaching;
 mod task;

@@ -21,25 +21,22 @@ impl CommitTask {
         }
     }
 
-    /// When something is due although nobody asks, by the clock of the store.
+    /// When something is due although nobody asks, in uptime.
     pub(super) fn next_timer(&self) -> Option<u64> {
-        let lease = self
-            .catalog
-            .pins
-            .values()
-            .filter_map(|pin| pin.expires_ms)
-            .min();
         let interval = self.config.durability == Durability::Interval && self.unsynced;
-        let sync = interval.then_some(self.synced_ms + SYNC_INTERVAL_MS);
+        let sync = interval.then_some(self.synced_at + SYNC_INTERVAL_MS);
         // One that is past has been tried: it stays as it is until the next failure.
-        let now = self.target.env.clock.now_ms();
-        let retry = (self.checkpoint_retry_ms > now).then_some(self.checkpoint_retry_ms);
-        [lease, sync, retry].into_iter().flatten().min()
+        let retry = self.checkpoint_retry;
+        let retry = retry.filter(|retry| *retry > self.time.uptime());
+        [self.leases.next(), sync, retry]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// How long until then, at least a millisecond.
     pub(super) fn until(&self, at: u64) -> Duration {
-        let now = self.target.env.clock.now_ms();
+        let now = self.time.uptime();
         Duration::from_millis(at.saturating_sub(now).clamp(1, TIMER_MS))
     }
 }

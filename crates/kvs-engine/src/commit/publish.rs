@@ -144,6 +144,7 @@ impl CommitTask {
                 }
             }
             Record::Unpinned { id } => {
+                self.leases.set(*id, None);
                 self.store.pins().remove(id);
             }
             Record::Shared { namespace, uid } => {

@@ -11,12 +11,12 @@ pub(crate) struct Past<'a> {
 
 impl Retention {
     /// The newest of `checkpoints` (groups, ascending) before which the journal may be dropped;
-    /// `over` tells that the journal is over its limit in bytes.
+    /// `age_ms` is the age of one, `over` tells that the journal is over its limit in bytes.
     pub(crate) fn drop_before<'a>(
         &self,
         groups: &[u64],
         pasts: impl Fn() -> Vec<Past<'a>>,
-        now_ms: u64,
+        age_ms: impl Fn(&CheckpointRoot) -> u64,
         over: bool,
     ) -> Option<u64> {
         let pasts = pasts();
@@ -27,7 +27,7 @@ impl Retention {
                 at.is_none_or(|at| {
                     let dropped_nothing = at.version == oldest;
                     let by_number = past.version.saturating_sub(at.version) >= self.versions;
-                    let by_time = now_ms.saturating_sub(at.time_ms) >= self.time_ms;
+                    let by_time = age_ms(at) >= self.time_ms;
                     dropped_nothing || (by_number && by_time)
                 })
             })
@@ -80,7 +80,7 @@ mod tests {
             checkpoint(50, 5, 100),
             checkpoint(95, 9, 1500),
         ];
-        let drop = |version, now| {
+        let drop = |version, now: u64| {
             KEEP.drop_before(
                 &[5, 9],
                 || {
@@ -89,7 +89,7 @@ mod tests {
                         checkpoints: &points,
                     }]
                 },
-                now,
+                |at| now - at.time_ms,
                 false,
             )
         };
@@ -115,7 +115,7 @@ mod tests {
                 },
             ]
         };
-        assert_eq!(KEEP.drop_before(&[5], pasts, 9000, false), Some(5));
+        assert_eq!(KEEP.drop_before(&[5], pasts, |_| 9000, false), Some(5));
     }
 
     #[test]
@@ -131,6 +131,6 @@ mod tests {
                 checkpoints: &points,
             }]
         };
-        assert_eq!(KEEP.drop_before(&[5, 6], pasts, 0, true), Some(6));
+        assert_eq!(KEEP.drop_before(&[5, 6], pasts, |_| 0, true), Some(6));
     }
 }

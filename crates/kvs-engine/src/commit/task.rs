@@ -15,6 +15,7 @@ use super::detaching::Detaching;
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
+use super::time::{Ages, Leases, Time};
 use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
@@ -61,7 +62,9 @@ pub(crate) struct CommitTask {
     pub(super) in_flight: Option<InFlight>,
     pub(super) creating: HashSet<SmolStr>,
     pub(super) pinning: HashMap<u64, RootAt>,
-    pub(super) time_ms: u64,
+    pub(super) time: Time,
+    pub(super) leases: Leases,
+    pub(super) ages: Ages,
     pub(super) target: Target,
     pub(super) writer: Writer,
     pub(super) resubmit: WeakInbox,
@@ -77,13 +80,15 @@ pub(crate) struct CommitTask {
     pub(super) checkpointing: bool,
     pub(super) checkpoint_wanted: Vec<Reply<()>>,
     pub(super) checkpoint_waiting: Vec<Reply<()>>,
-    pub(super) checkpoint_retry_ms: u64,
+    /// Until then, in uptime, a checkpoint that found no space is not tried again.
+    pub(super) checkpoint_retry: Option<u64>,
     pub(super) finished: mpsc::UnboundedSender<Result<Box<Finished>, EngineError>>,
     /// Groups were published that no sync covers yet (weaker modes).
     pub(super) unsynced: bool,
     /// A sync was asked of the journal; the replies wait for it.
     pub(super) syncing: Option<Vec<Reply<()>>>,
-    pub(super) synced_ms: u64,
+    /// When, in uptime, the last sync ended.
+    pub(super) synced_at: u64,
     /// Watches that are to be woken when the committers have had their answers.
     pub(super) wakes: Vec<Wake>,
     /// A group was published since the last round.
@@ -111,9 +116,12 @@ impl CommitTask {
             .namespaces()
             .into_iter()
             .map(|n| (n.name.clone(), Head::new(n)));
-        let now = target.env.clock.now_ms();
+        let time = Time::new(target.env.clock.clone(), catalog.time_ms);
+        let uptime = time.uptime();
         let mut task = Self {
-            time_ms: catalog.time_ms.max(now),
+            time,
+            leases: Leases::default(),
+            ages: Ages::new(uptime, catalog.time_ms, catalog.group),
             heads: heads.collect(),
             config,
             store,
@@ -136,17 +144,18 @@ impl CommitTask {
             checkpointing: false,
             checkpoint_wanted: Vec::new(),
             checkpoint_waiting: Vec::new(),
-            checkpoint_retry_ms: 0,
+            checkpoint_retry: None,
             finished,
             wakes: Vec::new(),
             answered: false,
             unsynced: false,
             syncing: None,
-            synced_ms: now,
+            synced_at: uptime,
             stopping: None,
             final_checkpoint: false,
             directory,
         };
+        task.continue_leases();
         let mut closed = false;
         // One timer for all rounds: making one for each would wake the runtime's driver each time.
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
@@ -196,7 +205,7 @@ impl CommitTask {
                         task.handle(command);
                     }
                 }
-                // If it is early by the clock of the store, it is set again.
+                // If it is early by the uptime of the store, it is set again.
                 () = timer.as_mut(), if armed.is_some() => armed = None,
             }
         }
@@ -303,6 +312,7 @@ impl CommitTask {
     }
 
     fn send_group(&mut self) -> Option<Report> {
+        self.time.watch_for_jumps();
         let mut group = std::mem::take(&mut self.building);
         let (time_ms, sync) = (self.now(), self.durable());
         let job = Job::Append {
@@ -327,8 +337,7 @@ impl CommitTask {
 
     /// Milliseconds since the epoch; never runs backwards.
     pub(super) fn now(&mut self) -> u64 {
-        self.time_ms = self.time_ms.max(self.target.env.clock.now_ms());
-        self.time_ms
+        self.time.stamp()
     }
 
     /// Gives an answer once everything that it could tell of is durable.

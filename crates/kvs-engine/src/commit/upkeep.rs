@@ -20,13 +20,12 @@ impl CommitTask {
         let last = self.final_checkpoint && self.building.is_empty() && self.open.is_empty();
         let due = self.bytes_since >= self.config.checkpoint_bytes()
             || self.versions_since >= self.config.checkpoint_versions;
-        let now = self.now();
         let wanted = !self.checkpoint_wanted.is_empty();
         if last && self.bytes_since == 0 && self.durable() {
             self.final_checkpoint = false;
             return;
         }
-        if self.checkpointing || !(wanted || last || (due && now >= self.checkpoint_retry_ms)) {
+        if self.checkpointing || !(wanted || last || (due && self.may_retry())) {
             return;
         }
         if self.unsynced {
@@ -47,10 +46,17 @@ impl CommitTask {
         self.store.in_background(work);
     }
 
+    /// Whether a checkpoint that found no space may be tried again.
+    fn may_retry(&self) -> bool {
+        self.checkpoint_retry
+            .is_none_or(|retry| self.time.uptime() >= retry)
+    }
+
     /// The published state, between two groups.
     fn plan(&mut self, clean: bool) -> Plan {
         self.catalog.forget_outcomes();
         let group = self.catalog.group;
+        self.ages.made(group, self.time.uptime());
         let mut catalog = self.catalog.clone();
         catalog.weak = !self.durable() && !clean;
         catalog.checkpoints.push(group);
@@ -99,6 +105,7 @@ impl CommitTask {
         let waiting = std::mem::take(&mut self.checkpoint_waiting);
         match done {
             Ok(finished) => {
+                self.checkpoint_retry = None;
                 self.take_checkpoint(*finished);
                 waiting
                     .into_iter()
@@ -113,7 +120,7 @@ impl CommitTask {
                     return self.poison(&error);
                 }
                 tracing::warn!("no space for a checkpoint, it is tried again: {error}");
-                self.checkpoint_retry_ms = self.now() + CHECKPOINT_RETRY_MS;
+                self.checkpoint_retry = Some(self.time.uptime() + CHECKPOINT_RETRY_MS);
                 self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());
             }
         }
@@ -171,7 +178,8 @@ impl CommitTask {
             .copied()
             .filter(|&g| g > self.trimmed_to)
             .collect();
-        let now = self.now();
+        let now = self.time.uptime();
+        let age = |at: &CheckpointRoot| self.ages.of(at, now);
         let namespaces: Vec<_> = self.heads.values().map(|h| h.namespace.clone()).collect();
         let histories: Vec<_> = namespaces
             .iter()
@@ -186,13 +194,14 @@ impl CommitTask {
                 })
                 .collect()
         };
-        let Some(group) = self.config.retention.drop_before(&groups, pasts, now, over) else {
+        let Some(group) = self.config.retention.drop_before(&groups, pasts, age, over) else {
             return;
         };
         namespaces
             .iter()
             .for_each(|namespace| namespace.history().trim(group));
         self.trimmed_to = group;
+        self.ages.forget_before(group);
         self.catalog.checkpoints.retain(|&g| g >= group);
         self.trimming = true;
         self.writer.submit(Job::Trim {
@@ -247,7 +256,7 @@ impl CommitTask {
     /// With durability `interval`, syncs when the window is over.
     pub(super) fn sync_if_due(&mut self) {
         let due = self.config.durability == Durability::Interval && self.unsynced;
-        if due && self.now() >= self.synced_ms + SYNC_INTERVAL_MS {
+        if due && self.time.uptime() >= self.synced_at + SYNC_INTERVAL_MS {
             self.start_sync();
         }
     }
@@ -255,7 +264,7 @@ impl CommitTask {
     pub(super) fn on_synced(&mut self, result: Result<(), JournalError>) {
         let waiting = self.syncing.take().unwrap_or_default();
         self.unsynced = false;
-        self.synced_ms = self.now();
+        self.synced_at = self.time.uptime();
         match result {
             Ok(()) => waiting
                 .into_iter()

@@ -11,6 +11,7 @@
 mod support;
 
 mod chown;
+mod clock;
 mod commit;
 mod crash;
 mod faults;
