@@ -118,7 +118,9 @@ impl Model {
             }
             Operation::Mkdir { key } => {
                 let key = self.write_key(key)?;
-                self.put(&key, Thing::Directory);
+                if self.0.get(&key) != Some(&Thing::Directory) {
+                    self.put(&key, Thing::Directory);
+                }
             }
             Operation::Link { key, target } => {
                 let key = self.write_key(key)?;
@@ -233,7 +235,7 @@ impl Model {
             })
             .collect();
         if backwards {
-            // Directories in order before the rest, since a mkdir empties what is there.
+            // Directories in order before the rest, since a mkdir leaves what is there.
             operations.reverse();
             operations.sort_by_key(|operation| match operation {
                 Operation::Mkdir { key } => key.depth(),

@@ -76,7 +76,8 @@ pub enum Operation {
         /// Where.
         key: Key,
     },
-    /// Puts an empty directory in place of whatever stood there.
+    /// Makes an empty directory; a value or link that stood there is replaced, a directory is left as
+    /// it is, with all that is in it.
     Mkdir {
         /// Where.
         key: Key,

@@ -8,6 +8,8 @@
 
 mod limits;
 
+mod quantity;
+
 mod server;
 
 mod private;

@@ -136,16 +136,15 @@ impl CommitTask {
             let message = format!("uid {uid} has {GUEST_PINS} pins already");
             return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
         }
-        let lease = lease_ms.map(|ms| ms.min(LEASE_MS));
         let now = self.now();
-        let expires_ms = lease.map(|ms| now + ms);
+        let expires_ms = lease_ms.map(|ms| now.saturating_add(ms));
         let pin = Pin {
             id: self.catalog.new_pin_id(),
             snapshot,
             uid,
             expires_ms,
         };
-        let deadline = lease.map(|ms| self.time.uptime() + ms);
+        let deadline = lease_ms.map(|ms| self.time.uptime().saturating_add(ms));
         self.leases.set(pin.id, deadline);
         self.pinning.insert(pin.id, root);
         self.building.push(Record::Pinned(pin.clone()));

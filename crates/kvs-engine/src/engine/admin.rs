@@ -7,6 +7,7 @@ use smol_str::SmolStr;
 use super::Engine;
 use crate::commit::Command;
 use crate::error::{EngineError, ErrorKind};
+use crate::limits::LEASE_MS;
 use crate::reference::{At, PRIMARY, SnapshotRef, check_namespace_name};
 use crate::request::{Caller, NamespaceInfo, Pin};
 use crate::stage;
@@ -15,17 +16,35 @@ use crate::store::Store;
 /// The number that systems keep for "no user".
 const NO_USER: u32 = u32::MAX;
 
+/// Refuses a lease that cannot be kept as it is asked for.
+fn check_lease(lease_ms: Option<u64>) -> Result<(), EngineError> {
+    match lease_ms {
+        Some(0) => Err(EngineError::new(
+            ErrorKind::Invalid,
+            "a lease must be longer than 0",
+        )),
+        Some(ms) if ms > LEASE_MS => {
+            let days = LEASE_MS / (24 * 3600 * 1000);
+            let message = format!("a lease of {ms} ms; the limit is {days} days ({LEASE_MS} ms)");
+            Err(EngineError::new(ErrorKind::Limit, message))
+        }
+        _ => Ok(()),
+    }
+}
+
 impl Engine {
     /// Keeps a snapshot readable until it is unpinned or the lease (in milliseconds) runs out.
     ///
     /// # Errors
-    /// Those of reading the snapshot, `Limit`, `NoSpace`.
+    /// `Limit` if the lease is longer than [`LEASE_MS`], `Invalid` if it is 0, since the pin would end
+    /// before it is used; those of reading the snapshot, `Limit`, `NoSpace`.
     pub async fn pin(
         &self,
         caller: Caller,
         snapshot: SnapshotRef,
         lease_ms: Option<u64>,
     ) -> Result<Pin, EngineError> {
+        check_lease(lease_ms)?;
         let name = snapshot.namespace.clone();
         let view = self
             .view(caller, &name, At::Snapshot(snapshot.clone()))

@@ -1,5 +1,6 @@
 //! Snapshots of past versions, and pins.
 
+use kvs_engine::limits::LEASE_MS;
 use kvs_engine::{At, CrashVariant, ErrorKind, SimClock, SimDisk, SnapshotRef};
 use std::sync::Arc;
 
@@ -127,6 +128,24 @@ async fn a_lease_runs_out() {
     engine.sync().await.unwrap();
     engine.sync().await.unwrap();
     assert_eq!(engine.pins(OWNER).len(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_lease_that_cannot_be_kept_is_refused_and_pins_nothing() {
+    let sim = Sim::new().await;
+    sim.put("a", "1").await;
+    let snapshot = sim.view(At::Current).await.snapshot();
+    for (lease, kind) in [
+        (0, ErrorKind::Invalid),
+        (LEASE_MS + 1, ErrorKind::Limit),
+        (u64::MAX, ErrorKind::Limit),
+    ] {
+        let pinned = sim.engine.pin(OWNER, snapshot.clone(), Some(lease)).await;
+        assert_eq!(pinned.unwrap_err().kind, kind, "{lease}");
+    }
+    assert_eq!(sim.engine.pins(OWNER).len(), 0);
+    let longest = sim.engine.pin(OWNER, snapshot, Some(LEASE_MS)).await;
+    assert!(longest.unwrap().expires_ms.is_some());
 }
 
 #[tokio::test(start_paused = true)]

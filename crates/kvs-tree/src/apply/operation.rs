@@ -84,6 +84,8 @@ pub(super) fn write(
         Operation::Append { value, .. } => append(draft, key, before, value)?,
         Operation::Unlink { .. } if before.is_none() => {}
         Operation::Unlink { .. } => unlink(draft, key, before)?,
+        // A directory that is there already is left as it is, with all that is in it.
+        Operation::Mkdir { .. } if matches!(before, Some(Entry::Directory(_))) => {}
         Operation::Mkdir { .. } => mkdir(draft, key)?,
         Operation::Link { target, .. } => link(draft, key, checked_link(target)?)?,
         Operation::Add { delta, .. } => return add(draft, key, before, *delta),

@@ -152,13 +152,14 @@ fn directories_made_on_the_way_are_effects() {
 fn effects_tell_whether_keys_below_changed() {
     let root = tree(&["put a.b 1", "mkdir e"]);
     assert_eq!(effects(&root, &["put a 1"]), ["put a 1*"]);
-    assert_eq!(effects(&root, &["mkdir a"]), ["mkdir a*"]);
     assert_eq!(effects(&root, &["unlink a"]), ["unlink a*"]);
     assert_eq!(effects(&root, &["link a b"]), ["link a b*"]);
     assert_eq!(effects(&root, &["put e 1"]), ["put e 1"]);
     assert_eq!(effects(&root, &["unlink e"]), ["unlink e"]);
     assert_eq!(effects(&root, &["copy a c"]), ["copy a c*"]);
     assert_eq!(effects(&root, &["copy e a"]), ["mkdir a*"]);
+    let emptied = ["unlink a", "mkdir a"];
+    assert_eq!(effects(&root, &emptied), ["unlink a*", "mkdir a"]);
     assert_eq!(
         effects(&root, &["move a c.d"]),
         ["mkdir c", "copy a c.d*", "unlink a*"]
@@ -167,6 +168,31 @@ fn effects_tell_whether_keys_below_changed() {
     let long = "x".repeat(200);
     let root = tree(&[&format!("put a {long}")]);
     assert_eq!(effects(&root, &["copy a c"]), ["copy a c"]);
+}
+
+#[test]
+fn a_directory_that_is_there_is_left_as_it_is() {
+    let root = tree(&["put a.b 1", "mkdir e", "link l a", "put v 1", "link c.to a"]);
+    for operation in ["mkdir a", "mkdir e", "mkdir c"] {
+        assert!(effects(&root, &[operation]).is_empty(), "{operation}");
+    }
+    assert_eq!(effects(&root, &["mkdir a.n"]), ["mkdir a.n"]);
+    assert_eq!(
+        effects(&root, &["mkdir v"]),
+        ["mkdir v"],
+        "a value is replaced"
+    );
+    assert_eq!(
+        effects(&root, &["mkdir l"]),
+        ["mkdir l"],
+        "and so is a link"
+    );
+    assert_eq!(effects(&root, &["mkdir l.n"]), ["mkdir a.n"]);
+    assert_eq!(effects(&root, &["mkdir v.n"]), ["mkdir v", "mkdir v.n"]);
+    let made_before = ["mkdir n", "put n.x 1", "mkdir n"];
+    assert_eq!(effects(&root, &made_before), ["mkdir n", "put n.x 1"]);
+    let same = try_apply(&root, &["mkdir a", "mkdir e"]).unwrap().root;
+    assert_eq!(same.seal(&PARAMS), root.seal(&PARAMS));
 }
 
 #[test]

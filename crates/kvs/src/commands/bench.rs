@@ -15,8 +15,9 @@ use kvs_tree::HashAlgorithm;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-use super::options::{Daemon, duration};
+use super::options::Daemon;
 use crate::bench::{self, Cpus, Layout, Pin, Plan, Workload};
+use crate::quantity::{duration, size};
 
 /// Exit status after SIGINT, as in a shell.
 const INTERRUPTED: u8 = 130;
@@ -41,8 +42,8 @@ pub(crate) struct BenchArgs {
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=REQUESTS_IN_FLIGHT as i64))]
     in_flight: u16,
     /// Bytes of a value [default: 64; large-value: 8 MiB]
-    #[arg(long, value_name = "BYTES")]
-    value_size: Option<usize>,
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    value_size: Option<u64>,
     /// Number of keys [default: 1000; directory-growth, restart: 100000; large-value: 4]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     keys: Option<u64>,
@@ -149,7 +150,7 @@ fn plan(daemon: &Daemon, args: &BenchArgs) -> Result<Plan> {
     Ok(Plan {
         clients: usize::from(args.clients),
         in_flight: usize::from(args.in_flight),
-        value_size: args.value_size,
+        value_size: args.value_size.map(usize::try_from).transpose()?,
         keys: args.keys,
         watchers: args.watchers.and_then(|n| usize::try_from(n).ok()),
         layout: args.layout,

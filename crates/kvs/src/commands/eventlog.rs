@@ -18,11 +18,12 @@ use super::failure::{About as _, failure};
 use super::follow::{Appends, Seen, wait_for};
 use super::interrupt::end_on_interrupt;
 use super::look::{Look, Printer};
-use super::options::{Daemon, NamespaceOption, duration};
+use super::options::{Daemon, NamespaceOption};
 use super::show::Form;
 use super::value::{Place, part};
 use crate::eventlog::{Decoder, Entry, encode};
 use crate::output::reader_gone;
+use crate::quantity::duration;
 
 /// Options of `kvs eventlog`.
 #[derive(Debug, Args)]

@@ -1,4 +1,4 @@
-//! `kvs mkdir`: empty directories, replacing what is there.
+//! `kvs mkdir`: empty directories, made where there is none.
 
 use std::process::ExitCode;
 
@@ -12,8 +12,11 @@ use super::options::{CommitOutput, Daemon, NamespaceOption};
 /// Options of `kvs mkdir`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+A directory that exists is left as it is, with all that is in it. A value or link is replaced; what
+it was can still be read from the version before: kvs get --at VERSION KEY.
+
 Examples:
-  kvs mkdir a.b           an empty directory, whatever a.b was
+  kvs mkdir a.b           a directory; empty unless it was there already
   kvs mkdir a.b c.d       two, in one transaction")]
 pub(crate) struct MkdirArgs {
     #[command(flatten)]

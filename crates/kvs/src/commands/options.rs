@@ -1,7 +1,5 @@
 //! Options that several verbs have, and what they mean.
 
-use std::time::Duration;
-
 use anyhow::Result;
 use clap::Args;
 use kvs_client::{Address, At, Client, Committed, ErrorCode, Options, UnixConnector};
@@ -204,23 +202,6 @@ impl CommitOutput {
     }
 }
 
-/// Reads a duration: a number with `ms`, `s`, `m`, `h` or `d` behind it, seconds without.
-pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let unit = match text.get(digits.len()..) {
-        Some("ms") => 0.001,
-        Some("" | "s") => 1.0,
-        Some("m") => 60.0,
-        Some("h") => 3600.0,
-        Some("d") => 86400.0,
-        _ => return Err("the unit is none of ms, s, m, h, d".to_owned()),
-    };
-    let number: f64 = digits
-        .parse()
-        .map_err(|_| "not a number with a unit, such as 1.5s".to_owned())?;
-    Duration::try_from_secs_f64(number * unit).map_err(|_| "not a length of time".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -257,19 +238,6 @@ mod tests {
             "{\"data\":[\"a\"],\"type\":\"dirref\",\"ver\":2}",
         ] {
             assert_eq!(parse_at(text), None, "{text}");
-        }
-    }
-
-    #[test]
-    fn durations_have_units() {
-        assert_eq!(duration("2"), Ok(Duration::from_secs(2)));
-        assert_eq!(duration("1.5s"), Ok(Duration::from_millis(1500)));
-        assert_eq!(duration("100ms"), Ok(Duration::from_millis(100)));
-        assert_eq!(duration("2m"), Ok(Duration::from_secs(120)));
-        assert_eq!(duration("1h"), Ok(Duration::from_secs(3600)));
-        assert_eq!(duration("1d"), Ok(Duration::from_secs(86400)));
-        for text in ["", "s", "1x", "-1", "inf"] {
-            assert!(duration(text).is_err(), "{text}");
         }
     }
 }

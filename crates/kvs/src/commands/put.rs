@@ -18,6 +18,10 @@ use crate::output::{Progress, reason};
 /// Options of `kvs put`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
+A put replaces what is there: a value or link, and a directory with all that is in it. Values on
+the way to KEY become directories. What was replaced can still be read from the version before, as
+long as that is retained (kvs log, kvs get --at VERSION KEY), or from a pinned snapshot.
+
 Examples:
   kvs put lwj.1.state=running            one value
   kvs put a=1 b=2 c=3                    three values, in one transaction

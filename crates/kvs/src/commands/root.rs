@@ -11,8 +11,9 @@ use serde_json::json;
 
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
-use super::options::{Daemon, NamespaceOption, ReadOptions, dirref_json, duration};
+use super::options::{Daemon, NamespaceOption, ReadOptions, dirref_json};
 use crate::output::Sink;
+use crate::quantity::duration;
 
 /// Options of `kvs getroot`.
 #[derive(Debug, Args)]

@@ -20,6 +20,7 @@ use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
 use crate::limits::{BUSY_POLL_MOST, SERVE_THREADS};
+use crate::quantity::{duration, size};
 use crate::server::{Access, Daemon, Options, READY};
 
 /// Exit status when a second signal cuts the shutdown short.
@@ -45,10 +46,10 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N")]
     pub(crate) retain_versions: Option<u64>,
     /// Time for which versions are kept at least, such as 90s, 36h or 7d
-    #[arg(long, value_name = "DURATION", value_parser = duration_ms)]
-    pub(crate) retain_time: Option<u64>,
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) retain_time: Option<Duration>,
     /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two
-    #[arg(long, value_name = "BYTES", value_parser = bytes)]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
     pub(crate) retain_bytes: Option<u64>,
     /// Threads that serve connections: with one, what follows each other needs no waking of another;
     /// more are for many clients that read at once
@@ -159,8 +160,8 @@ fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
     if let Some(versions) = args.retain_versions {
         engine.retention.versions = versions;
     }
-    if let Some(time_ms) = args.retain_time {
-        engine.retention.time_ms = time_ms;
+    if let Some(time) = args.retain_time {
+        engine.retention.time_ms = u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
     }
     if let Some(bytes) = args.retain_bytes {
         engine.retention.bytes = bytes;
@@ -207,62 +208,14 @@ fn default_store(
     Ok(state.join("kvs/store"))
 }
 
-/// Reads a duration such as `500ms`, `90s`, `15m`, `36h`, `7d`; the result is in milliseconds.
-fn duration_ms(text: &str) -> Result<u64, String> {
-    scaled(
-        text,
-        &[
-            ("ms", 1),
-            ("s", 1000),
-            ("m", 60_000),
-            ("h", 3_600_000),
-            ("d", 86_400_000),
-        ],
-    )
-    .ok_or_else(|| format!("{text:?} is not a duration such as 90s, 36h or 7d"))
-}
-
-/// Reads a time such as `200us` or `1ms`, or `0`.
+/// Reads the time of `--busy-poll`.
 fn busy_poll(text: &str) -> Result<Duration, String> {
-    let us = if text == "0" {
-        Some(0)
-    } else {
-        scaled(text, &[("us", 1), ("ms", 1000)])
-    };
-    let time = us
-        .map(Duration::from_micros)
-        .filter(|time| *time <= BUSY_POLL_MOST);
-    time.ok_or_else(|| {
-        format!(
-            "{text:?} is not 0 or a time of at most {} ms such as 200us",
-            BUSY_POLL_MOST.as_millis()
-        )
-    })
-}
-
-/// Reads a number of bytes such as `1000000`, `64K`, `512M`, `8G`; K, M, G and T are powers of 1024.
-fn bytes(text: &str) -> Result<u64, String> {
-    scaled(
-        text,
-        &[
-            ("", 1),
-            ("K", 1 << 10),
-            ("M", 1 << 20),
-            ("G", 1 << 30),
-            ("T", 1 << 40),
-        ],
-    )
-    .ok_or_else(|| format!("{text:?} is not a number of bytes such as 512M or 8G"))
-}
-
-/// Reads a number with one of these units.
-fn scaled(text: &str, units: &[(&str, u64)]) -> Option<u64> {
-    let digits = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
-    let (number, unit) = text.split_at_checked(digits)?;
-    let (_, factor) = units.iter().find(|(name, _)| *name == unit)?;
-    number.parse::<u64>().ok()?.checked_mul(*factor)
+    let time = duration(text)?;
+    if time > BUSY_POLL_MOST {
+        let most = BUSY_POLL_MOST.as_millis();
+        return Err(format!("longer than {most} ms; give a time such as 200us"));
+    }
+    Ok(time)
 }
 
 #[cfg(test)]
@@ -270,20 +223,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_and_sizes_have_units() {
-        assert_eq!(duration_ms("90s"), Ok(90_000));
-        assert_eq!(duration_ms("7d"), Ok(604_800_000));
-        assert_eq!(bytes("8G"), Ok(8 << 30));
-        assert_eq!(bytes("17"), Ok(17));
-        for wrong in ["", "7", "d", "7 d", "-1s", "99999999999999999999d"] {
-            assert!(duration_ms(wrong).is_err(), "{wrong}");
-        }
-        assert!(bytes("8GB").is_err());
-    }
-
-    #[test]
     fn threads_stay_awake_for_a_short_time_or_never() {
         assert_eq!(busy_poll("0"), Ok(Duration::ZERO));
+        assert_eq!(busy_poll("0.005"), Ok(Duration::from_millis(5)));
         assert_eq!(busy_poll("50us"), Ok(Duration::from_micros(50)));
         assert_eq!(busy_poll("10ms"), Ok(BUSY_POLL_MOST));
         for wrong in ["", "7", "10001us", "11ms", "1s", "us", "-1us", "1 ms"] {

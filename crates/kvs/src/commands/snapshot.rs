@@ -9,9 +9,10 @@ use kvs_client::{At, ErrorCode, PinInfo};
 use serde_json::json;
 
 use super::failure::About as _;
-use super::options::{Daemon, NamespaceOption, duration};
+use super::options::{Daemon, NamespaceOption};
 use super::root::info_json;
 use crate::output::{Sink, local_time};
+use crate::quantity::positive_duration;
 
 /// Options of `kvs snapshot`.
 #[derive(Debug, Args)]
@@ -67,8 +68,8 @@ struct PinArgs {
     /// The snapshot [default: the newest state]
     #[arg(value_name = "REF")]
     reference: Option<String>,
-    /// How long it is kept, such as 10m or 1d; without, until it is unpinned
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// How long to keep it, such as 10m or 1d, at most 30d [default: until it is unpinned]
+    #[arg(long, value_name = "DURATION", value_parser = positive_duration)]
     lease: Option<Duration>,
 }
 

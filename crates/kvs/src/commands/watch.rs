@@ -13,9 +13,10 @@ use serde_json::json;
 use super::exec::Exec;
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
-use super::options::{Daemon, NamespaceOption, duration};
+use super::options::{Daemon, NamespaceOption};
 use super::report::{changes, gap, initial};
 use crate::output::{Sink, VersionReport, reader_gone};
+use crate::quantity::{duration, size};
 
 /// Options of `kvs watch`.
 #[derive(Debug, Args)]
@@ -56,7 +57,7 @@ pub(crate) struct WatchArgs {
     )]
     mode: ModeName,
     /// With --mode append: bytes of the value that are there already
-    #[arg(long, value_name = "BYTES")]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
     offset: Option<u64>,
     /// Wait for the namespace if there is none
     #[arg(long)]

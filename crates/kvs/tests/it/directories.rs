@@ -214,10 +214,18 @@ fn ls_goes_on_after_a_key_that_fails() {
 }
 
 #[test]
-fn mkdir_replaces_what_is_there() {
+fn mkdir_leaves_a_directory_and_replaces_anything_else() {
     let kvs = filled();
+    let before = kvs.ok(&["dir", "-R", "t.c"]);
     kvs.ok(&["mkdir", "t.c", "t.a", "new.deep"]);
-    assert_eq!(kvs.ok(&["dir", "-R", "t.c"]), "");
+    assert_ne!(before, "");
+    assert_eq!(kvs.ok(&["dir", "-R", "t.c"]), before);
+    assert_eq!(kvs.ok(&["dir", "t.a"]), "");
+    let link = kvs.ok(&["readlink", "t.l"]);
+    kvs.ok(&["put", &format!("{}.kept=1", link.trim())]);
+    kvs.ok(&["mkdir", "t.l"]);
+    assert_eq!(kvs.ok(&["dir", "t.l"]), "", "a link is replaced");
+    assert_eq!(kvs.ok(&["get", &format!("{}.kept", link.trim())]), "1\n");
     assert_eq!(kvs.ok(&["dir", "-R", "new"]), "new.deep.\n");
     assert_eq!(kvs.fails(&["mkdir", "."]), "kvs: .: Invalid argument\n");
     let version = kvs.ok(&["mkdir", "-s", "t.x"]);

@@ -150,6 +150,28 @@ fn pins_are_made_listed_and_released() {
 }
 
 #[test]
+fn a_lease_that_cannot_be_kept_is_refused_and_not_cut() {
+    let kvs = Daemon::start();
+    for (lease, because) in [
+        (
+            "31d",
+            "limit: a lease of 2678400000 ms; the limit is 30 days",
+        ),
+        ("720.5h", "limit: a lease of 2593800000 ms"),
+        ("0", "must be longer than 0"),
+        ("0.0h", "must be longer than 0"),
+        ("9999999w", "too long"),
+        ("1 d", "not a duration such as"),
+    ] {
+        let err = kvs.fails(&["snapshot", "pin", "--lease", lease]);
+        assert!(err.contains(because), "{lease}: {err}");
+    }
+    assert_eq!(kvs.ok(&["snapshot", "list"]).lines().count(), 1);
+    kvs.ok(&["snapshot", "pin", "--lease", "30d"]);
+    assert_eq!(kvs.ok(&["snapshot", "list"]).lines().count(), 2);
+}
+
+#[test]
 fn a_version_that_is_not_there_yet_has_no_snapshot() {
     let kvs = Daemon::start();
     let outcome = kvs.run(&["snapshot", "--version", "99"]);

@@ -97,8 +97,11 @@ fn serve_says_what_is_wrong_with_its_numbers() {
     for (option, wrong, because) in [
         ("--threads", "0", "0 is not in 1..=1024"),
         ("--threads", "1025", "1025 is not in 1..=1024"),
-        ("--busy-poll", "11ms", "is not 0 or a time of at most 10 ms"),
+        ("--busy-poll", "11ms", "longer than 10 ms"),
         ("--busy-poll", "7", "such as 200us"),
+        ("--busy-poll", "7 ms", "not a duration"),
+        ("--retain-time", "1.5x", "unknown unit 'x'"),
+        ("--retain-bytes", "1.5P", "unknown unit 'P'"),
     ] {
         let err = run(without_daemon(&["serve", option, wrong]), b"").fails();
         assert!(err.starts_with("kvs: ") && err.contains(because), "{err}");

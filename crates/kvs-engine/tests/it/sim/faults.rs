@@ -81,8 +81,16 @@ fn drop_under_lag(history: &mut History, sight: &Sight<'_>, random: &mut Random)
         Step::Event { newest, .. } => *newest > one.version + 1,
         _ => false,
     };
+    // A reader that is lost next says itself that it had the version, when it goes on behind it.
+    let is_read_on = |one: &Delivery<'_>| {
+        let next = one.steps.last().and_then(|at| history.steps.get(at + 1));
+        matches!(
+            next,
+            Some(Step::Event { .. } | Step::Idle { .. } | Step::Mark { .. })
+        )
+    };
     let found = some(history, random, |one| {
-        is_version(one) && behind(one) && !sight.told(one.version).is_empty()
+        is_version(one) && behind(one) && is_read_on(one) && !sight.told(one.version).is_empty()
     })?;
     remove(history, &found.steps);
     Some(())

@@ -196,7 +196,13 @@ impl Tree {
                     written.takes(&key);
                 }
             }
-            Doing::Mkdir(key) => self.put(&at(self, key)?, Thing::Directory, written),
+            Doing::Mkdir(key) => {
+                let key = at(self, key)?;
+                // A directory that is there already is left as it is.
+                if self.0.get(&key) != Some(&Thing::Directory) {
+                    self.put(&key, Thing::Directory, written);
+                }
+            }
             Doing::Link(key, target) => {
                 self.put(&at(self, key)?, Thing::Link(target.clone()), written);
             }
