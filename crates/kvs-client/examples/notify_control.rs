@@ -6,7 +6,7 @@
 //! is needed at `KVS_URI`; the exit status tells whether each job was started once and the count is right.
 
 use kvs_client::{
-    Address, ChangeValue, Client, ClientError, ErrorCode, Event, Namespace, Reader, Transaction,
+    Address, ChangeValue, Client, ClientError, ErrorCode, Event, Namespace, Snapshot, Transaction,
     WatchHandle, WatchOptions,
 };
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -63,16 +63,16 @@ async fn control(
     let options = WatchOptions::new().glob(format!("{home}.job.*.state"));
     let home = home.to_owned();
     primary
-        .watch_with(options, move |event, reader| {
+        .watch_with(options, move |event, snapshot| {
             let home = home.clone();
-            async move { react(&event, &reader, &home, name).await }
+            async move { react(&event, &snapshot, &home, name).await }
         })
         .await
 }
 
 async fn react(
     event: &Event,
-    reader: &Reader,
+    snapshot: &Snapshot,
     home: &str,
     name: &str,
 ) -> Result<ControlFlow<()>, ClientError> {
@@ -90,7 +90,7 @@ async fn react(
             .put(change.key.clone(), "running")
             .add(format!("{home}.started"), 1)
             .add(format!("{home}.by.{name}"), 1);
-        match reader.namespace().commit(start).await {
+        match snapshot.namespace().commit(start).await {
             Ok(_) => {}
             // The other one was faster: there is nothing to undo.
             Err(error) if error.code == ErrorCode::ConditionFailed => {}

@@ -1,12 +1,12 @@
 //! Notify-read without drift: a callback reads other keys exactly as they were when its event happened.
 //!
 //! A producer writes `state` and `detail` together, and then `detail` alone again and again. A consumer is told of `state` only,
-//! and reads `detail` through the reader of the event: it sees the one that belongs to it, however far the producer has got.
+//! and reads `detail` through the snapshot of the event: it sees the one that belongs to it, however far the producer has got.
 //! It passes the snapshot reference to "another service", a second client, which reads the same. A daemon is needed at
 //! `KVS_URI`; the exit status tells whether all reads were of the state of their event.
 
 use kvs_client::{
-    Address, At, ChangeValue, Client, ClientError, ErrorCode, Event, Namespace, Reader,
+    Address, At, ChangeValue, Client, ClientError, ErrorCode, Event, Namespace, Snapshot,
     Transaction, WatchOptions,
 };
 use std::ops::ControlFlow::{self, Break, Continue};
@@ -24,9 +24,9 @@ async fn main() -> Result<(), ClientError> {
     let options = WatchOptions::new().key(format!("{home}.state"));
     let detail = format!("{home}.detail");
     let watch = primary
-        .watch_with(options, move |event, reader| {
+        .watch_with(options, move |event, snapshot| {
             let (detail, other) = (detail.clone(), other.clone());
-            async move { check(&event, &reader, &detail, &other).await }
+            async move { check(&event, &snapshot, &detail, &other).await }
         })
         .await?;
     // The producer is done before the consumer has handled half of it.
@@ -54,7 +54,7 @@ async fn produce(primary: &Namespace, home: &str) -> Result<(), ClientError> {
 
 async fn check(
     event: &Event,
-    reader: &Reader,
+    snapshot: &Snapshot,
     detail: &str,
     other: &Namespace,
 ) -> Result<ControlFlow<()>, ClientError> {
@@ -67,8 +67,8 @@ async fn check(
     };
     let state = text(Some(state.clone()));
     let expected = format!("of {state}");
-    expect("detail", &text(reader.get(detail).await?), &expected)?;
-    let snapshot = reader.snapshot().unwrap_or_default();
+    expect("detail", &text(snapshot.get(detail).await?), &expected)?;
+    let snapshot = snapshot.reference().unwrap_or_default();
     let same = other.get_at(detail, At::Snapshot(snapshot.into())).await?;
     expect("detail by reference", &text(same), &expected)?;
     let last = state == ROUNDS.to_string();

@@ -10,8 +10,8 @@ use crate::link::current_runtime;
 use crate::many::Values;
 use crate::memo::Memo;
 use crate::namespace::Namespace;
-use crate::reader::Reader;
 use crate::root_event::RootEvent;
+use crate::snapshot::Snapshot;
 use crate::state::State;
 use bytes::Bytes;
 use kvs_proto::{At, ErrorCode, Position};
@@ -147,10 +147,10 @@ impl CachedNamespace {
     }
 
     /// Reads the newest state that a `get` would see, and goes on reading that one whatever happens.
-    pub async fn snapshot(&self) -> Result<Reader, ClientError> {
+    pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
         let current = self.current().await?;
         let at = At::Snapshot(current.state.snapshot.clone());
-        Ok(Reader::new(&self.namespace, at, Some(current.position)))
+        Ok(Snapshot::new(&self.namespace, at, Some(current.position)))
     }
 
     /// Asks the daemon for its newest state: reads after this see that one or a later one. One round trip.

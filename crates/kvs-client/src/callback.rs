@@ -1,11 +1,11 @@
-//! Watches in callback form: a task that hands over one event after the other, each with a reader of its state.
+//! Watches in callback form: a task that hands over one event after the other, each with a snapshot of its state.
 
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::link::current_runtime;
 use crate::namespace::Namespace;
-use crate::reader::Reader;
+use crate::snapshot::Snapshot;
 use crate::watch::WatchStream;
 use crate::watch_options::WatchOptions;
 use kvs_proto::{ErrorCode, Position};
@@ -65,7 +65,7 @@ fn ended(
 }
 
 impl Namespace {
-    /// Opens a watch whose events are handed to a callback, one at a time and in order, each with a reader of exactly the state
+    /// Opens a watch whose events are handed to a callback, one at a time and in order, each with a snapshot: exactly the state
     /// that it is about. While the callback works further events wait, in memory up to the prefetch and then in the daemon at
     /// no cost. It ends when the callback gives `Break` or an error, when it is stopped, and with the errors of a `WatchStream`.
     /// The watch stands when this returns; callbacks run on a task of the present runtime.
@@ -75,7 +75,7 @@ impl Namespace {
         callback: F,
     ) -> Result<WatchHandle, ClientError>
     where
-        F: FnMut(Event, Reader) -> R + Send + 'static,
+        F: FnMut(Event, Snapshot) -> R + Send + 'static,
         R: Future<Output = Result<ControlFlow<()>, ClientError>> + Send + 'static,
     {
         let runtime = current_runtime()?;
@@ -108,7 +108,7 @@ impl Client {
         callback: F,
     ) -> Result<WatchHandle, ClientError>
     where
-        F: FnMut(Event, Reader) -> R + Send + 'static,
+        F: FnMut(Event, Snapshot) -> R + Send + 'static,
         R: Future<Output = Result<ControlFlow<()>, ClientError>> + Send + 'static,
     {
         self.namespace(namespace)
@@ -125,7 +125,7 @@ async fn run<F, R>(
     mut callback: F,
 ) -> Result<(), ClientError>
 where
-    F: FnMut(Event, Reader) -> R + Send,
+    F: FnMut(Event, Snapshot) -> R + Send,
     R: Future<Output = Result<ControlFlow<()>, ClientError>> + Send,
 {
     loop {
@@ -134,8 +134,8 @@ where
             () = stop.cancelled() => return Ok(()),
             event = stream.recv() => event?,
         };
-        let reader = Reader::of(&namespace, &event);
-        let flow = callback(event, reader).await?;
+        let snapshot = Snapshot::of(&namespace, &event);
+        let flow = callback(event, snapshot).await?;
         *handled.lock().unwrap_or_else(PoisonError::into_inner) = stream.position();
         if flow.is_break() {
             return Ok(());

@@ -7,15 +7,19 @@ use crate::known::Known;
 use crate::link::{self, Queue};
 use crate::options::Options;
 use crate::pending::{Open, Pending};
+use crate::records::{NamespaceInfo, PinInfo, ServerInfo, StatusAnswer};
+use crate::time::milliseconds;
 use crate::transport::{Connector, UnixConnector};
+use kvs_proto as wire;
 use kvs_proto::{
-    Empty, HelloAnswer, NamespaceChown, NamespaceCreate, NamespaceInfo, NamespaceRemove,
-    NamespaceShare, Namespaces, NamespacesAnswer, Pin, PinAnswer, PinInfo, Pins, PinsAnswer,
-    Request, StatusAnswer, StatusRequest, Sync as SyncRequest, Unpin,
+    Empty, ErrorCode, NamespaceChown, NamespaceCreate, NamespaceRemove, NamespaceShare, Namespaces,
+    NamespacesAnswer, Pin, PinAnswer, Pins, PinsAnswer, Request, StatusRequest,
+    Sync as SyncRequest, Unpin,
 };
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// A client of one daemon. Clones share the connection, which is closed when the last clone, namespace handle and
 /// watch is gone. Must be made within a Tokio runtime that has I/O and time enabled, where the
@@ -24,7 +28,7 @@ use std::sync::Arc;
 pub struct Client {
     pub(crate) queue: Arc<Queue>,
     pub(crate) known: Arc<Known>,
-    server: Arc<HelloAnswer>,
+    server: Arc<ServerInfo>,
     pub(crate) cache: Option<Arc<Cache>>,
 }
 
@@ -44,7 +48,7 @@ impl Client {
         Ok(Client {
             queue,
             known,
-            server: Arc::new(server),
+            server: Arc::new(server.into()),
             cache: None,
         })
     }
@@ -63,7 +67,7 @@ impl Client {
     }
 
     /// What the daemon said about itself at the first connect: protocol version, user id, hash algorithm, limits.
-    pub fn server(&self) -> &HelloAnswer {
+    pub fn server(&self) -> &ServerInfo {
         &self.server
     }
 
@@ -72,19 +76,24 @@ impl Client {
         self.queue.client_id()
     }
 
-    /// Keeps a snapshot readable until it is unpinned or its lease, in milliseconds, runs out.
+    /// Keeps a snapshot, which a reference names, readable until it is unpinned or its lease is over; without a lease until it is
+    /// unpinned. The daemon counts whole milliseconds, rounded up; a lease of no time is `EINVAL`.
     pub async fn pin(
         &self,
         snapshot: impl Into<SmolStr>,
-        lease_ms: Option<u64>,
+        lease: Option<Duration>,
     ) -> Result<PinInfo, ClientError> {
+        if lease == Some(Duration::ZERO) {
+            let message = "a pin's lease must be longer than 0";
+            return Err(ClientError::new(ErrorCode::Invalid, message));
+        }
         let answer: PinAnswer = self
             .call(Pin {
                 snapshot: snapshot.into(),
-                lease_ms,
+                lease_ms: lease.map(milliseconds),
             })
             .await?;
-        Ok(answer.pin)
+        Ok(answer.pin.into())
     }
 
     /// Releases a pin.
@@ -94,9 +103,8 @@ impl Client {
 
     /// All pins that this user may see.
     pub async fn pins(&self) -> Result<Vec<PinInfo>, ClientError> {
-        self.call::<PinsAnswer>(Pins {})
-            .await
-            .map(|answer| answer.pins)
+        let answer: PinsAnswer = self.call(Pins {}).await?;
+        Ok(answer.pins.into_iter().map(Into::into).collect())
     }
 
     /// Makes a namespace; its owner is the caller unless told otherwise.
@@ -104,7 +112,7 @@ impl Client {
         &self,
         create: NamespaceCreate,
     ) -> Result<NamespaceInfo, ClientError> {
-        self.call(create).await
+        self.answer::<wire::NamespaceInfo, _>(create).await
     }
 
     /// Removes a namespace; an unknown one is no error.
@@ -141,9 +149,8 @@ impl Client {
 
     /// All namespaces that this user may see, by name.
     pub async fn namespaces(&self) -> Result<Vec<NamespaceInfo>, ClientError> {
-        self.call::<NamespacesAnswer>(Namespaces {})
-            .await
-            .map(|answer| answer.namespaces)
+        let answer: NamespacesAnswer = self.call(Namespaces {}).await?;
+        Ok(answer.namespaces.into_iter().map(Into::into).collect())
     }
 
     /// Returns when all that was committed before is on disk.
@@ -153,7 +160,7 @@ impl Client {
 
     /// How the daemon is.
     pub async fn status(&self) -> Result<StatusAnswer, ClientError> {
-        self.call(StatusRequest {}).await
+        self.answer::<wire::StatusAnswer, _>(StatusRequest {}).await
     }
 
     /// Queues a request, after waiting for a place among the unanswered ones.
@@ -172,5 +179,13 @@ impl Client {
         request: impl Into<Request>,
     ) -> Result<T, ClientError> {
         self.submit(request, Open::new()).await?.await
+    }
+
+    /// Makes a request, and of the wire's answer the one of this library.
+    pub(crate) async fn answer<W: DeserializeOwned, T: From<W>>(
+        &self,
+        request: impl Into<Request>,
+    ) -> Result<T, ClientError> {
+        self.call::<W>(request).await.map(T::from)
     }
 }

@@ -1,9 +1,14 @@
 //! What a watch tells.
 
-use kvs_proto::{Changes, Gap, Initial, Position};
+use crate::time::wall_time;
+use kvs_proto as wire;
+use kvs_proto::{Change, Position, TransactionInfo};
+use smol_str::SmolStr;
+use std::time::SystemTime;
 
 /// One event of a watch. Events come in the order of versions, each version once and whole.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Event {
     /// The state when the watch began, if it was asked for, or the state after a gap: everything, or with `differences` what is
     /// otherwise than at the gap's `from`. `last` is false only if it is too large to be handed out whole.
@@ -34,7 +39,7 @@ impl Event {
         }
     }
 
-    /// A reference to the state that the event is about, if it has one.
+    /// A reference to the state that the event is about, if it has one. [`Snapshot::of`](crate::Snapshot::of) reads that state.
     pub fn snapshot(&self) -> Option<&str> {
         let snapshot = match self {
             Event::Initial(initial) => &initial.snapshot,
@@ -58,5 +63,146 @@ impl Event {
 
     pub(crate) fn is_mark(&self) -> bool {
         matches!(self, Event::Mark(_))
+    }
+}
+
+/// The state of what is watched, when the watch began or after a gap. An empty state has no entries.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Initial {
+    /// The position of the state; the same for all parts.
+    pub position: Position,
+    /// The root, as a blobref.
+    pub root: SmolStr,
+    /// A reference to the state.
+    pub snapshot: SmolStr,
+    /// When that version was made.
+    pub time: SystemTime,
+    /// Whether the entries are what changed since the `from` of the gap before, unlinks included, instead of all that there is.
+    pub differences: bool,
+    /// The keys of this part, as if each had just been put.
+    pub entries: Vec<Change>,
+    /// Whether this is the last part.
+    pub last: bool,
+}
+
+impl From<wire::Initial> for Initial {
+    fn from(initial: wire::Initial) -> Self {
+        let wire::Initial {
+            position,
+            root,
+            snapshot,
+            time_ms,
+            differences,
+            entries,
+            last,
+        } = initial;
+        Initial {
+            position,
+            root,
+            snapshot,
+            time: wall_time(time_ms),
+            differences,
+            entries,
+            last,
+        }
+    }
+}
+
+/// What one version changed of what is watched.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Changes {
+    /// The position of the version.
+    pub position: Position,
+    /// Its root, as a blobref.
+    pub root: SmolStr,
+    /// A reference to its state, for reading other keys of it.
+    pub snapshot: SmolStr,
+    /// When it was made. Never decreases.
+    pub time: SystemTime,
+    /// The transactions that it holds, in order. Only in the first part.
+    pub transactions: Vec<TransactionInfo>,
+    /// In mode `latest`: versions that touched the scopes and were passed over since the last event.
+    pub skipped: u64,
+    /// What changed inside the scopes.
+    pub changes: Vec<Change>,
+    /// Set if what changed is in another namespace, behind a link: `position` then says how far the watch has come, and may be
+    /// that of an event before.
+    pub behind: Option<Behind>,
+    /// Whether this is the last part of the version.
+    pub last: bool,
+}
+
+impl From<wire::Changes> for Changes {
+    fn from(version: wire::Changes) -> Self {
+        let wire::Changes {
+            position,
+            root,
+            snapshot,
+            time_ms,
+            transactions,
+            skipped,
+            changes,
+            behind,
+            last,
+        } = version;
+        Changes {
+            position,
+            root,
+            snapshot,
+            time: wall_time(time_ms),
+            transactions,
+            skipped,
+            changes,
+            behind: behind.map(Into::into),
+            last,
+        }
+    }
+}
+
+/// A state of another namespace, which a link leads into.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Behind {
+    /// The other namespace.
+    pub namespace: SmolStr,
+    /// Its position; `None` if it is not there.
+    pub position: Option<Position>,
+    /// A reference to its state; empty if it is not there.
+    pub snapshot: SmolStr,
+}
+
+impl From<wire::Behind> for Behind {
+    fn from(behind: wire::Behind) -> Self {
+        let wire::Behind {
+            namespace,
+            position,
+            snapshot,
+        } = behind;
+        Behind {
+            namespace,
+            position,
+            snapshot,
+        }
+    }
+}
+
+/// A hole in what a watch could deliver; the state at `to` follows as [`Initial`], then the changes after it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Gap {
+    /// The watch had everything up to here, or was asked to begin right after it.
+    pub from: Position,
+    /// The position of the state that follows, and after it of the changes.
+    pub to: Position,
+    /// A reference to the state at `to`. May be empty; the state itself has it.
+    pub snapshot: SmolStr,
+}
+
+impl From<wire::Gap> for Gap {
+    fn from(gap: wire::Gap) -> Self {
+        let wire::Gap { from, to, snapshot } = gap;
+        Gap { from, to, snapshot }
     }
 }

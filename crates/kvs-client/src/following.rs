@@ -8,8 +8,8 @@ use crate::error::ClientError;
 use crate::inbox::Sender;
 use crate::limits::FOLLOW_ASSEMBLE_BYTES;
 use crate::prefetch::{Cost, Prefetch};
-use crate::root_event::RootEvent;
-use kvs_proto::{ErrorCode, LogChange, Moved, RootItem, RootStarted, SetRoot};
+use crate::root_event::{Moved, RootEvent, RootStarted};
+use kvs_proto::{ErrorCode, LogChange, RootItem, SetRoot};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -86,7 +86,7 @@ impl FollowState {
             RootItem::Started(started) => {
                 if let Some(opened) = self.opened.take() {
                     self.place.clone_from(&started.place);
-                    let _ = opened.send(Ok(started));
+                    let _ = opened.send(Ok(started.into()));
                 }
                 return Ok(());
             }
@@ -94,12 +94,12 @@ impl FollowState {
                 self.place = Some(mark.place);
                 return Ok(());
             }
-            RootItem::Moved(part) => return self.moved(part, cost),
-            RootItem::State(state) => RootEvent::State(state),
-            RootItem::Created(made) => RootEvent::Created(made),
-            RootItem::Reincarnated(anew) => RootEvent::Reincarnated(anew),
-            RootItem::OwnerChanged(news) => RootEvent::OwnerChanged(news),
-            RootItem::Removed(gone) => RootEvent::Removed(gone),
+            RootItem::Moved(part) => return self.moved(part.into(), cost),
+            RootItem::State(state) => RootEvent::State(state.into()),
+            RootItem::Created(made) => RootEvent::Created(made.into()),
+            RootItem::Reincarnated(anew) => RootEvent::Reincarnated(anew.into()),
+            RootItem::OwnerChanged(news) => RootEvent::OwnerChanged(news.into()),
+            RootItem::Removed(gone) => RootEvent::Removed(gone.into()),
         };
         self.hand_out(event, cost);
         Ok(())

@@ -17,13 +17,16 @@
 
 mod error;
 mod limits;
+mod time;
 
 mod address;
 mod options;
 
 mod transport;
 
+mod answers;
 mod event;
+mod records;
 mod root_event;
 mod transaction;
 
@@ -58,26 +61,34 @@ mod upload;
 
 mod kept;
 mod many;
-mod reader;
+mod snapshot;
 
 mod cached;
 
 mod callback;
 
 pub use address::Address;
+pub use answers::{
+    Committed, InfoAnswer, ListAnswer, LookedUp, LookupAnswer, LookupManyAnswer, ReadAnswer,
+};
 pub use cached::CachedNamespace;
 pub use callback::WatchHandle;
 pub use client::Client;
 pub use error::ClientError;
-pub use event::Event;
+pub use event::{Behind, Changes, Event, Gap, Initial};
 pub use follow::{FollowOptions, FollowStream};
 pub use limits::*;
 pub use many::Values;
 pub use namespace::{ListOptions, LogOptions, LookupOptions, Namespace};
 pub use options::Options;
 pub use pending::Pending;
-pub use reader::Reader;
-pub use root_event::RootEvent;
+
+pub use records::{LogAnswer, LogVersion, NamespaceInfo, PinInfo, ServerInfo, StatusAnswer};
+pub use root_event::{
+    Created, Moved, NamespaceRoot, OwnerChanged, Reincarnated, Removed, RootEvent, RootStarted,
+    RootState,
+};
+pub use snapshot::Snapshot;
 pub use transaction::{Transaction, Uploaded};
 pub use transport::{ConnectFuture, Connector, Transport, UnixConnector};
 pub use upload::{Upload, ValueReader};
@@ -90,12 +101,9 @@ pub use futures_core::Stream;
 pub use smol_str::SmolStr;
 
 pub use kvs_proto::{
-    Advice, At, Behind, Change, ChangeKind, ChangeValue, Changes, CommitAnswer as Committed,
-    Condition, Created, DirectoryInfo, Entry, ErrorCode, Gap, HelloAnswer, InfoAnswer, Initial,
-    Link, ListAnswer, ListEntry, LogAnswer, LogChange, LogVersion, LookedUp, LookupAnswer,
-    LookupManyAnswer, Mode, Moved, NamespaceCreate, NamespaceInfo, NamespaceRoot, Operation,
-    OperationResult, OwnerChanged, PinInfo, Position, ReadAnswer, Reincarnated, Removed,
-    RootStarted, RootState, Scope, ScopeKind, Start, StatusAnswer, TransactionInfo, ValueInfo,
+    Advice, At, Change, ChangeKind, ChangeValue, Condition, DirectoryInfo, Entry, ErrorCode, Link,
+    ListEntry, LogChange, Mode, NamespaceCreate, Operation, OperationResult, Position, Scope,
+    ScopeKind, ServerLimits, Start, TransactionInfo, ValueInfo,
 };
 
 #[cfg(test)]

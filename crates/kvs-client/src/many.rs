@@ -1,13 +1,13 @@
 //! Many keys of one state in one request.
 
+use crate::answers::{LookedUp, LookupManyAnswer};
 use crate::cache::Found;
 use crate::error::ClientError;
 use crate::namespace::Namespace;
 use crate::state::State;
 use bytes::Bytes;
-use kvs_proto::{
-    At, Entry, ErrorCode, LOOKUP_KEYS, LookedUp, LookupMany, LookupManyAnswer, Position,
-};
+use kvs_proto as wire;
+use kvs_proto::{At, Entry, ErrorCode, LOOKUP_KEYS, LookupMany, Position};
 use kvs_tree::Key;
 use smol_str::SmolStr;
 
@@ -79,7 +79,10 @@ impl Namespace {
             at,
             inline_max: None,
         };
-        let answer: LookupManyAnswer = self.client().call(asked).await?;
+        let answer: LookupManyAnswer = {
+            let client = self.client();
+            client.answer::<wire::LookupManyAnswer, _>(asked).await?
+        };
         if answer.results.is_empty() && !keys.is_empty() {
             let message = "no key was answered";
             return Err(ClientError::new(ErrorCode::BadRequest, message));
@@ -102,7 +105,7 @@ impl Namespace {
         for (key, result) in keys.iter().zip(answer.results) {
             values.push(match result {
                 LookedUp::Absent => Ok(None),
-                LookedUp::Failed(error) => Err(error.into()),
+                LookedUp::Failed(error) => Err(error),
                 LookedUp::Found(Entry::Directory(_)) => Err(is_directory(key)),
                 LookedUp::Found(Entry::Link(_)) => {
                     Err(ClientError::new(ErrorCode::Invalid, key.clone()))

@@ -1,10 +1,12 @@
 //! The verbs of a namespace.
 
+use crate::answers::{Committed, InfoAnswer, ListAnswer, LookupAnswer, ReadAnswer};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
 use crate::pending::{Open, Pending};
+use crate::records::LogAnswer;
 use crate::state::State;
 use crate::stream::Kind;
 use crate::taker::Taker;
@@ -13,9 +15,10 @@ use crate::watch::WatchStream;
 use crate::watch_options::WatchOptions;
 use crate::watching::WatchState;
 use bytes::{Bytes, BytesMut};
+use kvs_proto as wire;
 use kvs_proto::{
-    At, Commit, CommitAnswer, Entry, ErrorCode, Info, InfoAnswer, List, ListAnswer, Log, LogAnswer,
-    Lookup, LookupAnswer, Mode, Position, Read, ReadAnswer, Scope, Wait, WaitAnswer,
+    At, Commit, CommitAnswer, Entry, ErrorCode, Info, List, Log, Lookup, Mode, Position, Read,
+    Scope, Wait, WaitAnswer,
 };
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
@@ -110,7 +113,7 @@ impl Namespace {
 
     /// Commits a transaction; durable, in the daemon's mode, when it returns. It takes effect once even if the connection or
     /// the daemon is lost meanwhile; if that cannot be told the error is `outcome-unknown`.
-    pub async fn commit(&self, transaction: Transaction) -> Result<CommitAnswer, ClientError> {
+    pub async fn commit(&self, transaction: Transaction) -> Result<Committed, ClientError> {
         self.submit(transaction).await?.await
     }
 
@@ -119,7 +122,7 @@ impl Namespace {
     pub async fn submit(
         &self,
         transaction: Transaction,
-    ) -> Result<Pending<CommitAnswer>, ClientError> {
+    ) -> Result<Pending<Committed>, ClientError> {
         let queue = &self.client.queue;
         let place = queue.place().await?;
         let commit = Commit {
@@ -133,11 +136,11 @@ impl Namespace {
             operations: transaction.operations,
         };
         let (_, receiver) = queue.request(place, commit.into());
-        let open = Open::with(CommitAnswer::decode).and_learn(
-            &self.client.known,
-            &self.name,
-            |answer: &CommitAnswer, asked| (asked, answer.position),
-        );
+        let decode = |body: &Bytes| CommitAnswer::decode(body).map(Committed::new);
+        let open = Open::with(decode).and_learn(&self.client.known, &self.name, |answer, asked| {
+            answer.namespace = asked.clone();
+            (asked, answer.position)
+        });
         Ok(Pending::new(receiver, open))
     }
 
@@ -146,7 +149,7 @@ impl Namespace {
         &self,
         key: impl Into<SmolStr>,
         value: impl Into<Bytes>,
-    ) -> Result<CommitAnswer, ClientError> {
+    ) -> Result<Committed, ClientError> {
         self.commit(Transaction::new().put(key, value)).await
     }
 
@@ -240,11 +243,13 @@ impl Namespace {
         };
         // `Client::submit` does the same, but moves the request once more: 8% of the rate of gets.
         let (_, receiver) = queue.request(place, lookup.into());
-        let open = Open::with(LookupAnswer::decode);
+        let open = Open::with(|body: &Bytes| wire::LookupAnswer::decode(body).map(Into::into));
         let open = if current {
-            open.and_learn(&self.client.known, &self.name, |answer, _| {
-                (&answer.namespace, answer.position)
-            })
+            open.and_learn(
+                &self.client.known,
+                &self.name,
+                |answer: &mut LookupAnswer, _| (&answer.namespace, answer.position),
+            )
         } else {
             open
         };
@@ -267,7 +272,7 @@ impl Namespace {
             scope: options.scope,
             inline_max: options.inline_max,
         };
-        self.client.call(list).await
+        self.client.answer::<wire::ListAnswer, _>(list).await
     }
 
     /// A whole directory, page after page from one snapshot. The entries are held in memory.
@@ -300,16 +305,14 @@ impl Namespace {
         offset: u64,
         length: u64,
     ) -> Result<ReadAnswer, ClientError> {
-        let namespace = self.name.clone();
-        self.client
-            .call(Read {
-                namespace,
-                key: key.into(),
-                at,
-                offset,
-                length,
-            })
-            .await
+        let read = Read {
+            namespace: self.name.clone(),
+            key: key.into(),
+            at,
+            offset,
+            length,
+        };
+        self.client.answer::<wire::ReadAnswer, _>(read).await
     }
 
     /// The root: version, blobref, owner, time.
@@ -319,7 +322,7 @@ impl Namespace {
             namespace: self.name.clone(),
             at,
         };
-        let answer: InfoAnswer = self.client.call(info).await?;
+        let answer: InfoAnswer = self.client.answer::<wire::InfoAnswer, _>(info).await?;
         if current {
             self.client.known.learn(&self.name, answer.position);
         }
@@ -368,6 +371,6 @@ impl Namespace {
             scopes: options.scopes,
             limit: options.limit,
         };
-        self.client.call(log).await
+        self.client.answer::<wire::LogAnswer, _>(log).await
     }
 }

@@ -33,8 +33,8 @@ pub(crate) struct Open<T> {
     learn: Option<Learn<T>>,
 }
 
-/// What an answer tells of a namespace, given the name of the one that was asked.
-type Told<T> = for<'a> fn(&'a T, &'a SmolStr) -> (&'a SmolStr, Position);
+/// What an answer tells of a namespace, given the name of the one that was asked, which it may take in.
+type Told<T> = for<'a> fn(&'a mut T, &'a SmolStr) -> (&'a SmolStr, Position);
 
 struct Learn<T> {
     known: Arc<Known>,
@@ -66,8 +66,8 @@ impl<T> Open<T> {
 
     #[inline]
     fn open(&self, body: &Bytes) -> Result<T, ClientError> {
-        let answer = (self.decode)(body);
-        if let (Ok(answer), Some(Learn { known, asked, told })) = (&answer, &self.learn) {
+        let mut answer = (self.decode)(body);
+        if let (Ok(answer), Some(Learn { known, asked, told })) = (&mut answer, &self.learn) {
             let (namespace, position) = told(answer, asked);
             known.learn(namespace, position);
         }

@@ -2,10 +2,10 @@
 
 use crate::limits::{ASSEMBLE_BYTES, WATCH_PREFETCH, WATCH_PREFETCH_BYTES};
 use crate::prefetch::Cost;
+use crate::records::ServerInfo;
+use crate::time::milliseconds;
 use crate::watching::Manner;
-use kvs_proto::{
-    HelloAnswer, MARK_INTERVAL_MIN_MS, Mode, Position, Scope, ScopeKind, Start, Watch,
-};
+use kvs_proto::{MARK_INTERVAL_MIN_MS, Mode, Position, Scope, ScopeKind, Start, Watch};
 use smol_str::SmolStr;
 use std::time::Duration;
 
@@ -177,7 +177,7 @@ impl WatchOptions {
     }
 
     /// The request, and what only the client needs to know.
-    pub(crate) fn split(self, namespace: SmolStr, server: &HelloAnswer) -> (Watch, Manner) {
+    pub(crate) fn split(self, namespace: SmolStr, server: &ServerInfo) -> (Watch, Manner) {
         let events = self.prefetch.unwrap_or(match self.mode {
             Mode::Latest => 1,
             Mode::Every | Mode::Append { .. } | Mode::Unique => WATCH_PREFETCH,
@@ -189,10 +189,8 @@ impl WatchOptions {
                 .prefetch_bytes
                 .clamp(1, limits.stream_credit_bytes.max(1)),
         };
-        let interval = self.mark_interval.map(|interval| {
-            let ms = u64::try_from(interval.as_millis()).unwrap_or(u64::MAX);
-            ms.max(MARK_INTERVAL_MIN_MS)
-        });
+        let interval = self.mark_interval.map(milliseconds);
+        let interval = interval.map(|ms| ms.max(MARK_INTERVAL_MIN_MS));
         let manner = Manner {
             assemble_bytes: self.assemble_bytes,
             marks: interval.is_some(),

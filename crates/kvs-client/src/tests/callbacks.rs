@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, Peer, at, part};
 use crate::*;
-use kvs_proto::{Empty, Request, WatchItem};
+use kvs_proto::{Changes, Empty, Request, WatchItem};
 use std::ops::ControlFlow::{self, Break, Continue};
 use tokio::sync::mpsc;
 
@@ -16,18 +16,18 @@ async fn watching(
     WatchHandle,
     Peer,
     u64,
-    mpsc::UnboundedReceiver<(u64, Reader, tokio::sync::oneshot::Sender<Flow>)>,
+    mpsc::UnboundedReceiver<(u64, Snapshot, tokio::sync::oneshot::Sender<Flow>)>,
 ) {
     let mut fake = Fake::new();
     let (client, mut peer) = fake.connected(Options::default()).await;
     let (sender, calls) = mpsc::unbounded_channel();
     let opening = tokio::spawn(async move {
-        let callback = move |event: Event, reader: Reader| {
+        let callback = move |event: Event, snapshot: Snapshot| {
             let sender = sender.clone();
             async move {
                 let (answer, flow) = tokio::sync::oneshot::channel();
                 let version = event.position().unwrap().version;
-                sender.send((version, reader, answer)).unwrap();
+                sender.send((version, snapshot, answer)).unwrap();
                 flow.await.unwrap()
             }
         };
@@ -56,12 +56,12 @@ async fn events_are_handed_over_one_at_a_time_and_read_at_their_snapshot() {
     assert_eq!(handle.handled(), Some(at(10)));
     peer.item(id, event(11)).await;
     peer.item(id, event(12)).await;
-    let (version, reader, done) = calls.recv().await.unwrap();
+    let (version, snapshot, done) = calls.recv().await.unwrap();
     assert_eq!(version, 11);
     // Credit for the event that was taken, none for the one that waits.
     let (_, request) = peer.request().await;
     assert!(matches!(request, Request::Credit(credit) if credit.add == 1));
-    let reading = tokio::spawn(async move { reader.get("b").await });
+    let reading = tokio::spawn(async move { snapshot.get("b").await });
     let (_, request) = peer.request().await;
     let Request::Lookup(lookup) = request else {
         panic!("{request:?}")

@@ -2,7 +2,9 @@
 
 use super::fake::{Fake, Peer, at};
 use crate::*;
-use kvs_proto::{Request, RootItem, RootMark, SetRoot};
+use kvs_proto::{
+    Moved, NamespaceRoot, Removed, Request, RootItem, RootMark, RootStarted, RootState, SetRoot,
+};
 use smol_str::SmolStr;
 
 async fn following(options: FollowOptions) -> (Fake, FollowStream, Peer, u64) {
@@ -163,7 +165,7 @@ async fn a_stream_begins_behind_a_place_and_is_told_a_loss_by_the_daemon_alone()
     };
     peer.item_body(id, &RootItem::State(lost.clone())).await;
     peer.item_body(id, &moved(21, "a", true)).await;
-    assert_eq!(stream.recv().await.unwrap(), RootEvent::State(lost));
+    assert_eq!(stream.recv().await.unwrap(), RootEvent::State(lost.into()));
     assert_eq!(next(&mut stream).await, (21, 1));
 }
 
@@ -180,8 +182,14 @@ async fn a_state_that_was_asked_for_is_not_lost_and_a_removal_ends_the_stream() 
     peer.item_body(id, &RootItem::Removed(removed.clone()))
         .await;
     peer.error(id, ErrorCode::NoNamespace).await;
-    assert_eq!(stream.recv().await.unwrap(), RootEvent::State(state(10)));
-    assert_eq!(stream.recv().await.unwrap(), RootEvent::Removed(removed));
+    assert_eq!(
+        stream.recv().await.unwrap(),
+        RootEvent::State(state(10).into())
+    );
+    assert_eq!(
+        stream.recv().await.unwrap(),
+        RootEvent::Removed(removed.into())
+    );
     assert_eq!(
         stream.recv().await.unwrap_err().code,
         ErrorCode::NoNamespace

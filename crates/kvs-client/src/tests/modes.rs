@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, Peer, at, part};
 use crate::*;
-use kvs_proto::{Mark, MarkRequest, Request, Watch, WatchItem};
+use kvs_proto::{Behind, Changes, Gap, Initial, Mark, MarkRequest, Request, Watch, WatchItem};
 
 async fn opening(options: WatchOptions) -> (Fake, Opening, Peer, u64, Watch) {
     let mut fake = Fake::new();

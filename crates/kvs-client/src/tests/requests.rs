@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, Peer, at};
 use crate::*;
-use kvs_proto::{Empty, Op, Request};
+use kvs_proto::{Empty, LookupAnswer, Op, ReadAnswer, Request};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -333,6 +333,46 @@ async fn a_transaction_too_long_for_a_frame_is_refused_here_and_its_number_answe
     let _next = primary.submit(put("b")).await.unwrap();
     let (_, commit) = peer.commit().await;
     assert_eq!((commit.number, commit.acknowledged), (2, 2));
+}
+
+#[tokio::test]
+async fn a_commit_tells_the_snapshot_that_it_made() {
+    let (_fake, primary, mut peer) = pair().await;
+    let putting = tokio::spawn(async move { primary.put("a", "1").await });
+    let (id, _) = peer.commit().await;
+    peer.committed(id, 11).await;
+    let committed = putting.await.unwrap().unwrap();
+    assert_eq!(committed.namespace, "primary");
+    assert_eq!(committed.snapshot(), "primary@11:");
+}
+
+#[tokio::test]
+async fn leases_are_rounded_up_to_milliseconds_and_none_is_of_no_time() {
+    let (_fake, primary, mut peer) = pair().await;
+    let client = primary.client().clone();
+    let refused = client.pin("primary@1:x", Some(Duration::ZERO)).await;
+    assert_eq!(refused.unwrap_err().code, ErrorCode::Invalid);
+    for (lease, expected) in [
+        (Duration::from_nanos(1), 1),
+        (Duration::from_millis(1500), 1500),
+        (Duration::MAX, u64::MAX),
+    ] {
+        let client = client.clone();
+        let pinning = tokio::spawn(async move { client.pin("primary@1:x", Some(lease)).await });
+        let (id, request) = peer.request().await;
+        let Request::Pin(pin) = request else { panic!() };
+        assert_eq!(pin.lease_ms, Some(expected));
+        let pin = kvs_proto::PinInfo {
+            id: 1,
+            snapshot: pin.snapshot,
+            uid: 0,
+            expires_ms: pin.lease_ms,
+        };
+        peer.answer(id, &kvs_proto::PinAnswer { pin }).await;
+        let expires = pinning.await.unwrap().unwrap().expires.unwrap();
+        let since = expires.duration_since(std::time::UNIX_EPOCH).unwrap();
+        assert_eq!(since, Duration::from_millis(expected));
+    }
 }
 
 #[tokio::test]

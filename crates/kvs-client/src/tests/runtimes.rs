@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, Peer, at};
 use crate::*;
-use kvs_proto::{Empty, Request, RootItem};
+use kvs_proto::{Empty, NamespaceRoot, Request, RootItem, RootStarted, RootState};
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};

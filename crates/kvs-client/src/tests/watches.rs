@@ -2,7 +2,7 @@
 
 use super::fake::{Fake, Peer, at, part};
 use crate::*;
-use kvs_proto::{Credit, Empty, Mark, Request, WatchItem};
+use kvs_proto::{Credit, Empty, Gap, Initial, Mark, Request, WatchItem};
 
 async fn watching(options: WatchOptions) -> (Fake, WatchStream, Peer, u64) {
     let mut fake = Fake::new();
@@ -180,7 +180,7 @@ async fn a_gap_is_told_with_its_state_and_passed() {
         to: at(31),
         snapshot: "primary@31:x".into(),
     };
-    assert_eq!(stream.recv().await.unwrap(), Event::Gap(told));
+    assert_eq!(stream.recv().await.unwrap(), Event::Gap(told.into()));
     assert_eq!(stream.position(), Some(at(10)));
     let Event::Initial(state) = stream.recv().await.unwrap() else {
         panic!()

@@ -9,11 +9,11 @@ mod parts;
 mod unique;
 
 use crate::error::ClientError;
-use crate::event::Event;
+use crate::event::{Event, Gap};
 use crate::inbox::Sender;
 use crate::prefetch::{Cost, Prefetch};
 use appended::Appended;
-use kvs_proto::{Gap, Mark, Mode, Position, Start, Watch, WatchItem};
+use kvs_proto::{Mark, Mode, Position, Start, Watch, WatchItem};
 use parts::{join, size};
 use tokio::sync::oneshot;
 use unique::LastValues;
@@ -155,16 +155,17 @@ impl WatchState {
             WatchItem::Gap(gap) => {
                 self.prefetch.received(cost);
                 let from = self.gap.take().map_or(gap.from, |first| first.from);
+                let gap = Gap::from(gap);
                 self.gap = Some(Gap { from, ..gap });
             }
             WatchItem::Initial(initial) => {
                 self.prefetch.received(cost);
-                self.part(initial.last, Event::Initial(initial), cost);
+                self.part(initial.last, Event::Initial(initial.into()), cost);
             }
             WatchItem::Changes(changes) => {
                 self.prefetch.received(cost);
                 if changes.behind.is_some() || !self.is_old(changes.position) {
-                    self.part(changes.last, Event::Changes(changes), cost);
+                    self.part(changes.last, Event::Changes(changes.into()), cost);
                 }
             }
         }

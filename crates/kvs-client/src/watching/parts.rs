@@ -1,7 +1,7 @@
 //! Putting the parts of a version or state together.
 
-use crate::event::Event;
-use kvs_proto::{Change, ChangeValue, Changes, Initial};
+use crate::event::{Changes, Event, Initial};
+use kvs_proto::{Change, ChangeValue};
 
 /// What was collected and one part more.
 pub(super) fn join(before: Event, part: Event) -> Event {

@@ -4,9 +4,10 @@
 //! point only as far as that is retained, so the client judges once more. What does not fit into `UNIQUE_BYTES` is not
 //! remembered: then a value may be handed out a second time after a resume, but none is ever lost.
 
+use crate::event::Initial;
 use crate::limits::UNIQUE_BYTES;
 use bytes::Bytes;
-use kvs_proto::{Change, ChangeKind, ChangeValue, Initial};
+use kvs_proto::{Change, ChangeKind, ChangeValue};
 use smol_str::SmolStr;
 use std::collections::HashMap;
 

@@ -2,8 +2,11 @@
 //! bytes, and the disk is measured with as many.
 
 use bytes::BytesMut;
-use kvs_client::{At, Committed, Entry, LookupAnswer, OperationResult, Position, ValueInfo};
-use kvs_proto::{Commit, FRAME_BYTES, Lookup, Request, Status, write_answer, write_request};
+use kvs_client::{At, Entry, OperationResult, Position, ValueInfo};
+use kvs_proto::{
+    Commit, CommitAnswer, FRAME_BYTES, Lookup, LookupAnswer, Request, Status, write_answer,
+    write_request,
+};
 use kvs_tree::{Blobref, HashAlgorithm};
 use serde::Serialize;
 
@@ -111,7 +114,7 @@ fn answer(body: &impl Serialize) -> usize {
 }
 
 fn committed(operations: usize) -> usize {
-    answer(&Committed {
+    answer(&CommitAnswer {
         position: position(),
         root: root().into(),
         results: vec![OperationResult::Done; operations],

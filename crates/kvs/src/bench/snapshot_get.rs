@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use anyhow::ensure;
 use bytes::Bytes;
-use kvs_client::{At, CachedNamespace, ClientError, Namespace, Reader};
+use kvs_client::{At, CachedNamespace, ClientError, Namespace, Snapshot};
 use smol_str::SmolStr;
 use tokio::task::JoinSet;
 
@@ -70,7 +70,7 @@ async fn caching(bench: &Bench) -> anyhow::Result<Namespace> {
 #[derive(Clone)]
 enum Source {
     /// One state.
-    Snapshot(Reader),
+    Snapshot(Snapshot),
     /// Whatever is the newest state.
     Near(CachedNamespace),
 }

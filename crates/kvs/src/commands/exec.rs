@@ -94,7 +94,7 @@ mod tests {
             namespace: "primary".into(),
             version: 1,
             root: "blake3-00".into(),
-            time_ms: None,
+            time: None,
             initial: false,
             differences: false,
             skipped: 0,

@@ -383,10 +383,6 @@ fn read_event(event: Event) -> Option<(At, Option<Changes>)> {
         }
         Event::Gap(gap) if gap.snapshot.is_empty() => Some((At::Current, None)),
         Event::Gap(gap) => Some((At::Snapshot(gap.snapshot), None)),
-        Event::Initial(_)
-        | Event::Changes(_)
-        | Event::Created(_)
-        | Event::Mark(_)
-        | Event::Restart(_) => None,
+        _ => None,
     }
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kvs_client::{At, ClientError, Entry, ErrorCode, LookedUp, Namespace, ValueInfo};
+use kvs_client::{At, Entry, ErrorCode, LookedUp, Namespace, ValueInfo};
 use smol_str::SmolStr;
 
 use super::failure::{About as _, failure};
@@ -105,12 +105,12 @@ async fn print_many(
         for (key, result) in rest.iter().zip(answer.results) {
             match result {
                 LookedUp::Absent => return Err(failure(key, ErrorCode::NotFound)),
-                LookedUp::Failed(error) => return Err(ClientError::from(error)).about(key),
+                LookedUp::Failed(error) => return Err(error).about(key),
                 LookedUp::Found(Entry::Value(ValueInfo {
                     bytes: Some(bytes), ..
                 })) => form.print_bytes(key, &bytes, sink)?,
                 // A long value, or none at all.
-                LookedUp::Found(_) => {
+                _ => {
                     let (client, name) = (namespace.client(), namespace.name());
                     let found = form.look_up(client, name, key, &at).await?;
                     form.print(client, key, &found, &at, sink).await?;

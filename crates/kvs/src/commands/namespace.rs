@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::{Args, Subcommand};
-use kvs_client::{Client, ErrorCode};
+use kvs_client::{Client, ErrorCode, NamespaceInfo};
 use kvs_proto::NamespaceCreate;
 use serde_json::json;
 
@@ -182,7 +182,7 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
             }
             for namespace in namespaces {
                 if args.json {
-                    sink.line(&serde_json::to_string(&namespace)?)?;
+                    sink.line(&info_json(&namespace))?;
                     continue;
                 }
                 let line = row(
@@ -211,6 +211,21 @@ fn header() -> String {
 
 fn row(name: &str, owner: u32, flags: u32) -> String {
     format!("{name:<36} {owner:>10} 0x{flags:08X}")
+}
+
+/// A namespace as JSON. Who may read it is told to its owner only.
+fn info_json(namespace: &NamespaceInfo) -> String {
+    let position = &namespace.position;
+    let mut object = serde_json::json!({
+        "name": namespace.name,
+        "owner": namespace.owner,
+        "flags": namespace.flags,
+        "position": { "incarnation": position.incarnation, "version": position.version },
+    });
+    if let (false, Some(object)) = (namespace.readers.is_empty(), object.as_object_mut()) {
+        object.insert("readers".to_owned(), namespace.readers.clone().into());
+    }
+    object.to_string()
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use serde_json::json;
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption, ReadOptions, dirref_json};
-use crate::output::Sink;
+use crate::output::{Sink, seconds};
 use crate::quantity::duration;
 
 /// Options of `kvs getroot`.
@@ -149,7 +149,7 @@ pub(super) fn info_json(info: &InfoAnswer) -> String {
         "root": info.root,
         "snapshot": info.snapshot,
         "owner": info.owner,
-        "time": info.time_ms as f64 / 1000.0,
+        "time": seconds(info.time),
     })
     .to_string()
 }

@@ -79,7 +79,9 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
             error = &mut gone => return Err(error.into()),
         };
         let place = event.place().clone();
-        let report = report(event);
+        let Some(report) = report(event) else {
+            continue;
+        };
         if args.namespaces && !report.is_of_namespaces() {
             continue;
         }
@@ -98,8 +100,9 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
     }
 }
 
-fn report(event: RootEvent) -> RootReport {
-    match event {
+/// What is printed of an event; `None` for a kind that this build does not know.
+fn report(event: RootEvent) -> Option<RootReport> {
+    Some(match event {
         RootEvent::State(state) => RootReport::State {
             lost: state.lost,
             namespaces: state.namespaces.into_iter().map(standing).collect(),
@@ -109,24 +112,25 @@ fn report(event: RootEvent) -> RootReport {
             namespace: made.namespace.into(),
             owner: made.owner,
             incarnation: made.incarnation,
-            time: seconds(made.time_ms),
+            time: seconds(made.time),
         },
         RootEvent::Reincarnated(anew) => RootReport::Reincarnated {
             namespace: anew.namespace.into(),
             incarnation: anew.incarnation,
-            time: seconds(anew.time_ms),
+            time: seconds(anew.time),
         },
         RootEvent::OwnerChanged(changed) => RootReport::OwnerChanged {
             namespace: changed.namespace.into(),
             owner: changed.owner,
             before: changed.before,
-            time: seconds(changed.time_ms),
+            time: seconds(changed.time),
         },
         RootEvent::Removed(gone) => RootReport::Removed {
             namespace: gone.namespace.into(),
-            time: seconds(gone.time_ms),
+            time: seconds(gone.time),
         },
-    }
+        _ => return None,
+    })
 }
 
 fn standing(root: NamespaceRoot) -> Standing {
@@ -149,7 +153,7 @@ fn report_move(moved: Moved) -> RootReport {
         root: moved.root.into(),
         previous: moved.previous.into(),
         snapshot: moved.snapshot.into(),
-        time: seconds(moved.time_ms),
+        time: seconds(moved.time),
         transactions: who(&moved.transactions),
         changes: changes.collect(),
     }

@@ -11,7 +11,7 @@ use serde_json::json;
 use super::failure::About as _;
 use super::options::{Daemon, NamespaceOption};
 use super::root::info_json;
-use crate::output::{Sink, local_time};
+use crate::output::{Sink, local_time, seconds};
 use crate::quantity::positive_duration;
 
 /// Options of `kvs snapshot`.
@@ -109,15 +109,8 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
                     .snapshot
                     .to_string(),
             };
-            let lease = match args.lease {
-                Some(lease) => Some(
-                    u64::try_from(lease.as_millis())
-                        .map_err(|_| anyhow!("pin: the lease is too long"))?,
-                ),
-                None => None,
-            };
             let pin = client
-                .pin(reference.as_str(), lease)
+                .pin(reference.as_str(), args.lease)
                 .await
                 .about(&reference)?;
             if as_json {
@@ -154,9 +147,7 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
                     sink.line(&pin_json(&pin))?;
                     continue;
                 }
-                let expires = pin
-                    .expires_ms
-                    .map_or_else(|| "never".to_owned(), local_time);
+                let expires = pin.expires.map_or_else(|| "never".to_owned(), local_time);
                 let line = row(
                     &pin.id.to_string(),
                     &pin.uid.to_string(),
@@ -176,7 +167,7 @@ fn pin_json(pin: &PinInfo) -> String {
     json!({
         "id": pin.id,
         "owner": pin.uid,
-        "expires": pin.expires_ms.map(|ms| ms as f64 / 1000.0),
+        "expires": pin.expires.map(seconds),
         "snapshot": pin.snapshot,
     })
     .to_string()

@@ -212,7 +212,7 @@ impl Watching {
                 Event::Gap(hole) => gap(name, &hole, self.json)?,
                 Event::Mark(position) => bookmark(name, position, self.json),
                 // Only said of versions that are handed out in parts; and the end of a wait.
-                Event::Restart(_) | Event::Created(_) => continue,
+                _ => continue,
             };
             self.sink.line(&line)?;
             self.sink.flush()?;

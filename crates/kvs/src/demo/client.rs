@@ -64,7 +64,7 @@ pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::R
                 anstream::eprintln!("kvs demo: versions up to {} are lost", gap.to.version);
                 continue;
             }
-            Event::Initial(_) | Event::Created(_) | Event::Mark(_) | Event::Restart(_) => continue,
+            _ => continue,
         };
         let handled = handle(&namespace, &changes).await;
         record.add(&handled)?;

@@ -1,6 +1,8 @@
 //! The forms of a version's changes, for `kvs watch` and `kvs log`: a line a change for people, one
 //! JSON object a version for programs.
 
+use std::time::{SystemTime, UNIX_EPOCH};
+
 use serde::Serialize;
 
 use super::escape::escape;
@@ -14,8 +16,8 @@ pub(crate) struct VersionReport {
     pub(crate) version: u64,
     /// The root of that version, a blobref.
     pub(crate) root: String,
-    /// Milliseconds since the epoch when it was made; `None` where that is not recorded.
-    pub(crate) time_ms: Option<u64>,
+    /// When it was made; `None` where that is not recorded.
+    pub(crate) time: Option<SystemTime>,
     /// Whether this is the state that a watch began with, or went on with, not a change.
     pub(crate) initial: bool,
     /// Whether of that state only the differences to what was printed before are told.
@@ -97,7 +99,7 @@ impl VersionReport {
             version: self.version,
             root: &self.root,
             snapshot: self.snapshot(),
-            time: self.time_ms.map(seconds),
+            time: self.time.map(seconds),
             initial: self.initial,
             differences: self.differences,
             skipped: self.skipped,
@@ -121,7 +123,7 @@ impl VersionReport {
     /// One line for the version, with the time, the users and what happened to which keys: what
     /// `kvs log` shows a person.
     pub(crate) fn log_line(&self) -> String {
-        let time = self.time_ms.map_or_else(|| "-".to_owned(), local_time);
+        let time = self.time.map_or_else(|| "-".to_owned(), local_time);
         let mut who: Vec<String> = Vec::new();
         for one in &self.who {
             let text = match &one.name {
@@ -253,18 +255,16 @@ fn is_zero(number: &u64) -> bool {
 }
 
 /// Seconds since the epoch, exact to the millisecond.
-pub(crate) fn seconds(time_ms: u64) -> f64 {
+pub(crate) fn seconds(time: SystemTime) -> f64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
     // Milliseconds stay below 2^53 for 285,000 years.
-    time_ms as f64 / 1000.0
+    since.as_millis() as f64 / 1000.0
 }
 
 /// The time as a person reads it, in the local time zone.
-pub(crate) fn local_time(time_ms: u64) -> String {
-    let time = i64::try_from(time_ms)
-        .ok()
-        .and_then(|ms| jiff::Timestamp::from_millisecond(ms).ok());
-    time.map_or_else(
-        || "-".to_owned(),
+pub(crate) fn local_time(time: SystemTime) -> String {
+    jiff::Timestamp::try_from(time).map_or_else(
+        |_| "-".to_owned(),
         |time| {
             time.to_zoned(jiff::tz::TimeZone::system())
                 .strftime("%Y-%m-%dT%H:%M:%S%.3f%:z")
@@ -276,6 +276,7 @@ pub(crate) fn local_time(time_ms: u64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::Duration;
 
     fn change(key: &str, kind: &'static str, value: Option<&[u8]>) -> ChangeReport {
         ChangeReport {
@@ -301,7 +302,7 @@ mod tests {
             namespace: "primary".into(),
             version: 42,
             root: "blake3-00".into(),
-            time_ms: Some(1_700_000_000_250),
+            time: Some(UNIX_EPOCH + Duration::from_millis(1_700_000_000_250)),
             initial: false,
             differences: false,
             skipped: 0,

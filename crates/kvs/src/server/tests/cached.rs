@@ -3,7 +3,7 @@
 use super::gate::Gate;
 use super::*;
 use crate::server::work::at_once;
-use kvs_client::{CachedNamespace, ClientError, Namespace, Options, Reader, Values};
+use kvs_client::{CachedNamespace, ClientError, Namespace, Options, Snapshot, Values};
 use kvs_proto::{LOOKUP_KEYS, LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer};
 use kvs_tree::{Blobref, HashAlgorithm};
 use proptest::collection::vec;
@@ -21,9 +21,9 @@ fn get_kept(cached: &CachedNamespace, key: &str) -> Read {
     kept(async move { cached.get(key).await })
 }
 
-fn read_kept(reader: &Reader, key: &str) -> Read {
-    let (reader, key) = (reader.clone(), key.to_owned());
-    kept(async move { reader.get(key).await })
+fn read_kept(snapshot: &Snapshot, key: &str) -> Read {
+    let (snapshot, key) = (snapshot.clone(), key.to_owned());
+    kept(async move { snapshot.get(key).await })
 }
 
 fn some(text: &'static str) -> Read {
@@ -101,7 +101,7 @@ async fn check_reads(steps: Vec<Step>, wide: bool, algorithm: HashAlgorithm, cac
     let mut snapshots = vec![snapshot_of(&primary).await];
     for step in steps {
         if let Ok(done) = primary.commit(step.transaction()).await {
-            snapshots.push(format!("primary@{}:{}", done.position.version, done.root).into());
+            snapshots.push(done.snapshot());
         }
         // What holds is answered as before, and what does not is found anew.
         for key in &keys {
@@ -109,16 +109,22 @@ async fn check_reads(steps: Vec<Step>, wide: bool, algorithm: HashAlgorithm, cac
             assert!(near.get(key).await == plain, "{key} after {step:?}");
         }
     }
-    for snapshot in snapshots {
-        let at = At::Snapshot(snapshot.clone());
-        let reader = cached.snapshot(snapshot.clone());
+    for reference in snapshots {
+        let at = At::Snapshot(reference.clone());
+        let snapshot = cached.snapshot(reference.clone());
         let many = primary.get_many(&keys, at.clone()).await.unwrap();
-        assert_eq!((many.values.len(), &many.snapshot), (keys.len(), &snapshot));
+        assert_eq!(
+            (many.values.len(), &many.snapshot),
+            (keys.len(), &reference)
+        );
         for (key, value) in keys.iter().zip(many.values) {
             let plain = primary.get_at(key, at.clone()).await;
-            assert!(reader.get(key).await == plain, "{key} at {snapshot}");
-            assert!(reader.get(key).await == plain, "{key} at {snapshot}, again");
-            assert!(value == plain, "{key} of many at {snapshot}");
+            assert!(snapshot.get(key).await == plain, "{key} at {reference}");
+            assert!(
+                snapshot.get(key).await == plain,
+                "{key} at {reference}, again"
+            );
+            assert!(value == plain, "{key} of many at {reference}");
         }
     }
     let many = near.get_many(&keys).await.unwrap();
@@ -173,13 +179,13 @@ async fn what_was_read_of_a_snapshot_is_read_again_without_a_request() {
         .put("a.b.long", long.clone())
         .link("l", "a.b");
     primary.commit(transaction).await.unwrap();
-    let reader = primary.snapshot(snapshot_of(&primary).await);
+    let snapshot = primary.snapshot(snapshot_of(&primary).await);
     for key in ["a.b.c", "a.b.long", "l.c", "a.b"] {
-        let first = reader.get(key).await;
-        assert_eq!(read_kept(&reader, key), first, "{key}");
+        let first = snapshot.get(key).await;
+        assert_eq!(read_kept(&snapshot, key), first, "{key}");
     }
     // What stands beside it was read with it, and so was that there is nothing.
-    assert_eq!(read_kept(&reader, "a.b.none"), Ok(None));
+    assert_eq!(read_kept(&snapshot, "a.b.none"), Ok(None));
     // Another state shares what has not changed.
     primary.put("z", "1").await.unwrap();
     let next = primary.snapshot(snapshot_of(&primary).await);
@@ -197,14 +203,14 @@ async fn values_too_long_to_be_kept_are_read_from_the_daemon() {
     for length in [999, 1000, 1001, 5_000_000] {
         let value = Bytes::from(vec![1; length]);
         primary.put("v", value.clone()).await.unwrap();
-        let reader = primary.snapshot(snapshot_of(&primary).await);
+        let snapshot = primary.snapshot(snapshot_of(&primary).await);
         for _ in 0..2 {
             assert!(
-                reader.get("v").await.unwrap() == Some(value.clone()),
+                snapshot.get("v").await.unwrap() == Some(value.clone()),
                 "{length}"
             );
         }
-        let again = reader.clone();
+        let again = snapshot.clone();
         let at_hand = at_once(&mut (Box::pin(async move { again.get("v").await }) as _));
         assert_eq!(at_hand.is_some(), length <= 1000, "{length}");
     }
@@ -245,10 +251,10 @@ async fn a_long_way_of_nodes_comes_in_parts() {
     assert_eq!((nodes.len(), parts), (60, 2));
     let root = Blobref::of(HashAlgorithm::Blake3, &nodes[0]);
     assert!(snapshot.ends_with(&root.to_string()));
-    let reader = primary.snapshot(snapshot);
-    let value = reader.get(key.clone()).await.unwrap().unwrap();
+    let snapshot = primary.snapshot(snapshot);
+    let value = snapshot.get(key.clone()).await.unwrap().unwrap();
     assert_eq!(value.len(), 128);
-    assert_eq!(read_kept(&reader, &key), Ok(Some(value)));
+    assert_eq!(read_kept(&snapshot, &key), Ok(Some(value)));
 }
 
 #[tokio::test]
@@ -386,13 +392,13 @@ async fn a_state_that_is_not_retained_is_read_as_far_as_it_is_kept() {
     let transaction = Transaction::new().put("a.v", "1").put("b.v", "2");
     primary.commit(transaction).await.unwrap();
     let near = primary.cached().await.unwrap();
-    let reader = primary.snapshot(snapshot_of(&primary).await);
-    assert_eq!(reader.get("a.v").await, some("1"));
+    let snapshot = primary.snapshot(snapshot_of(&primary).await);
+    assert_eq!(snapshot.get("a.v").await, some("1"));
     for n in 0..2000 {
         primary.put("n", n.to_string()).await.unwrap();
     }
-    assert_eq!(read_kept(&reader, "a.v"), some("1"));
-    let error = reader.get("b.v").await.unwrap_err();
+    assert_eq!(read_kept(&snapshot, "a.v"), some("1"));
+    let error = snapshot.get("b.v").await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Compacted);
     assert_eq!(near.get("b.v").await, some("2"));
 }

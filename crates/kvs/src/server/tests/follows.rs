@@ -20,6 +20,7 @@ fn short(event: &RootEvent) -> String {
         RootEvent::Reincarnated(anew) => format!("reborn {}", anew.namespace),
         RootEvent::OwnerChanged(news) => format!("{} of {}", news.namespace, news.owner),
         RootEvent::Removed(gone) => format!("removed {}", gone.namespace),
+        other => panic!("{other:?}"),
     }
 }
 

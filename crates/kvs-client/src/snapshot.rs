@@ -1,16 +1,17 @@
-//! Reading the state that an event is about, whatever has happened since.
+//! Reading one state of a namespace, such as the one that an event is about, whatever has happened since.
 
+use crate::answers::{InfoAnswer, ListAnswer, LookupAnswer, ReadAnswer};
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::many::Values;
 use crate::namespace::{ListOptions, LookupOptions, Namespace};
 use crate::state::State;
 use bytes::Bytes;
-use kvs_proto::{At, InfoAnswer, ListAnswer, LookupAnswer, Position, ReadAnswer};
+use kvs_proto::{At, Position};
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// Reads one state of a namespace. Cheap to clone; may be kept and passed on as its `snapshot`.
+/// One state of a namespace, to be read. Cheap to clone; may be kept, and passed on by its [`reference`](Self::reference).
 ///
 /// All reads see the same state: a key that was changed since, or removed, reads as it was. That lasts as long as the version is
 /// retained, or pinned; then reads fail with `compacted`.
@@ -18,7 +19,7 @@ use std::sync::Arc;
 /// Of a client that keeps what it reads ([`Client::with_cache`](crate::Client::with_cache)), `get` asks the daemon only for what
 /// the client lacks.
 #[derive(Debug, Clone)]
-pub struct Reader {
+pub struct Snapshot {
     namespace: Namespace,
     at: At,
     position: Option<Position>,
@@ -27,13 +28,13 @@ pub struct Reader {
 }
 
 impl Namespace {
-    /// Reads the state of a snapshot reference of this namespace. Costs nothing; whether it can be read shows when it is.
-    pub fn snapshot(&self, snapshot: impl Into<SmolStr>) -> Reader {
-        Reader::new(self, At::Snapshot(snapshot.into()), None)
+    /// The state that a snapshot reference of this namespace names. Costs nothing; whether it can be read shows when it is.
+    pub fn snapshot(&self, reference: impl Into<SmolStr>) -> Snapshot {
+        Snapshot::new(self, At::Snapshot(reference.into()), None)
     }
 }
 
-impl Reader {
+impl Snapshot {
     /// The state that an event of a watch of that namespace is about. An event that has no snapshot is read at its version; and
     /// at the newest if it has none either.
     pub fn of(namespace: &Namespace, event: &Event) -> Self {
@@ -43,7 +44,7 @@ impl Reader {
             (None, Some(position)) => At::Version(position.version),
             (None, None) => At::Current,
         };
-        Reader::new(namespace, at, position)
+        Snapshot::new(namespace, at, position)
     }
 
     pub(crate) fn new(namespace: &Namespace, at: At, position: Option<Position>) -> Self {
@@ -51,7 +52,7 @@ impl Reader {
             At::Snapshot(snapshot) if namespace.client().cache.is_some() => State::parse(snapshot),
             _ => None,
         };
-        Reader {
+        Snapshot {
             namespace: namespace.clone(),
             at,
             position,
@@ -66,8 +67,9 @@ impl Reader {
         &self.at
     }
 
-    /// The reference to the state: text that can be passed to another service, which then reads the same.
-    pub fn snapshot(&self) -> Option<&str> {
+    /// The snapshot reference, `NAMESPACE@VERSION:BLOBREF`: text that can be passed to another service, which then reads the same.
+    /// `None` if the event that it was made of has none.
+    pub fn reference(&self) -> Option<&str> {
         match &self.at {
             At::Snapshot(snapshot) => Some(snapshot),
             At::Current | At::Version(_) | At::Root(_) => None,
