@@ -35,7 +35,7 @@ pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
 async fn group(engine: &Engine, number: &mut u64) -> anyhow::Result<()> {
     let requests: anyhow::Result<Vec<_>> = (*number..*number + GROUP).map(put).collect();
     *number += GROUP;
-    for answer in engine.submit_all(requests?) {
+    for answer in engine.submit_all(Caller { uid: 0 }, requests?) {
         answer.await?;
     }
     Ok(())

@@ -1,8 +1,10 @@
 //! The engine as its users hold it: a cheap handle. Reads go straight to what is published; whatever
-//! changes anything goes through the commit task. Pins and namespaces are in `admin`.
+//! changes anything goes through the commit task. Pins and namespaces are in `admin`, waits
+//! in `waiting`.
 
 mod admin;
 mod glimpse;
+mod waiting;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -17,12 +19,12 @@ use crate::commit::{Command, CommitTask, Inbox, Parts, Writer, inbox};
 use crate::config::EngineConfig;
 use crate::dispatch::{Wake, WakeSink};
 use crate::env::Environment;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 use crate::follow::Follower;
 use crate::log::{self, LogPage};
 use crate::recovery;
-use crate::reference::{At, Position};
-use crate::request::{Caller, CommitRequest, Committed, FollowStart, WatchRequest};
+use crate::reference::At;
+use crate::request::{Caller, CommitRequest, Committed, FollowStart, Principal, WatchRequest};
 use crate::stage;
 use crate::store::Store;
 use crate::upload::{Upload, Uploaded};
@@ -31,16 +33,6 @@ use crate::watch::Watch;
 use crate::workers::Threads;
 
 pub use glimpse::Glimpse;
-
-/// Wakes a wait for a namespace.
-#[derive(Default)]
-struct Made(tokio::sync::Notify);
-
-impl WakeSink for Made {
-    fn wake(&self, _token: u64) {
-        self.0.notify_one();
-    }
-}
 
 /// The answer to a transaction that was queued. Dropping it takes nothing back.
 #[derive(Debug)]
@@ -183,6 +175,7 @@ impl Engine {
     /// the first answer if it was, else `refusal`.
     pub fn settle(&self, request: CommitRequest, refusal: EngineError) -> Submitted {
         let (reply, answer) = oneshot::channel();
+        let principal = self.store.principal(request.caller);
         let request = Box::new(request);
         let command = Command::Settle {
             request,
@@ -190,7 +183,7 @@ impl Engine {
             reply,
         };
         // If there is nobody to take it any more, that is the answer.
-        let _ = self.inbox.send(command);
+        let _ = self.inbox.send(principal, command);
         Submitted(answer)
     }
 
@@ -202,7 +195,7 @@ impl Engine {
         if packs.is_empty() {
             return Ok(());
         }
-        self.inbox.send(Command::AddPacks(packs))
+        self.inbox.send(Principal::Owner, Command::AddPacks(packs))
     }
 
     /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The
@@ -210,15 +203,20 @@ impl Engine {
     /// much is queued, one of the transaction, `NoSpace` if the disk is full, `OutcomeUnknown` if only
     /// a restart can tell.
     pub fn submit(&self, request: CommitRequest) -> Submitted {
+        let principal = self.store.principal(request.caller);
         let (command, submitted) = submission(request);
-        self.inbox.send_all(vec![command]);
+        self.inbox.send_all(principal, vec![command]);
         submitted
     }
 
-    /// The same for several transactions, with no others between them; cheaper than one by one.
-    pub fn submit_all(&self, requests: impl IntoIterator<Item = CommitRequest>) -> Vec<Submitted> {
+    /// The same for several transactions of one caller; cheaper than one by one.
+    pub fn submit_all(
+        &self,
+        caller: Caller,
+        requests: impl IntoIterator<Item = CommitRequest>,
+    ) -> Vec<Submitted> {
         let (commands, submitted) = requests.into_iter().map(submission).unzip();
-        self.inbox.send_all(commands);
+        self.inbox.send_all(self.store.principal(caller), commands);
         submitted
     }
 
@@ -234,34 +232,6 @@ impl Engine {
     /// `NoNamespace`, `Permission`, `Compacted`, `StaleSnapshot`.
     pub async fn view(&self, caller: Caller, namespace: &str, at: At) -> Result<View, EngineError> {
         View::open(&self.store, caller, namespace, at).await
-    }
-
-    /// Waits until a namespace reaches `version`. Dropping the future ends the wait.
-    ///
-    /// # Errors
-    /// `NoNamespace`, also when it is removed meanwhile; `Permission`, also when the right to read it
-    /// goes meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
-    pub async fn wait_version(
-        &self,
-        caller: Caller,
-        namespace: &str,
-        version: u64,
-        incarnation: Option<u64>,
-    ) -> Result<Position, EngineError> {
-        let namespace = self.store.readable(caller, namespace)?;
-        if incarnation.is_some_and(|wanted| wanted != namespace.incarnation) {
-            return Err(EngineError::new(
-                ErrorKind::StaleSnapshot,
-                format!("namespace {} has a new incarnation", namespace.name),
-            ));
-        }
-        loop {
-            let reached = namespace.wait(version).await?;
-            self.store.may_read(caller, &namespace)?;
-            if reached.version >= version {
-                return Ok(reached);
-            }
-        }
     }
 
     /// Starts a watch. `sink` is woken with `token` when there may be something to read.
@@ -298,26 +268,6 @@ impl Engine {
         Follower::open(&self.store, caller, namespace, start.into(), wake)
     }
 
-    /// Waits until a namespace exists that the caller may read. Dropping the future ends the wait.
-    ///
-    /// # Errors
-    /// `Permission` if it exists and the caller may not read it, `Limit` for too many waits.
-    pub async fn wait_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
-        let made = Arc::new(Made::default());
-        let wake = Wake {
-            sink: made.clone(),
-            token: 0,
-        };
-        let _place = self.store.feed.on_created(wake)?;
-        loop {
-            // Looked at after the place was taken, so that no making is missed.
-            match self.store.readable(caller, name) {
-                Err(error) if error.kind == ErrorKind::NoNamespace => made.0.notified().await,
-                other => return other.map(drop),
-            }
-        }
-    }
-
     /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far as
     /// they touched `scopes` (none: all).
     ///
@@ -340,8 +290,8 @@ impl Engine {
     ///
     /// # Errors
     /// When it is not.
-    pub async fn sync(&self) -> Result<(), EngineError> {
-        self.ask(|reply| Command::Sync { reply }).await
+    pub async fn sync(&self, caller: Caller) -> Result<(), EngineError> {
+        self.ask(caller, |reply| Command::Sync { reply }).await
     }
 
     /// Writes a checkpoint now. They are also written when they are due.
@@ -349,7 +299,8 @@ impl Engine {
     /// # Errors
     /// `NoSpace`, `Unavailable`.
     pub async fn checkpoint(&self) -> Result<(), EngineError> {
-        self.ask(|reply| Command::Checkpoint { reply }).await
+        self.ask(self.owner(), |reply| Command::Checkpoint { reply })
+            .await
     }
 
     /// Finishes what was accepted, writes a checkpoint, and closes the store: when this returns it
@@ -358,7 +309,8 @@ impl Engine {
     /// # Errors
     /// None that leave anything undone; `Unavailable` if it was closed already.
     pub async fn shutdown(&self) -> Result<(), EngineError> {
-        self.ask(|reply| Command::Shutdown { reply }).await
+        self.ask(self.owner(), |reply| Command::Shutdown { reply })
+            .await
     }
 
     /// Returns when the store has stopped after a failure that it must not go on from; the daemon
@@ -378,12 +330,19 @@ impl Engine {
         self.store.objects.params().algorithm
     }
 
+    /// The instance owner.
+    fn owner(&self) -> Caller {
+        self.store.instance_owner()
+    }
+
     async fn ask<T>(
         &self,
+        caller: Caller,
         command: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Command,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.inbox.send(command(reply))?;
+        self.inbox
+            .send(self.store.principal(caller), command(reply))?;
         answer.await.map_err(|_| EngineError::stopped())?
     }
 }

@@ -7,11 +7,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
-use crate::limits::FOLLOWERS;
+use crate::limits::{FOLLOWERS, GUEST_FOLLOWERS};
+use crate::places::Places;
+use crate::request::Principal;
 
 #[derive(Default)]
 struct Waiting {
     last: u64,
+    places: Places,
     /// With whether they were woken since they last looked.
     followers: BTreeMap<u64, (Wake, bool)>,
     for_namespaces: BTreeMap<u64, Wake>,
@@ -27,6 +30,7 @@ pub(crate) struct Feed {
 /// A place among those who are woken; dropping it gives it up.
 pub(crate) struct FeedGuard {
     feed: Arc<Feed>,
+    principal: Principal,
     id: u64,
 }
 
@@ -35,6 +39,7 @@ impl Drop for FeedGuard {
         let mut waiting = self.feed.waiting();
         waiting.followers.remove(&self.id);
         waiting.for_namespaces.remove(&self.id);
+        waiting.places.give_back(self.principal);
     }
 }
 
@@ -75,24 +80,38 @@ impl Feed {
     }
 
     /// Wakes `wake` for each published group.
-    pub(crate) fn follow(self: &Arc<Self>, wake: Wake) -> Result<FeedGuard, EngineError> {
-        self.place(|waiting, id| drop(waiting.followers.insert(id, (wake, false))))
+    pub(crate) fn follow(
+        self: &Arc<Self>,
+        principal: Principal,
+        wake: Wake,
+    ) -> Result<FeedGuard, EngineError> {
+        self.place(principal, |waiting, id| {
+            drop(waiting.followers.insert(id, (wake, false)))
+        })
     }
 
     /// Wakes `wake` whenever a namespace is made.
-    pub(crate) fn on_created(self: &Arc<Self>, wake: Wake) -> Result<FeedGuard, EngineError> {
-        self.place(|waiting, id| drop(waiting.for_namespaces.insert(id, wake)))
+    pub(crate) fn on_created(
+        self: &Arc<Self>,
+        principal: Principal,
+        wake: Wake,
+    ) -> Result<FeedGuard, EngineError> {
+        self.place(principal, |waiting, id| {
+            drop(waiting.for_namespaces.insert(id, wake))
+        })
     }
 
     fn place(
         self: &Arc<Self>,
+        principal: Principal,
         put: impl FnOnce(&mut Waiting, u64),
     ) -> Result<FeedGuard, EngineError> {
         let mut waiting = self.waiting();
-        if waiting.followers.len() + waiting.for_namespaces.len() >= FOLLOWERS {
+        let taken = waiting.places.take(principal, FOLLOWERS, GUEST_FOLLOWERS);
+        if let Err(most) = taken {
             return Err(EngineError::new(
                 ErrorKind::Limit,
-                format!("{FOLLOWERS} follow roots or wait for namespaces already"),
+                format!("{most} follow roots or wait for namespaces already"),
             ));
         }
         waiting.last += 1;
@@ -100,6 +119,7 @@ impl Feed {
         put(&mut waiting, id);
         Ok(FeedGuard {
             feed: self.clone(),
+            principal,
             id,
         })
     }

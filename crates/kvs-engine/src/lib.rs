@@ -36,6 +36,10 @@ mod place;
 
 mod request;
 
+mod turns;
+
+mod places;
+
 mod record;
 
 mod outcomes;
@@ -125,9 +129,10 @@ pub use place::Place;
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};
 pub use request::{
-    Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Start, TransactionId,
-    WatchRequest,
+    Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Principal, Start,
+    TransactionId, WatchRequest,
 };
+pub use turns::Turns;
 pub use upload::{Upload, Uploaded};
 pub use view::{Located, Nodes, View};
 pub use watch::Watch;

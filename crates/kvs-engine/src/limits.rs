@@ -90,8 +90,20 @@ pub const VERSION_BYTES: usize = 1024 * 1024;
 /// Bytes of records after which a group is full (4 MiB): what waits goes into the next one.
 pub const GROUP_PAYLOAD_BYTES: usize = 4 * 1024 * 1024;
 
-/// Requests that may wait for the commit task (65,536); more are answered `busy`.
+/// Requests that may wait for the commit task (65,536), of the instance owner, and of all guests
+/// together; more are answered `busy`.
 pub const INBOX: usize = 65_536;
+
+/// Requests of one guest that may wait for the commit task (4,096); more are answered `busy`.
+pub const GUEST_INBOX: usize = 4_096;
+
+/// Work, in bytes, that the commit task takes from one principal before the next has its turn
+/// (16 KiB); an operation counts 1 KiB and its value.
+pub const TURN_BYTES: u32 = 16 * 1024;
+
+/// Work of guests, counted likewise, after which a group takes no more of it (64 KiB): so a commit of
+/// the instance owner never waits long for what guests write.
+pub const GUEST_GROUP_BYTES: u64 = 64 * 1024;
 
 /// Watches that a group wakes in the same breath in which it answers its committers (64); of more,
 /// those who wait for an answer are let go first.
@@ -155,14 +167,20 @@ pub const WATCH_LOOK: usize = 1_024;
 /// Bytes of journal that a watch which finds nothing looks through before it lets others have their turn (4 MiB).
 pub const WATCH_LOOK_BYTES: usize = 4 * 1024 * 1024;
 
-/// Followers of roots, and waits for namespaces, in one store (65,536).
+/// Followers of roots, and waits for namespaces, in one store (65,536): half of them the instance owner's, half those of guests.
 pub const FOLLOWERS: usize = 65_536;
 
 /// Bytes of journal that a follower of roots reads ahead (64 KiB).
 pub const FOLLOW_READ_BYTES: usize = 64 * 1024;
 
-/// Waits for versions on one namespace (65,536).
+/// Followers of roots, and waits for namespaces, of one guest (1,024); guests together have half of all.
+pub const GUEST_FOLLOWERS: usize = 1_024;
+
+/// Waits for versions on one namespace (65,536): half of them the instance owner's, half those of guests.
 pub const VERSION_WAITERS: usize = 65_536;
+
+/// Waits of one guest for versions on one namespace (1,024).
+pub const GUEST_VERSION_WAITERS: usize = 1_024;
 
 /// Pins in one store (65,536): each keeps a whole tree readable.
 pub const PINS: usize = 65_536;

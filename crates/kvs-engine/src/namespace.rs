@@ -15,9 +15,11 @@ use tokio::sync::oneshot;
 use crate::dispatch::{Dispatch, Wake, WatchId};
 use crate::error::{EngineError, ErrorKind};
 use crate::history::{History, RootAt, Written};
-use crate::limits::{VERSION_WAITERS, WATCHES};
+use crate::limits::{GUEST_VERSION_WAITERS, VERSION_WAITERS, WATCHES};
+use crate::places::Places;
 use crate::record::VersionRecord;
 use crate::reference::{Position, SnapshotRef};
+use crate::request::Principal;
 use crate::shared::SharedEvents;
 
 /// A version that is durable and about to be shown.
@@ -30,7 +32,28 @@ pub(crate) struct Publication {
     pub(crate) bytes: usize,
 }
 
-type Waiters = BTreeMap<u64, Vec<oneshot::Sender<Position>>>;
+/// Those who wait for versions.
+#[derive(Default)]
+struct Waiters {
+    by_version: BTreeMap<u64, Vec<(Principal, oneshot::Sender<Position>)>>,
+    places: Places,
+}
+
+impl Waiters {
+    /// Forgets those that went away.
+    fn tidy(&mut self) {
+        for list in self.by_version.values_mut() {
+            list.retain(|(principal, waiter)| {
+                let gone = waiter.is_closed();
+                if gone {
+                    self.places.give_back(*principal);
+                }
+                !gone
+            });
+        }
+        self.by_version.retain(|_, list| !list.is_empty());
+    }
+}
 
 /// The shared, readable side of one incarnation of a namespace.
 pub(crate) struct Namespace {
@@ -137,7 +160,7 @@ impl Namespace {
         wakes.extend(lock(&self.watches).wake_all());
         let now = self.position();
         let waiters = std::mem::take(&mut *lock(&self.waiters));
-        for waiter in waiters.into_values().flatten() {
+        for (_, waiter) in waiters.by_version.into_values().flatten() {
             // A waiter that went away does not want to know.
             let _ = waiter.send(now);
         }
@@ -202,11 +225,11 @@ impl Namespace {
             watches.publish(version, record.effects(), wakes);
         }
         let mut waiters = lock(&self.waiters);
-        while waiters
-            .first_key_value()
-            .is_some_and(|(&wanted, _)| wanted <= version)
+        while let Some(first) = waiters.by_version.first_entry()
+            && *first.key() <= version
         {
-            for waiter in waiters.pop_first().map(|(_, w)| w).unwrap_or_default() {
+            for (principal, waiter) in first.remove() {
+                waiters.places.give_back(principal);
                 // A waiter that went away does not want to know.
                 let _ = waiter.send(self.at(version));
             }
@@ -232,7 +255,7 @@ impl Namespace {
     pub(crate) fn remove(&self, wakes: &mut Vec<Wake>) {
         self.removed.store(true, Ordering::Release);
         wakes.extend(lock(&self.watches).wake_all());
-        lock(&self.waiters).clear();
+        *lock(&self.waiters) = Waiters::default();
     }
 
     pub(crate) fn is_removed(&self) -> bool {
@@ -240,7 +263,11 @@ impl Namespace {
     }
 
     /// Waits until `version` is published, or rights have changed: then the version that is told is a lower one.
-    pub(crate) async fn wait(&self, version: u64) -> Result<Position, EngineError> {
+    pub(crate) async fn wait(
+        &self,
+        principal: Principal,
+        version: u64,
+    ) -> Result<Position, EngineError> {
         let receiver = {
             let mut waiters = lock(&self.waiters);
             // Looked at under the lock, so that a publication cannot slip in between.
@@ -248,21 +275,24 @@ impl Namespace {
             if now.version >= version {
                 return Ok(now);
             }
-            let count = |waiters: &Waiters| waiters.values().map(Vec::len).sum::<usize>();
-            if count(&waiters) >= VERSION_WAITERS {
-                waiters
-                    .values_mut()
-                    .for_each(|list| list.retain(|w| !w.is_closed()));
-                waiters.retain(|_, list| !list.is_empty());
+            let take = |waiters: &mut Waiters| {
+                let places = &mut waiters.places;
+                places.take(principal, VERSION_WAITERS, GUEST_VERSION_WAITERS)
+            };
+            let mut taken = take(&mut waiters);
+            if taken.is_err() {
+                waiters.tidy();
+                taken = take(&mut waiters);
             }
-            if count(&waiters) >= VERSION_WAITERS {
+            if let Err(most) = taken {
                 return Err(EngineError::new(
                     ErrorKind::Limit,
-                    format!("{VERSION_WAITERS} waits on namespace {} already", self.name),
+                    format!("{most} waits on namespace {} already", self.name),
                 ));
             }
             let (sender, receiver) = oneshot::channel();
-            waiters.entry(version).or_default().push(sender);
+            let waiting = waiters.by_version.entry(version).or_default();
+            waiting.push((principal, sender));
             receiver
         };
         receiver

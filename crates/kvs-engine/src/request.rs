@@ -16,6 +16,32 @@ pub struct Caller {
     pub uid: u32,
 }
 
+/// On whose account work is done. The instance owner and root are one; each guest, a user who is
+/// neither, is one by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Principal {
+    /// The instance owner.
+    Owner,
+    /// A guest, by user id.
+    Guest(u32),
+}
+
+impl Principal {
+    /// The principal of a caller at a store of this instance owner.
+    pub fn of(caller: Caller, instance_owner: u32) -> Self {
+        if caller.uid == instance_owner || caller.uid == 0 {
+            Self::Owner
+        } else {
+            Self::Guest(caller.uid)
+        }
+    }
+
+    /// Whether it is a guest.
+    pub fn is_guest(self) -> bool {
+        self != Self::Owner
+    }
+}
+
 /// Names one transaction of one client for ever, so that it takes effect once however often it is
 /// sent. Scoped by the caller's uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

@@ -17,7 +17,7 @@ use crate::namespace::Namespace;
 use crate::objects::Objects;
 use crate::pack::PackId;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, Pin};
+use crate::request::{Caller, Pin, Principal};
 use crate::workers::{Threads, Workers};
 
 /// Entries whose references were shown to a client, so that they can be used again. Bounded.
@@ -49,6 +49,13 @@ pub(crate) struct Store {
     instance_owner: u32,
     /// Threads for what blocks; without, it is done where it is asked for.
     threads: Option<Threads>,
+}
+
+fn not_allowed(caller: Caller, name: &str) -> EngineError {
+    EngineError::new(
+        ErrorKind::Permission,
+        format!("uid {} may not use namespace {name}", caller.uid),
+    )
 }
 
 impl Store {
@@ -144,13 +151,15 @@ impl Store {
             .ok_or_else(|| EngineError::no_namespace(name))
     }
 
-    /// The namespace, if the caller may read it.
+    /// The namespace, if the caller may read it. A guest is refused one that does not exist as one
+    /// that is not shared with it, so that nobody learns which names are in use.
     pub(crate) fn readable(
         &self,
         caller: Caller,
         name: &str,
     ) -> Result<Arc<Namespace>, EngineError> {
-        let namespace = self.namespace(name)?;
+        let found = self.namespace(name);
+        let namespace = found.map_err(|_| self.no_namespace(caller, name))?;
         self.may_read(caller, &namespace)?;
         Ok(namespace)
     }
@@ -192,10 +201,15 @@ impl Store {
         if self.may_use(caller, owner) {
             return Ok(());
         }
-        Err(EngineError::new(
-            ErrorKind::Permission,
-            format!("uid {} may not use namespace {name}", caller.uid),
-        ))
+        Err(not_allowed(caller, name))
+    }
+
+    /// The error for a namespace that does not exist: for guests that of one that they may not use.
+    pub(crate) fn no_namespace(&self, caller: Caller, name: &str) -> EngineError {
+        match self.is_instance_owner(caller) {
+            true => EngineError::no_namespace(name),
+            false => not_allowed(caller, name),
+        }
     }
 
     /// Refuses everyone but the instance owner.
@@ -214,6 +228,18 @@ impl Store {
                 self.instance_owner
             ),
         ))
+    }
+
+    /// The instance owner.
+    pub(crate) fn instance_owner(&self) -> Caller {
+        Caller {
+            uid: self.instance_owner,
+        }
+    }
+
+    /// On whose account the caller's work is done.
+    pub(crate) fn principal(&self, caller: Caller) -> Principal {
+        Principal::of(caller, self.instance_owner)
     }
 
     pub(crate) fn is_instance_owner(&self, caller: Caller) -> bool {

@@ -282,7 +282,9 @@ impl View {
             }
             Entry::Symlink(_) => Vec::new(),
         };
-        for reference in references {
+        // Only the instance owner may use a bare reference, so what guests are shown is not kept.
+        let usable = self.store.is_instance_owner(self.caller);
+        for reference in references.into_iter().filter(|_| usable) {
             self.store
                 .remember(reference, entry.clone(), self.snapshot());
         }

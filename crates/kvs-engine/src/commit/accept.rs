@@ -40,7 +40,7 @@ impl CommitTask {
         }
         let time_ms = self.now();
         let Some(head) = self.heads.get_mut(&name) else {
-            return;
+            return self.hold_error(reply, EngineError::no_namespace(&name));
         };
         if !head.is_open() && !self.open.contains(&name) {
             self.open.push(name);
@@ -122,7 +122,8 @@ impl CommitTask {
     ) -> Option<CommitReply> {
         let name = &request.namespace;
         let Some(head) = self.heads.get_mut(name).filter(|head| !head.removing) else {
-            self.hold_error(reply, EngineError::no_namespace(name));
+            let error = self.store.no_namespace(request.caller, name);
+            self.hold_error(reply, error);
             return None;
         };
         let full = (request.caller.uid, request.id);
@@ -185,8 +186,9 @@ impl CommitTask {
 
     /// A transaction without operations only asks whether its conditions hold.
     fn answer_check(&mut self, request: &CommitRequest, reply: CommitReply) {
-        let Some(head) = self.heads.get(&request.namespace) else {
-            return;
+        let name = &request.namespace;
+        let Some(head) = self.heads.get(name) else {
+            return self.hold_error(reply, EngineError::no_namespace(name));
         };
         let namespace = head.namespace.clone();
         self.hold(Box::new(move |outcome| {
@@ -252,11 +254,13 @@ impl CommitTask {
         version: u64,
         reply: CommitReply,
     ) {
-        let Some(head) = self.heads.get(&request.namespace) else {
-            return;
+        let name = &request.namespace;
+        let Some(head) = self.heads.get(name) else {
+            return self.hold_error(reply, EngineError::no_namespace(name));
         };
         let (namespace, store) = (head.namespace.clone(), self.store.clone());
         let resubmit = self.resubmit.clone();
+        let principal = self.store.principal(request.caller);
         tokio::spawn(async move {
             match root_of(&store, &namespace, version).await {
                 Ok(root) => past.push(root),
@@ -269,7 +273,7 @@ impl CommitTask {
             };
             match resubmit.upgrade() {
                 // If it has ended since, the transaction is answered so.
-                Some(inbox) => drop(inbox.send(command)),
+                Some(inbox) => drop(inbox.send(principal, command)),
                 None => refuse(command, EngineError::stopped()),
             }
         });

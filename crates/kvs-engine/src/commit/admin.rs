@@ -60,13 +60,24 @@ impl CommitTask {
         may_read: bool,
         reply: Reply<()>,
     ) {
-        let Some(head) = self.heads.get(&name).filter(|head| !head.removing) else {
-            return self.hold_error(reply, EngineError::no_namespace(&name));
+        let head = self.heads.get(&name).filter(|head| !head.removing);
+        let allowed = match head {
+            Some(head) => self.store.check_use(caller, head.owner, &name),
+            None => Err(self.store.no_namespace(caller, &name)),
         };
-        if let Err(error) = self.store.check_use(caller, head.owner, &name) {
+        if let Err(error) = allowed {
             return self.hold_error(reply, error);
         }
-        if may_read && head.namespace.readers().len() >= READERS {
+        // What was accepted before it stands before it in the journal.
+        self.close(&name);
+        let Some(head) = self.heads.get_mut(&name) else {
+            return self.hold_error(reply, EngineError::no_namespace(&name));
+        };
+        if !may_read {
+            head.readers.remove(&uid);
+        } else if head.readers.len() < READERS || head.readers.contains(&uid) {
+            head.readers.insert(uid);
+        } else {
             let message = format!("namespace {name} is shared with {READERS} users already");
             return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
         }
@@ -87,6 +98,8 @@ impl CommitTask {
         };
         let before = std::mem::replace(&mut head.owner, owner);
         if before != owner {
+            head.readers.remove(&before);
+            head.readers.remove(&owner);
             let incarnation = head.namespace.incarnation;
             self.building.push(Record::Given {
                 namespace: name,
@@ -110,7 +123,7 @@ impl CommitTask {
             namespace: name.clone(),
             incarnation: head.namespace.incarnation,
             owner: head.owner,
-            readers: head.namespace.readers().into_iter().collect(),
+            readers: head.readers.clone(),
         };
         self.open.retain(|open| *open != name);
         self.building.push(record);
@@ -126,15 +139,22 @@ impl CommitTask {
         lease_ms: Option<u64>,
         reply: Reply<Pin>,
     ) {
-        if self.catalog.pins.len() + self.pinning.len() >= PINS {
-            let message = format!("the store has {PINS} pins already");
+        let guest = !self.store.is_instance_owner(Caller { uid });
+        let all = self.catalog.pins.len() + self.pinning.len();
+        // Guests together cannot take the places of the instance owner.
+        let most = if guest { PINS / 2 } else { PINS };
+        if all >= most {
+            let message = format!("the store has {all} pins already, at most {most} are allowed");
             return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
         }
-        let guest = !self.store.is_instance_owner(Caller { uid });
-        let own = self.catalog.pins.values().filter(|pin| pin.uid == uid);
-        if guest && own.count() + self.pinning.len() >= GUEST_PINS {
-            let message = format!("uid {uid} has {GUEST_PINS} pins already");
-            return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
+        if guest {
+            // Those that are published, and those that are on their way into the journal.
+            let own = self.catalog.pins.values().filter(|pin| pin.uid == uid);
+            let coming = self.pinning.values().filter(|(_, by)| *by == uid);
+            if own.count() + coming.count() >= GUEST_PINS {
+                let message = format!("uid {uid} has {GUEST_PINS} pins already");
+                return self.hold_error(reply, EngineError::new(ErrorKind::Limit, message));
+            }
         }
         let now = self.now();
         let expires_ms = lease_ms.map(|ms| now.saturating_add(ms));
@@ -146,7 +166,7 @@ impl CommitTask {
         };
         let deadline = lease_ms.map(|ms| self.time.uptime().saturating_add(ms));
         self.leases.set(pin.id, deadline);
-        self.pinning.insert(pin.id, root);
+        self.pinning.insert(pin.id, (root, uid));
         self.building.push(Record::Pinned(pin.clone()));
         self.building.hold(Box::new(move |outcome| {
             let _ = reply.send(outcome.map(|()| pin));
@@ -154,7 +174,13 @@ impl CommitTask {
     }
 
     pub(super) fn unpin(&mut self, caller: Caller, id: u64, reply: Reply<()>) {
-        let Some(pin) = self.catalog.pins.get(&id) else {
+        let pin = self.catalog.pins.get(&id);
+        // A pin on a namespace that the caller may not read is not there for it.
+        let known = |pin: &&Pin| {
+            let name = &pin.snapshot.namespace;
+            pin.uid == caller.uid || self.store.readable(caller, name).is_ok()
+        };
+        let Some(pin) = pin.filter(known) else {
             let error = EngineError::new(ErrorKind::NotFound, format!("there is no pin {id}"));
             return self.hold_error(reply, error);
         };

@@ -1,6 +1,6 @@
 //! What the commit task is asked.
 
-use kvs_tree::{Blobref, Stats};
+use kvs_tree::{Blobref, Operation, Stats};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -79,6 +79,38 @@ pub(crate) enum Command {
     Shutdown {
         reply: Reply<()>,
     },
+}
+
+/// What an operation takes beside its value, about, in bytes.
+const OPERATION_BYTES: usize = 1024;
+
+impl Command {
+    /// Whose transactions it belongs to: zeros for what is no transaction.
+    pub(super) fn client(&self) -> [u8; 16] {
+        match self {
+            Self::Commit { request, .. } | Self::Settle { request, .. } => request.id.client,
+            _ => [0; 16],
+        }
+    }
+
+    /// What it takes to perform it, about, as a number of bytes.
+    pub(super) fn cost(&self) -> u32 {
+        let Self::Commit { request, .. } = self else {
+            return OPERATION_BYTES as u32;
+        };
+        let transaction = &request.transaction;
+        let values = transaction
+            .operations
+            .iter()
+            .map(|operation| match operation {
+                Operation::Put { value, .. } | Operation::Append { value, .. } => value.len(),
+                Operation::PutObject { object, .. } => object.len(),
+                _ => 0,
+            });
+        let values: usize = values.map(|bytes| OPERATION_BYTES + bytes).sum();
+        let conditions = transaction.conditions.len() * OPERATION_BYTES;
+        u32::try_from((values + conditions).max(OPERATION_BYTES)).unwrap_or(u32::MAX)
+    }
 }
 
 /// Answers a command with an error.

@@ -2,7 +2,7 @@
 //! makes durable together; and everyone whose answer waits for it.
 
 use crate::error::EngineError;
-use crate::limits::GROUP_PAYLOAD_BYTES;
+use crate::limits::{GROUP_PAYLOAD_BYTES, GUEST_GROUP_BYTES};
 use crate::pack::PackId;
 use crate::record::Record;
 
@@ -26,6 +26,8 @@ pub(crate) struct OpenGroup {
     items: Vec<Item>,
     held: Vec<HeldReply>,
     bytes: usize,
+    /// Work of guests that was taken while it was filled.
+    guests: u64,
 }
 
 impl OpenGroup {
@@ -36,6 +38,16 @@ impl OpenGroup {
     /// Whether it has records: held answers alone need no append.
     pub(crate) fn has_records(&self) -> bool {
         !self.items.is_empty()
+    }
+
+    /// Whether guests may put more into it.
+    pub(crate) fn admits_guests(&self) -> bool {
+        self.guests < GUEST_GROUP_BYTES
+    }
+
+    /// Counts work of guests, whatever becomes of it.
+    pub(crate) fn count_guests(&mut self, cost: u32) {
+        self.guests += u64::from(cost);
     }
 
     /// Whether no more should be put into it.

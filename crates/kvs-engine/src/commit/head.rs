@@ -1,7 +1,7 @@
 //! The head of a namespace: the tree with every accepted transaction applied, ahead of what is
 //! published, and the version that is still being filled.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use foldhash::fast::RandomState;
@@ -99,6 +99,8 @@ pub(crate) struct Head {
     unpublished: HashMap<FullId, Place, RandomState>,
     /// Who owns the namespace once everything is in the journal that is on its way there.
     pub(crate) owner: u32,
+    /// Who may read it although they do not own it, likewise.
+    pub(crate) readers: BTreeSet<u32>,
     /// A removal is on its way into the journal.
     pub(crate) removing: bool,
 }
@@ -111,6 +113,7 @@ impl Head {
             open: None,
             unpublished: HashMap::default(),
             owner: namespace.owner(),
+            readers: BTreeSet::new(),
             removing: false,
             namespace,
         };
@@ -127,6 +130,7 @@ impl Head {
         self.open = None;
         self.unpublished.clear();
         self.owner = self.namespace.owner();
+        self.readers = self.namespace.readers().into_iter().collect();
         self.removing = false;
     }
 

@@ -1,42 +1,130 @@
 //! What waits for the commit task. Commands come in batches: a session hands over at once all that it
 //! has read, and the task is woken once for it.
+//!
+//! Between the instance owner and a guest they come out as they came, as long as neither gets more than a turn ahead by
+//! it. Then the instance owner and guests alternate; guests share their turns by user, and each its
+//! own by client. So an order holds within a client, and nobody waits for all that somebody else has
+//! queued. Guests wait for the next group when they have had their part of one.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
+use foldhash::fast::RandomState;
 use tokio::sync::mpsc;
 
 use super::command::{Command, refuse};
 use crate::error::{EngineError, ErrorKind};
-use crate::limits::INBOX;
+use crate::limits::{GUEST_INBOX, INBOX, TURN_BYTES};
+use crate::request::Principal;
+use crate::turns::Turns;
+
+/// Commands of one principal.
+struct Batch {
+    principal: Principal,
+    commands: Vec<Command>,
+}
+
+/// How many commands wait.
+#[derive(Default)]
+struct Waiting {
+    owner: AtomicUsize,
+    guests: AtomicUsize,
+    each: Mutex<HashMap<u32, usize, RandomState>>,
+}
+
+impl Waiting {
+    /// Counts commands in, unless that is more than the principal may have waiting.
+    fn enter(&self, principal: Principal, count: usize, bounded: bool) -> Result<(), usize> {
+        let (all, most) = match principal {
+            Principal::Owner => (&self.owner, INBOX),
+            Principal::Guest(uid) => {
+                let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+                let own = each.entry(uid).or_default();
+                if bounded && *own >= GUEST_INBOX {
+                    return Err(GUEST_INBOX);
+                }
+                *own += count;
+                (&self.guests, INBOX)
+            }
+        };
+        if bounded && all.load(Ordering::Relaxed) >= most {
+            self.forget(principal, count);
+            return Err(most);
+        }
+        all.fetch_add(count, Ordering::Relaxed);
+        Ok(())
+    }
+
+    /// Counts commands out.
+    fn leave(&self, principal: Principal, count: usize) {
+        let all = match principal {
+            Principal::Owner => &self.owner,
+            Principal::Guest(_) => &self.guests,
+        };
+        all.fetch_sub(count, Ordering::Relaxed);
+        self.forget(principal, count);
+    }
+
+    fn forget(&self, principal: Principal, count: usize) {
+        if let Principal::Guest(uid) = principal {
+            let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(own) = each.get_mut(&uid) {
+                *own = own.saturating_sub(count);
+                if *own == 0 {
+                    each.remove(&uid);
+                }
+            }
+        }
+    }
+}
 
 /// Where commands are put.
 #[derive(Clone)]
 pub(crate) struct Inbox {
-    sender: mpsc::UnboundedSender<Vec<Command>>,
-    waiting: Arc<AtomicUsize>,
+    sender: mpsc::UnboundedSender<Batch>,
+    waiting: Arc<Waiting>,
 }
 
 /// An inbox that does not keep the commit task going.
 #[derive(Clone)]
 pub(crate) struct WeakInbox {
-    sender: mpsc::WeakUnboundedSender<Vec<Command>>,
-    waiting: Arc<AtomicUsize>,
+    sender: mpsc::WeakUnboundedSender<Batch>,
+    waiting: Arc<Waiting>,
+}
+
+/// A command, and the number of its arrival.
+struct Queued(u64, Command);
+
+/// The client whose commits stand in a line; zeros for all other commands.
+type Client = [u8; 16];
+
+/// The lines of one guest.
+struct Lines(Turns<Client, VecDeque<Queued>>);
+
+impl Default for Lines {
+    fn default() -> Self {
+        Self(Turns::new(TURN_BYTES))
+    }
 }
 
 /// Where the commit task finds them.
 pub(crate) struct Queue {
-    receiver: mpsc::UnboundedReceiver<Vec<Command>>,
-    /// How many commands wait, these included.
-    waiting: Arc<AtomicUsize>,
-    at_hand: VecDeque<Command>,
+    receiver: mpsc::UnboundedReceiver<Batch>,
+    waiting: Arc<Waiting>,
+    /// Packs, which must be known before a commit of whomever names them.
+    first: VecDeque<Command>,
+    owner: VecDeque<Queued>,
+    guests: Turns<u32, Lines>,
+    /// What the instance owner was given more than guests, who waited; below zero what less.
+    ahead: i64,
+    arrived: u64,
 }
 
 /// An empty inbox and its other end.
 pub(crate) fn inbox() -> (Inbox, Queue) {
     let (sender, receiver) = mpsc::unbounded_channel();
-    let waiting = Arc::new(AtomicUsize::new(0));
+    let waiting = Arc::new(Waiting::default());
     let inbox = Inbox {
         sender,
         waiting: waiting.clone(),
@@ -44,23 +132,21 @@ pub(crate) fn inbox() -> (Inbox, Queue) {
     let queue = Queue {
         receiver,
         waiting,
-        at_hand: VecDeque::new(),
+        first: VecDeque::new(),
+        owner: VecDeque::new(),
+        guests: Turns::new(TURN_BYTES),
+        ahead: 0,
+        arrived: 0,
     };
     (inbox, queue)
 }
 
 impl Inbox {
-    /// Queues transactions, in their order and with no others between them. All are refused if
-    /// [`INBOX`] commands wait, or if the commit task has ended.
-    pub(crate) fn send_all(&self, commits: Vec<Command>) {
-        let refused = if self.waiting.load(Ordering::Relaxed) >= INBOX {
-            let message = format!("{INBOX} requests wait already, try again");
-            Err((commits, EngineError::new(ErrorKind::Busy, message)))
-        } else {
-            self.push(commits)
-                .map_err(|commits| (commits, EngineError::stopped()))
-        };
-        if let Err((commits, error)) = refused {
+    /// Queues transactions of one principal, in their order. All are refused if too many of its
+    /// commands wait, or if the commit task has ended.
+    pub(crate) fn send_all(&self, principal: Principal, commits: Vec<Command>) {
+        let sent = self.push(principal, commits, true);
+        if let Err((commits, error)) = sent {
             for commit in commits {
                 refuse(commit, error.clone());
             }
@@ -71,21 +157,34 @@ impl Inbox {
     ///
     /// # Errors
     /// `Unavailable` if the commit task has ended. The command is answered so, too.
-    pub(crate) fn send(&self, command: Command) -> Result<(), EngineError> {
-        self.push(vec![command]).map_err(|commands| {
+    pub(crate) fn send(&self, principal: Principal, command: Command) -> Result<(), EngineError> {
+        let sent = self.push(principal, vec![command], false);
+        sent.map_err(|(commands, error)| {
             for command in commands {
-                refuse(command, EngineError::stopped());
+                refuse(command, error.clone());
             }
-            EngineError::stopped()
+            error
         })
     }
 
-    fn push(&self, commands: Vec<Command>) -> Result<(), Vec<Command>> {
+    fn push(
+        &self,
+        principal: Principal,
+        commands: Vec<Command>,
+        bounded: bool,
+    ) -> Result<(), (Vec<Command>, EngineError)> {
         let count = commands.len();
-        self.waiting.fetch_add(count, Ordering::Relaxed);
-        self.sender.send(commands).map_err(|unsent| {
-            self.waiting.fetch_sub(count, Ordering::Relaxed);
-            unsent.0
+        if let Err(most) = self.waiting.enter(principal, count, bounded) {
+            let message = format!("{most} requests wait already, try again");
+            return Err((commands, EngineError::new(ErrorKind::Busy, message)));
+        }
+        let batch = Batch {
+            principal,
+            commands,
+        };
+        self.sender.send(batch).map_err(|unsent| {
+            self.waiting.leave(principal, count);
+            (unsent.0.commands, EngineError::stopped())
         })
     }
 
@@ -111,28 +210,98 @@ impl WeakInbox {
 impl Queue {
     /// How many commands wait.
     pub(crate) fn len(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        let Waiting { owner, guests, .. } = &*self.waiting;
+        owner.load(Ordering::Relaxed) + guests.load(Ordering::Relaxed)
     }
 
-    /// Waits until there is a command; false when nobody can send one any more. Can be dropped and
-    /// called again.
-    pub(crate) async fn wait(&mut self) -> bool {
-        while self.at_hand.is_empty() {
+    /// Whether guests wait whose commands have been received.
+    pub(crate) fn has_guests(&self) -> bool {
+        !self.guests.is_empty()
+    }
+
+    /// Waits until there is a command to take, of guests only if they may have one; false when nobody
+    /// can send one any more. Can be dropped and called again.
+    pub(crate) async fn wait(&mut self, guests: bool) -> bool {
+        while self.first.is_empty() && self.owner.is_empty() && (self.guests.is_empty() || !guests)
+        {
             match self.receiver.recv().await {
-                Some(commands) => self.at_hand.extend(commands),
+                Some(batch) => self.sort(batch),
+                // What waits of guests comes first.
+                None if !self.guests.is_empty() => std::future::pending().await,
                 None => return false,
             }
         }
         true
     }
 
-    /// The next command, if there is one.
-    pub(crate) fn take(&mut self) -> Option<Command> {
-        while self.at_hand.is_empty() {
-            self.at_hand.extend(self.receiver.try_recv().ok()?);
+    fn sort(&mut self, batch: Batch) {
+        for command in batch.commands {
+            self.arrived += 1;
+            let queued = Queued(self.arrived, command);
+            match (batch.principal, &queued.1) {
+                (Principal::Owner, Command::AddPacks(_)) => self.first.push_back(queued.1),
+                (Principal::Owner, _) => self.owner.push_back(queued),
+                (Principal::Guest(uid), command) => {
+                    let client = command.client();
+                    let lines = self.guests.line(uid);
+                    if let Some(line) = lines.and_then(|lines| lines.0.line(client)) {
+                        line.push_back(queued);
+                    }
+                }
+            }
         }
-        self.waiting.fetch_sub(1, Ordering::Relaxed);
-        self.at_hand.pop_front()
+    }
+
+    /// Whether the instance owner's next command comes before that of guests, who both have one.
+    fn owner_is_next(&mut self) -> bool {
+        let turn = i64::from(TURN_BYTES);
+        if self.ahead.abs() >= turn {
+            return self.ahead < 0;
+        }
+        let guest = self.guests.front();
+        let guest = guest.and_then(|(_, lines)| Some(lines.0.front()?.1.front()?.0));
+        self.owner.front().map(|queued| queued.0) < guest
+    }
+
+    /// The next command, if there is one; of guests only if they may have one. With what it takes.
+    pub(crate) fn take(&mut self, guests: bool) -> Option<(Principal, Command)> {
+        // Beside guests, whoever came meanwhile has a turn before those who were here have their second.
+        while (self.owner.is_empty() || !self.guests.is_empty())
+            && let Ok(batch) = self.receiver.try_recv()
+        {
+            self.sort(batch);
+        }
+        if let Some(command) = self.first.pop_front() {
+            self.waiting.leave(Principal::Owner, 1);
+            return Some((Principal::Owner, command));
+        }
+        let guests = guests && !self.guests.is_empty();
+        if !guests || (!self.owner.is_empty() && self.owner_is_next()) {
+            let Queued(_, command) = self.owner.pop_front()?;
+            self.waiting.leave(Principal::Owner, 1);
+            let turn = i64::from(TURN_BYTES);
+            self.ahead = match guests {
+                true => (self.ahead + i64::from(command.cost())).min(turn),
+                false => 0,
+            };
+            return Some((Principal::Owner, command));
+        }
+        let (uid, lines) = self.guests.front()?;
+        let (_, line) = lines.0.front()?;
+        let Queued(_, command) = line.pop_front()?;
+        let cost = command.cost();
+        match line.is_empty() {
+            true => drop(lines.0.retire()),
+            false => lines.0.spend(cost),
+        }
+        match lines.0.is_empty() {
+            true => drop(self.guests.retire()),
+            false => self.guests.spend(cost),
+        }
+        self.ahead = (self.ahead - i64::from(cost)).max(-i64::from(TURN_BYTES));
+        let principal = Principal::Guest(uid);
+        self.waiting.leave(principal, 1);
+        Some((principal, command))
     }
 }
 
@@ -141,56 +310,156 @@ mod tests {
     use super::*;
     use tokio::sync::oneshot;
 
-    fn sync() -> (Command, oneshot::Receiver<Result<(), EngineError>>) {
+    type Answer = oneshot::Receiver<Result<(), EngineError>>;
+
+    fn sync() -> (Command, Answer) {
         let (reply, answer) = oneshot::channel();
         (Command::Sync { reply }, answer)
+    }
+
+    fn syncs(count: usize) -> (Vec<Command>, Vec<Answer>) {
+        (0..count).map(|_| sync()).unzip()
     }
 
     #[tokio::test]
     async fn commands_come_out_one_by_one_in_their_order() {
         let (inbox, mut queue) = inbox();
-        let (mut answers, mut commands) = (Vec::new(), Vec::new());
-        for _ in 0..5 {
-            let (command, answer) = sync();
-            commands.push(command);
-            answers.push(answer);
-        }
+        let (mut commands, mut answers) = syncs(5);
         let last = commands.split_off(3);
-        inbox.send_all(commands);
-        inbox.send_all(last);
-        assert!(queue.wait().await);
+        inbox.send_all(Principal::Owner, commands);
+        inbox.send_all(Principal::Owner, last);
+        assert!(queue.wait(true).await);
         for left in (0..5).rev() {
-            let Some(Command::Sync { reply }) = queue.take() else {
+            let Some((Principal::Owner, Command::Sync { reply })) = queue.take(true) else {
                 panic!("{left} are left");
             };
             assert_eq!(queue.len(), left);
             reply.send(Ok(())).unwrap();
             assert_eq!(answers.remove(0).await.unwrap().ok(), Some(()));
         }
-        assert!(queue.take().is_none());
+        assert!(queue.take(true).is_none());
         let weak = inbox.downgrade();
         drop(inbox);
-        assert!(!queue.wait().await && weak.upgrade().is_none());
+        assert!(!queue.wait(true).await && weak.upgrade().is_none());
     }
 
     #[tokio::test]
     async fn who_comes_to_a_full_inbox_or_too_late_is_told_so() {
         let (inbox, queue) = inbox();
-        let (mut answers, mut commands) = (Vec::new(), Vec::new());
-        for _ in 0..=INBOX {
-            let (command, answer) = sync();
-            commands.push(command);
-            answers.push(answer);
+        let guests = [Principal::Guest(1), Principal::Guest(2)];
+        for (principal, most) in [
+            (guests[0], GUEST_INBOX),
+            (Principal::Owner, INBOX),
+            // What one has taken is no other's place.
+            (guests[1], GUEST_INBOX),
+        ] {
+            let (mut commands, mut answers) = syncs(most + 1);
+            let last = commands.split_off(most);
+            inbox.send_all(principal, commands);
+            inbox.send_all(principal, last);
+            let refused = answers.pop().unwrap().await.unwrap().unwrap_err();
+            assert_eq!(refused.kind, ErrorKind::Busy);
+            assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()));
         }
-        let last = commands.split_off(INBOX);
-        inbox.send_all(commands);
-        inbox.send_all(last);
-        let refused = answers.pop().unwrap().await.unwrap().unwrap_err();
-        assert_eq!(refused.kind, ErrorKind::Busy);
         drop(queue);
         let (command, answer) = sync();
-        assert!(inbox.send(command).is_err());
+        assert!(inbox.send(Principal::Owner, command).is_err());
         let refused = answer.await.unwrap().unwrap_err();
         assert_eq!(refused.kind, ErrorKind::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn nobody_waits_for_all_that_another_has_queued() {
+        let (inbox, mut queue) = inbox();
+        let (flood, _flooded) = syncs(2_000);
+        let (few, _few) = syncs(3);
+        let (own, _own) = syncs(40);
+        inbox.send_all(Principal::Guest(1), flood);
+        assert!(queue.wait(true).await);
+        assert_eq!(queue.take(true).unwrap().0, Principal::Guest(1));
+        inbox.send_all(Principal::Guest(2), few);
+        inbox.send_all(Principal::Owner, own);
+        let order: Vec<Principal> = std::iter::from_fn(|| Some(queue.take(true)?.0)).collect();
+        let turn = TURN_BYTES as usize / 1024;
+        let last = |who| {
+            order
+                .iter()
+                .rposition(|principal| *principal == who)
+                .unwrap()
+        };
+        assert!(
+            last(Principal::Owner) <= 80 + turn,
+            "{}",
+            last(Principal::Owner)
+        );
+        assert!(
+            last(Principal::Guest(2)) <= 4 * turn,
+            "{}",
+            last(Principal::Guest(2))
+        );
+        assert_eq!((order.len(), queue.len()), (2_042, 0));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_much_comes_out_as_it_came() {
+        let (inbox, mut queue) = inbox();
+        let mut answers = Vec::new();
+        let came = [3, 3, 0, 3, 0, 0, 3];
+        for who in came {
+            let (command, answer) = sync();
+            answers.push(answer);
+            let principal = match who {
+                0 => Principal::Owner,
+                uid => Principal::Guest(uid),
+            };
+            inbox.send(principal, command).unwrap();
+        }
+        let owner = |principal: &Principal| !principal.is_guest();
+        let order: Vec<_> = std::iter::from_fn(|| Some(queue.take(true)?.0)).collect();
+        let owners: Vec<_> = order.iter().map(owner).collect();
+        assert_eq!(owners, came.map(|who| who == 0));
+    }
+
+    #[tokio::test]
+    async fn packs_are_known_before_what_came_after_them() {
+        let (inbox, mut queue) = inbox();
+        let (own, _own) = syncs(100);
+        inbox.send_all(Principal::Owner, own);
+        inbox
+            .send(Principal::Owner, Command::AddPacks(Vec::new()))
+            .unwrap();
+        let (commands, _answers) = syncs(1);
+        inbox.send_all(Principal::Guest(1), commands);
+        let mut packs = false;
+        while let Some((principal, command)) = queue.take(true) {
+            packs |= matches!(command, Command::AddPacks(_));
+            assert!(packs || principal == Principal::Owner);
+        }
+        assert!(packs && queue.len() == 0);
+    }
+
+    #[tokio::test]
+    async fn guests_wait_while_they_may_have_nothing_and_lose_nothing() {
+        let (inbox, mut queue) = inbox();
+        let (commands, _answers) = syncs(10);
+        inbox.send_all(Principal::Guest(1), commands);
+        assert!(queue.wait(true).await);
+        assert!(queue.take(false).is_none());
+        let (command, _answer) = sync();
+        inbox.send(Principal::Owner, command).unwrap();
+        assert!(queue.wait(false).await);
+        assert_eq!(queue.take(false).unwrap().0, Principal::Owner);
+        drop(inbox);
+        // The end comes after what they have sent.
+        tokio::select! {
+            biased;
+            _ = queue.wait(false) => panic!("there is nothing to take"),
+            () = tokio::task::yield_now() => {}
+        }
+        for _ in 0..10 {
+            assert!(queue.wait(true).await);
+            assert_eq!(queue.take(true).unwrap().0, Principal::Guest(1));
+        }
+        assert!(!queue.wait(true).await);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use super::inbox::Queue;
 use super::task::CommitTask;
 use crate::config::Durability;
 use crate::limits::{INBOX_BATCH, INBOX_BATCH_MIN, SYNC_INTERVAL_MS};
@@ -11,10 +12,24 @@ use crate::limits::{INBOX_BATCH, INBOX_BATCH_MIN, SYNC_INTERVAL_MS};
 const TIMER_MS: u64 = 3_600_000;
 
 impl CommitTask {
+    /// Takes a batch of what waits. Guests get their part of the group and no more.
+    pub(super) fn take_some(&mut self, queue: &mut Queue) {
+        for _ in 0..self.batch(queue.len()) {
+            let guests = self.building.admits_guests();
+            let Some((principal, command)) = queue.take(guests) else {
+                return;
+            };
+            if principal.is_guest() {
+                self.building.count_guests(command.cost());
+            }
+            self.handle(command);
+        }
+    }
+
     /// How many of the commands that wait are taken before the journal is looked at. While it has
     /// nothing to do, half of them: the other half is applied beside the writing of the first, and
     /// clients that wait for the one go on beside those that wait for the other.
-    pub(super) fn batch(&self, waiting: usize) -> usize {
+    fn batch(&self, waiting: usize) -> usize {
         match self.in_flight {
             None if self.durable() => (waiting / 2).clamp(INBOX_BATCH_MIN, INBOX_BATCH),
             _ => INBOX_BATCH,

@@ -73,7 +73,10 @@ impl CommitTask {
             .apply(number, time_ms, &Record::Version(record.clone()))?;
         self.versions_since += 1;
         let Some(head) = self.heads.get_mut(&record.namespace) else {
-            return Ok(());
+            // Its removal is a later record, so this is a fault of this program.
+            let error = EngineError::no_namespace(&record.namespace);
+            version.refuse(&error);
+            return Err(error);
         };
         head.published(&record);
         let root = record.root;
@@ -133,7 +136,7 @@ impl CommitTask {
                 }
             }
             Record::Pinned(pin) => {
-                if let Some(root) = self.pinning.remove(&pin.id) {
+                if let Some((root, _)) = self.pinning.remove(&pin.id) {
                     self.store.pins().insert(
                         pin.id,
                         Pinned {

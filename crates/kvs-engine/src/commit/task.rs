@@ -61,7 +61,8 @@ pub(crate) struct CommitTask {
     pub(super) building: OpenGroup,
     pub(super) in_flight: Option<InFlight>,
     pub(super) creating: HashSet<SmolStr>,
-    pub(super) pinning: HashMap<u64, RootAt>,
+    /// Pins that are on their way into the journal, and who made them.
+    pub(super) pinning: HashMap<u64, (RootAt, u32)>,
     pub(super) time: Time,
     pub(super) leases: Leases,
     pub(super) ages: Ages,
@@ -194,15 +195,15 @@ impl CommitTask {
                 biased;
                 Some(report) = reports.recv() => task.on_report(report),
                 Some(done) = checkpoints.recv() => task.on_checkpoint(done),
-                more = queue.wait(), if open => {
+                more = queue.wait(task.building.admits_guests()), if open => {
                     if !more {
                         closed = true;
                         task.stop(oneshot::channel().0);
                     }
-                    let most = task.batch(queue.len());
-                    for _ in 0..most {
-                        let Some(command) = queue.take() else { break };
-                        task.handle(command);
+                    task.take_some(&mut queue);
+                    if queue.has_guests() {
+                        // Whoever else has something to send has a turn before their next.
+                        tokio::task::yield_now().await;
                     }
                 }
                 // If it is early by the uptime of the store, it is set again.
@@ -223,7 +224,7 @@ impl CommitTask {
         }
     }
 
-    fn handle(&mut self, command: Command) {
+    pub(super) fn handle(&mut self, command: Command) {
         let refusal = self.failed.borrow().clone();
         let refusal = refusal.or_else(|| self.stopping.is_some().then(EngineError::stopped));
         if let Some(error) = refusal {

@@ -13,6 +13,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::JournalError;
 use crate::limits::{CHECKPOINT_RETRY_MS, SYNC_INTERVAL_MS};
+use crate::request::Principal;
 
 impl CommitTask {
     /// Starts a checkpoint if one is due. Called between two groups only.
@@ -241,7 +242,7 @@ impl CommitTask {
                 return drop(reply.send(Err(error)));
             }
             if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.send(Command::Sync { reply });
+                let _ = inbox.send(Principal::Owner, Command::Sync { reply });
             }
         }));
     }

@@ -50,12 +50,14 @@ impl Engine {
             .view(caller, &name, At::Snapshot(snapshot.clone()))
             .await?;
         let (root, uid) = (view.root_at(), caller.uid);
-        let _one_at_a_time = self.staging.lock().await;
-        let directory = root.directory.clone();
-        let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
-        self.store.offload_write(work).await?;
-        self.register()?;
-        self.ask(|reply| Command::Pin {
+        {
+            let _one_at_a_time = self.staging.lock().await;
+            let directory = root.directory.clone();
+            let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
+            self.store.offload_write(work).await?;
+            self.register()?;
+        }
+        self.ask(caller, |reply| Command::Pin {
             snapshot,
             root,
             uid,
@@ -70,7 +72,8 @@ impl Engine {
     /// # Errors
     /// `NotFound`, `Permission`.
     pub async fn unpin(&self, caller: Caller, id: u64) -> Result<(), EngineError> {
-        self.ask(|reply| Command::Unpin { caller, id, reply }).await
+        self.ask(caller, |reply| Command::Unpin { caller, id, reply })
+            .await
     }
 
     /// The pins on namespaces that the caller may read.
@@ -94,7 +97,7 @@ impl Engine {
             .check_instance_owner(caller, "making a namespace")?;
         check_namespace_name(name)?;
         let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
-        self.ask(|reply| Command::Create {
+        self.ask(caller, |reply| Command::Create {
             name,
             owner,
             root: None,
@@ -130,7 +133,7 @@ impl Engine {
             self.store.offload_write(work).await?;
             self.register()?;
         }
-        self.ask(|reply| Command::Create {
+        self.ask(caller, |reply| Command::Create {
             name,
             owner,
             root,
@@ -152,7 +155,7 @@ impl Engine {
         may_read: bool,
     ) -> Result<(), EngineError> {
         let name = SmolStr::new(name);
-        self.ask(|reply| Command::Share {
+        self.ask(caller, |reply| Command::Share {
             caller,
             name,
             uid,
@@ -180,7 +183,7 @@ impl Engine {
             return Err(EngineError::new(ErrorKind::Invalid, message));
         }
         let name = SmolStr::new(name);
-        self.ask(|reply| Command::Chown { name, owner, reply })
+        self.ask(caller, |reply| Command::Chown { name, owner, reply })
             .await
     }
 
@@ -197,7 +200,8 @@ impl Engine {
             return Err(EngineError::new(ErrorKind::NoNamespace, message));
         }
         let name = SmolStr::new(name);
-        self.ask(|reply| Command::Remove { name, reply }).await
+        self.ask(caller, |reply| Command::Remove { name, reply })
+            .await
     }
 
     /// The namespaces that the caller may read, by name.

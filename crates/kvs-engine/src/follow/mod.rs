@@ -48,7 +48,7 @@ impl Follower {
         start: FollowStart,
         wake: Wake,
     ) -> Result<Self, EngineError> {
-        let guard = store.feed.follow(wake)?;
+        let guard = store.feed.follow(store.principal(caller), wake)?;
         let journal = store.namespace(PRIMARY)?.incarnation;
         let next = Place::before(journal, guard.newest() + 1);
         let mut follower = Self {

@@ -90,7 +90,9 @@ impl Foreign {
                 Err(error) if error.kind == ErrorKind::NoNamespace => {
                     if found.missing.is_none() {
                         // Registered first and looked again, so that its making is not missed.
-                        let place = store.feed.on_created(wake.clone())?;
+                        let place = store
+                            .feed
+                            .on_created(store.principal(caller), wake.clone())?;
                         found.missing = Some((name.clone(), Arc::new(place)));
                         continue;
                     }

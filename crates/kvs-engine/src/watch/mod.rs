@@ -212,10 +212,11 @@ impl From<EngineError> for Stop {
 
 impl State {
     fn check(&self) -> Result<(), EngineError> {
+        // Rights first: whoever lost them does not learn what became of the namespace.
+        self.store.may_read(self.caller, &self.namespace)?;
         if self.namespace.is_removed() {
             return Err(EngineError::no_namespace(&self.namespace.name));
         }
-        self.store.may_read(self.caller, &self.namespace)?;
         let mut foreign = self.leads().foreign.iter();
         foreign.try_for_each(|foreign| foreign.check(&self.store, self.caller))
     }

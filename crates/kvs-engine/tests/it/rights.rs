@@ -185,3 +185,290 @@ async fn a_guest_has_so_many_pins_and_readers_so_many_places() {
         .unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Limit);
 }
+
+/// What each operation that names a namespace says to this caller.
+async fn answers(sim: &Sim, caller: Caller, name: &str) -> Vec<(&'static str, ErrorKind)> {
+    let engine = &sim.engine;
+    let mut told = Vec::new();
+    let mut note = |what, error: Option<kvs_engine::EngineError>| {
+        let error = error.unwrap_or_else(|| panic!("{what} of {name} was done"));
+        let message = error.message.replace(name, "NAME");
+        assert!(!message.contains("exist"), "{what}: {message}");
+        told.push((what, error.kind));
+    };
+    let wake = || Arc::new(Wakes::default());
+    note("view", engine.view(caller, name, At::Current).await.err());
+    note(
+        "version",
+        engine.view(caller, name, At::Version(1)).await.err(),
+    );
+    let root = engine.view(OWNER, "primary", At::Current).await.unwrap();
+    note(
+        "root",
+        engine.view(caller, name, At::Root(root.root())).await.err(),
+    );
+    let mut snapshot = root.snapshot();
+    snapshot.namespace = name.into();
+    let at = At::Snapshot(snapshot.clone());
+    note(
+        "snapshot",
+        engine.view(caller, "primary", at.clone()).await.err(),
+    );
+    note("pin", engine.pin(caller, snapshot, None).await.err());
+    for start in [Start::Now, Start::Initial] {
+        let request = WatchRequest::new(vec![Scope::parse("a").unwrap()], start);
+        note(
+            "watch",
+            engine.watch(caller, name, request, wake(), 0).err(),
+        );
+        note(
+            "follow",
+            engine.follow(caller, Some(name), start, wake(), 0).err(),
+        );
+    }
+    note(
+        "wait",
+        engine.wait_version(caller, name, 9, None).await.err(),
+    );
+    note(
+        "wait",
+        engine.wait_version(caller, name, 1, Some(7)).await.err(),
+    );
+    note("made", engine.wait_namespace(caller, name).await.err());
+    note("log", engine.log(caller, name, 0, 9, &[], 9).await.err());
+    for operations in [vec![put("b", "2")], Vec::new()] {
+        let mut request = sim.request(operations);
+        (request.namespace, request.caller) = (name.into(), caller);
+        let refusal = kvs_engine::EngineError::new(ErrorKind::Invalid, "refused");
+        let settled = engine.settle(request.clone(), refusal);
+        note("settle", settled.await.err());
+        note("commit", engine.commit(request).await.err());
+    }
+    note(
+        "share",
+        engine.share_namespace(caller, name, 1, true).await.err(),
+    );
+    note(
+        "unshare",
+        engine.share_namespace(caller, name, 1, false).await.err(),
+    );
+    note("chown", engine.chown_namespace(caller, name, 1).await.err());
+    note("remove", engine.remove_namespace(caller, name).await.err());
+    note(
+        "create",
+        engine.create_namespace(caller, name, None).await.err(),
+    );
+    note(
+        "fork",
+        engine.fork_namespace(caller, name, None, at).await.err(),
+    );
+    told
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_does_not_learn_which_namespaces_exist() {
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    sim.commit(vec![put("a", "1")]).await;
+    let stranger = Caller { uid: 4244 };
+    let there = answers(&sim, stranger, "theirs").await;
+    let nowhere = answers(&sim, stranger, "nowhere").await;
+    assert_eq!(there, nowhere);
+    for (what, kind) in there {
+        assert_eq!(kind, ErrorKind::Permission, "{what}");
+    }
+    assert_eq!(answers(&sim, stranger, "primary").await, nowhere);
+    // What was theirs is like what never was.
+    sim.engine.remove_namespace(OWNER, "theirs").await.unwrap();
+    assert_eq!(answers(&sim, OWNING, "theirs").await, nowhere);
+    assert_eq!(answers(&sim, READER, "theirs").await, nowhere);
+    // The instance owner is told as before.
+    let none = sim.engine.view(OWNER, "nowhere", At::Current).await;
+    assert_eq!(none.err().unwrap().kind, ErrorKind::NoNamespace);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_does_not_learn_it_through_a_link_either() {
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let engine = &sim.engine;
+    for target in ["primary", "nowhere"] {
+        let operation = kvs_tree::Operation::Link {
+            key: key("way"),
+            target: kvs_tree::Symlink {
+                namespace: Some(target.into()),
+                target: "a".into(),
+            },
+        };
+        let mut request = sim.request(vec![operation]);
+        (request.namespace, request.caller) = ("theirs".into(), OWNING);
+        engine.commit(request).await.unwrap();
+        for caller in [OWNING, READER] {
+            let view = engine.view(caller, "theirs", At::Current).await.unwrap();
+            let refused = view.lookup(&key("way"), true).await.err().unwrap();
+            assert_eq!(refused.kind, ErrorKind::Permission, "{target}");
+            for start in [Start::Now, Start::Initial] {
+                let request = WatchRequest::new(vec![Scope::parse("way").unwrap()], start);
+                let wakes = Arc::new(Wakes::default());
+                let mut watch = engine.watch(caller, "theirs", request, wakes, 0).unwrap();
+                let refused = watch.next().await.unwrap_err();
+                assert_eq!(refused.kind, ErrorKind::Permission, "{target}");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_pin_of_others_is_not_there_for_who_may_not_read_what_it_keeps() {
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let engine = &sim.engine;
+    let view = engine.view(OWNER, "primary", At::Current).await.unwrap();
+    let pin = engine.pin(OWNER, view.snapshot(), None).await.unwrap();
+    for id in [pin.id, pin.id + 1000] {
+        let refused = engine.unpin(OWNING, id).await.unwrap_err();
+        assert_eq!(refused.kind, ErrorKind::NotFound);
+        assert_eq!(refused.message, format!("there is no pin {id}"));
+    }
+    let view = engine.view(OWNING, "theirs", At::Current).await.unwrap();
+    let pin = engine.pin(OWNING, view.snapshot(), None).await.unwrap();
+    let refused = engine.unpin(READER, pin.id).await.unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Permission);
+}
+
+/// Lets tasks run until each has got as far as it can without the journal.
+async fn settle() {
+    for _ in 0..1000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn pins_in_flight_count_for_who_makes_them() {
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let engine = &sim.engine;
+    let most = kvs_engine::limits::GUEST_PINS;
+    let view = engine.view(READER, "theirs", At::Current).await.unwrap();
+    let pin = |caller, snapshot| {
+        let engine = engine.clone();
+        tokio::spawn(async move { engine.pin(caller, snapshot, None).await })
+    };
+    let mut pins = Vec::new();
+    // Of the owner, and of another guest: none of the reader's.
+    for caller in [OWNER, OWNING] {
+        pins.extend((0..most).map(|_| pin(caller, view.snapshot())));
+    }
+    pins.extend((0..most).map(|_| pin(READER, view.snapshot())));
+    settle().await;
+    for pin in pins {
+        pin.await.unwrap().unwrap();
+    }
+    let more: Vec<_> = (0..3).map(|_| pin(READER, view.snapshot())).collect();
+    for pin in more {
+        assert_eq!(pin.await.unwrap().unwrap_err().kind, ErrorKind::Limit);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn readers_in_flight_count() {
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let most = kvs_engine::limits::READERS as u32;
+    let share = |uid, may_read| {
+        let engine = sim.engine.clone();
+        tokio::spawn(async move {
+            engine
+                .share_namespace(OWNING, "theirs", uid, may_read)
+                .await
+        })
+    };
+    // One place is the reader's.
+    let shares: Vec<_> = (0..most + 7).map(|uid| share(uid, true)).collect();
+    let mut refused = 0;
+    for share in shares {
+        match share.await.unwrap() {
+            Ok(()) => {}
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Limit);
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 8);
+    let told = sim.engine.namespaces(OWNING);
+    let theirs = told.iter().find(|info| info.name == "theirs").unwrap();
+    assert_eq!(theirs.readers.len(), most as usize);
+    // Who is there already can be given the right again, and a place that is given up can be taken.
+    share(0, true).await.unwrap().unwrap();
+    share(0, false).await.unwrap().unwrap();
+    share(most + 1, true).await.unwrap().unwrap();
+    let full = share(most + 2, true).await.unwrap().unwrap_err();
+    assert_eq!(full.kind, ErrorKind::Limit);
+}
+
+#[tokio::test(start_paused = true)]
+async fn sharing_stands_in_the_journal_behind_what_was_committed_before() {
+    let disk = SimDisk::new();
+    let sim = Sim::with(config(), disk.clone()).await;
+    shared(&sim).await;
+    // All in one group: the record of the right must not come before the version.
+    let mut request = sim.request(vec![put("a", "before")]);
+    (request.namespace, request.caller) = ("theirs".into(), OWNING);
+    let before = sim.engine.submit(request);
+    let engine = sim.engine.clone();
+    let share =
+        tokio::spawn(async move { engine.share_namespace(OWNING, "theirs", 77, true).await });
+    settle().await;
+    let mut request = sim.request(vec![put("b", "behind")]);
+    (request.namespace, request.caller) = ("theirs".into(), OWNING);
+    let behind = sim.engine.submit(request);
+    let (before, behind) = (before.await.unwrap(), behind.await.unwrap());
+    share.await.unwrap().unwrap();
+    assert!(before.position.version < behind.position.version);
+    let sim = sim.restart().await;
+    let reader = Caller { uid: 77 };
+    let view = sim
+        .engine
+        .view(reader, "theirs", At::Current)
+        .await
+        .unwrap();
+    assert_eq!(read(&view, "a").await.unwrap(), "before");
+    assert_eq!(read(&view, "b").await.unwrap(), "behind");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_has_so_many_waits_and_followers_and_no_more() {
+    use kvs_engine::limits::{GUEST_FOLLOWERS, GUEST_VERSION_WAITERS};
+
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let wait = |caller| {
+        let engine = sim.engine.clone();
+        tokio::spawn(async move { engine.wait_version(caller, "theirs", 9, None).await })
+    };
+    let waits: Vec<_> = (0..GUEST_VERSION_WAITERS).map(|_| wait(READER)).collect();
+    settle().await;
+    let refused = wait(READER).await.unwrap().unwrap_err();
+    assert_eq!(refused.kind, ErrorKind::Limit);
+    // Others have theirs.
+    let others = [wait(OWNING), wait(OWNER)];
+    settle().await;
+    assert!(others.iter().all(|wait| !wait.is_finished()));
+    // Those that went away make room.
+    waits.iter().for_each(|wait| wait.abort());
+    settle().await;
+    let again = wait(READER);
+    settle().await;
+    assert!(!again.is_finished());
+
+    let wakes = || Arc::new(Wakes::default());
+    let follow = |caller| sim.engine.follow(caller, None, Start::Now, wakes(), 0);
+    let mut followers: Vec<_> = (0..GUEST_FOLLOWERS)
+        .map(|_| follow(READER).unwrap())
+        .collect();
+    assert_eq!(follow(READER).err().unwrap().kind, ErrorKind::Limit);
+    drop((follow(OWNING).unwrap(), follow(OWNER).unwrap()));
+    followers.pop();
+    follow(READER).unwrap();
+}

@@ -122,11 +122,11 @@ async fn a_lease_runs_out() {
     let pin = engine.pin(OWNER, snapshot, Some(5_000)).await.unwrap();
     assert_eq!(pin.expires_ms, Some(1_005_000));
     clock.advance(4_999);
-    engine.sync().await.unwrap();
+    engine.sync(OWNER).await.unwrap();
     assert_eq!(engine.pins(OWNER).len(), 1);
     clock.advance(1);
-    engine.sync().await.unwrap();
-    engine.sync().await.unwrap();
+    engine.sync(OWNER).await.unwrap();
+    engine.sync(OWNER).await.unwrap();
     assert_eq!(engine.pins(OWNER).len(), 0);
 }
 

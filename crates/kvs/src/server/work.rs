@@ -141,15 +141,17 @@ impl Commits {
 
     /// Gives what was taken in to the engine.
     pub(crate) fn enter(&mut self, engine: &Engine) {
-        if self.entering.is_empty() {
+        let Some(first) = self.entering.first() else {
             return;
-        }
+        };
+        // All of them are of one connection, and so of one caller.
+        let caller = first.stage.caller;
         let mut places = Vec::with_capacity(self.entering.len());
         let requests = self.entering.drain(..).map(|commit| {
             places.push((commit.id, commit.bytes));
             commit.stage
         });
-        let submitted = engine.submit_all(requests);
+        let submitted = engine.submit_all(caller, requests);
         let entered = places.into_iter().zip(submitted);
         self.entered
             .extend(entered.map(|((id, bytes), submitted)| Commit {

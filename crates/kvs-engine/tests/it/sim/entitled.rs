@@ -10,9 +10,9 @@ use super::lives::{LIFE, World, life};
 use super::sight::Sight;
 use super::through::look;
 
-/// Whether the reader may read a namespace, or there is none.
+/// Whether the reader may read a namespace; for a guest one that does not exist is one that it may not read.
 fn may(wish: &Wish, world: &World, name: &str) -> bool {
-    !wish.guest || !world.newest.contains_key(name) || world.shared.contains(name)
+    !wish.guest || (world.newest.contains_key(name) && world.shared.contains(name))
 }
 
 /// A namespace that the reader may not read and a scope leads into in this version, if there is one.
@@ -22,7 +22,10 @@ fn forbidden(wish: &Wish, world: &World, version: u64, sight: &Sight<'_>) -> Opt
     }
     let tree = &sight.version(version).tree;
     let names = sight.ranges.iter();
-    let mut names = names.flat_map(|range| look(range, tree, sight.truths, world).names);
+    let mut names = names.flat_map(|range| {
+        let view = look(range, tree, sight.truths, world);
+        view.names.into_iter().chain(view.missing)
+    });
     names.find(|name| !may(wish, world, name))
 }
 

@@ -194,7 +194,7 @@ impl Machine {
     /// Everything up to here is on the disk.
     pub(super) async fn sync(&mut self) {
         let world = self.world();
-        self.engine.sync().await.unwrap();
+        self.engine.sync(OWNER).await.unwrap();
         self.floor = world.newest.clone();
     }
 

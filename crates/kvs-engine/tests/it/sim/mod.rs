@@ -193,7 +193,7 @@ fn half(rest: u64) {
             "{parts} {gaps} {differences}"
         );
         assert!(
-            lives > 20 && abroad > 50 && withdrawn > 50 && removed > 20,
+            lives > 20 && abroad > 50 && withdrawn > 50 && removed > 10,
             "{lives} {abroad} {withdrawn} {removed}"
         );
         assert!(skipped > 500 && pieces > 2, "{skipped} {pieces}");

@@ -17,6 +17,8 @@ pub(super) struct View {
     pub(super) dangling: Option<Thing>,
     /// The other namespaces on the way that are there.
     pub(super) names: Vec<String>,
+    /// The one on the way that is not there.
+    pub(super) missing: Option<String>,
 }
 
 /// What `range` sees in a state of a namespace, if the other namespaces are as in `world`.
@@ -36,6 +38,7 @@ pub(super) fn look(range: &Range, tree: &Tree, truths: &Truths, world: &World) -
         let (end, links) = way.map(|way| (way.end, way.links.len())).unwrap();
         followed += links;
         let Some(index) = world.newest.get(&name) else {
+            view.missing = Some(name);
             return view;
         };
         tree = &truths[&name].0[index].tree;

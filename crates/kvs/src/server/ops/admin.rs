@@ -132,7 +132,7 @@ fn namespace(info: kvs_engine::NamespaceInfo) -> wire::NamespaceInfo {
 }
 
 pub(super) async fn sync(context: &Context) -> Result<Answer, Failure> {
-    context.shared.engine.sync().await?;
+    context.shared.engine.sync(context.caller).await?;
     Ok(Answer::Done)
 }
 
