@@ -20,6 +20,7 @@ mod hostile;
 mod limits;
 mod python;
 mod sizes;
+mod space;
 mod starting;
 mod stopping;
 mod watching;

@@ -101,7 +101,7 @@ impl Target {
     pub(crate) fn write(&self, mut plan: Plan) -> Result<Finished, EngineError> {
         let written = match self.write_all(&mut plan) {
             Err(error) if error.kind == ErrorKind::NoSpace && self.reserve.release() => {
-                tracing::warn!("the disk is full, a checkpoint spends the reserve: {error}");
+                tracing::warn!("a checkpoint spends the reserve of disk space: {error}");
                 self.write_all(&mut plan)
             }
             other => other,

@@ -8,8 +8,8 @@ use kvs_tree::HashAlgorithm;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
-    BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, RESERVE_BYTES, RETAIN_BYTES,
-    RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
+    BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, OPEN_FILES, RESERVE_BYTES,
+    RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
 };
 
 /// When an answer to a commit may be given.
@@ -74,6 +74,8 @@ pub struct EngineConfig {
     pub checkpoint_versions: u64,
     /// Bytes of a journal segment; `None`: by retention.
     pub segment_bytes: Option<u64>,
+    /// Files of packs, and of segments of the journal, that are kept open for reading, each.
+    pub open_files: usize,
     /// How long the journal's thread waits awake for its next job when it has had some in quick
     /// succession ([`BusyPoll`](crate::BusyPoll)); zero: it sleeps at once.
     pub busy_poll: Duration,
@@ -96,6 +98,7 @@ impl EngineConfig {
             checkpoint_bytes: CHECKPOINT_BYTES,
             checkpoint_versions: CHECKPOINT_VERSIONS,
             segment_bytes: None,
+            open_files: OPEN_FILES,
             busy_poll: BUSY_POLL,
         }
     }

@@ -29,7 +29,7 @@ impl Environment {
     #[must_use]
     pub fn real() -> Self {
         Self {
-            disk: Arc::new(RealDisk),
+            disk: Arc::new(RealDisk::default()),
             clock: Arc::new(RealClock::default()),
             entropy: Arc::new(RealEntropy),
             inline: false,

@@ -10,6 +10,8 @@ mod entropy;
 
 mod busy_poll;
 
+mod repeats;
+
 mod disk;
 
 mod env;
@@ -128,6 +130,7 @@ pub use log::{LogEntry, LogPage};
 pub use place::Place;
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};
+pub use repeats::Repeats;
 pub use request::{
     Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Principal, Start,
     TransactionId, WatchRequest,

@@ -22,6 +22,10 @@ pub const GROUP_BYTES: usize = 1024 * 1024 * 1024;
 /// Trimmed segment files kept for reuse. More are deleted: a burst of trimming must give space back.
 pub const RECYCLED_SEGMENTS: usize = 2;
 
+/// Packs, and segments of the journal, that are each kept open for reading unless the configuration says otherwise
+/// (256): a store may have more files than a process may have open.
+pub const OPEN_FILES: usize = 256;
+
 /// Bytes of journal between two entries of the in-memory offset index of a segment (4 KiB): a read
 /// that starts at any group skips at most this much.
 pub const JOURNAL_INDEX_STRIDE: u64 = 4 * 1024;
@@ -252,6 +256,9 @@ pub const OUTCOME_AGE_MS: u64 = 3_600_000;
 
 /// Milliseconds between two syncs with durability `interval` (1 s).
 pub const SYNC_INTERVAL_MS: u64 = 1_000;
+
+/// Time between two reports of trouble that goes on, such as a full disk (60 s).
+pub const REPEAT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Milliseconds after which a checkpoint that found no space is tried again (1 s).
 pub const CHECKPOINT_RETRY_MS: u64 = 1_000;

@@ -116,7 +116,7 @@ fn at<'a>(
 ) -> impl FnOnce(std::io::Error) -> ManifestError + 'a {
     move |error| {
         let error = DiskError::new(path, action, error);
-        if error.is_no_space() {
+        if error.is_shortage() {
             ManifestError::NoSpace(error)
         } else {
             ManifestError::Disk(error)

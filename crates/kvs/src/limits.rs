@@ -6,8 +6,13 @@
 
 use std::time::Duration;
 
-/// Connections above `CONNECTIONS` that may wait to be told; further ones are closed at once.
+/// Connections above `CONNECTIONS`, or what the limit of open files leaves, that may wait to be told; further ones are
+/// closed at once.
 pub(crate) const REFUSED_CONNECTIONS: usize = 64;
+
+/// Descriptors of files that are kept for the store and the runtime, whatever clients do (64, or a quarter of a small
+/// limit): what a checkpoint, the next segment and a pack need, and each thread while it reads.
+pub(crate) const STORE_DESCRIPTORS: usize = 64;
 
 /// Connections of one guest, a user who is neither the daemon's own nor root.
 pub(crate) const GUEST_CONNECTIONS: usize = 32;
@@ -44,7 +49,8 @@ pub(crate) const CONNECTION_UPLOADS: usize = 8;
 /// Uploads that one connection of a guest may have open.
 pub(crate) const GUEST_CONNECTION_UPLOADS: usize = 2;
 
-/// Uploads that may be open in all, each with a file; guests may take half of them.
+/// Uploads that may be open in all, each with a file, or an eighth of the descriptors if that is less; guests may take
+/// half of them.
 pub(crate) const UPLOADS: usize = 256;
 
 /// Most bytes of one upload (1 TiB, the longest value).

@@ -23,9 +23,17 @@ impl CommitTask {
     /// Takes the journal's answer about the group that was in flight.
     pub(super) fn on_appended(&mut self, appended: Appended, records: Vec<Record>) {
         match appended {
-            Appended::Done(number) => self.publish(number, records),
+            Appended::Done(number) => {
+                if let Some(times) = self.refused.over() {
+                    tracing::warn!("commits are taken again, after {times} groups were refused");
+                }
+                self.publish(number, records);
+            }
             Appended::NotWritten(error) => {
-                tracing::warn!("commits are refused: {error}");
+                let now = self.reported_at();
+                if let Some(times) = self.refused.again(now) {
+                    tracing::warn!(times, "commits are refused: {error}");
+                }
                 self.not_written(&error.into());
             }
             Appended::Unknown(error) => self.poison(&error.into()),

@@ -23,6 +23,7 @@ use crate::config::{Durability, EngineConfig};
 use crate::dispatch::Wake;
 use crate::error::EngineError;
 use crate::history::RootAt;
+use crate::repeats::Repeats;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
@@ -83,6 +84,10 @@ pub(crate) struct CommitTask {
     pub(super) checkpoint_waiting: Vec<Reply<()>>,
     /// Until then, in uptime, a checkpoint that found no space is not tried again.
     pub(super) checkpoint_retry: Option<u64>,
+    /// Groups, checkpoints and trims that found no space.
+    pub(super) refused: Repeats,
+    pub(super) unchecked: Repeats,
+    pub(super) untrimmed: Repeats,
     pub(super) finished: mpsc::UnboundedSender<Result<Box<Finished>, EngineError>>,
     /// Groups were published that no sync covers yet (weaker modes).
     pub(super) unsynced: bool,
@@ -146,6 +151,9 @@ impl CommitTask {
             checkpoint_wanted: Vec::new(),
             checkpoint_waiting: Vec::new(),
             checkpoint_retry: None,
+            refused: Repeats::default(),
+            unchecked: Repeats::default(),
+            untrimmed: Repeats::default(),
             finished,
             wakes: Vec::new(),
             answered: false,
@@ -339,6 +347,11 @@ impl CommitTask {
     /// Milliseconds since the epoch; never runs backwards.
     pub(super) fn now(&mut self) -> u64 {
         self.time.stamp()
+    }
+
+    /// Uptime, for reports of trouble.
+    pub(super) fn reported_at(&mut self) -> Duration {
+        Duration::from_millis(self.time.uptime())
     }
 
     /// Gives an answer once everything that it could tell of is durable.

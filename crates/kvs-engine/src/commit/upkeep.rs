@@ -107,6 +107,9 @@ impl CommitTask {
         match done {
             Ok(finished) => {
                 self.checkpoint_retry = None;
+                if let Some(times) = self.unchecked.over() {
+                    tracing::warn!("a checkpoint was written after {times} failures");
+                }
                 self.take_checkpoint(*finished);
                 waiting
                     .into_iter()
@@ -120,7 +123,10 @@ impl CommitTask {
                 if error.kind != ErrorKind::NoSpace {
                     return self.poison(&error);
                 }
-                tracing::warn!("no space for a checkpoint, it is tried again: {error}");
+                let now = self.reported_at();
+                if let Some(times) = self.unchecked.again(now) {
+                    tracing::warn!(times, "a checkpoint is tried again and again: {error}");
+                }
                 self.checkpoint_retry = Some(self.time.uptime() + CHECKPOINT_RETRY_MS);
                 self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());
             }
@@ -213,8 +219,16 @@ impl CommitTask {
     pub(super) fn on_trimmed(&mut self, result: Result<(), JournalError>) {
         self.trimming = false;
         match result {
-            Ok(()) => self.trim(),
-            Err(error @ JournalError::NoSpace(_)) => tracing::warn!("trimming: {error}"),
+            Ok(()) => {
+                self.untrimmed.over();
+                self.trim();
+            }
+            Err(error @ JournalError::NoSpace(_)) => {
+                let now = self.reported_at();
+                if let Some(times) = self.untrimmed.again(now) {
+                    tracing::warn!(times, "the journal cannot be trimmed: {error}");
+                }
+            }
             Err(error) => self.poison(&error.into()),
         }
     }

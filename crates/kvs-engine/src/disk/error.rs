@@ -19,6 +19,16 @@ pub struct DiskError {
 /// Shorthand of this module's users.
 pub type DiskResult<T> = Result<T, DiskError>;
 
+/// Whether the process, or the system, has no descriptor left for another file.
+pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
+    use rustix::io::Errno;
+    let errno = error.raw_os_error();
+    [Errno::MFILE, Errno::NFILE]
+        .map(Errno::raw_os_error)
+        .map(Some)
+        .contains(&errno)
+}
+
 impl DiskError {
     /// The error of `action` on `path`.
     #[must_use]
@@ -35,12 +45,21 @@ impl DiskError {
         move |source| Self::new(path, action, source)
     }
 
-    /// Whether the disk (or the quota) was full: worth trying again when space returns.
+    /// Whether something has run out that may come back: space on the disk, a quota, descriptors,
+    /// memory. Nothing is wrong with what is stored; trying again later may succeed.
     #[must_use]
-    pub fn is_no_space(&self) -> bool {
+    pub fn is_shortage(&self) -> bool {
+        self.is_disk_full()
+            || is_out_of_descriptors(&self.source)
+            || self.source.kind() == io::ErrorKind::OutOfMemory
+    }
+
+    /// Whether the disk or a quota was full, or the file as long as files may be.
+    #[must_use]
+    pub fn is_disk_full(&self) -> bool {
         matches!(
             self.source.kind(),
-            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
         )
     }
 

@@ -7,12 +7,15 @@ mod error;
 
 mod api;
 
+mod cache;
+
 mod real;
 
 mod sim;
 
 pub(crate) use api::write_all;
 pub use api::{Disk, DiskFile, LockGuard};
+pub(crate) use cache::{CachedFile, FileCache};
 pub use error::{DiskError, DiskResult};
 pub use real::RealDisk;
 pub use sim::{CrashPoints, CrashVariant, DiskFault, FaultPoint, SimDisk};

@@ -1,17 +1,45 @@
 //! The operating system's files: pread, pwrite, fdatasync, fallocate, flock. No O_DIRECT: journal and
 //! packs are read back soon after they are written, and the page cache serves that.
 
+use std::collections::BTreeMap;
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io;
-use std::os::unix::fs::FileExt;
-use std::path::Path;
-use std::sync::Arc;
+use std::os::unix::fs::{FileExt, MetadataExt};
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::api::{Disk, DiskFile, LockGuard};
 
-/// The real file system.
-#[derive(Debug, Default, Clone, Copy)]
-pub struct RealDisk;
+/// The real file system. Directories that are made through it, or were there then, stay open: they
+/// can be synced when the process has no descriptor left.
+#[derive(Debug, Default)]
+pub struct RealDisk {
+    dirs: Mutex<BTreeMap<PathBuf, Arc<File>>>,
+}
+
+impl RealDisk {
+    fn dirs(&self) -> MutexGuard<'_, BTreeMap<PathBuf, Arc<File>>> {
+        self.dirs.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Makes a directory and those above it, durably.
+fn make_dir(path: &Path) -> io::Result<()> {
+    if path.is_dir() {
+        return Ok(());
+    }
+    let parent = path
+        .parent()
+        .filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent {
+        make_dir(parent)?;
+    }
+    match std::fs::create_dir(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
+        result => result?,
+    }
+    File::open(parent.unwrap_or(Path::new(".")))?.sync_all()
+}
 
 #[derive(Debug)]
 struct RealFile(File);
@@ -33,20 +61,10 @@ impl Disk for RealDisk {
     }
 
     fn create_dir(&self, path: &Path) -> io::Result<()> {
-        if path.is_dir() {
-            return Ok(());
-        }
-        let parent = path
-            .parent()
-            .filter(|parent| !parent.as_os_str().is_empty());
-        if let Some(parent) = parent {
-            self.create_dir(parent)?;
-        }
-        match std::fs::create_dir(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists && path.is_dir() => {}
-            result => result?,
-        }
-        self.sync_dir(parent.unwrap_or(Path::new(".")))
+        make_dir(path)?;
+        let dir = Arc::new(File::open(path)?);
+        self.dirs().insert(path.to_path_buf(), dir);
+        Ok(())
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
@@ -74,7 +92,15 @@ impl Disk for RealDisk {
     }
 
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
-        File::open(path)?.sync_all()
+        let held = self.dirs().get(path).cloned();
+        let Some(dir) = held else {
+            return File::open(path)?.sync_all();
+        };
+        if dir.metadata()?.nlink() == 0 {
+            let message = "the directory was removed";
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
+        }
+        dir.sync_all()
     }
 
     fn lock(&self, path: &Path, content: &str) -> io::Result<LockGuard> {

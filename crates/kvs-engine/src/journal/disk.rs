@@ -18,9 +18,9 @@ use super::recovery::{Recovered, recover};
 use super::segment::Segment;
 use super::segment_file::{GROUPS_AT, SegmentFile};
 use super::spare::{Spare, zero};
-use crate::disk::{DiskError, write_all};
+use crate::disk::{DiskError, DiskFile, FileCache, write_all};
 use crate::env::Environment;
-use crate::limits::{GROUP_BYTES, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
+use crate::limits::{GROUP_BYTES, OPEN_FILES, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
 
 /// Bytes asked for at once while replaying.
 const REPLAY_BYTES: usize = 1024 * 1024;
@@ -30,12 +30,15 @@ const REPLAY_BYTES: usize = 1024 * 1024;
 pub struct JournalOptions {
     /// Bytes of a new segment, at least [`SEGMENT_BYTES_MIN`]. Existing segments keep their size.
     pub segment_bytes: u64,
+    /// Segments that are kept open for reading, about, however many there are.
+    pub open_files: usize,
 }
 
 impl Default for JournalOptions {
     fn default() -> Self {
         Self {
             segment_bytes: SEGMENT_BYTES,
+            open_files: OPEN_FILES,
         }
     }
 }
@@ -95,6 +98,7 @@ impl DiskJournal {
             .segment_bytes
             .max(SEGMENT_BYTES_MIN)
             .next_multiple_of(512);
+        let files = FileCache::new(&env.disk, options.open_files);
         let Recovered {
             segments,
             newest,
@@ -102,11 +106,12 @@ impl DiskJournal {
             end,
             next_id,
             free,
-        } = recover(&*env.disk, dir, segment_bytes, replay_from)?;
+        } = recover(&files, dir, segment_bytes, replay_from)?;
         let active = segments.last().cloned();
         let shared = Arc::new(Shared::new(segments, newest));
         let spare = Arc::new(Spare::new(
             env,
+            files,
             dir,
             segment_bytes,
             Arc::clone(&shared),
@@ -214,6 +219,7 @@ impl DiskJournal {
             self.sync()?;
             let next = Arc::new(Segment::empty(self.spare.take()?, self.newest + 1));
             self.shared.list_mut().push(Arc::clone(&next));
+            self.active.file.file.release();
             self.active = next;
             self.end = GROUPS_AT;
         }
@@ -315,6 +321,9 @@ impl JournalOptions {
     /// Options with segments of so many bytes.
     #[must_use]
     pub fn with_segment_bytes(segment_bytes: u64) -> Self {
-        Self { segment_bytes }
+        Self {
+            segment_bytes,
+            ..Self::default()
+        }
     }
 }

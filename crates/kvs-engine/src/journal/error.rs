@@ -10,8 +10,9 @@ pub type GroupNumber = u64;
 /// An error of a journal. Cheap to clone, since one failed group answers many committers.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// The disk is full. Nothing was written; appending works again once there is space.
-    #[error("no space for the journal: {0}")]
+    /// The disk is full, or the process has no descriptor or memory for it. Nothing was written;
+    /// appending works again once there is.
+    #[error("{0}")]
     NoSpace(DiskError),
     /// The disk failed.
     #[error("journal: {0}")]
@@ -68,7 +69,7 @@ pub enum JournalError {
 impl JournalError {
     /// Sorts a disk error into "full" and everything else.
     pub(crate) fn from_disk(error: DiskError) -> Self {
-        if error.is_no_space() {
+        if error.is_shortage() {
             Self::NoSpace(error)
         } else {
             Self::Disk(error)

@@ -13,7 +13,7 @@ use super::frame::{GroupHash, find_proof, parse};
 use super::segment::{Segment, Walk};
 use super::segment_file::{GROUPS_AT, SegmentFile, file_name, parse_file_name};
 use super::spare::{FREE, NEW, zero};
-use crate::disk::{Disk, DiskError, write_all};
+use crate::disk::{Disk, DiskError, DiskFile, FileCache, write_all};
 use crate::limits::RECYCLED_SEGMENTS;
 
 /// A journal as found, its end clean and durable.
@@ -31,16 +31,17 @@ pub(super) struct Recovered {
 
 /// Finds the end of the journal in `dir`, which is to be replayed behind group `replay_from`.
 pub(super) fn recover(
-    disk: &dyn Disk,
+    cache: &FileCache,
     dir: &Path,
     segment_bytes: u64,
     replay_from: GroupNumber,
 ) -> Result<Recovered, JournalError> {
+    let disk = &**cache.disk();
     let (ids, mut free) = look(disk, dir, segment_bytes)?;
     let mut files = Vec::new();
     for id in &ids {
         let path = dir.join(file_name(*id));
-        let file = disk.open(&path).map_err(DiskError::at(&path, "open"))?;
+        let file = cache.file(path.clone());
         files.push(SegmentFile::open(path, file, *id)?);
     }
     let incomplete = |what: String| JournalError::Incomplete {
@@ -177,6 +178,10 @@ fn close(
     file: SegmentFile,
     first: GroupNumber,
 ) -> Result<Arc<Segment>, JournalError> {
+    // It is written to from here on.
+    file.file
+        .hold()
+        .map_err(|error| file.failed("open", error))?;
     let bytes = file.read_groups()?;
     let segment = Segment::empty(file, first);
     let file = &segment.file;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 
 use super::error::JournalError;
 use super::frame::{FORMAT, Identity, Invalid, parse};
-use crate::disk::{DiskError, DiskFile};
+use crate::disk::{CachedFile, DiskError, DiskFile};
 use crate::field::{u32_at, u64_at};
 use crate::limits::JOURNAL_INDEX_STRIDE;
 
@@ -86,18 +86,14 @@ fn decode_header(bytes: &[u8], id: u64) -> Result<Identity, &'static str> {
 pub(super) struct SegmentFile {
     pub(super) identity: Identity,
     pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) file: Arc<CachedFile>,
     /// Bytes of the file.
     pub(super) capacity: u64,
 }
 
 impl SegmentFile {
     /// Reads and checks the header of the segment `id`.
-    pub(super) fn open(
-        path: PathBuf,
-        file: Arc<dyn DiskFile>,
-        id: u64,
-    ) -> Result<Self, JournalError> {
+    pub(super) fn open(path: PathBuf, file: CachedFile, id: u64) -> Result<Self, JournalError> {
         let mut header = [0; FIELDS];
         let read = file
             .read_at(&mut header, 0)
@@ -107,7 +103,7 @@ impl SegmentFile {
             Ok(identity) => Ok(Self {
                 identity,
                 path,
-                file,
+                file: Arc::new(file),
                 capacity,
             }),
             Err(what) => Err(JournalError::Corrupt {

@@ -15,7 +15,7 @@ use super::frame::Identity;
 use super::reader::Shared;
 use super::segment::Segment;
 use super::segment_file::{SegmentFile, encode_header, file_name};
-use crate::disk::{DiskError, DiskFile, write_all};
+use crate::disk::{DiskError, DiskFile, FileCache, write_all};
 use crate::env::Environment;
 use crate::limits::{RECYCLED_SEGMENTS, SEGMENT_UNSYNCED_BYTES};
 
@@ -45,6 +45,7 @@ pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<(
 /// The files of a journal that hold no groups.
 pub(super) struct Spare {
     env: Environment,
+    files: FileCache,
     dir: PathBuf,
     segment_bytes: u64,
     shared: Arc<Shared>,
@@ -82,6 +83,7 @@ impl fmt::Debug for Spare {
 impl Spare {
     pub(super) fn new(
         env: &Environment,
+        files: FileCache,
         dir: &Path,
         segment_bytes: u64,
         shared: Arc<Shared>,
@@ -96,6 +98,7 @@ impl Spare {
         });
         Self {
             env: env.clone(),
+            files,
             dir: dir.to_path_buf(),
             segment_bytes,
             shared,
@@ -193,10 +196,11 @@ impl Spare {
             }
         };
         self.sync_dir()?;
+        let file = self.files.held(path.clone(), file);
         Ok(SegmentFile {
             identity,
             path,
-            file,
+            file: Arc::new(file),
             capacity: self.segment_bytes,
         })
     }
@@ -244,6 +248,9 @@ impl Spare {
         let free = self.dir.join(format!("{FREE}{}", file_name(id)));
         let room = state.free.len() < RECYCLED_SEGMENTS && !state.free.contains(&free);
         let reuse = room && bytes == self.segment_bytes;
+        // Those who read it still find it, whatever its name.
+        let held = segment.file.file.hold();
+        held.map_err(|error| segment.file.failed("open", error))?;
         let moved = if reuse {
             self.env.disk.rename(path, &free)
         } else {

@@ -23,8 +23,9 @@ impl fmt::Display for PackId {
 /// An error of the blob store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The disk is full. Nothing was changed; trying again works once there is space.
-    #[error("no space: {0}")]
+    /// The disk is full, or the process has no descriptor or memory for it. Nothing was changed;
+    /// trying again works once there is.
+    #[error("{0}")]
     NoSpace(DiskError),
     /// The disk failed.
     #[error("{0}")]
@@ -64,7 +65,7 @@ pub enum StoreError {
 
 impl From<DiskError> for StoreError {
     fn from(error: DiskError) -> Self {
-        if error.is_no_space() {
+        if error.is_shortage() {
             Self::NoSpace(error)
         } else {
             Self::Disk(error)

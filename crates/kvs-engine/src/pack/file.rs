@@ -1,7 +1,6 @@
 //! A pack that is in use: opening it, reading objects from it.
 
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 
 use bytes::Bytes;
 use kvs_tree::Blobref;
@@ -11,7 +10,7 @@ use super::format::{
     ENTRY, Entry, FOOTER, Footer, HEADER, RECORD, check_header, decode_index, decode_record,
 };
 use super::index::Place;
-use crate::disk::{Disk, DiskError, DiskFile};
+use crate::disk::{CachedFile, DiskError, DiskFile, FileCache};
 
 /// The name of a pack's file.
 pub(super) fn file_name(id: PackId) -> String {
@@ -29,7 +28,7 @@ pub(super) fn parse_file_name(name: &str) -> Option<PackId> {
 pub(super) struct PackFile {
     pub(super) id: PackId,
     pub(super) path: PathBuf,
-    pub(super) file: Arc<dyn DiskFile>,
+    pub(super) file: CachedFile,
     pub(super) objects: u64,
     pub(super) bytes: u64,
 }
@@ -47,11 +46,12 @@ pub(super) enum Read {
 impl PackFile {
     /// Opens a pack and reads its index.
     pub(super) fn open(
-        disk: &dyn Disk,
+        files: &FileCache,
         path: &Path,
         id: PackId,
     ) -> Result<(Self, Vec<Entry>), StoreError> {
-        let file = disk.open(path).map_err(|error| {
+        let file = files.file(path.to_path_buf());
+        let bytes = file.len().map_err(|error| {
             let error = DiskError::new(path, "open", error);
             if error.is_not_found() {
                 StoreError::MissingPack {
@@ -62,7 +62,6 @@ impl PackFile {
                 error.into()
             }
         })?;
-        let bytes = file.len().map_err(DiskError::at(path, "measure"))?;
         let mut pack = Self {
             id,
             path: path.to_path_buf(),

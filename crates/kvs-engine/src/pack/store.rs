@@ -15,7 +15,7 @@ use super::file::{PackFile, Read, file_name, parse_file_name};
 use super::format::Entry;
 use super::index::{Index, Place};
 use super::writer::{PackBuilder, TEMPORARY};
-use crate::disk::{Disk, DiskError};
+use crate::disk::{Disk, DiskError, DiskFile, FileCache};
 use crate::env::Environment;
 use crate::limits::{PACK_READ_BYTES, PACK_READ_GAP};
 
@@ -26,7 +26,7 @@ pub struct PackStore {
 }
 
 struct Inner {
-    disk: Arc<dyn Disk>,
+    files: FileCache,
     dir: PathBuf,
     newest: AtomicU32,
     state: RwLock<State>,
@@ -74,15 +74,23 @@ impl PackStore {
     /// manifest lists what is needed, call [`remove_unlisted`](Self::remove_unlisted). Unfinished
     /// packs are removed. Cost: reading the indexes, 48 bytes an object.
     ///
+    /// At most about `open_files` packs are kept open, however many there are.
+    ///
     /// # Errors
     /// [`StoreError::MissingPack`] and [`StoreError::CorruptPack`] for packs of `live`, disk errors.
-    pub fn open(env: &Environment, dir: &Path, live: &[PackId]) -> Result<Self, StoreError> {
-        let disk = Arc::clone(&env.disk);
+    pub fn open(
+        env: &Environment,
+        dir: &Path,
+        live: &[PackId],
+        open_files: usize,
+    ) -> Result<Self, StoreError> {
+        let files = FileCache::new(&env.disk, open_files);
+        let disk = files.disk();
         disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
         let mut state = State::default();
         let mut newest = live.iter().max().map_or(0, |id| id.0);
         for id in live {
-            let (pack, entries) = PackFile::open(&*disk, &dir.join(file_name(*id)), *id)?;
+            let (pack, entries) = PackFile::open(&files, &dir.join(file_name(*id)), *id)?;
             state.insert(pack, &entries);
         }
         for name in disk.list(dir).map_err(DiskError::at(dir, "list"))? {
@@ -97,7 +105,7 @@ impl PackStore {
             if state.packs.contains_key(&id) {
                 continue;
             }
-            match PackFile::open(&*disk, &path, id) {
+            match PackFile::open(&files, &path, id) {
                 Ok((pack, entries)) => {
                     pack.file
                         .sync_data()
@@ -112,7 +120,7 @@ impl PackStore {
         }
         disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
         let inner = Inner {
-            disk,
+            files,
             dir: dir.to_path_buf(),
             newest: AtomicU32::new(newest),
             state: RwLock::new(state),
@@ -133,6 +141,10 @@ impl PackStore {
 }
 
 impl Inner {
+    fn disk(&self) -> &dyn Disk {
+        &**self.files.disk()
+    }
+
     fn read(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().unwrap_or_else(PoisonError::into_inner)
     }
@@ -239,12 +251,12 @@ impl Inner {
             }
         }
         for pack in &removed {
-            self.disk
+            self.disk()
                 .remove(&pack.path)
                 .map_err(DiskError::at(&pack.path, "remove"))?;
         }
         if !removed.is_empty() {
-            self.disk
+            self.disk()
                 .sync_dir(&self.dir)
                 .map_err(DiskError::at(&self.dir, "sync"))?;
         }
@@ -319,8 +331,8 @@ impl PackWriter for Writer {
             Some(builder) => builder,
             empty => {
                 let id = self.store.next_id()?;
-                let disk = Arc::clone(&self.store.disk);
-                empty.insert(PackBuilder::new(disk, &self.store.dir, id)?)
+                let files = self.store.files.clone();
+                empty.insert(PackBuilder::new(files, &self.store.dir, id)?)
             }
         };
         if builder.add(blobref, bytes)? {

@@ -17,6 +17,7 @@ fn open(disk: &SimDisk, live: &[PackId]) -> Result<PackStore, StoreError> {
         &Environment::simulated(disk.clone(), 1),
         Path::new(DIR),
         live,
+        2,
     )
 }
 

@@ -10,7 +10,7 @@ use kvs_tree::Blobref;
 use super::error::{PackId, StoreError};
 use super::file::{PackFile, file_name};
 use super::format::{Entry, Footer, RECORD, encode_header, encode_index, encode_record};
-use crate::disk::{Disk, DiskError, DiskFile, write_all};
+use crate::disk::{DiskError, DiskFile, FileCache, write_all};
 use crate::limits::{OBJECT_BYTES, PACK_BUFFER_BYTES, PACK_UNSYNCED_BYTES};
 
 /// Ends the name of a file that is not a pack yet.
@@ -19,7 +19,7 @@ pub(super) const TEMPORARY: &str = ".tmp";
 /// A pack file that is being written.
 #[derive(Debug)]
 pub(super) struct PackBuilder {
-    disk: Arc<dyn Disk>,
+    files: FileCache,
     dir: PathBuf,
     temporary: PathBuf,
     pub(super) id: PackId,
@@ -37,13 +37,14 @@ pub(super) struct PackBuilder {
 }
 
 impl PackBuilder {
-    pub(super) fn new(disk: Arc<dyn Disk>, dir: &Path, id: PackId) -> Result<Self, StoreError> {
+    pub(super) fn new(files: FileCache, dir: &Path, id: PackId) -> Result<Self, StoreError> {
         let temporary = dir.join(format!("{id}{TEMPORARY}"));
-        let file = disk
+        let file = files
+            .disk()
             .create(&temporary)
             .map_err(DiskError::at(&temporary, "create"))?;
         Ok(Self {
-            disk,
+            files,
             dir: dir.to_path_buf(),
             temporary,
             id,
@@ -129,16 +130,16 @@ impl PackBuilder {
             .sync_data()
             .map_err(DiskError::at(&self.temporary, "sync"))?;
         let path = self.dir.join(file_name(self.id));
-        self.disk
-            .rename(&self.temporary, &path)
+        let disk = Arc::clone(self.files.disk());
+        disk.rename(&self.temporary, &path)
             .map_err(DiskError::at(&path, "rename to"))?;
         self.unfinished = false;
-        if let Err(error) = self.disk.sync_dir(&self.dir) {
+        if let Err(error) = disk.sync_dir(&self.dir) {
             // Abandoned: under another id it may be written anew.
-            let _ = self.disk.remove(&path);
+            let _ = disk.remove(&path);
             return Err(DiskError::new(&self.dir, "sync", error).into());
         }
-        let file = Arc::clone(&self.file);
+        let file = self.files.file(path.clone());
         let (objects, bytes) = (footer.objects, self.written);
         Ok((
             PackFile {
@@ -157,7 +158,7 @@ impl Drop for PackBuilder {
     fn drop(&mut self) {
         if self.unfinished {
             // What cannot be removed now is removed when the store is opened.
-            let _ = self.disk.remove(&self.temporary);
+            let _ = self.files.disk().remove(&self.temporary);
         }
     }
 }

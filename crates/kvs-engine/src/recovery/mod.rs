@@ -67,6 +67,7 @@ pub(crate) fn open(
     }
     let options = JournalOptions {
         segment_bytes: config.segment_bytes(),
+        open_files: config.open_files,
     };
     let mut groups: Vec<(u64, Group)> = Vec::new();
     let mut bytes = 0;
@@ -90,7 +91,7 @@ pub(crate) fn open(
             packs.push(*pack);
         }
     }
-    let blobs = PackStore::open(env, &directory.packs(), &packs)?;
+    let blobs = PackStore::open(env, &directory.packs(), &packs, config.open_files)?;
     // What neither the manifest nor a record names was left by an interrupted request.
     blobs.remove_unlisted(&packs)?;
     let blobs: Arc<dyn BlobStore> = Arc::new(blobs);

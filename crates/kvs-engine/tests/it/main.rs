@@ -21,6 +21,7 @@ mod namespace;
 mod retention;
 mod rights;
 mod sim;
+mod shortage;
 mod snapshot;
 mod threads;
 mod follow;

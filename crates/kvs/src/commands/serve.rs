@@ -21,7 +21,7 @@ use tracing_subscriber::EnvFilter;
 
 use crate::limits::{BUSY_POLL_MOST, SERVE_THREADS};
 use crate::quantity::{duration, size};
-use crate::server::{Access, Daemon, Options, READY};
+use crate::server::{Access, Daemon, Descriptors, Options, READY};
 
 /// Exit status when a second signal cuts the shutdown short.
 const INTERRUPTED: i32 = 130;
@@ -151,6 +151,7 @@ fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
         None => default_store(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?,
     };
     let mut options = Options::new(store, socket);
+    options.descriptors = Descriptors::raise();
     let engine = &mut options.engine;
     engine.durability = args.durability;
     engine.algorithm = args.hash;

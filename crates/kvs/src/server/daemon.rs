@@ -4,15 +4,16 @@
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow};
-use kvs_engine::{Engine, EngineConfig, Environment};
+use kvs_engine::{Engine, EngineConfig, Environment, Repeats};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
+use super::descriptors::Descriptors;
 use super::listener::{Access, BindError, Listener, is_alive};
 use super::polling::keep_polling;
 use super::session;
@@ -33,6 +34,8 @@ pub(crate) struct Options {
     pub(crate) access: Access,
     /// Whether it is there for one command only, and nobody will start it again.
     pub(crate) temporary: bool,
+    /// How the descriptors of the process are shared out.
+    pub(crate) descriptors: Descriptors,
 }
 
 impl Options {
@@ -44,6 +47,7 @@ impl Options {
             socket,
             access: Access::Owner,
             temporary: false,
+            descriptors: Descriptors::current(),
         }
     }
 }
@@ -73,11 +77,13 @@ impl Daemon {
     /// use, a permission is missing.
     pub(crate) async fn open(options: Options) -> anyhow::Result<Daemon> {
         let Options {
-            engine,
+            mut engine,
             socket,
             access,
             temporary,
+            descriptors,
         } = options;
+        engine.open_files = descriptors.open_files;
         // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
         if is_alive(&socket).await {
             return Err(BindError::InUse(socket).into());
@@ -97,7 +103,8 @@ impl Daemon {
         };
         let shared = Shared::new(engine, owner)
             .allow_guests(access != Access::Owner)
-            .temporary(temporary);
+            .temporary(temporary)
+            .descriptors(descriptors);
         Ok(Daemon {
             listener,
             shared: Arc::new(shared),
@@ -126,14 +133,22 @@ impl Daemon {
         let polled = Arc::clone(&shared);
         let polling = tokio::spawn(async move { keep_polling(&polled.activity, busy_poll).await });
         let mut failed = pin!(shared.engine.failed());
+        let (started, mut refused) = (Instant::now(), Repeats::default());
         let failure = loop {
             tokio::select! {
                 () = shared.stop.cancelled() => break None,
                 error = &mut failed => break Some(error),
                 accepted = listener.accept() => match accepted {
-                    Ok(stream) => admit(&mut sessions, &shared, stream),
+                    Ok(stream) => {
+                        if let Some(times) = refused.over() {
+                            tracing::warn!(times, "connections are accepted again");
+                        }
+                        admit(&mut sessions, &shared, stream);
+                    }
                     Err(error) => {
-                        tracing::warn!(%error, "cannot accept a connection");
+                        if let Some(times) = refused.again(started.elapsed()) {
+                            tracing::warn!(%error, times, "cannot accept a connection");
+                        }
                         sleep(ACCEPT_PAUSE).await;
                     }
                 },

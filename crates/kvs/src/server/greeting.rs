@@ -84,7 +84,7 @@ async fn hello(
         let message = if shared.is_guest(caller.uid) {
             format!("too many connections of uid {} or in all", caller.uid)
         } else {
-            format!("{} connections are open", kvs_proto::CONNECTIONS)
+            format!("{} connections are open", shared.most_connections())
         };
         return Err(Failure::new(ErrorCode::Limit, message));
     }

@@ -1,10 +1,12 @@
 //! The daemon: a unix socket in front of the engine.
 //!
-//! Reading order: `listener` (the socket), `outbox` and `connection` (bytes and frames), `failure`,
+//! Reading order: `descriptors` (of files, shared out), `listener` (the socket), `outbox` and `connection` (bytes and frames), `failure`,
 //! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `shared` (what
 //! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
 //! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
 //! turn), `greeting` (its hello) and `session` (one connection), and the [`Daemon`] that ties them together.
+
+mod descriptors;
 
 mod listener;
 
@@ -51,6 +53,7 @@ mod session;
 mod daemon;
 
 pub(crate) use daemon::{Daemon, Options};
+pub(crate) use descriptors::Descriptors;
 pub(crate) use listener::Access;
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.

@@ -6,12 +6,12 @@ use std::time::Instant;
 
 use dashmap::DashMap;
 use kvs_engine::Engine;
-use kvs_proto::CONNECTIONS;
 use smol_str::SmolStr;
 use tokio_util::sync::CancellationToken;
 
+use super::descriptors::Descriptors;
 use super::polling::Activity;
-use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS, UPLOADS};
+use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS};
 
 /// What the daemon calls itself towards its clients.
 pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
@@ -36,6 +36,8 @@ pub(crate) struct Shared {
     guests: DashMap<u32, usize>,
     /// Uploads that are open, on all connections.
     uploads: Arc<AtomicUsize>,
+    /// How many of each there may be.
+    descriptors: Descriptors,
 }
 
 /// An upload's place among those that are open.
@@ -72,7 +74,21 @@ impl Shared {
             temporary: false,
             guests: DashMap::new(),
             uploads: Arc::default(),
+            descriptors: Descriptors::of(None),
         }
+    }
+
+    /// Serves as many connections and uploads as these allow.
+    pub(crate) fn descriptors(self, descriptors: Descriptors) -> Shared {
+        Shared {
+            descriptors,
+            ..self
+        }
+    }
+
+    /// Connections that are served at once.
+    pub(crate) fn most_connections(&self) -> usize {
+        self.descriptors.connections
     }
 
     /// Serves other users as well, or not.
@@ -102,11 +118,11 @@ impl Shared {
     pub(crate) fn enter(&self, uid: u32) -> Admission {
         let others = self.connections.fetch_add(1, Ordering::Relaxed);
         if !self.is_guest(uid) {
-            return admit(others);
+            return admit(others, self.most_connections());
         }
         let mut own = self.guests.entry(uid).or_default();
         *own += 1;
-        admit_guest(others, *own - 1)
+        admit_guest(others, *own - 1, self.most_connections())
     }
 
     /// Counts a connection out.
@@ -120,7 +136,8 @@ impl Shared {
 
     /// A place for one more upload, until it is dropped; `None` if there are too many.
     pub(crate) fn enter_upload(&self, guest: bool) -> Option<UploadPlace> {
-        let most = if guest { UPLOADS / 2 } else { UPLOADS };
+        let all = self.descriptors.uploads;
+        let most = if guest { all / 2 } else { all };
         let others = self.uploads.fetch_add(1, Ordering::Relaxed);
         let place = UploadPlace(Arc::clone(&self.uploads));
         (others < most).then_some(place)
@@ -130,18 +147,24 @@ impl Shared {
     pub(crate) fn counters(&self) -> Vec<(SmolStr, u64)> {
         let uptime = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let connections = self.connections.load(Ordering::Relaxed) as u64;
+        let most_connections = self.most_connections() as u64;
+        let uploads = self.uploads.load(Ordering::Relaxed) as u64;
+        let descriptors = self.descriptors.limit as u64;
         vec![
             (SmolStr::new_static("uptime_ms"), uptime),
             (SmolStr::new_static("connections"), connections),
+            (SmolStr::new_static("most_connections"), most_connections),
+            (SmolStr::new_static("uploads"), uploads),
+            (SmolStr::new_static("descriptors"), descriptors),
         ]
     }
 }
 
-/// What a connection gets when there are `others` already.
-fn admit(others: usize) -> Admission {
-    if others < CONNECTIONS {
+/// What a connection gets when there are `others` already, of at most so many.
+fn admit(others: usize, most: usize) -> Admission {
+    if others < most {
         Admission::Served
-    } else if others < CONNECTIONS + REFUSED_CONNECTIONS {
+    } else if others < most + REFUSED_CONNECTIONS.min(most / 4) {
         Admission::Refused
     } else {
         Admission::Dropped
@@ -149,12 +172,13 @@ fn admit(others: usize) -> Admission {
 }
 
 /// What a guest's connection gets when there are `others` already, `own` of them of the same user.
-fn admit_guest(others: usize, own: usize) -> Admission {
-    if others >= CONNECTIONS {
-        admit(others)
+fn admit_guest(others: usize, own: usize, most: usize) -> Admission {
+    let kept = OWNER_CONNECTIONS.min(most.div_ceil(4));
+    if others >= most {
+        admit(others, most)
     } else if own >= GUEST_CONNECTIONS + REFUSED_CONNECTIONS {
         Admission::Dropped
-    } else if own >= GUEST_CONNECTIONS || others >= CONNECTIONS - OWNER_CONNECTIONS {
+    } else if own >= GUEST_CONNECTIONS || others >= most - kept {
         Admission::Refused
     } else {
         Admission::Served
@@ -164,23 +188,32 @@ fn admit_guest(others: usize, own: usize) -> Admission {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use kvs_proto::CONNECTIONS;
 
     #[test]
     fn connections_over_the_limit_are_told_and_far_over_it_dropped() {
-        assert_eq!(admit(CONNECTIONS - 1), Admission::Served);
-        assert_eq!(admit(CONNECTIONS), Admission::Refused);
-        assert_eq!(admit(CONNECTIONS + REFUSED_CONNECTIONS), Admission::Dropped);
+        for most in [CONNECTIONS, 600, 20] {
+            assert_eq!(admit(most - 1, most), Admission::Served);
+            assert_eq!(admit(most, most), Admission::Refused);
+            let far = most + REFUSED_CONNECTIONS.min(most / 4);
+            assert_eq!(admit(far, most), Admission::Dropped);
+        }
     }
 
     #[test]
     fn no_guest_takes_the_place_of_others() {
-        assert_eq!(admit_guest(0, GUEST_CONNECTIONS - 1), Admission::Served);
-        assert_eq!(admit_guest(0, GUEST_CONNECTIONS), Admission::Refused);
+        let guest = |others, own| admit_guest(others, own, CONNECTIONS);
+        assert_eq!(guest(0, GUEST_CONNECTIONS - 1), Admission::Served);
+        assert_eq!(guest(0, GUEST_CONNECTIONS), Admission::Refused);
         let far = GUEST_CONNECTIONS + REFUSED_CONNECTIONS;
-        assert_eq!(admit_guest(0, far), Admission::Dropped);
+        assert_eq!(guest(0, far), Admission::Dropped);
         let full = CONNECTIONS - OWNER_CONNECTIONS;
-        assert_eq!(admit_guest(full - 1, 0), Admission::Served);
-        assert_eq!(admit_guest(full, 0), Admission::Refused);
-        assert_eq!(admit(full), Admission::Served);
+        assert_eq!(guest(full - 1, 0), Admission::Served);
+        assert_eq!(guest(full, 0), Admission::Refused);
+        assert_eq!(admit(full, CONNECTIONS), Admission::Served);
+        // Where there are few, guests get three quarters of them.
+        assert_eq!(admit_guest(74, 0, 100), Admission::Served);
+        assert_eq!(admit_guest(75, 0, 100), Admission::Refused);
+        assert_eq!(admit_guest(0, 0, 1), Admission::Refused);
     }
 }

@@ -72,6 +72,17 @@ impl SimDisk {
         self.lock_state().capacity = bytes;
     }
 
+    /// Limits the handles that may be open at once; `None`: no limit.
+    pub fn set_descriptors(&self, most: Option<usize>) {
+        self.lock_state().descriptors = most;
+    }
+
+    /// Handles that are open now.
+    #[must_use]
+    pub fn open_files(&self) -> usize {
+        self.lock_state().open
+    }
+
     /// Bytes that files take now.
     #[must_use]
     pub fn used(&self) -> u64 {
@@ -108,7 +119,7 @@ impl SimDisk {
 
 impl Disk for SimDisk {
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let inode = self.lock_state().create(path)?;
+        let inode = self.lock_state().handle(|state| state.create(path))?;
         Ok(Arc::new(SimFile {
             disk: self.clone(),
             inode,
@@ -117,7 +128,7 @@ impl Disk for SimDisk {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>> {
-        let inode = self.lock_state().inode(path)?;
+        let inode = self.lock_state().handle(|state| state.open(path))?;
         Ok(Arc::new(SimFile {
             disk: self.clone(),
             inode,
@@ -182,6 +193,12 @@ struct SimFile {
     disk: SimDisk,
     inode: usize,
     path: PathBuf,
+}
+
+impl Drop for SimFile {
+    fn drop(&mut self) {
+        self.disk.lock_state().open -= 1;
+    }
 }
 
 impl DiskFile for SimFile {

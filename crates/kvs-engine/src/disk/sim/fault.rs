@@ -18,6 +18,8 @@ pub enum FaultPoint {
     Allocate,
     /// `create`.
     Create,
+    /// `open`.
+    Open,
     /// `rename`.
     Rename,
     /// `remove`.
@@ -31,6 +33,8 @@ pub enum DiskFault {
     Io,
     /// ENOSPC, nothing done.
     NoSpace,
+    /// EMFILE, nothing done: the process has no descriptor left.
+    NoDescriptors,
     /// A write takes only so many bytes and says so. Elsewhere: EIO.
     Short(usize),
     /// A write takes only so many bytes, and then answers EIO. Elsewhere: EIO.
@@ -42,6 +46,7 @@ impl DiskFault {
     pub(super) fn error(self) -> io::Error {
         match self {
             Self::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
+            Self::NoDescriptors => rustix::io::Errno::MFILE.into(),
             Self::Io | Self::Short(_) | Self::Torn(_) => io::Error::other("injected I/O error"),
         }
     }

@@ -18,6 +18,9 @@ pub(super) struct State {
     next_inode: usize,
     pub(super) faults: Faults,
     pub(super) capacity: Option<u64>,
+    /// Handles that may be open at once, and that are.
+    pub(super) descriptors: Option<usize>,
+    pub(super) open: usize,
     pub(super) locks: BTreeSet<PathBuf>,
     pub(super) written: u64,
     pub(super) syncs: u64,
@@ -36,6 +39,8 @@ impl State {
             log: record.then(Vec::new),
             faults: Faults::default(),
             capacity: None,
+            descriptors: None,
+            open: 0,
             locks: BTreeSet::new(),
             written: 0,
             syncs: 0,
@@ -59,6 +64,24 @@ impl State {
     fn name(&mut self, operation: NameOperation) {
         self.world.apply(&operation);
         self.record(|| Operation::Name(operation));
+    }
+
+    /// Opens a handle on what `find` finds.
+    pub(super) fn handle(
+        &mut self,
+        find: impl FnOnce(&mut Self) -> io::Result<usize>,
+    ) -> io::Result<usize> {
+        if self.descriptors.is_some_and(|most| self.open >= most) {
+            return Err(DiskFault::NoDescriptors.error());
+        }
+        let inode = find(self)?;
+        self.open += 1;
+        Ok(inode)
+    }
+
+    pub(super) fn open(&mut self, path: &Path) -> io::Result<usize> {
+        self.check(FaultPoint::Open, path)?;
+        self.inode(path)
     }
 
     fn check(&mut self, point: FaultPoint, path: &Path) -> io::Result<()> {

@@ -1,0 +1,80 @@
+//! Descriptors and disk space run out, and the daemon goes on with what there is.
+
+use std::os::unix::net::UnixStream;
+use std::process::Command;
+
+use kvs_acceptance::{Daemon, Home, program};
+
+/// A command for a daemon that may have so many files open.
+fn limited(home: &Home, descriptors: u32) -> Command {
+    let daemon = home.command(program().unwrap());
+    let mut command = Command::new("sh");
+    let script = format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"");
+    command.args(["-c", &script]).arg(daemon.get_program());
+    command
+        .args(daemon.get_args())
+        .stdin(std::process::Stdio::null());
+    for (name, value) in daemon.get_envs() {
+        match value {
+            Some(value) => command.env(name, value),
+            None => command.env_remove(name),
+        };
+    }
+    command
+}
+
+fn start(home: &Home, descriptors: u32) -> Daemon {
+    let started = Daemon::spawn(limited(home, descriptors), home.socket()).unwrap();
+    started.unwrap_or_else(|refused| panic!("{}", refused.message))
+}
+
+/// A value of that many bytes, unlike all others.
+fn value(number: u32, len: usize) -> Vec<u8> {
+    let mut value = vec![b'v'; len];
+    value[..4].copy_from_slice(&number.to_be_bytes());
+    value
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn idle_connections_do_not_take_what_a_checkpoint_needs() {
+    let home = Home::new().unwrap();
+    let daemon = start(&home, 200);
+    let primary = daemon.primary().await.unwrap();
+    let idle: Vec<UnixStream> = (0..500)
+        .filter_map(|_| UnixStream::connect(home.socket()).ok())
+        .collect();
+    // A checkpoint comes with every 16 MiB of journal.
+    for number in 0..700 {
+        let key = format!("k{}", number % 10);
+        primary
+            .put(key.as_str(), value(number, 60_000))
+            .await
+            .unwrap();
+    }
+    primary.put("large", value(1, 300_000)).await.unwrap();
+    drop(idle);
+    daemon.stop_cleanly().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn more_large_values_than_descriptors_are_put_and_read_and_survive_a_restart() {
+    let home = Home::new().unwrap();
+    let daemon = start(&home, 100);
+    let primary = daemon.primary().await.unwrap();
+    for number in 0..300 {
+        let key = format!("d.k{number}");
+        primary
+            .put(key.as_str(), value(number, 70_000))
+            .await
+            .unwrap();
+    }
+    daemon.kill().unwrap();
+    let daemon = start(&home, 100);
+    let primary = daemon.primary().await.unwrap();
+    for number in 0..300 {
+        let found = primary.get(format!("d.k{number}").as_str()).await.unwrap();
+        assert_eq!(found.unwrap(), value(number, 70_000), "{number}");
+    }
+    primary.put("a", "1").await.unwrap();
+    daemon.stop_cleanly().unwrap();
+}
