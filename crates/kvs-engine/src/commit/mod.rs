@@ -4,7 +4,7 @@
 //! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
 //! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
 //! `group` (what one append carries), `writer` (the journal's owner), `time` (stamps, deadlines and
-//! ages), `retention` (what may be forgotten), `detaching` (what need not stay in memory), `task` (the task itself: its loop), and its
+//! ages), `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what is tried again), `task` (the task itself: its loop), and its
 //! parts `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
 //! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and when
 //! to look).
@@ -19,6 +19,7 @@ mod writer;
 mod time;
 mod retention;
 mod detaching;
+mod trouble;
 mod task;
 
 mod accept;

@@ -24,16 +24,11 @@ impl CommitTask {
     pub(super) fn on_appended(&mut self, appended: Appended, records: Vec<Record>) {
         match appended {
             Appended::Done(number) => {
-                if let Some(times) = self.refused.over() {
-                    tracing::warn!("commits are taken again, after {times} groups were refused");
-                }
+                self.trouble.group_written();
                 self.publish(number, records);
             }
             Appended::NotWritten(error) => {
-                let now = self.reported_at();
-                if let Some(times) = self.refused.again(now) {
-                    tracing::warn!(times, "commits are refused: {error}");
-                }
+                self.trouble.group_refused(self.time.uptime(), &error);
                 self.not_written(&error.into());
             }
             Appended::Unknown(error) => self.poison(&error.into()),

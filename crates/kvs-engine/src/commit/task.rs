@@ -16,6 +16,7 @@ use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
 use super::time::{Ages, Leases, Time};
+use super::trouble::Trouble;
 use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
@@ -23,7 +24,6 @@ use crate::config::{Durability, EngineConfig};
 use crate::dispatch::Wake;
 use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::repeats::Repeats;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
@@ -84,10 +84,7 @@ pub(crate) struct CommitTask {
     pub(super) checkpoint_waiting: Vec<Reply<()>>,
     /// Until then, in uptime, a checkpoint that found no space is not tried again.
     pub(super) checkpoint_retry: Option<u64>,
-    /// Groups, checkpoints and trims that found no space.
-    pub(super) refused: Repeats,
-    pub(super) unchecked: Repeats,
-    pub(super) untrimmed: Repeats,
+    pub(super) trouble: Trouble,
     pub(super) finished: mpsc::UnboundedSender<Result<Box<Finished>, EngineError>>,
     /// Groups were published that no sync covers yet (weaker modes).
     pub(super) unsynced: bool,
@@ -151,9 +148,7 @@ impl CommitTask {
             checkpoint_wanted: Vec::new(),
             checkpoint_waiting: Vec::new(),
             checkpoint_retry: None,
-            refused: Repeats::default(),
-            unchecked: Repeats::default(),
-            untrimmed: Repeats::default(),
+            trouble: Trouble::default(),
             finished,
             wakes: Vec::new(),
             answered: false,
@@ -347,11 +342,6 @@ impl CommitTask {
     /// Milliseconds since the epoch; never runs backwards.
     pub(super) fn now(&mut self) -> u64 {
         self.time.stamp()
-    }
-
-    /// Uptime, for reports of trouble.
-    pub(super) fn reported_at(&mut self) -> Duration {
-        Duration::from_millis(self.time.uptime())
     }
 
     /// Gives an answer once everything that it could tell of is durable.

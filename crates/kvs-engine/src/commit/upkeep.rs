@@ -107,9 +107,7 @@ impl CommitTask {
         match done {
             Ok(finished) => {
                 self.checkpoint_retry = None;
-                if let Some(times) = self.unchecked.over() {
-                    tracing::warn!("a checkpoint was written after {times} failures");
-                }
+                self.trouble.checkpoint_written();
                 self.take_checkpoint(*finished);
                 waiting
                     .into_iter()
@@ -123,10 +121,7 @@ impl CommitTask {
                 if error.kind != ErrorKind::NoSpace {
                     return self.poison(&error);
                 }
-                let now = self.reported_at();
-                if let Some(times) = self.unchecked.again(now) {
-                    tracing::warn!(times, "a checkpoint is tried again and again: {error}");
-                }
+                self.trouble.checkpoint_refused(self.time.uptime(), &error);
                 self.checkpoint_retry = Some(self.time.uptime() + CHECKPOINT_RETRY_MS);
                 self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());
             }
@@ -220,14 +215,11 @@ impl CommitTask {
         self.trimming = false;
         match result {
             Ok(()) => {
-                self.untrimmed.over();
+                self.trouble.trimmed();
                 self.trim();
             }
             Err(error @ JournalError::NoSpace(_)) => {
-                let now = self.reported_at();
-                if let Some(times) = self.untrimmed.again(now) {
-                    tracing::warn!(times, "the journal cannot be trimmed: {error}");
-                }
+                self.trouble.trim_refused(self.time.uptime(), &error);
             }
             Err(error) => self.poison(&error.into()),
         }
