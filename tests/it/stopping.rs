@@ -9,10 +9,7 @@ use tokio::sync::watch;
 async fn a_terminated_daemon_keeps_what_it_acknowledged_and_removes_its_socket() {
     let home = Home::new().unwrap();
     let daemon = home.start().unwrap();
-    let options = Options {
-        reconnect_time: Some(Duration::ZERO),
-        ..Options::default()
-    };
+    let options = Options::new().reconnect_time(Duration::ZERO);
     let client = daemon.connect_with(options).await.unwrap();
     let mut pipeline = Pipeline::new(client.namespace("primary"), IN_FLIGHT);
     let (answered, mut progress) = watch::channel(0);

@@ -98,11 +98,9 @@ impl KillNine {
         daemon: Daemon,
         round: u64,
     ) -> anyhow::Result<(u64, Vec<Committed>)> {
-        let options = Options {
-            requests_in_flight: IN_FLIGHT,
-            reconnect_time: Some(Duration::ZERO),
-            ..Options::default()
-        };
+        let options = Options::new()
+            .requests_in_flight(IN_FLIGHT)
+            .reconnect_time(Duration::ZERO);
         let primary = daemon.connect_with(options).await?.namespace("primary");
         let (answered, mut watched) = watch::channel(0);
         let puts = self.puts;
@@ -258,10 +256,7 @@ async fn log(primary: &Namespace, from: u64) -> anyhow::Result<Vec<LogVersion>> 
     let mut versions: Vec<LogVersion> = Vec::new();
     let mut next = Some(from);
     while let Some(from) = next {
-        let options = LogOptions {
-            from,
-            ..LogOptions::default()
-        };
+        let options = LogOptions::new().from_version(from);
         let page = primary.log(options).await?;
         versions.extend(page.versions);
         next = page.next;

@@ -29,10 +29,7 @@ impl Pipeline {
 
     /// A pipeline of a new connection into `primary`, `IN_FLIGHT` deep.
     pub async fn to(daemon: &Daemon) -> anyhow::Result<Self> {
-        let options = Options {
-            requests_in_flight: IN_FLIGHT,
-            ..Options::default()
-        };
+        let options = Options::new().requests_in_flight(IN_FLIGHT);
         let client = daemon.connect_with(options).await?;
         Ok(Self::new(client.namespace("primary"), IN_FLIGHT))
     }

@@ -8,6 +8,7 @@ use std::str::FromStr;
 
 /// The address of a daemon.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Address {
     /// A unix socket, `unix:/path`.
     Unix(PathBuf),

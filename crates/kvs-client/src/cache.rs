@@ -19,6 +19,9 @@ const OVERHEAD_BYTES: u64 = 128;
 /// About how many bytes an object has; decides how many the cache is laid out for.
 const USUAL_BYTES: u64 = 2048;
 
+/// For how many objects a cache is laid out at most before there are any.
+const LAID_OUT_ITEMS: u64 = 65_536;
+
 #[derive(Clone)]
 enum Object {
     /// A node of a directory.
@@ -50,7 +53,8 @@ pub(crate) struct Cache {
 impl Cache {
     /// A cache of about so many bytes.
     pub(crate) fn new(bytes: u64) -> Self {
-        let items = usize::try_from((bytes / USUAL_BYTES).max(64)).unwrap_or(usize::MAX);
+        // So many it is laid out for at first; it grows.
+        let items = (bytes / USUAL_BYTES).clamp(64, LAID_OUT_ITEMS) as usize;
         Cache {
             objects: sync::Cache::with_weighter(items, bytes, BySize),
             longest_value: (bytes / CACHED_VALUE_SHARE).min(CACHED_VALUE_BYTES),

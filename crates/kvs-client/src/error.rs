@@ -5,6 +5,7 @@ use kvs_proto::{Advice, ErrorBody, ErrorCode, ProtocolError};
 /// An error of a call: the daemon's answer, or what became of the connection.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{}{}{message}", code.text(), if message.is_empty() { "" } else { ": " })]
+#[non_exhaustive]
 pub struct ClientError {
     /// What kind of error; `code.text()` is its strerror text.
     pub code: ErrorCode,

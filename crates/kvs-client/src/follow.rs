@@ -18,6 +18,7 @@ use tokio::sync::oneshot;
 
 /// Which root moves to follow. The default is those of all namespaces, from now.
 #[derive(Debug, Clone, Default)]
+#[non_exhaustive]
 pub struct FollowOptions {
     /// The namespace. `None`: all that this user may read, those made later included.
     pub namespace: Option<SmolStr>,

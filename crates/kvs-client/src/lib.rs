@@ -21,6 +21,7 @@ mod time;
 
 mod address;
 mod options;
+mod read_options;
 
 mod transport;
 
@@ -79,10 +80,11 @@ pub use event::{Behind, Changes, Event, Gap, Initial};
 pub use follow::{FollowOptions, FollowStream};
 pub use limits::*;
 pub use many::Values;
-pub use namespace::{ListOptions, LogOptions, LookupOptions, Namespace};
+pub use namespace::Namespace;
 pub use options::Options;
 pub use pending::Pending;
 
+pub use read_options::{ListOptions, LogOptions, LookupOptions};
 pub use records::{LogAnswer, LogVersion, NamespaceInfo, PinInfo, ServerInfo, StatusAnswer};
 pub use root_event::{
     Created, Moved, NamespaceRoot, OwnerChanged, Reincarnated, Removed, RootEvent, RootStarted,

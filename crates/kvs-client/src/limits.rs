@@ -11,6 +11,9 @@ pub const BACKOFF_MIN: Duration = Duration::from_millis(10);
 /// Longest pause between attempts to connect.
 pub const BACKOFF_MAX: Duration = Duration::from_secs(2);
 
+/// Longest pause between attempts that options can set (one hour); a longer one is cut to this.
+pub const BACKOFF_LONGEST: Duration = Duration::from_secs(3600);
+
 /// How long a client tries to reconnect before it gives up, unless its options say otherwise.
 pub const RECONNECT_TIME: Duration = Duration::from_secs(60);
 

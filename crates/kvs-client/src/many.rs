@@ -13,6 +13,7 @@ use smol_str::SmolStr;
 
 /// The values of many keys in one state.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct Values {
     /// One for each key, in their order: the value, `None` if there is nothing, `EISDIR` if there is a directory, or why it
     /// cannot be told.

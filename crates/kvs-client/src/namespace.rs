@@ -6,6 +6,7 @@ use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
 use crate::pending::{Open, Pending};
+use crate::read_options::{ListOptions, LogOptions, LookupOptions};
 use crate::records::LogAnswer;
 use crate::state::State;
 use crate::stream::Kind;
@@ -18,64 +19,10 @@ use bytes::{Bytes, BytesMut};
 use kvs_proto as wire;
 use kvs_proto::{
     At, Commit, CommitAnswer, Entry, ErrorCode, Info, List, Log, Lookup, Mode, Position, Read,
-    Scope, Wait, WaitAnswer,
+    Wait, WaitAnswer,
 };
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
-
-/// How to look up a key.
-#[derive(Debug, Clone)]
-pub struct LookupOptions {
-    /// Which state to read. Default: the newest.
-    pub at: At,
-    /// Whether a link at the key itself is followed. Default: yes.
-    pub follow: bool,
-    /// Whether the tree object is wanted. Default: no.
-    pub treeobj: bool,
-    /// Values longer than this many bytes come as size and blobref. `None`: the daemon's default.
-    pub inline_max: Option<u64>,
-}
-
-impl Default for LookupOptions {
-    fn default() -> Self {
-        LookupOptions {
-            at: At::Current,
-            follow: true,
-            treeobj: false,
-            inline_max: None,
-        }
-    }
-}
-
-/// How to list a directory.
-#[derive(Debug, Clone, Default)]
-pub struct ListOptions {
-    /// Which state to read. Default: the newest.
-    pub at: At,
-    /// The page begins behind this key.
-    pub after: Option<SmolStr>,
-    /// Most entries in a page; 0 is the daemon's maximum.
-    pub limit: u64,
-    /// Whether directories are descended into.
-    pub recursive: bool,
-    /// Only entries inside the scope.
-    pub scope: Option<Scope>,
-    /// Values longer than this many bytes come as size and blobref; 0 for no values. `None`: the daemon's default.
-    pub inline_max: Option<u64>,
-}
-
-/// Which versions to list.
-#[derive(Debug, Clone, Default)]
-pub struct LogOptions {
-    /// First version; 0 is the oldest retained.
-    pub from: u64,
-    /// Last version. `None`: the newest.
-    pub to: Option<u64>,
-    /// Only versions that touched these; none is all.
-    pub scopes: Vec<Scope>,
-    /// Most versions in a page; 0 is the daemon's maximum.
-    pub limit: u64,
-}
 
 /// A namespace of a daemon. Cheap to clone.
 #[derive(Debug, Clone)]

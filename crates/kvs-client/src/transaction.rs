@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 
 /// What is committed together: all operations, in order, or none. Keys are checked by the daemon.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Transaction {
     /// What must hold.
     pub conditions: Vec<Condition>,

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 /// What to watch, and how.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct WatchOptions {
     /// Keys to watch; none is all of them.
     pub scopes: Vec<Scope>,

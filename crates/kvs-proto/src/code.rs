@@ -9,6 +9,7 @@ use std::fmt;
 
 /// What a caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Advice {
     /// The request itself is wrong here: change it, a repetition fails again.
     FixRequest,
@@ -26,6 +27,7 @@ macro_rules! codes {
     ($($(#[$doc:meta])* $variant:ident = $code:literal, $name:literal, $text:literal, $advice:ident;)*) => {
         /// The kind of an error answer. `Display` gives its text, as strerror would.
         #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+        #[non_exhaustive]
         pub enum ErrorCode {
             $($(#[$doc])* $variant,)*
             /// A code that this version does not know, from a newer daemon.

@@ -147,6 +147,7 @@ pub enum Operation {
 /// What one operation gave.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
+#[non_exhaustive]
 pub enum OperationResult {
     /// It was done.
     Done,

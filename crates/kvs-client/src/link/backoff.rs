@@ -1,5 +1,6 @@
 //! How long to pause between attempts to connect.
 
+use crate::limits::BACKOFF_LONGEST;
 use crate::options::Options;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -21,7 +22,7 @@ impl Backoff {
         let seed = u128::from_be_bytes(client);
         Backoff {
             min: options.backoff_min,
-            max: options.backoff_max,
+            max: options.backoff_max.min(BACKOFF_LONGEST),
             time: options.reconnect_time,
             since: None,
             attempts: 0,
@@ -57,6 +58,23 @@ impl Backoff {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn no_option_makes_a_pause_that_cannot_be_waited_for() {
+        for (min, max) in [
+            (Duration::MAX, Duration::MAX),
+            (Duration::ZERO, Duration::MAX),
+            (Duration::MAX, Duration::ZERO),
+        ] {
+            let options = Options::new()
+                .backoff(min, max)
+                .reconnect_time(Duration::MAX);
+            let mut backoff = Backoff::new(&options, [0xff; 16]);
+            for _ in 0..100 {
+                assert!(backoff.pause().unwrap() <= BACKOFF_LONGEST);
+            }
+        }
+    }
 
     #[tokio::test(start_paused = true)]
     async fn pauses_double_up_to_the_longest_and_end() {

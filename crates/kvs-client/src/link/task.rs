@@ -5,6 +5,7 @@ use super::handshake::{self, Established};
 use super::queue::Link;
 use crate::error::ClientError;
 use crate::known::Known;
+use crate::limits::BACKOFF_LONGEST;
 use crate::options::Options;
 use crate::pending::{Answer, Reply};
 use crate::transport::Connector;
@@ -125,7 +126,7 @@ impl Task {
             }
             if leaves && !std::mem::replace(&mut leaving, true) {
                 left.as_mut()
-                    .reset(Instant::now() + self.options.backoff_max);
+                    .reset(Instant::now() + self.options.backoff_max.min(BACKOFF_LONGEST));
             }
             tokio::select! {
                 biased;

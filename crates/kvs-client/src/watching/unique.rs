@@ -58,6 +58,8 @@ impl LastValues {
             // Without its value a change cannot be compared.
             (ChangeKind::Append, _) | (_, ChangeValue::None) => return true,
             (ChangeKind::Put | ChangeKind::Link, value) => Last::Content(value.clone()),
+            // Of a kind that this build does not know.
+            _ => return true,
         };
         let is_news = before.as_ref() != Some(&now);
         self.remember(change.key.clone(), now);

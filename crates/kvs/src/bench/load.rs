@@ -227,10 +227,7 @@ async fn submit(namespace: &Namespace, work: Work) -> anyhow::Result<Answer> {
     Ok(match work {
         Work::Commit(transaction) => Answer::Commit(namespace.submit(transaction).await?),
         Work::Get(key, at) => {
-            let options = LookupOptions {
-                at,
-                ..LookupOptions::default()
-            };
+            let options = LookupOptions::new().at(at);
             Answer::Get(namespace.submit_lookup(key, options).await?)
         }
     })

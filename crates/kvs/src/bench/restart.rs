@@ -58,10 +58,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> anyhow::Result<Measured> {
 /// Lists everything, page by page; the number of entries.
 async fn list(bench: &Bench) -> anyhow::Result<usize> {
     let namespace = bench.connect().await?;
-    let mut options = ListOptions {
-        recursive: true,
-        ..ListOptions::default()
-    };
+    let mut options = ListOptions::new().recursive();
     let mut entries = 0;
     loop {
         let page = namespace.list(".", options.clone()).await?;

@@ -88,10 +88,7 @@ impl Target {
 
     /// A new connection.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
-        let options = Options {
-            namespaces: vec![self.namespace.clone()],
-            ..Options::default()
-        };
+        let options = Options::new().namespace(self.namespace.clone());
         let connector = UnixConnector::new(self.address.clone());
         Ok(Client::connect_with(connector, options).await?)
     }
@@ -163,7 +160,9 @@ impl Target {
 
     /// Asks the system who is behind the socket.
     async fn find_pid(&self) -> Option<i32> {
-        let Address::Unix(path) = &self.address;
+        let Address::Unix(path) = &self.address else {
+            return None;
+        };
         let socket = UnixStream::connect(path).await.ok()?;
         socket.peer_cred().ok()?.pid()
     }

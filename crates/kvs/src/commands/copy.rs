@@ -88,12 +88,7 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
         return Ok(ExitCode::SUCCESS);
     }
     let from = client.namespace(from);
-    let options = LookupOptions {
-        follow: false,
-        treeobj: true,
-        inline_max: Some(0),
-        ..LookupOptions::default()
-    };
+    let options = LookupOptions::new().no_follow().treeobj().inline_max(0);
     let found = from.lookup(source, options).await.about(source)?;
     if found.entry.is_none() {
         return Err(failure(source, ErrorCode::NotFound));

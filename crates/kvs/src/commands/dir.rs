@@ -59,12 +59,8 @@ pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
         0..=3 => None,
         _ => Some(CUT_VALUE_BYTES),
     };
-    let options = ListOptions {
-        at,
-        recursive: args.recursive,
-        inline_max,
-        ..ListOptions::default()
-    };
+    let mut options = ListOptions::new().at(at);
+    (options.recursive, options.inline_max) = (args.recursive, inline_max);
     let key = args.key.as_str();
     let mut listing = Listing::open(&client, &namespace, key, options)
         .await

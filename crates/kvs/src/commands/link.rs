@@ -79,12 +79,10 @@ pub(crate) async fn run_readlink(daemon: &Daemon, args: ReadlinkArgs) -> Result<
     let namespace = client.namespace(namespace);
     let mut sink = Sink::new();
     for key in &args.keys {
-        let options = LookupOptions {
-            at: at.clone(),
-            follow: false,
-            inline_max: Some(0),
-            ..LookupOptions::default()
-        };
+        let options = LookupOptions::new()
+            .at(at.clone())
+            .no_follow()
+            .inline_max(0);
         let found = namespace.lookup(key.as_str(), options).await.about(key)?;
         let link = match found.entry {
             Some(Entry::Link(link)) => link,

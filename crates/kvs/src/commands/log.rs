@@ -46,12 +46,8 @@ pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
         kind: ScopeKind::Auto,
         text: text.into(),
     });
-    let mut options = LogOptions {
-        from: args.from,
-        to: args.to,
-        scopes: scopes.collect(),
-        limit: 0,
-    };
+    let mut options = LogOptions::new().from_version(args.from);
+    (options.to, options.scopes) = (args.to, scopes.collect());
     let mut sink = Sink::new();
     loop {
         let page = namespace.log(options.clone()).await.about("log")?;

@@ -173,12 +173,8 @@ async fn find(
     let namespace = client.namespace(namespace);
     let demanded = key.ends_with('.');
     let lookup = async |follow| {
-        let options = LookupOptions {
-            at: at.clone(),
-            follow,
-            inline_max: Some(0),
-            ..LookupOptions::default()
-        };
+        let mut options = LookupOptions::new().at(at.clone()).inline_max(0);
+        options.follow = follow;
         let found = namespace.lookup(key, options).await.about(key)?;
         anyhow::Ok(found.entry)
     };
@@ -210,11 +206,7 @@ async fn read(
     key: &str,
     style: &Style,
 ) -> Result<(Vec<String>, Vec<String>)> {
-    let options = ListOptions {
-        at: at.clone(),
-        inline_max: Some(0),
-        ..ListOptions::default()
-    };
+    let options = ListOptions::new().at(at.clone()).inline_max(0);
     let mut listing = Listing::open(client, namespace, key, options)
         .await
         .about(key)?;

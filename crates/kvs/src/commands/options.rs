@@ -61,11 +61,9 @@ impl Daemon {
         };
         // An address that is none has a message that says what one looks like.
         let address = address.map_err(|error| anyhow::anyhow!("{}", error.message))?;
-        let options = Options {
-            namespaces: vec![namespace.into()],
-            software: concat!("kvs ", env!("CARGO_PKG_VERSION")).into(),
-            ..Options::default()
-        };
+        let options = Options::new()
+            .namespace(namespace)
+            .software(concat!("kvs ", env!("CARGO_PKG_VERSION")));
         match Client::connect_with(UnixConnector::new(address.clone()), options).await {
             Ok(client) => Ok(client),
             // It says where to.

@@ -81,7 +81,9 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
         Some(uri) => Address::parse(uri)?,
         None => Address::from_env()?,
     };
-    let Address::Unix(socket) = &address;
+    let Address::Unix(socket) = &address else {
+        anyhow::bail!("{address}: not the address of a unix socket");
+    };
     let daemon = Daemon::open(options(&args, socket.clone())?).await?;
     let input = args.until_eof.then(input).transpose()?;
     let interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;

@@ -56,17 +56,16 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
     end_on_interrupt();
     let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
-    let options = FollowOptions {
-        namespace: (!args.all && !args.namespaces).then(|| name.into()),
-        start: match args.from {
-            From::Now => Start::Now,
-            From::Initial => Start::Initial,
-            From::Version(version) => Start::Version {
-                version,
-                incarnation: None,
-            },
+    let mut options = FollowOptions::new();
+    options.namespace = (!args.all && !args.namespaces).then(|| name.into());
+    options.place = args.after.map(Into::into);
+    options.start = match args.from {
+        From::Now => Start::Now,
+        From::Initial => Start::Initial,
+        From::Version(version) => Start::Version {
+            version,
+            incarnation: None,
         },
-        place: args.after.map(Into::into),
     };
     let mut stream = client.follow(options).await.about("setroot")?;
     let mut sink = Sink::new();

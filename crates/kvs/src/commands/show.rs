@@ -43,12 +43,10 @@ impl Form {
         key: &str,
         at: &At,
     ) -> Result<LookupAnswer> {
-        let options = LookupOptions {
-            at: at.clone(),
-            follow: !self.treeobj,
-            treeobj: self.treeobj,
-            inline_max: self.treeobj.then_some(0),
-        };
+        let mut options = LookupOptions::new().at(at.clone());
+        if self.treeobj {
+            options = options.no_follow().treeobj().inline_max(0);
+        }
         client
             .namespace(namespace)
             .lookup(key, options)

@@ -147,8 +147,8 @@ fn report(namespace: &str, committed: &Committed, steps: &[Numbered]) -> String 
     let results = operations
         .zip(&committed.results)
         .map(|((line, _), result)| match result {
-            OperationResult::Done => json!({ "line": line }),
             OperationResult::Added(sum) => json!({ "line": line, "sum": sum }),
+            _ => json!({ "line": line }),
         });
     let results: Vec<_> = results.collect();
     let (version, root) = (committed.position.version, committed.root.as_str());

@@ -84,11 +84,7 @@ struct Checked {
 
 /// Whether a key may be removed; `None` if it is missing and that is forgiven.
 async fn check(namespace: &Namespace, key: &str, args: &UnlinkArgs) -> Result<Option<Checked>> {
-    let options = LookupOptions {
-        follow: false,
-        inline_max: Some(0),
-        ..LookupOptions::default()
-    };
+    let options = LookupOptions::new().no_follow().inline_max(0);
     let found = namespace.lookup(key, options).await;
     let refused = |reason: &str| anyhow!("cannot unlink '{key}': {reason}");
     let found = found.map_err(|error| refused(&explain(&error)))?;

@@ -9,10 +9,10 @@ async fn both_ways(
     key: &str,
     inline_max: Option<u64>,
 ) -> [Result<LookupAnswer, ClientError>; 2] {
-    let asked = |treeobj| LookupOptions {
-        treeobj,
-        inline_max,
-        ..LookupOptions::default()
+    let asked = |treeobj| {
+        let mut asked = LookupOptions::new();
+        (asked.treeobj, asked.inline_max) = (treeobj, inline_max);
+        asked
     };
     let plain = namespace.lookup(key, asked(false)).await;
     let with_object = namespace.lookup(key, asked(true)).await.map(|mut found| {

@@ -403,11 +403,7 @@ async fn links_are_followed_and_answers_tell_where_they_led() {
         .await
         .unwrap();
     assert_eq!((missing.entry, missing.position.version), (None, 1));
-    let asked = LookupOptions {
-        follow: false,
-        treeobj: true,
-        ..LookupOptions::default()
-    };
+    let asked = LookupOptions::new().no_follow().treeobj();
     let link = primary.lookup("l", asked).await.unwrap();
     assert!(matches!(link.entry, Some(kvs_client::Entry::Link(_))));
     assert_eq!(
@@ -432,20 +428,14 @@ async fn a_listing_in_pages_is_of_one_state() {
         transaction = transaction.put(format!("d.{n}"), "x");
     }
     primary.commit(transaction).await.unwrap();
-    let options = ListOptions {
-        limit: 7,
-        ..ListOptions::default()
-    };
+    let options = ListOptions::new().limit(7);
     let first = primary.list("d", options.clone()).await.unwrap();
     assert_eq!((first.entries.len(), first.more), (7, true));
     primary
         .commit(Transaction::new().unlink("d"))
         .await
         .unwrap();
-    let options = ListOptions {
-        at: At::Snapshot(first.snapshot),
-        ..options
-    };
+    let options = options.at(At::Snapshot(first.snapshot));
     let all = primary.list_all("d", options).await.unwrap();
     let keys: Vec<_> = all
         .entries
@@ -498,10 +488,7 @@ async fn the_log_tells_versions_and_keys() {
             .unwrap();
     }
     let log = primary
-        .log(LogOptions {
-            from: 2,
-            ..LogOptions::default()
-        })
+        .log(LogOptions::new().from_version(2))
         .await
         .unwrap();
     assert_eq!((log.newest, log.next), (3, None));
