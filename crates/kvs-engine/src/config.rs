@@ -8,8 +8,9 @@ use kvs_tree::HashAlgorithm;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
-    BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, OPEN_FILES, RESERVE_BYTES,
-    RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SEGMENT_BYTES, SEGMENT_BYTES_MIN,
+    BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, MATCH_LAG, MATCH_SLICE,
+    OPEN_FILES, RESERVE_BYTES, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS,
+    SEGMENT_BYTES, SEGMENT_BYTES_MIN,
 };
 
 /// When an answer to a commit may be given.
@@ -79,6 +80,10 @@ pub struct EngineConfig {
     /// How long the journal's thread waits awake for its next job when it has had some in quick
     /// succession ([`BusyPoll`](crate::BusyPoll)); zero: it sleeps at once.
     pub busy_poll: Duration,
+    /// Visits of a slice of matching (`MATCH_SLICE`); tests use few, so that there are many slices.
+    pub match_slice: usize,
+    /// Versions that may wait to be matched (`MATCH_LAG`); tests use few, so that more wait.
+    pub match_lag: u64,
 }
 
 impl EngineConfig {
@@ -100,6 +105,8 @@ impl EngineConfig {
             segment_bytes: None,
             open_files: OPEN_FILES,
             busy_poll: BUSY_POLL,
+            match_slice: MATCH_SLICE,
+            match_lag: MATCH_LAG,
         }
     }
 

@@ -22,6 +22,7 @@ use crate::env::Environment;
 use crate::error::EngineError;
 use crate::follow::Follower;
 use crate::log::{self, LogPage};
+use crate::matched::MatchCounts;
 use crate::recovery;
 use crate::reference::At;
 use crate::request::{Caller, CommitRequest, Committed, FollowStart, Principal, WatchRequest};
@@ -93,9 +94,7 @@ impl Engine {
         let (inbox, queue) = inbox();
         let (failed, watch_failed) = latest::channel(None);
         let store = recovered.store;
-        store
-            .feed
-            .published(recovered.catalog.group, &mut Vec::new());
+        store.feed.published(recovered.catalog.group);
         let parts = Parts {
             config,
             store: store.clone(),
@@ -284,6 +283,11 @@ impl Engine {
     ) -> Result<LogPage, EngineError> {
         let namespace = self.store.readable(caller, namespace)?;
         log::page(&self.store, &namespace, from, to, scopes, limit).await
+    }
+
+    /// What it has cost so far to find out whom versions wake.
+    pub fn match_counts(&self) -> MatchCounts {
+        self.store.matched.counts()
     }
 
     /// Returns when everything that was committed before is on disk.

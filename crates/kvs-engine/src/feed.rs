@@ -1,23 +1,53 @@
 //! What is told to nobody in particular: how far the journal is published, and that a namespace was
-//! made. Followers of roots and whoever waits for a namespace are woken from here.
+//! made. Followers of roots and whoever waits for a namespace are woken from here, in slices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::dispatch::Wake;
+use crate::dispatch::{Slice, Wake};
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{FOLLOWERS, GUEST_FOLLOWERS};
 use crate::places::Places;
 use crate::request::Principal;
 
+/// A follower and, unless it was woken since, the newest group that it has seen.
+struct Following {
+    wake: Wake,
+    seen: Option<u64>,
+}
+
 #[derive(Default)]
 struct Waiting {
     last: u64,
     places: Places,
-    /// With whether they were woken since they last looked.
-    followers: BTreeMap<u64, (Wake, bool)>,
+    followers: BTreeMap<u64, Following>,
+    /// Followers that were not woken since they last looked, by the group that they saw then.
+    armed: BTreeSet<(u64, u64)>,
     for_namespaces: BTreeMap<u64, Wake>,
+    /// Whoever waits for a namespace is being woken: the last of them that was.
+    creating: Option<u64>,
+    /// Another namespace was made since that began.
+    again: bool,
+    /// Somebody is to [`advance`](Feed::advance).
+    queued: bool,
+}
+
+impl Waiting {
+    fn arm(&mut self, id: u64, group: u64) {
+        if let Some(follower) = self.followers.get_mut(&id) {
+            if let Some(seen) = follower.seen.replace(group) {
+                self.armed.remove(&(seen, id));
+            }
+            self.armed.insert((group, id));
+        }
+    }
+
+    fn is_behind(&self, newest: u64) -> bool {
+        let armed = self.armed.first();
+        self.creating.is_some() || armed.is_some_and(|(seen, _)| *seen < newest)
+    }
 }
 
 /// The store-wide news.
@@ -37,7 +67,9 @@ pub(crate) struct FeedGuard {
 impl Drop for FeedGuard {
     fn drop(&mut self) {
         let mut waiting = self.feed.waiting();
-        waiting.followers.remove(&self.id);
+        if let Some(Some(seen)) = waiting.followers.remove(&self.id).map(|one| one.seen) {
+            waiting.armed.remove(&(seen, self.id));
+        }
         waiting.for_namespaces.remove(&self.id);
         waiting.places.give_back(self.principal);
     }
@@ -47,10 +79,9 @@ impl FeedGuard {
     /// The newest group that is published; whoever asks is woken when there is a newer one.
     pub(crate) fn newest(&self) -> u64 {
         let mut waiting = self.feed.waiting();
-        if let Some((_, woken)) = waiting.followers.get_mut(&self.id) {
-            *woken = false;
-        }
-        self.feed.newest()
+        let newest = self.feed.newest();
+        waiting.arm(self.id, newest);
+        newest
     }
 }
 
@@ -65,18 +96,58 @@ impl Feed {
     }
 
     /// Notes that everything up to `group` is published.
-    pub(crate) fn published(&self, group: u64, wakes: &mut Vec<Wake>) {
-        let mut waiting = self.waiting();
+    pub(crate) fn published(&self, group: u64) {
+        let _waiting = self.waiting();
         self.group.store(group, Ordering::Release);
-        for (wake, woken) in waiting.followers.values_mut().filter(|(_, woken)| !woken) {
-            *woken = true;
-            wakes.push(wake.clone());
-        }
     }
 
     /// Notes that a namespace was made.
-    pub(crate) fn created(&self, wakes: &mut Vec<Wake>) {
-        wakes.extend(self.waiting().for_namespaces.values().cloned());
+    pub(crate) fn created(&self) {
+        let mut waiting = self.waiting();
+        if waiting.for_namespaces.is_empty() {
+            return;
+        }
+        waiting.again |= waiting.creating.is_some();
+        waiting.creating = waiting.creating.or(Some(0));
+    }
+
+    /// Whether somebody has to be woken and nobody was told to see to it yet; the caller does.
+    pub(crate) fn is_due(&self) -> bool {
+        let mut waiting = self.waiting();
+        let due = !waiting.queued && waiting.is_behind(self.newest());
+        waiting.queued |= due;
+        due
+    }
+
+    /// Wakes who has to be woken, as far as the slice goes; whether that is done.
+    pub(crate) fn advance(&self, slice: &mut Slice) -> bool {
+        let mut waiting = self.waiting();
+        let newest = self.newest();
+        while waiting.is_behind(newest) {
+            if slice.is_over() {
+                return false;
+            }
+            slice.visit();
+            if let Some(last) = waiting.creating {
+                let behind = (Bound::Excluded(last), Bound::Unbounded);
+                let next = waiting.for_namespaces.range(behind).next();
+                let next = next.map(|(id, wake)| (*id, wake.clone()));
+                waiting.creating = match next {
+                    Some((id, wake)) => {
+                        slice.wake(wake);
+                        Some(id)
+                    }
+                    None => std::mem::take(&mut waiting.again).then_some(0),
+                };
+            } else if let Some((_, id)) = waiting.armed.pop_first()
+                && let Some(follower) = waiting.followers.get_mut(&id)
+            {
+                follower.seen = None;
+                slice.wake(follower.wake.clone());
+            }
+        }
+        waiting.queued = false;
+        true
     }
 
     /// Wakes `wake` for each published group.
@@ -85,8 +156,11 @@ impl Feed {
         principal: Principal,
         wake: Wake,
     ) -> Result<FeedGuard, EngineError> {
+        let newest = self.newest();
         self.place(principal, |waiting, id| {
-            drop(waiting.followers.insert(id, (wake, false)))
+            let seen = None;
+            waiting.followers.insert(id, Following { wake, seen });
+            waiting.arm(id, newest);
         })
     }
 

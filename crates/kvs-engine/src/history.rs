@@ -121,6 +121,13 @@ impl History {
         )
     }
 
+    /// The record of a version, if memory holds it.
+    pub(crate) fn recent_record(&self, version: u64) -> Option<Arc<VersionRecord>> {
+        let first = self.records.front()?.record.version;
+        let at = usize::try_from(version.checked_sub(first)?).ok()?;
+        self.records.get(at).map(|recent| recent.record.clone())
+    }
+
     /// Of the `look` records from version `from` on those that concern `filter`, as far as memory
     /// holds them, and the last version that was looked at; `None` if `from` is older than that.
     pub(crate) fn recent_matching(

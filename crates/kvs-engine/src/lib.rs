@@ -60,13 +60,21 @@ mod presence;
 
 mod dispatch;
 
+mod lanes;
+
 mod feed;
+
+mod quota;
+
+mod matched;
 
 mod skim;
 
 mod history;
 
 mod shared;
+
+mod waiters;
 
 mod namespace;
 
@@ -127,6 +135,7 @@ pub use error::{EngineError, ErrorKind};
 pub use event::{Behind, RootEvent, SharedEvent, TransactionInfo, WatchEvent};
 pub use follow::Follower;
 pub use log::{LogEntry, LogPage};
+pub use matched::MatchCounts;
 pub use place::Place;
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};

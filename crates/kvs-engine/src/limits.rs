@@ -109,9 +109,26 @@ pub const TURN_BYTES: u32 = 16 * 1024;
 /// the instance owner never waits long for what guests write.
 pub const GUEST_GROUP_BYTES: u64 = 64 * 1024;
 
-/// Watches that a group wakes in the same breath in which it answers its committers (64); of more,
-/// those who wait for an answer are let go first.
-pub const WAKES_AT_ONCE: usize = 64;
+/// Nodes and watches of an index that are visited at a time, to find out whom a version wakes, before others have their
+/// turn (1,024).
+pub const MATCH_SLICE: usize = 1_024;
+
+/// The same, at most, when much was committed at once (16,384).
+pub const MATCH_SLICE_MOST: usize = 16_384;
+
+/// Visits that are made for each effect that was published before the next commits are taken, so that matching what is
+/// watched in an ordinary way is never behind (8).
+pub const MATCH_VISITS_PER_EFFECT: usize = 8;
+
+/// Visits of one lane or other kind of waiters before the next one has its turn (512).
+pub const MATCH_TURN: usize = 512;
+
+/// Visits that calling a wake counts for (16): so many watches at most are woken in one slice.
+pub const WAKE_VISITS: usize = 16;
+
+/// Versions of a namespace that may wait to be matched with the scopes of a lane (4,096). Of more, and of those whose
+/// records are not in memory any more, every watch of the lane is told to look for itself.
+pub const MATCH_LAG: u64 = 4_096;
 
 /// Requests that the commit task takes from its inbox before it looks at the journal again (1,024).
 pub const INBOX_BATCH: usize = 1_024;
@@ -161,6 +178,24 @@ pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 
 /// Watches on one namespace (1,000,000).
 pub const WATCHES: usize = 1_000_000;
+
+/// Scopes that the watches of the instance owner hold, in all (2,000,000).
+pub const SCOPES_HELD: usize = 2_000_000;
+
+/// Patterns among them (200,000): each costs about 300 bytes.
+pub const PATTERNS_HELD: usize = 200_000;
+
+/// Bytes of their texts (256 MiB).
+pub const SCOPE_BYTES_HELD: usize = 256 * 1024 * 1024;
+
+/// Scopes that the watches of any other user hold, over all connections and namespaces (8,192).
+pub const GUEST_SCOPES_HELD: usize = 8_192;
+
+/// Patterns among them (1,024).
+pub const GUEST_PATTERNS_HELD: usize = 1_024;
+
+/// Bytes of their texts (256 KiB): a pattern takes up to 80 times its length in memory.
+pub const GUEST_SCOPE_BYTES_HELD: usize = 256 * 1024;
 
 /// Records that a watch reads ahead (64).
 pub const WATCH_BATCH: usize = 64;

@@ -2,25 +2,29 @@
 //! for a version. The commit task is the only one that publishes.
 //!
 //! Lock order: `watches` before `history`; neither is held across an await or a disk access.
+//!
+//! Publishing wakes nobody. Who is to be woken is found behind it, in slices (`advance`), so a commit
+//! never waits for those who watch.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod watchers;
+
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arc_swap::ArcSwap;
-use kvs_tree::Scope;
 use smol_str::SmolStr;
-use tokio::sync::oneshot;
 
-use crate::dispatch::{Dispatch, Wake, WatchId};
 use crate::error::{EngineError, ErrorKind};
 use crate::history::{History, RootAt, Written};
-use crate::limits::{GUEST_VERSION_WAITERS, VERSION_WAITERS, WATCHES};
-use crate::places::Places;
+use crate::lanes::Lanes;
 use crate::record::VersionRecord;
 use crate::reference::{Position, SnapshotRef};
 use crate::request::Principal;
 use crate::shared::SharedEvents;
+use crate::waiters::Waiters;
+
+pub(crate) use watchers::{Advanced, Part};
 
 /// A version that is durable and about to be shown.
 pub(crate) struct Publication {
@@ -32,29 +36,6 @@ pub(crate) struct Publication {
     pub(crate) bytes: usize,
 }
 
-/// Those who wait for versions.
-#[derive(Default)]
-struct Waiters {
-    by_version: BTreeMap<u64, Vec<(Principal, oneshot::Sender<Position>)>>,
-    places: Places,
-}
-
-impl Waiters {
-    /// Forgets those that went away.
-    fn tidy(&mut self) {
-        for list in self.by_version.values_mut() {
-            list.retain(|(principal, waiter)| {
-                let gone = waiter.is_closed();
-                if gone {
-                    self.places.give_back(*principal);
-                }
-                !gone
-            });
-        }
-        self.by_version.retain(|_, list| !list.is_empty());
-    }
-}
-
 /// The shared, readable side of one incarnation of a namespace.
 pub(crate) struct Namespace {
     pub(crate) name: SmolStr,
@@ -62,7 +43,7 @@ pub(crate) struct Namespace {
     pub(crate) incarnation: u64,
     published: ArcSwap<RootAt>,
     history: Mutex<History>,
-    watches: Mutex<Dispatch>,
+    watches: Mutex<Lanes>,
     waiters: Mutex<Waiters>,
     shared: Mutex<SharedEvents>,
     /// Users who may read it although they do not own it.
@@ -128,10 +109,10 @@ impl Namespace {
 
     /// Makes another user the owner. Who owned it before keeps no right, not even one to read that it was given; all others
     /// keep theirs. Watches and waits look at their rights again.
-    pub(crate) fn give(&self, owner: u32, before: u32, wakes: &mut Vec<Wake>) {
+    pub(crate) fn give(&self, owner: u32, before: u32) {
         lock(&self.readers).retain(|uid| *uid != before && *uid != owner);
         self.owner.store(owner, Ordering::Release);
-        self.look_again(wakes);
+        self.look_again();
     }
 
     /// Those who may read it although they do not own it.
@@ -149,21 +130,16 @@ impl Namespace {
     }
 
     /// Takes that right back; watches and waits look at their rights again.
-    pub(crate) fn withdraw(&self, uid: u32, wakes: &mut Vec<Wake>) {
+    pub(crate) fn withdraw(&self, uid: u32) {
         if lock(&self.readers).remove(&uid) {
-            self.look_again(wakes);
+            self.look_again();
         }
     }
 
     /// Has everybody who watches or waits look whether they may.
-    fn look_again(&self, wakes: &mut Vec<Wake>) {
-        wakes.extend(lock(&self.watches).wake_all());
-        let now = self.position();
-        let waiters = std::mem::take(&mut *lock(&self.waiters));
-        for (_, waiter) in waiters.by_version.into_values().flatten() {
-            // A waiter that went away does not want to know.
-            let _ = waiter.send(now);
-        }
+    fn look_again(&self) {
+        self.wake_watches();
+        lock(&self.waiters).dismiss(Some(self.position()));
     }
 
     /// The newest durable version.
@@ -199,41 +175,27 @@ impl Namespace {
         lock(&self.history)
     }
 
-    /// Shows a version to every reader and notes which watches it concerns. The wakes are to be
-    /// called when the caller holds no lock.
-    pub(crate) fn publish(&self, publication: Publication, wakes: &mut Vec<Wake>) {
+    /// Shows a version to every reader. Who is to be woken for it is found afterwards
+    /// ([`due`](Self::due)).
+    pub(crate) fn publish(&self, publication: Publication) {
         let Publication {
             record,
             root,
             group,
             bytes,
         } = publication;
-        let version = root.version;
         {
-            let mut watches = lock(&self.watches);
-            {
-                let mut history = lock(&self.history);
-                history.push(Written {
-                    record: record.clone(),
-                    group,
-                    bytes,
-                });
-                history.push_root(root.clone());
-            }
-            self.moved.store(group, Ordering::Release);
-            self.published.store(Arc::new(root));
-            watches.publish(version, record.effects(), wakes);
+            let mut history = lock(&self.history);
+            history.push(Written {
+                record,
+                group,
+                bytes,
+            });
+            history.push_root(root.clone());
         }
-        let mut waiters = lock(&self.waiters);
-        while let Some(first) = waiters.by_version.first_entry()
-            && *first.key() <= version
-        {
-            for (principal, waiter) in first.remove() {
-                waiters.places.give_back(principal);
-                // A waiter that went away does not want to know.
-                let _ = waiter.send(self.at(version));
-            }
-        }
+        self.moved.store(group, Ordering::Release);
+        // Last: whoever looks for the record of a published version finds it.
+        self.published.store(Arc::new(root));
     }
 
     /// Takes versions of the journal in, the last of which has `root`. Nobody watches yet.
@@ -252,10 +214,10 @@ impl Namespace {
     }
 
     /// Ends the namespace: watches and waiters learn that nothing more will come.
-    pub(crate) fn remove(&self, wakes: &mut Vec<Wake>) {
+    pub(crate) fn remove(&self) {
         self.removed.store(true, Ordering::Release);
-        wakes.extend(lock(&self.watches).wake_all());
-        *lock(&self.waiters) = Waiters::default();
+        self.wake_watches();
+        lock(&self.waiters).dismiss(None);
     }
 
     pub(crate) fn is_removed(&self) -> bool {
@@ -275,91 +237,20 @@ impl Namespace {
             if now.version >= version {
                 return Ok(now);
             }
-            let take = |waiters: &mut Waiters| {
-                let places = &mut waiters.places;
-                places.take(principal, VERSION_WAITERS, GUEST_VERSION_WAITERS)
-            };
-            let mut taken = take(&mut waiters);
-            if taken.is_err() {
-                waiters.tidy();
-                taken = take(&mut waiters);
-            }
-            if let Err(most) = taken {
-                return Err(EngineError::new(
+            waiters.add(principal, version).map_err(|most| {
+                EngineError::new(
                     ErrorKind::Limit,
                     format!("{most} waits on namespace {} already", self.name),
-                ));
-            }
-            let (sender, receiver) = oneshot::channel();
-            let waiting = waiters.by_version.entry(version).or_default();
-            waiting.push((principal, sender));
-            receiver
+                )
+            })?
         };
         receiver
             .await
             .map_err(|_| EngineError::no_namespace(&self.name))
     }
 
-    /// Registers a watch at an exact version: everything after `read` counts as unread; without
-    /// `read`, everything after the version that is published at this moment, which is returned.
-    pub(crate) fn subscribe(
-        &self,
-        scopes: &[Scope],
-        read: Option<u64>,
-        wake: Wake,
-    ) -> Result<(WatchId, Arc<RootAt>), EngineError> {
-        let mut watches = lock(&self.watches);
-        if watches.len() >= WATCHES {
-            return Err(EngineError::new(
-                ErrorKind::Limit,
-                format!("{WATCHES} watches on namespace {} already", self.name),
-            ));
-        }
-        let now = self.published.load_full();
-        let hit = read.filter(|&read| read < now.version).map(|read| read + 1);
-        Ok((watches.add(scopes, hit, wake), now))
-    }
-
     /// Events that watches of equal scopes share.
     pub(crate) fn shared(&self) -> MutexGuard<'_, SharedEvents> {
         lock(&self.shared)
-    }
-
-    /// Whom a watch wakes.
-    pub(crate) fn wake_of(&self, id: WatchId) -> Option<Wake> {
-        lock(&self.watches).wake_of(id)
-    }
-
-    /// The newest version, if nothing up to it waits to be read by the watch.
-    pub(crate) fn quiet(&self, id: WatchId) -> Option<Arc<RootAt>> {
-        let watches = lock(&self.watches);
-        let now = self.published.load_full();
-        watches.hit(id).is_none().then_some(now)
-    }
-
-    /// Removes a watch that is registered for `scopes`.
-    pub(crate) fn unsubscribe(&self, id: WatchId, scopes: &[Scope]) {
-        lock(&self.watches).remove(id, scopes);
-    }
-
-    /// Exchanges scopes of a watch that has read everything up to `read`: whatever came since counts
-    /// as unread, since it was looked at for the old ones.
-    pub(crate) fn exchange(&self, id: WatchId, read: u64, old: &[Scope], new: &[Scope]) {
-        let mut watches = lock(&self.watches);
-        watches.release(id, old);
-        watches.hold(id, new);
-        watches.settle(id, read, self.published.load().version);
-    }
-
-    /// The first version from which the watch has something to read, having read up to `read`; `None` if there is nothing
-    /// now, in which case its wake will be called when there is.
-    pub(crate) fn next_hit(&self, id: WatchId, read: u64) -> Option<u64> {
-        let mut watches = lock(&self.watches);
-        let hit = watches.hit(id)?;
-        if hit > read {
-            return Some(hit);
-        }
-        watches.settle(id, read, self.published.load().version);
-        watches.hit(id)
     }
 }

@@ -13,9 +13,11 @@ use crate::error::{EngineError, ErrorKind};
 use crate::feed::Feed;
 use crate::history::RootAt;
 use crate::limits::REMEMBERED_REFERENCES;
+use crate::matched::Matched;
 use crate::namespace::Namespace;
 use crate::objects::Objects;
 use crate::pack::PackId;
+use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin, Principal};
 use crate::workers::{Threads, Workers};
@@ -39,6 +41,10 @@ pub(crate) struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) archive: Archive,
     pub(crate) feed: Arc<Feed>,
+    /// What the watches of each user hold.
+    pub(crate) scopes: ScopeQuota,
+    /// What matching has cost.
+    pub(crate) matched: Matched,
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
     remembered: Mutex<Remembered>,
@@ -70,6 +76,8 @@ impl Store {
             objects,
             archive,
             feed: Arc::default(),
+            scopes: ScopeQuota::default(),
+            matched: Matched::default(),
             namespaces: RwLock::default(),
             pins: Mutex::default(),
             remembered: Mutex::default(),

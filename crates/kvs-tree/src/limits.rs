@@ -7,6 +7,8 @@ pub const NAME_BYTES: usize = 255;
 pub const KEY_NAMES: usize = 64;
 /// Longest key, in bytes.
 pub const KEY_BYTES: usize = 4096;
+/// Most `**` and `*` within a name in one pattern (16). At each of them matching has to try every length; `*` alone as a name does not count.
+pub const PATTERN_LOOPS: usize = 16;
 /// Most symbolic links followed by one lookup.
 pub const LINK_DEPTH: usize = 10;
 /// Longest value that stands in its directory's leaf, in bytes. Part of the format.

@@ -7,6 +7,8 @@ mod name;
 
 mod glob;
 
+mod index;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -17,6 +19,7 @@ use crate::error::TreeError;
 use crate::key::Key;
 
 pub use glob::GlobPattern;
+pub use index::{PatternId, PatternIndex, PatternSearch};
 
 /// A set of keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -20,6 +20,7 @@ mod time;
 mod retention;
 mod detaching;
 mod trouble;
+mod matching;
 mod task;
 
 mod accept;

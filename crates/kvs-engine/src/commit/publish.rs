@@ -1,4 +1,4 @@
-//! A group became durable: roots move, committers are answered, watches are woken. Or it did not:
+//! A group became durable: roots move, committers are answered, whoever watches is woken. Or it did not:
 //! everything computed since is dropped, and everyone is told.
 
 use std::sync::Arc;
@@ -8,11 +8,9 @@ use smol_str::SmolStr;
 use super::group::Item;
 use super::task::CommitTask;
 use crate::catalog::CheckpointRoot;
-use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::{History, RootAt};
 use crate::journal::Appended;
-use crate::limits::WAKES_AT_ONCE;
 use crate::namespace::{Namespace, Publication};
 use crate::record::{Record, VersionRecord};
 use crate::store::Pinned;
@@ -42,26 +40,22 @@ impl CommitTask {
         self.unsynced |= !self.durable();
         self.answered = true;
         let (items, held) = in_flight.group.take();
-        let mut wakes: Vec<Wake> = Vec::new();
         for (item, record) in items.into_iter().zip(records) {
             let time_ms = in_flight.time_ms;
             let published = match (item, record) {
                 (Item::Version(version), Record::Version(record)) => {
-                    self.publish_version(number, time_ms, version, record, &mut wakes)
+                    self.publish_version(number, time_ms, version, record)
                 }
-                (_, record) => self.publish_other(number, time_ms, &record, &mut wakes),
+                (_, record) => self.publish_other(number, time_ms, &record),
             };
             if let Err(error) = published {
                 // The state that was built and the state that was recorded have parted ways.
                 return self.poison(&error);
             }
         }
-        self.store.feed.published(number, &mut wakes);
+        self.store.feed.published(number);
         held.into_iter().for_each(|reply| reply(Ok(())));
-        if wakes.len() > WAKES_AT_ONCE {
-            self.wakes.append(&mut wakes);
-        }
-        wakes.iter().for_each(Wake::call);
+        self.matching.wake_some(&self.store, true);
     }
 
     fn publish_version(
@@ -70,7 +64,6 @@ impl CommitTask {
         time_ms: u64,
         version: ClosedVersion,
         record: Arc<VersionRecord>,
-        wakes: &mut Vec<Wake>,
     ) -> Result<(), EngineError> {
         self.catalog
             .apply(number, time_ms, &Record::Version(record.clone()))?;
@@ -83,6 +76,8 @@ impl CommitTask {
         };
         head.published(&record);
         let root = record.root;
+        let effects = record.transactions.iter().map(|one| one.effects.len());
+        self.matching.owe(effects.sum());
         let publication = Publication {
             root: RootAt {
                 version: record.version,
@@ -94,7 +89,8 @@ impl CommitTask {
             bytes: version.bytes,
             record,
         };
-        head.namespace.publish(publication, wakes);
+        head.namespace.publish(publication);
+        self.matching.stirred(&head.namespace);
         version.answer(head.namespace.incarnation, root);
         Ok(())
     }
@@ -104,7 +100,6 @@ impl CommitTask {
         number: u64,
         time_ms: u64,
         record: &Record,
-        wakes: &mut Vec<Wake>,
     ) -> Result<(), EngineError> {
         self.catalog.apply(number, time_ms, record)?;
         match record {
@@ -116,7 +111,7 @@ impl CommitTask {
                 let params = self.store.objects.params();
                 let origin = CheckpointRoot::origin(params, number, time_ms);
                 self.begin(namespace, *owner, *incarnation, number, origin);
-                self.store.feed.created(wakes);
+                self.store.feed.created();
             }
             Record::Forked {
                 namespace,
@@ -127,7 +122,7 @@ impl CommitTask {
             } => {
                 let origin = CheckpointRoot::forked(*root, *stats, number, time_ms);
                 self.begin(namespace, *owner, *incarnation, number, origin);
-                self.store.feed.created(wakes);
+                self.store.feed.created();
             }
             Record::Removed { namespace, .. } => {
                 self.heads.remove(namespace);
@@ -135,7 +130,8 @@ impl CommitTask {
                     .pins()
                     .retain(|_, p| p.pin.snapshot.namespace != *namespace);
                 if let Some(removed) = self.store.remove_namespace(namespace) {
-                    removed.remove(wakes);
+                    removed.remove();
+                    self.matching.stirred(&removed);
                 }
             }
             Record::Pinned(pin) => {
@@ -160,7 +156,8 @@ impl CommitTask {
             }
             Record::Withdrawn { namespace, uid } => {
                 if let Some(head) = self.heads.get(namespace) {
-                    head.namespace.withdraw(*uid, wakes);
+                    head.namespace.withdraw(*uid);
+                    self.matching.stirred(&head.namespace);
                 }
             }
             Record::Given {
@@ -170,7 +167,8 @@ impl CommitTask {
                 ..
             } => {
                 if let Some(head) = self.heads.get(namespace) {
-                    head.namespace.give(*owner, *before, wakes);
+                    head.namespace.give(*owner, *before);
+                    self.matching.stirred(&head.namespace);
                 }
             }
             Record::Version(_) | Record::Reincarnated { .. } | Record::PackAdded { .. } => {}

@@ -15,13 +15,13 @@ use super::detaching::Detaching;
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
+use super::matching::Matching;
 use super::time::{Ages, Leases, Time};
 use super::trouble::Trouble;
 use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
 use crate::config::{Durability, EngineConfig};
-use crate::dispatch::Wake;
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::store::Store;
@@ -92,8 +92,8 @@ pub(crate) struct CommitTask {
     pub(super) syncing: Option<Vec<Reply<()>>>,
     /// When, in uptime, the last sync ended.
     pub(super) synced_at: u64,
-    /// Watches that are to be woken when the committers have had their answers.
-    pub(super) wakes: Vec<Wake>,
+    /// Who is to be woken for what was published.
+    pub(super) matching: Matching,
     /// A group was published since the last round.
     pub(super) answered: bool,
     pub(super) stopping: Option<Reply<()>>,
@@ -121,6 +121,7 @@ impl CommitTask {
             .map(|n| (n.name.clone(), Head::new(n)));
         let time = Time::new(target.env.clock.clone(), catalog.time_ms);
         let uptime = time.uptime();
+        let matching = Matching::new(&config);
         let mut task = Self {
             time,
             leases: Leases::default(),
@@ -150,7 +151,7 @@ impl CommitTask {
             checkpoint_retry: None,
             trouble: Trouble::default(),
             finished,
-            wakes: Vec::new(),
+            matching,
             answered: false,
             unsynced: false,
             syncing: None,
@@ -170,18 +171,18 @@ impl CommitTask {
                 continue;
             }
             let answered = std::mem::take(&mut task.answered);
-            if !task.wakes.is_empty() || (answered && queue.len() > 0) {
+            if !task.matching.is_idle() || (answered && queue.len() > 0) {
                 // Sessions that have an answer to send run first.
                 tokio::task::yield_now().await;
                 // And then whoever has such an answer now, if the system gave it this processor: it
                 // would wait for longer than it takes.
                 std::thread::yield_now();
-                task.wakes.drain(..).for_each(|wake| wake.call());
+                task.matching.wake_some(&task.store, false);
             }
-            if task.is_finished() {
+            if task.is_finished() && task.matching.finish() {
                 break;
             }
-            if task.is_idle() && queue.len() == 0 && task.detach_some() {
+            if task.is_idle() && queue.len() == 0 && task.matching.is_idle() && task.detach_some() {
                 tokio::task::yield_now().await;
                 continue;
             }
@@ -211,6 +212,7 @@ impl CommitTask {
                 }
                 // If it is early by the uptime of the store, it is set again.
                 () = timer.as_mut(), if armed.is_some() => armed = None,
+                () = std::future::ready(()), if !task.matching.is_idle() => {}
             }
         }
         let Self {

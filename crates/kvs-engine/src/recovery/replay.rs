@@ -114,7 +114,7 @@ impl<'a> Replay<'a> {
                 }
                 Record::Withdrawn { namespace, uid } => {
                     let namespace = self.store.namespace(namespace)?;
-                    namespace.withdraw(*uid, &mut Vec::new());
+                    namespace.withdraw(*uid);
                 }
                 Record::Given {
                     namespace,
@@ -123,7 +123,7 @@ impl<'a> Replay<'a> {
                     ..
                 } => {
                     let namespace = self.store.namespace(namespace)?;
-                    namespace.give(*owner, *before, &mut Vec::new());
+                    namespace.give(*owner, *before);
                 }
                 // The versions before it are of the life that it ends.
                 Record::Removed { namespace, .. } => {

@@ -22,7 +22,8 @@ impl State {
         self.tell_foreign(at, &root).await
     }
 
-    /// Sets out to tell what changed in another namespace, if anything may have; false if not.
+    /// Sets out to tell what changed in another namespace, if anything may have; false if not. First it
+    /// may be the turn of the watch's own namespace again.
     ///
     /// # Errors
     /// `Permission` if it is not the caller's to read any more.
@@ -30,9 +31,9 @@ impl State {
         let Some(at) = self.abroad(|foreign| foreign.stirred(&self.store)) else {
             return Ok(false);
         };
-        // What was published meanwhile goes first.
-        let Some(now) = self.namespace.quiet(self.id) else {
-            return Ok(false);
+        // What was published meanwhile goes first, also if nobody has matched it yet.
+        let Some(now) = self.namespace.up_to_date(self.id, self.read) else {
+            return Ok(true);
         };
         self.read = self.read.max(now.version);
         self.tell_foreign(at, &now).await

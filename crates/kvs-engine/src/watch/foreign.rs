@@ -9,10 +9,11 @@ use kvs_tree::{Entry, Fault, Key, Resolved, Scope, lookup};
 use smol_str::SmolStr;
 
 use super::route::{End, Route, is_dead_end, scope_at};
-use crate::dispatch::{Wake, WatchId};
+use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::Behind;
 use crate::feed::FeedGuard;
+use crate::lanes::WatchId;
 use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::Caller;
@@ -126,7 +127,9 @@ impl Foreign {
             let links = links.into_iter().map(Scope::Key);
             let mut scopes: Vec<Scope> = links.chain(end).collect();
             scopes.dedup();
-            let (id, _) = namespace.subscribe(&scopes, Some(now.version), wake.clone())?;
+            let read = Some(now.version);
+            let (id, _) =
+                namespace.subscribe(store.principal(caller), &scopes, read, wake.clone())?;
             found.hops.push(Arc::new(Hop {
                 namespace,
                 id,

@@ -81,7 +81,12 @@ impl Watch {
             return Err(EngineError::new(ErrorKind::Invalid, message));
         }
         let scopes = Scopes::new(request.scopes);
-        let (id, now) = namespace.subscribe(scopes.as_slice(), asked, wake)?;
+        let principal = store.principal(caller);
+        store.scopes.hold(principal, scopes.as_slice())?;
+        let subscribed = namespace.subscribe(principal, scopes.as_slice(), asked, wake);
+        let (id, now) = subscribed.inspect_err(|_| {
+            store.scopes.release(principal, scopes.as_slice());
+        })?;
         // A version that does not exist yet is waited for with the links as they are now.
         let read = asked.unwrap_or(now.version).min(now.version);
         let mut state = State {
@@ -141,13 +146,13 @@ impl Watch {
     }
 
     /// The newest position up to which everything was delivered or does not concern the scopes: what
-    /// a bookmark tells. Cheap; reads nothing.
+    /// a bookmark tells: what was matched, not what was published. Cheap; reads nothing.
     pub fn mark(&mut self) -> Position {
         let state = &mut self.0;
         if state.busy.as_ref().is_none_or(|busy| busy.settled())
-            && let Some(now) = state.namespace.quiet(state.id)
+            && let Some(matched) = state.namespace.quiet(state.id)
         {
-            state.read = state.read.max(now.version);
+            state.read = state.read.max(matched);
         }
         self.position()
     }

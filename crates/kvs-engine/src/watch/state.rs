@@ -9,9 +9,9 @@ use super::foreign::{Foreign, Opened};
 use super::route::{Aim, Route, held};
 use super::step::Step;
 use crate::changes::KeyChange;
-use crate::dispatch::WatchId;
 use crate::event::{Behind, TransactionInfo};
 use crate::history::RootAt;
+use crate::lanes::WatchId;
 use crate::namespace::Namespace;
 use crate::record::VersionRecord;
 use crate::reference::Position;
@@ -243,5 +243,8 @@ impl Drop for State {
         let mut all = self.scopes.as_slice().to_vec();
         all.extend(held(self.scopes.as_slice(), self.routes()));
         self.namespace.unsubscribe(self.id, &all);
+        let scopes = self.scopes.as_slice();
+        let principal = self.store.principal(self.caller);
+        self.store.scopes.release(principal, scopes);
     }
 }

@@ -12,14 +12,14 @@ use smol_str::SmolStr;
 use super::name::NamePattern;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
-use crate::limits::{KEY_BYTES, KEY_NAMES};
+use crate::limits::{KEY_BYTES, KEY_NAMES, PATTERN_LOOPS};
 
 /// A pattern for keys.
 ///
 /// A component `*` is exactly one name, `**` any number of names, none included. Within a name
 /// `*` is any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one outside of it;
 /// `\` takes the next character as it is. Dots collapse as in a key. At most [`KEY_NAMES`]
-/// components in at most [`KEY_BYTES`].
+/// components in at most [`KEY_BYTES`], with at most [`PATTERN_LOOPS`] of `**` and of `*` within a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GlobPattern {
     text: SmolStr,
@@ -27,11 +27,22 @@ pub struct GlobPattern {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Part {
+pub(super) enum Part {
     Literal(SmolStr),
     Name(NamePattern),
     /// `**`
     Deep,
+}
+
+impl Part {
+    /// Wildcards at which matching has to try every length.
+    fn loops(&self) -> usize {
+        match self {
+            Part::Deep => 1,
+            Part::Literal(_) => 0,
+            Part::Name(name) => name.loops(),
+        }
+    }
 }
 
 /// Bit `i` is set when the first `i` components have been matched.
@@ -79,6 +90,14 @@ impl GlobPattern {
                 None => Part::Name(pattern),
             });
         }
+        let loops: usize = parts.iter().map(Part::loops).sum();
+        if loops > PATTERN_LOOPS {
+            let message = format!(
+                "pattern '{}': {loops} times '**' or '*' within a name; the limit is {PATTERN_LOOPS} ('*' alone as a name does not count)",
+                normal.escape_debug()
+            );
+            return Err(TreeError::new(TreeErrorKind::Limit, message));
+        }
         Ok(GlobPattern {
             text: normal.into(),
             parts,
@@ -116,6 +135,11 @@ impl GlobPattern {
             }
         }
         prefix
+    }
+
+    /// Its components.
+    pub(super) fn parts(&self) -> &[Part] {
+        &self.parts
     }
 
     fn end(&self) -> Positions {
@@ -245,6 +269,21 @@ mod tests {
     fn long_patterns_are_refused() {
         assert!(GlobPattern::parse(&vec!["*"; KEY_NAMES].join(".")).is_ok());
         assert!(GlobPattern::parse(&vec!["*"; KEY_NAMES + 1].join(".")).is_err());
+    }
+
+    #[test]
+    fn patterns_with_too_many_wildcards_that_stand_for_any_length_are_refused() {
+        for (one, joint) in [("**.a", "."), ("*a", "."), ("*a", "")] {
+            let of = |count| vec![one; count].join(joint);
+            assert!(GlobPattern::parse(&of(PATTERN_LOOPS)).is_ok(), "{one}");
+            let error = GlobPattern::parse(&of(PATTERN_LOOPS + 1)).unwrap_err();
+            assert_eq!(error.kind, TreeErrorKind::Limit);
+            assert!(
+                error.message.contains("the limit is 16"),
+                "{}",
+                error.message
+            );
+        }
     }
 
     fn slow(parts: &[Part], names: &[&str]) -> bool {

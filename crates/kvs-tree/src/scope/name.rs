@@ -9,7 +9,7 @@ use crate::error::{TreeError, TreeErrorKind};
 
 /// What one character of a name may be.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Token {
+pub(super) enum Token {
     /// This character.
     One(char),
     /// Any one character.
@@ -60,6 +60,18 @@ impl NamePattern {
             .collect()
     }
 
+    /// Its stars, unless it is nothing but one.
+    pub(super) fn loops(&self) -> usize {
+        match self.0.as_slice() {
+            [Token::Star] => 0,
+            tokens => tokens.iter().filter(|one| **one == Token::Star).count(),
+        }
+    }
+
+    pub(super) fn tokens(&self) -> &[Token] {
+        &self.0
+    }
+
     pub(super) fn matches(&self, name: &str) -> bool {
         let mut tokens = self.0.as_slice();
         let mut rest = name.chars();
@@ -95,7 +107,8 @@ impl NamePattern {
 }
 
 impl Token {
-    fn takes(&self, c: char) -> bool {
+    /// Whether it stands for this character; a star, for many, does not.
+    pub(super) fn takes(&self, c: char) -> bool {
         match self {
             Token::One(own) => *own == c,
             Token::Any => true,

@@ -157,6 +157,22 @@ impl Machine {
         self.config.durability != Durability::Commit
     }
 
+    /// Waits until everybody is woken whom what was published concerns: the matcher has a slice
+    /// whenever others have had their turn.
+    pub(super) async fn matched(&self) {
+        let mut before = None;
+        loop {
+            let counts = self.engine.match_counts();
+            if before == Some(counts) {
+                return;
+            }
+            before = Some(counts);
+            for _ in 0..4 {
+                tokio::task::yield_now().await;
+            }
+        }
+    }
+
     pub(super) fn world(&self) -> Rc<World> {
         Rc::new(World {
             newest: self.indexes(&self.engine),

@@ -53,6 +53,9 @@ fn settings(seed: u64, random: &mut Random) -> EngineConfig {
         config.durability = one_of(random, &[Durability::Interval, Durability::None]);
     }
     config.retention.bytes = 256 * 1024;
+    // Not drawn, so that runs are otherwise what they would be.
+    config.match_slice = [1, 1_024, 4, 20][(seed % 4) as usize];
+    config.match_lag = [1, 4_096, 3][(seed % 3) as usize];
     if is_heavy(seed) {
         config.checkpoint_bytes = 1024 * 1024;
         config.segment_bytes = Some(1024 * 1024);
@@ -106,6 +109,7 @@ pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
     }
     run.settle().await;
     run.give_back().await;
+    run.machine.matched().await;
     for (reader, _) in &mut run.readers {
         reader.finish(&run.machine).await;
     }

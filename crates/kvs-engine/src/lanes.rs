@@ -1,0 +1,130 @@
+//! The watches of a namespace in lanes, each of which is matched by itself.
+//!
+//! Watches of keys and directories share one lane: finding them costs next to nothing, however many
+//! they are. Watches with a pattern have a lane for each principal, so that whoever watches with
+//! costly patterns holds up the matching of nobody else.
+
+use std::collections::HashMap;
+
+use kvs_tree::Scope;
+
+use crate::dispatch::{Dispatch, Wake, WatchNumber};
+use crate::request::Principal;
+
+/// Numbers a lane within its namespace; used again once its last watch is gone.
+pub(crate) type LaneNumber = u16;
+
+/// The lane of keys and directories.
+const SHARED: LaneNumber = 0;
+
+/// Names a watch within its namespace; used again once the watch is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct WatchId {
+    number: WatchNumber,
+    lane: LaneNumber,
+}
+
+#[derive(Default)]
+pub(crate) struct Lane {
+    principal: Option<Principal>,
+    pub(crate) dispatch: Dispatch,
+    /// Whether somebody is to advance it.
+    pub(crate) queued: bool,
+}
+
+/// All watches of one namespace.
+pub(crate) struct Lanes {
+    lanes: Vec<Lane>,
+    by_principal: HashMap<Principal, LaneNumber>,
+    free: Vec<LaneNumber>,
+    watches: usize,
+}
+
+impl Default for Lanes {
+    fn default() -> Self {
+        Self {
+            lanes: vec![Lane::default()],
+            by_principal: HashMap::new(),
+            free: Vec::new(),
+            watches: 0,
+        }
+    }
+}
+
+impl Lanes {
+    /// How many watches there are.
+    pub(crate) fn len(&self) -> usize {
+        self.watches
+    }
+
+    /// Adds a watch of a principal, as [`Dispatch::add`]; none if there are lanes for too many principals.
+    pub(crate) fn add(
+        &mut self,
+        principal: Principal,
+        scopes: &[Scope],
+        read: u64,
+        published: u64,
+        wake: Wake,
+    ) -> Option<WatchId> {
+        let patterned = scopes.iter().any(|scope| matches!(scope, Scope::Glob(_)));
+        let number = match patterned {
+            true => self.lane_of(principal)?,
+            false => SHARED,
+        };
+        let lane = self.lanes.get_mut(usize::from(number))?;
+        let id = lane.dispatch.add(scopes, read, published, wake);
+        self.watches += 1;
+        Some(WatchId {
+            number: id,
+            lane: number,
+        })
+    }
+
+    fn lane_of(&mut self, principal: Principal) -> Option<LaneNumber> {
+        if let Some(&number) = self.by_principal.get(&principal) {
+            return Some(number);
+        }
+        let number = match self.free.pop() {
+            Some(number) => number,
+            None => {
+                let number = LaneNumber::try_from(self.lanes.len()).ok()?;
+                self.lanes.push(Lane::default());
+                number
+            }
+        };
+        self.lanes.get_mut(usize::from(number))?.principal = Some(principal);
+        self.by_principal.insert(principal, number);
+        Some(number)
+    }
+
+    /// Removes a watch that holds `scopes` and nothing else.
+    pub(crate) fn remove(&mut self, id: WatchId, scopes: &[Scope]) {
+        let Some(lane) = self.lanes.get_mut(usize::from(id.lane)) else {
+            return;
+        };
+        lane.dispatch.remove(id.number, scopes);
+        self.watches -= 1;
+        if lane.dispatch.is_empty()
+            && let Some(principal) = lane.principal.take()
+        {
+            self.by_principal.remove(&principal);
+            self.free.push(id.lane);
+        }
+    }
+
+    /// The lane of a watch, and its number there.
+    pub(crate) fn of(&mut self, id: WatchId) -> Option<(&mut Dispatch, WatchNumber)> {
+        let lane = self.lanes.get_mut(usize::from(id.lane))?;
+        Some((&mut lane.dispatch, id.number))
+    }
+
+    /// The lane with this number.
+    pub(crate) fn get(&mut self, number: LaneNumber) -> Option<&mut Lane> {
+        self.lanes.get_mut(usize::from(number))
+    }
+
+    /// All lanes, the shared one first.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = (LaneNumber, &mut Lane)> {
+        (0..).zip(self.lanes.iter_mut())
+    }
+}
