@@ -72,6 +72,8 @@ pub struct KeyChange {
     pub appended: Option<Bytes>,
     /// In append mode, where in the value the appended bytes begin; 0 for a value told as a whole.
     pub offset: Option<u64>,
+    /// In append mode: these are not all the bytes of an append; the next change of the key goes on.
+    pub more: bool,
     /// What stood there before, if it was asked for; [`ChangeValue::None`] for nothing.
     pub previous: Option<ChangeValue>,
 }
@@ -130,6 +132,8 @@ pub(crate) fn changes(
     // Where a value was put that the record does not hold: what is appended to it is in what stands
     // there after the version.
     let mut put_whole: BTreeSet<Key> = BTreeSet::new();
+    // Where all that was below is gone: what is appended to there is new.
+    let mut emptied: BTreeSet<Key> = BTreeSet::new();
     for effect in record.effects() {
         let key = effect.key();
         if tells_below(effect, scopes) {
@@ -140,8 +144,15 @@ pub(crate) fn changes(
         }
         if in_scope(scopes, key) {
             let inside = || (1..=key.depth()).any(|count| put_whole.contains(&key.prefix(count)));
-            let appends = matches!(effect, Effect::Append { .. }) && between.is_some();
-            let change = match direct(effect).filter(|_| !(appends && inside())) {
+            let is_new = || (1..key.depth()).any(|count| emptied.contains(&key.prefix(count)));
+            let change = match effect {
+                Effect::Append { .. } if between.is_some() && inside() => None,
+                Effect::Append { value, .. } if !found.contains_key(key) && is_new() => {
+                    Some(change(key, ChangeKind::Put, inline(value)))
+                }
+                effect => direct(effect),
+            };
+            let change = match change {
                 Some(change) => Some(change),
                 None => standing(key, between, source)?,
             };
@@ -152,7 +163,12 @@ pub(crate) fn changes(
         match effect {
             Effect::Copy { .. } | Effect::Graft { .. } => drop(put_whole.insert(key.clone())),
             Effect::Append { .. } => {}
-            _ => drop(put_whole.remove(key)),
+            effect => {
+                put_whole.remove(key);
+                if effect.subtree() {
+                    emptied.insert(key.clone());
+                }
+            }
         }
     }
     for change in found.values_mut().filter(|c| c.kind == ChangeKind::Append) {
@@ -187,6 +203,7 @@ pub(crate) fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChan
         value,
         appended: None,
         offset: None,
+        more: false,
         previous: None,
     }
 }
@@ -209,6 +226,7 @@ fn direct(effect: &Effect) -> Option<KeyChange> {
             value: ChangeValue::None,
             appended: Some(value.clone()),
             offset: None,
+            more: false,
             previous: None,
         },
         Effect::Unlink { .. } => change(key, ChangeKind::Unlink, ChangeValue::None),
@@ -240,22 +258,26 @@ fn merge(found: &mut BTreeMap<Key, KeyChange>, change: KeyChange) {
     found.insert(key, change);
 }
 
+/// `first` and then `new`. Copies `first` only if something else holds it, so that many appends to one key cost their bytes.
+fn joined(first: Bytes, new: &Bytes) -> Bytes {
+    let mut both = first.try_into_mut().unwrap_or_else(|shared| {
+        let mut copy = BytesMut::with_capacity(shared.len() + new.len());
+        copy.extend_from_slice(&shared);
+        copy
+    });
+    both.extend_from_slice(new);
+    both.freeze()
+}
+
 /// `old` and then `new` appended, in one version.
-fn appended_to(old: KeyChange, new: &Bytes) -> KeyChange {
-    let joined = |first: &Bytes| {
-        let mut both = BytesMut::from(first.as_ref());
-        both.extend_from_slice(new);
-        both.freeze()
-    };
-    if let Some(first) = &old.appended {
-        return KeyChange {
-            appended: Some(joined(first)),
-            ..old
-        };
+fn appended_to(mut old: KeyChange, new: &Bytes) -> KeyChange {
+    if let Some(first) = old.appended.take() {
+        let appended = Some(joined(first, new));
+        return KeyChange { appended, ..old };
     }
     // A new value that was appended to at once is a put of the whole.
-    let value = match &old.value {
-        ChangeValue::Inline(first) => inline(&joined(first)),
+    let value = match std::mem::replace(&mut old.value, ChangeValue::None) {
+        ChangeValue::Inline(first) => inline(&joined(first, new)),
         ChangeValue::Large { len, .. } => ChangeValue::Large {
             len: len + new.len() as u64,
             blobref: None,

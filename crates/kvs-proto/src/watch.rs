@@ -328,6 +328,9 @@ pub struct Change {
     /// In mode `append`: where in the value its bytes begin. A `put` begins at 0 and replaces what there was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
+    /// In mode `append`: the append goes on with the next change of the key, which has the bytes after these.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub more: bool,
 }
 
 impl Change {
@@ -339,6 +342,7 @@ impl Change {
             value,
             previous: None,
             offset: None,
+            more: false,
         }
     }
 }

@@ -1,11 +1,14 @@
 //! Events of other namespaces, behind links: told once everything of the watch's own namespace is.
 
+use kvs_tree::{Entry, NodeSource};
+
 use super::foreign::Foreign;
 use super::route::Route;
 use super::state::{Head, State, Work};
-use super::step::{Compare, Show, Step};
+use super::step::{Compare, Pieces, Show, Step};
 use crate::error::EngineError;
 use crate::history::RootAt;
+use crate::shared::ModeKind;
 use crate::view::root_of;
 
 impl State {
@@ -57,8 +60,12 @@ impl State {
         };
         let found = Foreign::look(&self.store, self.caller, &route, &wake).await?;
         let position = self.namespace.at(root.version);
+        let Some(found) = found else {
+            return Ok(false);
+        };
+        let grown = self.grown(at, &found, &route).await?;
         let busy = self.busy();
-        let (Some(found), Some(place)) = (found, busy.foreign.get_mut(at)) else {
+        let Some(place) = busy.foreign.get_mut(at) else {
             return Ok(false);
         };
         let old = std::mem::replace(place, found);
@@ -68,16 +75,43 @@ impl State {
             behind: Some(place.behind.clone()),
         };
         let mut work = Work::new(head, position, root.root, place.time_ms);
-        work.steps.push_back(Step::Compare(Compare {
-            before: old.seen.clone(),
-            after: place.seen.clone(),
-            listing: false,
-            anew: old.untold,
-            below: !matches!(place.scope, kvs_tree::Scope::Key(_)),
-            show: Show::Under(route.shown()),
-            from: None,
-        }));
+        let differences = || {
+            Step::Compare(Compare {
+                before: old.seen.clone(),
+                after: place.seen.clone(),
+                listing: false,
+                anew: old.untold,
+                below: !matches!(place.scope, kvs_tree::Scope::Key(_)),
+                show: Show::Under(route.shown()),
+                from: None,
+            })
+        };
+        work.steps.push_back(grown.unwrap_or_else(differences));
         busy.work = Some(work);
         Ok(true)
+    }
+
+    /// In append mode, the bytes that the value there grew by since it was last seen; `None` if it did not grow, or not by
+    /// appends alone.
+    async fn grown(
+        &self,
+        at: usize,
+        found: &Foreign,
+        route: &Route,
+    ) -> Result<Option<Step>, EngineError> {
+        let seen = self.leads().foreign.get(at).filter(|seen| !seen.untold);
+        let (Some(Entry::Value(old)), Some(Entry::Value(new))) =
+            (seen.and_then(|seen| seen.seen.clone()), found.seen.clone())
+        else {
+            return Ok(None);
+        };
+        if self.shape.kind != ModeKind::Append || !self.shape.values || new.len() <= old.len() {
+            return Ok(None);
+        }
+        let (from, value) = (old.len(), new.clone());
+        let begins =
+            move |source: &dyn NodeSource, params: &_| new.begins_with(&old, source, params);
+        let grew = self.store.step(begins).await?;
+        Ok(grew.then(|| Step::Pieces(Pieces::of_one(route.shown(), value, from))))
     }
 }

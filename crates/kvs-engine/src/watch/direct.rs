@@ -3,7 +3,7 @@
 
 use std::collections::BTreeMap;
 
-use kvs_tree::{Entry, Fault, Key, entry_at};
+use kvs_tree::{Effect, Entry, Fault, Key, entry_at};
 
 use super::route::Aim;
 use super::step::{Context, Pieces, Step};
@@ -43,6 +43,10 @@ pub(super) fn direct(
         return Ok((told, steps));
     }
     let shape = context.shape;
+    let growth = match shape.kind {
+        ModeKind::Append if shape.values => growth(record),
+        _ => BTreeMap::new(),
+    };
     for mut one in changes(record, aim.scopes(), between, want(shape), context.source)? {
         let mut grown = None;
         if let Some(between) = between {
@@ -62,8 +66,9 @@ pub(super) fn direct(
                             Some(Entry::Value(value)) => value.len(),
                             _ => 0,
                         });
+                        let several = growth.get(&one.key).is_some_and(|ends| ends.len() > 1);
                         grown = entry_at(between.after, context.source, &one.key)?
-                            .filter(|_| one.appended.is_none());
+                            .filter(|_| several || one.appended.is_none());
                     }
                     ChangeKind::Put => one.offset = Some(0),
                     _ => {}
@@ -81,10 +86,17 @@ pub(super) fn direct(
         for shown in aim.shown(&one.key) {
             match (&grown, one.offset) {
                 (Some(Entry::Value(value)), Some(at)) if shape.values => {
+                    let lengths = growth.get(&one.key).into_iter().flatten();
+                    let ends = lengths.scan(at, |end, length| {
+                        *end += length;
+                        Some(*end)
+                    });
                     steps.push(Step::Pieces(Pieces {
                         shown,
                         value: value.clone(),
                         at,
+                        ends: ends.collect(),
+                        next: 0,
                     }));
                 }
                 _ => {
@@ -95,6 +107,17 @@ pub(super) fn direct(
         }
     }
     Ok((told, steps))
+}
+
+/// How many bytes each append of a version added, by key. A key that anything else happened to is told otherwise.
+fn growth(record: &VersionRecord) -> BTreeMap<&Key, Vec<u64>> {
+    let mut lengths: BTreeMap<&Key, Vec<u64>> = BTreeMap::new();
+    for effect in record.effects() {
+        if let Effect::Append { key, value } = effect {
+            lengths.entry(key).or_default().push(value.len() as u64);
+        }
+    }
+    lengths
 }
 
 /// The first bytes of an append-mode watch of one key: what the client, which has `offset` bytes,
@@ -111,13 +134,13 @@ pub(super) fn missing_part(
         value,
         appended: None,
         offset: Some(0),
+        more: false,
         previous: None,
     };
     Ok(match entry {
         Some(Entry::Value(value)) if value.len() > offset => {
-            let (value, shown) = (value.clone(), shown.clone());
-            let at = offset;
-            (Vec::new(), Some(Step::Pieces(Pieces { shown, value, at })))
+            let pieces = Pieces::of_one(shown.clone(), value.clone(), offset);
+            (Vec::new(), Some(Step::Pieces(pieces)))
         }
         Some(Entry::Value(value)) if value.len() == offset => (Vec::new(), None),
         None if offset == 0 => (Vec::new(), None),

@@ -343,26 +343,53 @@ impl Keys {
     }
 }
 
-/// Bytes that a value grew by, in pieces.
+/// Bytes that a value grew by: each append for itself, a long one in pieces.
 #[derive(Clone)]
 pub(super) struct Pieces {
     pub(super) shown: Key,
     pub(super) value: Value,
     pub(super) at: u64,
+    /// Where in the value each append ends.
+    pub(super) ends: Arc<[u64]>,
+    /// The append that is being told.
+    pub(super) next: usize,
 }
 
 impl Pieces {
+    /// All that the value has from `at` on, as one append.
+    pub(super) fn of_one(shown: Key, value: Value, at: u64) -> Self {
+        Self {
+            shown,
+            at,
+            ends: Arc::new([value.len()]),
+            next: 0,
+            value,
+        }
+    }
+
     fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
-        let end = self.value.len().min(self.at + CHANGE_VALUE_BYTES);
-        let mut one = change(&self.shown, ChangeKind::Append, ChangeValue::None);
-        one.appended = Some(self.value.read(context.source, self.at..end)?);
-        one.offset = Some(self.at);
-        let rest = (end < self.value.len()).then(|| {
+        let (mut at, mut next) = (self.at, self.next);
+        let (mut found, mut bytes) = (Vec::new(), 0);
+        while let Some(end) = self.ends.get(next).copied() {
+            if found.len() >= EVENT_CHANGES || bytes >= EVENT_BYTES {
+                break;
+            }
+            let stop = end.min(at + CHANGE_VALUE_BYTES);
+            let mut one = change(&self.shown, ChangeKind::Append, ChangeValue::None);
+            one.appended = Some(self.value.read(context.source, at..stop)?);
+            (one.offset, one.more) = (Some(at), stop < end);
+            bytes += self.shown.as_str().len() + one.size();
+            found.push(one);
+            at = stop;
+            next += usize::from(stop == end);
+        }
+        let rest = (next < self.ends.len()).then(|| {
             Step::Pieces(Pieces {
-                at: end,
+                at,
+                next,
                 ..self.clone()
             })
         });
-        Ok((vec![one], rest))
+        Ok((found, rest))
     }
 }

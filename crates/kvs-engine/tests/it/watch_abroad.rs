@@ -3,7 +3,9 @@
 
 use std::sync::Arc;
 
-use kvs_engine::{Caller, ErrorKind, Mode, Position, Start, Watch, WatchEvent, WatchRequest};
+use kvs_engine::{
+    Caller, ChangeKind, ErrorKind, Mode, Position, Start, Watch, WatchEvent, WatchRequest,
+};
 use kvs_tree::{Operation, Scope, Symlink};
 
 use crate::support::*;
@@ -160,6 +162,54 @@ async fn in_append_mode_what_is_there_is_a_replacement_after_a_resume() {
     };
     assert_eq!(changes[0].offset, Some(0));
     assert_eq!(changes[0].kind, kvs_engine::ChangeKind::Put);
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_append_mode_what_grew_in_another_namespace_is_told_as_bytes_and_what_was_replaced_as_a_whole()
+ {
+    let sim = linked().await;
+    let append = |value: &str| Operation::Append {
+        key: key("a"),
+        value: value.to_owned().into(),
+    };
+    commit_in(&sim, "job", vec![put("a", "one ")]).await;
+    let mut request = WatchRequest::new(vec![Scope::parse("l").unwrap()], Start::Now);
+    request.mode = Mode::Append { offset: 4 };
+    let mut watch = sim.watch_as(request);
+    assert!(drain(&mut watch).await.is_empty());
+    let long = "y".repeat(200_000);
+    let mut offset = 4;
+    for more in ["two ", &long, "three"] {
+        commit_in(&sim, "job", vec![append(more)]).await;
+        for event in drain(&mut watch).await {
+            let WatchEvent::Changes {
+                changes, behind, ..
+            } = event
+            else {
+                panic!("{event:?}")
+            };
+            assert!(behind.is_some());
+            for change in changes {
+                assert_eq!(
+                    (change.kind, change.offset),
+                    (ChangeKind::Append, Some(offset))
+                );
+                offset += change.appended.unwrap().len() as u64;
+            }
+        }
+    }
+    assert_eq!(offset, 4 + 4 + 200_000 + 5);
+    // Longer, but another; shorter; gone; there again.
+    let other = "z".repeat(300_000);
+    for (operation, told) in [
+        (put("a", other), "put l (300000 bytes)"),
+        (put("a", "short"), "put l=short"),
+        (unlink("a"), "unlink l"),
+        (append("anew"), "put l=anew"),
+    ] {
+        commit_in(&sim, "job", vec![operation]).await;
+        assert_eq!(changes(&mut watch).await, [told]);
+    }
 }
 
 /// A watch of a guest, who may read primary, and the sink that it wakes.

@@ -107,7 +107,8 @@ async fn append_tells_new_bytes_with_their_offsets_and_replacements_as_such() {
         [
             grown(2, "llo "),
             grown(6, "big "),
-            grown(10, "wide world"),
+            grown(10, "wide "),
+            grown(15, "world"),
             (ChangeKind::Put, Some(0), None, whole),
             grown(3, "er"),
             (ChangeKind::Unlink, None, None, ChangeValue::None),
@@ -130,11 +131,71 @@ async fn large_appends_come_in_pieces_and_add_up() {
             assert_eq!(change.offset, Some(had.len() as u64));
             assert!(change.appended.as_ref().unwrap().len() <= 64 * 1024);
             had.extend_from_slice(change.appended.as_ref().unwrap());
+            assert_eq!(change.more, ![150_000, 300_000].contains(&had.len()));
         }
         lasts += usize::from(matches!(event, WatchEvent::Changes { last: true, .. }));
     }
     assert_eq!(had, bytes);
     assert_eq!(lasts, 2, "the missing part, and the append");
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_append_of_a_transaction_is_told_for_itself_however_long_it_is() {
+    let sim = Sim::new().await;
+    sim.put("log", "").await;
+    let mut watch = sim.watch_as(request("log", Mode::Append { offset: 0 }));
+    let lengths = [3_usize, 0, 65_536, 70_000, 1, 200_000];
+    let appends = lengths
+        .iter()
+        .map(|length| append("log", vec![b'x'; *length]));
+    sim.commit(appends.collect()).await;
+    let (mut had, mut ends) = (0, Vec::new());
+    for event in drain(&mut watch).await {
+        for change in changed(&event) {
+            assert_eq!(
+                (change.kind, change.offset),
+                (ChangeKind::Append, Some(had))
+            );
+            had += change.appended.as_ref().unwrap().len() as u64;
+            if !change.more {
+                ends.push(had);
+            }
+        }
+    }
+    assert_eq!(ends, [3, 3, 65_539, 135_539, 135_540, 335_540]);
+    // Where each version counts as one, they add up.
+    let mut every = sim.watch(&["log"], Start::Now);
+    sim.commit(vec![append("log", "a"), append("log", "b")])
+        .await;
+    let event = one(&mut every).await;
+    let appended: Vec<_> = changed(&event).iter().map(|c| c.appended.clone()).collect();
+    assert_eq!(appended, [Some("ab".into())]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_appended_to_a_value_that_was_made_anew_is_the_whole_of_it() {
+    let put_first = |at: &str| vec![put(at, "new"), append(at, "er")];
+    let cases = [
+        put_first("d.log"),
+        vec![
+            append("d.log", "lost"),
+            unlink("d.log"),
+            append("d.log", "newer"),
+        ],
+        vec![unlink("d"), append("d.log", "new"), append("d.log", "er")],
+        vec![put("d", "v"), append("d.log", "newer")],
+        vec![unlink("d"), put("d.log", "new"), append("d.log", "er")],
+    ];
+    for operations in cases {
+        let sim = Sim::new().await;
+        sim.put("d.log", "old").await;
+        let mut every = sim.watch(&["d.log"], Start::Now);
+        let mut grown = sim.watch_as(request("d.log", Mode::Append { offset: 3 }));
+        sim.commit(operations.clone()).await;
+        for watch in [&mut every, &mut grown] {
+            assert_eq!(changes(watch).await, ["put d.log=newer"], "{operations:?}");
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -117,6 +117,25 @@ impl Value {
         }
     }
 
+    /// Whether this value begins with all the bytes of `old`: whether appends could have made it. Costs one path of each
+    /// chunk tree and the last chunk of `old`; what both share is not read.
+    pub fn begins_with(
+        &self,
+        old: &Value,
+        source: &dyn NodeSource,
+        params: &StoreParams,
+    ) -> Result<bool, Fault> {
+        if old.len() > self.len() {
+            return Ok(false);
+        }
+        match (&self.0, &old.0) {
+            (Content::Tree { link: new, .. }, Content::Tree { link: old, .. }) => {
+                tree::begins_with(new, old, source, params)
+            }
+            _ => Ok(self.read(source, 0..old.len())? == old.read(source, 0..old.len())?),
+        }
+    }
+
     /// The names of the blobs whose bytes in this order are the value; none if it is inline. Cost O(chunks).
     pub fn blobs(
         &self,

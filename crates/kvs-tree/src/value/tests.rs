@@ -47,6 +47,49 @@ fn what_was_put_in_comes_out() {
 }
 
 #[test]
+fn a_value_begins_with_another_if_appends_could_have_made_it() {
+    let new = |bytes: Bytes| Value::new(&PARAMS, bytes);
+    let begins = |whole: &Value, part: &Value| whole.begins_with(part, &NoSource, &PARAMS).unwrap();
+    let mut lengths = LENGTHS;
+    lengths.sort_unstable();
+    let longest = lengths[lengths.len() - 1];
+    let next = lengths.windows(2).map(|pair| (pair[0], pair[1]));
+    for (from, to) in next.chain([(1, longest), (70_000, longest)]) {
+        let (part, whole) = (new(bytes(from)), new(bytes(to)));
+        assert!(begins(&whole, &part) && begins(&part, &part) && !begins(&part, &whole));
+        // One byte is another: the first, the last, one in the middle.
+        for at in [0, from / 2, from.saturating_sub(1)] {
+            let mut other = bytes(from).to_vec();
+            let Some(byte) = other.get_mut(at) else {
+                continue;
+            };
+            *byte ^= 1;
+            let other = new(other.into());
+            assert!(!begins(&whole, &other), "{from} and {to} at {at}");
+        }
+    }
+}
+
+#[test]
+fn what_two_values_share_is_not_read_to_compare_them() {
+    let source = MapSource::default();
+    let ctx = Ctx {
+        source: &NoSource,
+        params: &PARAMS,
+    };
+    let old = Value::new(&PARAMS, bytes((8 << 20) + 5));
+    let mut grown = old.clone();
+    grown.append(&ctx, &bytes(100_000)).unwrap();
+    let (old, grown) = (
+        source.write_value(&old, &PARAMS),
+        source.write_value(&grown, &PARAMS),
+    );
+    assert!(source.run(|| grown.begins_with(&old, &source, &PARAMS)));
+    let loaded = source.loaded.borrow().len();
+    assert!(loaded <= 8, "{loaded} objects were read");
+}
+
+#[test]
 fn appended_values_are_those_made_at_once() {
     let ctx = Ctx {
         source: &NoSource,

@@ -86,6 +86,57 @@ pub(super) fn append(top: &mut Link, len: u64, ctx: &Ctx<'_>, more: &Bytes) -> R
     Ok(())
 }
 
+/// Whether the tree `new` begins with all the bytes of the tree `old`. Chunk boundaries depend on offsets alone, so all children
+/// but the last of each node of `old` must be those of `new`.
+pub(super) fn begins_with(
+    new: &Link,
+    old: &Link,
+    source: &dyn NodeSource,
+    params: &StoreParams,
+) -> Result<bool, Fault> {
+    if new.seal(params) == old.seal(params) {
+        return Ok(true);
+    }
+    let (new, below) = (new.load(source)?, old.load(source)?);
+    let (Body::Chunks(new), Body::Chunks(below)) = (&new.body, &below.body) else {
+        return Err(damaged());
+    };
+    if new.height > below.height {
+        return match new.children.first().map(|piece| &piece.link) {
+            Some(PieceLink::Node(first)) => begins_with(first, old, source, params),
+            _ => Err(damaged()),
+        };
+    }
+    let Some((last, full)) = below.children.split_last() else {
+        return Ok(true);
+    };
+    let Some(other) = new.children.get(full.len()) else {
+        return Ok(false);
+    };
+    if new.height < below.height
+        || !full
+            .iter()
+            .zip(&new.children)
+            .all(|(a, b)| a.same(b, params))
+    {
+        return Ok(false);
+    }
+    match (&last.link, &other.link) {
+        (PieceLink::Node(last), PieceLink::Node(other)) => begins_with(other, last, source, params),
+        (PieceLink::Chunk(last), PieceLink::Chunk(other)) => {
+            if last.seal(params) == other.seal(params) {
+                return Ok(true);
+            }
+            let (last, other) = (last.load(source)?, other.load(source)?);
+            Ok(
+                last.len() <= other.len()
+                    && other.slice(0..last.len()) == last.slice(0..last.len()),
+            )
+        }
+        _ => Err(damaged()),
+    }
+}
+
 fn extend_last(node: &mut Node, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
     let chunks = node.chunks_mut()?;
     chunks.len += more.len() as u64;
@@ -249,6 +300,16 @@ impl Found {
             .iter()
             .map(|(link, _)| link.seal(params))
             .collect())
+    }
+}
+
+impl Piece {
+    fn same(&self, other: &Piece, params: &StoreParams) -> bool {
+        match (&self.link, &other.link) {
+            (PieceLink::Node(a), PieceLink::Node(b)) => a.seal(params) == b.seal(params),
+            (PieceLink::Chunk(a), PieceLink::Chunk(b)) => a.seal(params) == b.seal(params),
+            _ => false,
+        }
     }
 }
 

@@ -119,6 +119,7 @@ fn change(change: &KeyChange, limit: u64) -> wire::Change {
     wire::Change {
         previous: change.previous.as_ref().map(|one| value(one, limit)),
         offset: change.offset,
+        more: change.more,
         ..wire::Change::new(change.key.as_str(), change_kind(change.kind), content)
     }
 }
@@ -170,6 +171,7 @@ mod tests {
                 value: ChangeValue::Inline(Bytes::from_static(value)),
                 appended: None,
                 offset: Some(0),
+                more: false,
                 previous,
             }],
             skipped: 3,

@@ -58,6 +58,7 @@ fn change(at: &str, kind: ChangeKind, value: &'static str) -> KeyChange {
         },
         appended: None,
         offset: None,
+        more: false,
         previous: None,
     }
 }
