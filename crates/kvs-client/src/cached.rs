@@ -343,11 +343,13 @@ async fn next(
             }),
         RootEvent::Moved(moved) => {
             let touched = moved.changes.iter();
+            // A copy may put things where no key can be written down.
+            let touched = touched.map(|change| Key::parse(&change.key).ok()).collect();
             Some(Moved {
                 position: moved.position,
                 root: moved.root,
-                // A copy may put things where no key can be written down.
-                touched: touched.map(|change| Key::parse(&change.key).ok()).collect(),
+                // Of one that comes in parts more keys follow, after its root was taken.
+                touched: if moved.last { touched } else { None },
             })
         }
         RootEvent::Created(_) | RootEvent::Reincarnated(_) => {
@@ -358,7 +360,7 @@ async fn next(
                 touched: None,
             })
         }
-        RootEvent::OwnerChanged(_) | RootEvent::Removed(_) => None,
+        RootEvent::OwnerChanged(_) | RootEvent::Removed(_) | RootEvent::Restart(_) => None,
     })
 }
 

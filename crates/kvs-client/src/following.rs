@@ -6,10 +6,10 @@
 
 use crate::error::ClientError;
 use crate::inbox::Sender;
-use crate::limits::FOLLOW_ASSEMBLE_BYTES;
+use crate::limits::ASSEMBLE_BYTES;
 use crate::prefetch::{Cost, Prefetch};
 use crate::root_event::{Moved, RootEvent, RootStarted};
-use kvs_proto::{ErrorCode, LogChange, RootItem, SetRoot};
+use kvs_proto::{LogChange, RootItem, SetRoot};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
@@ -27,6 +27,8 @@ pub(crate) struct FollowState {
     place: Option<SmolStr>,
     collected: Option<Moved>,
     collected_bytes: usize,
+    /// Whether parts of a move that is not complete were handed out.
+    split: bool,
 }
 
 impl FollowState {
@@ -44,6 +46,7 @@ impl FollowState {
             place: None,
             collected: None,
             collected_bytes: 0,
+            split: false,
         }
     }
 
@@ -66,6 +69,10 @@ impl FollowState {
     pub(crate) fn disconnected(&mut self) {
         self.collected = None;
         self.collected_bytes = 0;
+        if std::mem::take(&mut self.split) {
+            let place = self.place.clone().unwrap_or_default();
+            self.events.notice(RootEvent::Restart(place));
+        }
     }
 
     /// The stream has ended.
@@ -76,8 +83,8 @@ impl FollowState {
         }
     }
 
-    /// Takes in an item whose body has so many bytes. An error ends the stream.
-    pub(crate) fn item(&mut self, item: RootItem, bytes: usize) -> Result<(), ClientError> {
+    /// Takes in an item whose body has so many bytes.
+    pub(crate) fn item(&mut self, item: RootItem, bytes: usize) {
         let cost = Cost::item(bytes);
         if !matches!(item, RootItem::Started(_) | RootItem::Mark(_)) {
             self.prefetch.received(cost);
@@ -88,13 +95,16 @@ impl FollowState {
                     self.place.clone_from(&started.place);
                     let _ = opened.send(Ok(started.into()));
                 }
-                return Ok(());
+                return;
             }
             RootItem::Mark(mark) => {
                 self.place = Some(mark.place);
-                return Ok(());
+                return;
             }
-            RootItem::Moved(part) => return self.moved(part.into(), cost),
+            RootItem::Moved(part) => {
+                self.moved(part.into(), cost);
+                return;
+            }
             RootItem::State(state) => RootEvent::State(state.into()),
             RootItem::Created(made) => RootEvent::Created(made.into()),
             RootItem::Reincarnated(anew) => RootEvent::Reincarnated(anew.into()),
@@ -102,17 +112,12 @@ impl FollowState {
             RootItem::Removed(gone) => RootEvent::Removed(gone.into()),
         };
         self.hand_out(event, cost);
-        Ok(())
     }
 
-    fn moved(&mut self, part: Moved, cost: Cost) -> Result<(), ClientError> {
+    fn moved(&mut self, part: Moved, cost: Cost) {
         let keys = |change: &LogChange| size_of::<LogChange>() + change.key.len();
         let size: usize = part.changes.iter().map(keys).sum();
         self.collected_bytes = self.collected_bytes.saturating_add(size);
-        if self.collected_bytes > FOLLOW_ASSEMBLE_BYTES {
-            let message = format!("version {} touched too many keys", part.position.version);
-            return Err(ClientError::new(ErrorCode::TooBig, message));
-        }
         let moved = match self.collected.take() {
             Some(before) => {
                 let (mut changes, mut transactions) = (before.changes, before.transactions);
@@ -126,17 +131,19 @@ impl FollowState {
             }
             None => part,
         };
-        if !moved.last {
+        if !moved.last && !self.split && self.collected_bytes <= ASSEMBLE_BYTES {
             self.collected = Some(moved);
-            return Ok(());
+            return;
         }
         self.collected_bytes = 0;
+        self.split = !moved.last;
         self.hand_out(RootEvent::Moved(moved), cost);
-        Ok(())
     }
 
     fn hand_out(&mut self, event: RootEvent, cost: Cost) {
-        self.place = Some(event.place().clone());
+        if event.completes() {
+            self.place = Some(event.place().clone());
+        }
         self.prefetch.handed_out(cost);
         self.events.event(event, cost);
     }

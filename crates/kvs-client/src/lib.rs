@@ -63,6 +63,7 @@ mod upload;
 mod kept;
 mod many;
 mod snapshot;
+mod change_reader;
 
 mod cached;
 

@@ -23,15 +23,12 @@ pub const WATCH_PREFETCH: u64 = 256;
 /// Bytes of events that a watch fetches ahead of its consumer, unless its options say otherwise. One event may exceed it.
 pub const WATCH_PREFETCH_BYTES: u64 = 1024 * 1024;
 
-/// A watched version that came in parts is handed out whole up to this many bytes, and in parts above it.
+/// A watched version, or a move of a root, that came in parts is handed out whole up to this many bytes, and in parts above it.
 pub const ASSEMBLE_BYTES: usize = 8 * 1024 * 1024;
 
 /// Bytes of keys and values that a watch in mode `unique` remembers, so that nothing equal comes twice after a resume. What does
 /// not fit is not remembered.
 pub const UNIQUE_BYTES: usize = 16 * 1024 * 1024;
-
-/// Bytes of keys that one root move may have touched; a stream that tells of a greater one ends with `EFBIG`.
-pub const FOLLOW_ASSEMBLE_BYTES: usize = 256 * 1024 * 1024;
 
 /// Bytes of requests that are encoded ahead of the socket; more wait in the queue.
 pub const WRITE_BUFFER_BYTES: usize = 256 * 1024;

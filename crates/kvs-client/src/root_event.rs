@@ -14,7 +14,8 @@ pub enum RootEvent {
     /// How things stand: at the start if asked for. With `lost`, events before it could not be delivered: they are not retained
     /// any more, or the daemon has another store now, or lost the end of this one in a weaker durability mode.
     State(RootState),
-    /// A root moved: which replaced which, by whom, and the keys it touched. Whole.
+    /// A root moved: which replaced which, by whom, and the keys it touched. `last` is false only if it touched too many to be
+    /// handed out whole: more of them follow.
     Moved(Moved),
     /// A namespace was made.
     Created(Created),
@@ -24,10 +25,13 @@ pub enum RootEvent {
     OwnerChanged(OwnerChanged),
     /// A namespace was removed.
     Removed(Removed),
+    /// The connection was lost between two parts of a move too large to be handed out whole: forget its parts, they come again
+    /// from the first. The place is that behind the event before the move.
+    Restart(SmolStr),
 }
 
 impl RootEvent {
-    /// The place behind it.
+    /// The place behind it. Of a part of a move it is one to go on from only if it is the last.
     pub fn place(&self) -> &SmolStr {
         match self {
             RootEvent::State(state) => &state.place,
@@ -36,6 +40,16 @@ impl RootEvent {
             RootEvent::Reincarnated(anew) => &anew.place,
             RootEvent::OwnerChanged(changed) => &changed.place,
             RootEvent::Removed(gone) => &gone.place,
+            RootEvent::Restart(place) => place,
+        }
+    }
+
+    /// Whether a stream can go on behind it.
+    pub(crate) fn completes(&self) -> bool {
+        match self {
+            RootEvent::Moved(moved) => moved.last,
+            RootEvent::Restart(_) => false,
+            _ => true,
         }
     }
 }

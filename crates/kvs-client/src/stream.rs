@@ -38,7 +38,7 @@ impl StreamState {
     pub(crate) fn item(&mut self, body: &Bytes) -> Result<(), ClientError> {
         match &mut self.kind {
             Kind::Watch(watch) => watch.item(decode_body(body)?, body.len()),
-            Kind::Follow(follow) => follow.item(decode_body(body)?, body.len())?,
+            Kind::Follow(follow) => follow.item(decode_body(body)?, body.len()),
         }
         Ok(())
     }

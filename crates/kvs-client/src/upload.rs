@@ -97,6 +97,9 @@ pub struct ValueReader {
     namespace: Namespace,
     key: SmolStr,
     at: At,
+    /// All of it, if it is at hand.
+    whole: Option<Bytes>,
+    from: u64,
     asked: u64,
     given: u64,
     end: u64,
@@ -111,17 +114,48 @@ impl Namespace {
             namespace: self.clone(),
             key: key.into(),
             at,
+            whole: None,
+            from,
             asked: from,
             given: from,
-            end,
+            end: end.max(from),
             ahead: VecDeque::new(),
         }
     }
 }
 
 impl ValueReader {
+    /// Reads bytes that are at hand, for code that takes a value of either kind. Costs nothing.
+    pub fn of_bytes(client: &Client, bytes: Bytes) -> Self {
+        let end = bytes.len() as u64;
+        let whole = Some(bytes);
+        ValueReader {
+            whole,
+            ..client.namespace("").reader("", At::Current, 0, end)
+        }
+    }
+
+    /// How many bytes there are in all.
+    pub fn size(&self) -> u64 {
+        self.end - self.from
+    }
+
+    /// A reader of the same bytes that begins anew.
+    pub fn again(&self) -> ValueReader {
+        let (key, at) = (self.key.clone(), self.at.clone());
+        ValueReader {
+            whole: self.whole.clone(),
+            ..self.namespace.reader(key, at, self.from, self.end)
+        }
+    }
+
     /// The next piece; `None` at the end. A value that ends before `end` is `corrupt`.
     pub async fn next(&mut self) -> Result<Option<Bytes>, ClientError> {
+        if let Some(whole) = &self.whole {
+            let is_first = self.given < self.end;
+            self.given = self.end;
+            return Ok(is_first.then(|| whole.clone()));
+        }
         while self.asked < self.end && self.ahead.len() < READ_AHEAD {
             let length = READ_PIECE_BYTES.min(self.end - self.asked);
             let read = Read {

@@ -121,6 +121,24 @@ pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 /// Bytes of the text that `kvs txn` reads; what it says must fit a frame.
 pub(crate) const TRANSACTION_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 
+/// Bytes of a version that `kvs watch` holds whole, 4 MiB; a longer one it prints, or hands to its command, part by part as
+/// it comes.
+pub(crate) const WATCH_WHOLE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest value that a followed key is looked up with; longer ones are read piece by piece. As long as those in events, so
+/// that both are compared in the same way.
+pub(crate) const FOLLOW_INLINE_BYTES: u64 = 64 * 1024;
+
+/// Bytes appended that `kvs get --watch --append --json` prints as one object, unless one piece is longer; the rest follows in
+/// another.
+pub(crate) const APPEND_JSON_BYTES: usize = 4 * 1024 * 1024;
+
+/// Longest line of an eventlog.
+pub(crate) const EVENTLOG_LINE_BYTES: usize = 4 * 1024 * 1024;
+
+/// Bytes of an event that are collected for the standard input of a command before they are written.
+pub(crate) const EXEC_BUFFER_BYTES: usize = 64 * 1024;
+
 /// Bytes of keys that `kvs watch --exec` hands to a command in its environment; of more, none: they
 /// stand in the event on its standard input.
 pub(crate) const EXEC_KEYS_BYTES: usize = 64 * 1024;

@@ -73,6 +73,30 @@ async fn next(stream: &mut FollowStream) -> (u64, usize) {
 }
 
 #[tokio::test]
+async fn a_move_over_the_limit_comes_in_parts_and_a_loss_among_them_is_told() {
+    let (mut fake, mut stream, mut peer, id) = following(FollowOptions::new()).await;
+    let long = "k".repeat(ASSEMBLE_BYTES / 2);
+    for last in [false, false, false] {
+        peer.item_body(id, &moved(11, &long, last)).await;
+    }
+    assert_eq!(next(&mut stream).await, (11, 2), "so much is held");
+    assert_eq!(next(&mut stream).await, (11, 1), "the rest as it comes");
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let (id, asked) = setroot(&mut peer).await;
+    assert_eq!(asked.place, Some(place(10)), "the whole move is told again");
+    let restart = stream.recv().await.unwrap();
+    assert_eq!(restart, RootEvent::Restart(place(10)));
+    let started = RootStarted {
+        position: None,
+        place: Some(place(10)),
+    };
+    peer.item_body(id, &RootItem::Started(started)).await;
+    peer.item_body(id, &moved(11, "a", true)).await;
+    assert_eq!(next(&mut stream).await, (11, 1));
+}
+
+#[tokio::test]
 async fn moves_go_on_after_a_loss_behind_the_last_that_was_whole() {
     for options in [
         FollowOptions::new(),

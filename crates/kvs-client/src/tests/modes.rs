@@ -174,6 +174,30 @@ async fn append_resumes_at_the_byte_that_was_handed_out() {
 }
 
 #[tokio::test]
+async fn append_forgets_the_bytes_of_a_version_that_comes_again() {
+    let options = WatchOptions {
+        assemble_bytes: 0,
+        ..WatchOptions::new().key("k").append(3)
+    };
+    let (mut fake, mut stream, mut peer, id) = watching(options).await;
+    let WatchItem::Changes(whole) = changes(11, vec![append(3, "de")]) else {
+        panic!()
+    };
+    let part = Changes {
+        last: false,
+        ..whole
+    };
+    peer.item(id, WatchItem::Changes(part)).await;
+    assert_eq!(next(&mut stream).await, (11, "k=de".into()));
+    drop(peer);
+    let (_, watch) = fake.accept().await.watch().await;
+    assert_eq!(
+        (watch.mode, watch.start),
+        (Mode::Append { offset: 3 }, after(10))
+    );
+}
+
+#[tokio::test]
 async fn unique_hands_out_no_equal_value_twice_across_a_resume() {
     let (mut fake, mut stream, mut peer, id) = watching(WatchOptions::new().unique()).await;
     peer.item(id, changes(11, vec![put("a", "x"), put("b", "y")]))

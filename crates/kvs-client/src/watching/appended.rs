@@ -10,6 +10,8 @@ pub(super) struct Appended {
     key: Option<SmolStr>,
     /// How many bytes of it were handed out, once anything was.
     end: Option<u64>,
+    /// How many of those with versions that are complete.
+    complete: Option<u64>,
 }
 
 /// The key that the scopes name, in its normal form, if they name one and nothing else.
@@ -30,6 +32,7 @@ impl Appended {
         Self {
             key: one_key(scopes),
             end: None,
+            complete: None,
         }
     }
 
@@ -53,6 +56,16 @@ impl Appended {
     /// A whole state is about to be handed out: what is not in it is not there.
     pub(super) fn clear(&mut self) {
         self.end = Some(0);
+    }
+
+    /// All that was handed out is of versions that are complete.
+    pub(super) fn completed(&mut self) {
+        self.complete = self.end;
+    }
+
+    /// What was handed out of a version that is not complete will come again.
+    pub(super) fn taken_back(&mut self) {
+        self.end = self.complete;
     }
 
     /// The offset to resume with.

@@ -133,6 +133,7 @@ impl WatchState {
         if std::mem::take(&mut self.split) {
             // The parts handed out are to be forgotten; what was handed out before them is not known any more.
             self.last.clear();
+            self.appended.taken_back();
             self.events.notice(Event::Restart(self.delivered));
         }
     }
@@ -257,6 +258,7 @@ impl WatchState {
                 self.delivered = Some(position);
             }
             self.needs_initial = false;
+            self.appended.completed();
             if !is_news {
                 return self.bookmark(position, true);
             }

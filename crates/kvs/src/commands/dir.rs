@@ -9,8 +9,9 @@ use kvs_client::{Client, Entry, ListOptions};
 use super::failure::About as _;
 use super::listing::{Listed, Listing};
 use super::options::{Daemon, ReadOptions};
-use super::value::{link_text, part, whole};
-use crate::output::{EntryJson, Progress, Shown, Sink, directory_line, terminal_columns};
+use super::show::long_json;
+use super::value::link_text;
+use crate::output::{DirectoryLine, EntryJson, Progress, Sink, terminal_columns};
 
 /// Values longer than this are not sent whole when their lines will be cut; in bytes. A character
 /// of a line takes at most four bytes, so lines need less.
@@ -82,37 +83,59 @@ pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
             sink.line(&EntryJson::value_of_size(&listed.key, value.size).line()?)?;
             continue;
         }
-        let shown = show(&client, &listed, args.directory, width).await?;
         if args.json {
-            sink.line(&EntryJson::shown(&listed.key, &shown).line()?)?;
+            print_json(&client, &listed, &mut sink).await?;
             continue;
         }
-        sink.line(&directory_line(
-            &listed.key,
-            &shown,
-            args.directory,
-            width,
-            sink.is_terminal(),
-        ))?;
+        let mut line = DirectoryLine::new(width, sink.is_terminal());
+        let mut out = Vec::new();
+        match &listed.entry {
+            Entry::Directory(_) => line.text(&format!("{}.", listed.key), &mut out),
+            _ if args.directory => line.text(&listed.key, &mut out),
+            Entry::Link(link) => {
+                let text = format!("{} -> {}", listed.key, link_text(link));
+                line.text(&text, &mut out);
+            }
+            Entry::Value(value) => {
+                line.text(&format!("{} = ", listed.key), &mut out);
+                let end = DirectoryLine::most(width)
+                    .unwrap_or(u64::MAX)
+                    .min(value.size);
+                let mut reader = listed.reader(&client, value, end);
+                while let Some(piece) = reader.next().await.about(&listed.key)? {
+                    let more = line.value(&piece, &mut out);
+                    sink.raw(&out)?;
+                    out.clear();
+                    if !more {
+                        break;
+                    }
+                }
+                if end < value.size {
+                    line.goes_on();
+                }
+            }
+        }
+        line.finish(&mut out);
+        sink.raw(&out)?;
     }
     sink.flush()?;
     Ok(ExitCode::SUCCESS)
 }
 
-async fn show(client: &Client, listed: &Listed, keys_only: bool, width: usize) -> Result<Shown> {
-    Ok(match &listed.entry {
-        Entry::Directory(_) => Shown::Directory,
-        Entry::Link(link) => Shown::Link(link_text(link)),
-        Entry::Value(_) if keys_only => Shown::Value(Vec::new()),
-        Entry::Value(value) => {
-            let bytes = match &value.bytes {
-                None if width > 3 => {
-                    let most = (width as u64).saturating_mul(4);
-                    part(client, &listed.place, 0, most, value.size).await
-                }
-                _ => whole(client, &listed.place, value).await,
-            };
-            Shown::Value(bytes.about(&listed.key)?.to_vec())
+async fn print_json(client: &Client, listed: &Listed, sink: &mut Sink) -> Result<()> {
+    let key = listed.key.as_str();
+    let value = match &listed.entry {
+        Entry::Directory(_) => return Ok(sink.line(&EntryJson::directory(key).line()?)?),
+        Entry::Link(link) => {
+            return Ok(sink.line(&EntryJson::link(key, &link_text(link)).line()?)?);
         }
-    })
+        Entry::Value(value) => value,
+    };
+    match &value.bytes {
+        Some(bytes) => Ok(sink.line(&EntryJson::value(key, bytes).line()?)?),
+        None => {
+            let reader = listed.reader(client, value, value.size);
+            long_json(key, reader, sink).await
+        }
+    }
 }

@@ -8,22 +8,23 @@ use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
 use anyhow::{Result, anyhow};
-use bytes::Bytes;
 use clap::{Args, Subcommand};
-use kvs_client::{
-    At, Client, Entry as Found, ErrorCode, LookupAnswer, READ_RANGE_BYTES, Transaction,
-};
+use kvs_client::{At, Client, Entry as Found, ErrorCode, LookupAnswer, Transaction};
 
 use super::failure::{About as _, failure};
-use super::follow::{Appends, Seen, wait_for};
+use super::follow::{Appends, wait_for};
+use super::followed::Seen;
+use super::growth::{Flow, Growth};
 use super::interrupt::end_on_interrupt;
 use super::look::{Look, Printer};
 use super::options::{Daemon, NamespaceOption};
 use super::show::Form;
-use super::value::{Place, part};
 use crate::eventlog::{Decoder, Entry, encode};
 use crate::output::reader_gone;
 use crate::quantity::duration;
+
+/// Bytes of a log whose events are in memory at a time.
+const DECODE_BYTES: usize = 64 * 1024;
 
 /// Options of `kvs eventlog`.
 #[derive(Debug, Args)]
@@ -246,8 +247,6 @@ struct Verdict {
     enough: bool,
 }
 
-type Flow = Result<ControlFlow<()>>;
-
 impl<'r> Reader<'r> {
     fn new(client: &'r Client, key: &'r str, printer: Printer) -> Self {
         Self {
@@ -267,6 +266,7 @@ impl<'r> Reader<'r> {
         take: &mut impl FnMut(&Entry) -> Verdict,
     ) -> Flow {
         let mut appends = Appends::open(self.client, namespace, self.key, waitcreate).await?;
+        let mut growth = Growth::default();
         let gone = reader_gone();
         tokio::pin!(gone);
         loop {
@@ -275,6 +275,16 @@ impl<'r> Reader<'r> {
                 error = &mut gone => return Err(error.into()),
             };
             let flow = match seen {
+                Some(Seen::Grown { grown, end }) => {
+                    let key = self.key;
+                    let read = async |bytes: &[u8]| self.piece(bytes, take);
+                    let flow = growth.take(key, grown, read).await?;
+                    // Whoever appends to a log appends whole lines.
+                    if end && flow.is_continue() {
+                        self.decoder.finish()?;
+                    }
+                    flow
+                }
                 Some(Seen::Found(found)) => self.whole(&found, take).await?,
                 Some(Seen::Bytes(bytes)) => self.piece(&bytes, take)?,
                 None => return Ok(ControlFlow::Continue(())),
@@ -291,22 +301,16 @@ impl<'r> Reader<'r> {
         found: &LookupAnswer,
         take: &mut impl FnMut(&Entry) -> Verdict,
     ) -> Flow {
-        let value = match &found.entry {
+        let mut value = match &found.entry {
             None => return Err(anyhow!("eventlog path {} not found", self.key)),
-            Some(Found::Value(value)) => value,
             Some(Found::Directory(_)) => return Err(failure(self.key, ErrorCode::IsDirectory)),
             Some(Found::Link(_)) => return Err(failure(self.key, ErrorCode::Invalid)),
+            Some(Found::Value(_)) => {
+                let value = self.client.found_reader(found);
+                value.ok_or_else(|| failure(self.key, ErrorCode::Invalid))?
+            }
         };
-        if let Some(bytes) = &value.bytes {
-            return self.piece(bytes, take);
-        }
-        let place = Place::new(&found.namespace, &found.key, &found.snapshot, &At::Current);
-        let mut offset = 0;
-        while offset < value.size {
-            let piece: Bytes = part(self.client, &place, offset, READ_RANGE_BYTES, value.size)
-                .await
-                .about(self.key)?;
-            offset += piece.len() as u64;
+        while let Some(piece) = value.next().await.about(self.key)? {
             if self.piece(&piece, take)?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
@@ -315,23 +319,30 @@ impl<'r> Reader<'r> {
     }
 
     fn piece(&mut self, bytes: &[u8], take: &mut impl FnMut(&Entry) -> Verdict) -> Flow {
+        let mut flow = Ok(ControlFlow::Continue(()));
+        for bytes in bytes.chunks(DECODE_BYTES) {
+            flow = self.lines(bytes, take);
+            if !matches!(flow, Ok(ControlFlow::Continue(()))) {
+                break;
+            }
+        }
+        // What came together is out before anything else is waited for.
+        self.printer.sink.flush()?;
+        flow
+    }
+
+    fn lines(&mut self, bytes: &[u8], take: &mut impl FnMut(&Entry) -> Verdict) -> Flow {
         let (entries, result) = self.decoder.feed(bytes);
-        let mut flow = ControlFlow::Continue(());
         for entry in &entries {
             let verdict = take(entry);
             if verdict.print {
                 self.printer.print(entry)?;
             }
             if verdict.enough {
-                flow = ControlFlow::Break(());
-                break;
+                return Ok(ControlFlow::Break(()));
             }
         }
-        // What came together is out before anything else is waited for.
-        self.printer.sink.flush()?;
-        if flow.is_continue() {
-            result?;
-        }
-        Ok(flow)
+        result?;
+        Ok(ControlFlow::Continue(()))
     }
 }

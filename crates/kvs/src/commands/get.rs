@@ -8,7 +8,8 @@ use kvs_client::{At, Entry, ErrorCode, LookedUp, Namespace, ValueInfo};
 use smol_str::SmolStr;
 
 use super::failure::{About as _, failure};
-use super::follow::{Following, wait_for, watch};
+use super::follow::{wait_for, watch};
+use super::followed::Following;
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, ReadOptions};
 use super::show::Form;

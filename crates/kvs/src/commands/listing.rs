@@ -4,7 +4,7 @@
 //! entries are known to the daemon under other keys.
 
 use anyhow::Result;
-use kvs_client::{At, Client, ClientError, Entry, ListEntry, ListOptions};
+use kvs_client::{At, Client, ClientError, Entry, ListEntry, ListOptions, ValueInfo, ValueReader};
 
 use super::key::{join, normal};
 use super::value::Place;
@@ -29,6 +29,16 @@ pub(crate) struct Listed {
     pub(crate) place: Place,
     /// What is there.
     pub(crate) entry: Entry,
+}
+
+impl Listed {
+    /// Reads the first `end` bytes of its value.
+    pub(crate) fn reader(&self, client: &Client, value: &ValueInfo, end: u64) -> ValueReader {
+        match &value.bytes {
+            Some(bytes) => ValueReader::of_bytes(client, bytes.clone()),
+            None => self.place.reader(client, 0, end),
+        }
+    }
 }
 
 impl Listing {

@@ -4,12 +4,12 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kvs_client::{LogOptions, Scope, ScopeKind};
+use kvs_client::{LogChange, LogOptions, Scope, ScopeKind};
 
 use super::failure::About as _;
 use super::options::{Daemon, NamespaceOption};
 use super::report::logged;
-use crate::output::Sink;
+use crate::output::{ChangeReport, Halves, Sink, Told, VersionReport};
 
 /// Options of `kvs log`.
 #[derive(Debug, Args)]
@@ -56,12 +56,12 @@ pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
             options.to = Some(page.newest);
         }
         for version in &page.versions {
-            let report = logged(&name, version);
-            if args.json {
-                sink.line(&report.json()?)?;
-            } else {
-                sink.line(&report.log_line())?;
-            }
+            print(
+                &logged(&name, version),
+                &version.changes,
+                args.json,
+                &mut sink,
+            )?;
         }
         sink.flush()?;
         match page.next {
@@ -69,4 +69,34 @@ pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
             None => return Ok(ExitCode::SUCCESS),
         }
     }
+}
+
+fn print(
+    report: &VersionReport,
+    changes: &[LogChange],
+    as_json: bool,
+    sink: &mut Sink,
+) -> Result<()> {
+    let changes = changes.iter().map(|change| ChangeReport {
+        key: &change.key,
+        kind: change.kind.name(),
+        previous: None,
+        offset: None,
+    });
+    if !as_json {
+        sink.text(&report.log_line())?;
+        for change in changes {
+            sink.text(&change.word())?;
+        }
+        return Ok(sink.text("\n")?);
+    }
+    let Halves { before, after } = report.json()?;
+    sink.text(&before)?;
+    sink.text("[")?;
+    for (at, change) in changes.enumerate() {
+        sink.text(if at == 0 { "" } else { "," })?;
+        sink.text(&change.json(Told::Nothing)?.before)?;
+    }
+    sink.text("]")?;
+    Ok(sink.line(&after)?)
 }

@@ -15,11 +15,17 @@ mod value;
 mod input;
 
 mod listing;
+mod outlet;
+mod retelling;
 mod report;
 mod look;
 mod show;
 
 mod exec;
+mod growth;
+mod appending;
+mod events;
+mod followed;
 mod follow;
 
 pub(crate) mod bench;

@@ -1,71 +1,304 @@
-//! From what the daemon tells of versions to what is printed of them. Values too long for a stream
-//! are fetched, from the state that the event is about.
+//! From what the daemon tells of versions to what is printed of them, part by part and value by
+//! value, so that memory holds a part of a version and a few pieces of a value, whatever their size.
+//!
+//! After a lost connection the daemon tells a version that was printed in part again from its
+//! beginning. The printer then goes on behind what it has printed, if that is what is told again.
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use kvs_client::{
-    At, Behind, Change, ChangeKind, ChangeValue, Changes, Client, Gap, Initial, LogVersion,
-    TransactionInfo,
+    Behind, Change, ChangeValue, Client, Event, Gap, LogVersion, Position, TransactionInfo,
 };
 use serde_json::json;
 
 use super::failure::About as _;
-use super::value::{Place, appended, link_text, part};
-use crate::output::{Before, ChangeReport, Elsewhere, VersionReport, Who};
+use super::outlet::Outlet;
+use super::retelling::{Differs, Retelling};
+use super::value::{encoded, is_text, link_text};
+use crate::output::{
+    Before, ChangeReport, Elsewhere, Encoding, Halves, Told, VersionReport, Who, escape,
+};
 
-/// The report of the state that a watch begins with.
-pub(super) async fn initial(
-    client: &Client,
-    namespace: &str,
-    state: &Initial,
-) -> Result<VersionReport> {
-    let changes = values(
-        client,
-        namespace,
-        state.position.version,
-        &state.snapshot,
-        &state.entries,
-    )
-    .await?;
-    Ok(VersionReport {
-        namespace: namespace.to_owned(),
-        version: state.position.version,
-        root: state.root.to_string(),
-        time: Some(state.time),
-        initial: true,
-        differences: state.differences,
-        skipped: 0,
-        behind: None,
-        who: Vec::new(),
-        changes,
-    })
+/// Prints versions in one form.
+pub(super) struct Printer {
+    client: Client,
+    namespace: String,
+    json: bool,
+    begun: Option<Begun>,
 }
 
-/// The report of a version.
-pub(super) async fn changes(
-    client: &Client,
-    namespace: &str,
-    version: &Changes,
-) -> Result<VersionReport> {
-    let changes = values(
-        client,
-        namespace,
-        version.position.version,
-        &version.snapshot,
-        &version.changes,
+/// A version of which parts are printed, and others not.
+struct Begun {
+    subject: Subject,
+    printed: Retelling,
+    /// What stands behind the changes.
+    end: String,
+}
+
+/// Which version, or state, it is.
+#[derive(Clone, PartialEq, Eq)]
+struct Subject {
+    initial: bool,
+    position: Position,
+    root: String,
+    behind: Option<Behind>,
+}
+
+/// Takes a change; whether it is to be printed.
+fn takes(printed: &mut Retelling, change: &Change, last: bool) -> Result<bool, Differs> {
+    let size;
+    let link;
+    let (kind, value): (&[u8], &[u8]) = match &change.value {
+        ChangeValue::None => (b"none", b""),
+        ChangeValue::Bytes(bytes) => (b"bytes", bytes),
+        ChangeValue::Large {
+            size: long,
+            blobref,
+        } => {
+            size = format!("{long} {blobref}");
+            (b"large", size.as_bytes())
+        }
+        ChangeValue::Link(target) => {
+            link = link_text(target);
+            (b"link", link.as_bytes())
+        }
+    };
+    let offset = change.offset.unwrap_or(0).to_le_bytes();
+    let name = change.kind.name().as_bytes();
+    let item = [change.key.as_bytes(), name, kind, value, &offset];
+    match last {
+        true => printed.takes_last(&item),
+        false => printed.takes(&item),
+    }
+}
+
+/// A part of a version or state.
+struct Part<'e> {
+    subject: Subject,
+    changes: &'e [Change],
+    last: bool,
+}
+
+impl<'e> Part<'e> {
+    fn of(event: &'e Event) -> Option<Self> {
+        match event {
+            Event::Initial(state) => Some(Self {
+                subject: Subject {
+                    initial: true,
+                    position: state.position,
+                    root: state.root.to_string(),
+                    behind: None,
+                },
+                changes: &state.entries,
+                last: state.last,
+            }),
+            Event::Changes(version) => Some(Self {
+                subject: Subject {
+                    initial: false,
+                    position: version.position,
+                    root: version.root.to_string(),
+                    behind: version.behind.clone(),
+                },
+                changes: &version.changes,
+                last: version.last,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// What is told of the version itself. `None` for events that are about none.
+pub(super) fn head(namespace: &str, event: &Event) -> Option<VersionReport> {
+    match event {
+        Event::Initial(state) => Some(VersionReport {
+            namespace: namespace.to_owned(),
+            version: state.position.version,
+            root: state.root.to_string(),
+            time: Some(state.time),
+            initial: true,
+            differences: state.differences,
+            skipped: 0,
+            behind: None,
+            who: Vec::new(),
+        }),
+        Event::Changes(version) => Some(VersionReport {
+            namespace: namespace.to_owned(),
+            version: version.position.version,
+            root: version.root.to_string(),
+            time: Some(version.time),
+            initial: false,
+            differences: false,
+            skipped: version.skipped,
+            behind: version.behind.as_ref().map(elsewhere),
+            who: who(&version.transactions),
+        }),
+        _ => None,
+    }
+}
+
+impl Printer {
+    /// Prints JSON objects, or lines for people.
+    pub(super) fn new(client: &Client, namespace: &str, json: bool) -> Self {
+        Self {
+            client: client.clone(),
+            namespace: namespace.to_owned(),
+            json,
+            begun: None,
+        }
+    }
+
+    /// Prints what an event tells of a version; `skipped` versions more were passed over before it.
+    /// Whether that completes it.
+    pub(super) async fn part(
+        &mut self,
+        event: &Event,
+        skipped: u64,
+        out: &mut Outlet<'_>,
+    ) -> Result<bool> {
+        let Some(part) = Part::of(event) else {
+            return Ok(false);
+        };
+        let mut begun = match self.begun.take() {
+            Some(begun) if begun.subject == part.subject => begun,
+            Some(begun) => return Err(cut_off(&begun.subject)),
+            None => self.begin(event, &part, skipped, out).await?,
+        };
+        let listed = matches!(event, Event::Initial(state) if !state.differences);
+        for change in part.changes {
+            let is_first = begun.printed.count() == 0;
+            let printed = takes(&mut begun.printed, change, part.last);
+            if !printed.map_err(|_| cut_off(&begun.subject))? {
+                continue;
+            }
+            if self.json && !is_first {
+                out.text(",").await?;
+            }
+            self.change(event, change, listed, out).await?;
+        }
+        if !part.last {
+            self.begun = Some(begun);
+            return Ok(false);
+        }
+        let complete = begun.printed.finish();
+        complete.map_err(|_| cut_off(&begun.subject))?;
+        out.text(&begun.end).await?;
+        Ok(true)
+    }
+
+    /// The connection was lost: the version that is printed in part comes again.
+    pub(super) fn restart(&mut self) {
+        if let Some(begun) = &mut self.begun {
+            begun.printed.restart();
+        }
+    }
+
+    /// Something else than the rest of the version came.
+    pub(super) fn check_whole(&self) -> Result<()> {
+        match &self.begun {
+            Some(begun) => Err(cut_off(&begun.subject)),
+            None => Ok(()),
+        }
+    }
+
+    async fn begin(
+        &self,
+        event: &Event,
+        part: &Part<'_>,
+        skipped: u64,
+        out: &mut Outlet<'_>,
+    ) -> Result<Begun> {
+        let mut end = String::new();
+        if let Some(mut report) = head(&self.namespace, event) {
+            report.skipped += skipped;
+            if self.json {
+                let Halves { before, after } = report.json()?;
+                out.text(&before).await?;
+                out.text("[").await?;
+                end = format!("]{after}\n");
+            } else if let Some(line) = report.skipped_line() {
+                out.text(&line).await?;
+                out.text("\n").await?;
+            }
+        }
+        Ok(Begun {
+            subject: part.subject.clone(),
+            printed: Retelling::default(),
+            end,
+        })
+    }
+
+    async fn change(
+        &self,
+        event: &Event,
+        change: &Change,
+        listed: bool,
+        out: &mut Outlet<'_>,
+    ) -> Result<()> {
+        let namespace = self.client.namespace(self.namespace.as_str());
+        let value = namespace.change_reader(event, change).await;
+        let value = value.about(&change.key)?;
+        let link = match &change.value {
+            ChangeValue::Link(link) => Some(link_text(link)),
+            _ => None,
+        };
+        let report = ChangeReport {
+            key: &change.key,
+            kind: change.kind.name(),
+            previous: change.previous.as_ref().map(before),
+            offset: change.offset,
+        };
+        if !self.json {
+            let version = event.position().map_or(0, |position| position.version);
+            let told = value.is_some() || link.is_some();
+            let Halves { before, after } = report.line(version, listed, told);
+            out.text(&before).await?;
+            if let Some(link) = link {
+                out.text(&escape(&link)).await?;
+            }
+            if let Some(value) = value {
+                let write = async |bytes: &[u8]| out.write(bytes).await;
+                encoded(value, Encoding::Line, &change.key, write).await?;
+            }
+            out.text(&after).await?;
+            return out.text("\n").await;
+        }
+        let told = match (&link, &value) {
+            (None, None) => Told::Nothing,
+            (Some(_), _) => Told::Text,
+            (None, Some(value)) => match is_text(value.again(), &change.key).await? {
+                true => Told::Text,
+                false => Told::Bytes,
+            },
+        };
+        let Halves { before, after } = report.json(told)?;
+        out.text(&before).await?;
+        if let Some(link) = link {
+            out.text(&serde_json::to_string(&link)?).await?;
+        }
+        if let Some(value) = value {
+            let encoding = match told {
+                Told::Bytes => Encoding::Base64,
+                Told::Text | Told::Nothing => Encoding::Json,
+            };
+            out.text("\"").await?;
+            let write = async |bytes: &[u8]| out.write(bytes).await;
+            encoded(value, encoding, &change.key, write).await?;
+            out.text("\"").await?;
+        }
+        out.text(&after).await
+    }
+}
+
+/// A version that was printed in part and cannot be gone on with.
+fn cut_off(subject: &Subject) -> anyhow::Error {
+    let version = subject.position.version;
+    let what = if subject.initial {
+        "the state at version"
+    } else {
+        "version"
+    };
+    anyhow!(
+        "watch: the connection was lost while {what} {version} was printed, and the rest of it is not to be had: --from {version} begins with it again"
     )
-    .await?;
-    Ok(VersionReport {
-        namespace: namespace.to_owned(),
-        version: version.position.version,
-        root: version.root.to_string(),
-        time: Some(version.time),
-        initial: false,
-        differences: false,
-        skipped: version.skipped,
-        behind: version.behind.as_ref().map(elsewhere),
-        who: who(&version.transactions),
-        changes,
-    })
 }
 
 fn elsewhere(behind: &Behind) -> Elsewhere {
@@ -76,15 +309,8 @@ fn elsewhere(behind: &Behind) -> Elsewhere {
     }
 }
 
-/// The report of a version of the log, which tells no values.
+/// The report of a version of the log, which tells no values, without its changes.
 pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
-    let changes = version.changes.iter().map(|change| ChangeReport {
-        key: change.key.to_string(),
-        kind: change.kind.name(),
-        value: None,
-        previous: None,
-        offset: None,
-    });
     VersionReport {
         namespace: namespace.to_owned(),
         version: version.position.version,
@@ -95,20 +321,18 @@ pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
         skipped: 0,
         behind: None,
         who: who(&version.transactions),
-        changes: changes.collect(),
     }
 }
 
 /// One line about versions that could not be delivered.
-pub(super) fn gap(namespace: &str, gap: &Gap, as_json: bool) -> Result<String> {
+pub(super) fn gap(namespace: &str, gap: &Gap, as_json: bool) -> String {
     let (from, to) = (gap.from.version, gap.to.version);
     if as_json {
         let hole = json!({ "from": from, "to": to });
-        return Ok(
-            json!({ "gap": hole, "namespace": namespace, "snapshot": gap.snapshot }).to_string(),
-        );
+        return json!({ "gap": hole, "namespace": namespace, "snapshot": gap.snapshot })
+            .to_string();
     }
-    Ok(format!("gap {from} {to} {}", gap.snapshot))
+    format!("gap {from} {to} {}", gap.snapshot)
 }
 
 pub(super) fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
@@ -129,40 +353,4 @@ fn before(value: &ChangeValue) -> Before {
         ChangeValue::Link(link) => Before::Value(link_text(link).into_bytes()),
         ChangeValue::Large { size, .. } => Before::Long(*size),
     }
-}
-
-async fn values(
-    client: &Client,
-    namespace: &str,
-    version: u64,
-    snapshot: &str,
-    changes: &[Change],
-) -> Result<Vec<ChangeReport>> {
-    let mut reports = Vec::with_capacity(changes.len());
-    for change in changes {
-        let value = match &change.value {
-            ChangeValue::None => None,
-            ChangeValue::Bytes(bytes) => Some(bytes.to_vec()),
-            ChangeValue::Link(link) => Some(link_text(link).into_bytes()),
-            ChangeValue::Large { size, .. } => {
-                let place = Place::new(namespace, &change.key, snapshot, &At::Current);
-                let fetched = match (change.kind, change.offset) {
-                    (ChangeKind::Append, Some(from)) => {
-                        part(client, &place, from, *size, from.saturating_add(*size)).await
-                    }
-                    (ChangeKind::Append, None) => appended(client, &place, version).await,
-                    _ => part(client, &place, 0, *size, *size).await,
-                };
-                Some(fetched.about(&change.key)?.to_vec())
-            }
-        };
-        reports.push(ChangeReport {
-            key: change.key.to_string(),
-            kind: change.kind.name(),
-            value,
-            previous: change.previous.as_ref().map(before),
-            offset: change.offset,
-        });
-    }
-    Ok(reports)
 }

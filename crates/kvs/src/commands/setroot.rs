@@ -2,16 +2,17 @@
 
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Result, anyhow};
 use clap::Args;
-use kvs_client::{FollowOptions, Moved, NamespaceRoot, RootEvent, Start};
+use kvs_client::{FollowOptions, Moved, NamespaceRoot, RootEvent, SmolStr, Start};
 
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption};
 use super::report::who;
+use super::retelling::Retelling;
 use super::watch::From;
-use crate::output::{RootReport, Sink, Standing, Touched, reader_gone, seconds};
+use crate::output::{Halves, RootReport, Sink, Standing, Touched, reader_gone, seconds};
 
 /// Options of `kvs setroot`.
 #[derive(Debug, Args)]
@@ -69,6 +70,10 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
     };
     let mut stream = client.follow(options).await.about("setroot")?;
     let mut sink = Sink::new();
+    let mut moves = Moves {
+        json: args.json,
+        begun: None,
+    };
     let mut left = args.count;
     let gone = reader_gone();
     tokio::pin!(gone);
@@ -77,21 +82,34 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
             event = stream.recv() => event.about("setroot")?,
             error = &mut gone => return Err(error.into()),
         };
-        let place = event.place().clone();
-        let Some(report) = report(event) else {
-            continue;
-        };
-        if args.namespaces && !report.is_of_namespaces() {
-            continue;
-        }
-        if args.json {
-            sink.line(&report.json(&place)?)?;
-        } else {
-            for line in report.lines() {
-                sink.line(&line)?;
+        match &event {
+            RootEvent::Moved(_) if args.namespaces => continue,
+            RootEvent::Moved(moved) => {
+                let whole = moves.print(moved, &mut sink)?;
+                sink.flush()?;
+                if !whole {
+                    continue;
+                }
+            }
+            RootEvent::Restart(_) => {
+                moves.restart();
+                continue;
+            }
+            other => {
+                moves.check_whole()?;
+                let Some(report) = report(other) else {
+                    continue;
+                };
+                if args.json {
+                    sink.line(&report.json(event.place())?)?;
+                } else {
+                    for line in report.lines() {
+                        sink.line(&line)?;
+                    }
+                }
+                sink.flush()?;
             }
         }
-        sink.flush()?;
         left = left.map(|left| left - 1);
         if left == Some(0) {
             return Ok(ExitCode::SUCCESS);
@@ -99,61 +117,154 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
     }
 }
 
-/// What is printed of an event; `None` for a kind that this build does not know.
-fn report(event: RootEvent) -> Option<RootReport> {
+/// Prints moves, part by part where they touched many keys.
+struct Moves {
+    json: bool,
+    begun: Option<Begun>,
+}
+
+/// A move of which a part is printed.
+struct Begun {
+    namespace: SmolStr,
+    version: u64,
+    root: SmolStr,
+    printed: Retelling,
+    /// What stands behind the keys.
+    end: String,
+}
+
+impl Moves {
+    /// Prints a part of a move. Whether that completes it.
+    fn print(&mut self, moved: &Moved, sink: &mut Sink) -> Result<bool> {
+        let mut begun = match self.begun.take() {
+            Some(begun) if begun.root == moved.root && begun.version == moved.position.version => {
+                begun
+            }
+            Some(begun) => return Err(cut_off(&begun)),
+            None => self.begin(moved, sink)?,
+        };
+        for change in &moved.changes {
+            let is_first = begun.printed.count() == 0;
+            let item = [change.key.as_bytes(), change.kind.name().as_bytes()];
+            let printed = match moved.last {
+                true => begun.printed.takes_last(&item),
+                false => begun.printed.takes(&item),
+            };
+            if !printed.map_err(|_| cut_off(&begun))? {
+                continue;
+            }
+            let touched = Touched {
+                key: &change.key,
+                kind: change.kind.name(),
+            };
+            if self.json {
+                sink.text(if is_first { "" } else { "," })?;
+                sink.text(&touched.json()?)?;
+            } else {
+                sink.text(&touched.word())?;
+            }
+        }
+        if !moved.last {
+            self.begun = Some(begun);
+            return Ok(false);
+        }
+        begun.printed.finish().map_err(|_| cut_off(&begun))?;
+        sink.line(&begun.end)?;
+        Ok(true)
+    }
+
+    fn begin(&self, moved: &Moved, sink: &mut Sink) -> Result<Begun> {
+        let report = RootReport::Moved {
+            namespace: moved.namespace.to_string(),
+            version: moved.position.version,
+            root: moved.root.to_string(),
+            previous: moved.previous.to_string(),
+            snapshot: moved.snapshot.to_string(),
+            time: seconds(moved.time),
+            transactions: who(&moved.transactions),
+            changes: [],
+        };
+        let mut end = String::new();
+        if self.json {
+            let Halves { before, after } = report.moved(&moved.place)?;
+            sink.text(&before)?;
+            sink.text("[")?;
+            end = format!("]{after}");
+        } else {
+            for line in report.lines() {
+                sink.text(&line)?;
+            }
+        }
+        Ok(Begun {
+            namespace: moved.namespace.clone(),
+            version: moved.position.version,
+            root: moved.root.clone(),
+            printed: Retelling::default(),
+            end,
+        })
+    }
+
+    /// The connection was lost: the move that is printed in part comes again.
+    fn restart(&mut self) {
+        if let Some(begun) = &mut self.begun {
+            begun.printed.restart();
+        }
+    }
+
+    /// Something else than the rest of a move came.
+    fn check_whole(&self) -> Result<()> {
+        match &self.begun {
+            Some(begun) => Err(cut_off(begun)),
+            None => Ok(()),
+        }
+    }
+}
+
+fn cut_off(begun: &Begun) -> anyhow::Error {
+    anyhow!(
+        "setroot: the connection was lost while version {} of {} was printed, and the rest of it is not to be had",
+        begun.version,
+        begun.namespace
+    )
+}
+
+/// What is printed of an event that is no move.
+fn report(event: &RootEvent) -> Option<RootReport> {
     Some(match event {
         RootEvent::State(state) => RootReport::State {
             lost: state.lost,
-            namespaces: state.namespaces.into_iter().map(standing).collect(),
+            namespaces: state.namespaces.iter().map(standing).collect(),
         },
-        RootEvent::Moved(moved) => report_move(moved),
         RootEvent::Created(made) => RootReport::Created {
-            namespace: made.namespace.into(),
+            namespace: made.namespace.to_string(),
             owner: made.owner,
             incarnation: made.incarnation,
             time: seconds(made.time),
         },
         RootEvent::Reincarnated(anew) => RootReport::Reincarnated {
-            namespace: anew.namespace.into(),
+            namespace: anew.namespace.to_string(),
             incarnation: anew.incarnation,
             time: seconds(anew.time),
         },
         RootEvent::OwnerChanged(changed) => RootReport::OwnerChanged {
-            namespace: changed.namespace.into(),
+            namespace: changed.namespace.to_string(),
             owner: changed.owner,
             before: changed.before,
             time: seconds(changed.time),
         },
         RootEvent::Removed(gone) => RootReport::Removed {
-            namespace: gone.namespace.into(),
+            namespace: gone.namespace.to_string(),
             time: seconds(gone.time),
         },
         _ => return None,
     })
 }
 
-fn standing(root: NamespaceRoot) -> Standing {
+fn standing(root: &NamespaceRoot) -> Standing {
     Standing {
-        namespace: root.namespace.into(),
+        namespace: root.namespace.to_string(),
         owner: root.owner,
         version: root.position.version,
-        root: root.root.into(),
-    }
-}
-
-fn report_move(moved: Moved) -> RootReport {
-    let changes = moved.changes.into_iter().map(|change| Touched {
-        key: change.key.into(),
-        kind: change.kind.name(),
-    });
-    RootReport::Moved {
-        namespace: moved.namespace.into(),
-        version: moved.position.version,
-        root: moved.root.into(),
-        previous: moved.previous.into(),
-        snapshot: moved.snapshot.into(),
-        time: seconds(moved.time),
-        transactions: who(&moved.transactions),
-        changes: changes.collect(),
+        root: root.root.to_string(),
     }
 }

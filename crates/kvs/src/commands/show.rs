@@ -2,13 +2,13 @@
 
 use anyhow::Result;
 use clap::Args;
-use kvs_client::{At, Client, Entry, ErrorCode, LookupAnswer, LookupOptions};
+use kvs_client::{At, Client, Entry, ErrorCode, LookupAnswer, LookupOptions, ValueReader};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::failure::{About as _, failure};
-use super::value::{Place, stream, whole};
-use crate::output::{EntryJson, OutputError, Progress, Sink};
+use super::value::{Place, encoded, is_text};
+use crate::output::{Encoding, EntryJson, Halves, Progress, Sink};
 
 /// In which form values are printed.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -75,7 +75,7 @@ impl Form {
                 return Ok(sink.line(&line)?);
             }
             Some(_) if self.treeobj => {
-                self.label(key, sink)?;
+                self.begin(key, sink)?;
                 return Ok(sink.line(found.treeobj.as_deref().unwrap_or_default())?);
             }
             Some(Entry::Value(value)) => value,
@@ -83,24 +83,51 @@ impl Form {
             Some(Entry::Link(_)) => return Err(failure(key, ErrorCode::Invalid)),
         };
         let place = Place::new(&found.namespace, &found.key, &found.snapshot, at);
-        if self.json {
-            let bytes = whole(client, &place, value).await.about(key)?;
-            return self.print_bytes(key, &bytes, sink);
+        match &value.bytes {
+            Some(bytes) => self.print_bytes(key, bytes, sink),
+            None => {
+                let reader = place.reader(client, 0, value.size);
+                self.print_long(key, reader, sink).await
+            }
         }
-        self.label(key, sink)?;
-        let progress = match (&value.bytes, sink.is_terminal()) {
-            (None, false) => Some(Progress::of_bytes(key, Some(value.size))),
-            _ => None,
-        };
-        stream(client, &place, value, key, |piece| {
-            self.piece(piece, sink)?;
+    }
+
+    /// Prints a value of any length piece by piece.
+    pub(super) async fn print_long(
+        self,
+        key: &str,
+        reader: ValueReader,
+        sink: &mut Sink,
+    ) -> Result<()> {
+        if self.json {
+            return long_json(key, reader, sink).await;
+        }
+        self.begin(key, sink)?;
+        let size = reader.size();
+        let progress = (!sink.is_terminal()).then(|| Progress::of_bytes(key, Some(size)));
+        encoded(reader, self.encoding(sink), key, async |bytes| {
+            sink.raw(bytes)?;
             if let Some(progress) = &progress {
-                progress.add(piece.len() as u64);
+                progress.add(bytes.len() as u64);
             }
             Ok(())
         })
         .await?;
-        self.end(value.size, sink)
+        self.end(size, sink)
+    }
+
+    /// Whether a value is one JSON object, so that all of it must be known when it is printed.
+    pub(super) fn is_json(self) -> bool {
+        self.json
+    }
+
+    /// How the bytes of a value are written where they are not JSON.
+    pub(super) fn encoding(self, sink: &Sink) -> Encoding {
+        if self.raw || !sink.is_terminal() {
+            Encoding::Exact
+        } else {
+            Encoding::Terminal
+        }
     }
 
     /// Prints a value that is at hand.
@@ -108,12 +135,17 @@ impl Form {
         if self.json {
             return Ok(sink.line(&EntryJson::value(key, value).line()?)?);
         }
-        self.label(key, sink)?;
-        self.piece(value, sink)?;
+        self.begin(key, sink)?;
+        if self.raw {
+            sink.raw(value)?;
+        } else {
+            sink.value(value)?;
+        }
         self.end(value.len() as u64, sink)
     }
 
-    fn label(self, key: &str, sink: &mut Sink) -> Result<()> {
+    /// What stands before a value.
+    pub(super) fn begin(self, key: &str, sink: &mut Sink) -> Result<()> {
         if self.label {
             let label = format!("{}=", sink.clean(key));
             sink.text(&label)?;
@@ -121,19 +153,27 @@ impl Form {
         Ok(())
     }
 
-    fn piece(self, piece: &[u8], sink: &mut Sink) -> Result<(), OutputError> {
-        if self.raw {
-            sink.raw(piece)
-        } else {
-            sink.value(piece)
-        }
-    }
-
     /// A value of no length prints nothing, not even its newline.
-    fn end(self, size: u64, sink: &mut Sink) -> Result<()> {
+    pub(super) fn end(self, size: u64, sink: &mut Sink) -> Result<()> {
         if size > 0 && !self.raw {
             sink.text("\n")?;
         }
         Ok(())
     }
+}
+
+/// Prints a value of any length as one JSON object, piece by piece. It is read twice: first to learn
+/// whether it is text.
+pub(super) async fn long_json(key: &str, reader: ValueReader, sink: &mut Sink) -> Result<()> {
+    let text = is_text(reader.again(), key).await?;
+    let encoding = match text {
+        true => Encoding::Json,
+        false => Encoding::Base64,
+    };
+    let Halves { before, after } = EntryJson::value_halves(key, text)?;
+    sink.text(&before)?;
+    sink.text("\"")?;
+    encoded(reader, encoding, key, async |bytes| Ok(sink.raw(bytes)?)).await?;
+    sink.text("\"")?;
+    Ok(sink.line(&after)?)
 }

@@ -1,11 +1,11 @@
-//! Reading a value that was found, however long: what came with the answer, else range after range
-//! from the state in which it was found.
+//! Reading a value that was found, however long: what came with the answer, else piece after piece
+//! from the state in which it was found. Memory holds a few pieces.
 
 use anyhow::Result;
-use bytes::{Bytes, BytesMut};
-use kvs_client::{At, Client, ClientError, ErrorCode, Link, READ_RANGE_BYTES, ValueInfo};
+use kvs_client::{At, Client, Link, ValueReader};
 
 use super::failure::About as _;
+use crate::output::{Encoding, Pieces, Utf8Check};
 
 /// Where a value was found: links are followed, and the state is fixed.
 #[derive(Debug, Clone)]
@@ -34,90 +34,39 @@ impl Place {
         }
     }
 
-    async fn read(&self, client: &Client, offset: u64, length: u64) -> Result<Bytes, ClientError> {
+    /// Reads the bytes from `from` to `end` of the value there.
+    pub(crate) fn reader(&self, client: &Client, from: u64, end: u64) -> ValueReader {
         let namespace = client.namespace(self.namespace.as_str());
-        let answer = namespace
-            .read(self.key.as_str(), self.at.clone(), offset, length)
-            .await?;
-        if answer.bytes.is_empty() {
-            return Err(ClientError::new(
-                ErrorCode::Corrupt,
-                "the value ends before its length",
-            ));
-        }
-        Ok(answer.bytes)
+        namespace.reader(self.key.as_str(), self.at.clone(), from, end)
     }
 }
 
-/// Hands the value to `take` piece by piece, in order, so that memory holds a few pieces of it.
-pub(crate) async fn stream(
-    client: &Client,
-    place: &Place,
-    value: &ValueInfo,
-    context: &str,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
-) -> Result<()> {
-    if let Some(bytes) = &value.bytes {
-        return take(bytes);
-    }
-    let namespace = client.namespace(place.namespace.as_str());
-    let mut reader = namespace.reader(place.key.as_str(), place.at.clone(), 0, value.size);
+/// Whether all bytes of a value are UTF-8. Reads it up to the first that is not.
+pub(crate) async fn is_text(mut reader: ValueReader, context: &str) -> Result<bool> {
+    let mut check = Utf8Check::default();
     while let Some(piece) = reader.next().await.about(context)? {
-        take(&piece)?;
+        if !check.feed(&piece) {
+            return Ok(false);
+        }
     }
-    Ok(())
+    Ok(check.is_text())
 }
 
-/// The bytes of the value from `from` on, at most `most` of them, in memory.
-pub(crate) async fn part(
-    client: &Client,
-    place: &Place,
-    from: u64,
-    most: u64,
-    size: u64,
-) -> Result<Bytes, ClientError> {
-    let end = size.min(from.saturating_add(most));
-    let mut bytes = BytesMut::new();
-    let mut offset = from;
-    while offset < end {
-        let piece = place
-            .read(client, offset, READ_RANGE_BYTES.min(end - offset))
-            .await?;
-        offset += piece.len() as u64;
-        bytes.extend_from_slice(&piece);
+/// Hands the value to `take` in an encoding, piece by piece.
+pub(crate) async fn encoded(
+    mut reader: ValueReader,
+    encoding: Encoding,
+    context: &str,
+    mut take: impl AsyncFnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
+    let (mut pieces, mut out) = (Pieces::new(encoding), Vec::new());
+    while let Some(piece) = reader.next().await.about(context)? {
+        pieces.feed(&piece, &mut out);
+        take(&out).await?;
+        out.clear();
     }
-    Ok(bytes.freeze())
-}
-
-/// The whole value, in memory.
-pub(crate) async fn whole(
-    client: &Client,
-    place: &Place,
-    value: &ValueInfo,
-) -> Result<Bytes, ClientError> {
-    match &value.bytes {
-        Some(bytes) => Ok(bytes.clone()),
-        None => part(client, place, 0, value.size, value.size).await,
-    }
-}
-
-/// What a version appended to a value: all that the version before did not have.
-pub(crate) async fn appended(
-    client: &Client,
-    place: &Place,
-    version: u64,
-) -> Result<Bytes, ClientError> {
-    let namespace = client.namespace(place.namespace.as_str());
-    let size = async |at| Ok(namespace.read(place.key.as_str(), at, 0, 0).await?.size);
-    let now = size(place.at.clone()).await?;
-    let before = match size(At::Version(version.saturating_sub(1))).await {
-        Err(ClientError {
-            code: ErrorCode::NotFound,
-            ..
-        }) => 0,
-        answer => answer?,
-    };
-    part(client, place, before, now.saturating_sub(before), now).await
+    pieces.finish(&mut out);
+    take(&out).await
 }
 
 /// `target` or `namespace::target`.

@@ -1,6 +1,6 @@
 //! `kvs watch`: every version that touched a scope, as it comes, printed or handed to a command.
 
-use std::pin::Pin;
+use std::pin::pin;
 use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
@@ -10,12 +10,15 @@ use clap::{Args, ValueEnum};
 use kvs_client::{Client, Event, Mode, Position, WatchOptions, WatchStream};
 use serde_json::json;
 
+use super::events::is_last;
 use super::exec::Exec;
 use super::failure::About as _;
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption};
-use super::report::{changes, gap, initial};
-use crate::output::{Sink, VersionReport, reader_gone};
+use super::outlet::{Feed, Outlet};
+use super::report::{Printer, gap, head};
+use crate::limits::WATCH_WHOLE_BYTES;
+use crate::output::{Sink, reader_gone};
 use crate::quantity::{duration, size};
 
 /// Options of `kvs watch`.
@@ -127,8 +130,7 @@ impl FromStr for From {
 impl WatchArgs {
     fn options(&self) -> Result<WatchOptions> {
         let mut options = WatchOptions::new();
-        // A version is one object or one group of lines, so it must be whole before it is printed.
-        options.assemble_bytes = usize::MAX;
+        options.assemble_bytes = WATCH_WHOLE_BYTES;
         for scope in &self.scopes {
             options = options.scope(scope.as_str());
         }
@@ -167,7 +169,9 @@ pub(crate) async fn run(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
         .watch(options)
         .await
         .about("watch")?;
+    let json = args.json || args.exec.is_some();
     let mut watching = Watching {
+        printer: Printer::new(&client, &name, json),
         client,
         stream,
         name,
@@ -199,19 +203,32 @@ struct Watching {
     name: String,
     json: bool,
     sink: Sink,
+    printer: Printer,
+}
+
+/// An event that waits for its command: the whole version, or its first part.
+struct Waiting {
+    event: Event,
+    /// Versions that were passed over before it.
+    skipped: u64,
 }
 
 impl Watching {
-    /// The next version; what is said between versions is printed at once.
-    async fn next(&mut self) -> Result<VersionReport> {
-        let (client, name) = (&self.client, self.name.as_str());
+    /// The next part of a version; what is said between versions is printed at once.
+    async fn next(&mut self) -> Result<Event> {
         loop {
             let line = match self.stream.recv().await.about("watch")? {
-                Event::Initial(state) => return initial(client, name, &state).await,
-                Event::Changes(version) => return changes(client, name, &version).await,
-                Event::Gap(hole) => gap(name, &hole, self.json)?,
-                Event::Mark(position) => bookmark(name, position, self.json),
-                // Only said of versions that are handed out in parts; and the end of a wait.
+                event @ (Event::Initial(_) | Event::Changes(_)) => return Ok(event),
+                Event::Gap(hole) => {
+                    self.printer.check_whole()?;
+                    gap(&self.name, &hole, self.json)
+                }
+                Event::Mark(position) => bookmark(&self.name, position, self.json),
+                Event::Restart(_) => {
+                    self.printer.restart();
+                    continue;
+                }
+                // The end of a wait.
                 _ => continue,
             };
             self.sink.line(&line)?;
@@ -219,18 +236,18 @@ impl Watching {
         }
     }
 
-    /// Prints so many versions, each at once.
+    /// Prints so many versions, each part of one at once.
     async fn print(&mut self, mut count: Option<u64>) -> Result<()> {
         while take_one(&mut count) {
-            let report = self.next().await?;
-            if self.json {
-                self.sink.line(&report.json()?)?;
-            } else {
-                for line in report.watch_lines() {
-                    self.sink.line(&line)?;
+            loop {
+                let event = self.next().await?;
+                let out = &mut Outlet::Stdout(&mut self.sink);
+                let whole = self.printer.part(&event, 0, out).await?;
+                self.sink.flush()?;
+                if whole {
+                    break;
                 }
             }
-            self.sink.flush()?;
         }
         Ok(())
     }
@@ -245,36 +262,75 @@ impl Watching {
     ) -> Result<()> {
         let mut waiting = None;
         while take_one(&mut count) {
-            let event = match waiting.take() {
-                Some(event) => event,
-                None => self.next().await?,
+            let Waiting { event, skipped } = match waiting.take() {
+                Some(waiting) => waiting,
+                None => Waiting {
+                    event: self.next().await?,
+                    skipped: 0,
+                },
             };
-            let mut run = Box::pin(exec.run(event));
-            if coalesce {
-                waiting = self.newest_until(run.as_mut()).await?;
-            } else {
-                run.await?;
+            let Some(report) = head(&self.name, &event) else {
+                continue;
+            };
+            let (running, feed) = exec.start(&report, &event)?;
+            if !is_last(&event) {
+                // Too large to be held: nothing that comes behind it is looked at before it is fed.
+                self.feed(event, skipped, feed).await?;
+                waiting = self.wait(running.wait(), coalesce).await?;
+                continue;
             }
+            let mut printer = Printer::new(&self.client, &self.name, true);
+            let run = async {
+                let mut out = Outlet::Command(feed);
+                printer.part(&event, skipped, &mut out).await?;
+                out.finish().await;
+                running.wait().await
+            };
+            waiting = self.wait(run, coalesce).await?;
         }
         Ok(())
     }
 
-    /// The newest of the versions that come while the command runs, with the number of those before it.
-    async fn newest_until(
+    /// Feeds an event of which this is the first part to its command.
+    async fn feed(&mut self, first: Event, skipped: u64, feed: Feed) -> Result<()> {
+        let mut out = Outlet::Command(feed);
+        let mut event = first;
+        while !self.printer.part(&event, skipped, &mut out).await? {
+            event = self.next().await?;
+        }
+        out.finish().await;
+        Ok(())
+    }
+
+    /// Waits for the end of a command, and gives, to coalesce, the newest of the versions that come
+    /// meanwhile, with the number of those before it.
+    async fn wait(
         &mut self,
-        mut run: Pin<&mut impl Future<Output = Result<()>>>,
-    ) -> Result<Option<VersionReport>> {
-        let mut newest: Option<VersionReport> = None;
-        loop {
+        run: impl Future<Output = Result<()>>,
+        coalesce: bool,
+    ) -> Result<Option<Waiting>> {
+        let mut run = pin!(run);
+        let mut newest: Option<Waiting> = None;
+        while coalesce && newest.as_ref().is_none_or(|newest| is_last(&newest.event)) {
             tokio::select! {
                 ended = &mut run => return ended.map(|()| newest),
                 event = self.next() => {
-                    let mut event = event?;
-                    event.skipped += newest.map_or(0, |before| before.skipped + 1);
-                    newest = Some(event);
+                    let event = event?;
+                    let passed = |before: Waiting| before.skipped + 1 + skipped(&before.event);
+                    let skipped = newest.map_or(0, passed);
+                    newest = Some(Waiting { event, skipped });
                 }
             }
         }
+        run.await.map(|()| newest)
+    }
+}
+
+/// How many versions an event says that it stands for beside its own.
+fn skipped(event: &Event) -> u64 {
+    match event {
+        Event::Changes(version) => version.skipped,
+        _ => 0,
     }
 }
 

@@ -2,6 +2,7 @@
 //! append. Memory holds one unfinished line.
 
 use super::entry::{Entry, Malformed};
+use crate::limits::EVENTLOG_LINE_BYTES;
 
 /// Reads a log from its beginning.
 #[derive(Debug, Default)]
@@ -15,6 +16,9 @@ impl Decoder {
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> (Vec<Entry>, Result<(), Malformed>) {
         let mut entries = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
+            if self.unfinished.len() + line.len() > EVENTLOG_LINE_BYTES {
+                return (entries, Err(Malformed));
+            }
             self.unfinished.extend_from_slice(line);
             if line.last() != Some(&b'\n') {
                 break;

@@ -6,8 +6,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use serde::Serialize;
 
 use super::escape::escape;
+use super::pieces::Halves;
 
-/// One version that touched what was asked for.
+/// One version that touched what was asked for, without its changes, which may be any number.
 #[derive(Debug, Clone)]
 pub(crate) struct VersionReport {
     /// The namespace.
@@ -28,8 +29,6 @@ pub(crate) struct VersionReport {
     pub(crate) behind: Option<Elsewhere>,
     /// Who made it: one entry a transaction. Empty where that is not told.
     pub(crate) who: Vec<Who>,
-    /// What changed, in the order of the keys.
-    pub(crate) changes: Vec<ChangeReport>,
 }
 
 /// A state of another namespace, which a link leads into.
@@ -58,20 +57,29 @@ pub(crate) struct Who {
     pub(crate) name: Option<String>,
 }
 
-/// One change of one key.
+/// One change of one key, without the bytes that it put or added, which may be any number.
 #[derive(Debug, Clone)]
-pub(crate) struct ChangeReport {
+pub(crate) struct ChangeReport<'c> {
     /// The key.
-    pub(crate) key: String,
+    pub(crate) key: &'c str,
     /// `put`, `append`, `unlink`, `mkdir` or `link`.
     pub(crate) kind: &'static str,
-    /// The bytes of a put, what an append added, the target of a link; none for the other kinds and
-    /// where the value is no longer there to be read.
-    pub(crate) value: Option<Vec<u8>>,
     /// What stood there before, if that was asked for.
     pub(crate) previous: Option<Before>,
     /// Where in the value the bytes begin, if only what is new of it was asked for.
     pub(crate) offset: Option<u64>,
+}
+
+/// What a change has beside its key and kind: the bytes of a put, what an append added, the target
+/// of a link.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    /// Nothing.
+    Nothing,
+    /// Bytes that are UTF-8.
+    Text,
+    /// Bytes that are not.
+    Bytes,
 }
 
 /// What stood at a key before a change.
@@ -91,10 +99,10 @@ impl VersionReport {
         format!("{}@{}:{}", self.namespace, self.version, self.root)
     }
 
-    /// One JSON object on one line, not ended. `initial` and `transactions` stand in it only where
-    /// they say something.
-    pub(crate) fn json(&self) -> serde_json::Result<String> {
-        serde_json::to_string(&ReportJson {
+    /// One JSON object on one line, not ended, in two halves: between them stand the changes in
+    /// brackets. `initial` and `transactions` stand in it only where they say something.
+    pub(crate) fn json(&self) -> serde_json::Result<Halves> {
+        let object = serde_json::to_string(&ReportJson {
             namespace: &self.namespace,
             version: self.version,
             root: &self.root,
@@ -105,23 +113,18 @@ impl VersionReport {
             skipped: self.skipped,
             behind: self.behind.as_ref(),
             transactions: &self.who,
-            changes: self.changes.iter().map(ChangeReport::json).collect(),
-        })
+            changes: [],
+        })?;
+        Ok(halves(&object, "changes", "[]"))
     }
 
-    /// One line a change, each beginning with the version: what `kvs watch` shows a person.
-    pub(crate) fn watch_lines(&self) -> Vec<String> {
-        let initial = self.initial && !self.differences;
-        let skipped = (self.skipped > 0).then(|| format!("skipped {}", self.skipped));
-        let changes = self.changes.iter().map(|change| change.line(initial));
-        let lines = skipped.into_iter().chain(changes);
-        lines
-            .map(|line| format!("{} {line}", self.version))
-            .collect()
+    /// What stands before its changes where each is a line: how many versions were passed over.
+    pub(crate) fn skipped_line(&self) -> Option<String> {
+        (self.skipped > 0).then(|| format!("{} skipped {}", self.version, self.skipped))
     }
 
-    /// One line for the version, with the time, the users and what happened to which keys: what
-    /// `kvs log` shows a person.
+    /// How the line of a version begins, with the time and the users, that `kvs log` shows a person.
+    /// What happened to which key follows: [`ChangeReport::word`].
     pub(crate) fn log_line(&self) -> String {
         let time = self.time.map_or_else(|| "-".to_owned(), local_time);
         let mut who: Vec<String> = Vec::new();
@@ -139,17 +142,14 @@ impl VersionReport {
         } else {
             who.join(",")
         };
-        let mut line = format!("{} {time} {who}", self.version);
-        for change in &self.changes {
-            line.push_str(&format!(" {} {}", change.kind, escape(&change.key)));
-        }
-        line
+        format!("{} {time} {who}", self.version)
     }
 }
 
-impl ChangeReport {
-    fn json(&self) -> ChangeJson<'_> {
-        let (value, value_base64) = text_or_base64(self.value.as_deref());
+impl ChangeReport<'_> {
+    /// A JSON object in two halves: between them stands the string of what is told. Without that the
+    /// first is the whole object.
+    pub(crate) fn json(&self, told: Told) -> serde_json::Result<Halves> {
         let (before, previous_base64, previous_size) = match &self.previous {
             None => (None, None, None),
             Some(Before::Nothing) => (Some(None), None, None),
@@ -159,41 +159,62 @@ impl ChangeReport {
                 (text.map(Some), encoded, None)
             }
         };
-        ChangeJson {
-            key: &self.key,
+        let object = serde_json::to_string(&ChangeJson {
+            key: self.key,
             kind: self.kind,
-            value,
-            value_base64,
+            value: (told == Told::Text).then_some(""),
+            value_base64: (told == Told::Bytes).then_some(""),
             offset: self.offset,
             previous: before,
             previous_base64,
             previous_size,
-        }
+        })?;
+        Ok(match told {
+            Told::Nothing => Halves {
+                before: object,
+                after: String::new(),
+            },
+            Told::Text => halves(&object, "value", "\"\""),
+            Told::Bytes => halves(&object, "value_base64", "\"\""),
+        })
     }
 
-    /// One line, whatever the value holds: control characters are always written out.
-    fn line(&self, initial: bool) -> String {
-        let key = escape(&self.key);
+    /// One line in two halves, between them stands what is told, with its control characters written
+    /// out.
+    pub(crate) fn line(&self, version: u64, initial: bool, told: bool) -> Halves {
+        let key = escape(self.key);
         let kind = if initial { "initial" } else { self.kind };
-        let value = self.value.as_deref().map(String::from_utf8_lossy);
-        let mut line = match (self.kind, value.as_deref().map(escape)) {
-            ("put", Some(value)) => format!("{kind} {key} = {value}"),
-            ("append", Some(value)) => format!("{kind} {key} += {value}"),
-            ("link", Some(value)) => format!("{kind} {key} -> {value}"),
-            ("mkdir", _) => format!("{kind} {key}."),
-            _ => format!("{kind} {key}"),
+        let before = match (self.kind, told) {
+            ("put", true) => format!("{version} {kind} {key} = "),
+            ("append", true) => format!("{version} {kind} {key} += "),
+            ("link", true) => format!("{version} {kind} {key} -> "),
+            ("mkdir", _) => format!("{version} {kind} {key}."),
+            _ => format!("{version} {kind} {key}"),
         };
-        match &self.previous {
-            None => {}
-            Some(Before::Nothing) => line.push_str(" (was nothing)"),
-            Some(Before::Long(size)) => line.push_str(&format!(" (was {size} bytes)")),
+        let after = match &self.previous {
+            None => String::new(),
+            Some(Before::Nothing) => " (was nothing)".to_owned(),
+            Some(Before::Long(size)) => format!(" (was {size} bytes)"),
             Some(Before::Value(value)) => {
                 let value = String::from_utf8_lossy(value);
-                line.push_str(&format!(" (was {})", escape(&value)));
+                format!(" (was {})", escape(&value))
             }
-        }
-        line
+        };
+        Halves { before, after }
     }
+
+    /// The change as one word of a line.
+    pub(crate) fn word(&self) -> String {
+        format!(" {} {}", self.kind, escape(self.key))
+    }
+}
+
+/// An object in halves. One without the member stays whole.
+fn halves(object: &str, name: &str, mark: &str) -> Halves {
+    Halves::new(object, name, mark).unwrap_or_else(|| Halves {
+        before: object.to_owned(),
+        after: String::new(),
+    })
 }
 
 /// Bytes as a JSON string: as they are where they are UTF-8, else in base64.
@@ -223,7 +244,7 @@ struct ReportJson<'r> {
     behind: Option<&'r Elsewhere>,
     #[serde(skip_serializing_if = "<[Who]>::is_empty")]
     transactions: &'r [Who],
-    changes: Vec<ChangeJson<'r>>,
+    changes: [(); 0],
 }
 
 /// The members of the JSON object of a change.
@@ -234,7 +255,7 @@ struct ChangeJson<'r> {
     #[serde(skip_serializing_if = "Option::is_none")]
     value: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
-    value_base64: Option<String>,
+    value_base64: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
     /// `null` where nothing stood there.
@@ -278,11 +299,10 @@ mod tests {
     use super::*;
     use std::time::Duration;
 
-    fn change(key: &str, kind: &'static str, value: Option<&[u8]>) -> ChangeReport {
+    fn change(key: &'static str, kind: &'static str) -> ChangeReport<'static> {
         ChangeReport {
-            key: key.into(),
+            key,
             kind,
-            value: value.map(<[u8]>::to_vec),
             previous: None,
             offset: None,
         }
@@ -297,7 +317,7 @@ mod tests {
         }
     }
 
-    fn report(changes: Vec<ChangeReport>) -> VersionReport {
+    fn report() -> VersionReport {
         VersionReport {
             namespace: "primary".into(),
             version: 42,
@@ -308,19 +328,20 @@ mod tests {
             skipped: 0,
             behind: None,
             who: Vec::new(),
-            changes,
         }
+    }
+
+    /// Both halves, and what stands between them.
+    fn whole(halves: Halves, between: &str) -> String {
+        halves.before + between + &halves.after
     }
 
     #[test]
     fn json_has_the_documented_members_in_their_order() {
+        let one = whole(change("a.b", "put").json(Told::Text).unwrap(), "\"x\"");
+        let other = whole(change("c", "unlink").json(Told::Nothing).unwrap(), "");
         assert_eq!(
-            report(vec![
-                change("a.b", "put", Some(b"x")),
-                change("c", "unlink", None)
-            ])
-            .json()
-            .unwrap(),
+            whole(report().json().unwrap(), &format!("[{one},{other}]")),
             "{\"namespace\":\"primary\",\"version\":42,\"root\":\"blake3-00\",\
              \"snapshot\":\"primary@42:blake3-00\",\"time\":1700000000.25,\
              \"changes\":[{\"key\":\"a.b\",\"kind\":\"put\",\"value\":\"x\"},{\"key\":\"c\",\"kind\":\"unlink\"}]}"
@@ -329,21 +350,20 @@ mod tests {
 
     #[test]
     fn bytes_that_are_not_text_travel_in_base64() {
-        let json = report(vec![change("k", "append", Some(b"\xff\x00"))])
-            .json()
-            .unwrap();
-        assert!(
-            json.ends_with("[{\"key\":\"k\",\"kind\":\"append\",\"value_base64\":\"/wA=\"}]}"),
-            "{json}"
+        let mut append = change("k", "append");
+        append.offset = Some(7);
+        assert_eq!(
+            whole(append.json(Told::Bytes).unwrap(), "\"/wA=\""),
+            "{\"key\":\"k\",\"kind\":\"append\",\"value_base64\":\"/wA=\",\"offset\":7}"
         );
     }
 
     #[test]
     fn the_initial_state_and_authors_are_marked_only_where_they_are() {
-        let mut with = report(vec![]);
+        let mut with = report();
         with.initial = true;
         with.who = vec![who(0, None), who(7, Some("fence"))];
-        let json = with.json().unwrap();
+        let json = with.json().unwrap().before;
         assert!(
             json.contains(
                 "\"initial\":true,\"transactions\":[{\"uid\":0,\"client\":\"ab\",\"number\":1},\
@@ -355,95 +375,77 @@ mod tests {
 
     #[test]
     fn people_get_one_line_a_change() {
-        let lines = report(vec![
-            change("a", "put", Some(b"1\n2")),
-            change("b", "append", Some(b"more")),
-            change("c", "unlink", None),
-            change("d", "mkdir", None),
-            change("e", "link", Some(b"ns::a")),
-        ])
-        .watch_lines();
-        assert_eq!(
-            lines,
-            [
-                "42 put a = 1\\n2",
-                "42 append b += more",
-                "42 unlink c",
-                "42 mkdir d.",
-                "42 link e -> ns::a"
-            ]
-        );
+        let line = |key, kind, told: &str| {
+            whole(change(key, kind).line(42, false, !told.is_empty()), told)
+        };
+        for (key, kind, told, expected) in [
+            ("a", "put", "1", "42 put a = 1"),
+            ("b", "append", "more", "42 append b += more"),
+            ("c", "unlink", "", "42 unlink c"),
+            ("d", "mkdir", "", "42 mkdir d."),
+            ("e", "link", "ns::a", "42 link e -> ns::a"),
+            // Keys alone have no sign.
+            ("a", "put", "", "42 put a"),
+            ("b", "link", "", "42 link b"),
+        ] {
+            assert_eq!(line(key, kind, told), expected);
+        }
     }
 
     #[test]
     fn the_initial_state_is_said_to_be_one() {
-        let mut initial = report(vec![
-            change("a", "put", Some(b"1")),
-            change("d", "mkdir", None),
-        ]);
-        initial.initial = true;
-        assert_eq!(initial.watch_lines(), ["42 initial a = 1", "42 initial d."]);
+        let line = |change: ChangeReport<'_>, told| change.line(42, true, told).before;
+        assert_eq!(line(change("a", "put"), true), "42 initial a = ");
+        assert_eq!(line(change("d", "mkdir"), false), "42 initial d.");
     }
 
     #[test]
     fn a_log_line_tells_who_and_which_keys() {
-        let mut logged = report(vec![
-            change("a", "put", None),
-            change("b\u{1b}", "unlink", None),
-        ]);
+        let mut logged = report();
         logged.who = vec![who(0, None), who(0, None), who(7, Some("n"))];
         let line = logged.log_line();
         assert!(line.starts_with("42 20"), "{line}");
-        assert!(line.ends_with(" 0,7(n) put a unlink b\\u{1b}"), "{line}");
+        assert!(line.ends_with(" 0,7(n)"), "{line}");
+        assert_eq!(change("a", "put").word(), " put a");
+        assert_eq!(change("b\u{1b}", "unlink").word(), " unlink b\\u{1b}");
     }
 
     #[test]
     fn what_stood_there_before_is_told_in_all_its_forms() {
-        let mut with = report(vec![change("a", "put", Some(b"2")); 4]);
-        let befores = [
-            Before::Nothing,
-            Before::Value(b"1".to_vec()),
-            Before::Value(b"\xff".to_vec()),
-            Before::Long(70_000),
-        ];
-        for (change, before) in with.changes.iter_mut().zip(befores) {
-            change.previous = Some(before);
-        }
-        let json = with.json().unwrap();
-        for member in [
-            "\"previous\":null",
-            "\"previous\":\"1\"",
-            "\"previous_base64\":\"/w==\"",
-            "\"previous_size\":70000",
+        for (before, member, behind) in [
+            (Before::Nothing, "\"previous\":null", " (was nothing)"),
+            (
+                Before::Value(b"1".to_vec()),
+                "\"previous\":\"1\"",
+                " (was 1)",
+            ),
+            (
+                Before::Value(b"\xff".to_vec()),
+                "\"previous_base64\":\"/w==\"",
+                " (was \u{fffd})",
+            ),
+            (
+                Before::Long(70_000),
+                "\"previous_size\":70000",
+                " (was 70000 bytes)",
+            ),
         ] {
+            let mut with = change("a", "put");
+            with.previous = Some(before);
+            let json = whole(with.json(Told::Text).unwrap(), "\"2\"");
             assert!(json.contains(member), "{json}");
+            assert_eq!(with.line(42, false, true).after, behind);
         }
-        let lines = with.watch_lines();
-        assert_eq!(lines[0], "42 put a = 2 (was nothing)");
-        assert_eq!(lines[1], "42 put a = 2 (was 1)");
-        assert_eq!(lines[3], "42 put a = 2 (was 70000 bytes)");
     }
 
     #[test]
-    fn what_was_passed_over_is_said_first_and_keys_alone_have_no_sign() {
-        let mut latest = report(vec![change("a", "put", None), change("b", "link", None)]);
+    fn what_was_passed_over_is_said_first() {
+        let mut latest = report();
+        assert_eq!(latest.skipped_line(), None);
         latest.skipped = 5;
-        assert_eq!(
-            latest.watch_lines(),
-            ["42 skipped 5", "42 put a", "42 link b"]
-        );
-        assert!(latest.json().unwrap().contains("\"skipped\":5,"));
-    }
-
-    #[test]
-    fn differences_to_the_state_before_have_their_kinds() {
-        let mut after = report(vec![change("a", "unlink", None)]);
-        (after.initial, after.differences) = (true, true);
-        assert_eq!(after.watch_lines(), ["42 unlink a"]);
-        let json = after.json().unwrap();
-        assert!(
-            json.contains("\"initial\":true,\"differences\":true,"),
-            "{json}"
-        );
+        assert_eq!(latest.skipped_line().unwrap(), "42 skipped 5");
+        let json = latest.json().unwrap();
+        assert!(json.before.contains("\"skipped\":5,"), "{json:?}");
+        assert!(json.before.ends_with(",\"changes\":"), "{json:?}");
     }
 }

@@ -3,7 +3,7 @@
 
 use serde::Serialize;
 
-use super::directory::Shown;
+use super::pieces::Halves;
 
 /// An entry of the tree, as JSON.
 #[derive(Debug, Default, Serialize)]
@@ -68,6 +68,29 @@ impl<'e> EntryJson<'e> {
         }
     }
 
+    /// A value whose bytes are written piece by piece, between the halves: as a string if they are UTF-8, else in base64.
+    pub(crate) fn value_halves(key: &str, text: bool) -> serde_json::Result<Halves> {
+        let (member, entry) = match text {
+            true => ("value", EntryJson::value(key, b"")),
+            false => {
+                let value_base64 = Some(String::new());
+                let entry = EntryJson {
+                    value: None,
+                    value_base64,
+                    ..EntryJson::value(key, b"")
+                };
+                ("value_base64", entry)
+            }
+        };
+        let object = entry.line()?;
+        Ok(
+            Halves::new(&object, member, "\"\"").unwrap_or_else(|| Halves {
+                before: object,
+                after: String::new(),
+            }),
+        )
+    }
+
     /// A value without its bytes.
     pub(crate) fn value_of_size(key: &'e str, size: u64) -> Self {
         Self {
@@ -75,15 +98,6 @@ impl<'e> EntryJson<'e> {
             kind: "value",
             size: Some(size),
             ..Self::default()
-        }
-    }
-
-    /// What `kvs dir` shows.
-    pub(crate) fn shown(key: &'e str, shown: &'e Shown) -> Self {
-        match shown {
-            Shown::Directory => Self::directory(key),
-            Shown::Link(text) => Self::link(key, text),
-            Shown::Value(value) => Self::value(key, value),
         }
     }
 
@@ -109,11 +123,20 @@ mod tests {
             r#"{"key":"a","type":"value","value_base64":"/w=="}"#
         );
         assert_eq!(
+            EntryJson::value_halves("a", false).unwrap().before,
+            r#"{"key":"a","type":"value","value_base64":"#
+        );
+        let text = EntryJson::value_halves("a", true).unwrap();
+        assert_eq!(
+            text.before + "\"x\"" + &text.after,
+            line(EntryJson::value("a", b"x"))
+        );
+        assert_eq!(
             line(EntryJson::value_of_size("a", 3)),
             r#"{"key":"a","type":"value","size":3}"#
         );
         assert_eq!(
-            line(EntryJson::shown("d", &Shown::Directory)),
+            line(EntryJson::directory("d")),
             r#"{"key":"d","type":"directory"}"#
         );
         assert_eq!(

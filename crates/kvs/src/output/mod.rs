@@ -5,6 +5,7 @@
 //! structures of this module, so that every printed form is tested without a daemon.
 
 mod escape;
+mod pieces;
 mod changes;
 mod colours;
 mod columns;
@@ -16,14 +17,15 @@ mod progress;
 mod sink;
 
 pub(crate) use changes::{
-    Before, ChangeReport, Elsewhere, VersionReport, Who, local_time, seconds,
+    Before, ChangeReport, Elsewhere, Told, VersionReport, Who, local_time, seconds,
 };
 pub(crate) use colours::{colours_are_wanted, settle_colours};
 pub(crate) use columns::columns;
-pub(crate) use directory::{Shown, directory_line};
+pub(crate) use directory::DirectoryLine;
 pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};
 pub(crate) use json::EntryJson;
 pub(crate) use moves::{RootReport, Standing, Touched};
+pub(crate) use pieces::{Encoding, Halves, Pieces, Utf8Check};
 pub(crate) use progress::Progress;
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};

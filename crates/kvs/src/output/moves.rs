@@ -5,6 +5,7 @@ use serde::Serialize;
 
 use super::changes::Who;
 use super::escape::escape;
+use super::pieces::Halves;
 
 /// Something that happened to the root of a namespace, as it is printed as JSON.
 #[derive(Debug, Clone, Serialize)]
@@ -33,8 +34,8 @@ pub(crate) enum RootReport {
         time: f64,
         /// Who made it: one entry a transaction.
         transactions: Vec<Who>,
-        /// The keys that it touched.
-        changes: Vec<Touched>,
+        /// The keys that it touched, which may be any number, are printed one by one.
+        changes: [(); 0],
     },
     /// A namespace was made.
     Created {
@@ -91,9 +92,9 @@ pub(crate) struct Standing {
 
 /// A key that was touched.
 #[derive(Debug, Clone, Serialize)]
-pub(crate) struct Touched {
+pub(crate) struct Touched<'k> {
     /// The key.
-    pub(crate) key: String,
+    pub(crate) key: &'k str,
     /// `put`, `append`, `unlink`, `mkdir` or `link`.
     pub(crate) kind: &'static str,
 }
@@ -115,6 +116,17 @@ impl RootReport {
         })
     }
 
+    /// The JSON object of a move in two halves: between them stand the keys in brackets.
+    pub(crate) fn moved(&self, place: &str) -> serde_json::Result<Halves> {
+        let object = self.json(place)?;
+        Ok(
+            Halves::new(&object, "changes", "[]").unwrap_or_else(|| Halves {
+                before: object,
+                after: String::new(),
+            }),
+        )
+    }
+
     /// Lines for people, each beginning with the namespace.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
@@ -130,15 +142,8 @@ impl RootReport {
                 namespace,
                 version,
                 root,
-                changes,
                 ..
-            } => {
-                let mut line = format!("{} moved {version} {root}", escape(namespace));
-                for change in changes {
-                    line.push_str(&format!(" {} {}", change.kind, escape(&change.key)));
-                }
-                vec![line]
-            }
+            } => vec![format!("{} moved {version} {root}", escape(namespace))],
             RootReport::Created {
                 namespace, owner, ..
             } => vec![format!("{} created {owner}", escape(namespace))],
@@ -155,10 +160,17 @@ impl RootReport {
             }
         }
     }
+}
 
-    /// Whether a namespace came, went or changed hands, or its root moved no further than that.
-    pub(crate) fn is_of_namespaces(&self) -> bool {
-        !matches!(self, RootReport::Moved { .. })
+impl Touched<'_> {
+    /// A JSON object.
+    pub(crate) fn json(&self) -> serde_json::Result<String> {
+        serde_json::to_string(self)
+    }
+
+    /// A part of the line of a move.
+    pub(crate) fn word(&self) -> String {
+        format!(" {} {}", self.kind, escape(self.key))
     }
 }
 
@@ -167,10 +179,6 @@ mod tests {
     use super::*;
 
     fn moved() -> RootReport {
-        let touched = |key: &str, kind| Touched {
-            key: key.into(),
-            kind,
-        };
         RootReport::Moved {
             namespace: "primary".into(),
             version: 7,
@@ -179,25 +187,27 @@ mod tests {
             snapshot: "primary@7:blake3-01".into(),
             time: 1.5,
             transactions: Vec::new(),
-            changes: vec![touched("a", "put"), touched("b\u{1b}", "unlink")],
+            changes: [],
         }
     }
 
     #[test]
     fn a_move_is_one_line_with_its_keys() {
-        assert_eq!(
-            moved().lines(),
-            ["primary moved 7 blake3-01 put a unlink b\\u{1b}"]
-        );
+        assert_eq!(moved().lines(), ["primary moved 7 blake3-01"]);
+        let (key, kind) = ("b\u{1b}", "unlink");
+        assert_eq!(Touched { key, kind }.word(), " unlink b\\u{1b}");
     }
 
     #[test]
     fn json_says_first_what_it_is() {
+        let Halves { before, after } = moved().moved("p").unwrap();
+        let (key, kind) = ("b\u{1b}", "unlink");
+        let touched = Touched { key, kind }.json().unwrap();
         assert_eq!(
-            moved().json("p").unwrap(),
+            format!("{before}[{touched}]{after}"),
             "{\"event\":\"moved\",\"namespace\":\"primary\",\"version\":7,\"root\":\"blake3-01\",\
              \"previous\":\"blake3-00\",\"snapshot\":\"primary@7:blake3-01\",\"time\":1.5,\"transactions\":[],\
-             \"changes\":[{\"key\":\"a\",\"kind\":\"put\"},{\"key\":\"b\\u001b\",\"kind\":\"unlink\"}],\"place\":\"p\"}"
+             \"changes\":[{\"key\":\"b\\u001b\",\"kind\":\"unlink\"}],\"place\":\"p\"}"
         );
     }
 
@@ -214,7 +224,6 @@ mod tests {
             changed.json("p").unwrap(),
             "{\"event\":\"owner_changed\",\"namespace\":\"n\",\"owner\":1001,\"before\":1000,\"time\":1.5,\"place\":\"p\"}"
         );
-        assert!(changed.is_of_namespaces());
     }
 
     #[test]

@@ -123,13 +123,74 @@ fn get_watch_prints_each_event_as_it_is_appended() {
 }
 
 #[test]
-fn an_event_appended_in_two_pieces_is_one_event() {
+fn an_event_appended_in_two_pieces_of_one_transaction_is_one_event() {
     let kvs = two_events();
     let mut watch = kvs.background(&["eventlog", "wait-event", "log", "late"]);
-    kvs.ok(&["put", "-A", "log={\"timestamp\":5,"]);
-    kvs.ok(&["put", "-A", "log=\"name\":\"late\"}\n"]);
+    let text =
+        "append log=\"{\\\"timestamp\\\":5,\"\nappend log=\"\\\"name\\\":\\\"late\\\"}\\n\"\n";
+    run(kvs.command(&["txn"]), text.as_bytes()).ok();
     assert_eq!(watch.line(), "5.000000 late");
     assert_eq!(watch.wait().code(), Some(0));
+}
+
+#[test]
+fn following_what_is_no_eventlog_fails_as_reading_it_does() {
+    const MALFORMED: &str = "kvs: cannot decode improperly formatted eventlog\n";
+    let kvs = Daemon::start();
+    let bad = [
+        b"foo".as_slice(),
+        b"foo\n",
+        b"\xff\x00\n",
+        b"\xff\x00",
+        b"{\"timestamp\":1,\"name\":\"n\"}",
+        b"\n",
+    ];
+    let verbs = [
+        &["eventlog", "wait-event", "log", "x"][..],
+        &["eventlog", "wait-event", "-W", "log", "x"],
+        &["eventlog", "get", "-w", "log"],
+        &["eventlog", "get", "-W", "-w", "log"],
+        &["eventlog", "get", "-W", "log"],
+    ];
+    for bytes in bad {
+        run(kvs.command(&["put", "-r", "log=-"]), bytes).ok();
+        for verb in verbs {
+            assert_eq!(kvs.fails(verb), MALFORMED, "{verb:?} {bytes:?}");
+        }
+    }
+    kvs.ok(&["mkdir", "d"]);
+    let directory = kvs.fails(&["eventlog", "wait-event", "d", "x"]);
+    assert!(directory.contains("d: Is a directory"), "{directory}");
+    // It is a log at first, and then not.
+    for tail in ["foo", "foo\n", "{\"timestamp\":1,"] {
+        run(
+            kvs.command(&["put", "-r", "log=-"]),
+            b"{\"timestamp\":1,\"name\":\"a\"}\n",
+        )
+        .ok();
+        let mut waiting = kvs.background(&["eventlog", "wait-event", "-v", "log", "x"]);
+        assert_eq!(waiting.line(), "1.000000 a");
+        run(kvs.command(&["put", "-r", "-A", "log=-"]), tail.as_bytes()).ok();
+        assert_eq!(waiting.lines.next(), None);
+        assert!(!waiting.wait().success(), "{tail:?}");
+    }
+    // An event that is there is found, whatever stands behind it.
+    let mut log = b"{\"timestamp\":1,\"name\":\"x\"}\n".to_vec();
+    log.extend_from_slice(b"foo");
+    run(kvs.command(&["put", "-r", "log=-"]), &log).ok();
+    assert_eq!(
+        kvs.ok(&["eventlog", "wait-event", "log", "x"]),
+        "1.000000 x\n"
+    );
+}
+
+#[test]
+fn a_line_of_any_length_that_never_ends_is_no_event() {
+    let kvs = Daemon::start();
+    let long = vec![b'{'; 5 << 20];
+    run(kvs.command(&["put", "-r", "log=-"]), &long).ok();
+    let failed = kvs.fails(&["eventlog", "get", "-w", "log"]);
+    assert_eq!(failed, "kvs: cannot decode improperly formatted eventlog\n");
 }
 
 #[test]

@@ -14,6 +14,8 @@
 
 mod support;
 
+mod abroad;
+mod memory;
 mod bench;
 mod values;
 

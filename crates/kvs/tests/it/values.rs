@@ -1,6 +1,6 @@
 //! `put` and `get`.
 
-use crate::support::{Daemon, run};
+use crate::support::{Daemon, ends_well, object, run};
 
 #[test]
 fn a_value_is_printed_with_a_newline() {
@@ -321,4 +321,58 @@ fn a_long_value_goes_in_from_standard_input_and_comes_out_in_pieces() {
     );
     let none = kvs.script("seq 1 300000 | kvs put -r a.=- .=-");
     assert_eq!(none.code, Some(1), "{none:?}");
+}
+
+/// Commits a written transaction.
+fn txn(kvs: &Daemon, text: &str) {
+    run(kvs.command(&["txn"]), text.as_bytes()).ok();
+}
+
+#[test]
+fn appends_of_one_transaction_count_and_print_for_themselves() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    let get = kvs.background(&["get", "-w", "-A", "-c", "4", "a"]);
+    let plain = kvs.background(&["get", "-w", "-c", "3", "a"]);
+    assert_eq!((get.line(), plain.line()), ("1".into(), "1".into()));
+    txn(&kvs, "append a=2\nappend a=3\n");
+    assert_eq!((get.line(), get.line()), ("2".into(), "3".into()));
+    assert_eq!(plain.line(), "123", "a version has one value");
+    // One that is too long for an event is one append.
+    let long = "x".repeat(200_000);
+    txn(&kvs, &format!("append a={long}\nappend other=1\n"));
+    assert_eq!(get.line(), long);
+    assert_eq!(plain.line(), format!("123{long}"));
+    ends_well(get);
+    ends_well(plain);
+}
+
+#[test]
+fn a_value_that_was_put_or_removed_and_appended_to_in_one_transaction_was_replaced() {
+    for text in [
+        "put d.a=new\nappend d.a=er\n",
+        "append d.a=lost\nunlink d.a\nappend d.a=new\n",
+        "unlink d\nappend d.a=new\n",
+    ] {
+        let kvs = Daemon::start();
+        kvs.ok(&["put", "d.a=1"]);
+        let mut get = kvs.background(&["get", "-w", "-A", "d.a"]);
+        assert_eq!(get.line(), "1");
+        txn(&kvs, text);
+        assert_eq!(get.lines.next(), None, "{text}");
+        assert!(!get.wait().success());
+    }
+}
+
+#[test]
+fn appended_bytes_are_objects_where_that_is_asked_for() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a=1"]);
+    let get = kvs.background(&["get", "--json", "-w", "-A", "-c", "3", "a"]);
+    assert_eq!(object(&get.line())["value"], "1");
+    let long = "x".repeat(200_000);
+    txn(&kvs, &format!("append a={long}\nappend a=2\n"));
+    assert_eq!(object(&get.line())["value"], *long);
+    assert_eq!(object(&get.line())["value"], "2");
+    ends_well(get);
 }

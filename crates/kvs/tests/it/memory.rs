@@ -1,0 +1,118 @@
+//! The memory of commands: what they print may be of any size.
+
+use std::io::Read as _;
+use std::process::Stdio;
+
+use crate::support::{Daemon, run};
+
+/// No command may have held more than this, in KiB.
+const MOST_KIB: u64 = 64 * 1024;
+
+/// Bytes of the values and of the output that are tried: well over what a command may hold.
+const LONG: usize = 80 << 20;
+
+/// Bytes of output that are left unread while the memory of a command is looked at: enough to fill
+/// its buffer and the pipe, so that it has not ended.
+const UNREAD: usize = 512 * 1024;
+
+/// Runs a command that prints at least that many bytes; gives the most memory that it held, in KiB, and
+/// how many bytes it printed.
+fn peak(kvs: &Daemon, arguments: &[&str], least: usize) -> (u64, usize) {
+    let mut command = kvs.command(arguments);
+    let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
+    let mut out = child.stdout.take().unwrap();
+    let (mut buffer, mut printed) = (vec![0; 1 << 16], 0);
+    while printed < least - UNREAD {
+        let count = out.read(&mut buffer).unwrap();
+        assert_ne!(count, 0, "{arguments:?} printed {printed} bytes");
+        printed += count;
+    }
+    let status = std::fs::read_to_string(format!("/proc/{}/status", child.id())).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"));
+    let peak = line.unwrap().split_whitespace().nth(1).unwrap();
+    let peak = peak.parse().unwrap();
+    loop {
+        match out.read(&mut buffer).unwrap() {
+            0 => break,
+            count => printed += count,
+        }
+    }
+    assert!(child.wait().unwrap().success(), "{arguments:?}");
+    (peak, printed)
+}
+
+#[track_caller]
+fn within(kvs: &Daemon, arguments: &[&str], least: usize) {
+    let (peak, printed) = peak(kvs, arguments, least);
+    assert!(printed >= least, "{arguments:?} printed {printed} bytes");
+    assert!(peak <= MOST_KIB, "{arguments:?} took {peak} KiB");
+}
+
+/// Text of that many bytes, with some that need an escape.
+fn text(bytes: usize) -> Vec<u8> {
+    let line = format!("\"{}\" €\n", "x".repeat(990));
+    line.bytes()
+        .cycle()
+        .take(bytes / line.len() * line.len())
+        .collect()
+}
+
+#[test]
+fn what_the_command_line_prints_does_not_take_its_size_in_memory() {
+    let kvs = Daemon::start_with(&["--durability", "none"]);
+    kvs.ok(&["namespace", "create", "job"]);
+    kvs.ok(&["link", "-T", "job", "d", "l"]);
+    for put in [
+        &["put", "-r", "d.big=-"][..],
+        &["put", "-N", "job", "-r", "d.big=-"],
+    ] {
+        run(kvs.command(put), &text(LONG)).ok();
+    }
+    let watch = ["watch", "--from", "initial", "--count", "1"];
+    let json = [&watch[..], &["--json"]].concat();
+    let appended = [&watch[..], &["--mode", "append"]].concat();
+    let exec = [&watch[..], &["--mode", "latest", "--exec", "cat"]].concat();
+    for verb in [
+        &["get"][..],
+        &["get", "-r"],
+        &["get", "--json"],
+        &["get", "-W"],
+        &["get", "-w", "-u", "-c", "1"],
+        &["get", "-w", "-A", "--json", "-c", "1"],
+        &appended,
+        &exec,
+    ] {
+        within(&kvs, &[verb, &["d.big"]].concat(), LONG - 1024);
+    }
+    for verb in [
+        &["get", "-w", "-c", "1"][..],
+        &["get", "-w", "-A", "-c", "1"],
+        &watch,
+        &json,
+    ] {
+        within(&kvs, &[verb, &["l.big"]].concat(), LONG - 1024);
+    }
+    for verb in [&["dir", "-w", "0"][..], &["dir", "--json"]] {
+        within(&kvs, &[verb, &["d"]].concat(), LONG - 1024);
+    }
+}
+
+#[test]
+fn a_version_of_many_keys_is_printed_part_by_part() {
+    let kvs = Daemon::start_with(&["--durability", "none"]);
+    kvs.ok(&["put", "d.a=1", "d.b=2"]);
+    for _ in 0..17 {
+        kvs.ok(&["mkdir", "n"]);
+        kvs.ok(&["copy", "d", "n.y"]);
+        kvs.ok(&["move", "d", "n.x"]);
+        kvs.ok(&["move", "n", "d"]);
+    }
+    let version = kvs.version() + 1;
+    kvs.ok(&["unlink", "-R", "d"]);
+    let from = version.to_string();
+    let watch = ["watch", "--from", &from, "--count", "1"];
+    for more in [&["d"][..], &["--json", "d"], &["--exec", "cat", "d"]] {
+        // 2^18 values and as many directories.
+        within(&kvs, &[&watch, more].concat(), (1 << 19) * 40);
+    }
+}
