@@ -2,6 +2,9 @@
 
 use std::time::Duration;
 
+/// Namespaces whose positions are asked for in a hello, which has to be short (64).
+pub const HELLO_NAMESPACES: usize = 64;
+
 /// How long one attempt to connect and say hello may take.
 pub const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 

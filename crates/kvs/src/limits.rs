@@ -29,6 +29,60 @@ pub(crate) const GUEST_COMMIT_BYTES_IN_FLIGHT: usize = 4 * 1024 * 1024;
 /// Streams and waits of one connection of a guest.
 pub(crate) const GUEST_STREAMS: usize = 256;
 
+/// Streams and waits of one guest, on all its connections.
+pub(crate) const GUEST_STREAMS_IN_ALL: usize = 1024;
+
+/// Bytes that are held for one guest at once, on all its connections: frames that are received,
+/// commits in work, answers that are made or wait to be sent (32 MiB). Above it no request of it is taken.
+pub(crate) const GUEST_BYTES: usize = 32 * 1024 * 1024;
+
+/// The same, of the instance owner (1 GiB); a connection that holds nothing may always go on.
+pub(crate) const OWNER_BYTES: usize = 1024 * 1024 * 1024;
+
+/// Bytes that a connection may hold whatever others of its user hold (64 KiB), so that none stands
+/// still for good.
+pub(crate) const FREE_BYTES: usize = 64 * 1024;
+
+/// Bytes of answers that may be in the making on one connection (64 MiB): each request that waits for
+/// the disk counts what its answer may take.
+pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
+
+/// The same, of one connection of a guest (8 MiB).
+pub(crate) const GUEST_ANSWER_BYTES: usize = 8 * 1024 * 1024;
+
+/// Bytes of a connection's first frame, its hello (64 KiB).
+pub(crate) const HELLO_BYTES: usize = 64 * 1024;
+
+/// Frames from this many bytes on are received only if there is room for the whole (64 KiB).
+pub(crate) const LONG_FRAME_BYTES: usize = 64 * 1024;
+
+/// Requests of one guest that may wait for the disk at once, on all its connections (1).
+pub(crate) const GUEST_SLOW_REQUESTS: usize = 1;
+
+/// Requests of all guests that may wait for the disk at once (2).
+pub(crate) const GUESTS_SLOW_REQUESTS: usize = 2;
+
+/// Requests that a connection of a guest takes in one turn.
+pub(crate) const GUEST_TURN_REQUESTS: usize = 32;
+
+/// Rounds that a connection of a guest moves bytes, requests and events in one turn.
+pub(crate) const GUEST_ROUNDS: usize = 2;
+
+/// Turns that the streams of a connection of a guest have in one turn of it.
+pub(crate) const GUEST_STREAM_TURNS: usize = 16;
+
+/// Bytes a second that one guest may write, by default (8 MiB).
+pub(crate) const GUEST_RATE: u64 = 8 * 1024 * 1024;
+
+/// What a commit is written as beside its own bytes, about, in bytes (256).
+pub(crate) const COMMIT_OVERHEAD_BYTES: usize = 256;
+
+/// Guests of which is kept what they wrote lately (1,024); of more, of those who are connected.
+pub(crate) const GUEST_ACCOUNTS: usize = 1024;
+
+/// Uploads that one guest may have open, on all its connections.
+pub(crate) const GUEST_UPLOADS: usize = 8;
+
 /// Time a new connection has to say hello.
 pub(crate) const HELLO_TIMEOUT: Duration = Duration::from_secs(10);
 

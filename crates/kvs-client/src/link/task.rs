@@ -5,7 +5,7 @@ use super::handshake::{self, Established};
 use super::queue::Link;
 use crate::error::ClientError;
 use crate::known::Known;
-use crate::limits::BACKOFF_LONGEST;
+use crate::limits::{BACKOFF_LONGEST, HELLO_NAMESPACES};
 use crate::options::Options;
 use crate::pending::{Answer, Reply};
 use crate::transport::Connector;
@@ -170,6 +170,8 @@ impl Task {
                 .extend(self.options.namespaces.iter().cloned());
             self.hello.namespaces.sort_unstable();
             self.hello.namespaces.dedup();
+            // A daemon answers for no more, and a hello has to be short.
+            self.hello.namespaces.truncate(HELLO_NAMESPACES);
             let timeout = self.options.connect_timeout;
             let attempt = handshake::connect(&self.connector, &self.hello, timeout);
             let error = match self.meanwhile(attempt).await {

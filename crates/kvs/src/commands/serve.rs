@@ -65,6 +65,9 @@ pub(crate) struct ServeArgs {
     /// Let the members of that group connect (a name or number), instead of all users
     #[arg(long, value_name = "GROUP", value_parser = group)]
     pub(crate) guest_group: Option<u32>,
+    /// Bytes a second that each guest may write to disk; what is more waits [default: 8M]
+    #[arg(long, value_name = "BYTES", value_parser = size)]
+    pub(crate) guest_rate: Option<u64>,
     /// End also when standard input, a pipe, is closed at its other end: with the process that
     /// started the daemon, however that ends
     #[arg(long)]
@@ -168,6 +171,9 @@ fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
     }
     if let Some(bytes) = args.retain_bytes {
         engine.retention.bytes = bytes;
+    }
+    if let Some(rate) = args.guest_rate {
+        options.guest_rate = rate;
     }
     options.access = match (args.guest_group, args.allow_guests) {
         (Some(group), _) => Access::Group(group),

@@ -39,6 +39,25 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
+    /// The same, for a first frame of at most so many bytes.
+    pub(crate) fn before_hello(stream: S, most: usize) -> Connection<S> {
+        Connection {
+            codec: FrameCodec::new(most),
+            ..Connection::new(stream)
+        }
+    }
+
+    /// From now on frames may have any length.
+    pub(crate) fn greeted(&mut self) {
+        self.codec = FrameCodec::default();
+    }
+
+    /// How many bytes the frame that is being received says that it has.
+    pub(crate) fn incoming(&self) -> usize {
+        let head = self.input.first_chunk::<4>();
+        head.map_or(0, |head| u32::from_be_bytes(*head) as usize)
+    }
+
     /// The next whole frame that was received, if there is one.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, ProtocolError> {
         if self.input.is_empty() {

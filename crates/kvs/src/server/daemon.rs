@@ -18,7 +18,7 @@ use super::listener::{Access, BindError, Listener, is_alive};
 use super::polling::keep_polling;
 use super::session;
 use super::shared::{Admission, Shared};
-use crate::limits::SHUTDOWN_TIMEOUT;
+use crate::limits::{GUEST_RATE, SHUTDOWN_TIMEOUT};
 
 /// Pause after the system refused to accept a connection, as when it is out of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
@@ -36,6 +36,8 @@ pub(crate) struct Options {
     pub(crate) temporary: bool,
     /// How the descriptors of the process are shared out.
     pub(crate) descriptors: Descriptors,
+    /// Bytes a second that each guest may write.
+    pub(crate) guest_rate: u64,
 }
 
 impl Options {
@@ -48,6 +50,7 @@ impl Options {
             access: Access::Owner,
             temporary: false,
             descriptors: Descriptors::current(),
+            guest_rate: GUEST_RATE,
         }
     }
 }
@@ -82,6 +85,7 @@ impl Daemon {
             access,
             temporary,
             descriptors,
+            guest_rate,
         } = options;
         engine.open_files = descriptors.open_files;
         // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
@@ -103,6 +107,7 @@ impl Daemon {
         };
         let shared = Shared::new(engine, owner)
             .allow_guests(access != Access::Owner)
+            .guest_rate(guest_rate)
             .temporary(temporary)
             .descriptors(descriptors);
         Ok(Daemon {

@@ -17,8 +17,9 @@ use super::ops::Context;
 use super::outgoing;
 use super::shared::{Admission, SOFTWARE, Shared};
 use crate::limits::{
-    COMMIT_BYTES_IN_FLIGHT, GUEST_COMMIT_BYTES_IN_FLIGHT, GUEST_REQUESTS_IN_FLIGHT, GUEST_STREAMS,
-    HELLO_NAMESPACES,
+    ANSWER_BYTES, COMMIT_BYTES_IN_FLIGHT, GUEST_ANSWER_BYTES, GUEST_COMMIT_BYTES_IN_FLIGHT,
+    GUEST_REQUESTS_IN_FLIGHT, GUEST_ROUNDS, GUEST_STREAM_TURNS, GUEST_STREAMS, GUEST_TURN_REQUESTS,
+    HELLO_NAMESPACES, SESSION_ROUNDS, STREAM_TURNS,
 };
 
 /// Answers the hello; the client's id if the connection may go on.
@@ -55,6 +56,7 @@ where
         &answer,
     )
     .map_err(io::Error::other)?;
+    connection.greeted();
     Ok(Some(client))
 }
 
@@ -119,6 +121,10 @@ pub(crate) struct Room {
     pub(crate) commit_bytes: usize,
     /// Streams and waits.
     pub(crate) streams: usize,
+    /// Bytes of answers that are in the making.
+    pub(crate) answer_bytes: usize,
+    /// What it does in one turn: requests, rounds, and turns of its streams.
+    pub(crate) turn: (usize, usize, usize),
 }
 
 impl Room {
@@ -129,12 +135,16 @@ impl Room {
                 requests: GUEST_REQUESTS_IN_FLIGHT,
                 commit_bytes: GUEST_COMMIT_BYTES_IN_FLIGHT,
                 streams: GUEST_STREAMS,
+                answer_bytes: GUEST_ANSWER_BYTES,
+                turn: (GUEST_TURN_REQUESTS, GUEST_ROUNDS, GUEST_STREAM_TURNS),
             }
         } else {
             Room {
                 requests: REQUESTS_IN_FLIGHT,
                 commit_bytes: COMMIT_BYTES_IN_FLIGHT,
                 streams: STREAMS,
+                answer_bytes: ANSWER_BYTES,
+                turn: (usize::MAX, SESSION_ROUNDS, STREAM_TURNS),
             }
         }
     }

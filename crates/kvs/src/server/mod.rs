@@ -1,7 +1,7 @@
 //! The daemon: a unix socket in front of the engine.
 //!
 //! Reading order: `descriptors` (of files, shared out), `listener` (the socket), `outbox` and `connection` (bytes and frames), `failure`,
-//! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `shared` (what
+//! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared` (what
 //! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
 //! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
 //! turn), `greeting` (its hello) and `session` (one connection), and the [`Daemon`] that ties them together.
@@ -25,6 +25,10 @@ mod events;
 mod roots;
 
 mod polling;
+
+mod gate;
+
+mod account;
 
 mod shared;
 

@@ -7,11 +7,16 @@ use std::time::Instant;
 use dashmap::DashMap;
 use kvs_engine::Engine;
 use smol_str::SmolStr;
+use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::account::Account;
 use super::descriptors::Descriptors;
 use super::polling::Activity;
-use crate::limits::{GUEST_CONNECTIONS, OWNER_CONNECTIONS, REFUSED_CONNECTIONS};
+use crate::limits::{
+    GUEST_ACCOUNTS, GUEST_CONNECTIONS, GUEST_RATE, GUESTS_SLOW_REQUESTS, OWNER_CONNECTIONS,
+    REFUSED_CONNECTIONS,
+};
 
 /// What the daemon calls itself towards its clients.
 pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
@@ -34,6 +39,14 @@ pub(crate) struct Shared {
     pub(crate) temporary: bool,
     /// Connections of each of them.
     guests: DashMap<u32, usize>,
+    /// What is done on the account of the instance owner, and of each guest.
+    owner_account: Arc<Account>,
+    accounts: DashMap<u32, Arc<Account>>,
+    guest_rate: u64,
+    /// Places of guests for requests that wait for the disk.
+    guests_slow: Arc<Semaphore>,
+    /// The most bytes that were held for one user whose account is not kept any more.
+    most_bytes: AtomicUsize,
     /// Uploads that are open, on all connections.
     uploads: Arc<AtomicUsize>,
     /// How many of each there may be.
@@ -41,11 +54,12 @@ pub(crate) struct Shared {
 }
 
 /// An upload's place among those that are open.
-pub(crate) struct UploadPlace(Arc<AtomicUsize>);
+pub(crate) struct UploadPlace(Arc<AtomicUsize>, Arc<Account>);
 
 impl Drop for UploadPlace {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::Relaxed);
+        self.1.leave_upload();
     }
 }
 
@@ -73,6 +87,11 @@ impl Shared {
             allow_guests: false,
             temporary: false,
             guests: DashMap::new(),
+            owner_account: Arc::new(Account::owner()),
+            accounts: DashMap::new(),
+            guest_rate: GUEST_RATE,
+            guests_slow: Arc::new(Semaphore::new(GUESTS_SLOW_REQUESTS)),
+            most_bytes: AtomicUsize::new(0),
             uploads: Arc::default(),
             descriptors: Descriptors::of(None),
         }
@@ -97,6 +116,45 @@ impl Shared {
             allow_guests,
             ..self
         }
+    }
+
+    /// Lets each guest write so many bytes a second.
+    pub(crate) fn guest_rate(self, guest_rate: u64) -> Shared {
+        Shared { guest_rate, ..self }
+    }
+
+    /// The account of a user. Called from within the runtime.
+    pub(crate) fn account(&self, uid: u32) -> Arc<Account> {
+        if !self.is_guest(uid) {
+            return Arc::clone(&self.owner_account);
+        }
+        if self.accounts.len() >= GUEST_ACCOUNTS && !self.accounts.contains_key(&uid) {
+            self.accounts.retain(|_, account| {
+                self.most_bytes.fetch_max(account.most(), Ordering::Relaxed);
+                Arc::strong_count(account) > 1
+            });
+        }
+        let new = || {
+            Arc::new(Account::guest(
+                uid,
+                self.guest_rate,
+                self.guests_slow.clone(),
+            ))
+        };
+        Arc::clone(&self.accounts.entry(uid).or_insert_with(new))
+    }
+
+    /// Bytes that are held for the user for whom most are, now, and the most there ever were.
+    fn held(&self) -> (usize, usize) {
+        let kept = self.most_bytes.load(Ordering::Relaxed);
+        let owner = (
+            self.owner_account.bytes(),
+            self.owner_account.most().max(kept),
+        );
+        let guests = self.accounts.iter().map(|one| (one.bytes(), one.most()));
+        guests.fold(owner, |(now, most), (bytes, of)| {
+            (now.max(bytes), most.max(of))
+        })
     }
 
     /// Is there for one command only, or not.
@@ -135,11 +193,15 @@ impl Shared {
     }
 
     /// A place for one more upload, until it is dropped; `None` if there are too many.
-    pub(crate) fn enter_upload(&self, guest: bool) -> Option<UploadPlace> {
+    pub(crate) fn enter_upload(&self, uid: u32) -> Option<UploadPlace> {
+        let (guest, account) = (self.is_guest(uid), self.account(uid));
+        if !account.enter_upload() {
+            return None;
+        }
         let all = self.descriptors.uploads;
         let most = if guest { all / 2 } else { all };
         let others = self.uploads.fetch_add(1, Ordering::Relaxed);
-        let place = UploadPlace(Arc::clone(&self.uploads));
+        let place = UploadPlace(Arc::clone(&self.uploads), account);
         (others < most).then_some(place)
     }
 
@@ -150,7 +212,14 @@ impl Shared {
         let most_connections = self.most_connections() as u64;
         let uploads = self.uploads.load(Ordering::Relaxed) as u64;
         let descriptors = self.descriptors.limit as u64;
+        let (held, most_held) = self.held();
         vec![
+            (SmolStr::new_static("principal_held_bytes"), held as u64),
+            (
+                SmolStr::new_static("principal_held_most_bytes"),
+                most_held as u64,
+            ),
+            (SmolStr::new_static("guests"), self.guests.len() as u64),
             (SmolStr::new_static("uptime_ms"), uptime),
             (SmolStr::new_static("connections"), connections),
             (SmolStr::new_static("most_connections"), most_connections),

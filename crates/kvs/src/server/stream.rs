@@ -12,6 +12,7 @@ use kvs_proto::{RootItem, STREAM_CREDIT, STREAM_CREDIT_BYTES};
 use smol_str::SmolStr;
 use tokio::task::AbortHandle;
 
+use super::account::Aside;
 use super::marks::Millis;
 use super::roots::Roots;
 
@@ -109,6 +110,19 @@ impl Source {
             Source::Absent { .. } => None,
         }
     }
+}
+
+/// The end of a step: the source and what it gave.
+pub(crate) type Stepped = Result<(Source, Option<Told>), EngineError>;
+
+/// One step of a source; a guest's waits for a place first, since it may have to wait for the disk.
+pub(crate) async fn step(aside: Option<Aside>, mut source: Source) -> Stepped {
+    let _place = match &aside {
+        Some(aside) => Some(aside.place().await),
+        None => None,
+    };
+    let told = source.next().await?;
+    Ok((source, told))
 }
 
 /// Bytes of credit of a stream that has no limit by bytes.

@@ -14,22 +14,18 @@ use kvs_proto::{
 };
 use tokio::task::JoinSet;
 
+use super::account::Aside;
 use super::failure::Failure;
 use super::items::{encode, item, send, send_asked_mark, send_mark};
 use super::marks::{MarkTimer, Millis};
 use super::outbox::Outbox;
 use super::ready::{ReadySet, Slot};
 use super::roots::Roots;
-use super::stream::{Allowance, Source, Stream, StreamId, Told, Waiting, when_created};
+use super::stream::{Allowance, Source, Stepped, Stream, StreamId, Waiting, step, when_created};
 use super::table::Table;
 use super::work::{Pending, at_once};
 use super::{incoming, outgoing};
-use crate::limits::{
-    MARK_VERSIONS, MARKS_A_TURN, OUTGOING_EVENT_BYTES, STREAM_STEPS, STREAM_TURNS,
-};
-
-/// The end of a step: the source and what it gave.
-type Stepped = Result<(Source, Option<Told>), EngineError>;
+use crate::limits::{MARK_VERSIONS, MARKS_A_TURN, OUTGOING_EVENT_BYTES, STREAM_STEPS};
 
 /// Something that was done for a stream on a task of its own.
 struct Finished<T> {
@@ -47,11 +43,14 @@ pub(crate) struct Streams {
     absent: JoinSet<Finished<Result<Watch, EngineError>>>,
     marks: MarkTimer,
     serial: u32,
+    aside: Aside,
+    /// Turns that they have before the connection looks at its socket again.
+    turns: usize,
 }
 
 impl Streams {
-    /// No streams.
-    pub(crate) fn new() -> Streams {
+    /// No streams, which will have so many turns at a time.
+    pub(crate) fn new(aside: Aside, turns: usize) -> Streams {
         Streams {
             ready: Arc::default(),
             table: Table::default(),
@@ -59,6 +58,8 @@ impl Streams {
             absent: JoinSet::new(),
             marks: MarkTimer::new(),
             serial: 0,
+            aside,
+            turns,
         }
     }
 
@@ -120,7 +121,7 @@ impl Streams {
                 }
                 let (engine, token) = (engine.clone(), u64::from(slot));
                 let open = when_created(engine, caller, name, request, sink, token);
-                let task = self.absent.spawn(async move {
+                let task = self.aside.spawn(&mut self.absent, async move {
                     Finished {
                         slot,
                         serial,
@@ -260,7 +261,7 @@ impl Streams {
                 self.stepped(slot, result, out);
             }
         }
-        for _ in 0..STREAM_TURNS {
+        for _ in 0..self.turns {
             if out.len() >= OUTGOING_EVENT_BYTES || self.steps.len() >= STREAM_STEPS {
                 break;
             }
@@ -316,18 +317,16 @@ impl Streams {
             return;
         }
         let serial = stream.serial;
-        let Some(mut source) = stream.source.take() else {
+        let Some(source) = stream.source.take() else {
             stream.woken = true;
             return;
         };
-        let mut step: Pending<Stepped> = Box::pin(async move {
-            let told = source.next().await?;
-            Ok((source, told))
-        });
+        let aside = self.aside.needs_place().then(|| self.aside.clone());
+        let mut step: Pending<Stepped> = Box::pin(step(aside, source));
         match at_once(&mut step) {
             Some(result) => self.stepped(slot, result, out),
             None => {
-                self.steps.spawn(async move {
+                self.aside.spawn(&mut self.steps, async move {
                     Finished {
                         slot,
                         serial,

@@ -79,7 +79,7 @@ impl Uploads {
             let message = format!("{most} uploads are open on this connection");
             return Err(Failure::new(ErrorCode::Limit, message));
         }
-        let Some(place) = shared.enter_upload(guest) else {
+        let Some(place) = shared.enter_upload(uid) else {
             let message = "too many uploads are open on this daemon";
             return Err(Failure::new(ErrorCode::Limit, message));
         };

@@ -13,6 +13,7 @@ use std::task::{Context, Poll, Waker};
 use kvs_engine::{CommitRequest, Committed, Engine, EngineError, Submitted};
 use tokio::task::{AbortHandle, JoinSet};
 
+use super::account::Aside;
 use super::failure::Failure;
 use super::ops::Answer;
 
@@ -74,7 +75,13 @@ impl Entered {
 impl Commits {
     /// Takes a commit in; it enters the engine with the next [`enter`](Self::enter) if nothing keeps
     /// it.
-    pub(crate) fn push(&mut self, id: u64, bytes: usize, request: CommitRequest, engine: &Engine) {
+    pub(crate) fn push(
+        &mut self,
+        id: u64,
+        bytes: usize,
+        request: CommitRequest,
+        (engine, aside): (&Engine, &Aside),
+    ) {
         if self.staged.is_empty() && !Engine::must_stage(&request) {
             self.bytes += bytes;
             self.entering.push(Commit {
@@ -84,8 +91,11 @@ impl Commits {
             });
             return;
         }
-        let stager = engine.clone();
-        let staged = Box::pin(async move { stager.stage(request).await });
+        let (stager, aside) = (engine.clone(), aside.clone());
+        let staged = Box::pin(async move {
+            let _place = aside.place().await;
+            stager.stage(request).await
+        });
         self.push_staged(id, bytes, staged, engine);
     }
 
@@ -212,22 +222,52 @@ pub(crate) enum Kind {
 #[derive(Default)]
 pub(crate) struct Running {
     tasks: JoinSet<(u64, u64, Result<Answer, Failure>)>,
-    /// By request id: the serial number under which the task answers, how to stop it, its kind.
-    open: HashMap<u64, (u64, AbortHandle, Kind)>,
+    /// By request id.
+    open: HashMap<u64, Open>,
     serial: u64,
     waits: usize,
+    /// Bytes that the answers of all of them may have.
+    bytes: usize,
+}
+
+/// A request that runs.
+struct Open {
+    /// Under which its task answers.
+    serial: u64,
+    task: AbortHandle,
+    kind: Kind,
+    /// That its answer may have.
+    bytes: usize,
 }
 
 impl Running {
-    /// Gives a request a task.
-    pub(crate) fn spawn(&mut self, id: u64, kind: Kind, work: Pending<Result<Answer, Failure>>) {
+    /// Gives a request, whose answer may have so many bytes, a task.
+    pub(crate) fn spawn(
+        &mut self,
+        aside: &Aside,
+        id: u64,
+        (kind, bytes): (Kind, usize),
+        work: Pending<Result<Answer, Failure>>,
+    ) {
         self.serial += 1;
         let serial = self.serial;
-        let handle = self.tasks.spawn(async move { (id, serial, work.await) });
+        let task = aside.spawn(&mut self.tasks, async move { (id, serial, work.await) });
         self.waits += usize::from(kind == Kind::Wait);
-        if let Some(replaced) = self.open.insert(id, (serial, handle, kind)) {
+        self.bytes += bytes;
+        let open = Open {
+            serial,
+            task,
+            kind,
+            bytes,
+        };
+        if let Some(replaced) = self.open.insert(id, open) {
             self.forget(&replaced);
         }
+    }
+
+    /// Bytes that the answers may have.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// How many are slow.
@@ -256,19 +296,17 @@ impl Running {
 
     /// Stops all waits.
     pub(crate) fn cancel_waits(&mut self) {
-        let waits = self
-            .open
-            .iter()
-            .filter(|(_, (_, _, kind))| *kind == Kind::Wait);
+        let waits = self.open.iter().filter(|(_, open)| open.kind == Kind::Wait);
         let ids: Vec<u64> = waits.map(|(id, _)| *id).collect();
         for id in ids {
             self.cancel(id);
         }
     }
 
-    fn forget(&mut self, (_, handle, kind): &(u64, AbortHandle, Kind)) {
-        handle.abort();
-        self.waits -= usize::from(*kind == Kind::Wait);
+    fn forget(&mut self, open: &Open) {
+        open.task.abort();
+        self.waits -= usize::from(open.kind == Kind::Wait);
+        self.bytes -= open.bytes;
     }
 
     /// The next answer of any of them.
@@ -281,13 +319,10 @@ impl Running {
             let Ok((id, serial, answer)) = ended else {
                 continue;
             };
-            if self
-                .open
-                .get(&id)
-                .is_some_and(|(open, _, _)| *open == serial)
-                && let Some((_, _, kind)) = self.open.remove(&id)
+            if self.open.get(&id).is_some_and(|open| open.serial == serial)
+                && let Some(open) = self.open.remove(&id)
             {
-                self.waits -= usize::from(kind == Kind::Wait);
+                self.forget(&open);
                 return Poll::Ready((id, answer));
             }
         }
@@ -299,25 +334,39 @@ impl Running {
 mod tests {
     use super::*;
     use std::future::{pending, poll_fn, ready};
+    use std::sync::Arc;
+
+    use super::super::account::Account;
+
+    fn aside() -> Aside {
+        Aside::new(&Arc::new(Account::owner()))
+    }
 
     #[tokio::test]
     async fn a_cancelled_request_gives_no_answer_even_if_its_id_is_used_again() {
-        let mut running = Running::default();
-        running.spawn(1, Kind::Wait, Box::pin(pending()));
+        let (mut running, aside) = (Running::default(), aside());
+        running.spawn(&aside, 1, (Kind::Wait, 0), Box::pin(pending()));
         assert_eq!((running.waits(), running.slow()), (1, 0));
         assert!(running.cancel(1) && !running.cancel(1));
-        running.spawn(1, Kind::Slow, Box::pin(ready(Ok(Answer::Done))));
+        running.spawn(
+            &aside,
+            1,
+            (Kind::Slow, 70),
+            Box::pin(ready(Ok(Answer::Done))),
+        );
         let (id, answer) = poll_fn(|cx| running.poll_next(cx)).await;
         assert!(id == 1 && matches!(answer, Ok(Answer::Done)));
         assert_eq!((running.waits(), running.slow()), (0, 0));
+        assert_eq!(running.bytes(), 0);
     }
 
     #[tokio::test]
     async fn all_waits_end_together_and_nothing_else_does() {
-        let mut running = Running::default();
-        running.spawn(1, Kind::Wait, Box::pin(pending()));
-        running.spawn(2, Kind::Slow, Box::pin(pending()));
+        let (mut running, aside) = (Running::default(), aside());
+        running.spawn(&aside, 1, (Kind::Wait, 0), Box::pin(pending()));
+        running.spawn(&aside, 2, (Kind::Slow, 80), Box::pin(pending()));
         running.cancel_waits();
         assert_eq!((running.waits(), running.slow()), (0, 1));
+        assert_eq!(running.bytes(), 80);
     }
 }

@@ -3,6 +3,7 @@
 //! their order and lifetime are.
 
 mod answer;
+mod size;
 
 mod admin;
 mod log;
@@ -16,6 +17,8 @@ use kvs_proto::{ErrorCode, Request};
 use super::failure::Failure;
 
 pub(crate) use answer::{Answer, Context, write};
+pub(crate) use size::answer_bytes;
+
 pub(crate) use glimpse::{Told, glimpse};
 
 /// Does what a request asks for.

@@ -27,6 +27,7 @@ mod gate;
 mod cached;
 mod follows;
 mod gets;
+mod guests;
 mod streams;
 
 const OWNER: u32 = 1000;

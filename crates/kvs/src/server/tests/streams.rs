@@ -9,6 +9,9 @@ use kvs_proto::{
     Start, Status, Watch, WatchItem,
 };
 
+use std::sync::Arc;
+
+use super::super::account::{Account, Aside};
 use super::super::outbox::Outbox;
 use super::super::streams::Streams;
 use super::{CALLER, Raw, body, commit, daemon, wait, watch};
@@ -46,6 +49,12 @@ fn version(item: WatchItem) -> u64 {
         WatchItem::Changes(changes) => changes.position.version,
         other => panic!("{other:?}"),
     }
+}
+
+/// No streams, of the instance owner.
+fn no_streams() -> Streams {
+    let account = Arc::new(Account::owner());
+    Streams::new(Aside::new(&account), crate::limits::STREAM_TURNS)
 }
 
 #[tokio::test]
@@ -120,7 +129,7 @@ async fn a_reader_that_does_not_read_costs_a_bounded_buffer() {
     for number in 1..=200 {
         commit(&shared, number, vec![b'x'; 20_000]).await;
     }
-    let (mut streams, mut out) = (Streams::new(), Outbox::default());
+    let (mut streams, mut out) = (no_streams(), Outbox::default());
     streams
         .open_watch(&shared.engine, CALLER, 1, watch(10_000), &mut out)
         .unwrap();
@@ -201,7 +210,7 @@ async fn a_stream_in_the_place_of_another_gets_its_own_events_only() {
 async fn one_poll_gives_a_bounded_number_of_turns() {
     let shared = daemon().await;
     commit(&shared, 1, "x").await;
-    let (mut streams, mut out) = (Streams::new(), Outbox::default());
+    let (mut streams, mut out) = (no_streams(), Outbox::default());
     for id in 0..2 * STREAM_TURNS as u64 {
         streams
             .open_watch(&shared.engine, CALLER, id, watch(10), &mut out)
@@ -358,7 +367,7 @@ async fn root_moves_of_all_namespaces_are_told_with_their_keys() {
 #[tokio::test]
 async fn watches_of_one_scope_share_one_encoded_body() {
     let shared = daemon().await;
-    let (mut streams, mut others) = (Streams::new(), Streams::new());
+    let (mut streams, mut others) = (no_streams(), no_streams());
     let (mut out, mut other) = (Outbox::default(), Outbox::default());
     let mut cx = TaskContext::from_waker(Waker::noop());
     for (streams, out) in [(&mut streams, &mut out), (&mut others, &mut other)] {
@@ -380,7 +389,7 @@ async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
     let (engine, guest) = (&shared.engine, Caller { uid: 4242 });
     let made = engine.create_namespace(CALLER, "n", Some(guest.uid));
     made.await.unwrap();
-    let (mut streams, mut out) = (Streams::new(), Outbox::default());
+    let (mut streams, mut out) = (no_streams(), Outbox::default());
     let mut cx = TaskContext::from_waker(Waker::noop());
     let asked = |credit| SetRoot {
         namespace: Some("n".into()),
@@ -409,7 +418,7 @@ async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
 async fn who_follows_roots_is_told_how_far_though_nothing_concerns_it() {
     let shared = daemon().await;
     let guest = Caller { uid: 4242 };
-    let (mut streams, mut out) = (Streams::new(), Outbox::default());
+    let (mut streams, mut out) = (no_streams(), Outbox::default());
     let mut cx = TaskContext::from_waker(Waker::noop());
     let asked = SetRoot {
         credit: 1,

@@ -1,0 +1,114 @@
+//! What a session holds, and whether it may take more: bounds of its connection and of its user.
+
+use std::task::Context;
+
+use kvs_proto::FRAME_BYTES;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::time::sleep;
+
+use super::super::account::Held;
+use super::super::ops;
+use super::Session;
+use crate::limits::{
+    COMMIT_OVERHEAD_BYTES, LONG_FRAME_BYTES, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT,
+    UPLOAD_BYTES_IN_FLIGHT,
+};
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// What the connection holds.
+    pub(super) fn now(&self) -> Held {
+        let parked = self.parked.as_ref().map_or(0, |(_, bytes, _)| *bytes);
+        Held {
+            bytes: self.connection.out.len()
+                + self.running.bytes()
+                + self.commits.bytes()
+                + self.uploads.bytes()
+                + self.incoming
+                + parked,
+            streams: self.streams.len() + self.running.waits(),
+        }
+    }
+
+    /// Records what is held now.
+    pub(super) fn record(&mut self) {
+        let now = self.now();
+        self.account.record(&mut self.held, now);
+    }
+
+    /// Records what is held before the session sleeps. One that waits for others to give something
+    /// back is woken then.
+    pub(super) fn rest(&mut self, cx: &mut Context<'_>) {
+        if self.pause.is_some() {
+            self.poll_pause(cx);
+            if self.pause.is_none() {
+                cx.waker().wake_by_ref();
+            }
+        }
+        self.record();
+        if self.open && self.waits_for_room() {
+            self.account.wait(cx.waker());
+            // What was given back before it was noted wakes nobody.
+            if !self.waits_for_room() {
+                cx.waker().wake_by_ref();
+            }
+        }
+    }
+
+    pub(super) fn waits_for_room(&self) -> bool {
+        let parked = self.parked.as_ref();
+        let parked = parked.is_some_and(|(_, _, request)| !self.admits(ops::answer_bytes(request)));
+        parked || !self.account.has_room(self.held, self.now().bytes, 0) || !self.may_receive()
+    }
+
+    /// Whether a request may begin whose answer has at most so many bytes.
+    pub(super) fn admits(&self, bytes: usize) -> bool {
+        let others = self.running.bytes();
+        (others == 0 || others + bytes <= self.room.answer_bytes)
+            && self.account.has_room(self.held, self.now().bytes, bytes)
+    }
+
+    /// Whether there is room for the frame that is being received, or it has some already.
+    pub(super) fn may_receive(&self) -> bool {
+        let bytes = self.connection.incoming();
+        bytes < LONG_FRAME_BYTES
+            || self.incoming > 0
+            || self.account.has_room(self.held, self.now().bytes, bytes)
+    }
+
+    /// Makes room for the frame that is being received, if there is any.
+    pub(super) fn admits_frame(&mut self) -> bool {
+        let admitted = self.may_receive();
+        let bytes = self.connection.incoming();
+        if admitted && bytes >= LONG_FRAME_BYTES && self.incoming == 0 {
+            self.incoming = bytes.min(FRAME_BYTES);
+            self.record();
+        }
+        admitted
+    }
+
+    pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) {
+        if let Some(pause) = &mut self.pause
+            && pause.as_mut().poll(cx).is_ready()
+        {
+            self.pause = None;
+        }
+    }
+
+    /// Takes bytes that a request writes off what the user may write.
+    pub(super) fn charge(&mut self, bytes: usize) {
+        self.account.charge(bytes + COMMIT_OVERHEAD_BYTES);
+        self.pause = self.account.pause().map(|wait| Box::pin(sleep(wait)));
+    }
+
+    /// Whether one more request may be taken.
+    pub(super) fn has_room(&self) -> bool {
+        self.in_work() < self.room.requests
+            && self.running.slow() < SLOW_REQUESTS_IN_FLIGHT
+            && self.commits.bytes() < self.room.commit_bytes
+            && self.uploads.bytes() < UPLOAD_BYTES_IN_FLIGHT
+            && self.connection.out.len() < OUTGOING_BYTES
+            && self.turn > 0
+            && self.pause.is_none()
+            && self.account.has_room(self.held, self.now().bytes, 0)
+    }
+}

@@ -1,0 +1,231 @@
+//! A session takes requests: each is begun in the order in which they arrived, as far as there is room.
+
+use kvs_proto::{ErrorCode, Frame, Op, Request, write_error};
+use tokio::io::{AsyncRead, AsyncWrite};
+
+use super::super::failure::Failure;
+use super::super::incoming;
+use super::super::ops::{self, Answer, Context};
+use super::super::work::{Kind, Pending, at_once};
+use super::Session;
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
+    /// Takes requests that were received, as far as there is room; whether there were any.
+    pub(super) fn take_requests(&mut self) -> bool {
+        let mut taken = false;
+        if let Some((id, bytes, request)) = self.parked.take() {
+            if !self.admits(ops::answer_bytes(&request)) {
+                self.parked = Some((id, bytes, request));
+                return false;
+            }
+            taken = true;
+            self.begin(id, bytes, request);
+        }
+        while self.open && self.parked.is_none() && self.has_room() && self.admits_frame() {
+            if self.take_in_place() {
+                self.turn -= 1;
+                taken = true;
+                continue;
+            }
+            match self.connection.next_frame() {
+                Ok(Some(frame)) => {
+                    self.turn -= 1;
+                    self.incoming = 0;
+                    self.take(frame);
+                }
+                Ok(None) => break,
+                // There is no telling which request to answer.
+                Err(error) => {
+                    tracing::debug!(uid = self.context.caller.uid, %error, "bad frame");
+                    self.close();
+                }
+            }
+            taken = true;
+        }
+        // All of them together: whoever commits is woken once.
+        self.commits.enter(&self.context.shared.engine);
+        taken
+    }
+
+    /// Answers the next request if it is a lookup that can be answered at once, or takes it if it is a plain commit: almost all
+    /// requests are either. Whether it was.
+    fn take_in_place(&mut self) -> bool {
+        let Some((request, out)) = self.connection.peek() else {
+            return false;
+        };
+        let Context { shared, caller } = &self.context;
+        let taken = if request.tag == Op::Commit.code() {
+            let commit = incoming::plain_commit(*caller, self.client, request.body);
+            commit.map(|commit| {
+                let (id, bytes) = (request.id, request.body.len());
+                let beside = (&shared.engine, &self.aside);
+                self.commits.push(id, bytes, commit, beside);
+                bytes
+            })
+        } else {
+            ops::glimpse(&self.context, &mut self.told, &request, out).map(|()| 0)
+        };
+        let bytes = request.bytes;
+        let Some(written) = taken else { return false };
+        self.connection.skip(bytes);
+        if written > 0 && self.aside.needs_place() {
+            self.charge(written);
+        }
+        true
+    }
+
+    /// Takes one request.
+    fn take(&mut self, frame: Frame) {
+        let id = frame.id;
+        let request = Op::from_code(frame.tag).and_then(|op| Request::decode(op, &frame.body));
+        let request = match request {
+            Ok(request) => request,
+            Err(error) => return self.refuse(id, &Failure::from(error)),
+        };
+        if self.admits(ops::answer_bytes(&request)) {
+            self.begin(id, frame.body.len(), request);
+        } else {
+            self.parked = Some((id, frame.body.len(), request));
+        }
+    }
+
+    /// Begins a request of so many bytes, or answers why not.
+    fn begin(&mut self, id: u64, bytes: usize, request: Request) {
+        if let Err(failure) = self.start(id, bytes, request) {
+            self.refuse(id, &failure);
+        }
+    }
+
+    fn refuse(&mut self, id: u64, failure: &Failure) {
+        {
+            write_error(
+                self.connection.out.frames(),
+                id,
+                failure.code,
+                &failure.message,
+            );
+        }
+    }
+
+    /// Starts what a request of so many bytes asks for. An error is its answer.
+    fn start(&mut self, id: u64, bytes: usize, request: Request) -> Result<(), Failure> {
+        let written = match &request {
+            Request::Commit(_) => bytes,
+            Request::UploadData(data) => data.bytes.len(),
+            _ => 0,
+        };
+        if written > 0 && self.aside.needs_place() {
+            self.charge(written);
+        }
+        let Context { shared, caller } = &self.context;
+        match request {
+            Request::Commit(commit) => {
+                let engine = &shared.engine;
+                let taken = self.uploads.take(&commit.operations);
+                let mut commit = incoming::commit(*caller, self.client, commit)?;
+                match taken {
+                    Ok(none) if none.is_empty() => {
+                        self.commits.push(id, bytes, commit, (engine, &self.aside));
+                    }
+                    Ok(taken) => {
+                        let (stager, aside) = (engine.clone(), self.aside.clone());
+                        let staged = Box::pin(async move {
+                            let _place = aside.place().await;
+                            taken.fill(&stager, &mut commit).await?;
+                            stager.stage(commit).await
+                        });
+                        self.commits.push_staged(id, bytes, staged, engine);
+                    }
+                    // It may be a repeat of one that was committed.
+                    Err(lost) => self.commits.settle(id, bytes, commit, lost, engine),
+                }
+            }
+            Request::Credit(credit) => self.streams.credit(id, credit),
+            Request::Mark(_) => self.streams.mark(id, &mut self.connection.out),
+            Request::Cancel(_) => {
+                let out = &mut self.connection.out;
+                if !self.streams.cancel(id, out)
+                    && !self.uploads.cancel(id)
+                    && self.running.cancel(id)
+                {
+                    write_error(out.frames(), id, ErrorCode::Cancelled, "cancelled");
+                }
+            }
+            Request::Watch(watch) => {
+                self.check_stream(id)?;
+                let out = &mut self.connection.out;
+                self.streams
+                    .open_watch(&shared.engine, *caller, id, watch, out)?;
+            }
+            Request::SetRoot(roots) => {
+                self.check_stream(id)?;
+                let out = &mut self.connection.out;
+                self.streams
+                    .open_roots(&shared.engine, *caller, id, &roots, out)?;
+            }
+            Request::Upload(_) => {
+                self.uploads.open(shared, caller.uid, id)?;
+                ops::write(self.connection.out.frames(), id, &Ok(Answer::Done));
+            }
+            Request::UploadData(data) => {
+                let work = self.uploads.data(data)?;
+                self.advance(id, (Kind::Slow, 0), work);
+            }
+            Request::Wait(_) => {
+                self.check_stream(id)?;
+                self.perform(id, Kind::Wait, request);
+            }
+            request => self.perform(id, Kind::Slow, request),
+        }
+        Ok(())
+    }
+
+    /// Whether one more stream or wait may be opened under `id`.
+    fn check_stream(&self, id: u64) -> Result<(), Failure> {
+        if self.streams.contains(id) || self.running.contains(id) {
+            let message = format!("id {id} is in use by a request that is not answered yet");
+            return Err(Failure::new(ErrorCode::BadRequest, message));
+        }
+        let open = self.streams.len() + self.running.waits();
+        if let Err(most) = self.account.has_stream(self.held, open) {
+            let uid = self.context.caller.uid;
+            let message =
+                format!("uid {uid} has {most} streams and waits open on all its connections");
+            return Err(Failure::new(ErrorCode::Limit, message));
+        }
+        if open >= self.room.streams {
+            let most = self.room.streams;
+            let message = format!("{most} streams are open on this connection");
+            return Err(Failure::new(ErrorCode::Limit, message));
+        }
+        Ok(())
+    }
+
+    /// Performs an operation, at once if it need not wait for anything.
+    fn perform(&mut self, id: u64, kind: Kind, request: Request) {
+        let (context, bytes) = (self.context.clone(), ops::answer_bytes(&request));
+        let work: Pending<_> = if kind == Kind::Slow && self.aside.needs_place() {
+            let aside = self.aside.clone();
+            Box::pin(async move {
+                let _place = aside.place().await;
+                ops::perform(&context, request).await
+            })
+        } else {
+            Box::pin(async move { ops::perform(&context, request).await })
+        };
+        self.advance(id, (kind, bytes), work);
+    }
+
+    /// Answers at once if that is possible, else gives the work a task.
+    fn advance(
+        &mut self,
+        id: u64,
+        kind: (Kind, usize),
+        mut work: Pending<Result<Answer, Failure>>,
+    ) {
+        match at_once(&mut work) {
+            Some(answer) => ops::write(self.connection.out.frames(), id, &answer),
+            None => self.running.spawn(&self.aside, id, kind, work),
+        }
+    }
+}

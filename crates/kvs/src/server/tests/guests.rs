@@ -1,0 +1,251 @@
+//! What guests may hold and have, all connections of one together, and that others do not wait for it.
+
+use kvs_proto::{LookupAnswer, WaitAnswer};
+
+use super::*;
+use crate::limits::{
+    FREE_BYTES, GUEST_BYTES, GUEST_STREAMS, GUEST_STREAMS_IN_ALL, HELLO_BYTES, LONG_FRAME_BYTES,
+};
+
+const GUEST: u32 = 4711;
+
+/// A daemon that serves guests, of whom one owns a namespace.
+async fn open_daemon() -> Arc<Shared> {
+    let environment = Environment::simulated(SimDisk::unrecorded(), 1);
+    let config = EngineConfig::new("/store", OWNER);
+    let engine = Engine::open(config, environment).await.unwrap();
+    engine
+        .create_namespace(CALLER, "theirs", Some(GUEST))
+        .await
+        .unwrap();
+    Arc::new(Shared::new(engine, OWNER).allow_guests(true))
+}
+
+/// A connection of a guest, which has said hello.
+async fn guest(shared: &Arc<Shared>, client: u8) -> Raw {
+    let mut raw = Raw::connect(shared, GUEST, shared.enter(GUEST));
+    let hello = Hello {
+        client: [client; 16],
+        ..hello(PROTOCOL_VERSION)
+    };
+    raw.send(0, hello).await;
+    let answer: HelloAnswer = body(&raw.receive().await);
+    assert_eq!(answer.uid, GUEST);
+    raw
+}
+
+fn theirs(number: u64, key: &str, value: impl Into<Bytes>) -> Commit {
+    Commit {
+        namespace: "theirs".into(),
+        ..put(number, key, value)
+    }
+}
+
+fn lookup(key: &str, inline_max: u64) -> wire::Lookup {
+    wire::Lookup {
+        namespace: "theirs".into(),
+        key: key.into(),
+        at: wire::At::Current,
+        follow: true,
+        treeobj: false,
+        inline_max: Some(inline_max),
+    }
+}
+
+/// Lets everything go on as far as it can.
+async fn settle() {
+    for _ in 0..2_000 {
+        tokio::task::yield_now().await;
+    }
+}
+
+#[tokio::test]
+async fn answers_that_nobody_reads_take_no_more_than_a_guest_may_hold() {
+    let shared = open_daemon().await;
+    let mut first = guest(&shared, 0).await;
+    const BYTES: usize = 1 << 20;
+    first.send(1, theirs(1, "big", vec![7; BYTES])).await;
+    assert_eq!(first.receive().await.tag, Status::Final.code());
+    let mut connections = vec![first];
+    for client in 1..16 {
+        connections.push(guest(&shared, client).await);
+    }
+    for raw in &mut connections {
+        for id in 100..132 {
+            raw.send(id, lookup("big", 4 * BYTES as u64)).await;
+        }
+    }
+    settle().await;
+    let account = shared.account(GUEST);
+    assert!(account.bytes() > BYTES, "{}", account.bytes());
+    // The instance owner is served meanwhile.
+    let mut owner = Raw::open(&shared).await;
+    owner.send(1, put(1, "k", "v")).await;
+    assert_eq!(owner.receive().await.tag, Status::Final.code());
+    // All of them are answered when they are read, one connection after the other.
+    let reading: Vec<_> = connections
+        .into_iter()
+        .map(|mut raw| {
+            tokio::spawn(async move {
+                for _ in 100..132 {
+                    let frame = raw.receive().await;
+                    let answer: LookupAnswer = body(&frame);
+                    assert!(answer.entry.is_some());
+                }
+                raw
+            })
+        })
+        .collect();
+    for reading in reading {
+        reading.await.unwrap();
+    }
+    let most = account.most();
+    assert!(most <= GUEST_BYTES + 16 * FREE_BYTES, "{most}");
+    settle().await;
+    assert_eq!(account.bytes(), 0, "everything is given back");
+}
+
+#[tokio::test]
+async fn long_frames_that_never_end_take_no_more_than_a_guest_may_hold() {
+    let shared = open_daemon().await;
+    let mut connections = Vec::new();
+    for client in 0..8 {
+        let mut raw = guest(&shared, client).await;
+        // The beginning of the longest frame.
+        let mut begun = (FRAME_BYTES as u32).to_be_bytes().to_vec();
+        begun.resize(2_000, 0);
+        raw.0.out.frames().extend_from_slice(&begun);
+        raw.0.flush().await.unwrap();
+        connections.push(raw);
+    }
+    settle().await;
+    let account = shared.account(GUEST);
+    let held = account.bytes();
+    assert!(
+        (GUEST_BYTES - FRAME_BYTES..=GUEST_BYTES).contains(&held),
+        "{held}"
+    );
+    // Who asks for little is still served.
+    let mut other = guest(&shared, 99).await;
+    other.send(1, theirs(1, "a", "1")).await;
+    assert_eq!(other.receive().await.tag, Status::Final.code());
+    connections.truncate(6);
+    drop(connections);
+    settle().await;
+    assert_eq!(account.bytes(), 0);
+}
+
+#[tokio::test]
+async fn a_hello_is_short() {
+    let shared = daemon().await;
+    for bytes in [HELLO_BYTES + 1, FRAME_BYTES, FRAME_BYTES + 1] {
+        let mut raw = Raw::connect(&shared, OWNER, Admission::Served);
+        let head = (bytes as u32).to_be_bytes();
+        raw.0.out.frames().extend_from_slice(&head);
+        raw.0.flush().await.unwrap();
+        assert!(raw.0.read_frame().await.is_ok_and(|frame| frame.is_none()));
+    }
+    // What follows a hello may be longer.
+    let mut raw = Raw::open(&shared).await;
+    raw.send(1, put(1, "k", vec![1; 2 * LONG_FRAME_BYTES]))
+        .await;
+    assert_eq!(raw.receive().await.tag, Status::Final.code());
+}
+
+#[tokio::test]
+async fn a_guest_has_so_many_waits_on_all_its_connections_and_others_have_theirs() {
+    let shared = open_daemon().await;
+    let theirs = |version| Wait {
+        namespace: "theirs".into(),
+        ..wait(version)
+    };
+    let mut connections = Vec::new();
+    for client in 0..(GUEST_STREAMS_IN_ALL / GUEST_STREAMS + 1) as u8 {
+        let mut raw = guest(&shared, client).await;
+        for id in 1..=GUEST_STREAMS as u64 {
+            raw.send(id, theirs(9)).await;
+        }
+        settle().await;
+        connections.push(raw);
+    }
+    let mut last = connections.pop().unwrap();
+    for _ in 0..GUEST_STREAMS {
+        assert_eq!(last.refused().await.1, ErrorCode::Limit);
+    }
+    let mut owner = Raw::open(&shared).await;
+    owner.send(1, theirs(1)).await;
+    last.send(1000, self::theirs(1, "a", "1")).await;
+    let answer: WaitAnswer = body(&owner.receive().await);
+    assert_eq!(answer.position.version, 1);
+    // What one connection gives up another may have.
+    assert_eq!(last.receive().await.id, 1000);
+    drop(connections.pop());
+    settle().await;
+    last.send(1001, theirs(9)).await;
+    last.send(1002, theirs(1)).await;
+    assert_eq!(last.receive().await.id, 1002);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_guest_writes_as_much_a_second_as_it_may_and_nobody_else_waits() {
+    let environment = Environment::simulated(SimDisk::unrecorded(), 1);
+    let config = EngineConfig::new("/store", OWNER);
+    let engine = Engine::open(config, environment).await.unwrap();
+    engine
+        .create_namespace(CALLER, "theirs", Some(GUEST))
+        .await
+        .unwrap();
+    let shared = Shared::new(engine, OWNER)
+        .allow_guests(true)
+        .guest_rate(20_000);
+    let shared = Arc::new(shared);
+    let began = tokio::time::Instant::now();
+    // Two connections, 100 kB in all: the first 20 kB at once, the rest at 20 kB a second.
+    let mut tasks = Vec::new();
+    for client in 0..2 {
+        let mut raw = guest(&shared, client).await;
+        tasks.push(tokio::spawn(async move {
+            for number in 1..=50 {
+                raw.send(number, theirs(number, "a", vec![1; 744])).await;
+            }
+            for _ in 0..50 {
+                assert_eq!(raw.receive().await.tag, Status::Final.code());
+            }
+        }));
+    }
+    let mut owner = Raw::open(&shared).await;
+    owner.send(1, put(1, "k", vec![1; 1_000_000])).await;
+    assert_eq!(owner.receive().await.tag, Status::Final.code());
+    assert!(began.elapsed().as_secs() < 1);
+    for task in tasks {
+        task.await.unwrap();
+    }
+    let took = began.elapsed().as_secs_f64();
+    assert!((3.9..6.0).contains(&took), "{took}");
+}
+
+#[tokio::test]
+async fn a_flood_of_a_guest_on_many_connections_and_the_owner_are_both_answered() {
+    let shared = open_daemon().await;
+    let mut tasks = Vec::new();
+    for client in 0..32 {
+        let mut raw = guest(&shared, client).await;
+        tasks.push(tokio::spawn(async move {
+            for number in 1..=64 {
+                raw.queue(number, theirs(number, "a", "1"));
+            }
+            raw.0.flush().await.unwrap();
+            for _ in 0..64 {
+                assert_eq!(raw.receive().await.tag, Status::Final.code());
+            }
+        }));
+    }
+    let mut owner = Raw::open(&shared).await;
+    for number in 1..=50 {
+        owner.send(number, put(number, "k", "v")).await;
+        assert_eq!(owner.receive().await.tag, Status::Final.code());
+    }
+    for task in tasks {
+        task.await.unwrap();
+    }
+}
