@@ -63,6 +63,17 @@ struct Current {
 impl Namespace {
     /// Follows the root of this namespace, so that its current values can be read without asking for them. They are kept in the
     /// client's cache ([`Client::with_cache`](crate::Client::with_cache)), or in one of 16 MiB of its own.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// let primary = client.namespace("primary");
+    /// let cached = primary.cached().await?;
+    /// primary.put("doc.cached.a", "1").await?;
+    /// assert!(cached.get("doc.cached.a").await?.is_some(), "one's own writes are seen");
+    /// # Ok(()) }
+    /// ```
     pub async fn cached(&self) -> Result<CachedNamespace, ClientError> {
         let runtime = current_runtime()?;
         let client = self.client();

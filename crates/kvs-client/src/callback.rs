@@ -69,6 +69,26 @@ impl Namespace {
     /// that it is about. While the callback works further events wait, in memory up to the prefetch and then in the daemon at
     /// no cost. It ends when the callback gives `Break` or an error, when it is stopped, and with the errors of a `WatchStream`.
     /// The watch stands when this returns; callbacks run on a task of the present runtime.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::{Event, Snapshot, WatchOptions};
+    /// use std::ops::ControlFlow;
+    /// let primary = client.namespace("primary");
+    /// let options = WatchOptions::new().key("doc.callback.a");
+    /// let handle = primary
+    ///     .watch_with(options, |event: Event, snapshot: Snapshot| async move {
+    ///         let value = snapshot.get("doc.callback.a").await?;
+    ///         println!("{:?}: {value:?}", event.position());
+    ///         Ok(ControlFlow::Break(()))
+    ///     })
+    ///     .await?;
+    /// primary.put("doc.callback.a", "1").await?;
+    /// handle.wait().await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn watch_with<F, R>(
         &self,
         options: WatchOptions,

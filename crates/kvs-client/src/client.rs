@@ -34,11 +34,36 @@ pub struct Client {
 
 impl Client {
     /// Connects with default options. Fails at once, and says why, if nobody listens.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// use kvs_client::Client;
+    /// # let address = uri.parse()?;
+    /// let client = Client::connect(&address).await?;
+    /// println!("kvs as user {}", client.server().uid);
+    /// # Ok(()) }
+    /// ```
     pub async fn connect(address: &Address) -> Result<Client, ClientError> {
         Client::connect_with(UnixConnector::new(address.clone()), Options::default()).await
     }
 
     /// Connects through any connector, with options.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// use kvs_client::{Client, Options, UnixConnector};
+    /// use std::time::Duration;
+    /// # let address = uri.parse()?;
+    /// let options = Options::new()
+    ///     .keep_trying()
+    ///     .reconnect_time(Duration::from_secs(5))
+    ///     .software("job-status 1.0");
+    /// let client = Client::connect_with(UnixConnector::new(address), options).await?;
+    /// # client.sync().await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn connect_with(
         connector: impl Connector,
         options: Options,
@@ -59,6 +84,18 @@ impl Client {
     /// With it `get`s of a snapshot are looked up in what is there, and the daemon is asked for objects that are missing only:
     /// in less than a microsecond, where a request takes ten or more. The first `get`s of a state transfer more than they would
     /// without. What has been read can be read again when the daemon does not retain it any more, or would refuse it.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// let primary = client.with_cache(16 << 20).namespace("primary");
+    /// let committed = primary.put("doc.cache.a", "1").await?;
+    /// let snapshot = primary.snapshot(committed.snapshot());
+    /// let first = snapshot.get("doc.cache.a").await?;
+    /// assert_eq!(snapshot.get("doc.cache.a").await?, first, "without a request");
+    /// # Ok(()) }
+    /// ```
     pub fn with_cache(&self, bytes: u64) -> Client {
         Client {
             cache: Some(Arc::new(Cache::new(bytes))),
@@ -78,6 +115,18 @@ impl Client {
 
     /// Keeps a snapshot, which a reference names, readable until it is unpinned or its lease is over; without a lease until it is
     /// unpinned. The daemon counts whole milliseconds, rounded up; a lease of no time is `EINVAL`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use std::time::Duration;
+    /// let committed = client.namespace("primary").put("doc.pin.a", "1").await?;
+    /// let pin = client.pin(committed.snapshot(), Some(Duration::from_secs(60))).await?;
+    /// assert!(pin.expires.is_some());
+    /// client.unpin(pin.id).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn pin(
         &self,
         snapshot: impl Into<SmolStr>,
@@ -108,6 +157,17 @@ impl Client {
     }
 
     /// Makes a namespace; its owner is the caller unless told otherwise.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::NamespaceCreate;
+    /// client.create_namespace(NamespaceCreate::named("doc-create")).await?;
+    /// assert!(client.namespaces().await?.iter().any(|one| one.name == "doc-create"));
+    /// client.remove_namespace("doc-create").await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn create_namespace(
         &self,
         create: NamespaceCreate,
@@ -159,6 +219,17 @@ impl Client {
     }
 
     /// How the daemon is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// let status = client.status().await?;
+    /// for (name, count) in &status.counters {
+    ///     println!("{name} {count}");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn status(&self) -> Result<StatusAnswer, ClientError> {
         self.answer::<wire::StatusAnswer, _>(StatusRequest {}).await
     }

@@ -74,6 +74,19 @@ pub struct FollowStream {
 impl Client {
     /// Follows the moves of roots: which root replaced which, by which transactions, and the keys they touched; and
     /// namespaces that are made and removed. It stands when this returns.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::{FollowOptions, RootEvent};
+    /// let mut roots = client.follow(FollowOptions::new().namespace("primary")).await?;
+    /// client.namespace("primary").put("doc.follow.a", "1").await?;
+    /// if let RootEvent::Moved(moved) = roots.recv().await? {
+    ///     println!("{} -> {}", moved.previous, moved.root);
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn follow(&self, options: FollowOptions) -> Result<FollowStream, ClientError> {
         let limits = self.server().limits;
         let prefetch = Cost {

@@ -4,16 +4,22 @@
 //! each until it is answered, and after a lost connection sends what is unanswered again, commits under the same
 //! transaction id, and resumes watches. `Namespace` has the verbs; `WatchStream` is a watch.
 //!
-//! ```no_run
-//! # async fn example() -> Result<(), kvs_client::ClientError> {
-//! use kvs_client::{Address, Client, Transaction, WatchOptions};
-//! let client = Client::connect(&Address::from_env()?).await?;
+//! ```
+//! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+//! # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+//! use kvs_client::{Client, Transaction, WatchOptions};
+//! # let address = uri.parse()?; // As a program does it: `Address::from_env()?`.
+//! let client = Client::connect(&address).await?;
 //! let primary = client.namespace("primary");
 //! let mut watch = primary.watch(WatchOptions::new().scope("lwj.*.state")).await?;
-//! primary.commit(Transaction::new().put("lwj.1.state", "running")).await?;
+//! let committed = primary.commit(Transaction::new().put("lwj.1.state", "running")).await?;
 //! let event = watch.recv().await?;
+//! assert_eq!(event.snapshot(), Some(committed.snapshot().as_str()));
 //! # Ok(()) }
 //! ```
+//!
+//! `Address::from_env` tells where the daemon of this user is. The examples of this documentation are run by `tests/run`, against
+//! a daemon of their own.
 
 mod error;
 mod limits;
@@ -59,6 +65,7 @@ mod watch_options;
 
 mod namespace;
 mod upload;
+mod versions;
 
 mod kept;
 mod many;

@@ -27,6 +27,18 @@ pub struct Values {
 impl Namespace {
     /// The values at many keys, all of one state: the newest, or any other. One request for each 1,024 keys or 256 KiB of
     /// values, whichever is less; values over 1 MiB are fetched one by one.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::At;
+    /// let primary = client.namespace("primary");
+    /// primary.put("doc.many.a", "1").await?;
+    /// let found = primary.get_many(["doc.many.a", "doc.many.none"], At::Current).await?;
+    /// assert!(matches!(found.values.as_slice(), [Ok(Some(_)), Ok(None)]));
+    /// # Ok(()) }
+    /// ```
     pub async fn get_many(
         &self,
         keys: impl IntoIterator<Item = impl Into<SmolStr>>,

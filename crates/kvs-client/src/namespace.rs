@@ -1,13 +1,12 @@
 //! The verbs of a namespace.
 
-use crate::answers::{Committed, InfoAnswer, ListAnswer, LookupAnswer, ReadAnswer};
+use crate::answers::{Committed, ListAnswer, LookupAnswer, ReadAnswer};
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
 use crate::pending::{Open, Pending};
-use crate::read_options::{ListOptions, LogOptions, LookupOptions};
-use crate::records::LogAnswer;
+use crate::read_options::{ListOptions, LookupOptions};
 use crate::state::State;
 use crate::stream::Kind;
 use crate::taker::Taker;
@@ -17,18 +16,15 @@ use crate::watch_options::WatchOptions;
 use crate::watching::WatchState;
 use bytes::{Bytes, BytesMut};
 use kvs_proto as wire;
-use kvs_proto::{
-    At, Commit, CommitAnswer, Entry, ErrorCode, Info, List, Log, Lookup, Mode, Position, Read,
-    Wait, WaitAnswer,
-};
+use kvs_proto::{At, Commit, CommitAnswer, Entry, ErrorCode, List, Lookup, Mode, Position, Read};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
 /// A namespace of a daemon. Cheap to clone.
 #[derive(Debug, Clone)]
 pub struct Namespace {
-    client: Client,
-    name: SmolStr,
+    pub(crate) client: Client,
+    pub(crate) name: SmolStr,
 }
 
 impl Client {
@@ -60,12 +56,44 @@ impl Namespace {
 
     /// Commits a transaction; durable, in the daemon's mode, when it returns. It takes effect once even if the connection or
     /// the daemon is lost meanwhile; if that cannot be told the error is `outcome-unknown`.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::{ErrorCode, Transaction};
+    /// let primary = client.namespace("primary");
+    /// let transaction = Transaction::new()
+    ///     .if_absent("doc.commit.lock")
+    ///     .put("doc.commit.lock", "me")
+    ///     .put("doc.commit.since", "now");
+    /// let committed = primary.commit(transaction.clone()).await?;
+    /// println!("version {}: {}", committed.position.version, committed.snapshot());
+    ///
+    /// let refused = primary.commit(transaction).await.unwrap_err();
+    /// assert_eq!(refused.code, ErrorCode::ConditionFailed);
+    /// # primary.commit(Transaction::new().unlink("doc.commit")).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn commit(&self, transaction: Transaction) -> Result<Committed, ClientError> {
         self.submit(transaction).await?.await
     }
 
     /// Queues a transaction and returns its answer as a future. Transactions queued one after the other are committed in that
     /// order. Waits only while too many requests are unanswered.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::Transaction;
+    /// let primary = client.namespace("primary");
+    /// let first = primary.submit(Transaction::new().put("doc.submit.a", "1")).await?;
+    /// let second = primary.submit(Transaction::new().put("doc.submit.a", "2")).await?;
+    /// assert!(first.await?.position.version <= second.await?.position.version);
+    /// assert_eq!(primary.get("doc.submit.a").await?.as_deref(), Some(&b"2"[..]));
+    /// # Ok(()) }
+    /// ```
     pub async fn submit(
         &self,
         transaction: Transaction,
@@ -101,6 +129,17 @@ impl Namespace {
     }
 
     /// The value at a key, of any length; `None` if there is nothing, `EISDIR` if there is a directory.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// let primary = client.namespace("primary");
+    /// primary.put("doc.get.a", "1").await?;
+    /// assert_eq!(primary.get("doc.get.a").await?.as_deref(), Some(&b"1"[..]));
+    /// assert_eq!(primary.get("doc.get.none").await?, None);
+    /// # Ok(()) }
+    /// ```
     pub async fn get(&self, key: impl Into<SmolStr>) -> Result<Option<Bytes>, ClientError> {
         self.get_at(key, At::Current).await
     }
@@ -162,6 +201,19 @@ impl Namespace {
     }
 
     /// What is at a key, and at which position that was read.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::{Entry, LookupOptions, Transaction};
+    /// let primary = client.namespace("primary");
+    /// let transaction = Transaction::new().put("doc.lookup.a", "1").link("doc.lookup.l", "doc.lookup.a");
+    /// primary.commit(transaction).await?;
+    /// let found = primary.lookup("doc.lookup.l", LookupOptions::new().no_follow()).await?;
+    /// assert!(matches!(found.entry, Some(Entry::Link(_))));
+    /// # Ok(()) }
+    /// ```
     pub async fn lookup(
         &self,
         key: impl Into<SmolStr>,
@@ -223,6 +275,19 @@ impl Namespace {
     }
 
     /// A whole directory, page after page from one snapshot. The entries are held in memory.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::{ListOptions, Transaction};
+    /// let primary = client.namespace("primary");
+    /// primary.commit(Transaction::new().put("doc.list.a", "1").put("doc.list.b.c", "2")).await?;
+    /// let all = primary.list_all("doc.list", ListOptions::new().recursive()).await?;
+    /// let keys: Vec<&str> = all.entries.iter().map(|entry| entry.key.as_str()).collect();
+    /// assert_eq!(keys, ["doc.list.a", "doc.list.b", "doc.list.b.c"]);
+    /// # Ok(()) }
+    /// ```
     pub async fn list_all(
         &self,
         key: impl Into<SmolStr>,
@@ -262,39 +327,23 @@ impl Namespace {
         self.client.answer::<wire::ReadAnswer, _>(read).await
     }
 
-    /// The root: version, blobref, owner, time.
-    pub async fn info(&self, at: At) -> Result<InfoAnswer, ClientError> {
-        let current = at == At::Current;
-        let info = Info {
-            namespace: self.name.clone(),
-            at,
-        };
-        let answer: InfoAnswer = self.client.answer::<wire::InfoAnswer, _>(info).await?;
-        if current {
-            self.client.known.learn(&self.name, answer.position);
-        }
-        Ok(answer)
-    }
-
-    /// Returns when the namespace has reached a version of the incarnation, or of the current one. Dropping the future ends
-    /// the wait on the daemon as well.
-    pub async fn wait(
-        &self,
-        version: u64,
-        incarnation: Option<u64>,
-    ) -> Result<Position, ClientError> {
-        let wait = Wait {
-            namespace: self.name.clone(),
-            version,
-            incarnation,
-        };
-        let body = self.client.queue.cancellable(wait.into()).await?;
-        let answer: WaitAnswer = kvs_proto::decode_body(&body)?;
-        self.client.known.learn(&self.name, answer.position);
-        Ok(answer.position)
-    }
-
     /// Opens a watch; it stands, or waits for its namespace, when this returns.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::{Event, WatchOptions};
+    /// let primary = client.namespace("primary");
+    /// let mut watch = primary.watch(WatchOptions::new().scope("doc.watch.*.state")).await?;
+    /// primary.put("doc.watch.17.state", "running").await?;
+    /// if let Event::Changes(version) = watch.recv().await? {
+    ///     assert_eq!(version.changes[0].key, "doc.watch.17.state");
+    ///     let then = primary.snapshot(version.snapshot);
+    ///     assert!(then.get("doc.watch.17.state").await?.is_some());
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub async fn watch(&self, options: WatchOptions) -> Result<WatchStream, ClientError> {
         let (watch, manner) = options.split(self.name.clone(), self.client.server());
         let lazy = watch.mode == Mode::Latest;
@@ -307,17 +356,5 @@ impl Namespace {
         let taker = Taker::new(id, queue.clone(), receiver, manner.prefetch, lazy);
         let known = self.client.known.clone();
         Ok(WatchStream::new(taker, known, self.name.clone(), started))
-    }
-
-    /// A page of versions, oldest first.
-    pub async fn log(&self, options: LogOptions) -> Result<LogAnswer, ClientError> {
-        let log = Log {
-            namespace: self.name.clone(),
-            from: options.from,
-            to: options.to,
-            scopes: options.scopes,
-            limit: options.limit,
-        };
-        self.client.answer::<wire::LogAnswer, _>(log).await
     }
 }

@@ -30,6 +30,18 @@ pub struct Snapshot {
 
 impl Namespace {
     /// The state that a snapshot reference of this namespace names. Costs nothing; whether it can be read shows when it is.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// let primary = client.namespace("primary");
+    /// let before = primary.put("doc.snapshot.a", "1").await?;
+    /// primary.put("doc.snapshot.a", "2").await?;
+    /// let then = primary.snapshot(before.snapshot());
+    /// assert_eq!(then.get("doc.snapshot.a").await?.as_deref(), Some(&b"1"[..]));
+    /// # Ok(()) }
+    /// ```
     pub fn snapshot(&self, reference: impl Into<SmolStr>) -> Snapshot {
         Snapshot::new(self, At::Snapshot(reference.into()), None)
     }

@@ -24,6 +24,21 @@ pub struct Upload {
 
 impl Client {
     /// Begins to send a value of any length. Nothing of it is seen before it is committed.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::Transaction;
+    /// let mut upload = client.upload().await?;
+    /// for _ in 0..3 {
+    ///     upload.write(vec![0; 1 << 20]).await?;
+    /// }
+    /// let uploaded = upload.finish().await?;
+    /// let primary = client.namespace("primary");
+    /// primary.commit(Transaction::new().put_upload("doc.upload.a", uploaded)).await?;
+    /// # Ok(()) }
+    /// ```
     pub async fn upload(&self) -> Result<Upload, ClientError> {
         let place = self.queue.place().await?;
         let (id, opened) = self.queue.request(place, OpenUpload {}.into());
@@ -109,6 +124,20 @@ pub struct ValueReader {
 impl Namespace {
     /// Reads the bytes from `from` to `end` of a value piece by piece. `at` should be a snapshot or version, such as the answer to
     /// a lookup told: then all pieces are of one value.
+    ///
+    /// ```
+    /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
+    /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
+    /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
+    /// use kvs_client::At;
+    /// let primary = client.namespace("primary");
+    /// let committed = primary.put("doc.reader.a", "0123456789").await?;
+    /// let mut reader = primary.reader("doc.reader.a", At::Snapshot(committed.snapshot()), 2, 7);
+    /// while let Some(piece) = reader.next().await? {
+    ///     assert_eq!(piece, "23456");
+    /// }
+    /// # Ok(()) }
+    /// ```
     pub fn reader(&self, key: impl Into<SmolStr>, at: At, from: u64, end: u64) -> ValueReader {
         ValueReader {
             namespace: self.clone(),
