@@ -5,6 +5,7 @@
 //! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
 
 mod apart;
+mod needs;
 mod process;
 mod program;
 mod progress;
@@ -56,6 +57,7 @@ pub use idle_watches::IdleWatches;
 pub use kill_nine::KillNine;
 pub use large_value::LargeValue;
 pub use many_namespaces::ManyNamespaces;
+pub use needs::{has, has_program, has_root};
 pub use pipeline::{IN_FLIGHT, Pipeline};
 pub use program::{example, program};
 pub use random::Random;

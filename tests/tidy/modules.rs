@@ -59,6 +59,10 @@ impl Modules {
             let flat = format!("{directory}/{name}.rs");
             let nested = format!("{directory}/{name}/mod.rs");
             let file = if exists(&flat) { flat } else { nested };
+            // A file of another crate, by `#[path]`: it is looked at there.
+            if !exists(&file) {
+                continue;
+            }
             let path = path.iter().cloned().chain([name]).collect();
             let child = self.add(file, path, Some(index), test);
             self.0[index].children.push(child);

@@ -1,11 +1,12 @@
-//! Other users at the same daemon. Where the tests run as root, commands are run as real other
-//! users; elsewhere as the user that there is, who then owns the daemon, so that what is refused to
-//! others cannot be shown, but all else is.
+//! Other users at the same daemon. Where the tests run as root, as they must under CI, commands are
+//! run as real other users; elsewhere as the user that there is, who then owns the daemon, so that
+//! what is refused to others cannot be shown, but all else is.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
+use crate::needs::has_root;
 use crate::support::{Background, Daemon, Outcome, object, run};
 
 const ALICE: u32 = 54_321;
@@ -35,15 +36,16 @@ fn own_id(title: &str) -> u32 {
 
 /// The user that commands of a guest really run as; says if that is another than the daemon's.
 fn as_far_as_possible(uid: u32) -> (u32, bool) {
-    match own_uid() {
-        0 => (uid, true),
-        own => (own, false),
+    if has_root() {
+        (uid, true)
+    } else {
+        (own_uid(), false)
     }
 }
 
 fn run_as(kvs: &Daemon, uid: u32, arguments: &[&str]) -> Outcome {
     let mut command = kvs.command(arguments);
-    if own_uid() == 0 {
+    if has_root() {
         command.uid(uid).gid(uid);
     }
     run(command, b"")
@@ -89,12 +91,12 @@ fn without_being_told_a_daemon_serves_nobody_else() {
 #[test]
 fn a_group_may_be_let_in_instead_of_everybody() {
     // One's own group is the only one that can be given without being root.
-    let group = if own_uid() == 0 { ALICE } else { own_gid() }.to_string();
+    let group = if has_root() { ALICE } else { own_gid() }.to_string();
     let kvs = Daemon::start_with(&["--guest-group", &group]);
     kvs.open_directory();
     assert_eq!(kvs.socket_mode(), 0o660);
     assert_eq!(run_as(&kvs, ALICE, &["namespace", "list"]).code, Some(0));
-    if own_uid() == 0 {
+    if has_root() {
         assert_eq!(run_as(&kvs, BOB, &["namespace", "list"]).code, Some(1));
     }
 }
@@ -198,7 +200,7 @@ fn guests_use_what_they_own_and_read_what_is_shared_with_them() {
 /// A command that goes on as that user, as far as possible.
 fn follow_as(kvs: &Daemon, uid: u32, arguments: &[&str]) -> Background {
     let mut command = kvs.command(arguments);
-    if own_uid() == 0 {
+    if has_root() {
         command.uid(uid).gid(uid);
     }
     command.stdout(Stdio::piped()).stderr(Stdio::piped());

@@ -4,10 +4,12 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
+use crate::needs::has_program;
 use crate::support::{Background, Daemon};
 
 /// A command that runs `text` in a shell on a terminal.
 fn on_terminal(kvs: &Daemon, text: &str) -> Command {
+    assert!(has_program("script"), "it makes the terminal");
     let mut script = kvs.shell("exec script -qec \"$TEXT\" /dev/null");
     script.env("TEXT", text).env("TERM", "xterm");
     script.stdin(Stdio::null()).stdout(Stdio::piped());

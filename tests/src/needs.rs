@@ -1,0 +1,60 @@
+//! What a test needs of the machine that not every machine gives: root, a program. Where it is
+//! missing the test shows less; but not under CI (`CI` is set), where it fails: what is skipped
+//! there is shown nowhere.
+
+use std::path::Path;
+
+/// Whether something is there that a test needs. Says on standard error that it is missing, and under
+/// CI fails the test.
+#[track_caller]
+pub fn has(what: &str, is_there: bool) -> bool {
+    let under_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
+    may_skip(what, is_there, under_ci)
+}
+
+#[track_caller]
+fn may_skip(what: &str, is_there: bool, under_ci: bool) -> bool {
+    assert!(
+        is_there || !under_ci,
+        "this test needs {what}, which is missing, and under CI nothing is skipped"
+    );
+    if !is_there {
+        eprintln!("{what} is missing: the test shows less, or nothing");
+    }
+    is_there
+}
+
+/// Whether the test runs as root.
+#[track_caller]
+pub fn has_root() -> bool {
+    has("root", rustix::process::geteuid().is_root())
+}
+
+/// Whether a program is in the path.
+#[track_caller]
+pub fn has_program(name: &str) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = std::env::split_paths(&path).any(|directory| is_file(&directory.join(name)));
+    has(name, found)
+}
+
+fn is_file(path: &Path) -> bool {
+    path.metadata().is_ok_and(|found| found.is_file())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::may_skip;
+
+    #[test]
+    fn what_is_missing_is_skipped_where_somebody_sees_it() {
+        assert!(may_skip("root", true, true) && may_skip("root", true, false));
+        assert!(!may_skip("root", false, false));
+    }
+
+    #[test]
+    #[should_panic(expected = "needs strace, which is missing")]
+    fn what_is_missing_fails_under_ci() {
+        may_skip("strace", false, true);
+    }
+}
