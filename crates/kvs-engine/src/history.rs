@@ -11,9 +11,8 @@ use std::sync::Arc;
 use kvs_tree::{Blobref, Detacher, Directory};
 
 use crate::catalog::{CheckpointRoot, Landmark};
-use crate::limits::{LANDMARK_DISTANCE, RECENT_RECORD_BYTES, RECENT_ROOTS, WATCH_BATCH};
+use crate::limits::{LANDMARK_DISTANCE, RECENT_RECORD_BYTES, RECENT_ROOTS};
 use crate::record::VersionRecord;
-use crate::skim::Filter;
 
 /// A version's root, as readers hold it.
 #[derive(Clone)]
@@ -126,30 +125,6 @@ impl History {
         let first = self.records.front()?.record.version;
         let at = usize::try_from(version.checked_sub(first)?).ok()?;
         self.records.get(at).map(|recent| recent.record.clone())
-    }
-
-    /// Of the `look` records from version `from` on those that concern `filter`, as far as memory
-    /// holds them, and the last version that was looked at; `None` if `from` is older than that.
-    pub(crate) fn recent_matching(
-        &self,
-        from: u64,
-        look: usize,
-        filter: &Filter,
-    ) -> Option<(Vec<Arc<VersionRecord>>, u64)> {
-        let first = self.records.front()?.record.version;
-        let skip = usize::try_from(from.checked_sub(first)?).ok()?;
-        let mut found = Vec::new();
-        let mut reached = from.saturating_sub(1);
-        for recent in self.records.iter().skip(skip).take(look) {
-            reached = recent.record.version;
-            if filter.concerns(&recent.record) {
-                found.push(recent.record.clone());
-                if found.len() >= WATCH_BATCH {
-                    break;
-                }
-            }
-        }
-        Some((found, reached))
     }
 
     /// The root of `version` if it can be read without replay: in memory, or a checkpoint.

@@ -203,6 +203,9 @@ pub const WATCH_BATCH: usize = 64;
 /// Records in memory that a watch looks through before it lets others have their turn (1,024).
 pub const WATCH_LOOK: usize = 1_024;
 
+/// Comparisons of a key with a scope that a watch makes in those records before it lets others have their turn (16,384).
+pub const WATCH_LOOK_COST: usize = 16_384;
+
 /// Bytes of journal that a watch which finds nothing looks through before it lets others have their turn (4 MiB).
 pub const WATCH_LOOK_BYTES: usize = 4 * 1024 * 1024;
 

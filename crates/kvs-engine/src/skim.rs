@@ -3,38 +3,75 @@
 //! A watch that was away reads far more records than concern it. Here a group is walked over with
 //! nothing built, keys compared where they stand; only a group that answers yes is decoded.
 
-use kvs_tree::{Effect, Key, Scope};
+use kvs_tree::{Effect, Key, Scope, ScopeSet};
 
 use crate::dispatch::reaches_below;
 use crate::error::EngineError;
 use crate::record::VersionRecord;
 use crate::tokens::Tokens;
 
+/// Most scopes that keys are compared with where they stand.
+const FEW: usize = 8;
+
 /// The scopes that a reader of records looks for.
-#[derive(Clone, Debug)]
-pub(crate) struct Filter {
-    scopes: Vec<(Scope, Key)>,
+#[derive(Debug)]
+pub(crate) enum Filter {
+    /// With the key that each begins at; none: everything.
+    Few(Vec<(Scope, Key)>),
+    Many(Box<ScopeSet>),
 }
 
 impl Filter {
     /// A filter for these scopes; none: everything.
     pub(crate) fn new<'a>(scopes: impl Iterator<Item = &'a Scope>) -> Self {
-        let scopes = scopes.map(|scope| (scope.clone(), scope.literal_prefix()));
-        Self {
-            scopes: scopes.collect(),
+        let scopes: Vec<Scope> = scopes.cloned().collect();
+        if scopes.len() > FEW {
+            return Self::Many(Box::new(ScopeSet::new(scopes)));
         }
+        let few = scopes.into_iter().map(|scope| {
+            let prefix = scope.literal_prefix();
+            (scope, prefix)
+        });
+        Self::Few(few.collect())
+    }
+
+    fn takes_all(&self) -> bool {
+        matches!(self, Self::Few(scopes) if scopes.is_empty())
     }
 
     /// Whether the record may concern the scopes: exact for keys, and for what lies below a key that
     /// was changed as a whole, possible.
     pub(crate) fn concerns(&self, record: &VersionRecord) -> bool {
-        let one =
-            |effect: &Effect| self.touches(effect.key().as_str().as_bytes(), reaches_below(effect));
-        self.scopes.is_empty() || record.effects().any(one)
+        let one = |effect: &Effect| {
+            let (key, below) = (effect.key(), reaches_below(effect));
+            match self {
+                Self::Few(_) => self.touches(key.as_str().as_bytes(), below),
+                Self::Many(scopes) => scopes.touches(key, below),
+            }
+        };
+        self.takes_all() || record.effects().any(one)
+    }
+
+    /// About how much looking at a record costs, in comparisons of a key with a scope.
+    pub(crate) fn cost(&self, record: &VersionRecord) -> usize {
+        let weight = match self {
+            Self::Few(scopes) => scopes.len().max(1),
+            Self::Many(scopes) => scopes.weight(),
+        };
+        let effects = record.transactions.iter().map(|one| one.effects.len());
+        effects.sum::<usize>().saturating_mul(weight).max(1)
     }
 
     fn touches(&self, key: &[u8], below: bool) -> bool {
-        self.scopes.iter().any(|(scope, prefix)| {
+        let scopes = match self {
+            Self::Few(scopes) => scopes,
+            Self::Many(scopes) => {
+                let key = std::str::from_utf8(key).ok().map(Key::parse);
+                let key = key.and_then(Result::ok);
+                return key.is_none_or(|key| scopes.touches(&key, below));
+            }
+        };
+        scopes.iter().any(|(scope, prefix)| {
             let prefix = prefix.as_str().as_bytes();
             if below && within(prefix, key) {
                 return true;
@@ -112,7 +149,7 @@ fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) 
             continue;
         }
         tokens.skip(2)?;
-        found.concerns |= filter.scopes.is_empty();
+        found.concerns |= filter.takes_all();
         for _ in 0..tokens.array()? {
             // User, client, number, acknowledged, name, results, operations, effects.
             tokens.array_of(8)?;

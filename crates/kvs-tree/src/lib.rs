@@ -58,7 +58,8 @@ pub use node::walk::Detacher;
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
 pub use replay::replay;
 pub use scope::{
-    GlobPattern, PatternId, PatternIndex, PatternSearch, Scope, any_matches, any_may_match_below,
+    GlobPattern, PatternId, PatternIndex, PatternSearch, Scope, ScopeSet, any_matches,
+    any_may_match_below,
 };
 pub use source::{Ctx, Fault, Missing, NoSource, NodeSource};
 pub use transaction::{Condition, Operation, OperationResult, Transaction};

@@ -9,6 +9,8 @@ mod glob;
 
 mod index;
 
+mod set;
+
 use std::fmt;
 use std::str::FromStr;
 
@@ -20,6 +22,7 @@ use crate::key::Key;
 
 pub use glob::GlobPattern;
 pub use index::{PatternId, PatternIndex, PatternSearch};
+pub use set::ScopeSet;
 
 /// A set of keys.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

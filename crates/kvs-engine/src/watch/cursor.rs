@@ -1,11 +1,13 @@
 //! The next record that may concern a watch: from the index, memory, or the journal.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::state::State;
 use crate::error::EngineError;
-use crate::limits::WATCH_LOOK;
+use crate::limits::{WATCH_BATCH, WATCH_LOOK, WATCH_LOOK_COST};
 use crate::record::VersionRecord;
+use crate::skim::Filter;
 
 impl State {
     /// The first version after what was read that may concern the watch.
@@ -48,16 +50,13 @@ impl State {
     async fn read_ahead(&mut self) -> Result<(), EngineError> {
         let (from, filter) = (self.read + 1, self.filter());
         let published = self.namespace.published().version;
-        let recent = self
-            .namespace
-            .history()
-            .recent_matching(from, WATCH_LOOK, &filter);
-        if let Some((mut records, reached)) = recent {
-            // The newest may be on its way to be published at this moment.
-            records.retain(|record| record.version <= published);
+        // Looked through without the lock, which commits take.
+        let recent = self.namespace.history().recent_records(from, WATCH_LOOK);
+        if let Some(records) = recent {
+            let (batch, reached) = matching(records, published, &filter);
             let busy = self.busy();
-            busy.batch = records.into();
-            busy.scanned = reached.min(published);
+            busy.batch = batch;
+            busy.scanned = reached.unwrap_or(from - 1);
             busy.group = None;
             busy.have = None;
             return Ok(());
@@ -75,4 +74,29 @@ impl State {
         busy.have = None;
         Ok(())
     }
+}
+
+/// The records that concern `filter`, of those that are published, and the last version that was
+/// looked at: fewer than all where they are much to look at.
+fn matching(
+    records: Vec<Arc<VersionRecord>>,
+    published: u64,
+    filter: &Filter,
+) -> (VecDeque<Arc<VersionRecord>>, Option<u64>) {
+    let (mut found, mut reached, mut cost) = (VecDeque::new(), None, 0);
+    // The newest may be on its way to be published at this moment.
+    for record in records
+        .into_iter()
+        .take_while(|one| one.version <= published)
+    {
+        reached = Some(record.version);
+        cost += filter.cost(&record);
+        if filter.concerns(&record) {
+            found.push_back(record);
+        }
+        if found.len() >= WATCH_BATCH || cost >= WATCH_LOOK_COST {
+            break;
+        }
+    }
+    (found, reached)
 }

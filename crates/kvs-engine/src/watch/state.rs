@@ -53,6 +53,8 @@ pub(super) struct Busy {
     pub(super) scanned: u64,
     /// Where reading the journal goes on, and the version that this holds for.
     pub(super) group: Option<(u64, u64)>,
+    /// Which records can concern the watch, once it has looked for them.
+    pub(super) filter: Option<Arc<Filter>>,
     /// While versions are summed up: where the sum began.
     pub(super) summing: Option<Summing>,
     /// Versions that were passed over and came to nothing: the next event counts them.
@@ -173,11 +175,16 @@ impl State {
         Aim::new(self.scopes.as_slice(), self.routes(), &[])
     }
 
-    /// Which records can concern the watch.
-    pub(super) fn filter(&self) -> Filter {
+    /// Which records can concern the watch. Kept while it reads.
+    pub(super) fn filter(&mut self) -> Arc<Filter> {
+        if let Some(filter) = self.busy.as_ref().and_then(|busy| busy.filter.clone()) {
+            return filter;
+        }
         let scopes = self.scopes.as_slice();
         let held = held(scopes, self.routes());
-        Filter::new(scopes.iter().chain(&held))
+        let filter = Arc::new(Filter::new(scopes.iter().chain(&held)));
+        self.busy().filter = Some(filter.clone());
+        filter
     }
 
     /// Takes new ways, which hold at `version`, and gives those before.
@@ -202,6 +209,7 @@ impl State {
         busy.batch.clear();
         busy.scanned = at;
         busy.group = None;
+        busy.filter = None;
     }
 
     /// Takes up again a sum that was dropped half-way.
@@ -235,6 +243,7 @@ impl State {
         busy.batch = VecDeque::new();
         busy.group = None;
         busy.have = None;
+        busy.filter = None;
     }
 }
 

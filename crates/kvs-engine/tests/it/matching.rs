@@ -347,3 +347,48 @@ async fn a_store_is_closed_at_once_however_much_is_to_be_matched() {
     // It is woken, so that it can read what there is.
     assert_eq!(wakes.count(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_watch_of_many_patterns_looks_through_many_versions_in_steps() {
+    let sim = Sim::new().await;
+    let wakes = Arc::new(Wakes::default());
+    let scopes: Vec<String> = (0..1_000)
+        .map(|n| format!("**.x{n}"))
+        .chain(["q".to_owned()])
+        .collect();
+    let mut watch = watch(&sim, OWNER, &scopes, &wakes);
+    for n in 0..200 {
+        sim.commit(keys(20, |key| format!("a{n}.k{key}"))).await;
+    }
+    sim.put("q", "1").await;
+    settle(&sim).await;
+    // Of another start: everything is to be looked through.
+    let request = WatchRequest::new(
+        scopes
+            .iter()
+            .map(|text| Scope::parse(text).unwrap())
+            .collect(),
+        Start::Version {
+            incarnation: None,
+            version: 1,
+        },
+    );
+    let mut late = sim.watch_as(request);
+    let steps = std::cell::Cell::new(0);
+    let others = async {
+        loop {
+            steps.set(steps.get() + 1);
+            yield_now().await;
+        }
+    };
+    let told = tokio::select! {
+        biased;
+        told = changes(&mut late) => told,
+        () = others => unreachable!(),
+    };
+    assert_eq!(told, ["put q=1"]);
+    // Others had their turn again and again.
+    assert!(steps.get() > 10, "{}", steps.get());
+    assert_eq!(changes(&mut watch).await, ["put q=1"]);
+    assert_eq!(wakes.count(), 1);
+}
