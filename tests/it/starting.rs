@@ -12,18 +12,19 @@ use kvs_acceptance::{Daemon, Home, Refused, program};
 const NOBODY: u32 = 65_534;
 
 #[track_caller]
-fn refused(home: &Home, options: &[&str]) -> Refused {
+fn refused(home: &Home, options: &[&str], status: i32) -> Refused {
     let mut command = home.command(program().unwrap());
     command.args(options);
-    refusal(Daemon::spawn(command, home.socket()).unwrap())
+    refusal(Daemon::spawn(command, home.socket()).unwrap(), status)
 }
 
+/// A refusal to start with that exit status, in one line.
 #[track_caller]
-fn refusal(started: Result<Daemon, Refused>) -> Refused {
+fn refusal(started: Result<Daemon, Refused>, status: i32) -> Refused {
     let Err(refused) = started else {
         panic!("the daemon starts");
     };
-    assert_eq!(refused.status.code(), Some(1), "{}", refused.message);
+    assert_eq!(refused.status.code(), Some(status), "{}", refused.message);
     assert_eq!(refused.message.lines().count(), 1, "{}", refused.message);
     refused
 }
@@ -36,7 +37,7 @@ async fn a_second_daemon_on_the_same_store_is_refused() {
     let mut command = Command::new(program().unwrap());
     command.args(["--uri", &other.uri(), "serve", "--store"]);
     command.arg(home.store());
-    let refused = refusal(Daemon::spawn(command, other.socket()).unwrap());
+    let refused = refusal(Daemon::spawn(command, other.socket()).unwrap(), 75);
     assert!(
         refused.message.contains("in use by process"),
         "{}",
@@ -52,7 +53,7 @@ async fn a_second_daemon_on_the_same_store_is_refused() {
 async fn a_second_daemon_on_the_same_socket_is_refused() {
     let home = Home::new().unwrap();
     let daemon = home.start().unwrap();
-    let refused = refused(&home, &[]);
+    let refused = refused(&home, &[], 75);
     assert!(
         refused.message.contains("address in use"),
         "{}",
@@ -79,7 +80,7 @@ async fn a_daemon_that_is_told_so_ends_with_its_standard_input() {
 #[test]
 fn a_standard_input_that_is_no_pipe_cannot_be_waited_for() {
     let home = Home::new().unwrap();
-    let refused = refused(&home, &["--until-eof"]);
+    let refused = refused(&home, &["--until-eof"], 2);
     assert!(
         refused.message.contains("--until-eof"),
         "{}",
@@ -104,7 +105,7 @@ async fn of_many_daemons_that_start_at_once_one_serves() {
     let (served, failed): (Vec<_>, Vec<_>) = starts.into_iter().partition(Result::is_ok);
     assert_eq!((served.len(), failed.len()), (1, 7));
     for refused in failed {
-        refusal(refused);
+        refusal(refused, 75);
     }
     let daemon = served.into_iter().next().unwrap().unwrap();
     daemon.primary().await.unwrap().put("a", "1").await.unwrap();
@@ -131,7 +132,7 @@ async fn a_socket_that_a_killed_daemon_left_is_replaced() {
 fn a_file_in_place_of_the_socket_is_left_alone() {
     let home = Home::new().unwrap();
     std::fs::write(home.socket(), "precious").unwrap();
-    let refused = refused(&home, &[]);
+    let refused = refused(&home, &[], 73);
     assert!(
         refused.message.contains("not a socket"),
         "{}",
@@ -144,7 +145,7 @@ fn a_file_in_place_of_the_socket_is_left_alone() {
 fn a_file_in_place_of_the_store_is_left_alone() {
     let home = Home::new().unwrap();
     std::fs::write(home.store(), "precious").unwrap();
-    let refused = refused(&home, &[]);
+    let refused = refused(&home, &[], 73);
     let store = home.store().display().to_string();
     assert!(refused.message.contains(&store), "{}", refused.message);
     assert_eq!(std::fs::read_to_string(home.store()).unwrap(), "precious");
@@ -173,7 +174,7 @@ fn a_directory_without_permission_is_named() {
         mode(home.store().parent().unwrap(), 0o700);
         started
     };
-    let refused = refusal(refused);
+    let refused = refusal(refused, 77);
     assert!(
         refused.message.contains("ermission denied"),
         "{}",
@@ -187,7 +188,53 @@ async fn a_store_keeps_its_hash() {
     let daemon = home.start_with(&["--hash", "sha1"]).unwrap();
     assert_eq!(daemon.connect().await.unwrap().server().algorithm, "sha1");
     daemon.kill().unwrap();
-    refused(&home, &["--hash", "blake3"]);
+    refused(&home, &["--hash", "blake3"], 1);
     let daemon = home.start().unwrap();
     assert_eq!(daemon.connect().await.unwrap().server().algorithm, "sha1");
+}
+
+#[test]
+fn a_socket_that_cannot_be_made_and_an_address_that_is_none_have_their_statuses() {
+    let home = Home::new().unwrap();
+    let start = |uri: &str| {
+        let mut command = Command::new(program().unwrap());
+        command
+            .args(["--uri", uri, "serve", "--store"])
+            .arg(home.store());
+        Daemon::spawn(command, home.socket()).unwrap()
+    };
+    refusal(start("tcp:nowhere"), 2);
+    let long = format!("unix:{}/{}", home.socket().display(), "x".repeat(200));
+    refusal(start(&long), 73);
+    refusal(start("unix:/proc/kvs/kvs.sock"), 73);
+}
+
+#[test]
+fn damage_is_told_from_what_may_be_gone_soon() {
+    let home = Home::new().unwrap();
+    home.start().unwrap().stop_cleanly().unwrap();
+    let manifest = home.store().join("manifest");
+    let bytes = std::fs::read(&manifest).unwrap();
+    std::fs::write(&manifest, &bytes[..bytes.len() / 2]).unwrap();
+    refused(&home, &[], 1);
+    std::fs::write(&manifest, &bytes).unwrap();
+    home.start().unwrap().stop_cleanly().unwrap();
+}
+
+/// A daemon that may have so many threads, if the limit is one that counts for this user.
+#[test]
+fn without_threads_a_daemon_does_not_start_and_says_that_it_may_later() {
+    let home = Home::new().unwrap();
+    let program = program().unwrap();
+    // The limit of RLIMIT_NPROC does not hold for root, so it is one on memory: there is no room for
+    // the stack of a thread.
+    let script = "ulimit -v 200000; exec \"$@\"";
+    let mut command = Command::new("sh");
+    command.args(["-c", script, "sh"]).arg(program);
+    command.args(["--uri", &home.uri(), "serve", "--threads", "200", "--store"]);
+    command.arg(home.store());
+    let refused = refusal(Daemon::spawn(command, home.socket()).unwrap(), 75);
+    assert!(refused.message.contains("thread"), "{}", refused.message);
+    assert!(!home.store().exists() && !home.socket().exists());
+    home.start().unwrap().stop_cleanly().unwrap();
 }

@@ -1,7 +1,12 @@
-//! SIGTERM: what was acknowledged is kept, the socket goes, the exit status is success.
+//! SIGTERM and its like: what was acknowledged is kept, the socket goes, the exit status is success.
+//! Other signals do not kill.
 
-use kvs_acceptance::{Home, IN_FLIGHT, Pipeline};
+use std::io::{BufRead as _, BufReader};
+use std::process::{Command, Stdio};
+
+use kvs_acceptance::{Daemon, Home, IN_FLIGHT, Pipeline, program};
 use kvs_client::{ListOptions, Options, Transaction};
+use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 use tokio::sync::watch;
 
@@ -81,4 +86,135 @@ async fn open_watches_and_waits_do_not_keep_a_daemon_from_stopping() {
         ended.status,
         ended.message
     );
+}
+
+fn kill(id: u32, signal: Signal) {
+    let pid = Pid::from_raw(id.try_into().unwrap()).unwrap();
+    kill_process(pid, signal).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_interrupt_and_a_hangup_end_a_daemon_as_sigterm_does() {
+    for signal in [Signal::INT, Signal::HUP, Signal::TERM] {
+        let home = Home::new().unwrap();
+        let daemon = home.start().unwrap();
+        daemon.primary().await.unwrap().put("a", "1").await.unwrap();
+        kill(daemon.id(), signal);
+        let ended = daemon.wait().unwrap();
+        assert_eq!(ended.status.code(), Some(0), "{}", ended.message);
+        assert!(!home.socket().exists());
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn signals_without_a_meaning_do_not_kill_a_daemon() {
+    let home = Home::new().unwrap();
+    let daemon = home.start().unwrap();
+    let primary = daemon.primary().await.unwrap();
+    for signal in [Signal::USR1, Signal::USR2, Signal::PIPE, Signal::XFSZ] {
+        for number in 0..3 {
+            kill(daemon.id(), signal);
+            primary.put("a", number.to_string()).await.unwrap();
+        }
+    }
+    daemon.stop_cleanly().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_that_was_started_to_ignore_hangups_does() {
+    let home = Home::new().unwrap();
+    let mut command = Command::new("sh");
+    command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
+    command.arg(program().unwrap());
+    command.args(["--uri", &home.uri(), "serve", "--store"]);
+    command.arg(home.store());
+    let daemon = Daemon::spawn(command, home.socket()).unwrap().unwrap();
+    let primary = daemon.primary().await.unwrap();
+    for number in 0..10 {
+        kill(daemon.id(), Signal::HUP);
+        primary.put("a", number.to_string()).await.unwrap();
+    }
+    daemon.stop_cleanly().unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_second_signal_cuts_the_end_short_with_the_status_of_a_shell() {
+    for (signal, status) in [(Signal::INT, 130), (Signal::TERM, 143), (Signal::HUP, 129)] {
+        let home = Home::new().unwrap();
+        let daemon = home.start().unwrap();
+        let primary = daemon.primary().await.unwrap();
+        primary.put("a", vec![b'v'; 4_000_000]).await.unwrap();
+        // A client that does not take its answers, so that the end takes ten seconds.
+        let mut lazy = crate::raw::Raw::greeted(&home.socket());
+        for id in 1..20 {
+            let lookup = kvs_proto::Lookup {
+                namespace: "primary".into(),
+                key: "a".into(),
+                at: kvs_client::At::Current,
+                follow: true,
+                treeobj: false,
+                inline_max: Some(4_000_000),
+            };
+            lazy.request(id, lookup);
+        }
+        // Again until it is gone: two that come at once count as one.
+        let id = daemon.id();
+        let killer = std::thread::spawn(move || {
+            let pid = Pid::from_raw(id.try_into().unwrap()).unwrap();
+            while std::path::Path::new(&format!("/proc/{id}/exe")).exists() {
+                let _ = kill_process(pid, signal);
+                std::thread::yield_now();
+            }
+        });
+        let ended = daemon.wait().unwrap();
+        killer.join().unwrap();
+        assert_eq!(ended.status.code(), Some(status), "{}", ended.message);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_standard_error_nobody_reads_any_more_serves_on() {
+    let home = Home::new().unwrap();
+    let mut command = home.command(program().unwrap());
+    let mut child = command
+        .env("RUST_LOG", "trace")
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut lines = BufReader::new(child.stderr.take().unwrap());
+    let mut line = String::new();
+    while !line.starts_with("kvs: serving on ") {
+        line.clear();
+        assert!(lines.read_line(&mut line).unwrap() > 0, "it starts");
+    }
+    drop(lines);
+    let address = kvs_client::Address::Unix(home.socket());
+    for number in 0..10 {
+        let client = kvs_client::Client::connect(&address).await.unwrap();
+        let primary = client.namespace("primary");
+        primary.put("a", number.to_string()).await.unwrap();
+    }
+    kill(child.id(), Signal::TERM);
+    assert_eq!(child.wait().unwrap().code(), Some(0));
+}
+
+#[test]
+fn a_daemon_that_is_stopped_before_it_is_ready_leaves_a_store_that_can_be_opened() {
+    let home = Home::new().unwrap();
+    for round in 0..40 {
+        let mut command = home.command(program().unwrap());
+        let mut child = command.stderr(Stdio::null()).spawn().unwrap();
+        // Ever later in its start, until it has begun to serve.
+        let exe = format!("/proc/{}/exe", child.id());
+        while std::fs::read_link(&exe).is_ok_and(|exe| exe != program().unwrap()) {}
+        (0..round * 2_000).for_each(|_| std::thread::yield_now());
+        let signal = [Signal::TERM, Signal::HUP, Signal::INT][round % 3];
+        kill(child.id(), signal);
+        let status = child.wait().unwrap();
+        use std::os::unix::process::ExitStatusExt as _;
+        let killed = status.signal() == Some(signal.as_raw());
+        assert!(status.success() || killed, "{status}");
+        assert!(!home.socket().exists(), "the socket is left behind");
+    }
+    home.start().unwrap().stop_cleanly().unwrap();
 }

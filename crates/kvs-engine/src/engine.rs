@@ -15,11 +15,11 @@ use kvs_tree::Scope;
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::busy_poll::BusyPoll;
-use crate::commit::{Command, CommitTask, Inbox, Parts, Writer, inbox};
+use crate::commit::{Command, CommitTask, Inbox, Life, Parts, Writer, inbox};
 use crate::config::EngineConfig;
 use crate::dispatch::{Wake, WakeSink};
 use crate::env::Environment;
-use crate::error::EngineError;
+use crate::error::{EngineError, Stopped};
 use crate::follow::Follower;
 use crate::log::{self, LogPage};
 use crate::matched::MatchCounts;
@@ -65,7 +65,7 @@ fn submission(request: CommitRequest) -> (Command, Submitted) {
 pub struct Engine {
     store: Arc<Store>,
     inbox: Inbox,
-    failed: latest::Receiver<Option<EngineError>>,
+    life: latest::Receiver<Life>,
     /// Held while a pack becomes visible and its registration is queued.
     staging: Arc<tokio::sync::Mutex<()>>,
 }
@@ -92,7 +92,7 @@ impl Engine {
         let wait = (!env.inline).then(|| BusyPoll::new(config.busy_poll));
         let writer = Writer::start(recovered.journal, params, wait, to_reports)?;
         let (inbox, queue) = inbox();
-        let (failed, watch_failed) = latest::channel(None);
+        let (life, watch_life) = latest::channel(Life::Running);
         let store = recovered.store;
         store.feed.published(recovered.catalog.group);
         let parts = Parts {
@@ -105,7 +105,7 @@ impl Engine {
             reports,
             queue,
             resubmit: inbox.downgrade(),
-            failed,
+            life,
             trimmed_to: recovered.trimmed_to,
             replayed: recovered.replayed,
         };
@@ -113,7 +113,7 @@ impl Engine {
         Ok(Self {
             store,
             inbox,
-            failed: watch_failed,
+            life: watch_life,
             staging: Arc::default(),
         })
     }
@@ -317,15 +317,17 @@ impl Engine {
             .await
     }
 
-    /// Returns when the store has stopped after a failure that it must not go on from; the daemon
-    /// should then end.
-    pub async fn failed(&self) -> EngineError {
-        let mut failed = self.failed.clone();
-        let found = failed.wait_for(Option::is_some).await.map(|e| e.clone());
-        match found {
-            Ok(error) => error.unwrap_or_else(EngineError::stopped),
-            // A clean shutdown is no failure: there is nothing to wait for, nor to report.
-            Err(_) => std::future::pending().await,
+    /// Returns when the store has stopped by itself: after a failure that it must not go on from, or
+    /// because its commit task has ended otherwise than by [`shutdown`](Self::shutdown). The daemon
+    /// should then end. Never returns after a shutdown.
+    pub async fn failed(&self) -> Stopped {
+        let mut life = self.life.clone();
+        let over = life.wait_for(|life| !matches!(life, Life::Running)).await;
+        let over = over.map(|life| life.clone());
+        match over {
+            Ok(Life::Stopped(stopped)) => stopped,
+            Ok(Life::Running | Life::Closed) => std::future::pending().await,
+            Err(_) => Stopped::internal("the commit task has ended"),
         }
     }
 

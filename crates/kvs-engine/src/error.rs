@@ -64,6 +64,8 @@ pub struct EngineError {
     pub kind: ErrorKind,
     /// What failed and on what, for a person.
     pub message: String,
+    /// What the disk said, if it was the disk that failed.
+    pub disk: Option<std::io::ErrorKind>,
 }
 
 impl EngineError {
@@ -72,6 +74,7 @@ impl EngineError {
         Self {
             kind,
             message: message.into(),
+            disk: None,
         }
     }
 
@@ -88,6 +91,55 @@ impl EngineError {
 
     pub(crate) fn corrupt(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Corrupt, message)
+    }
+}
+
+/// Why a store has stopped by itself, for good: what was acknowledged is safe, and nothing more will be.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("{error}")]
+pub struct Stopped {
+    /// What kind of failure.
+    pub cause: StopCause,
+    /// The failure. Every later request is answered with its message.
+    pub error: EngineError,
+}
+
+/// What stopped a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StopCause {
+    /// The disk: whether something is on it is not known, or it can be neither written nor read.
+    Disk,
+    /// Damage was found in what is stored.
+    Damage,
+    /// A fault of the program: a part of it has ended, or does not agree with another.
+    Internal,
+}
+
+impl Stopped {
+    /// Whether a fault of the program has stopped it.
+    #[must_use]
+    pub fn is_internal(&self) -> bool {
+        self.cause == StopCause::Internal
+    }
+
+    /// The store stops because of a failed write, sync or checkpoint.
+    pub(crate) fn by(error: &EngineError) -> Self {
+        let cause = match error.kind {
+            ErrorKind::Unavailable | ErrorKind::NoSpace => StopCause::Disk,
+            ErrorKind::Corrupt => StopCause::Damage,
+            _ => StopCause::Internal,
+        };
+        Self::new(cause, error.message.clone())
+    }
+
+    /// The store stops because of a fault of the program.
+    pub(crate) fn internal(message: impl Into<String>) -> Self {
+        Self::new(StopCause::Internal, message)
+    }
+
+    fn new(cause: StopCause, message: impl Into<String>) -> Self {
+        let error = EngineError::new(ErrorKind::Unavailable, message);
+        Self { cause, error }
     }
 }
 
@@ -109,6 +161,7 @@ impl From<TreeError> for EngineError {
         Self {
             kind,
             message: error.message,
+            disk: None,
         }
     }
 }
@@ -124,9 +177,14 @@ impl From<JournalError> for EngineError {
             | JournalError::NotNext { .. }
             | JournalError::Poisoned { .. } => ErrorKind::Unavailable,
         };
+        let disk = match &error {
+            JournalError::NoSpace(error) | JournalError::Disk(error) => Some(error.source.kind()),
+            _ => None,
+        };
         Self {
             kind,
             message: error.to_string(),
+            disk,
         }
     }
 }
@@ -141,9 +199,14 @@ impl From<StoreError> for EngineError {
             | StoreError::MissingPack { .. } => ErrorKind::Corrupt,
             StoreError::Limit(_) => ErrorKind::Limit,
         };
+        let disk = match &error {
+            StoreError::NoSpace(error) | StoreError::Disk(error) => Some(error.source.kind()),
+            _ => None,
+        };
         Self {
             kind,
             message: error.to_string(),
+            disk,
         }
     }
 }
@@ -156,9 +219,16 @@ impl From<ManifestError> for EngineError {
             ManifestError::Corrupt { .. } => ErrorKind::Corrupt,
             ManifestError::TooBig { .. } => ErrorKind::Limit,
         };
+        let disk = match &error {
+            ManifestError::NoSpace(error)
+            | ManifestError::Disk(error)
+            | ManifestError::Unknown(error) => Some(error.source.kind()),
+            _ => None,
+        };
         Self {
             kind,
             message: error.to_string(),
+            disk,
         }
     }
 }
@@ -170,9 +240,14 @@ impl From<StoreDirectoryError> for EngineError {
             StoreDirectoryError::NotAStore { .. } => ErrorKind::Corrupt,
             StoreDirectoryError::Disk(_) => ErrorKind::Unavailable,
         };
+        let disk = match &error {
+            StoreDirectoryError::Disk(error) => Some(error.source.kind()),
+            _ => None,
+        };
         Self {
             kind,
             message: error.to_string(),
+            disk,
         }
     }
 }

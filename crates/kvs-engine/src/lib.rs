@@ -131,7 +131,7 @@ pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 pub use config::{Durability, EngineConfig, Retention};
 pub use dispatch::WakeSink;
 pub use engine::{Engine, Glimpse, Submitted};
-pub use error::{EngineError, ErrorKind};
+pub use error::{EngineError, ErrorKind, StopCause, Stopped};
 pub use event::{Behind, RootEvent, SharedEvent, TransactionInfo, WatchEvent};
 pub use follow::Follower;
 pub use log::{LogEntry, LogPage};

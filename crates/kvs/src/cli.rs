@@ -8,6 +8,7 @@ use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::commands;
+use crate::output::complain;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -128,7 +129,7 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
         let text = text
             .strip_prefix("error: ")
             .map_or(text.clone(), |rest| format!("kvs: {rest}"));
-        eprint!("{text}");
+        complain(text.trim_end_matches('\n'));
         ExitCode::FAILURE
     })
 }
@@ -149,7 +150,10 @@ fn arguments() -> Vec<OsString> {
 /// Runs the verb on a runtime that suits it.
 pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     let runtime = match &cli.command {
-        Command::Serve(args) => with_threads(args.threads)?,
+        Command::Serve(args) => match with_threads(args.threads) {
+            Ok(runtime) => runtime,
+            Err(error) => return Ok(commands::serve::no_threads(&error)),
+        },
         Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => with_threads(1)?,
         // What may be a long value is received while what came before is written.
         Command::Get(args) if args.may_be_long() => with_threads(1)?,
@@ -158,11 +162,33 @@ pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             .enable_all()
             .build()?,
     };
-    runtime.block_on(dispatch(cli))
+    let ended = runtime.block_on(dispatch(cli));
+    // What still blocks a thread, such as reading standard input, does not keep the process.
+    runtime.shutdown_background();
+    ended
+}
+
+/// Whether the system lets this process have so many threads; a runtime panics if not.
+fn try_threads(threads: u16) -> std::io::Result<()> {
+    let (hold, held) = std::sync::mpsc::channel::<()>();
+    let held = std::sync::Arc::new(std::sync::Mutex::new(held));
+    let tries: Vec<_> = (0..threads)
+        .map(|_| {
+            let held = held.clone();
+            let wait = move || held.lock().map(|held| held.recv().is_ok()).is_ok();
+            std::thread::Builder::new().spawn(wait)
+        })
+        .collect();
+    drop(hold);
+    for thread in tries {
+        let _ = thread?.join();
+    }
+    Ok(())
 }
 
 /// A runtime whose tasks are on so many threads of their own.
 fn with_threads(threads: u16) -> std::io::Result<Runtime> {
+    try_threads(threads)?;
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(usize::from(threads))
         .enable_all()

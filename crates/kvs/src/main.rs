@@ -1,14 +1,18 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
-//! Reading order: `server` is the daemon, `private` one in a child process, `demo` and `bench` what
+//! Reading order: `output` is how things are printed, `panics` the end of a process that has a fault;
+//! `server` is the daemon, `private` one in a child process, `demo` and `bench` what
 //! `kvs demo` and `kvs bench` do with it; `eventlog` is the format of eventlogs, `txn` that of
-//! written transactions; `commands` are the verbs, one file each, which print through `output`;
-//! `cli` is what can be typed. Errors of every
+//! written transactions; `commands` are the verbs, one file each; `cli` is what can be typed. Errors of every
 //! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
 mod limits;
 
 mod quantity;
+
+mod output;
+
+mod panics;
 
 mod server;
 
@@ -17,8 +21,6 @@ mod private;
 mod demo;
 
 mod bench;
-
-mod output;
 
 mod eventlog;
 
@@ -37,6 +39,7 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
+    panics::end_process();
     output::settle_colours();
     let cli = match cli::parse() {
         Ok(cli) => cli,

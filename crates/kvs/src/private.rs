@@ -11,6 +11,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
+use crate::output::complain;
 use crate::server::READY;
 
 /// How long the daemon may take to end after SIGTERM before it is killed.
@@ -116,6 +117,6 @@ async fn wait_until_ready(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::
 /// Shows whatever else the daemon has to say.
 async fn pass_on(mut lines: Lines<BufReader<ChildStderr>>) {
     while let Ok(Some(line)) = lines.next_line().await {
-        anstream::eprintln!("{line}");
+        complain(&line);
     }
 }

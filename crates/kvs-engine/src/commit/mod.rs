@@ -4,10 +4,10 @@
 //! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
 //! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
 //! `group` (what one append carries), `writer` (the journal's owner), `time` (stamps, deadlines and
-//! ages), `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what is tried again), `task` (the task itself: its loop), and its
+//! ages), `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what is tried again), `life` (whether it serves), `task` (the task itself: its loop), and its
 //! parts `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
 //! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and when
-//! to look).
+//! to look), `handle` (which of them a command is for).
 
 mod merge;
 mod draft;
@@ -21,6 +21,7 @@ mod retention;
 mod detaching;
 mod trouble;
 mod matching;
+mod life;
 mod task;
 
 mod accept;
@@ -28,8 +29,10 @@ mod admin;
 mod publish;
 mod upkeep;
 mod pace;
+mod handle;
 
 pub(crate) use command::Command;
 pub(crate) use inbox::{Inbox, inbox};
+pub(crate) use life::Life;
 pub(crate) use task::{CommitTask, Parts};
 pub(crate) use writer::Writer;

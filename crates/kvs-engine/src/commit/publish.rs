@@ -6,9 +6,10 @@ use std::sync::Arc;
 use smol_str::SmolStr;
 
 use super::group::Item;
+use super::life::Life;
 use super::task::CommitTask;
 use crate::catalog::CheckpointRoot;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::{EngineError, ErrorKind, Stopped};
 use crate::history::{History, RootAt};
 use crate::journal::Appended;
 use crate::namespace::{Namespace, Publication};
@@ -50,7 +51,7 @@ impl CommitTask {
             };
             if let Err(error) = published {
                 // The state that was built and the state that was recorded have parted ways.
-                return self.poison(&error);
+                return self.fail(Stopped::internal(error.message));
             }
         }
         self.store.feed.published(number);
@@ -221,22 +222,26 @@ impl CommitTask {
 
     /// What became of the group in flight is not known, so nothing more may be acknowledged.
     pub(super) fn poison(&mut self, error: &EngineError) {
-        tracing::error!("the store stops: {error}");
+        self.fail(Stopped::by(error));
+    }
+
+    /// The store stops: nothing more is acknowledged.
+    pub(super) fn fail(&mut self, stopped: Stopped) {
+        tracing::error!("the store stops: {stopped}");
         let unknown = EngineError::new(
             ErrorKind::OutcomeUnknown,
-            format!("whether this took effect is not known, ask again after a restart: {error}"),
+            format!("whether this took effect is not known, ask again after a restart: {stopped}"),
         );
         if let Some(in_flight) = self.in_flight.take() {
             in_flight.group.refuse(&unknown);
         }
-        let stopped = EngineError::new(ErrorKind::Unavailable, error.message.clone());
-        self.failed.send_replace(Some(stopped));
+        self.life.send_replace(Life::Stopped(stopped));
         self.refuse_everything();
     }
 
     /// Answers everything that waits with the error that stopped the store.
     pub(super) fn refuse_everything(&mut self) {
-        let Some(error) = self.failed.borrow().clone() else {
+        let Some(error) = self.life.borrow().failure().cloned() else {
             return;
         };
         std::mem::take(&mut self.building).refuse(&error);

@@ -10,11 +10,12 @@ use std::time::Duration;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 
-use super::command::{Command, Reply, refuse};
+use super::command::Reply;
 use super::detaching::Detaching;
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
+use super::life::Life;
 use super::matching::Matching;
 use super::time::{Ages, Leases, Time};
 use super::trouble::Trouble;
@@ -22,7 +23,7 @@ use super::writer::{Done, Job, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
 use crate::config::{Durability, EngineConfig};
-use crate::error::EngineError;
+use crate::error::{EngineError, Stopped};
 use crate::history::RootAt;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
@@ -38,7 +39,7 @@ pub(crate) struct Parts {
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     pub(crate) queue: Queue,
     pub(crate) resubmit: WeakInbox,
-    pub(crate) failed: watch::Sender<Option<EngineError>>,
+    pub(crate) life: watch::Sender<Life>,
     pub(crate) trimmed_to: u64,
     /// Bytes and versions of journal that a restart would replay.
     pub(crate) replayed: (u64, u64),
@@ -70,7 +71,7 @@ pub(crate) struct CommitTask {
     pub(super) target: Target,
     pub(super) writer: Writer,
     pub(super) resubmit: WeakInbox,
-    pub(super) failed: watch::Sender<Option<EngineError>>,
+    pub(super) life: watch::Sender<Life>,
     pub(super) bytes_since: u64,
     pub(super) versions_since: u64,
     pub(super) journal_bytes: u64,
@@ -138,7 +139,7 @@ impl CommitTask {
             target,
             writer,
             resubmit: parts.resubmit,
-            failed: parts.failed,
+            life: parts.life,
             bytes_since: parts.replayed.0,
             versions_since: parts.replayed.1,
             journal_bytes: 0,
@@ -219,9 +220,17 @@ impl CommitTask {
             writer,
             stopping,
             directory,
+            life,
             ..
         } = task;
         writer.stop();
+        life.send_if_modified(|life| {
+            let closed = life.failure().is_none();
+            if closed {
+                *life = Life::Closed;
+            }
+            closed
+        });
         // The store can be opened again from here on.
         drop(directory);
         if let Some(reply) = stopping {
@@ -229,58 +238,9 @@ impl CommitTask {
         }
     }
 
-    pub(super) fn handle(&mut self, command: Command) {
-        let refusal = self.failed.borrow().clone();
-        let refusal = refusal.or_else(|| self.stopping.is_some().then(EngineError::stopped));
-        if let Some(error) = refusal {
-            return refuse(command, error);
-        }
-        match command {
-            Command::Commit {
-                request,
-                past,
-                reply,
-            } => self.commit(*request, past, reply),
-            Command::Settle {
-                request,
-                refusal,
-                reply,
-            } => self.settle(&request, refusal, reply),
-            Command::AddPacks(packs) => packs.into_iter().for_each(|pack| self.add_pack(pack)),
-            Command::Create {
-                name,
-                owner,
-                root,
-                reply,
-            } => self.create_namespace(name, owner, root, reply),
-            Command::Share {
-                caller,
-                name,
-                uid,
-                may_read,
-                reply,
-            } => self.share_namespace(caller, name, uid, may_read, reply),
-            Command::Chown { name, owner, reply } => self.chown_namespace(name, owner, reply),
-            Command::Remove { name, reply } => self.remove_namespace(name, reply),
-            Command::Pin {
-                snapshot,
-                root,
-                uid,
-                lease_ms,
-                reply,
-            } => {
-                self.pin(snapshot, root, uid, lease_ms, reply);
-            }
-            Command::Unpin { caller, id, reply } => self.unpin(caller, id, reply),
-            Command::Sync { reply } => self.sync(reply),
-            Command::Checkpoint { reply } => self.checkpoint_wanted.push(reply),
-            Command::Shutdown { reply } => self.stop(reply),
-        }
-    }
-
     /// Does whatever can be done now without waiting. What came of a group, if it was written at once.
     fn advance(&mut self) -> Option<Report> {
-        if self.failed.borrow().is_some() {
+        if self.has_failed() {
             self.refuse_everything();
             return None;
         }
@@ -377,10 +337,11 @@ impl CommitTask {
             }
             Done::Synced(result) => self.on_synced(result.map(|_| ())),
             Done::Trimmed(result) => self.on_trimmed(result),
+            Done::Gone => self.fail(Stopped::internal("the journal's thread has ended")),
         }
     }
 
-    fn stop(&mut self, reply: Reply<()>) {
+    pub(super) fn stop(&mut self, reply: Reply<()>) {
         self.stopping = Some(reply);
         self.final_checkpoint = true;
     }
@@ -390,9 +351,13 @@ impl CommitTask {
         self.in_flight.is_none() && self.building.is_empty() && self.open.is_empty()
     }
 
+    fn has_failed(&self) -> bool {
+        self.life.borrow().failure().is_some()
+    }
+
     fn is_finished(&self) -> bool {
         let idle = self.is_idle();
-        let failed = self.failed.borrow().is_some();
+        let failed = self.has_failed();
         let done = !self.final_checkpoint && !self.checkpointing && self.syncing.is_none();
         self.stopping.is_some() && (failed || (idle && done))
     }

@@ -51,6 +51,8 @@ pub(crate) enum Done {
     Refused(EngineError),
     Synced(Result<GroupNumber, JournalError>),
     Trimmed(Result<(), JournalError>),
+    /// Nothing: the journal's thread has ended although nobody stopped it.
+    Gone,
 }
 
 /// What came of a job, and the journal's size after it.
@@ -125,8 +127,12 @@ impl Writer {
     /// Asks for a job.
     pub(crate) fn submit(&mut self, job: Job) {
         match &mut self.place {
-            // The thread ends only when this sender is gone.
-            Place::Thread { jobs, .. } => drop(jobs.send(job)),
+            Place::Thread { jobs, .. } => {
+                if jobs.send(job).is_err() {
+                    let (done, bytes) = (Done::Gone, 0);
+                    let _ = self.reports.send(Report { done, bytes });
+                }
+            }
             Place::Inline(seat) => {
                 let report = seat.perform(job);
                 let _ = self.reports.send(report);
@@ -278,5 +284,37 @@ impl Seat {
         {
             preparing.order(self.journal.preparer());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kvs_tree::HashAlgorithm;
+
+    use super::*;
+    use crate::journal::MemoryJournal;
+
+    #[test]
+    fn a_journal_whose_thread_is_gone_says_so_to_whom_asks_it() {
+        let (reports, mut reported) = mpsc::unbounded_channel();
+        let (jobs, queue) = std::sync::mpsc::channel();
+        drop(queue);
+        let params = StoreParams {
+            algorithm: HashAlgorithm::Blake3,
+            split_key: [0; 32],
+        };
+        let seat = Seat::new(Box::new(MemoryJournal::default()), params);
+        let mut writer = Writer {
+            place: Place::Thread {
+                jobs,
+                thread: spawn("test", || {}).unwrap(),
+                seat: Arc::new(Mutex::new(seat)),
+            },
+            reports,
+        };
+        writer.submit(Job::Sync);
+        let report = reported.try_recv().unwrap();
+        assert!(matches!(report.done, Done::Gone));
+        writer.stop();
     }
 }

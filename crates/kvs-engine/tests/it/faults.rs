@@ -1,8 +1,51 @@
 //! Disks that fail: what cannot be made durable is refused, and a failed sync stops the store.
 
-use kvs_engine::{At, CrashVariant, DiskFault, ErrorKind, FaultPoint, SimDisk};
+use kvs_engine::{At, CrashVariant, DiskFault, ErrorKind, FaultPoint, SimDisk, StopCause};
 
 use crate::support::*;
+
+/// A clock that panics once it is told to.
+#[derive(Default)]
+struct Faulty(std::sync::atomic::AtomicBool);
+
+impl kvs_engine::Clock for Faulty {
+    fn now_ms(&self) -> u64 {
+        let broken = self.0.load(std::sync::atomic::Ordering::SeqCst);
+        assert!(!broken, "the clock is broken");
+        1_700_000_000_000
+    }
+
+    fn uptime_ms(&self) -> u64 {
+        0
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_task_that_ends_by_itself_is_a_failure_of_the_store() {
+    let mut sim = Sim::new().await;
+    sim.engine.shutdown().await.unwrap();
+    let clock = std::sync::Arc::new(Faulty::default());
+    sim.env.clock = clock.clone();
+    let opened = kvs_engine::Engine::open(sim.config.clone(), sim.env.clone()).await;
+    sim.engine = opened.unwrap();
+    sim.put("a", "1").await;
+    clock.0.store(true, std::sync::atomic::Ordering::SeqCst);
+    let request = sim.request(vec![put("a", "2")]);
+    let error = sim.engine.commit(request).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert_eq!(sim.engine.failed().await.cause, StopCause::Internal);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_was_closed_has_not_failed() {
+    let sim = Sim::new().await;
+    let engine = sim.engine.clone();
+    let failed = tokio::spawn(async move { engine.failed().await });
+    sim.engine.shutdown().await.unwrap();
+    tokio::time::sleep(std::time::Duration::from_secs(60)).await;
+    assert!(!failed.is_finished());
+    failed.abort();
+}
 
 #[tokio::test(start_paused = true)]
 async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
@@ -22,7 +65,9 @@ async fn after_a_failed_sync_nothing_is_acknowledged_any_more() {
         .await
         .unwrap_err();
     assert_eq!(error.kind, ErrorKind::Unavailable);
-    assert_eq!(sim.engine.failed().await.kind, ErrorKind::Unavailable);
+    let stopped = sim.engine.failed().await;
+    assert_eq!(stopped.cause, StopCause::Disk);
+    assert_eq!(stopped.error.kind, ErrorKind::Unavailable);
     assert_eq!(
         sim.get("a").await.unwrap(),
         "1",

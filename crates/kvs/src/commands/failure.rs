@@ -3,7 +3,6 @@
 //! Conditions that Flux has show the text of their errno and nothing else; our own show their stable
 //! name and the daemon's sentence, because only that tells what to do.
 
-use std::io::IsTerminal as _;
 use std::process::ExitCode;
 
 use anyhow::anyhow;
@@ -11,7 +10,7 @@ use kvs_client::{ClientError, ErrorCode};
 use kvs_tree::Key;
 
 use super::key::normal;
-use crate::output::{OutputError, escape_value};
+use crate::output::{OutputError, complain_safely};
 
 /// Exit status when the reader of standard output has gone away: what a shell reports for SIGPIPE.
 const READER_GONE: u8 = 141;
@@ -29,7 +28,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
 }
 
 /// A text without the numbers that the standard library puts behind reasons of the system.
-fn without_numbers(text: &str) -> String {
+pub(super) fn without_numbers(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let first = parts.next().unwrap_or_default().to_owned();
     parts.fold(first, |text, part| {
@@ -40,12 +39,7 @@ fn without_numbers(text: &str) -> String {
 
 /// Prints one error line on standard error, harmless if that is a terminal.
 pub(crate) fn say(text: &str) {
-    let line = format!("kvs: {text}");
-    if std::io::stderr().is_terminal() {
-        eprintln!("{}", escape_value(line.as_bytes()));
-    } else {
-        eprintln!("{line}");
-    }
+    complain_safely(&format!("kvs: {text}"));
 }
 
 /// An answer of the daemon that may be an error, and what it is about.

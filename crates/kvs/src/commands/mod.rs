@@ -5,6 +5,7 @@
 
 mod interrupt;
 mod key;
+mod signals;
 
 mod failure;
 

@@ -7,7 +7,6 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
 use kvs_client::Address;
 use kvs_engine::Durability;
 use kvs_tree::HashAlgorithm;
@@ -15,16 +14,14 @@ use rustix::fs::Mode;
 use sd_notify::NotifyState;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 use tracing_subscriber::EnvFilter;
 
+use super::failure::{say, without_numbers};
+use super::signals::{Signals, status_of};
 use crate::limits::{BUSY_POLL_MOST, SERVE_THREADS};
+use crate::output::complain;
 use crate::quantity::{duration, size};
-use crate::server::{Access, Daemon, Descriptors, Options, READY};
-
-/// Exit status when a second signal cuts the shutdown short.
-const INTERRUPTED: i32 = 130;
+use crate::server::{Access, Daemon, DaemonError, Descriptors, Options, READY};
 
 /// Options of `kvs serve`.
 #[derive(Debug, clap::Args)]
@@ -74,61 +71,104 @@ pub(crate) struct ServeArgs {
     pub(crate) until_eof: bool,
 }
 
-/// Runs the daemon until SIGTERM or SIGINT.
+/// Runs the daemon until a signal asks it to end.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
+    let ended = match Signals::catch() {
+        Ok(signals) => serve(args, signals).await,
+        Err(error) => Err(DaemonError::system("cannot catch signals", &error)),
+    };
+    Ok(match ended {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            say(&without_numbers(&error.to_string()));
+            ExitCode::from(error.status)
+        }
+    })
+}
+
+/// Says that the system refuses the threads that a daemon needs.
+pub(crate) fn no_threads(error: &std::io::Error) -> ExitCode {
+    let error = DaemonError::system("cannot start the threads that serve connections", error);
+    say(&without_numbers(&error.to_string()));
+    ExitCode::from(error.status)
+}
+
+async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
     start_log();
     // What the daemon makes is nobody else's: not the socket even before its mode is set, nor
     // anything in the store.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let address = match &args.uri {
-        Some(uri) => Address::parse(uri)?,
-        None => Address::from_env()?,
+        Some(uri) => Address::parse(uri),
+        None => Address::from_env(),
     };
+    let address = address.map_err(|error| DaemonError::usage(error.message))?;
     let Address::Unix(socket) = &address else {
-        anyhow::bail!("{address}: not the address of a unix socket");
+        let message = format!("{address}: not the address of a unix socket");
+        return Err(DaemonError::usage(message));
     };
-    let daemon = Daemon::open(options(&args, socket.clone())?).await?;
+    let options = options(&args, socket.clone())?;
     let input = args.until_eof.then(input).transpose()?;
-    let interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-    let terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
-    tokio::spawn(end_on_signal(interrupt, terminate, daemon.stopper()));
-    if let Some(input) = input {
-        tokio::spawn(end_with_input(input, daemon.stopper()));
-    }
-    anstream::eprintln!("{READY}{address}");
+    let mut end = EndRequests { signals, input };
+    let daemon = tokio::select! {
+        daemon = Daemon::open(options) => daemon?,
+        // What it was doing is cut short as by a crash, which leaves a store that can be opened.
+        _ = end.next() => return Ok(()),
+    };
+    let stop = daemon.stopper();
+    tokio::spawn(async move {
+        let by_signal = end.next().await;
+        notify(NotifyState::Stopping);
+        stop.cancel();
+        // Whoever closes our standard input may send a signal as well.
+        if !by_signal {
+            end.signals.end().await;
+        }
+        // The second one ends the process, whatever is under way.
+        let again = end.signals.end().await;
+        std::process::exit(status_of(again).into());
+    });
+    complain(&format!("{READY}{address}"));
     notify(NotifyState::Ready);
-    daemon.run().await?;
-    Ok(ExitCode::SUCCESS)
+    daemon.run().await
 }
 
-/// Ends the daemon on the first signal, the process on the second.
-async fn end_on_signal(mut interrupt: Signal, mut terminate: Signal, stop: CancellationToken) {
-    for first in [true, false] {
+/// Everything that asks the daemon to end.
+struct EndRequests {
+    signals: Signals,
+    /// Standard input, if its end is one.
+    input: Option<pipe::Receiver>,
+}
+
+impl EndRequests {
+    /// Waits for the next one; whether it is a signal.
+    async fn next(&mut self) -> bool {
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-        if first {
-            notify(NotifyState::Stopping);
-            stop.cancel();
+            _ = self.signals.end() => true,
+            () = end_of(&mut self.input) => false,
         }
     }
-    std::process::exit(INTERRUPTED);
+}
+
+/// Waits until nobody can write to a pipe any more; what is written is not looked at.
+async fn end_of(input: &mut Option<pipe::Receiver>) {
+    let Some(pipe) = input else {
+        return std::future::pending().await;
+    };
+    let mut ignored = [0; 512];
+    while pipe.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
+    *input = None;
 }
 
 /// Standard input, which must be a pipe.
-fn input() -> anyhow::Result<pipe::Receiver> {
-    let input = std::io::stdin().as_fd().try_clone_to_owned()?;
-    pipe::Receiver::from_owned_fd(input)
-        .context("--until-eof: standard input is no pipe that can be waited for")
-}
-
-/// Ends the daemon when nobody can write to its standard input any more; what is written is not looked at.
-async fn end_with_input(mut input: pipe::Receiver, stop: CancellationToken) {
-    let mut ignored = [0; 512];
-    while input.read(&mut ignored).await.is_ok_and(|read| read > 0) {}
-    notify(NotifyState::Stopping);
-    stop.cancel();
+fn input() -> Result<pipe::Receiver, DaemonError> {
+    let input = std::io::stdin().as_fd().try_clone_to_owned();
+    let input = input.and_then(pipe::Receiver::from_owned_fd);
+    input.map_err(|error| {
+        let message =
+            format!("--until-eof: standard input is no pipe that can be waited for: {error}");
+        DaemonError::usage(message)
+    })
 }
 
 /// Tells the service manager, if there is one.
@@ -143,6 +183,8 @@ fn start_log() {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
+        // Or it would panic when nobody reads standard error any more.
+        .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_env_filter(filter);
     // Fails only if there is a log already, which is then as good.
@@ -150,7 +192,7 @@ fn start_log() {
 }
 
 /// What the daemon is started with.
-fn options(args: &ServeArgs, socket: PathBuf) -> anyhow::Result<Options> {
+fn options(args: &ServeArgs, socket: PathBuf) -> Result<Options, DaemonError> {
     let store = match &args.store {
         Some(store) => store.clone(),
         None => default_store(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?,
@@ -203,14 +245,14 @@ fn group_in(groups: &str, name: &str) -> Option<u32> {
 fn default_store(
     state: Option<std::ffi::OsString>,
     home: Option<std::ffi::OsString>,
-) -> anyhow::Result<PathBuf> {
+) -> Result<PathBuf, DaemonError> {
     let set = |variable: Option<std::ffi::OsString>| variable.filter(|value| !value.is_empty());
     let state = match (set(state), set(home)) {
         (Some(state), _) => PathBuf::from(state),
         (None, Some(home)) => PathBuf::from(home).join(".local/state"),
         (None, None) => {
-            return Err(anyhow!(
-                "neither XDG_STATE_HOME nor HOME is set; give --store"
+            return Err(DaemonError::usage(
+                "neither XDG_STATE_HOME nor HOME is set; give --store",
             ));
         }
     };

@@ -16,6 +16,7 @@ use tokio::task::JoinSet;
 
 use super::job::{STATE_SCOPE, Transition};
 use super::record::{Handled, Record};
+use crate::output::complain;
 
 /// Events that the slow client has fetched ahead, and handles between two pauses.
 const SLOW_PREFETCH: u64 = 4;
@@ -61,7 +62,10 @@ pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::R
         let changes = match event {
             Event::Changes(changes) => changes,
             Event::Gap(gap) => {
-                anstream::eprintln!("kvs demo: versions up to {} are lost", gap.to.version);
+                complain(&format!(
+                    "kvs demo: versions up to {} are lost",
+                    gap.to.version
+                ));
                 continue;
             }
             _ => continue,
@@ -123,7 +127,7 @@ async fn fits(namespace: Namespace, snapshot: SmolStr, transition: Transition) -
                 Ok(value) => value.is_some_and(|value| value == transition.expected(companion)),
                 Err(error) => {
                     let key = transition.key(companion);
-                    anstream::eprintln!("kvs demo: reading {key} at the event: {error}");
+                    complain(&format!("kvs demo: reading {key} at the event: {error}"));
                     false
                 }
             }

@@ -15,6 +15,7 @@ mod json;
 mod moves;
 mod progress;
 mod sink;
+mod stderr;
 
 pub(crate) use changes::{
     Before, ChangeReport, Elsewhere, Told, VersionReport, Who, local_time, seconds,
@@ -29,3 +30,4 @@ pub(crate) use moves::{RootReport, Standing, Touched};
 pub(crate) use pieces::{Encoding, Halves, Pieces, Utf8Check};
 pub(crate) use progress::Progress;
 pub(crate) use sink::{Sink, reader_gone, terminal_columns};
+pub(crate) use stderr::{complain, complain_safely, last_words};

@@ -6,14 +6,14 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, anyhow};
-use kvs_engine::{Engine, EngineConfig, Environment, Repeats};
+use kvs_engine::{Engine, EngineConfig, Environment, Repeats, Stopped};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::descriptors::Descriptors;
+use super::end::DaemonError;
 use super::listener::{Access, BindError, Listener, is_alive};
 use super::polling::keep_polling;
 use super::session;
@@ -55,15 +55,6 @@ impl Options {
     }
 }
 
-/// Why a store cannot be opened. Most reasons name it, or a file in it.
-fn cannot_open(store: &str, reason: &str) -> anyhow::Error {
-    if reason.contains(store) {
-        anyhow!("cannot open the store: {reason}")
-    } else {
-        anyhow!("cannot open the store {store}: {reason}")
-    }
-}
-
 /// A daemon with its store open and its socket bound; [`Daemon::run`] serves.
 pub(crate) struct Daemon {
     listener: Listener,
@@ -76,9 +67,20 @@ impl Daemon {
     /// on waits for [`Daemon::run`].
     ///
     /// # Errors
-    /// One sentence for people: the store is locked, damaged or of another kind, the address is in
-    /// use, a permission is missing.
-    pub(crate) async fn open(options: Options) -> anyhow::Result<Daemon> {
+    /// The store is locked, damaged or of another kind, the address is in use, a permission is
+    /// missing.
+    pub(crate) async fn open(options: Options) -> Result<Daemon, DaemonError> {
+        Self::open_in(options, Environment::real()).await
+    }
+
+    /// The same, in another world.
+    ///
+    /// # Errors
+    /// As [`Daemon::open`].
+    pub(crate) async fn open_in(
+        options: Options,
+        environment: Environment,
+    ) -> Result<Daemon, DaemonError> {
         let Options {
             mut engine,
             socket,
@@ -94,9 +96,9 @@ impl Daemon {
         }
         let (owner, busy_poll) = (engine.instance_owner, engine.busy_poll);
         let store = engine.dir.display().to_string();
-        let engine = Engine::open(engine, Environment::real())
+        let engine = Engine::open(engine, environment)
             .await
-            .map_err(|error| cannot_open(&store, &error.message))?;
+            .map_err(|error| DaemonError::open(&store, &error))?;
         let listener = match Listener::bind(&socket, access).await {
             Ok(listener) => listener,
             Err(error) => {
@@ -126,9 +128,9 @@ impl Daemon {
     /// is in work be answered, and closes the store.
     ///
     /// # Errors
-    /// Why the store failed: its disk, or damage. What was acknowledged is safe, but nothing more
+    /// Why the store failed: its disk, damage, or a fault of the program. What was acknowledged is safe, but nothing more
     /// can be.
-    pub(crate) async fn run(self) -> anyhow::Result<()> {
+    pub(crate) async fn run(self) -> Result<(), DaemonError> {
         let Daemon {
             listener,
             shared,
@@ -160,6 +162,10 @@ impl Daemon {
                 Some(_) = sessions.join_next() => {}
             }
         };
+        if let Some(stopped) = failure.clone().filter(Stopped::is_internal) {
+            // A half of a daemon answers nobody.
+            return Err(stopped.into());
+        }
         polling.abort();
         shared.stop.cancel();
         listener.close();
@@ -170,14 +176,11 @@ impl Daemon {
             tracing::warn!("connections that did not take their answers are cut off");
             sessions.shutdown().await;
         }
-        if let Some(error) = failure {
-            return Err(anyhow::Error::new(error).context("the store has stopped"));
+        if let Some(stopped) = failure {
+            return Err(stopped.into());
         }
-        shared
-            .engine
-            .shutdown()
-            .await
-            .context("cannot close the store")
+        let closed = shared.engine.shutdown().await;
+        closed.map_err(|error| DaemonError::close(&error))
     }
 }
 

@@ -1,6 +1,6 @@
 //! The daemon: a unix socket in front of the engine.
 //!
-//! Reading order: `descriptors` (of files, shared out), `listener` (the socket), `outbox` and `connection` (bytes and frames), `failure`,
+//! Reading order: `descriptors` (of files, shared out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes and frames), `failure`,
 //! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared` (what
 //! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
 //! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
@@ -9,6 +9,8 @@
 mod descriptors;
 
 mod listener;
+
+mod end;
 
 mod outbox;
 
@@ -58,6 +60,7 @@ mod daemon;
 
 pub(crate) use daemon::{Daemon, Options};
 pub(crate) use descriptors::Descriptors;
+pub(crate) use end::DaemonError;
 pub(crate) use listener::Access;
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.

@@ -25,6 +25,7 @@ use crate::limits::{HELLO_TIMEOUT, UPLOAD_TIMEOUT};
 mod gate;
 
 mod cached;
+mod dying;
 mod follows;
 mod gets;
 mod guests;

@@ -1,0 +1,57 @@
+//! From a command to what does it. A store that has failed or is stopping refuses all of them.
+
+use super::command::{Command, refuse};
+use super::task::CommitTask;
+use crate::error::EngineError;
+
+impl CommitTask {
+    /// Takes a command in.
+    pub(super) fn handle(&mut self, command: Command) {
+        let refusal = self.life.borrow().failure().cloned();
+        let refusal = refusal.or_else(|| self.stopping.is_some().then(EngineError::stopped));
+        if let Some(error) = refusal {
+            return refuse(command, error);
+        }
+        match command {
+            Command::Commit {
+                request,
+                past,
+                reply,
+            } => self.commit(*request, past, reply),
+            Command::Settle {
+                request,
+                refusal,
+                reply,
+            } => self.settle(&request, refusal, reply),
+            Command::AddPacks(packs) => packs.into_iter().for_each(|pack| self.add_pack(pack)),
+            Command::Create {
+                name,
+                owner,
+                root,
+                reply,
+            } => self.create_namespace(name, owner, root, reply),
+            Command::Share {
+                caller,
+                name,
+                uid,
+                may_read,
+                reply,
+            } => self.share_namespace(caller, name, uid, may_read, reply),
+            Command::Chown { name, owner, reply } => self.chown_namespace(name, owner, reply),
+            Command::Remove { name, reply } => self.remove_namespace(name, reply),
+            Command::Pin {
+                snapshot,
+                root,
+                uid,
+                lease_ms,
+                reply,
+            } => {
+                self.pin(snapshot, root, uid, lease_ms, reply);
+            }
+            Command::Unpin { caller, id, reply } => self.unpin(caller, id, reply),
+            Command::Sync { reply } => self.sync(reply),
+            Command::Checkpoint { reply } => self.checkpoint_wanted.push(reply),
+            Command::Shutdown { reply } => self.stop(reply),
+        }
+    }
+}
