@@ -6,6 +6,7 @@ use kvs_proto::{Empty, NamespaceRoot, Request, RootItem, RootStarted, RootState}
 use std::ops::ControlFlow;
 use std::pin::pin;
 use std::task::{Context, Poll, Waker};
+use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 fn runtime() -> Runtime {
@@ -126,4 +127,58 @@ fn everything_fails_at_once_after_the_runtime_has_ended() {
     let opening = primary.watch(WatchOptions::new());
     assert_eq!(at_once(opening).unwrap_err().code, gone);
     drop((primary, watch, cached));
+}
+
+/// The least and the most that options can say.
+fn extremes() -> [Options; 2] {
+    let (least, most) = (Duration::ZERO, Duration::MAX);
+    [
+        Options::new().backoff(least, least).requests_in_flight(0),
+        Options::new()
+            .backoff(most, most)
+            .reconnect_time(most)
+            .connect_timeout(most)
+            .requests_in_flight(usize::MAX),
+    ]
+}
+
+#[tokio::test]
+async fn the_least_and_the_most_of_every_option_can_be_lived_with() {
+    for options in extremes() {
+        let mut fake = Fake::new();
+        let (client, mut peer) = fake.connected(options).await;
+        for bytes in [0, 1, u64::MAX] {
+            let primary = client.with_cache(bytes).namespace("primary");
+            let snapshot = primary.snapshot(format!("primary@1:blake3-{}", "ab".repeat(32)));
+            let getting = tokio::spawn(async move { snapshot.get("a").await });
+            let (id, _) = peer.request().await;
+            peer.error(id, ErrorCode::Compacted).await;
+            let error = getting.await.unwrap().unwrap_err();
+            assert_eq!(error.code, ErrorCode::Compacted);
+        }
+        for (number, time) in [(0, Duration::ZERO), (u64::MAX, Duration::MAX)] {
+            let mut options = WatchOptions::new()
+                .prefetch(number)
+                .prefetch_bytes(number)
+                .inline_max(number)
+                .mark_interval(time)
+                .append(number)
+                .after(Position {
+                    incarnation: number,
+                    version: number,
+                });
+            options.assemble_bytes = usize::try_from(number).unwrap();
+            let primary = client.namespace("primary");
+            let opening = tokio::spawn(async move { primary.watch(options).await });
+            let (id, watch) = peer.watch().await;
+            assert!(watch.credit > 0 && watch.credit_bytes > Some(0));
+            peer.started(id, 10).await;
+            let mut stream = opening.await.unwrap().unwrap();
+            stream.request_mark();
+            peer.item(id, super::fake::part(11, "a", true)).await;
+            let _ = stream.recv().await.unwrap();
+            drop(stream);
+            while !matches!(peer.request().await.1, Request::Cancel(_)) {}
+        }
+    }
 }
