@@ -57,6 +57,29 @@ async fn idle_connections_do_not_take_what_a_checkpoint_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_store_is_removed_or_moved_ends_with_an_error_busy_or_idle() {
+    for (busy, moved) in [(true, false), (false, false), (false, true)] {
+        let home = Home::new().unwrap();
+        let daemon = home.start().unwrap();
+        let primary = daemon.primary().await.unwrap();
+        primary.put("a", "1").await.unwrap();
+        match moved {
+            true => std::fs::rename(home.store(), home.store().with_extension("moved")).unwrap(),
+            false => std::fs::remove_dir_all(home.store()).unwrap(),
+        }
+        let putting = tokio::spawn(async move {
+            // It ends when the daemon does.
+            while busy && primary.put("a", "2").await.is_ok() {}
+        });
+        let ended = tokio::task::spawn_blocking(|| daemon.wait()).await.unwrap();
+        let ended = ended.unwrap();
+        assert!(!ended.status.success(), "{}", ended.message);
+        assert!(ended.message.contains("store"), "{}", ended.message);
+        putting.abort();
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn more_large_values_than_descriptors_are_put_and_read_and_survive_a_restart() {
     let home = Home::new().unwrap();
     let daemon = start(&home, 100);

@@ -63,6 +63,7 @@ fn put(number: u64) -> anyhow::Result<CommitRequest> {
         repeat: None,
         name: None,
         no_merge: false,
+        prepared: kvs_engine::Prepared::default(),
         transaction: Transaction {
             conditions: Vec::new(),
             operations: vec![operation],

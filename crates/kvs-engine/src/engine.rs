@@ -11,7 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use kvs_tree::Scope;
+use kvs_tree::{Operation, Scope};
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::busy_poll::BusyPoll;
@@ -21,11 +21,12 @@ use crate::dispatch::{Wake, WakeSink};
 use crate::env::Environment;
 use crate::error::{EngineError, Stopped};
 use crate::follow::Follower;
+use crate::limits::OWN_PACK_BYTES;
 use crate::log::{self, LogPage};
 use crate::matched::MatchCounts;
 use crate::recovery;
 use crate::reference::At;
-use crate::request::{Caller, CommitRequest, Committed, FollowStart, Principal, WatchRequest};
+use crate::request::{Caller, CommitRequest, Committed, FollowStart, WatchRequest};
 use crate::stage;
 use crate::store::Store;
 use crate::upload::{Upload, Uploaded};
@@ -66,8 +67,6 @@ pub struct Engine {
     store: Arc<Store>,
     inbox: Inbox,
     life: latest::Receiver<Life>,
-    /// Held while a pack becomes visible and its registration is queued.
-    staging: Arc<tokio::sync::Mutex<()>>,
 }
 
 impl Engine {
@@ -88,9 +87,14 @@ impl Engine {
             background.run(open).await?
         };
         let (to_reports, reports) = mpsc::unbounded_channel();
-        let params = *recovered.store.objects.params();
         let wait = (!env.inline).then(|| BusyPoll::new(config.busy_poll));
-        let writer = Writer::start(recovered.journal, params, wait, to_reports)?;
+        let writer = Writer::start(
+            recovered.journal,
+            recovered.store.clone(),
+            recovered.directory.presence(),
+            wait,
+            to_reports,
+        )?;
         let (inbox, queue) = inbox();
         let (life, watch_life) = latest::channel(Life::Running);
         let store = recovered.store;
@@ -114,7 +118,6 @@ impl Engine {
             store,
             inbox,
             life: watch_life,
-            staging: Arc::default(),
         })
     }
 
@@ -127,47 +130,63 @@ impl Engine {
         self.submit(request).await
     }
 
-    /// Makes durable what a record of the transaction could not carry: large values, and objects that
-    /// a tree object refers to. Returns at once if there is nothing of the kind. Must come before
-    /// [`submit`](Self::submit); until it has returned nothing of the transaction is queued.
+    /// Prepares what a record of the transaction could not carry: large values, and objects that a tree
+    /// object refers to. Returns at once if there is nothing of the kind. Must come before
+    /// [`submit`](Self::submit), which makes it durable once the transaction is accepted; until then it leaves
+    /// nothing behind. A transaction that cannot be prepared, or whose caller may not do it, is marked as refused,
+    /// since only [`submit`](Self::submit) can tell whether it is a repeat of one that took effect.
     ///
     /// # Errors
-    /// `NoSpace`, or another failure of the disk; `Permission` for references that the caller may
-    /// not use.
+    /// `Unavailable` when the store is closing.
     pub async fn stage(&self, mut request: CommitRequest) -> Result<CommitRequest, EngineError> {
-        if !stage::needed(&request.transaction) {
+        if request.is_refused() || !stage::needed(&request.transaction) {
             return Ok(request);
         }
-        stage::check_references(&self.store, request.caller, &request.transaction)?;
-        let _one_at_a_time = self.staging.lock().await;
+        if let Err(error) = stage::check_rights(&self.store, &request) {
+            request.refuse(error);
+            return Ok(request);
+        }
         let work = move |store: &Arc<Store>| {
-            stage::stage(store, &mut request.transaction)?;
+            match stage::stage(store, &mut request.transaction) {
+                Ok(staged) => request.prepared.staged.push(Arc::new(staged)),
+                Err(error) => request.refuse(error),
+            }
             Ok(request)
         };
-        let request = self.store.offload_write(work).await?;
-        self.register()?;
-        Ok(request)
+        self.store.offload_write(work).await
     }
 
-    /// Begins an upload: a value of up to `limit` bytes that comes in pieces.
+    /// Begins an upload: a value of up to `limit` bytes that comes in pieces. Cost: for a guest a look at the namespaces.
     ///
     /// # Errors
-    /// When the disk fails.
-    pub fn upload(&self, limit: u64) -> Result<Upload, EngineError> {
+    /// `Permission` for a caller who may change no namespace at all.
+    pub fn upload(&self, caller: Caller, limit: u64) -> Result<Upload, EngineError> {
+        stage::check_writer(&self.store, caller)?;
         Upload::begin(&self.store, limit)
     }
 
-    /// Makes an upload durable and gives the value to commit; commits that are submitted from then on
-    /// may name it.
-    ///
-    /// # Errors
-    /// `NoSpace`, or another failure of the disk; `Invalid` for an upload that has failed before.
-    pub async fn finish_upload(&self, mut upload: Upload) -> Result<Uploaded, EngineError> {
-        upload.complete().await?;
-        let _one_at_a_time = self.staging.lock().await;
-        let uploaded = upload.publish().await?;
-        self.register()?;
-        Ok(uploaded)
+    /// Makes an upload the value of the put that is operation `index` of a request. The request is refused,
+    /// and nothing is left of the upload, if that cannot be done or the caller may not change the namespace.
+    pub async fn take_upload(&self, upload: Upload, request: &mut CommitRequest, index: usize) {
+        let taken = async {
+            stage::check_rights(&self.store, request)?;
+            let alone = request.bytes_to_copy() + upload.len() >= OWN_PACK_BYTES;
+            upload.finish(alone).await
+        };
+        let (value, staged) = match taken.await {
+            Ok(taken) => taken,
+            Err(error) => return request.refuse(error),
+        };
+        request.prepared.staged.push(Arc::new(staged));
+        if let Some(operation) = request.transaction.operations.get_mut(index)
+            && let Operation::Put { key, .. } = operation
+        {
+            let key = key.clone();
+            *operation = match value {
+                Uploaded::Short(value) => Operation::Put { key, value },
+                Uploaded::Stored(value) => Operation::PutStored { key, value },
+            };
+        }
     }
 
     /// The answer to a transaction that cannot be evaluated (any more) but may have been committed before:
@@ -184,17 +203,6 @@ impl Engine {
         // If there is nobody to take it any more, that is the answer.
         let _ = self.inbox.send(principal, command);
         Submitted(answer)
-    }
-
-    /// Queues the registration of every pack that records may name from then on: of what was staged,
-    /// and of a checkpoint whose manifest is not written yet, since what it holds is not staged again.
-    /// Staging must be locked.
-    fn register(&self) -> Result<(), EngineError> {
-        let packs = self.store.new_packs();
-        if packs.is_empty() {
-            return Ok(());
-        }
-        self.inbox.send(Principal::Owner, Command::AddPacks(packs))
     }
 
     /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The

@@ -238,6 +238,7 @@ impl From<StoreDirectoryError> for EngineError {
         let kind = match &error {
             StoreDirectoryError::InUse { .. } => ErrorKind::Busy,
             StoreDirectoryError::NotAStore { .. } => ErrorKind::Corrupt,
+            StoreDirectoryError::Disk(error) if error.is_shortage() => ErrorKind::NoSpace,
             StoreDirectoryError::Disk(_) => ErrorKind::Unavailable,
         };
         let disk = match &error {

@@ -80,6 +80,8 @@ mod namespace;
 
 mod archive;
 
+mod reserve;
+
 mod store;
 
 mod view;
@@ -95,8 +97,6 @@ mod log;
 mod stage;
 
 mod upload;
-
-mod reserve;
 
 mod checkpoint;
 
@@ -123,8 +123,8 @@ pub use journal::{
 };
 pub use manifest::{MANIFEST_FORMAT, ManifestError, ManifestFile};
 pub use pack::{
-    BlobStore, MemoryBlobStore, PACK_FORMAT, PackId, PackInfo, PackStore, PackWriter,
-    SharedBlobStore, StoreError,
+    BlobStore, Joined, MemoryBlobStore, PACK_FORMAT, PackId, PackInfo, PackStore, PackWriter,
+    SharedBlobStore, Staged, StoreError,
 };
 pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 
@@ -141,10 +141,10 @@ pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};
 pub use repeats::Repeats;
 pub use request::{
-    Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Principal, Start,
-    TransactionId, WatchRequest,
+    Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Prepared, Principal,
+    Start, TransactionId, WatchRequest,
 };
 pub use turns::Turns;
-pub use upload::{Upload, Uploaded};
+pub use upload::Upload;
 pub use view::{Located, Nodes, View};
 pub use watch::Watch;

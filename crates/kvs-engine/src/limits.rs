@@ -71,6 +71,17 @@ pub const NAMESPACES: usize = 100_000;
 /// first.
 pub const RECORD_VALUE_BYTES: u64 = 64 * 1024;
 
+/// Bytes from which on objects that are staged have a file of their own that becomes a pack (16 MiB); less of them is
+/// copied to a pack that all transactions of a group share.
+pub const OWN_PACK_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Bytes of disk that are set aside, at most, for objects that are accepted but not in a pack yet (32 MiB): more than
+/// one group holds of them.
+pub const STAGING_SPACE_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Bytes by which that space grows (1 MiB).
+pub const STAGING_SPACE_STEP: u64 = 1024 * 1024;
+
 /// Bytes of an upload that are written at a time (1 MiB): a multiple of the largest chunk.
 pub const UPLOAD_PIECE_BYTES: usize = 1024 * 1024;
 
@@ -294,6 +305,9 @@ pub const OUTCOME_AGE_MS: u64 = 3_600_000;
 
 /// Milliseconds between two syncs with durability `interval` (1 s).
 pub const SYNC_INTERVAL_MS: u64 = 1_000;
+
+/// Time between two looks at whether the store's directory is still what its path leads to (1 s).
+pub const PRESENCE_PERIOD: Duration = Duration::from_secs(1);
 
 /// Time between two reports of trouble that goes on, such as a full disk (60 s).
 pub const REPEAT_PERIOD: Duration = Duration::from_secs(60);

@@ -4,14 +4,14 @@
 use std::cell::RefCell;
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use bytes::Bytes;
 use kvs_tree::{Blobref, Fault, Missing, Node, NodeSource, ObjectKind, StoreParams};
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::error::{EngineError, ErrorKind};
-use crate::pack::BlobStore;
+use crate::pack::{BlobStore, Staged};
 
 /// An object in memory.
 #[derive(Clone)]
@@ -54,6 +54,9 @@ pub(crate) struct Objects {
     store: Arc<dyn BlobStore>,
     cache: Cache<Blobref, Object, BySize>,
     params: StoreParams,
+    /// Objects of accepted transactions whose group is not written yet. For the commit task: nothing of
+    /// theirs is published.
+    staged: RwLock<Vec<Arc<Staged>>>,
 }
 
 impl Objects {
@@ -64,7 +67,41 @@ impl Objects {
             store,
             cache: Cache::with_weighter(items, cache_bytes, BySize),
             params,
+            staged: RwLock::default(),
         }
+    }
+
+    /// Lets objects be read that wait for a pack.
+    pub(crate) fn stage(&self, staged: &[Arc<Staged>]) {
+        if !staged.is_empty() {
+            self.staged_mut().extend_from_slice(staged);
+        }
+    }
+
+    /// They are in a pack, or not needed.
+    pub(crate) fn unstage(&self, staged: &[Arc<Staged>]) {
+        if !staged.is_empty() {
+            let gone = |one: &Arc<Staged>| staged.iter().any(|other| Arc::ptr_eq(one, other));
+            self.staged_mut().retain(|one| !gone(one));
+        }
+    }
+
+    fn staged_mut(&self) -> RwLockWriteGuard<'_, Vec<Arc<Staged>>> {
+        self.staged.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn read_staged(&self, blobref: &Blobref) -> Result<Option<Bytes>, EngineError> {
+        let staged = self
+            .staged
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        for staged in staged.iter().rev() {
+            if let Some(bytes) = staged.get(blobref)? {
+                return Ok(Some(bytes));
+            }
+        }
+        Ok(None)
     }
 
     pub(crate) fn params(&self) -> &StoreParams {
@@ -76,7 +113,11 @@ impl Objects {
     }
 
     fn load(&self, missing: &Missing, keep_blobs: bool) -> Result<Object, EngineError> {
-        let object = self.decode(missing, self.store.get(&missing.blobref)?)?;
+        let Some(stored) = self.store.get(&missing.blobref)? else {
+            // Not kept: it is in no pack, and may never be.
+            return self.decode(missing, self.read_staged(&missing.blobref)?);
+        };
+        let object = self.decode(missing, Some(stored))?;
         if keep_blobs || matches!(object, Object::Node(_)) {
             self.keep(missing.blobref, &object);
         }

@@ -1,10 +1,14 @@
 //! What callers hand to the engine and get back: plain data, no behaviour. The wire has types of
 //! its own; the server translates.
 
+use std::sync::Arc;
+
 use kvs_tree::{Blobref, OperationResult, Scope, Transaction};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use crate::error::EngineError;
+use crate::pack::Staged;
 use crate::place::Place;
 use crate::reference::Position;
 use crate::reference::SnapshotRef;
@@ -72,6 +76,36 @@ pub struct CommitRequest {
     pub no_merge: bool,
     /// What to do.
     pub transaction: Transaction,
+    /// What was prepared for it; nothing at first.
+    pub prepared: Prepared,
+}
+
+/// What was prepared for a transaction before it is judged: objects that wait for a pack, or why it
+/// cannot be carried out. Dropped, it leaves nothing.
+#[derive(Clone, Debug, Default)]
+pub struct Prepared {
+    pub(crate) staged: Vec<Arc<Staged>>,
+    pub(crate) refused: Option<Box<EngineError>>,
+}
+
+impl CommitRequest {
+    /// Has the transaction answered with this error, unless it is a repeat of one that took effect.
+    pub fn refuse(&mut self, error: EngineError) {
+        self.transaction.operations.clear();
+        self.prepared.staged.clear();
+        self.prepared.refused.get_or_insert_with(|| Box::new(error));
+    }
+
+    /// Whether it will be answered with an error.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.prepared.refused.is_some()
+    }
+
+    /// Bytes that joining its objects to a pack will write.
+    pub(crate) fn bytes_to_copy(&self) -> u64 {
+        let staged = self.prepared.staged.iter();
+        staged.map(|staged| staged.bytes_to_copy()).sum()
+    }
 }
 
 /// The answer to a commit: durable, and visible to every later read.

@@ -20,6 +20,7 @@ use crate::pack::PackId;
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin, Principal};
+use crate::reserve::StagingSpace;
 use crate::workers::{Threads, Workers};
 
 /// Entries whose references were shown to a client, so that they can be used again. Bounded.
@@ -48,10 +49,12 @@ pub(crate) struct Store {
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
     remembered: Mutex<Remembered>,
-    /// Packs that a restart knows, or whose registration is queued.
+    /// Packs that a restart knows, or that the group registers that is being written.
     registered: Mutex<BTreeSet<PackId>>,
     /// How many namespaces were removed since the store was opened.
     removals: AtomicU64,
+    /// Disk space for what is staged.
+    pub(crate) space: StagingSpace,
     instance_owner: u32,
     /// Threads for what blocks; without, it is done where it is asked for.
     threads: Option<Threads>,
@@ -68,6 +71,7 @@ impl Store {
     pub(crate) fn new(
         objects: Arc<Objects>,
         archive: Archive,
+        space: StagingSpace,
         instance_owner: u32,
         threads: Option<Threads>,
     ) -> Self {
@@ -83,20 +87,36 @@ impl Store {
             remembered: Mutex::default(),
             registered: Mutex::new(listed),
             removals: AtomicU64::new(0),
+            space,
             instance_owner,
             threads,
         }
     }
 
-    /// The packs in use that a restart would not know yet. They count as known from now on.
+    /// The packs in use that a restart would not know yet. They count as known from now on, unless
+    /// they are [given back](Self::unregister).
     pub(crate) fn new_packs(&self) -> Vec<PackId> {
         let packs = self.objects.store().packs();
-        let mut registered = self
-            .registered
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
+        let mut registered = self.registered();
         let new = packs.iter().map(|pack| pack.id);
         new.filter(|id| registered.insert(*id)).collect()
+    }
+
+    /// Packs that a restart knows from now on.
+    pub(crate) fn register(&self, packs: &[PackId]) {
+        self.registered().extend(packs);
+    }
+
+    /// Packs that a restart would not know after all: the group that registers them was not written.
+    pub(crate) fn unregister(&self, packs: &[PackId]) {
+        let mut registered = self.registered();
+        registered.retain(|pack| !packs.contains(pack));
+    }
+
+    fn registered(&self) -> MutexGuard<'_, BTreeSet<PackId>> {
+        self.registered
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Runs `work`, which may read the disk, where it does not hold up other tasks.
@@ -260,6 +280,17 @@ impl Store {
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         namespaces.values().cloned().collect()
+    }
+
+    /// Whether the caller owns a namespace.
+    pub(crate) fn owns_any(&self, caller: Caller) -> bool {
+        let namespaces = self
+            .namespaces
+            .read()
+            .unwrap_or_else(PoisonError::into_inner);
+        namespaces
+            .values()
+            .any(|namespace| namespace.owner() == caller.uid)
     }
 
     pub(crate) fn insert_namespace(&self, namespace: Arc<Namespace>) {

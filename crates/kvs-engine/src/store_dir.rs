@@ -6,6 +6,7 @@
 
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use crate::disk::{Disk, DiskError, LockGuard, write_all};
 use crate::env::Environment;
@@ -48,7 +49,78 @@ fn holder(pid: &Option<u32>) -> String {
 #[derive(Debug)]
 pub struct StoreDirectory {
     dir: PathBuf,
-    _lock: LockGuard,
+    lock: Arc<LockGuard>,
+    made: Made,
+}
+
+/// What a start made. If it is refused, that is removed again, so that nothing half-made stays.
+#[derive(Debug, Clone)]
+pub(crate) struct Made {
+    dir: PathBuf,
+    /// Directories that were missing, the deepest first.
+    missing: Vec<PathBuf>,
+    /// The store is new: all of its files were made by this start.
+    new: bool,
+    /// Nobody else makes anything there meanwhile.
+    lock: Option<Arc<LockGuard>>,
+}
+
+impl Made {
+    fn nothing(disk: &dyn Disk, dir: &Path) -> Self {
+        let missing = dir.ancestors().take_while(|dir| {
+            !dir.as_os_str().is_empty() && disk.exists(dir).is_ok_and(|exists| !exists)
+        });
+        Self {
+            dir: dir.to_path_buf(),
+            missing: missing.map(Path::to_path_buf).collect(),
+            new: false,
+            lock: None,
+        }
+    }
+
+    /// Removes it, as far as that is possible.
+    pub(crate) fn undo(&self, disk: &dyn Disk) {
+        if self.new && self.lock.is_some() {
+            for part in [self.dir.join("journal"), self.dir.join("packs")] {
+                for name in disk.list(&part).unwrap_or_default() {
+                    let _ = disk.remove(&part.join(name));
+                }
+                let _ = disk.remove_dir(&part);
+            }
+            for name in [
+                "manifest",
+                "manifest.new",
+                "reserve",
+                "FORMAT",
+                "FORMAT.new",
+                "lock",
+            ] {
+                let _ = disk.remove(&self.dir.join(name));
+            }
+        }
+        for dir in &self.missing {
+            // One that somebody else uses is not empty.
+            if disk.remove_dir(dir).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+/// Watches whether the directory of a store is still there, for whoever acknowledges what is in it. The
+/// store stays locked while there is one.
+#[derive(Debug, Clone)]
+pub(crate) struct Presence {
+    dir: PathBuf,
+    lock: Arc<LockGuard>,
+}
+
+impl Presence {
+    /// An error if the store was removed under the daemon, or, with `thorough`, replaced.
+    pub(crate) fn check(&self, thorough: bool) -> Result<(), DiskError> {
+        let found = self.lock.check(thorough);
+        found.map_err(DiskError::at(&self.dir, "go on in"))
+    }
 }
 
 impl StoreDirectory {
@@ -59,11 +131,31 @@ impl StoreDirectory {
     /// See [`StoreDirectoryError`].
     pub fn open(env: &Environment, dir: &Path) -> Result<Self, StoreDirectoryError> {
         let disk = &*env.disk;
+        let mut made = Made::nothing(disk, dir);
+        Self::open_or_make(disk, dir, &mut made).inspect_err(|_| made.undo(disk))
+    }
+
+    fn open_or_make(
+        disk: &dyn Disk,
+        dir: &Path,
+        made: &mut Made,
+    ) -> Result<Self, StoreDirectoryError> {
+        if made.missing.is_empty() {
+            // Before anything is made in a directory of somebody else.
+            check_contents(disk, dir)?;
+        }
         disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
-        let lock = lock(disk, dir)?;
+        let lock = Arc::new(lock(disk, dir)?);
+        let format = dir.join("FORMAT");
+        let exists = disk
+            .exists(&format)
+            .map_err(DiskError::at(&format, "look for"))?;
+        made.new = !exists && check_contents(disk, dir).is_ok();
+        made.lock = Some(Arc::clone(&lock));
         let store = Self {
             dir: dir.to_path_buf(),
-            _lock: lock,
+            lock,
+            made: made.clone(),
         };
         check_format(disk, dir)?;
         for part in [store.journal(), store.packs()] {
@@ -71,6 +163,19 @@ impl StoreDirectory {
                 .map_err(DiskError::at(&part, "make"))?;
         }
         Ok(store)
+    }
+
+    /// What opening it has made, to be undone if the start is refused for another reason.
+    pub(crate) fn made(&self) -> Made {
+        self.made.clone()
+    }
+
+    /// Watches whether it is still there.
+    pub(crate) fn presence(&self) -> Presence {
+        Presence {
+            dir: self.dir.clone(),
+            lock: Arc::clone(&self.lock),
+        }
     }
 
     /// The directory itself, where the manifest stands.
@@ -126,16 +231,7 @@ fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), StoreDirectoryError> 
             what: format!("FORMAT says {found:?}, this program knows {expected:?}"),
         });
     }
-    let names = disk.list(dir).map_err(DiskError::at(dir, "list"))?;
-    if let Some(name) = names
-        .iter()
-        .find(|name| !matches!(name.as_str(), "lock" | "FORMAT.new"))
-    {
-        return Err(StoreDirectoryError::NotAStore {
-            dir: dir.to_path_buf(),
-            what: format!("it has no FORMAT file, but {name:?}"),
-        });
-    }
+    check_contents(disk, dir)?;
     let temporary = dir.join("FORMAT.new");
     let file = disk
         .create(&temporary)
@@ -146,6 +242,21 @@ fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), StoreDirectoryError> 
     disk.rename(&temporary, &path)
         .map_err(DiskError::at(&path, "rename"))?;
     Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
+}
+
+/// A directory that is to become a store must hold nothing else.
+fn check_contents(disk: &dyn Disk, dir: &Path) -> Result<(), StoreDirectoryError> {
+    let names = disk.list(dir).map_err(DiskError::at(dir, "list"))?;
+    let ours = |name: &String| matches!(name.as_str(), "lock" | "FORMAT.new");
+    match names.iter().find(|name| !ours(name)) {
+        Some(name) if !names.iter().any(|name| name == "FORMAT") => {
+            Err(StoreDirectoryError::NotAStore {
+                dir: dir.to_path_buf(),
+                what: format!("it has no FORMAT file, but {name:?}"),
+            })
+        }
+        _ => Ok(()),
+    }
 }
 
 /// The first bytes of a small text file.
@@ -202,6 +313,7 @@ mod tests {
         disk.create(Path::new("/a/store/thesis.txt")).unwrap();
         let error = open(&disk).unwrap_err().to_string();
         assert!(error.contains("thesis.txt"), "{error}");
+        assert_eq!(disk.files(), [Path::new("/a/store/thesis.txt")]);
     }
 
     #[test]

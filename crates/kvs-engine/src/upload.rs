@@ -1,8 +1,7 @@
 //! A value that comes in pieces: written into a pack of its own as it comes, so that memory holds a
 //! piece and the edge of its chunk tree, whatever its length.
 //!
-//! The pack gets its name, and so becomes visible, when the upload is finished, which is when a commit
-//! takes it. Dropped before that, or cut off by a crash, it leaves nothing. Nodes on the right edge of
+//! The objects join a pack when a commit that takes the value was accepted. Dropped before that, or cut off by a crash, it leaves nothing. Nodes on the right edge of
 //! the chunk tree change with each piece and are written each time (under 1% of the bytes); since an
 //! unfinished pack cannot be read, those of the last piece are kept.
 
@@ -13,16 +12,17 @@ use bytes::{Bytes, BytesMut};
 use kvs_tree::{Blobref, Ctx, Fault, Node, NodeSource, ObjectKind, StoreParams, Value};
 
 use crate::error::{EngineError, ErrorKind};
-use crate::limits::{RECORD_VALUE_BYTES, UPLOAD_PIECE_BYTES};
-use crate::pack::{PackWriter, StoreError};
+use crate::limits::{OWN_PACK_BYTES, RECORD_VALUE_BYTES, UPLOAD_PIECE_BYTES};
+use crate::pack::{PackWriter, Staged, StoreError};
+use crate::stage::set_space_aside;
 use crate::store::Store;
 
 /// What an upload has become: the value to commit.
 #[derive(Clone, Debug)]
-pub enum Uploaded {
+pub(crate) enum Uploaded {
     /// Short enough for a record.
     Short(Bytes),
-    /// In a pack that records may name.
+    /// Its objects are staged.
     Stored(Value),
 }
 
@@ -114,37 +114,29 @@ impl Upload {
         Ok(())
     }
 
-    /// Writes what is left and syncs it, so that little is left to do in [`publish`](Self::publish).
-    pub(crate) async fn complete(&mut self) -> Result<(), EngineError> {
+    /// Writes what is left; the value, and the objects that wait for its commit. A long value, and one that is to be
+    /// `alone`, is synced, and only needs the name of a pack then.
+    pub(crate) async fn finish(mut self, alone: bool) -> Result<(Uploaded, Staged), EngineError> {
         let mut work = self.work.take().ok_or_else(failed)?;
-        if self.len > RECORD_VALUE_BYTES {
-            let write = move |_: &Arc<Store>| {
+        let stored = self.len > RECORD_VALUE_BYTES;
+        let whole = alone || self.len >= OWN_PACK_BYTES;
+        let finish = move |store: &Arc<Store>| {
+            if stored {
                 let rest = work.pending.split().freeze();
                 work.write(rest)?;
-                work.pack.sync()?;
-                Ok(work)
-            };
-            work = self.store.offload_write(write).await?;
-        }
-        self.work = Some(work);
-        Ok(())
-    }
-
-    /// Makes the pack visible. Its registration must be queued before anything else is staged.
-    pub(crate) async fn publish(mut self) -> Result<Uploaded, EngineError> {
-        let work = self.work.take().ok_or_else(failed)?;
-        let finish = move |_: &Arc<Store>| {
+            }
             let Work {
                 pack,
                 value,
                 pending,
                 ..
             } = *work;
-            pack.finish()?;
-            Ok(match value {
+            let staged = set_space_aside(store, pack.set_aside(whole)?)?;
+            let uploaded = match value {
                 Some(value) => Uploaded::Stored(value),
                 None => Uploaded::Short(pending.freeze()),
-            })
+            };
+            Ok((uploaded, staged))
         };
         self.store.offload_write(finish).await
     }

@@ -9,17 +9,23 @@ use super::task::CommitTask;
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::outcomes::Seen;
-use crate::pack::PackId;
-use crate::record::Record;
 use crate::request::{CommitRequest, Committed};
 use crate::view::root_of;
 
 impl CommitTask {
     /// Applies a transaction to the head of its namespace and lets it join a version.
-    pub(super) fn commit(&mut self, request: CommitRequest, past: Vec<RootAt>, reply: CommitReply) {
+    pub(super) fn commit(
+        &mut self,
+        mut request: CommitRequest,
+        past: Vec<RootAt>,
+        reply: CommitReply,
+    ) {
         let Some(reply) = self.settle_repeat(&request, reply) else {
             return;
         };
+        if let Some(error) = request.prepared.refused.take() {
+            return self.hold_error(reply, *error);
+        }
         let missing = match self.missing_version(&request, &past) {
             Ok(missing) => missing,
             Err(error) => return self.hold_error(reply, error),
@@ -31,13 +37,19 @@ impl CommitTask {
         let roots: Vec<RootAt> = conditions(&request)
             .filter_map(|v| self.known_root(&request, &past, v))
             .collect();
+        let staged = std::mem::take(&mut request.prepared.staged);
+        self.store.objects.stage(&staged);
         let written = match self.write(&request, &roots) {
             Ok(written) => written,
-            Err(error) => return self.hold_error(reply, error),
+            Err(error) => {
+                self.store.objects.unstage(&staged);
+                return self.hold_error(reply, error);
+            }
         };
         if request.transaction.operations.is_empty() {
             return self.answer_check(&request, reply);
         }
+        self.building.stage(staged);
         let time_ms = self.now();
         let Some(head) = self.heads.get_mut(&name) else {
             return self.hold_error(reply, EngineError::no_namespace(&name));
@@ -277,11 +289,6 @@ impl CommitTask {
                 None => refuse(command, EngineError::stopped()),
             }
         });
-    }
-
-    /// Registers a pack that records may name from now on.
-    pub(super) fn add_pack(&mut self, pack: PackId) {
-        self.building.push(Record::PackAdded { pack });
     }
 }
 

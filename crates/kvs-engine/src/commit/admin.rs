@@ -1,5 +1,7 @@
 //! Namespaces and pins: what changes beside the trees, by records of its own.
 
+use std::sync::Arc;
+
 use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 
@@ -8,6 +10,7 @@ use super::task::CommitTask;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::limits::{GUEST_PINS, LEASE_MS, NAMESPACES, PINS, READERS};
+use crate::pack::Staged;
 use crate::record::Record;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin};
@@ -18,6 +21,7 @@ impl CommitTask {
         name: SmolStr,
         owner: u32,
         root: Option<(Blobref, Stats)>,
+        staged: Vec<Arc<Staged>>,
         reply: Reply<()>,
     ) {
         if self.heads.contains_key(&name) || self.creating.contains(&name) {
@@ -33,6 +37,7 @@ impl CommitTask {
             let message = format!("no random numbers: {error}");
             return self.hold_error(reply, EngineError::new(ErrorKind::Unavailable, message));
         }
+        self.building.stage(staged);
         self.creating.insert(name.clone());
         let incarnation = u64::from_be_bytes(bytes).max(1);
         self.building.push(match root {
@@ -137,6 +142,7 @@ impl CommitTask {
         root: RootAt,
         uid: u32,
         lease_ms: Option<u64>,
+        staged: Vec<Arc<Staged>>,
         reply: Reply<Pin>,
     ) {
         let guest = !self.store.is_instance_owner(Caller { uid });
@@ -166,6 +172,7 @@ impl CommitTask {
         };
         let deadline = lease_ms.map(|ms| self.time.uptime().saturating_add(ms));
         self.leases.set(pin.id, deadline);
+        self.building.stage(staged);
         self.pinning.insert(pin.id, (root, uid));
         self.building.push(Record::Pinned(pin.clone()));
         self.building.hold(Box::new(move |outcome| {

@@ -1,5 +1,7 @@
 //! What the commit task is asked.
 
+use std::sync::Arc;
+
 use kvs_tree::{Blobref, Operation, Stats};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
@@ -7,7 +9,7 @@ use tokio::sync::oneshot;
 use super::head::CommitReply;
 use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::pack::PackId;
+use crate::pack::Staged;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, CommitRequest, Pin};
 
@@ -28,13 +30,13 @@ pub(crate) enum Command {
         refusal: EngineError,
         reply: CommitReply,
     },
-    /// Packs are in use that records may name from now on.
-    AddPacks(Vec<PackId>),
     Create {
         name: SmolStr,
         owner: u32,
         /// The stored root that it begins with; empty without one.
         root: Option<(Blobref, Stats)>,
+        /// What of that root no pack has.
+        staged: Vec<Arc<Staged>>,
         reply: Reply<()>,
     },
     /// Give a user the right to read a namespace, or take it back.
@@ -60,6 +62,8 @@ pub(crate) enum Command {
         root: RootAt,
         uid: u32,
         lease_ms: Option<u64>,
+        /// What of the root no pack has.
+        staged: Vec<Arc<Staged>>,
         reply: Reply<Pin>,
     },
     Unpin {
@@ -128,6 +132,5 @@ pub(super) fn refuse(command: Command, error: EngineError) {
         | Command::Sync { reply }
         | Command::Checkpoint { reply } => drop(reply.send(Err(error))),
         Command::Shutdown { reply } => drop(reply.send(Ok(()))),
-        Command::AddPacks(_) => {}
     }
 }

@@ -33,19 +33,23 @@ pub(crate) struct Sealed {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Computes the roots of all versions and what goes into the journal. Cost: hashing of the changed
+/// Computes the roots of all versions and what goes into the journal: the records `first`, then the drafts. Cost: hashing of the changed
 /// nodes, encoding of the effects.
 ///
 /// # Errors
 /// For a group that cannot be encoded; nothing of it is written then.
 pub(crate) fn seal(
+    first: Vec<Record>,
     drafts: Vec<Draft>,
     time_ms: u64,
     params: &StoreParams,
 ) -> Result<Sealed, EngineError> {
-    let records = drafts.into_iter().map(|draft| draft.seal(params)).collect();
-    let group = Group { time_ms, records };
+    let count = first.len();
+    let mut records = first;
+    records.extend(drafts.into_iter().map(|draft| draft.seal(params)));
+    let mut group = Group { time_ms, records };
     let payload = group.encode()?;
+    group.records.drain(..count);
     Ok(Sealed {
         records: group.records,
         payload,

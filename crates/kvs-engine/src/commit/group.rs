@@ -1,9 +1,11 @@
 //! A group: the versions of all namespaces, and whatever else changes durably, that one append
 //! makes durable together; and everyone whose answer waits for it.
 
+use std::sync::Arc;
+
 use crate::error::EngineError;
 use crate::limits::{GROUP_PAYLOAD_BYTES, GUEST_GROUP_BYTES};
-use crate::pack::PackId;
+use crate::pack::Staged;
 use crate::record::Record;
 
 use super::draft::Draft;
@@ -25,6 +27,7 @@ pub(crate) enum Item {
 pub(crate) struct OpenGroup {
     items: Vec<Item>,
     held: Vec<HeldReply>,
+    staged: Vec<Arc<Staged>>,
     bytes: usize,
     /// Work of guests that was taken while it was filled.
     guests: u64,
@@ -94,13 +97,17 @@ impl OpenGroup {
         self.items.iter_mut().filter_map(draft).collect()
     }
 
-    /// The packs that it registers.
-    pub(crate) fn packs(&self) -> Vec<PackId> {
-        let pack = |item: &Item| match item {
-            Item::Other(Record::PackAdded { pack }) => Some(*pack),
-            _ => None,
-        };
-        self.items.iter().filter_map(pack).collect()
+    /// What must be in packs before it may be written.
+    pub(crate) fn staged(&self) -> &[Arc<Staged>] {
+        &self.staged
+    }
+
+    pub(crate) fn stage(&mut self, staged: Vec<Arc<Staged>>) {
+        let bytes: u64 = staged.iter().map(|staged| staged.bytes_to_copy()).sum();
+        self.bytes = self
+            .bytes
+            .saturating_add(usize::try_from(bytes).unwrap_or(usize::MAX));
+        self.staged.extend(staged);
     }
 
     /// Its items, and the answers that waited for them.

@@ -23,13 +23,13 @@ impl CommitTask {
                 refusal,
                 reply,
             } => self.settle(&request, refusal, reply),
-            Command::AddPacks(packs) => packs.into_iter().for_each(|pack| self.add_pack(pack)),
             Command::Create {
                 name,
                 owner,
                 root,
+                staged,
                 reply,
-            } => self.create_namespace(name, owner, root, reply),
+            } => self.create_namespace(name, owner, root, staged, reply),
             Command::Share {
                 caller,
                 name,
@@ -44,9 +44,10 @@ impl CommitTask {
                 root,
                 uid,
                 lease_ms,
+                staged,
                 reply,
             } => {
-                self.pin(snapshot, root, uid, lease_ms, reply);
+                self.pin(snapshot, root, uid, lease_ms, staged, reply);
             }
             Command::Unpin { caller, id, reply } => self.unpin(caller, id, reply),
             Command::Sync { reply } => self.sync(reply),

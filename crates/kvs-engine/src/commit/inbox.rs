@@ -112,8 +112,6 @@ impl Default for Lines {
 pub(crate) struct Queue {
     receiver: mpsc::UnboundedReceiver<Batch>,
     waiting: Arc<Waiting>,
-    /// Packs, which must be known before a commit of whomever names them.
-    first: VecDeque<Command>,
     owner: VecDeque<Queued>,
     guests: Turns<u32, Lines>,
     /// What the instance owner was given more than guests, who waited; below zero what less.
@@ -132,7 +130,6 @@ pub(crate) fn inbox() -> (Inbox, Queue) {
     let queue = Queue {
         receiver,
         waiting,
-        first: VecDeque::new(),
         owner: VecDeque::new(),
         guests: Turns::new(TURN_BYTES),
         ahead: 0,
@@ -222,8 +219,7 @@ impl Queue {
     /// Waits until there is a command to take, of guests only if they may have one; false when nobody
     /// can send one any more. Can be dropped and called again.
     pub(crate) async fn wait(&mut self, guests: bool) -> bool {
-        while self.first.is_empty() && self.owner.is_empty() && (self.guests.is_empty() || !guests)
-        {
+        while self.owner.is_empty() && (self.guests.is_empty() || !guests) {
             match self.receiver.recv().await {
                 Some(batch) => self.sort(batch),
                 // What waits of guests comes first.
@@ -238,11 +234,10 @@ impl Queue {
         for command in batch.commands {
             self.arrived += 1;
             let queued = Queued(self.arrived, command);
-            match (batch.principal, &queued.1) {
-                (Principal::Owner, Command::AddPacks(_)) => self.first.push_back(queued.1),
-                (Principal::Owner, _) => self.owner.push_back(queued),
-                (Principal::Guest(uid), command) => {
-                    let client = command.client();
+            match batch.principal {
+                Principal::Owner => self.owner.push_back(queued),
+                Principal::Guest(uid) => {
+                    let client = queued.1.client();
                     let lines = self.guests.line(uid);
                     if let Some(line) = lines.and_then(|lines| lines.0.line(client)) {
                         line.push_back(queued);
@@ -270,10 +265,6 @@ impl Queue {
             && let Ok(batch) = self.receiver.try_recv()
         {
             self.sort(batch);
-        }
-        if let Some(command) = self.first.pop_front() {
-            self.waiting.leave(Principal::Owner, 1);
-            return Some((Principal::Owner, command));
         }
         let guests = guests && !self.guests.is_empty();
         if !guests || (!self.owner.is_empty() && self.owner_is_next()) {
@@ -418,24 +409,6 @@ mod tests {
         let order: Vec<_> = std::iter::from_fn(|| Some(queue.take(true)?.0)).collect();
         let owners: Vec<_> = order.iter().map(owner).collect();
         assert_eq!(owners, came.map(|who| who == 0));
-    }
-
-    #[tokio::test]
-    async fn packs_are_known_before_what_came_after_them() {
-        let (inbox, mut queue) = inbox();
-        let (own, _own) = syncs(100);
-        inbox.send_all(Principal::Owner, own);
-        inbox
-            .send(Principal::Owner, Command::AddPacks(Vec::new()))
-            .unwrap();
-        let (commands, _answers) = syncs(1);
-        inbox.send_all(Principal::Guest(1), commands);
-        let mut packs = false;
-        while let Some((principal, command)) = queue.take(true) {
-            packs |= matches!(command, Command::AddPacks(_));
-            assert!(packs || principal == Principal::Owner);
-        }
-        assert!(packs && queue.len() == 0);
     }
 
     #[tokio::test]

@@ -7,24 +7,54 @@ use smol_str::SmolStr;
 
 use super::group::Item;
 use super::life::Life;
-use super::task::CommitTask;
+use super::task::{CommitTask, InFlight};
+use super::writer::{Job, Report};
 use crate::catalog::CheckpointRoot;
 use crate::error::{EngineError, ErrorKind, Stopped};
 use crate::history::{History, RootAt};
 use crate::journal::Appended;
 use crate::namespace::{Namespace, Publication};
+use crate::pack::PackId;
 use crate::record::{Record, VersionRecord};
 use crate::store::Pinned;
 
 use super::head::{ClosedVersion, Head};
 
 impl CommitTask {
+    /// Has the journal write what was built. What came of it, if it was written at once.
+    pub(super) fn send_group(&mut self) -> Option<Report> {
+        self.time.watch_for_jumps();
+        let mut group = std::mem::take(&mut self.building);
+        let (time_ms, sync) = (self.now(), self.durable());
+        let staged = group.staged().to_vec();
+        let here = !sync && staged.is_empty();
+        let job = Job::Append {
+            after: self.catalog.group,
+            time_ms,
+            drafts: group.drafts(),
+            staged,
+            sync,
+        };
+        self.in_flight = Some(InFlight { group, time_ms });
+        if here {
+            // What takes no sync takes less than waking another thread for it.
+            return self.writer.perform_here(job);
+        }
+        self.writer.submit(job);
+        None
+    }
+
     /// Takes the journal's answer about the group that was in flight.
-    pub(super) fn on_appended(&mut self, appended: Appended, records: Vec<Record>) {
+    pub(super) fn on_appended(
+        &mut self,
+        appended: Appended,
+        packs: &[PackId],
+        records: Vec<Record>,
+    ) {
         match appended {
             Appended::Done(number) => {
                 self.trouble.group_written();
-                self.publish(number, records);
+                self.publish(number, packs, records);
             }
             Appended::NotWritten(error) => {
                 self.trouble.group_refused(self.time.uptime(), &error);
@@ -34,12 +64,19 @@ impl CommitTask {
         }
     }
 
-    fn publish(&mut self, number: u64, records: Vec<Record>) {
+    fn publish(&mut self, number: u64, packs: &[PackId], records: Vec<Record>) {
         let Some(in_flight) = self.in_flight.take() else {
             return;
         };
         self.unsynced |= !self.durable();
         self.answered = true;
+        self.store.objects.unstage(in_flight.group.staged());
+        for &pack in packs {
+            let added = Record::PackAdded { pack };
+            if let Err(error) = self.catalog.apply(number, in_flight.time_ms, &added) {
+                return self.poison(&error);
+            }
+        }
         let (items, held) = in_flight.group.take();
         for (item, record) in items.into_iter().zip(records) {
             let time_ms = in_flight.time_ms;
@@ -202,18 +239,15 @@ impl CommitTask {
 
     /// Nothing of the group in flight is on disk: drops it and everything built on it.
     pub(super) fn not_written(&mut self, error: &EngineError) {
-        let mut packs = Vec::new();
         let groups = self.in_flight.take().map(|f| f.group);
         for group in groups
             .into_iter()
             .chain([std::mem::take(&mut self.building)])
         {
-            packs.extend(group.packs());
+            self.store.objects.unstage(group.staged());
             group.refuse(error);
         }
         self.drop_heads(error);
-        // Packs that exist must become known, or later records could rely on them in vain.
-        packs.into_iter().for_each(|pack| self.add_pack(pack));
         if error.kind == ErrorKind::NoSpace {
             // A checkpoint lets the journal give space back.
             self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());

@@ -19,12 +19,13 @@ use super::life::Life;
 use super::matching::Matching;
 use super::time::{Ages, Leases, Time};
 use super::trouble::Trouble;
-use super::writer::{Done, Job, Report, Writer};
+use super::writer::{Done, Report, Writer};
 use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::error::{EngineError, Stopped};
 use crate::history::RootAt;
+use crate::journal::JournalError;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
@@ -224,6 +225,10 @@ impl CommitTask {
             ..
         } = task;
         writer.stop();
+        // What was acknowledged is safe only in a store that is there.
+        let there = directory.presence().check(true);
+        let stopped = life.borrow().failure().cloned().map_or(Ok(()), Err);
+        let stopped = stopped.and(there.map_err(|gone| JournalError::from(gone).into()));
         life.send_if_modified(|life| {
             let closed = life.failure().is_none();
             if closed {
@@ -234,7 +239,7 @@ impl CommitTask {
         // The store can be opened again from here on.
         drop(directory);
         if let Some(reply) = stopping {
-            let _ = reply.send(Ok(()));
+            let _ = reply.send(stopped);
         }
     }
 
@@ -277,25 +282,6 @@ impl CommitTask {
         }
     }
 
-    fn send_group(&mut self) -> Option<Report> {
-        self.time.watch_for_jumps();
-        let mut group = std::mem::take(&mut self.building);
-        let (time_ms, sync) = (self.now(), self.durable());
-        let job = Job::Append {
-            after: self.catalog.group,
-            time_ms,
-            drafts: group.drafts(),
-            sync,
-        };
-        self.in_flight = Some(InFlight { group, time_ms });
-        if !sync {
-            // What takes no sync takes less than waking another thread for it.
-            return self.writer.perform_here(job);
-        }
-        self.writer.submit(job);
-        None
-    }
-
     /// Whether groups are synced before they are published.
     pub(super) fn durable(&self) -> bool {
         self.config.durability == Durability::Commit
@@ -329,12 +315,14 @@ impl CommitTask {
             Done::Refused(error) => self.not_written(&error),
             Done::Appended {
                 appended,
+                packs,
                 records,
                 bytes,
             } => {
                 self.bytes_since += bytes;
-                self.on_appended(appended, records);
+                self.on_appended(appended, &packs, records);
             }
+            Done::Removed(error) => self.poison(&error),
             Done::Synced(result) => self.on_synced(result.map(|_| ())),
             Done::Trimmed(result) => self.on_trimmed(result),
             Done::Gone => self.fail(Stopped::internal("the journal's thread has ended")),

@@ -4,20 +4,24 @@
 //! less than waking that thread and being woken by it, the commit task may do it itself. In a
 //! simulation all work is done at once on the calling task, so that there is one order of events.
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::TryRecvError;
+use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use kvs_tree::StoreParams;
 use tokio::sync::mpsc;
 
 use super::draft::{Draft, Sealed, seal};
+use super::packing::Packs;
+use super::preparing::Preparing;
 use crate::busy_poll::BusyPoll;
 use crate::error::EngineError;
-use crate::journal::{Appended, GroupNumber, Journal, JournalError, Preparer};
+use crate::journal::{Appended, GroupNumber, Journal, JournalError};
+use crate::limits::PRESENCE_PERIOD;
+use crate::pack::{PackId, Staged};
 use crate::record::Record;
+use crate::store::Store;
+use crate::store_dir::Presence;
 use crate::workers::spawn;
 
 /// Roughly what a group takes in the journal beside its payload.
@@ -30,6 +34,8 @@ pub(crate) enum Job {
         after: GroupNumber,
         time_ms: u64,
         drafts: Vec<Draft>,
+        /// What must be in packs first.
+        staged: Vec<Arc<Staged>>,
         sync: bool,
     },
     /// Make everything appended so far durable.
@@ -42,14 +48,18 @@ pub(crate) enum Job {
 pub(crate) enum Done {
     Appended {
         appended: Appended,
+        /// Packs that it registers.
+        packs: Vec<PackId>,
         /// What was in the group, in the order of the drafts.
         records: Vec<Record>,
         /// Bytes of it in the journal.
         bytes: u64,
     },
-    /// The group cannot be encoded.
+    /// The group cannot be encoded, or not what must be in packs before it be written.
     Refused(EngineError),
     Synced(Result<GroupNumber, JournalError>),
+    /// The store is not there any more.
+    Removed(EngineError),
     Trimmed(Result<(), JournalError>),
     /// Nothing: the journal's thread has ended although nobody stopped it.
     Gone,
@@ -85,11 +95,12 @@ impl Writer {
     /// `Busy` if the system refuses a thread.
     pub(crate) fn start(
         journal: Box<dyn Journal>,
-        params: StoreParams,
+        store: Arc<Store>,
+        presence: Presence,
         wait: Option<BusyPoll>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Result<Self, EngineError> {
-        let seat = Seat::new(journal, params);
+        let seat = Seat::new(journal, store, presence);
         let Some(mut wait) = wait else {
             let place = Place::Inline(seat);
             return Ok(Self { place, reports });
@@ -99,10 +110,22 @@ impl Writer {
         let seat = Arc::new(Mutex::new(seat));
         let shared = seat.clone();
         let thread = spawn("kvs-journal", move || {
-            while let Some(job) = next(&queue, &mut wait) {
-                let report = take(&shared).perform(job);
-                if to.send(report).is_err() {
+            let mut looked = Instant::now();
+            loop {
+                let report = match next(&queue, &mut wait) {
+                    Next::Job(job) => Some(take(&shared).perform(job)),
+                    Next::Idle => None,
+                    Next::End => break,
+                };
+                if report.is_some_and(|report| to.send(report).is_err()) {
                     break;
+                }
+                if looked.elapsed() >= PRESENCE_PERIOD {
+                    let gone = take(&shared).gone();
+                    if gone.is_some_and(|report| to.send(report).is_err()) {
+                        break;
+                    }
+                    looked = Instant::now();
                 }
                 take(&shared).prepare();
             }
@@ -161,14 +184,26 @@ impl Writer {
     }
 }
 
-/// Waits for a job; `None` when nobody can ask any more.
-fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Option<Job> {
+enum Next {
+    Job(Job),
+    /// There was none for a while.
+    Idle,
+    /// Nobody can ask any more.
+    End,
+}
+
+/// Waits for a job.
+fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Next {
     let job = loop {
         match queue.try_recv() {
-            Ok(job) => break Some(job),
-            Err(TryRecvError::Disconnected) => break None,
+            Ok(job) => break Next::Job(job),
+            Err(TryRecvError::Disconnected) => break Next::End,
             Err(TryRecvError::Empty) if wait.again(Instant::now()) => wait.give_way(),
-            Err(TryRecvError::Empty) => break queue.recv().ok(),
+            Err(TryRecvError::Empty) => match queue.recv_timeout(PRESENCE_PERIOD) {
+                Ok(job) => break Next::Job(job),
+                Err(RecvTimeoutError::Timeout) => return Next::Idle,
+                Err(RecvTimeoutError::Disconnected) => break Next::End,
+            },
         }
     };
     wait.found(Instant::now());
@@ -178,54 +213,9 @@ fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Option<J
 /// The journal, for whoever does the next job.
 struct Seat {
     journal: Box<dyn Journal>,
-    params: StoreParams,
+    store: Arc<Store>,
+    presence: Presence,
     preparing: Option<Preparing>,
-}
-
-/// The thread that prepares segments beside the work.
-struct Preparing {
-    orders: std::sync::mpsc::Sender<Preparer>,
-    /// An order is not carried out yet.
-    busy: Arc<AtomicBool>,
-    thread: JoinHandle<()>,
-}
-
-impl Preparing {
-    fn start() -> Result<Self, EngineError> {
-        let (orders, queue) = std::sync::mpsc::channel::<Preparer>();
-        let busy = Arc::new(AtomicBool::new(false));
-        let carried_out = Arc::clone(&busy);
-        let thread = spawn("kvs-prepare", move || {
-            // On a full disk preparing fails again and again; that is told once, until it has succeeded.
-            let mut told = false;
-            for preparer in queue {
-                let failed = preparer.run().err();
-                if let Some(error) = failed.as_ref().filter(|_| !told) {
-                    tracing::warn!("the next journal segment could not be prepared: {error}");
-                }
-                told = failed.is_some();
-                carried_out.store(false, Ordering::Release);
-            }
-        })?;
-        Ok(Self {
-            orders,
-            busy,
-            thread,
-        })
-    }
-
-    /// Has the next segment prepared, unless that is under way.
-    fn order(&self, preparer: Preparer) {
-        if !self.busy.swap(true, Ordering::AcqRel) {
-            // The thread ends only when this sender is gone.
-            drop(self.orders.send(preparer));
-        }
-    }
-
-    fn stop(self) {
-        drop(self.orders);
-        let _ = self.thread.join();
-    }
 }
 
 /// Takes the seat. A panic of another thread leaves the journal as it is on disk, or poisoned.
@@ -234,12 +224,22 @@ fn take(seat: &Mutex<Seat>) -> MutexGuard<'_, Seat> {
 }
 
 impl Seat {
-    fn new(journal: Box<dyn Journal>, params: StoreParams) -> Self {
+    fn new(journal: Box<dyn Journal>, store: Arc<Store>, presence: Presence) -> Self {
         Self {
             journal,
-            params,
+            store,
+            presence,
             preparing: None,
         }
+    }
+
+    /// A report if the store is not there any more.
+    fn gone(&self) -> Option<Report> {
+        let gone = self.presence.check(true).err()?;
+        Some(Report {
+            done: Done::Removed(JournalError::from(gone).into()),
+            bytes: self.journal.bytes(),
+        })
     }
 
     fn perform(&mut self, job: Job) -> Report {
@@ -248,11 +248,11 @@ impl Seat {
                 after,
                 time_ms,
                 drafts,
+                staged,
                 sync,
-            } => match seal(drafts, time_ms, &self.params) {
-                Ok(sealed) => self.append(after, sealed, sync),
-                Err(error) => Done::Refused(error),
-            },
+            } => self
+                .append(after, time_ms, drafts, &staged, sync)
+                .unwrap_or_else(Done::Refused),
             Job::Sync => Done::Synced(self.journal.sync()),
             Job::Trim { keep_from } => Done::Trimmed(self.journal.trim(keep_from)),
         };
@@ -262,19 +262,35 @@ impl Seat {
         }
     }
 
-    fn append(&mut self, after: GroupNumber, sealed: Sealed, sync: bool) -> Done {
-        let Sealed { records, payload } = sealed;
+    fn append(
+        &mut self,
+        after: GroupNumber,
+        time_ms: u64,
+        drafts: Vec<Draft>,
+        staged: &[Arc<Staged>],
+        sync: bool,
+    ) -> Result<Done, EngineError> {
+        let mut packs = Packs::of(&self.store, staged)?;
+        let params = self.store.objects.params();
+        let Sealed { records, payload } = seal(packs.records(), drafts, time_ms, params)?;
         let appended = if sync {
             self.journal.append(after, &payload)
         } else {
             self.journal.append_unsynced(after, &payload)
         };
+        // What is written into a file without a name is not kept.
+        let appended = match (appended, self.presence.check(false)) {
+            (Appended::Done(_), Err(gone)) => Appended::Unknown(gone.into()),
+            (appended, _) => appended,
+        };
+        let packs = packs.settle(&appended);
         let bytes = payload.len() as u64 + GROUP_FRAME_BYTES;
-        Done::Appended {
+        Ok(Done::Appended {
             appended,
+            packs,
             records,
             bytes,
-        }
+        })
     }
 
     /// Has the next segment prepared beside the work, if that is wanted.
@@ -289,9 +305,10 @@ impl Seat {
 
 #[cfg(test)]
 mod tests {
-    use kvs_tree::HashAlgorithm;
-
     use super::*;
+    use crate::config::EngineConfig;
+    use crate::disk::SimDisk;
+    use crate::env::Environment;
     use crate::journal::MemoryJournal;
 
     #[test]
@@ -299,11 +316,15 @@ mod tests {
         let (reports, mut reported) = mpsc::unbounded_channel();
         let (jobs, queue) = std::sync::mpsc::channel();
         drop(queue);
-        let params = StoreParams {
-            algorithm: HashAlgorithm::Blake3,
-            split_key: [0; 32],
-        };
-        let seat = Seat::new(Box::new(MemoryJournal::default()), params);
+        let env = Environment::simulated(SimDisk::unrecorded(), 1);
+        let config = EngineConfig::new("/store", 0);
+        let recovered = crate::recovery::open(&config, &env, None).unwrap();
+        let presence = recovered.directory.presence();
+        let seat = Seat::new(
+            Box::new(MemoryJournal::default()),
+            recovered.store,
+            presence,
+        );
         let mut writer = Writer {
             place: Place::Thread {
                 jobs,

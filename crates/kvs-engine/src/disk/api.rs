@@ -1,7 +1,6 @@
 //! The two traits of the disk seam. Shaped after pread/pwrite/fdatasync, because that is what the
 //! formats are designed for; small, so that a simulation can model every call.
 
-use std::any::Any;
 use std::fmt;
 use std::io;
 use std::path::Path;
@@ -52,6 +51,15 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// # Errors
     /// `NotFound` if there is none.
     fn remove(&self, path: &Path) -> io::Result<()>;
+
+    /// Removes an empty directory.
+    ///
+    /// # Errors
+    /// As the operating system says.
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        let _ = path;
+        Err(io::ErrorKind::Unsupported.into())
+    }
 
     /// Makes the names in a directory durable: creations, renames and removals so far.
     ///
@@ -120,15 +128,25 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 /// Holds a lock while it lives.
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard {
-    _held: Box<dyn Any + Send + Sync>,
+    check: Box<dyn Fn(bool) -> io::Result<()> + Send + Sync>,
 }
 
 impl LockGuard {
-    /// A guard that releases by dropping `held`.
-    pub fn new(held: impl Any + Send + Sync) -> Self {
+    /// A guard that releases by dropping what `check` holds, which tells whether the locked file is
+    /// still there.
+    pub fn new(check: impl Fn(bool) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self {
-            _held: Box::new(held),
+            check: Box::new(check),
         }
+    }
+
+    /// Whether the file that is locked is still there; with `thorough` also whether it is still what
+    /// its path leads to. Cost: less than a microsecond, a little more if it is thorough.
+    ///
+    /// # Errors
+    /// `NotFound` if it was removed or replaced, which the store in its directory then was, too.
+    pub fn check(&self, thorough: bool) -> io::Result<()> {
+        (self.check)(thorough)
     }
 }
 

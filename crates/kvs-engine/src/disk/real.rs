@@ -2,7 +2,7 @@
 //! packs are read back soon after they are written, and the page cache serves that.
 
 use std::collections::BTreeMap;
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, Metadata, OpenOptions, TryLockError};
 use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
@@ -91,6 +91,11 @@ impl Disk for RealDisk {
         std::fs::remove_file(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.dirs().remove(path);
+        std::fs::remove_dir(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         let held = self.dirs().get(path).cloned();
         let Some(dir) = held else {
@@ -120,7 +125,18 @@ impl Disk for RealDisk {
         let _ = file
             .set_len(0)
             .and_then(|()| file.write_all_at(content.as_bytes(), 0));
-        Ok(LockGuard::new(file))
+        let path = path.to_path_buf();
+        Ok(LockGuard::new(move |thorough| {
+            let ours = file.metadata()?;
+            let is_ours = |found: Metadata| (found.dev(), found.ino()) == (ours.dev(), ours.ino());
+            if ours.nlink() > 0 && (!thorough || is_ours(std::fs::metadata(&path)?)) {
+                return Ok(());
+            }
+            Err(io::Error::new(
+                io::ErrorKind::NotFound,
+                "it was removed or replaced",
+            ))
+        }))
     }
 }
 

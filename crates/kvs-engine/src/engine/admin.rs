@@ -2,12 +2,14 @@
 
 use std::sync::Arc;
 
+use kvs_tree::Directory;
 use smol_str::SmolStr;
 
 use super::Engine;
 use crate::commit::Command;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::LEASE_MS;
+use crate::pack::Staged;
 use crate::reference::{At, PRIMARY, SnapshotRef, check_namespace_name};
 use crate::request::{Caller, NamespaceInfo, Pin};
 use crate::stage;
@@ -50,21 +52,22 @@ impl Engine {
             .view(caller, &name, At::Snapshot(snapshot.clone()))
             .await?;
         let (root, uid) = (view.root_at(), caller.uid);
-        {
-            let _one_at_a_time = self.staging.lock().await;
-            let directory = root.directory.clone();
-            let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
-            self.store.offload_write(work).await?;
-            self.register()?;
-        }
+        let staged = self.stage_root(root.directory.clone()).await?;
         self.ask(caller, |reply| Command::Pin {
             snapshot,
             root,
             uid,
             lease_ms,
+            staged,
             reply,
         })
         .await
+    }
+
+    /// What of a state no pack has.
+    async fn stage_root(&self, directory: Directory) -> Result<Vec<Arc<Staged>>, EngineError> {
+        let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
+        Ok(vec![Arc::new(self.store.offload_write(work).await?)])
     }
 
     /// Releases a pin.
@@ -101,6 +104,7 @@ impl Engine {
             name,
             owner,
             root: None,
+            staged: Vec::new(),
             reply,
         })
         .await
@@ -127,16 +131,12 @@ impl Engine {
         let directory = view.directory();
         let root = Some((view.root(), directory.stats()));
         let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
-        {
-            let _one_at_a_time = self.staging.lock().await;
-            let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
-            self.store.offload_write(work).await?;
-            self.register()?;
-        }
+        let staged = self.stage_root(directory).await?;
         self.ask(caller, |reply| Command::Create {
             name,
             owner,
             root,
+            staged,
             reply,
         })
         .await

@@ -6,6 +6,8 @@ use bytes::Bytes;
 use kvs_tree::Blobref;
 
 use super::error::{PackId, StoreError};
+use super::join::Joined;
+use super::staged::Staged;
 
 /// A pack that is in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -66,6 +68,16 @@ pub trait BlobStore: Send + Sync {
     /// When the file cannot be made.
     fn begin_pack(&self) -> Result<Box<dyn PackWriter>, StoreError>;
 
+    /// Makes packs of what was staged for the transactions of one group: durable when this returns,
+    /// but not in use before [`publish`](Self::publish).
+    ///
+    /// # Errors
+    /// No pack is left. What was staged in memory may be joined again.
+    fn join(&self, staged: &[&Staged]) -> Result<Joined, StoreError>;
+
+    /// Takes packs into use: the group that registers them is written.
+    fn publish(&self, joined: Joined);
+
     /// The packs in use, by id.
     fn packs(&self) -> Vec<PackInfo>;
 
@@ -95,6 +107,13 @@ pub trait PackWriter: Send {
     /// # Errors
     /// The pack is then of no use any more.
     fn sync(&mut self) -> Result<(), StoreError>;
+
+    /// Ends the pack before it is known whether it will be needed. A `whole` one is made durable and
+    /// becomes a pack of its own when it is joined; of another the objects are copied then.
+    ///
+    /// # Errors
+    /// Nothing is left of it.
+    fn set_aside(self: Box<Self>, whole: bool) -> Result<Staged, StoreError>;
 
     /// Makes the pack durable (one sync of the file, one of the directory) and usable. `None` if no
     /// object was added.

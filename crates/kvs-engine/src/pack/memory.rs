@@ -8,6 +8,8 @@ use kvs_tree::Blobref;
 
 use super::api::{BlobStore, PackInfo, PackWriter};
 use super::error::{PackId, StoreError};
+use super::join::Joined;
+use super::staged::Staged;
 
 /// Objects in memory. Cheap to clone; clones share the objects.
 #[derive(Debug, Default, Clone)]
@@ -61,6 +63,14 @@ impl BlobStore for MemoryBlobStore {
         }))
     }
 
+    fn join(&self, staged: &[&Staged]) -> Result<Joined, StoreError> {
+        let objects = staged.iter().flat_map(|staged| staged.memory());
+        let pack = self.write_pack(&mut objects.cloned())?;
+        Ok(Joined::used(pack.into_iter().collect()))
+    }
+
+    fn publish(&self, _: Joined) {}
+
     fn packs(&self) -> Vec<PackInfo> {
         let state = self.lock();
         let info = |(id, pack): (&PackId, &HashMap<Blobref, Bytes>)| PackInfo {
@@ -102,6 +112,10 @@ impl PackWriter for MemoryPack {
 
     fn sync(&mut self) -> Result<(), StoreError> {
         Ok(())
+    }
+
+    fn set_aside(self: Box<Self>, _: bool) -> Result<Staged, StoreError> {
+        Ok(Staged::in_memory(self.objects.into_iter().collect()))
     }
 
     fn finish(self: Box<Self>) -> Result<Option<PackId>, StoreError> {

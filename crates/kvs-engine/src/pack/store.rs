@@ -14,6 +14,8 @@ use super::error::{PackId, StoreError};
 use super::file::{PackFile, Read, file_name, parse_file_name};
 use super::format::Entry;
 use super::index::{Index, Place};
+use super::join::{Joined, Joiner};
+use super::staged::Staged;
 use super::writer::{PackBuilder, TEMPORARY};
 use crate::disk::{Disk, DiskError, DiskFile, FileCache};
 use crate::env::Environment;
@@ -300,6 +302,31 @@ impl BlobStore for PackStore {
         }))
     }
 
+    fn join(&self, staged: &[&Staged]) -> Result<Joined, StoreError> {
+        let joiner = Joiner {
+            files: &self.inner.files,
+            dir: &self.inner.dir,
+            next_id: &|| self.inner.next_id(),
+            contains: &|blobref| self.inner.contains(blobref),
+        };
+        match joiner.join(staged) {
+            // Written anew once, under another id.
+            Err(StoreError::Disk(error)) => {
+                tracing::warn!("a pack is written anew: {error}");
+                joiner.join(staged)
+            }
+            other => other,
+        }
+    }
+
+    fn publish(&self, joined: Joined) {
+        let packs = joined.take();
+        let mut state = self.inner.write();
+        for (pack, entries) in packs {
+            state.insert(pack, &entries);
+        }
+    }
+
     fn packs(&self) -> Vec<PackInfo> {
         let state = self.inner.read();
         let info = |pack: &Arc<PackFile>| PackInfo {
@@ -350,6 +377,11 @@ impl PackWriter for Writer {
             Some(builder) => builder.sync(),
             None => Ok(()),
         }
+    }
+
+    fn set_aside(self: Box<Self>, whole: bool) -> Result<Staged, StoreError> {
+        let scratch = self.builder.map(|builder| builder.set_aside(whole));
+        Ok(Staged::in_scratch(scratch.transpose()?))
     }
 
     fn finish(self: Box<Self>) -> Result<Option<PackId>, StoreError> {

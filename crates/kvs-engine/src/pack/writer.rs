@@ -4,12 +4,14 @@
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 
 use kvs_tree::Blobref;
 
 use super::error::{PackId, StoreError};
 use super::file::{PackFile, file_name};
 use super::format::{Entry, Footer, RECORD, encode_header, encode_index, encode_record};
+use super::staged::Scratch;
 use crate::disk::{DiskError, DiskFile, FileCache, write_all};
 use crate::limits::{OBJECT_BYTES, PACK_BUFFER_BYTES, PACK_UNSYNCED_BYTES};
 
@@ -110,47 +112,57 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Completes the pack and makes it durable, name and all.
-    pub(super) fn finish(mut self) -> Result<(PackFile, Vec<Entry>), StoreError> {
+    /// Ends writing. A `whole` file gets an index and is made durable: it is a pack but for its name.
+    pub(super) fn set_aside(mut self, whole: bool) -> Result<Scratch, StoreError> {
         self.flush()?;
         let mut entries = std::mem::take(&mut self.entries);
-        entries.sort_unstable_by_key(|entry| entry.blobref);
-        let index = encode_index(&entries);
-        let footer = Footer {
-            id: self.id,
-            index_at: self.written,
-            objects: entries.len() as u64,
-            objects_checksum: self.checksum,
-            index_checksum: crc32c::crc32c(&index),
-        };
-        self.buffer = index;
-        self.buffer.extend_from_slice(&footer.encode());
-        self.flush()?;
-        self.file
-            .sync_data()
-            .map_err(DiskError::at(&self.temporary, "sync"))?;
-        let path = self.dir.join(file_name(self.id));
-        let disk = Arc::clone(self.files.disk());
-        disk.rename(&self.temporary, &path)
-            .map_err(DiskError::at(&path, "rename to"))?;
-        self.unfinished = false;
-        if let Err(error) = disk.sync_dir(&self.dir) {
-            // Abandoned: under another id it may be written anew.
-            let _ = disk.remove(&path);
-            return Err(DiskError::new(&self.dir, "sync", error).into());
-        }
-        let file = self.files.file(path.clone());
-        let (objects, bytes) = (footer.objects, self.written);
-        Ok((
-            PackFile {
+        if whole {
+            entries.sort_unstable_by_key(|entry| entry.blobref);
+            let index = encode_index(&entries);
+            let footer = Footer {
                 id: self.id,
-                path,
-                file,
-                objects,
-                bytes,
-            },
+                index_at: self.written,
+                objects: entries.len() as u64,
+                objects_checksum: self.checksum,
+                index_checksum: crc32c::crc32c(&index),
+            };
+            self.buffer = index;
+            self.buffer.extend_from_slice(&footer.encode());
+            self.flush()?;
+            self.file
+                .sync_data()
+                .map_err(DiskError::at(&self.temporary, "sync"))?;
+        }
+        self.unfinished = false;
+        let (files, temporary) = (self.files.clone(), self.temporary.clone());
+        let file = PackFile {
+            id: self.id,
+            path: temporary.clone(),
+            file: files.file(temporary),
+            objects: entries.len() as u64,
+            bytes: self.written,
+        };
+        Ok(Scratch {
+            files,
+            file,
+            path: self.dir.join(file_name(self.id)),
             entries,
-        ))
+            whole,
+            named: AtomicBool::new(false),
+        })
+    }
+
+    /// Completes the pack and makes it durable, name and all.
+    pub(super) fn finish(self) -> Result<(PackFile, Vec<Entry>), StoreError> {
+        let (disk, dir) = (Arc::clone(self.files.disk()), self.dir.clone());
+        let mut scratch = self.set_aside(true)?;
+        let pack = scratch.take_over()?;
+        if let Err(error) = disk.sync_dir(&dir) {
+            // Abandoned: under another id it may be written anew.
+            let _ = disk.remove(&pack.path);
+            return Err(DiskError::new(&dir, "sync", error).into());
+        }
+        Ok((pack, std::mem::take(&mut scratch.entries)))
     }
 }
 

@@ -24,7 +24,7 @@ use crate::objects::Objects;
 use crate::pack::{BlobStore, PackStore};
 use crate::record::{Group, Record};
 use crate::reference::PRIMARY;
-use crate::reserve::Reserve;
+use crate::reserve::{Reserve, StagingSpace};
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 use crate::workers::Threads;
@@ -55,6 +55,16 @@ pub(crate) fn open(
 ) -> Result<Recovered, EngineError> {
     config.check()?;
     let directory = StoreDirectory::open(env, &config.dir)?;
+    let made = directory.made();
+    recover(directory, config, env, threads).inspect_err(|_| made.undo(&*env.disk))
+}
+
+fn recover(
+    directory: StoreDirectory,
+    config: &EngineConfig,
+    env: &Environment,
+    threads: Option<Threads>,
+) -> Result<Recovered, EngineError> {
     let loaded = match ManifestFile::load(env, directory.path())? {
         Some(bytes) => Some(Manifest::decode(&bytes)?),
         None => None,
@@ -100,7 +110,13 @@ pub(crate) fn open(
     let reader = journal.reader();
     let oldest = reader.oldest();
     let archive = Archive::new(objects.clone(), reader);
-    let store = Arc::new(Store::new(objects, archive, config.instance_owner, threads));
+    let store = Arc::new(Store::new(
+        objects,
+        archive,
+        StagingSpace::new(env, &directory.packs()),
+        config.instance_owner,
+        threads,
+    ));
     let mut replay = Replay::new(&store, catalog, Effort::alone(env.inline));
     let checkpoints = replay.catalog.checkpoints.iter().copied();
     let trimmed_to = checkpoints

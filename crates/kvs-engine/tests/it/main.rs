@@ -24,6 +24,7 @@ mod rights;
 mod sim;
 mod shortage;
 mod snapshot;
+mod staging;
 mod threads;
 mod follow;
 mod follow_on;

@@ -1,6 +1,10 @@
-//! Descriptors run out: what cannot be done is refused, and nothing stops.
+//! Descriptors and disk space run out: what cannot be done is refused, and nothing stops.
 
-use kvs_engine::{At, DiskFault, EngineConfig, ErrorKind, FaultPoint, SimDisk};
+use std::path::Path;
+
+use kvs_engine::{
+    At, CrashVariant, Disk as _, DiskFault, EngineConfig, ErrorKind, FaultPoint, SimDisk,
+};
 
 use crate::support::*;
 
@@ -93,4 +97,92 @@ async fn whenever_descriptors_run_out_the_store_refuses_and_goes_on() {
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_store_that_is_removed_under_the_daemon_acknowledges_nothing_any_more() {
+    for thorough in [false, true] {
+        let sim = Sim::with(config(), SimDisk::unrecorded()).await;
+        sim.put("a", "1").await;
+        let lock = Path::new("/store/lock");
+        sim.disk.remove(lock).unwrap();
+        if thorough {
+            // Somebody has made another store there.
+            sim.disk.create(lock).unwrap();
+        }
+        let request = sim.request(vec![put("a", "2")]);
+        let error = sim.engine.commit(request).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{error}");
+        assert!(error.message.contains("/store"), "{error}");
+        assert_eq!(sim.engine.failed().await.error.kind, ErrorKind::Unavailable);
+        assert_eq!(sim.get("a").await.unwrap(), "1");
+    }
+    // Also if nothing was committed since.
+    let sim = Sim::with(config(), SimDisk::unrecorded()).await;
+    sim.disk.remove(Path::new("/store/lock")).unwrap();
+    assert!(sim.engine.shutdown().await.is_err());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_on_a_full_disk_takes_what_fitted_before() {
+    for killed in [false, true] {
+        for fill in [1, 40, 90, 200] {
+            let sim = Sim::with(small(), SimDisk::new()).await;
+            for number in 0..fill {
+                sim.put(&format!("k{}", number % 7), vec![b'x'; 500]).await;
+            }
+            // The next segment is prepared, and the disk is full.
+            sim.disk.set_capacity(Some(sim.disk.used()));
+            let disk = match killed {
+                true => sim.disk.images_after(usize::MAX, CrashVariant::Kept),
+                false => {
+                    sim.engine.shutdown().await.unwrap();
+                    sim.disk.clone()
+                }
+            };
+            disk.set_capacity(Some(disk.used()));
+            let sim = Sim::with(small(), disk).await;
+            sim.forget_numbers();
+            for number in 0..4 {
+                sim.put("after", format!("{fill} {number}")).await;
+            }
+            assert_eq!(sim.get("k0").await.unwrap(), vec![b'x'; 500]);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_start_that_is_refused_leaves_nothing() {
+    let disk = SimDisk::unrecorded();
+    let full = {
+        let sim = Sim::with(small(), disk.clone()).await;
+        sim.engine.shutdown().await.unwrap();
+        disk.used()
+    };
+    let mut refused = 0;
+    for capacity in (0..full).step_by(1009) {
+        let disk = SimDisk::unrecorded();
+        disk.set_capacity(Some(capacity));
+        match Sim::try_open(small(), disk.clone()).await {
+            Ok(sim) => sim.engine.shutdown().await.unwrap(),
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::NoSpace, "{error}");
+                assert!(disk.files().is_empty(), "{:?}", disk.files());
+                assert!(!disk.exists(Path::new("/store")).unwrap());
+                refused += 1;
+            }
+        }
+    }
+    assert!(refused > 2, "{refused}");
+    // What is there already stays.
+    let sim = Sim::with(small(), SimDisk::unrecorded()).await;
+    sim.put("a", "1").await;
+    sim.engine.shutdown().await.unwrap();
+    let disk = sim.disk.clone();
+    let before = disk.files();
+    disk.fail(FaultPoint::Open, 1, DiskFault::NoDescriptors);
+    assert!(Sim::try_open(small(), disk.clone()).await.is_err());
+    assert_eq!(disk.files(), before);
+    let sim = Sim::with(small(), disk).await;
+    assert_eq!(sim.get("a").await.unwrap(), "1");
 }

@@ -122,6 +122,7 @@ impl Sim {
             repeat: None,
             name: None,
             no_merge: false,
+            prepared: kvs_engine::Prepared::default(),
             transaction: Transaction {
                 conditions: Vec::new(),
                 operations,

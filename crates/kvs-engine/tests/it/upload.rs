@@ -1,8 +1,8 @@
 //! Values that come in pieces.
 
 use bytes::Bytes;
-use kvs_engine::{At, CrashVariant, ErrorKind, SimDisk, Upload, Uploaded};
-use kvs_tree::{Entry, Operation, StoreParams, Value};
+use kvs_engine::{At, CommitRequest, CrashVariant, ErrorKind, SimDisk, Upload};
+use kvs_tree::{Entry, StoreParams, Value};
 
 use crate::support::*;
 
@@ -20,7 +20,7 @@ fn content(len: usize) -> Bytes {
 }
 
 async fn upload(sim: &Sim, value: &Bytes, piece: usize) -> Upload {
-    let mut upload = sim.engine.upload(MANY).unwrap();
+    let mut upload = sim.engine.upload(OWNER, MANY).unwrap();
     let mut rest = value.clone();
     while !rest.is_empty() {
         let next = rest.split_to(piece.min(rest.len()));
@@ -30,18 +30,17 @@ async fn upload(sim: &Sim, value: &Bytes, piece: usize) -> Upload {
     upload
 }
 
-fn operation(at: &str, uploaded: Uploaded) -> Operation {
-    let key = key(at);
-    match uploaded {
-        Uploaded::Short(value) => Operation::Put { key, value },
-        Uploaded::Stored(value) => Operation::PutStored { key, value },
-    }
+/// A put of the value that was uploaded.
+async fn taking(sim: &Sim, at: &str, upload: Upload) -> CommitRequest {
+    let mut request = sim.request(vec![put(at, "")]);
+    sim.engine.take_upload(upload, &mut request, 0).await;
+    request
 }
 
 async fn put_upload(sim: &Sim, at: &str, value: &Bytes, piece: usize) {
     let upload = upload(sim, value, piece).await;
-    let uploaded = sim.engine.finish_upload(upload).await.unwrap();
-    sim.commit(vec![operation(at, uploaded)]).await;
+    let request = taking(sim, at, upload).await;
+    sim.engine.commit(request).await.unwrap();
 }
 
 /// Pack files on the disk, finished and unfinished.
@@ -97,11 +96,12 @@ async fn an_upload_that_no_commit_takes_leaves_nothing() {
     assert_eq!(packs(&disk).1, 1, "it is on the disk as it comes");
     drop(upload);
     assert_eq!(packs(&disk), before);
-    let mut upload = sim.engine.upload(1000).unwrap();
+    let mut upload = sim.engine.upload(OWNER, 1000).unwrap();
     upload.append(content(1000)).await.unwrap();
     let refused = upload.append(content(1)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::TooBig);
-    let refused = sim.engine.finish_upload(upload).await.unwrap_err();
+    let request = taking(&sim, "up", upload).await;
+    let refused = sim.engine.commit(request).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Invalid, "it has failed");
 }
 
@@ -115,8 +115,8 @@ async fn an_upload_that_a_power_cut_interrupts_leaves_no_pack_and_one_that_was_c
     let value = content((3 << 20) + 100);
     let upload = upload(&sim, &value, 1 << 20).await;
     let sent = disk.operations();
-    let uploaded = sim.engine.finish_upload(upload).await.unwrap();
-    sim.commit(vec![operation("big", uploaded)]).await;
+    let request = taking(&sim, "big", upload).await;
+    sim.engine.commit(request).await.unwrap();
     let committed = disk.operations();
     let mut points = disk.crash_points();
     loop {

@@ -40,12 +40,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "blake3|sha1")]
     pub(crate) hash: Option<HashAlgorithm>,
     /// Versions of each namespace that are kept at least, as far as --retain-bytes allows
+    /// [default: 1000000]
     #[arg(long, value_name = "N")]
     pub(crate) retain_versions: Option<u64>,
-    /// Time for which versions are kept at least, such as 90s, 36h or 7d
+    /// Time for which versions are kept at least, such as 90s, 36h or 7d [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) retain_time: Option<Duration>,
-    /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two
+    /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two. Packs are
+    /// not bounded by it: space of overwritten and removed values is not given back yet [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub(crate) retain_bytes: Option<u64>,
     /// Threads that serve connections: with one, what follows each other needs no waking of another;

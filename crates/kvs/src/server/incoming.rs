@@ -153,6 +153,7 @@ pub(crate) fn commit(
         repeat: commit.repeat.map(position),
         name: commit.name,
         no_merge: commit.no_merge,
+        prepared: kvs_engine::Prepared::default(),
         transaction: Transaction {
             conditions,
             operations,
@@ -197,6 +198,7 @@ pub(crate) fn plain_commit(caller: Caller, client: [u8; 16], body: &[u8]) -> Opt
         repeat: None,
         name: None,
         no_merge: false,
+        prepared: kvs_engine::Prepared::default(),
         transaction: Transaction {
             conditions: Vec::new(),
             operations,

@@ -11,10 +11,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use kvs_engine::{CommitRequest, Engine, EngineError, ErrorKind, Upload, Uploaded};
+use kvs_engine::{Caller, CommitRequest, Engine, EngineError, ErrorKind, Upload};
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, UPLOAD_CHUNK_BYTES};
-use kvs_tree::Operation;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -55,7 +54,7 @@ impl Drop for InWork {
 
 /// The uploads that a commit takes.
 #[derive(Default)]
-pub(crate) struct Taken(Vec<(usize, Slot, u64)>);
+pub(crate) struct Taken(Vec<(usize, Open, u64)>);
 
 impl Uploads {
     /// Bytes of pieces in work.
@@ -83,7 +82,7 @@ impl Uploads {
             let message = "too many uploads are open on this daemon";
             return Err(Failure::new(ErrorCode::Limit, message));
         };
-        let upload = shared.engine.upload(limit)?;
+        let upload = shared.engine.upload(Caller { uid }, limit)?;
         let slot = Arc::new(Mutex::new(Some(upload)));
         let used = Instant::now();
         let _place = place;
@@ -144,7 +143,7 @@ impl Uploads {
         for (index, operation) in operations.iter().enumerate() {
             if let wire::Operation::PutUpload { upload, size, .. } = operation {
                 let open = self.open.remove(upload).ok_or_else(|| lost(*upload))?;
-                taken.0.push((index, open.slot, *size));
+                taken.0.push((index, open, *size));
             }
         }
         Ok(taken)
@@ -173,32 +172,20 @@ impl Taken {
         self.0.is_empty()
     }
 
-    /// Makes the uploads durable and puts their values where the operations stood that named them.
-    pub(crate) async fn fill(
-        self,
-        engine: &Engine,
-        request: &mut CommitRequest,
-    ) -> Result<(), EngineError> {
-        for (index, slot, size) in self.0 {
+    /// Puts the values of the uploads where the operations stand that name them. If that cannot be done, the
+    /// request is refused.
+    pub(crate) async fn fill(self, engine: &Engine, request: &mut CommitRequest) {
+        for (index, open, size) in self.0 {
             // Behind the pieces that arrived before the commit.
-            let upload = slot.lock().await.take();
-            let upload = upload.ok_or_else(|| EngineError::new(ErrorKind::Invalid, "no upload"))?;
+            let Some(upload) = open.slot.lock().await.take() else {
+                return request.refuse(EngineError::new(ErrorKind::Invalid, "no upload"));
+            };
             if upload.len() != size {
                 let message = format!("an upload of {} bytes, not {size}", upload.len());
-                return Err(EngineError::new(ErrorKind::Invalid, message));
+                return request.refuse(EngineError::new(ErrorKind::Invalid, message));
             }
-            let uploaded = engine.finish_upload(upload).await?;
-            let operation = request.transaction.operations.get_mut(index);
-            if let Some(Operation::Put { key, .. }) = &operation {
-                let key = key.clone();
-                let put = match uploaded {
-                    Uploaded::Short(value) => Operation::Put { key, value },
-                    Uploaded::Stored(value) => Operation::PutStored { key, value },
-                };
-                operation.into_iter().for_each(|place| *place = put.clone());
-            }
+            engine.take_upload(upload, request, index).await;
         }
-        Ok(())
     }
 }
 

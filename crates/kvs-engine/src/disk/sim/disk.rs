@@ -156,6 +156,10 @@ impl Disk for SimDisk {
         self.lock_state().remove(path)
     }
 
+    fn remove_dir(&self, path: &Path) -> io::Result<()> {
+        self.lock_state().remove_dir(path)
+    }
+
     fn sync_dir(&self, path: &Path) -> io::Result<()> {
         self.lock_state().sync_dir(path)
     }
@@ -172,7 +176,14 @@ impl Disk for SimDisk {
         if let Ok(file) = self.create(path) {
             let _ = file.write_at(content.as_bytes(), 0);
         }
-        Ok(LockGuard::new(held))
+        let inode = self.lock_state().inode(path).ok();
+        Ok(LockGuard::new(move |_| {
+            let found = held.disk.lock_state().inode(&held.path);
+            match found.is_ok_and(|found| Some(found) == inode) {
+                true => Ok(()),
+                false => Err(io::ErrorKind::NotFound.into()),
+            }
+        }))
     }
 }
 

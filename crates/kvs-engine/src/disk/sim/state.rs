@@ -197,6 +197,15 @@ impl State {
         Ok(())
     }
 
+    /// Not recorded: whether a power cut brings an empty directory back is of no interest.
+    pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
+        if !self.list(path)?.is_empty() {
+            return Err(io::ErrorKind::DirectoryNotEmpty.into());
+        }
+        self.world.dirs.remove(path);
+        Ok(())
+    }
+
     pub(super) fn sync_dir(&mut self, path: &Path) -> io::Result<()> {
         if !self.world.has_dir(path) {
             return Err(io::ErrorKind::NotFound.into());

@@ -188,6 +188,7 @@ impl Run {
             repeat: None,
             name: None,
             no_merge: self.random.below(10) == 0,
+            prepared: kvs_engine::Prepared::default(),
             transaction: Transaction {
                 conditions: Vec::new(),
                 operations: doings.iter().map(generate::operation).collect(),

@@ -131,7 +131,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                         let (stager, aside) = (engine.clone(), self.aside.clone());
                         let staged = Box::pin(async move {
                             let _place = aside.place().await;
-                            taken.fill(&stager, &mut commit).await?;
+                            taken.fill(&stager, &mut commit).await;
                             stager.stage(commit).await
                         });
                         self.commits.push_staged(id, bytes, staged, engine);
