@@ -1,6 +1,6 @@
 //! A client command whose memory is looked at while it runs.
 
-use std::io::{BufRead, BufReader};
+use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -63,6 +63,13 @@ impl Streamed {
             line.clear();
         }
         self.wait()
+    }
+
+    /// Takes all that it prints, to its end, which must be a good one; its peak memory in KiB, and how many bytes it printed.
+    pub(crate) fn bytes(mut self) -> anyhow::Result<(u64, u64)> {
+        let mut out = self.child.stdout.take().context("no standard output")?;
+        let printed = io::copy(&mut out, &mut io::sink())?;
+        Ok((self.wait()?, printed))
     }
 
     /// Waits for its end, which must be a good one; its peak memory in KiB.

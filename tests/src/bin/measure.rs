@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvs_acceptance::{
-    AppendGrowth, BytesPerPut, CatchUp, CommitToCallback, DirRecursive, DirectoryGrowth,
-    ExactlyOnce, IdleWatches, KillNine, LargeValue, ManyNamespaces, Random, Report, Restart,
-    StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
+    AppendGrowth, BytesPerPut, CatchUp, ClientMemory, CommitToCallback, DirRecursive,
+    DirectoryGrowth, ExactlyOnce, IdleWatches, KillNine, LargeValue, ManyNamespaces, Random,
+    Report, Restart, StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
 };
 
 /// Measures what kvs must show.
@@ -118,6 +118,15 @@ enum What {
         #[arg(long, default_value_t = 5)]
         rounds: u64,
     },
+    /// Memory of commands that print a long value, or a version of very many keys
+    ClientMemory {
+        /// MiB of the value
+        #[arg(long, default_value_t = 600)]
+        mib: u64,
+        /// Twice two to the power of this is the number of keys, and of directories
+        #[arg(long, default_value_t = 19)]
+        doublings: u32,
+    },
     /// The cost of an append to an eventlog that grows
     AppendGrowth {
         /// Entries appended
@@ -189,6 +198,10 @@ impl What {
             What::DirRecursive {
                 keys: pick(100_000, 20_000),
                 rounds: pick(5, 2),
+            },
+            What::ClientMemory {
+                mib: pick(600, 100),
+                doublings: choose(short, 19, 16),
             },
             What::AppendGrowth {
                 entries: pick(1_000_000, 60_000),
@@ -285,6 +298,14 @@ impl What {
                 let run = DirRecursive {
                     keys,
                     rounds,
+                    directory,
+                };
+                run.run().await
+            }
+            What::ClientMemory { mib, doublings } => {
+                let run = ClientMemory {
+                    mib,
+                    doublings,
                     directory,
                 };
                 run.run().await
