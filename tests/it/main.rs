@@ -16,6 +16,7 @@ mod raw;
 mod clients;
 mod crashes;
 mod examples;
+mod following;
 mod hostile;
 mod limits;
 mod python;
