@@ -126,7 +126,7 @@ async fn a_daemon_that_was_started_to_ignore_hangups_does() {
     let mut command = Command::new("sh");
     command.args(["-c", "trap '' HUP; exec \"$@\"", "sh"]);
     command.arg(program().unwrap());
-    command.args(["--uri", &home.uri(), "serve", "--store"]);
+    command.args(["--uri", &home.uri(), "serve", "--log", "warn", "--store"]);
     command.arg(home.store());
     let daemon = Daemon::spawn(command, home.socket()).unwrap().unwrap();
     let primary = daemon.primary().await.unwrap();

@@ -117,7 +117,7 @@ impl Home {
             command.env_remove(variable);
         }
         command
-            .args(["--uri", &self.uri(), "serve", "--store"])
+            .args(["--uri", &self.uri(), "serve", "--log", "warn", "--store"])
             .arg(self.store())
             .stdin(Stdio::null());
         command

@@ -45,7 +45,7 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, EngineError> {
         parse(text).ok_or_else(|| {
-            let message = format!("'{text}' is no place that an event told");
+            let message = format!("'{text}' is not a place as root moves carry it");
             EngineError::new(ErrorKind::Invalid, message)
         })
     }

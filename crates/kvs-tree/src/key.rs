@@ -39,7 +39,7 @@ impl Key {
         if text.is_empty() {
             return Err(TreeError::new(
                 TreeErrorKind::Invalid,
-                "the empty text is no key",
+                "key must not be empty",
             ));
         }
         if is_normal(text, bytes) {

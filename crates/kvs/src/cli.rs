@@ -1,14 +1,17 @@
 //! What can be typed: the verbs and the options common to them, and the way from a parsed command
-//! line to the verb's `run`. Usage errors end with exit status 1 like every other error.
+//! line to the verb's `run`. Usage errors end with exit status 2.
+//!
+//! What only kvs itself runs is parsed apart, so that it is neither suggested nor completed.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
 
 use crate::commands;
-use crate::output::complain;
+use crate::output::OutputError;
 
 /// The whole command line.
 #[derive(Debug, Parser)]
@@ -17,10 +20,12 @@ use crate::output::complain;
     version,
     about,
     disable_help_subcommand = true,
-    arg_required_else_help = true
+    arg_required_else_help = true,
+    after_help = "`kvs help VERB` tells more of a verb, `kvs man VERB` all of it, with exit statuses."
 )]
 pub(crate) struct Cli {
-    /// Address of the daemon [default: $KVS_URI, else $XDG_RUNTIME_DIR/kvs/kvs.sock, else /run/kvs/kvs.sock]
+    /// Address of the daemon [default: $KVS_URI, else $XDG_RUNTIME_DIR/kvs/kvs.sock, then
+    /// /run/kvs/kvs.sock]
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) uri: Option<String>,
     /// Namespace of verbs that are given none [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
@@ -73,10 +78,15 @@ pub(crate) enum Command {
     Log(commands::log::LogArgs),
     /// Append to eventlogs, print them, wait for an event
     Eventlog(commands::eventlog::EventlogArgs),
+    /// Print how the daemon is: connections, sizes, times
+    Status(commands::status::StatusArgs),
     /// Make, remove and list namespaces
     Namespace(commands::namespace::NamespaceArgs),
     /// Run the daemon
     #[command(after_help = "\
+The space of values that are overwritten or removed is not given back: once a checkpoint has written
+them to a pack they stay on the disk. --retain-bytes bounds the journal alone.
+
 Examples:
   kvs serve                                              on the usual store and address
   kvs --uri unix:/tmp/kvs.sock serve --store /tmp/kvs    on others")]
@@ -102,36 +112,136 @@ Examples:
   kvs --uri unix:/run/kvs/kvs.sock bench get --clients 4   a running daemon
   kvs bench get --pin 0,1                                  daemon on CPU 0, load on CPU 1")]
     Bench(commands::bench::BenchArgs),
-    #[command(hide = true)]
-    BenchPeer(commands::bench::BenchPeerArgs),
     /// Print the completions of a shell
     Completions(commands::completions::CompletionsArgs),
     /// Print manual pages
     Man(commands::completions::ManArgs),
-    #[command(hide = true)]
+    /// Print the help of a verb
+    #[command(after_help = "\
+Examples:
+  kvs help                    every verb
+  kvs help put                what kvs put --help prints
+  kvs help eventlog get       that of a verb of a verb")]
+    Help(commands::completions::HelpArgs),
+}
+
+/// What kvs runs itself as: the other side of `kvs bench`, the clients of `kvs demo`.
+#[derive(Debug, Parser)]
+#[command(name = "kvs")]
+pub(crate) struct Internal {
+    #[command(subcommand)]
+    command: InternalCommand,
+}
+
+#[derive(Debug, Subcommand)]
+enum InternalCommand {
+    BenchPeer(commands::bench::BenchPeerArgs),
     DemoClient(commands::demo::DemoClientArgs),
 }
 
+/// Names of its verbs.
+const INTERNAL: [&str; 2] = ["bench-peer", "demo-client"];
+
+/// What was typed.
+#[derive(Debug)]
+pub(crate) enum Typed {
+    /// By a person or a script.
+    Verb(Cli),
+    /// By kvs.
+    Internal(Internal),
+}
+
+/// What people type who know other programs, and the verb that does it here.
+const HINTS: [(&str, &str); 29] = [
+    ("set", "put"),
+    ("store", "put"),
+    ("write", "put"),
+    ("append", "put -A"),
+    ("rm", "unlink"),
+    ("del", "unlink"),
+    ("delete", "unlink"),
+    ("remove", "unlink"),
+    ("unset", "unlink"),
+    ("rmdir", "unlink"),
+    ("exists", "get KEY >/dev/null"),
+    ("has", "get KEY >/dev/null"),
+    ("cat", "get"),
+    ("read", "get"),
+    ("show", "get"),
+    ("print", "get"),
+    ("list", "ls"),
+    ("tree", "dir -R"),
+    ("keys", "dir -Rd"),
+    ("find", "ls 'PATTERN'"),
+    ("cp", "copy"),
+    ("mv", "move"),
+    ("rename", "move"),
+    ("ln", "link"),
+    ("symlink", "link"),
+    ("history", "log"),
+    ("follow", "watch"),
+    ("daemon", "serve"),
+    ("info", "status"),
+];
+
 /// Parses the arguments of the process; on `--help`, `--version` and mistakes prints what is due
 /// and gives the exit status.
-pub(crate) fn parse() -> Result<Cli, ExitCode> {
-    Cli::try_parse_from(arguments()).map_err(|error| {
+pub(crate) fn parse() -> Result<Typed, ExitCode> {
+    let arguments = arguments();
+    let verb = arguments.get(1).and_then(|verb| verb.to_str());
+    let parsed = if verb.is_some_and(|verb| INTERNAL.contains(&verb)) {
+        Internal::try_parse_from(&arguments).map(Typed::Internal)
+    } else {
+        Cli::try_parse_from(&arguments).map(Typed::Verb)
+    };
+    parsed.map_err(|error| {
         if !error.use_stderr() {
-            let printed = error.print();
-            return if printed.is_ok() {
-                ExitCode::SUCCESS
-            } else {
-                ExitCode::FAILURE
+            let printed = error.print().map_err(OutputError::from);
+            return match printed {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => commands::report(&error.into()),
             };
         }
         // Usage errors look like all others, with the usage behind.
-        let text = error.render().to_string();
-        let text = text
-            .strip_prefix("error: ")
-            .map_or(text.clone(), |rest| format!("kvs: {rest}"));
-        complain(text.trim_end_matches('\n'));
-        ExitCode::FAILURE
+        let text = explain(&error, &arguments);
+        commands::report(&commands::usage(text.trim_end()))
     })
+}
+
+/// What is wrong with a command line.
+fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
+    match error.kind() {
+        ErrorKind::InvalidSubcommand => {
+            let verb = match error.get(ContextKind::InvalidSubcommand) {
+                Some(ContextValue::String(verb)) => verb.as_str(),
+                _ => "",
+            };
+            if let Some((_, here)) = HINTS.iter().find(|(other, _)| *other == verb) {
+                return format!(
+                    "there is no verb '{verb}'; that is `kvs {here}`\n\nFor more information, try 'kvs help'."
+                );
+            }
+        }
+        ErrorKind::InvalidUtf8 => {
+            let bad = arguments
+                .iter()
+                .find(|argument| argument.to_str().is_none());
+            if let Some(bad) = bad {
+                let (verb, bad) = (arguments.get(1), bad.to_string_lossy());
+                let verb = verb.map(|verb| verb.to_string_lossy()).unwrap_or_default();
+                return format!(
+                    "{verb}: Invalid argument: '{bad}' is not UTF-8, as keys and options are\n\n\
+                     For more information, try '--help'."
+                );
+            }
+        }
+        _ => {}
+    }
+    let text = error.render().to_string();
+    match text.strip_prefix("error: ") {
+        Some(text) => text.to_owned(),
+        None => text,
+    }
 }
 
 /// The arguments of the process. The optional value of `-L` may stand right behind it, as Flux takes
@@ -148,19 +258,21 @@ fn arguments() -> Vec<OsString> {
 }
 
 /// Runs the verb on a runtime that suits it.
-pub(crate) fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+pub(crate) fn run(typed: Typed) -> anyhow::Result<ExitCode> {
+    let cli = match typed {
+        Typed::Verb(cli) => cli,
+        Typed::Internal(Internal { command }) => return run_internal(command),
+    };
     let runtime = match &cli.command {
         Command::Serve(args) => match with_threads(args.threads) {
             Ok(runtime) => runtime,
             Err(error) => return Ok(commands::serve::no_threads(&error)),
         },
-        Command::Start(_) | Command::Demo(_) | Command::BenchPeer(_) => with_threads(1)?,
+        Command::Start(_) | Command::Demo(_) => with_threads(1)?,
         // What may be a long value is received while what came before is written.
         Command::Get(args) if args.may_be_long() => with_threads(1)?,
         // Any other client does one thing at a time, and starting no threads makes it start sooner.
-        _ => tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .build()?,
+        _ => without_threads()?,
     };
     let ended = runtime.block_on(dispatch(cli));
     // What still blocks a thread, such as reading standard input, does not keep the process.
@@ -184,6 +296,25 @@ fn try_threads(threads: u16) -> std::io::Result<()> {
         let _ = thread?.join();
     }
     Ok(())
+}
+
+/// Runs what kvs runs itself as.
+fn run_internal(command: InternalCommand) -> anyhow::Result<ExitCode> {
+    match command {
+        InternalCommand::BenchPeer(args) => {
+            with_threads(1)?.block_on(commands::bench::run_peer(args))
+        }
+        InternalCommand::DemoClient(args) => {
+            without_threads()?.block_on(commands::demo::run_client(args))
+        }
+    }
+}
+
+/// A runtime on the thread that runs it.
+fn without_threads() -> std::io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
 }
 
 /// A runtime whose tasks are on so many threads of their own.
@@ -219,13 +350,13 @@ async fn dispatch(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(args) => commands::log::run(&daemon, args).await,
         Command::Eventlog(args) => commands::eventlog::run(&daemon, args).await,
         Command::Namespace(args) => commands::namespace::run(&daemon, args).await,
+        Command::Status(args) => commands::status::run(&daemon, args).await,
         Command::Serve(args) => commands::serve::run(args).await,
         Command::Start(args) => commands::start::run(args).await,
         Command::Demo(args) => commands::demo::run(args).await,
         Command::Bench(args) => commands::bench::run(&daemon, args).await,
-        Command::BenchPeer(args) => commands::bench::run_peer(args).await,
         Command::Completions(args) => commands::completions::run(Cli::command(), &args),
         Command::Man(args) => commands::completions::run_man(Cli::command(), &args),
-        Command::DemoClient(args) => commands::demo::run_client(args).await,
+        Command::Help(args) => commands::completions::run_help(Cli::command(), &args),
     }
 }

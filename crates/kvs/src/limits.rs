@@ -193,6 +193,9 @@ pub(crate) const EVENTLOG_LINE_BYTES: usize = 4 * 1024 * 1024;
 /// Bytes of an event that are collected for the standard input of a command before they are written.
 pub(crate) const EXEC_BUFFER_BYTES: usize = 64 * 1024;
 
+/// Longest value that `kvs log --values` prints, in bytes (1 MiB).
+pub(crate) const LOG_VALUE_BYTES: u64 = 1 << 20;
+
 /// Bytes of keys that `kvs watch --exec` hands to a command in its environment; of more, none: they
 /// stand in the event on its standard input.
 pub(crate) const EXEC_KEYS_BYTES: usize = 64 * 1024;

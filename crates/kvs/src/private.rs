@@ -42,6 +42,8 @@ impl Daemon {
             .arg(store(directory))
             .args(["--uri", &uri])
             .arg("--until-eof")
+            // Its starts and stops are not what was asked for.
+            .args(["--log", "warn"])
             .args(options)
             // Held open by the child's handle, so that a daemon never outlives its user.
             .stdin(Stdio::piped())

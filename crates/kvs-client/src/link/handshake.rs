@@ -43,17 +43,12 @@ pub(crate) fn connect(
             Ok(Ok(established)) => Ok(established),
             Ok(Err(error)) if error.code == ErrorCode::Disconnected => {
                 Err(ClientError::disconnected(format!(
-                    "cannot connect to {address}: {}; is `kvs serve` running?",
+                    "cannot connect to {address}: {}",
                     error.message
                 )))
             }
-            Ok(Err(error)) => Err(ClientError::new(
-                error.code,
-                format!(
-                    "the daemon at {address} refused the connection: {}",
-                    error.message
-                ),
-            )),
+            // The daemon's own words: it refused the connection, and says why.
+            Ok(Err(error)) => Err(error),
             Err(_) => Err(ClientError::disconnected(format!(
                 "cannot connect to {address}: no answer in {} s; is it a kvs daemon?",
                 timeout.as_secs_f32()

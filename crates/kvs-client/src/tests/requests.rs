@@ -25,7 +25,7 @@ async fn a_failed_first_connect_says_where_why_and_what_to_do() {
         .unwrap_err();
     assert_eq!(error.code, ErrorCode::Disconnected);
     let expected = format!(
-        "cannot connect to unix:{}: No such file or directory; is `kvs serve` running?",
+        "cannot connect to unix:{}: No such file or directory",
         path.display()
     );
     assert_eq!(error.message, expected);

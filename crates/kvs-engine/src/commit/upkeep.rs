@@ -142,7 +142,9 @@ impl CommitTask {
             detaching.add(namespace);
         }
         self.store.detach(&mut detaching.detacher);
-        self.catalog.checkpoints.push(plan.manifest.catalog.group);
+        let group = plan.manifest.catalog.group;
+        tracing::info!(group, "checkpoint written");
+        self.catalog.checkpoints.push(group);
         self.catalog.packs = plan.manifest.catalog.packs;
         let before = self.detaching.replace(detaching);
         self.drop_beside((before, plan.roots));

@@ -47,7 +47,9 @@ impl<'a> Draft<'a> {
             Resolved::Absent { key, links } => (None, key, links),
             Resolved::Elsewhere { namespace, .. } => {
                 let namespace = namespace.escape_debug();
-                return invalid(format!("the way leads into the namespace '{namespace}'"));
+                return invalid(format!(
+                    "a link on the way leads into namespace '{namespace}', and a transaction writes in one namespace"
+                ));
             }
         };
         self.touched.extend(links);

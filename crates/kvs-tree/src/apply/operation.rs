@@ -138,9 +138,17 @@ fn append(
             return put(draft, key, more);
         }
         Some(Entry::Directory(_)) => {
-            return refused(TreeErrorKind::IsDirectory, "it is a directory");
+            return refused(
+                TreeErrorKind::IsDirectory,
+                "nothing can be appended to a directory",
+            );
         }
-        Some(Entry::Symlink(_)) => return refused(TreeErrorKind::LinkAppend, "it is a link"),
+        Some(Entry::Symlink(_)) => {
+            return refused(
+                TreeErrorKind::LinkAppend,
+                "nothing can be appended to a link; append to what it leads to",
+            );
+        }
         Some(Entry::Value(value)) => check_len(value.len().saturating_add(more.len() as u64))?,
     }
     let ctx = draft.ctx;
@@ -169,12 +177,20 @@ fn add(
     let sum = match before {
         None => Some(delta),
         Some(Entry::Directory(_)) => {
-            return refused(TreeErrorKind::IsDirectory, "it is a directory");
+            return refused(
+                TreeErrorKind::IsDirectory,
+                "nothing can be added to a directory",
+            );
         }
-        Some(Entry::Symlink(_)) => return refused(TreeErrorKind::LinkAppend, "it is a link"),
+        Some(Entry::Symlink(_)) => {
+            return refused(
+                TreeErrorKind::LinkAppend,
+                "nothing can be added to a link; add to what it leads to",
+            );
+        }
         Some(Entry::Value(value)) => {
             let Some(number) = read_integer(draft, value)? else {
-                return invalid("the value is no decimal integer of 64 bits");
+                return invalid("value is not a 64-bit decimal integer");
             };
             number.checked_add(delta)
         }

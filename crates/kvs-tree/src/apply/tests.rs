@@ -421,7 +421,10 @@ fn conditions_are_about_what_a_write_would_replace() {
 fn errors_name_the_operation_and_the_key() {
     let root = tree(&["mkdir d"]);
     let error = try_apply(&root, &["put a 1", "append d x"]).unwrap_err();
-    assert_eq!(error.message, "operation 1: append d: it is a directory");
+    assert_eq!(
+        error.message,
+        "operation 1: append d: nothing can be appended to a directory"
+    );
 }
 
 #[test]

@@ -59,7 +59,7 @@ impl GlobPattern {
         if text.is_empty() {
             return Err(TreeError::new(
                 TreeErrorKind::Invalid,
-                "the empty text is no pattern",
+                "pattern must not be empty",
             ));
         }
         let components: Vec<&str> = text.split('.').filter(|part| !part.is_empty()).collect();

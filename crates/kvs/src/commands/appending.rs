@@ -50,7 +50,7 @@ impl Appending {
                 let nothing = async |_: &[u8]| Ok(ControlFlow::Continue(()));
                 let whole = Grown::Whole(value.again());
                 let _ = self.growth.take(key, whole, nothing).await?;
-                form.print_long(key, value, sink).await?;
+                form.print_long(key, value, "", sink).await?;
                 Ok(true)
             }
             grown if form.is_json() => self.object(form, key, grown, (is_new, more), sink).await,
@@ -69,7 +69,7 @@ impl Appending {
         let object = &mut self.object;
         let collect = async |new: &[u8]| {
             if object.len() > APPEND_JSON_BYTES {
-                form.print_bytes(key, object, sink)?;
+                form.print_bytes(key, object, "", sink)?;
                 object.clear();
             }
             object.extend_from_slice(new);
@@ -80,7 +80,7 @@ impl Appending {
             return Ok(false);
         }
         let object = std::mem::take(&mut self.object);
-        form.print_bytes(key, &object, sink)?;
+        form.print_bytes(key, &object, "", sink)?;
         Ok(true)
     }
 

@@ -1,17 +1,19 @@
-//! `kvs completions` and `kvs man`: what shells and manual readers need, made on demand from the
-//! options themselves, so that it is never older than the program.
+//! `kvs completions`, `kvs man` and `kvs help`: what shells and readers need, made on demand from
+//! the options themselves, so that it is never older than the program.
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use anyhow::{Context as _, Result, anyhow};
+use anyhow::{Context as _, Result};
 use clap::{Args, Command};
 use clap_complete::Shell;
 use clap_mangen::Man;
 
-use crate::output::Sink;
+use super::failure::usage;
+use super::manual::sections;
+use crate::output::{Sink, colours_are_wanted};
 
 /// Options of `kvs completions`.
 #[derive(Debug, Args)]
@@ -40,11 +42,33 @@ pub(crate) struct ManArgs {
     verb: Vec<String>,
 }
 
+/// Options of `kvs help`.
+#[derive(Debug, Args)]
+pub(crate) struct HelpArgs {
+    /// The verb [default: all of them]
+    verb: Vec<String>,
+}
+
 /// Prints the completions of a shell. `program` is the whole command line.
 pub(crate) fn run(mut program: Command, args: &CompletionsArgs) -> Result<ExitCode> {
     let mut script = Vec::new();
     clap_complete::generate(args.shell, &mut program, "kvs", &mut script);
     print(&script)
+}
+
+/// Prints the help of a verb, or of kvs. `program` is the whole command line.
+pub(crate) fn run_help(mut program: Command, args: &HelpArgs) -> Result<ExitCode> {
+    program.build();
+    let (mut command, _) = find(&program, "help", &args.verb)?;
+    let help = command.render_help();
+    let mut sink = Sink::new();
+    if sink.is_terminal() && colours_are_wanted() {
+        sink.text(&help.ansi().to_string())?;
+    } else {
+        sink.text(&help.to_string())?;
+    }
+    sink.flush()?;
+    Ok(ExitCode::SUCCESS)
 }
 
 /// Prints a page, or writes all of them. `program` is the whole command line.
@@ -55,15 +79,22 @@ pub(crate) fn run_man(mut program: Command, args: &ManArgs) -> Result<ExitCode> 
         write_pages(&program, "kvs", dir).with_context(|| dir.display().to_string())?;
         return Ok(ExitCode::SUCCESS);
     }
-    let mut name = "kvs".to_owned();
-    let mut command = &program;
-    for verb in &args.verb {
-        command = command
-            .find_subcommand(verb)
-            .ok_or_else(|| anyhow!("man: there is no verb '{verb}'"))?;
-        name = format!("{name}-{verb}");
+    let (command, name) = find(&program, "man", &args.verb)?;
+    print(&page(&command, &name)?)
+}
+
+/// The verb of those names, and the name of its manual page.
+fn find(program: &Command, asking: &str, names: &[String]) -> Result<(Command, String)> {
+    let mut page = "kvs".to_owned();
+    let mut command = program;
+    for name in names {
+        command = command.find_subcommand(name).ok_or_else(|| {
+            let text = format!("{asking}: there is no verb '{name}'; `kvs help` lists them");
+            usage(text)
+        })?;
+        page = format!("{page}-{name}");
     }
-    print(&page(command, &name)?)
+    Ok((command.clone(), page))
 }
 
 fn write_pages(command: &Command, name: &str, dir: &Path) -> io::Result<()> {
@@ -79,6 +110,7 @@ fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     // The pages of verbs are found under kvs-VERB, as those of git are.
     let command = command.clone().display_name(name.to_owned());
     Man::new(command).title(name).render(&mut page)?;
+    sections(name).to_writer(&mut page)?;
     Ok(page)
 }
 

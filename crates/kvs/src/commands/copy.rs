@@ -10,7 +10,7 @@ use anyhow::{Result, anyhow};
 use clap::Args;
 use kvs_client::{ErrorCode, LookupOptions, Transaction};
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, failure, failure_as};
 use super::key::normal;
 use super::options::Daemon;
 use crate::output::Progress;
@@ -72,7 +72,8 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
     let client = daemon.connect(&to).await?;
     let _progress = Progress::of_time(verb);
     if normal(source) == "." {
-        return Err(failure(source, ErrorCode::Invalid));
+        let reason = "the root cannot be copied or moved; name what is in it";
+        return Err(failure_as(source, ErrorCode::Invalid, reason));
     }
     if from == to {
         let transaction = if and_unlink {

@@ -11,7 +11,7 @@ use super::listing::{Listed, Listing};
 use super::options::{Daemon, ReadOptions};
 use super::show::long_json;
 use super::value::link_text;
-use crate::output::{DirectoryLine, EntryJson, Progress, Sink, terminal_columns};
+use crate::output::{DirectoryLine, EntryJson, Progress, Sink, known_columns};
 
 /// Values longer than this are not sent whole when their lines will be cut; in bytes. A character
 /// of a line takes at most four bytes, so lines need less.
@@ -34,7 +34,7 @@ pub(crate) struct DirArgs {
     /// Show keys only
     #[arg(short, long)]
     directory: bool,
-    /// Cut lines to that width; 0 for none [default: the terminal's, else $COLUMNS, else 80]
+    /// Cut lines to that width; 0 for none [default: the terminal's, else $COLUMNS, else 0]
     #[arg(short, long, value_name = "COLS")]
     width: Option<usize>,
     /// Print one JSON object an entry: key, type, and value or target
@@ -53,7 +53,8 @@ pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
         // Values are whole.
         _ if args.json => 0,
         Some(width) => width,
-        None => terminal_columns(),
+        // What goes to a file or another command is whole.
+        None => known_columns().unwrap_or(0),
     };
     let inline_max = match width {
         _ if args.directory => Some(0),
@@ -135,7 +136,7 @@ async fn print_json(client: &Client, listed: &Listed, sink: &mut Sink) -> Result
         Some(bytes) => Ok(sink.line(&EntryJson::value(key, bytes).line()?)?),
         None => {
             let reader = listed.reader(client, value, value.size);
-            long_json(key, reader, sink).await
+            long_json(key, reader, "", sink).await
         }
     }
 }

@@ -7,11 +7,11 @@ use std::ops::ControlFlow;
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime};
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::{Args, Subcommand};
-use kvs_client::{At, Client, Entry as Found, ErrorCode, LookupAnswer, Transaction};
+use kvs_client::{At, Client, Entry as Found, LookupAnswer, Transaction};
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, Kind, failed, is_directory, is_link, usage};
 use super::follow::{Appends, wait_for};
 use super::followed::Seen;
 use super::growth::{Flow, Growth};
@@ -76,7 +76,7 @@ struct AppendArgs {
     #[command(flatten)]
     namespace: NamespaceOption,
     /// Seconds since 1970, above 0 [default: now]
-    #[arg(short, long, value_name = "SECONDS")]
+    #[arg(short, long, value_name = "SECONDS", allow_negative_numbers = true)]
     timestamp: Option<f64>,
     /// The log; it is made if there is none
     key: String,
@@ -150,7 +150,7 @@ pub(crate) async fn run(daemon: &Daemon, args: EventlogArgs) -> Result<ExitCode>
 async fn append(daemon: &Daemon, args: AppendArgs) -> Result<ExitCode> {
     let timestamp = match args.timestamp {
         Some(given) if given > 0.0 && given.is_finite() => given,
-        Some(_) => return Err(failure("--timestamp", ErrorCode::Invalid)),
+        Some(_) => return Err(usage("--timestamp: must be a number of seconds above 0")),
         None => {
             SystemTime::now()
                 .duration_since(SystemTime::UNIX_EPOCH)?
@@ -159,11 +159,13 @@ async fn append(daemon: &Daemon, args: AppendArgs) -> Result<ExitCode> {
         }
     };
     if args.name.is_empty() {
-        return Err(failure("eventlog append", ErrorCode::Invalid));
+        return Err(usage(
+            "eventlog append: the name of the event must not be empty",
+        ));
     }
     let context = (!args.context.is_empty()).then(|| args.context.join(" "));
     let line = encode(timestamp, &args.name, context.as_deref())
-        .map_err(|_| anyhow!("eventlog append: the context is not a JSON object"))?;
+        .map_err(|_| usage("eventlog append: the context is not a JSON object"))?;
     let namespace = args.namespace.name(daemon);
     let client = daemon.connect(&namespace).await?;
     let transaction = Transaction::new().append(args.key.as_str(), line);
@@ -222,12 +224,14 @@ async fn wait_event(daemon: &Daemon, args: WaitEventArgs) -> Result<ExitCode> {
     };
     let ended = match args.timeout {
         None => waiting.await?,
-        Some(timeout) => tokio::time::timeout(timeout, waiting)
-            .await
-            .map_err(|_| anyhow!("wait-event timeout on event '{}'", args.event))??,
+        Some(timeout) => tokio::time::timeout(timeout, waiting).await.map_err(|_| {
+            let text = format!("wait-event timeout on event '{}'", args.event);
+            failed(Kind::TimedOut, text)
+        })??,
     };
     if ended.is_continue() {
-        return Err(anyhow!("event '{}' never received", args.event));
+        let text = format!("event '{}' never received", args.event);
+        return Err(failed(Kind::NotThere, text));
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -286,7 +290,7 @@ impl<'r> Reader<'r> {
                     flow
                 }
                 Some(Seen::Found(found)) => self.whole(&found, take).await?,
-                Some(Seen::Bytes(bytes)) => self.piece(&bytes, take)?,
+                Some(Seen::Bytes(bytes, _)) => self.piece(&bytes, take)?,
                 None => return Ok(ControlFlow::Continue(())),
             };
             if flow.is_break() {
@@ -302,12 +306,15 @@ impl<'r> Reader<'r> {
         take: &mut impl FnMut(&Entry) -> Verdict,
     ) -> Flow {
         let mut value = match &found.entry {
-            None => return Err(anyhow!("eventlog path {} not found", self.key)),
-            Some(Found::Directory(_)) => return Err(failure(self.key, ErrorCode::IsDirectory)),
-            Some(Found::Link(_)) => return Err(failure(self.key, ErrorCode::Invalid)),
+            None => {
+                let text = format!("eventlog path {} not found", self.key);
+                return Err(failed(Kind::NotThere, text));
+            }
+            Some(Found::Directory(_)) => return Err(is_directory(self.key)),
+            Some(Found::Link(_)) => return Err(is_link(self.key)),
             Some(Found::Value(_)) => {
                 let value = self.client.found_reader(found);
-                value.ok_or_else(|| failure(self.key, ErrorCode::Invalid))?
+                value.ok_or_else(|| is_link(self.key))?
             }
         };
         while let Some(piece) = value.next().await.about(self.key)? {

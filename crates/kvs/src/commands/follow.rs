@@ -87,8 +87,8 @@ pub(super) async fn watch(
                 form.print(client, key, &found, &At::Current, sink).await?;
                 true
             }
-            Seen::Bytes(bytes) => {
-                form.print_bytes(key, &bytes, sink)?;
+            Seen::Bytes(bytes, at) => {
+                form.print_bytes(key, &bytes, &at, sink)?;
                 true
             }
             Seen::Grown { grown, .. } => appending.print(form, key, grown, sink).await?,

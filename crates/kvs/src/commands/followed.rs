@@ -14,10 +14,11 @@ use kvs_client::{
     At, Change, ChangeKind, ChangeValue, Client, Entry, ErrorCode, Event, LookupAnswer,
     LookupOptions, WatchOptions, WatchStream,
 };
+use smol_str::SmolStr;
 use tokio::sync::mpsc;
 
 use super::events::{Last, hash, identity, is_last, is_told_again, snapshot};
-use super::failure::{About as _, failure};
+use super::failure::{About as _, is_nowhere, is_replaced};
 use super::growth::Grown;
 use super::key::normal;
 use super::show::Form;
@@ -52,12 +53,20 @@ pub(super) struct Following {
     pub(super) count: u64,
 }
 
+/// The snapshot reference of a state; empty if it has none.
+fn reference(at: &At) -> SmolStr {
+    match at {
+        At::Snapshot(reference) => reference.clone(),
+        _ => SmolStr::default(),
+    }
+}
+
 /// What happened to a followed key.
 pub(super) enum Seen {
     /// It was found so. If that is no value, nothing follows.
     Found(Box<LookupAnswer>),
-    /// It has this value.
-    Bytes(Bytes),
+    /// It has this value, in the state of that reference.
+    Bytes(Bytes, SmolStr),
     /// Where only what is new of it is wanted.
     Grown {
         /// What is new of it.
@@ -226,7 +235,7 @@ impl Followed {
                 }) if !self.form.treeobj => {
                     let hash = Some(hash(b'v', bytes));
                     if last.takes(hash, again || self.following.uniq)
-                        && !to.send(Seen::Bytes(bytes.clone())).await
+                        && !to.send(Seen::Bytes(bytes.clone(), reference(&at))).await
                     {
                         return Ok(());
                     }
@@ -253,7 +262,7 @@ impl Followed {
         let waits = self.following.waitcreate && !last.any;
         let found = match found {
             Some(found) if found.entry.is_some() || !waits => found,
-            None if !waits => return Err(failure(&self.key, ErrorCode::NoNamespace)),
+            None if !waits => return Err(is_nowhere(&self.key)),
             _ => return Ok(true),
         };
         // A link that is shown itself does not change with what it leads to.
@@ -300,7 +309,7 @@ impl Followed {
                         more: change.more,
                     },
                     (ChangeKind::Put, Some(_)) if begun && !is_told_again(&event) => {
-                        return Err(failure(&self.key, ErrorCode::Invalid));
+                        return Err(is_replaced(&self.key));
                     }
                     (ChangeKind::Put, Some(bytes)) => Grown::Whole(bytes),
                     // It is gone by now, which is about to be told.
@@ -328,7 +337,7 @@ impl Followed {
         let waits = self.following.waitcreate && !*begun;
         let found = match found {
             Some(found) if found.entry.is_some() || !waits => found,
-            None if !waits => return Err(failure(&self.key, ErrorCode::NoNamespace)),
+            None if !waits => return Err(is_nowhere(&self.key)),
             _ => return Ok(true),
         };
         let Some(value) = self.client.found_reader(&found) else {

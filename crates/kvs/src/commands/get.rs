@@ -11,7 +11,7 @@ use super::failure::{About as _, failure};
 use super::follow::{wait_for, watch};
 use super::followed::Following;
 use super::interrupt::end_on_interrupt;
-use super::options::{Daemon, ReadOptions};
+use super::options::{Daemon, ReadOptions, TimeoutOption};
 use super::show::Form;
 use crate::output::Sink;
 
@@ -32,6 +32,8 @@ pub(crate) struct GetArgs {
     form: Form,
     #[command(flatten)]
     following: Following,
+    #[command(flatten)]
+    timeout: TimeoutOption,
     /// Print a long value piece by piece, as always
     #[arg(short = 'S', long)]
     stream: bool,
@@ -49,6 +51,11 @@ impl GetArgs {
 
 /// Prints values.
 pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
+    let timeout = args.timeout;
+    timeout.within("get", get(daemon, args)).await
+}
+
+async fn get(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
     if args.following.watch || args.following.waitcreate {
         end_on_interrupt();
     }
@@ -99,6 +106,7 @@ async fn print_many(
     let mut rest = keys.as_slice();
     while let Some(first) = rest.first() {
         let answer = namespace.lookup_many(rest, at.clone()).await.about(first)?;
+        let snapshot = answer.snapshot.clone();
         if !answer.snapshot.is_empty() {
             at = At::Snapshot(answer.snapshot);
         }
@@ -109,7 +117,7 @@ async fn print_many(
                 LookedUp::Failed(error) => return Err(error).about(key),
                 LookedUp::Found(Entry::Value(ValueInfo {
                     bytes: Some(bytes), ..
-                })) => form.print_bytes(key, &bytes, sink)?,
+                })) => form.print_bytes(key, &bytes, &snapshot, sink)?,
                 // A long value, or none at all.
                 _ => {
                     let (client, name) = (namespace.client(), namespace.name());

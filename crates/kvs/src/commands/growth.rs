@@ -9,9 +9,9 @@ use std::ops::ControlFlow;
 
 use anyhow::Result;
 use blake3::Hasher;
-use kvs_client::{ErrorCode, ValueReader};
+use kvs_client::ValueReader;
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, is_replaced};
 
 /// What is handed on: bytes, and whether there is enough of them.
 pub(super) type Flow = Result<ControlFlow<()>>;
@@ -60,7 +60,7 @@ impl Growth {
             } => {
                 // A part that was told before is not handed on again.
                 let known = self.size.checked_sub(offset);
-                let mut known = known.ok_or_else(|| failure(context, ErrorCode::Invalid))?;
+                let mut known = known.ok_or_else(|| is_replaced(context))?;
                 while let Some(piece) = bytes.next().await.about(context)? {
                     let old = usize::try_from(known).unwrap_or(usize::MAX);
                     let (old, new) = piece.split_at(old.min(piece.len()));
@@ -75,7 +75,7 @@ impl Growth {
                 let mut hash = Hasher::new();
                 let mut known = self.size;
                 if reader.size() < known {
-                    return Err(failure(context, ErrorCode::Invalid));
+                    return Err(is_replaced(context));
                 }
                 let mut checked = false;
                 while let Some(piece) = reader.next().await.about(context)? {
@@ -88,7 +88,7 @@ impl Growth {
                         known -= before.len() as u64;
                         checked = known == 0;
                         if checked && hash.finalize() != self.hash.finalize() {
-                            return Err(failure(context, ErrorCode::Invalid));
+                            return Err(is_replaced(context));
                         }
                     }
                     if !new.is_empty() && self.give(new, &mut give).await?.is_break() {

@@ -6,7 +6,7 @@ use anyhow::Result;
 use clap::Args;
 use kvs_client::{Entry, ErrorCode, LookupOptions, Transaction};
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, failure, failure_as};
 use super::options::{CommitOutput, Daemon, NamespaceOption, ReadOptions};
 use super::value::link_text;
 use crate::output::{EntryJson, Sink};
@@ -86,7 +86,10 @@ pub(crate) async fn run_readlink(daemon: &Daemon, args: ReadlinkArgs) -> Result<
         let found = namespace.lookup(key.as_str(), options).await.about(key)?;
         let link = match found.entry {
             Some(Entry::Link(link)) => link,
-            Some(_) => return Err(failure(key, ErrorCode::Invalid)),
+            Some(_) => {
+                let reason = "it is not a symbolic link";
+                return Err(failure_as(key, ErrorCode::Invalid, reason));
+            }
             None => return Err(failure(key, ErrorCode::NotFound)),
         };
         if args.json {

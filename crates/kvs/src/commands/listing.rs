@@ -4,7 +4,10 @@
 //! entries are known to the daemon under other keys.
 
 use anyhow::Result;
-use kvs_client::{At, Client, ClientError, Entry, ListEntry, ListOptions, ValueInfo, ValueReader};
+use kvs_client::{
+    At, Client, ClientError, Entry, ListEntry, ListOptions, Scope, ScopeKind, ValueInfo,
+    ValueReader,
+};
 
 use super::key::{join, normal};
 use super::value::Place;
@@ -66,6 +69,22 @@ impl Listing {
         })
     }
 
+    /// Begins with the first page of the entries that a pattern matches, below whatever directory.
+    pub(crate) async fn matching(
+        client: &Client,
+        namespace: &str,
+        pattern: &str,
+        options: ListOptions,
+    ) -> Result<Self, ClientError> {
+        let scope = Scope {
+            kind: ScopeKind::Glob,
+            text: pattern.into(),
+        };
+        let mut options = options;
+        (options.recursive, options.scope) = (true, Some(scope));
+        Self::open(client, namespace, ".", options).await
+    }
+
     /// The next entry, in order; `None` behind the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, ClientError> {
         loop {
@@ -95,6 +114,11 @@ impl Listing {
             self.page = page.entries.into_iter();
         }
     }
+}
+
+/// Whether a text that names no key may be meant as a pattern.
+pub(crate) fn is_pattern(text: &str) -> bool {
+    text.contains(['*', '?', '['])
 }
 
 /// The state that a command reads from beginning to end, so that it prints one.

@@ -11,6 +11,7 @@ mod failure;
 
 mod options;
 
+mod since;
 mod value;
 
 mod input;
@@ -34,6 +35,8 @@ pub(crate) mod demo;
 pub(crate) mod serve;
 pub(crate) mod start;
 
+mod manual;
+
 pub(crate) mod completions;
 pub(crate) mod copy;
 pub(crate) mod dir;
@@ -47,11 +50,12 @@ pub(crate) mod namespace;
 pub(crate) mod put;
 pub(crate) mod root;
 pub(crate) mod snapshot;
+pub(crate) mod status;
 pub(crate) mod txn;
 pub(crate) mod unlink;
 pub(crate) mod watch;
 
 pub(crate) mod setroot;
 
-pub(crate) use failure::report;
+pub(crate) use failure::{report, usage};
 pub(crate) use options::Daemon;

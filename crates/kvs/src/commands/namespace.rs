@@ -8,7 +8,7 @@ use kvs_client::{Client, ErrorCode, NamespaceInfo};
 use kvs_proto::NamespaceCreate;
 use serde_json::json;
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, Kind, failed, failure_as};
 use super::options::Daemon;
 use crate::output::Sink;
 
@@ -70,7 +70,7 @@ Examples:
 
 #[derive(Debug, Args)]
 struct ListArgs {
-    /// Print one JSON object a namespace: name, owner, flags, incarnation, version
+    /// Print one JSON object a namespace: namespace, owner, flags, incarnation, version
     #[arg(long)]
     json: bool,
 }
@@ -106,7 +106,7 @@ struct ShareArgs {
     /// User id of one who may read it from now on
     #[arg(long, value_name = "UID")]
     read: Vec<u32>,
-    /// Print who may as a JSON object: name, owner, readers
+    /// Print who may as a JSON object: namespace, owner, readers
     #[arg(long, conflicts_with = "read")]
     json: bool,
 }
@@ -149,17 +149,27 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
         }
         Action::Remove(args) => {
             for name in &args.names {
-                client.remove_namespace(name.as_str()).await.about(name)?;
+                match client.remove_namespace(name.as_str()).await {
+                    // Unknown ones are no error, so this is the one that stays.
+                    Err(error) if error.code == ErrorCode::NoNamespace => {
+                        let text = format!("{name}: {}: {}", error.code.text(), error.message);
+                        return Err(failed(Kind::Other, text));
+                    }
+                    removed => removed.about(name)?,
+                }
             }
         }
         Action::Share(args) if args.read.is_empty() => {
             let namespaces = client.namespaces().await.about(&args.name)?;
             let found = namespaces.iter().find(|info| info.name == args.name);
-            let found = found.ok_or_else(|| failure(&args.name, ErrorCode::NoNamespace))?;
+            let found = found.ok_or_else(|| {
+                let reason = "there is no such namespace that you may read";
+                failure_as(&args.name, ErrorCode::NoNamespace, reason)
+            })?;
             let mut sink = Sink::new();
             if args.json {
                 let (owner, readers) = (found.owner, &found.readers);
-                let object = json!({ "name": found.name, "owner": owner, "readers": readers });
+                let object = json!({ "namespace": found.name, "owner": owner, "readers": readers });
                 sink.line(&object.to_string())?;
             } else {
                 for uid in &found.readers {
@@ -217,10 +227,11 @@ fn row(name: &str, owner: u32, flags: u32) -> String {
 fn info_json(namespace: &NamespaceInfo) -> String {
     let position = &namespace.position;
     let mut object = serde_json::json!({
-        "name": namespace.name,
+        "namespace": namespace.name,
         "owner": namespace.owner,
         "flags": namespace.flags,
-        "position": { "incarnation": position.incarnation, "version": position.version },
+        "incarnation": position.incarnation,
+        "version": position.version,
     });
     if let (false, Some(object)) = (namespace.readers.is_empty(), object.as_object_mut()) {
         object.insert("readers".to_owned(), namespace.readers.clone().into());

@@ -1,12 +1,18 @@
 //! Options that several verbs have, and what they mean.
 
+use std::env::VarError;
+use std::time::Duration;
+
 use anyhow::Result;
 use clap::Args;
-use kvs_client::{Address, At, Client, Committed, ErrorCode, Options, UnixConnector};
+use kvs_client::{Address, At, Client, ClientError, Committed, ErrorCode, Options, UnixConnector};
+use rustix::fs::{Access, access};
+use rustix::io::Errno;
 use serde_json::Value;
 
-use super::failure::{About as _, failure};
+use super::failure::{Kind, explain, failed, refused, usage};
 use crate::output::Sink;
+use crate::quantity::duration;
 
 /// The namespace when nothing names one.
 const PRIMARY: &str = "primary";
@@ -54,23 +60,65 @@ impl Daemon {
     }
 
     /// Connects, once; `namespace` is the one that will be written to.
+    ///
+    /// Without an address from somebody the one of the user is tried, then the one of the system.
     pub(crate) async fn connect(&self, namespace: &str) -> Result<Client> {
-        let address = match &self.uri {
-            Some(uri) => Address::parse(uri),
-            None => Address::from_env(),
+        let addresses = match &self.uri {
+            Some(uri) => Address::parse(uri).map(|address| vec![address]),
+            None => Address::candidates(),
         };
-        // An address that is none has a message that says what one looks like.
-        let address = address.map_err(|error| anyhow::anyhow!("{}", error.message))?;
-        let options = Options::new()
-            .namespace(namespace)
-            .software(concat!("kvs ", env!("CARGO_PKG_VERSION")));
-        match Client::connect_with(UnixConnector::new(address.clone()), options).await {
-            Ok(client) => Ok(client),
-            // It says where to.
-            Err(error) if error.code == ErrorCode::Disconnected => {
-                Err(anyhow::anyhow!("{}", error.message))
+        for variable in NAMESPACE_VARIABLES {
+            if let Err(VarError::NotUnicode(name)) = std::env::var(variable) {
+                let name = name.to_string_lossy().into_owned();
+                return Err(usage(format!("{variable}: '{name}' is not UTF-8")));
             }
-            Err(error) => Err(error).about(&address.to_string()),
+        }
+        // An address that is none has a message that says what one looks like.
+        let addresses = addresses.map_err(|error| usage(error.message))?;
+        let mut tried = Vec::new();
+        for address in addresses {
+            match connect_to(&address, namespace).await {
+                Ok(client) => return Ok(client),
+                Err(error) if error.code == ErrorCode::Disconnected => {
+                    tried.push((address, error.message));
+                }
+                Err(error) => {
+                    let text = format!("cannot connect to {address}: {}", explain(&error));
+                    return Err(refused(&error, text));
+                }
+            }
+        }
+        Err(unreachable(&tried))
+    }
+}
+
+/// Connects, once.
+async fn connect_to(address: &Address, namespace: &str) -> Result<Client, ClientError> {
+    let options = Options::new()
+        .namespace(namespace)
+        .software(concat!("kvs ", env!("CARGO_PKG_VERSION")));
+    Client::connect_with(UnixConnector::new(address.clone()), options).await
+}
+
+/// The error of a command that no daemon answers: where it looked, and what is wrong there.
+fn unreachable(tried: &[(Address, String)]) -> anyhow::Error {
+    let forbidden = |(address, _): &&(Address, String)| matches!(address, Address::Unix(path) if access(path, Access::WRITE_OK) == Err(Errno::ACCESS));
+    let forbidden = tried.iter().find(forbidden);
+    let mut texts = tried.iter().map(|(_, text)| text.as_str());
+    let first = texts
+        .next()
+        .unwrap_or("there is no address to connect to")
+        .to_owned();
+    let text = texts.fold(first, |all, text| format!("{all}; {text}"));
+    match forbidden {
+        Some((address, _)) => {
+            let advice = "the daemon there serves its own user, unless it is started with \
+                          --allow-guests or --guest-group";
+            failed(Kind::NotPermitted, format!("{text}; {address}: {advice}"))
+        }
+        None => {
+            let advice = "`kvs serve` starts a daemon; --uri or $KVS_URI names another one";
+            failed(Kind::NoDaemon, format!("{text}; {advice}"))
         }
     }
 }
@@ -107,7 +155,13 @@ impl ReadOptions {
         let Some(text) = &self.at else {
             return Ok((self.namespace.name(daemon), At::Current));
         };
-        let at = parse_at(text).ok_or_else(|| failure("--at", ErrorCode::Invalid))?;
+        let at = parse_at(text).ok_or_else(|| {
+            usage(format!(
+                "--at: {}: '{text}' is not a snapshot reference (NAMESPACE@VERSION:BLOBREF), a \
+                 version, a blobref or a dirref object",
+                ErrorCode::Invalid.text()
+            ))
+        })?;
         match (
             &at,
             self.namespace
@@ -124,6 +178,39 @@ impl ReadOptions {
             _ => Ok((self.namespace.name(daemon), at)),
         }
     }
+}
+
+/// How long a command may take.
+#[derive(Debug, Clone, Copy, Args)]
+pub(crate) struct TimeoutOption {
+    /// Fail after that time, with status 5; such as 10s or 1.5m, a bare number is seconds
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    timeout: Option<Duration>,
+}
+
+impl TimeoutOption {
+    /// What `work` gives, if it does within the time.
+    pub(crate) async fn within<T>(
+        self,
+        verb: &str,
+        work: impl Future<Output = Result<T>>,
+    ) -> Result<T> {
+        let Some(timeout) = self.timeout else {
+            return work.await;
+        };
+        let over = |_| {
+            let text = format!("{verb}: timeout: the {timeout:?} of --timeout are over");
+            failed(Kind::TimedOut, text)
+        };
+        tokio::time::timeout(timeout, work).await.map_err(over)?
+    }
+}
+
+/// Reads a version.
+pub(crate) fn version(text: &str) -> Result<u64, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let version = text.parse().ok().filter(|_| is_number);
+    version.ok_or_else(|| "not a version: a whole number such as 42".to_owned())
 }
 
 /// Reads the argument of `--at`; the daemon checks what is in it.
@@ -172,31 +259,37 @@ pub(crate) struct CommitOutput {
     /// Print the new version
     #[arg(short, long)]
     sequence: bool,
-    /// Print version and root as a JSON object
+    /// Print namespace, version, root and snapshot as a JSON object
     #[arg(long)]
     pub(super) json: bool,
 }
 
 impl CommitOutput {
     /// Prints of a commit what was asked for.
-    pub(crate) fn print(&self, position_version: u64, root: &str) -> Result<()> {
+    pub(crate) fn print(&self, namespace: &str, version: u64, root: &str) -> Result<()> {
         let mut sink = Sink::new();
         if self.json {
-            let line = serde_json::json!({ "version": position_version, "root": root });
+            let line = serde_json::json!({
+                "namespace": namespace,
+                "version": version,
+                "root": root,
+                "snapshot": format!("{namespace}@{version}:{root}"),
+            });
             sink.line(&line.to_string())?;
         } else if self.treeobj_root {
             sink.line(&dirref_json(root))?;
         } else if self.blobref {
             sink.line(root)?;
         } else if self.sequence {
-            sink.line(&position_version.to_string())?;
+            sink.line(&version.to_string())?;
         }
         Ok(sink.flush()?)
     }
 
     /// The same, of an answer.
     pub(crate) fn print_committed(&self, committed: &Committed) -> Result<()> {
-        self.print(committed.position.version, &committed.root)
+        let version = committed.position.version;
+        self.print(&committed.namespace, version, &committed.root)
     }
 }
 

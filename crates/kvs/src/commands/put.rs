@@ -10,7 +10,7 @@ use clap::Args;
 use kvs_client::{ErrorCode, Transaction};
 use kvs_proto::FRAME_BYTES;
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, failure_as, usage};
 use super::input::{self, Input};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
 use crate::output::{Progress, reason};
@@ -101,10 +101,16 @@ pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
 /// Splits `KEY=VALUE` at the first `=`. Values are any bytes, keys are UTF-8.
 fn split(pair: OsString) -> Result<(String, Vec<u8>)> {
     let at = pair.as_bytes().iter().position(|byte| *byte == b'=');
-    let at = at.ok_or_else(|| anyhow!("put: you must specify a value as key=value"))?;
+    let at = at.ok_or_else(|| usage("put: you must specify a value as key=value"))?;
     let mut key = pair.into_vec();
     let value = key.split_off(at).split_off(1);
-    let key = String::from_utf8(key).map_err(|_| failure("put", ErrorCode::Invalid))?;
+    let key = String::from_utf8(key).map_err(|error| {
+        let key = String::from_utf8_lossy(error.as_bytes()).into_owned();
+        usage(format!(
+            "put: {}: the key '{key}' is not UTF-8",
+            ErrorCode::Invalid.text()
+        ))
+    })?;
     Ok((key, value))
 }
 
@@ -118,7 +124,9 @@ fn read_stdin(key: &str) -> Result<Vec<u8>> {
         .read_to_end(&mut value)
         .map_err(|error| anyhow!("stdin: {}", reason(&error)))?;
     if value.len() as u64 == most {
-        return Err(failure(key, ErrorCode::TooBig));
+        let most = FRAME_BYTES >> 20;
+        let reason = format!("more than {most} MiB from standard input, with -A or -t");
+        return Err(failure_as(key, ErrorCode::TooBig, &reason));
     }
     Ok(value)
 }

@@ -4,14 +4,14 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use kvs_client::InfoAnswer;
 use serde_json::json;
 
-use super::failure::About as _;
+use super::failure::{About as _, Kind, failed};
 use super::interrupt::end_on_interrupt;
-use super::options::{Daemon, NamespaceOption, ReadOptions, dirref_json};
+use super::options::{Daemon, NamespaceOption, ReadOptions, dirref_json, version};
 use crate::output::{Sink, seconds};
 use crate::quantity::duration;
 
@@ -64,6 +64,7 @@ pub(crate) struct WaitArgs {
     #[arg(short, long, value_name = "DURATION", value_parser = duration)]
     timeout: Option<Duration>,
     /// The version
+    #[arg(value_parser = version)]
     version: u64,
 }
 
@@ -124,10 +125,8 @@ pub(crate) async fn run_wait(daemon: &Daemon, args: WaitArgs) -> Result<ExitCode
         Some(timeout) => match tokio::time::timeout(timeout, reached).await {
             Ok(answer) => answer.about("wait")?,
             Err(_) => {
-                return Err(anyhow!(
-                    "wait: timeout: version {} was not reached",
-                    args.version
-                ));
+                let text = format!("wait: timeout: version {} was not reached", args.version);
+                return Err(failed(Kind::TimedOut, text));
             }
         },
     };

@@ -10,11 +10,12 @@ use std::time::Duration;
 use kvs_client::Address;
 use kvs_engine::Durability;
 use kvs_tree::HashAlgorithm;
+use nix::unistd::Group;
 use rustix::fs::Mode;
 use sd_notify::NotifyState;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
-use tracing_subscriber::EnvFilter;
+use tracing::level_filters::LevelFilter;
 
 use super::failure::{say, without_numbers};
 use super::signals::{Signals, status_of};
@@ -43,13 +44,18 @@ pub(crate) struct ServeArgs {
     /// [default: 1000000]
     #[arg(long, value_name = "N")]
     pub(crate) retain_versions: Option<u64>,
-    /// Time for which versions are kept at least, such as 90s, 36h or 7d [default: 1h]
+    /// Time for which versions are kept at least, such as 90s, 1.5h or 7d, as far as --retain-bytes
+    /// allows [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) retain_time: Option<Duration>,
-    /// Bytes of journal that are kept at most, such as 512M or 8G; wins over the other two. Packs are
+    /// Bytes of journal that are kept at most, such as 512M or 1.5G; wins over the other two. Packs are
     /// not bounded by it: space of overwritten and removed values is not given back yet [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub(crate) retain_bytes: Option<u64>,
+    /// What is logged to standard error: off, error, warn, info (starts, stops, checkpoints,
+    /// refusals), debug or trace [default: $RUST_LOG if that is one of them, else info]
+    #[arg(long, value_name = "LEVEL", value_parser = log_level)]
+    pub(crate) log: Option<LevelFilter>,
     /// Threads that serve connections: with one, what follows each other needs no waking of another;
     /// more are for many clients that read at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=SERVE_THREADS))]
@@ -96,7 +102,7 @@ pub(crate) fn no_threads(error: &std::io::Error) -> ExitCode {
 }
 
 async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
-    start_log();
+    start_log(args.log);
     // What the daemon makes is nobody else's: not the socket even before its mode is set, nor
     // anything in the store.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
@@ -132,7 +138,10 @@ async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
     });
     complain(&format!("{READY}{address}"));
     notify(NotifyState::Ready);
-    daemon.run().await
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), "serving on {address}");
+    daemon.run().await?;
+    tracing::info!("stopped; the store is closed");
+    Ok(())
 }
 
 /// Everything that asks the daemon to end.
@@ -180,15 +189,16 @@ fn notify(state: NotifyState<'_>) {
     }
 }
 
-/// Logs to standard error: warnings and errors, or what RUST_LOG says.
-fn start_log() {
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("warn"));
+/// Logs to standard error what is at that level or above: `--log`, else `$RUST_LOG` if that is a
+/// level, else `info`.
+fn start_log(level: Option<LevelFilter>) {
+    let variable = || log_level(&std::env::var("RUST_LOG").ok()?).ok();
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
         // Or it would panic when nobody reads standard error any more.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
-        .with_env_filter(filter);
+        .with_max_level(level.or_else(variable).unwrap_or(LevelFilter::INFO));
     // Fails only if there is a log already, which is then as good.
     let _ = log.try_init();
 }
@@ -227,20 +237,29 @@ fn options(args: &ServeArgs, socket: PathBuf) -> Result<Options, DaemonError> {
     Ok(options)
 }
 
-/// Reads a group: its number, or its name in `/etc/group`.
+/// Reads a level of the log.
+fn log_level(text: &str) -> Result<LevelFilter, String> {
+    Ok(match text {
+        "off" => LevelFilter::OFF,
+        "error" => LevelFilter::ERROR,
+        "warn" => LevelFilter::WARN,
+        "info" => LevelFilter::INFO,
+        "debug" => LevelFilter::DEBUG,
+        "trace" => LevelFilter::TRACE,
+        _ => return Err("not off, error, warn, info, debug or trace".to_owned()),
+    })
+}
+
+/// Reads a group: its number, or its name as the system knows it, from `/etc/group` or elsewhere.
 fn group(text: &str) -> Result<u32, String> {
     if let Ok(id) = text.parse() {
         return Ok(id);
     }
-    let groups = std::fs::read_to_string("/etc/group").unwrap_or_default();
-    group_in(&groups, text).ok_or_else(|| format!("no group {text:?} in /etc/group"))
-}
-
-/// The id of a group in the text of a group file.
-fn group_in(groups: &str, name: &str) -> Option<u32> {
-    let mut lines = groups.lines().map(|line| line.split(':'));
-    let mut fields = lines.find(|fields| fields.clone().next() == Some(name))?;
-    fields.nth(2)?.parse().ok()
+    match Group::from_name(text) {
+        Ok(Some(group)) => Ok(group.gid.as_raw()),
+        Ok(None) => Err("there is no such group".to_owned()),
+        Err(error) => Err(format!("cannot look the group up: {}", error.desc())),
+    }
 }
 
 /// Where the store is when nothing is said. Empty variables count as unset.
@@ -273,6 +292,9 @@ fn busy_poll(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
+    use clap::Args as _;
+    use kvs_engine::limits::{BUSY_POLL, RETAIN_BYTES, RETAIN_MS, RETAIN_VERSIONS};
+
     use super::*;
 
     #[test]
@@ -287,12 +309,38 @@ mod tests {
     }
 
     #[test]
+    fn the_defaults_that_the_help_tells_are_those_of_the_engine() {
+        let help = ServeArgs::augment_args(clap::Command::new("serve"))
+            .render_long_help()
+            .to_string();
+        for (text, is) in [
+            ("1000000", RETAIN_VERSIONS == 1_000_000),
+            ("1h", duration("1h") == Ok(Duration::from_millis(RETAIN_MS))),
+            ("1G", size("1G") == Ok(RETAIN_BYTES)),
+            ("200us", duration("200us") == Ok(BUSY_POLL)),
+        ] {
+            assert!(
+                is && help.contains(&format!("[default: {text}]")),
+                "{text}: {help}"
+            );
+        }
+    }
+
+    #[test]
+    fn levels_of_the_log_have_names() {
+        assert_eq!(log_level("warn"), Ok(LevelFilter::WARN));
+        for wrong in ["", "INFO", "kvs=debug", "3", "verbose"] {
+            assert!(log_level(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
     fn groups_have_names_and_numbers() {
         assert_eq!(group("7"), Ok(7));
-        let file = "root:x:0:\nusers:x:100:a,b\n";
-        assert_eq!(group_in(file, "users"), Some(100));
-        assert_eq!(group_in(file, "user"), None);
-        assert!(group("no such group").is_err());
+        assert_eq!(group("root"), Ok(0));
+        for none in ["no such group", "", "-1", "4294967296", "a\0b"] {
+            assert!(group(none).is_err(), "{none:?}");
+        }
     }
 
     #[test]

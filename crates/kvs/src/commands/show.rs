@@ -6,9 +6,9 @@ use kvs_client::{At, Client, Entry, ErrorCode, LookupAnswer, LookupOptions, Valu
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::failure::{About as _, failure};
+use super::failure::{About as _, failure, is_directory, is_link};
 use super::value::{Place, encoded, is_text};
-use crate::output::{Encoding, EntryJson, Halves, Progress, Sink};
+use crate::output::{Encoding, EntryJson, Halves, Progress, Sink, version_of};
 
 /// In which form values are printed.
 #[derive(Debug, Clone, Copy, Default, Args)]
@@ -22,7 +22,7 @@ pub(super) struct Form {
     /// Print the key and = before each value
     #[arg(short, long)]
     label: bool,
-    /// Print one JSON object a value: key, and value, value_base64 or treeobj
+    /// Print one JSON object a value: key, value, value_base64 or treeobj, version and snapshot
     #[arg(long, conflicts_with_all = ["raw", "label"])]
     json: bool,
 }
@@ -32,6 +32,10 @@ pub(super) struct Form {
 struct TreeobjJson<'o> {
     key: &'o str,
     treeobj: &'o RawValue,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    version: Option<u64>,
+    #[serde(skip_serializing_if = "str::is_empty")]
+    snapshot: &'o str,
 }
 
 impl Form {
@@ -71,6 +75,8 @@ impl Form {
                 let line = serde_json::to_string(&TreeobjJson {
                     key,
                     treeobj: &object,
+                    version: version_of(&found.snapshot),
+                    snapshot: &found.snapshot,
                 })?;
                 return Ok(sink.line(&line)?);
             }
@@ -79,15 +85,15 @@ impl Form {
                 return Ok(sink.line(found.treeobj.as_deref().unwrap_or_default())?);
             }
             Some(Entry::Value(value)) => value,
-            Some(Entry::Directory(_)) => return Err(failure(key, ErrorCode::IsDirectory)),
-            Some(Entry::Link(_)) => return Err(failure(key, ErrorCode::Invalid)),
+            Some(Entry::Directory(_)) => return Err(is_directory(key)),
+            Some(Entry::Link(_)) => return Err(is_link(key)),
         };
         let place = Place::new(&found.namespace, &found.key, &found.snapshot, at);
         match &value.bytes {
-            Some(bytes) => self.print_bytes(key, bytes, sink),
+            Some(bytes) => self.print_bytes(key, bytes, &found.snapshot, sink),
             None => {
                 let reader = place.reader(client, 0, value.size);
-                self.print_long(key, reader, sink).await
+                self.print_long(key, reader, &found.snapshot, sink).await
             }
         }
     }
@@ -97,10 +103,11 @@ impl Form {
         self,
         key: &str,
         reader: ValueReader,
+        snapshot: &str,
         sink: &mut Sink,
     ) -> Result<()> {
         if self.json {
-            return long_json(key, reader, sink).await;
+            return long_json(key, reader, snapshot, sink).await;
         }
         self.begin(key, sink)?;
         let size = reader.size();
@@ -130,10 +137,17 @@ impl Form {
         }
     }
 
-    /// Prints a value that is at hand.
-    pub(super) fn print_bytes(self, key: &str, value: &[u8], sink: &mut Sink) -> Result<()> {
+    /// Prints a value that is at hand, of the state that a snapshot reference names.
+    pub(super) fn print_bytes(
+        self,
+        key: &str,
+        value: &[u8],
+        snapshot: &str,
+        sink: &mut Sink,
+    ) -> Result<()> {
         if self.json {
-            return Ok(sink.line(&EntryJson::value(key, value).line()?)?);
+            let line = EntryJson::value(key, value).at(snapshot).line()?;
+            return Ok(sink.line(&line)?);
         }
         self.begin(key, sink)?;
         if self.raw {
@@ -164,13 +178,18 @@ impl Form {
 
 /// Prints a value of any length as one JSON object, piece by piece. It is read twice: first to learn
 /// whether it is text.
-pub(super) async fn long_json(key: &str, reader: ValueReader, sink: &mut Sink) -> Result<()> {
+pub(super) async fn long_json(
+    key: &str,
+    reader: ValueReader,
+    snapshot: &str,
+    sink: &mut Sink,
+) -> Result<()> {
     let text = is_text(reader.again(), key).await?;
     let encoding = match text {
         true => Encoding::Json,
         false => Encoding::Base64,
     };
-    let Halves { before, after } = EntryJson::value_halves(key, text)?;
+    let Halves { before, after } = EntryJson::value_halves(key, text, snapshot)?;
     sink.text(&before)?;
     sink.text("\"")?;
     encoded(reader, encoding, key, async |bytes| Ok(sink.raw(bytes)?)).await?;

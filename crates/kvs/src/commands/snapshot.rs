@@ -3,13 +3,13 @@
 use std::process::ExitCode;
 use std::time::Duration;
 
-use anyhow::{Result, anyhow, bail};
+use anyhow::Result;
 use clap::{Args, Subcommand};
 use kvs_client::{At, ErrorCode, PinInfo};
 use serde_json::json;
 
-use super::failure::About as _;
-use super::options::{Daemon, NamespaceOption};
+use super::failure::{About as _, Kind, failed};
+use super::options::{Daemon, NamespaceOption, version};
 use super::root::info_json;
 use crate::output::{Sink, local_time, seconds};
 use crate::quantity::positive_duration;
@@ -33,7 +33,7 @@ pub(crate) struct SnapshotArgs {
     #[command(flatten)]
     namespace: NamespaceOption,
     /// That of a past version, instead of the newest
-    #[arg(long, value_name = "N")]
+    #[arg(long, value_name = "N", value_parser = version)]
     version: Option<u64>,
     /// Print JSON objects
     #[arg(long, global = true)]
@@ -129,7 +129,7 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
                 for id in ids {
                     match client.unpin(id).await {
                         Err(error) if error.code == ErrorCode::NotFound => {
-                            return Err(anyhow!("{pin}: not pinned"));
+                            return Err(not_pinned(pin));
                         }
                         answer => answer.about(pin)?,
                     }
@@ -185,7 +185,11 @@ fn pins_of(pins: &[PinInfo], reference: &str) -> Result<Vec<u64>> {
         .map(|pin| pin.id)
         .collect();
     if ids.is_empty() {
-        bail!("{reference}: not pinned");
+        return Err(not_pinned(reference));
     }
     Ok(ids)
+}
+
+fn not_pinned(what: &str) -> anyhow::Error {
+    failed(Kind::NotThere, format!("{what}: not pinned"))
 }

@@ -6,11 +6,11 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
-use kvs_client::{ClientError, Committed, ErrorCode, OperationResult, Transaction};
+use kvs_client::{ClientError, Committed, Condition, ErrorCode, OperationResult, Transaction};
 use kvs_tree::Key;
 use serde_json::json;
 
-use super::failure::{explain, failure};
+use super::failure::{explain, failure_as, refused as because};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
 use crate::limits::TRANSACTION_TEXT_BYTES;
 use crate::output::{Sink, reason};
@@ -92,9 +92,17 @@ fn read(args: &TxnArgs) -> Result<String> {
     };
     done.map_err(|error| anyhow!("{context}: {}", reason(&error)))?;
     if bytes.len() as u64 == most {
-        return Err(failure(&context, ErrorCode::TooBig));
+        let most = TRANSACTION_TEXT_BYTES >> 20;
+        let reason = format!("the text is longer than {most} MiB");
+        return Err(failure_as(&context, ErrorCode::TooBig, &reason));
     }
-    String::from_utf8(bytes).map_err(|_| failure(&context, ErrorCode::Invalid))
+    String::from_utf8(bytes).map_err(|error| {
+        let valid = error.utf8_error().valid_up_to();
+        let read = error.as_bytes().get(..valid).unwrap_or_default();
+        let line = read.iter().filter(|byte| **byte == b'\n').count() + 1;
+        let reason = format!("line {line} is not UTF-8; other bytes are written \\xHH");
+        failure_as(&context, ErrorCode::Invalid, &reason)
+    })
 }
 
 /// The error of a transaction, with the line that it is about. The daemon says which operation or
@@ -114,9 +122,10 @@ fn refused(error: &ClientError, steps: &[Numbered]) -> anyhow::Error {
             keys.iter().any(|key| Key::parse(key).is_err())
         };
         let culprit = steps.iter().find(is_none);
-        return match culprit.filter(|_| error.code == ErrorCode::Invalid) {
-            Some(numbered) => anyhow!("line {}: {}", numbered.line, in_full(error)),
-            None => anyhow!("txn: {}", explain(error)),
+        let culprit = culprit.filter(|_| is_of_the_key(error.code));
+        return match culprit.or_else(|| of_the_past(error, steps)) {
+            Some(numbered) => because(error, format!("line {}: {}", numbered.line, explain(error))),
+            None => because(error, format!("txn: {}", explain(error))),
         };
     };
     let line = steps
@@ -125,17 +134,24 @@ fn refused(error: &ClientError, steps: &[Numbered]) -> anyhow::Error {
         .nth(index)
         .map_or(0, |numbered| numbered.line);
     let named = ClientError::new(error.code, rest);
-    anyhow!("line {line}: {}", in_full(&named))
+    because(error, format!("line {line}: {}", explain(&named)))
 }
 
-/// Reason and sentence: a line of a file is far from whoever reads the error.
-fn in_full(error: &ClientError) -> String {
-    let explained = explain(error);
-    if explained.ends_with(&error.message) {
-        explained
-    } else {
-        format!("{explained}: {}", error.message)
-    }
+/// Whether an error may be about the text of a key.
+fn is_of_the_key(code: ErrorCode) -> bool {
+    matches!(code, ErrorCode::Invalid | ErrorCode::Limit)
+}
+
+/// The condition on a version that is not there: the daemon names the version alone.
+fn of_the_past<'s>(error: &ClientError, steps: &'s [Numbered]) -> Option<&'s Numbered> {
+    let of_a_version = matches!(error.code, ErrorCode::StaleSnapshot | ErrorCode::Compacted);
+    let is_named = |since: u64| {
+        let mut words = error.message.split(|c: char| !c.is_ascii_alphanumeric());
+        words.any(|word| word == since.to_string())
+    };
+    steps.iter().filter(|_| of_a_version).find(|numbered| {
+        matches!(&numbered.step, Step::If(Condition::Unchanged { since, .. }) if is_named(*since))
+    })
 }
 
 /// The answer as JSON.

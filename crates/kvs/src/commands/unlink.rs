@@ -5,11 +5,11 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, anyhow};
+use anyhow::Result;
 use clap::Args;
 use kvs_client::{At, Entry, ErrorCode, LookupOptions, Namespace, Transaction};
 
-use super::failure::{About as _, explain};
+use super::failure::{About as _, Kind, explain, failed, refused};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
 use crate::output::Progress;
 
@@ -61,7 +61,8 @@ pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
         if transaction.operations.is_empty() {
             // Nothing is there and that is forgiven: the newest root is the one that holds it.
             let info = namespace.info(At::Current).await.about("unlink")?;
-            args.output.print(info.position.version, &info.root)?;
+            args.output
+                .print(&info.namespace, info.position.version, &info.root)?;
             return Ok(ExitCode::SUCCESS);
         }
         match namespace.commit(transaction).await {
@@ -86,14 +87,16 @@ struct Checked {
 async fn check(namespace: &Namespace, key: &str, args: &UnlinkArgs) -> Result<Option<Checked>> {
     let options = LookupOptions::new().no_follow().inline_max(0);
     let found = namespace.lookup(key, options).await;
-    let refused = |reason: &str| anyhow!("cannot unlink '{key}': {reason}");
-    let found = found.map_err(|error| refused(&explain(&error)))?;
+    let cannot = |reason: &str| format!("cannot unlink '{key}': {reason}");
+    let found = found.map_err(|error| refused(&error, cannot(&explain(&error))))?;
     match found.entry {
         None if args.force => Ok(None),
-        None => Err(refused(ErrorCode::NotFound.text())),
+        None => Err(failed(Kind::NotThere, cannot(ErrorCode::NotFound.text()))),
         Some(Entry::Directory(directory)) if !args.recursive => {
             if directory.entries > 0 {
-                return Err(refused(ErrorCode::NotEmpty.text()));
+                let text = cannot(ErrorCode::NotEmpty.text());
+                let advice = "-R removes it with all that is in it";
+                return Err(failed(Kind::Other, format!("{text}; {advice}")));
             }
             Ok(Some(Checked {
                 empty_since: Some(found.position.version),

@@ -5,16 +5,16 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::Duration;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use clap::{Args, ValueEnum};
 use kvs_client::{Client, Event, Mode, Position, WatchOptions, WatchStream};
 use serde_json::json;
 
 use super::events::is_last;
 use super::exec::Exec;
-use super::failure::About as _;
+use super::failure::{About as _, usage};
 use super::interrupt::end_on_interrupt;
-use super::options::{Daemon, NamespaceOption};
+use super::options::{Daemon, NamespaceOption, TimeoutOption};
 use super::outlet::{Feed, Outlet};
 use super::report::{Printer, gap, head};
 use crate::limits::WATCH_WHOLE_BYTES;
@@ -84,6 +84,8 @@ pub(crate) struct WatchArgs {
     /// End after so many versions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    #[command(flatten)]
+    timeout: TimeoutOption,
     /// Print one JSON object a line for each version
     #[arg(long)]
     json: bool,
@@ -140,7 +142,7 @@ impl WatchArgs {
             From::Version(version) => options.from_version(version),
         };
         if self.offset.is_some() && self.mode != ModeName::Append {
-            bail!("watch: --offset is for --mode append");
+            return Err(usage("watch: --offset is for --mode append"));
         }
         options.mode = match self.mode {
             ModeName::Every => Mode::Every,
@@ -161,6 +163,11 @@ impl WatchArgs {
 /// Prints versions, or runs the command for them, until the count is reached.
 pub(crate) async fn run(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
     end_on_interrupt();
+    let timeout = args.timeout;
+    timeout.within("watch", watch(daemon, args)).await
+}
+
+async fn watch(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
     let options = args.options()?;
     let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;

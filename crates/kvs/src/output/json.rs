@@ -28,6 +28,19 @@ pub(crate) struct EntryJson<'e> {
     /// Of a link: the namespace that it leads into, if not its own.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<&'e str>,
+    /// The version that was read, where each entry may be of another.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) version: Option<u64>,
+    /// The reference to the state that was read, likewise.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) snapshot: Option<&'e str>,
+}
+
+/// The version that a snapshot reference names, `NAMESPACE@VERSION:BLOBREF`.
+pub(crate) fn version_of(snapshot: &str) -> Option<u64> {
+    let (state, _) = snapshot.rsplit_once(':')?;
+    let (_, version) = state.rsplit_once('@')?;
+    version.parse().ok()
 }
 
 impl<'e> EntryJson<'e> {
@@ -69,7 +82,11 @@ impl<'e> EntryJson<'e> {
     }
 
     /// A value whose bytes are written piece by piece, between the halves: as a string if they are UTF-8, else in base64.
-    pub(crate) fn value_halves(key: &str, text: bool) -> serde_json::Result<Halves> {
+    pub(crate) fn value_halves(
+        key: &str,
+        text: bool,
+        snapshot: &str,
+    ) -> serde_json::Result<Halves> {
         let (member, entry) = match text {
             true => ("value", EntryJson::value(key, b"")),
             false => {
@@ -82,13 +99,22 @@ impl<'e> EntryJson<'e> {
                 ("value_base64", entry)
             }
         };
-        let object = entry.line()?;
+        let object = entry.at(snapshot).line()?;
         Ok(
             Halves::new(&object, member, "\"\"").unwrap_or_else(|| Halves {
                 before: object,
                 after: String::new(),
             }),
         )
+    }
+
+    /// The same entry with the state that it was read in; an empty reference is none.
+    pub(crate) fn at(self, snapshot: &'e str) -> Self {
+        Self {
+            version: version_of(snapshot),
+            snapshot: Some(snapshot).filter(|text| !text.is_empty()),
+            ..self
+        }
     }
 
     /// A value without its bytes.
@@ -119,14 +145,18 @@ mod tests {
             r#"{"key":"a.b","type":"value","value":"x\n"}"#
         );
         assert_eq!(
-            line(EntryJson::value("a", b"\xff")),
+            line(EntryJson::value("a", b"1").at("ns@7:blake3-00")),
+            r#"{"key":"a","type":"value","value":"1","version":7,"snapshot":"ns@7:blake3-00"}"#
+        );
+        assert_eq!(
+            line(EntryJson::value("a", b"\xff").at("")),
             r#"{"key":"a","type":"value","value_base64":"/w=="}"#
         );
         assert_eq!(
-            EntryJson::value_halves("a", false).unwrap().before,
+            EntryJson::value_halves("a", false, "").unwrap().before,
             r#"{"key":"a","type":"value","value_base64":"#
         );
-        let text = EntryJson::value_halves("a", true).unwrap();
+        let text = EntryJson::value_halves("a", true, "").unwrap();
         assert_eq!(
             text.before + "\"x\"" + &text.after,
             line(EntryJson::value("a", b"x"))

@@ -15,6 +15,7 @@ mod json;
 mod moves;
 mod progress;
 mod sink;
+mod status;
 mod stderr;
 
 pub(crate) use changes::{
@@ -25,9 +26,10 @@ pub(crate) use columns::columns;
 pub(crate) use directory::DirectoryLine;
 pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};
-pub(crate) use json::EntryJson;
+pub(crate) use json::{EntryJson, version_of};
 pub(crate) use moves::{RootReport, Standing, Touched};
 pub(crate) use pieces::{Encoding, Halves, Pieces, Utf8Check};
 pub(crate) use progress::Progress;
-pub(crate) use sink::{Sink, reader_gone, terminal_columns};
+pub(crate) use sink::{Sink, known_columns, reader_gone, terminal_columns};
+pub(crate) use status::status_lines;
 pub(crate) use stderr::{complain, complain_safely, last_words};

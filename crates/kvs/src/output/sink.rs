@@ -108,15 +108,19 @@ pub(crate) async fn reader_gone() -> OutputError {
     }
 }
 
-/// Columns of the terminal, else of `$COLUMNS`, else 80.
-pub(crate) fn terminal_columns() -> usize {
+/// Columns of the terminal, else of `$COLUMNS`; `None` if nothing tells how wide a line may be.
+pub(crate) fn known_columns() -> Option<usize> {
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
         && size.ws_col > 0
     {
-        return usize::from(size.ws_col);
+        return Some(usize::from(size.ws_col));
     }
-    std::env::var("COLUMNS")
-        .ok()
-        .and_then(|text| text.trim().parse().ok())
-        .unwrap_or(USUAL_WIDTH)
+    let variable = std::env::var("COLUMNS").ok();
+    let columns = variable.and_then(|text| text.trim().parse().ok());
+    columns.or_else(|| io::stdout().is_terminal().then_some(USUAL_WIDTH))
+}
+
+/// The same, else 80.
+pub(crate) fn terminal_columns() -> usize {
+    known_columns().unwrap_or(USUAL_WIDTH)
 }

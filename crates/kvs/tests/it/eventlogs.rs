@@ -263,16 +263,16 @@ fn a_missing_log_is_not_found_also_when_it_goes_away() {
                   kvs unlink log; cat <&3; wait $!; echo $?";
     assert_eq!(
         kvs.script(script).ok(),
-        "kvs: eventlog path log not found\n1\n"
+        "kvs: eventlog path log not found\n3\n"
     );
     assert_eq!(
         kvs.fails(&["eventlog", "get", "-N", "none", "log"]),
-        "kvs: log: Operation not supported\n"
+        "kvs: log: Operation not supported: namespace none does not exist; `kvs namespace list` shows those that you may read\n"
     );
     kvs.ok(&["mkdir", "d"]);
     assert_eq!(
         kvs.fails(&["eventlog", "get", "d"]),
-        "kvs: d: Is a directory\n"
+        "kvs: d: Is a directory; `kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object\n"
     );
 }
 
@@ -310,18 +310,18 @@ fn what_cannot_be_an_event_is_not_appended() {
     );
     assert_eq!(
         kvs.fails(&["eventlog", "append", "--timestamp=-1", "log", "e"]),
-        "kvs: --timestamp: Invalid argument\n"
+        "kvs: --timestamp: must be a number of seconds above 0\n"
     );
     kvs.fails(&["eventlog", "append", "log", ""]);
     kvs.fails(&["eventlog", "append", "log"]);
     kvs.ok(&["mkdir", "d"]);
     assert_eq!(
         kvs.fails(&["eventlog", "append", "d", "e"]),
-        "kvs: d: Is a directory\n"
+        "kvs: d: Is a directory: nothing can be appended to a directory\n"
     );
     assert_eq!(
         kvs.fails(&["eventlog", "append", ".", "e"]),
-        "kvs: .: Invalid argument\n"
+        "kvs: .: Invalid argument: the root cannot be written\n"
     );
     assert_eq!(kvs.version(), 1);
 }

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Daemon;
+use crate::support::{Background, Daemon};
 
 fn objects(printed: &str) -> Vec<Value> {
     let lines = printed.lines();
@@ -16,14 +16,21 @@ fn values_directories_and_links_are_objects() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "t.a=1", "t.d.e=two\nlines"]);
     kvs.ok(&["link", "-T", "ns", "x.y", "t.l"]);
-    assert_eq!(
-        kvs.ok(&["get", "--json", "t.a", "t.d.e"]),
-        "{\"key\":\"t.a\",\"type\":\"value\",\"value\":\"1\"}\n\
-         {\"key\":\"t.d.e\",\"type\":\"value\",\"value\":\"two\\nlines\"}\n"
-    );
+    let snapshot = kvs.ok(&["snapshot"]);
+    let snapshot = snapshot.trim();
+    let value = |key: &str, value: &str| json!({"key": key, "type": "value", "value": value, "version": 2, "snapshot": snapshot});
+    let values = [value("t.a", "1"), value("t.d.e", "two\nlines")];
+    assert_eq!(objects(&kvs.ok(&["get", "--json", "t.a", "t.d.e"])), values);
+    assert_eq!(objects(&kvs.ok(&["get", "--json", "t.a"])), values[..1]);
+    let before = &objects(&kvs.ok(&["get", "--json", "--at", "1", "t.a"]))[0];
+    assert_eq!(before["version"], 1);
+    let root = kvs.ok(&["getroot", "-b"]);
+    let bare = &objects(&kvs.ok(&["get", "--json", "--at", root.trim(), "t.a"]))[0];
+    assert_eq!(*bare, json!({"key": "t.a", "type": "value", "value": "1"}));
+    let object = json!({"data": "MQ==", "type": "val", "ver": 1});
     assert_eq!(
         objects(&kvs.ok(&["get", "-t", "--json", "t.a"])),
-        [json!({"key": "t.a", "treeobj": {"data": "MQ==", "type": "val", "ver": 1}})]
+        [json!({"key": "t.a", "treeobj": object, "version": 2, "snapshot": snapshot})]
     );
     let link = json!({"key": "t.l", "type": "link", "target": "x.y", "namespace": "ns"});
     assert_eq!(
@@ -56,9 +63,17 @@ fn followed_values_are_objects() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1"]);
     let mut watch = kvs.background(&["get", "-w", "-c2", "--json", "a"]);
-    assert_eq!(watch.line(), r#"{"key":"a","type":"value","value":"1"}"#);
+    let line = |watch: &Background, value: &str| {
+        let line: Value = serde_json::from_str(&watch.line()).unwrap();
+        let snapshot = kvs.ok(&["snapshot"]);
+        let version = kvs.version();
+        let is = json!({"key": "a", "type": "value", "value": value, "version": version,
+                        "snapshot": snapshot.trim()});
+        assert_eq!(line, is);
+    };
+    line(&watch, "1");
     kvs.ok(&["put", "a=2"]);
-    assert_eq!(watch.line(), r#"{"key":"a","type":"value","value":"2"}"#);
+    line(&watch, "2");
     assert_eq!(watch.wait().code(), Some(0));
 }
 
@@ -67,8 +82,12 @@ fn states_pins_and_namespaces_are_objects() {
     let kvs = Daemon::start();
     let committed = &objects(&kvs.ok(&["put", "--json", "a=1"]))[0];
     let root = kvs.ok(&["getroot", "-b"]);
-    assert_eq!(*committed, json!({"version": 1, "root": root.trim()}));
     let reference = kvs.ok(&["snapshot"]);
+    assert_eq!(
+        *committed,
+        json!({"namespace": "primary", "version": 1, "root": root.trim(),
+               "snapshot": reference.trim()})
+    );
     for verb in ["getroot", "version", "snapshot"] {
         let state = &objects(&kvs.ok(&[verb, "--json"]))[0];
         assert_eq!(state["namespace"], "primary");
@@ -84,6 +103,6 @@ fn states_pins_and_namespaces_are_objects() {
     assert_eq!(pin["snapshot"], reference.trim());
     assert_eq!(pin["expires"], Value::Null);
     let namespace = &objects(&kvs.ok(&["namespace", "list", "--json"]))[0];
-    assert_eq!(namespace["name"], "primary");
+    assert_eq!(namespace["namespace"], "primary");
     assert!(namespace["owner"].is_u64());
 }

@@ -28,6 +28,8 @@ mod eventlogs;
 mod guests;
 mod json;
 mod links;
+mod logs;
+mod messages;
 mod namespaces;
 mod options;
 mod removal;

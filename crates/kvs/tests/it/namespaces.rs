@@ -57,7 +57,8 @@ fn the_environment_names_the_namespace() {
 #[test]
 fn an_unknown_namespace_is_not_supported() {
     let kvs = Daemon::start();
-    let not = "Operation not supported";
+    let not = "Operation not supported: namespace none does not exist; \
+               `kvs namespace list` shows those that you may read";
     assert_eq!(
         kvs.fails(&["get", "-N", "none", "a"]),
         format!("kvs: a: {not}\n")
@@ -81,11 +82,11 @@ fn what_exists_cannot_be_created_and_primary_not_removed() {
     let kvs = Daemon::start();
     assert_eq!(
         kvs.fails(&["namespace", "create", "primary"]),
-        "kvs: primary: File exists\n"
+        "kvs: primary: File exists: namespace primary exists already\n"
     );
     assert_eq!(
         kvs.fails(&["namespace", "remove", "primary"]),
-        "kvs: primary: Operation not supported\n"
+        "kvs: primary: Operation not supported: the primary namespace cannot be removed\n"
     );
 }
 
@@ -119,7 +120,7 @@ fn a_namespace_before_the_verb_is_for_any_verb_that_is_given_none() {
     let reference = kvs.ok(&["-N", "two", "snapshot"]);
     assert_eq!(
         kvs.fails(&["-N", "one", "get", "--at", reference.trim(), "a"]),
-        "kvs: a: Invalid argument\n",
+        "kvs: a: Invalid argument: snapshot two@3:blake3-8f16302c3b4e63ec8909979b6075db12e1751da9775916ed703fa7168840102c is not of namespace one\n",
         "a reference names its namespace itself"
     );
 }
@@ -137,10 +138,10 @@ fn a_namespace_made_again_is_another_one() {
     kvs.ok(&["namespace", "remove", "n"]);
     assert_eq!(
         get.wait().code(),
-        Some(1),
+        Some(3),
         "watches end with their namespace"
     );
-    assert_eq!(watch.wait().code(), Some(1));
+    assert_eq!(watch.wait().code(), Some(3));
     kvs.ok(&["namespace", "create", "n"]);
     assert_eq!(kvs.ok(&["version", "-N", "n"]), "0\n");
     assert_eq!(

@@ -253,7 +253,7 @@ fn commands_that_write_can_print_the_root_that_they_made() {
     for verb in ["put k=1", "mkdir k", "link a k", "unlink -f k"] {
         let both = [words(verb), words("-b -s")].concat();
         let Outcome { code, err, .. } = kvs.run(&both);
-        assert_eq!(code, Some(1), "{verb}");
+        assert_eq!(code, Some(2), "{verb}");
         assert!(err.contains("cannot be used with"), "{verb}: {err}");
     }
 }
@@ -329,6 +329,6 @@ fn who_may_read_a_namespace_is_told_as_json_too() {
     assert_eq!(kvs.ok(&["namespace", "share", "n"]), "8\n9\n");
     assert_eq!(
         kvs.ok(&["namespace", "share", "n", "--json"]),
-        "{\"name\":\"n\",\"owner\":7,\"readers\":[8,9]}\n"
+        "{\"namespace\":\"n\",\"owner\":7,\"readers\":[8,9]}\n"
     );
 }

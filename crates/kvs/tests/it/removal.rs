@@ -30,11 +30,11 @@ fn a_full_directory_needs_recursive() {
     kvs.ok(&["put", "a.b.c=1"]);
     assert_eq!(
         kvs.fails(&["unlink", "a"]),
-        "kvs: cannot unlink 'a': Directory not empty\n"
+        "kvs: cannot unlink 'a': Directory not empty; -R removes it with all that is in it\n"
     );
     assert_eq!(
         kvs.fails(&["unlink", "-f", "a.b"]),
-        "kvs: cannot unlink 'a.b': Directory not empty\n"
+        "kvs: cannot unlink 'a.b': Directory not empty; -R removes it with all that is in it\n"
     );
     assert_eq!(kvs.ok(&["unlink", "-R", "a"]), "");
     assert_eq!(kvs.ok(&["dir"]), "");
@@ -51,7 +51,7 @@ fn every_key_is_checked_before_any_goes() {
     );
     assert_eq!(
         kvs.fails(&["unlink", "a", "d"]),
-        "kvs: cannot unlink 'd': Directory not empty\n"
+        "kvs: cannot unlink 'd': Directory not empty; -R removes it with all that is in it\n"
     );
     assert_eq!(kvs.ok(&["get", "a"]), "1\n");
     assert_eq!(kvs.version(), before);
@@ -65,7 +65,7 @@ fn the_root_stays() {
     kvs.ok(&["put", "a=1"]);
     assert_eq!(
         kvs.fails(&["unlink", "-R", "."]),
-        "kvs: .: Invalid argument\n"
+        "kvs: .: Invalid argument: the root cannot be written\n"
     );
 }
 

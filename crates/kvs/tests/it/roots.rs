@@ -107,7 +107,7 @@ fn a_reference_brings_its_namespace_along() {
     assert_eq!(kvs.ok(&["get", "--at", reference.trim(), "a"]), "there\n");
     assert_eq!(
         kvs.fails(&["get", "-N", "primary", "--at", reference.trim(), "a"]),
-        "kvs: a: Invalid argument\n"
+        "kvs: a: Invalid argument: snapshot other@1:blake3-42cc1ef15f6aedfb2addab117c4aff2aa3e4a13936ed18d19dce66ef47b645f2 is not of namespace primary\n"
     );
 }
 

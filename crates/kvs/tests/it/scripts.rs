@@ -42,7 +42,7 @@ fn a_pipeline_tells_which_of_its_commands_failed() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1", "b.c=2"]);
     let script = "kvs get a none 2>/dev/null | cat; echo ${PIPESTATUS[*]}";
-    assert_eq!(kvs.script(script).ok(), "1\n1 0\n");
+    assert_eq!(kvs.script(script).ok(), "1\n3 0\n");
     let script = "set -o pipefail; kvs get none 2>/dev/null | cat || echo failed";
     assert_eq!(kvs.script(script).ok(), "failed\n");
     let script = "kvs ls -1 | while read -r key; do kvs get $key 2>/dev/null || echo no; done";

@@ -105,7 +105,7 @@ fn errors_name_the_line() {
     kvs.ok(&["mkdir", "d"]);
     assert_eq!(
         txn(&kvs, &[], "put a=1\n\nappend d=x\n").fails(),
-        "kvs: line 3: Is a directory: append d: it is a directory\n"
+        "kvs: line 3: Is a directory: append d: nothing can be appended to a directory\n"
     );
     assert_eq!(
         txn(&kvs, &[], "put a=1\nput b\n").fails(),

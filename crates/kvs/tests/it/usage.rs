@@ -3,7 +3,7 @@
 use crate::support::{Daemon, run, without_daemon};
 
 /// Every verb that people type.
-const VERBS: [&str; 26] = [
+const VERBS: [&str; 29] = [
     "put",
     "get",
     "ls",
@@ -22,6 +22,8 @@ const VERBS: [&str; 26] = [
     "snapshot",
     "watch",
     "log",
+    "setroot",
+    "status",
     "eventlog",
     "namespace",
     "serve",
@@ -30,6 +32,7 @@ const VERBS: [&str; 26] = [
     "bench",
     "completions",
     "man",
+    "help",
 ];
 
 #[test]
@@ -74,11 +77,13 @@ fn version_names_the_program() {
 }
 
 #[test]
-fn missing_arguments_print_usage_on_standard_error_and_exit_1() {
+fn missing_arguments_print_usage_on_standard_error_and_exit_2() {
     for verb in [
         "put", "get", "mkdir", "unlink", "link", "readlink", "copy", "move", "wait", "watch",
     ] {
-        let err = run(without_daemon(&[verb]), b"").fails();
+        let outcome = run(without_daemon(&[verb]), b"");
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        let err = outcome.fails();
         assert!(err.contains(&format!("Usage: kvs {verb}")), "{err}");
     }
     for arguments in [
@@ -126,7 +131,7 @@ fn however_many_threads_serve_and_however_they_wait_every_put_is_there() {
 }
 
 #[test]
-fn unknown_verbs_and_options_exit_1() {
+fn unknown_verbs_and_options_are_errors() {
     assert!(
         run(without_daemon(&["frobnicate"]), b"")
             .fails()
@@ -203,8 +208,187 @@ fn every_verb_has_a_manual_page_with_its_examples() {
     assert_eq!(page, read("kvs-eventlog-get.1"));
     assert_eq!(
         run(without_daemon(&["man", "frob"]), b"").fails(),
-        "kvs: man: there is no verb 'frob'\n"
+        "kvs: man: there is no verb 'frob'; `kvs help` lists them\n"
     );
     let err = run(without_daemon(&["man", "--dir", "/none/such"]), b"").fails();
     assert!(err.starts_with("kvs: /none/such: No such file"), "{err}");
+}
+
+#[test]
+fn help_is_a_verb_too() {
+    let help = |arguments: &[&str]| run(without_daemon(arguments), b"").ok();
+    assert_eq!(help(&["help"]), help(&["--help"]));
+    for path in [&["put"][..], &["eventlog", "get"], &["namespace", "create"]] {
+        let verb = help(&[&["help"], path].concat());
+        assert_eq!(verb, help(&[path, &["--help"]].concat()), "{path:?}");
+    }
+    let outcome = run(without_daemon(&["help", "eventlog", "frob"]), b"");
+    let said = "kvs: help: there is no verb 'frob'; `kvs help` lists them\n";
+    assert_eq!((outcome.code, outcome.err.as_str()), (Some(2), said));
+}
+
+#[test]
+fn what_other_programs_have_is_answered_with_the_verb_that_does_it() {
+    for (verb, here) in [
+        ("rm", "unlink"),
+        ("del", "unlink"),
+        ("delete", "unlink"),
+        ("set", "put"),
+        ("exists", "get KEY >/dev/null"),
+        ("cat", "get"),
+        ("list", "ls"),
+        ("cp", "copy"),
+        ("mv", "move"),
+    ] {
+        let outcome = run(without_daemon(&[verb, "a"]), b"");
+        let said = format!("kvs: there is no verb '{verb}'; that is `kvs {here}`\n");
+        assert_eq!(outcome.code, Some(2));
+        assert!(outcome.err.starts_with(&said), "{outcome:?}");
+        let verb_of = here.split(' ').next().unwrap();
+        assert!(VERBS.contains(&verb_of), "{here}");
+    }
+    let outcome = run(without_daemon(&["wathc"]), b"");
+    assert!(outcome.err.contains("'watch'"), "{outcome:?}");
+}
+
+#[test]
+fn what_only_kvs_runs_is_neither_suggested_nor_completed() {
+    for hidden in ["demo-client", "bench-peer"] {
+        for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
+            let script = run(without_daemon(&["completions", shell]), b"").ok();
+            assert!(!script.contains(hidden), "{shell}");
+        }
+        assert!(!run(without_daemon(&["help"]), b"").ok().contains(hidden));
+    }
+    for typo in ["demo-clien", "bench-per", "bench-peers"] {
+        let err = run(without_daemon(&[typo]), b"").fails();
+        assert!(
+            !err.contains("demo-client") && !err.contains("'bench-peer'"),
+            "{err}"
+        );
+    }
+}
+
+#[test]
+fn usage_errors_have_a_status_of_their_own_for_every_verb() {
+    for verb in VERBS {
+        for arguments in [
+            &[verb, "--frobnicate"][..],
+            &[verb, "--frobnicate=1", "a", "b", "c"],
+        ] {
+            // The command of `start` has options of its own.
+            if verb == "start" {
+                continue;
+            }
+            let outcome = run(without_daemon(arguments), b"");
+            assert_eq!(outcome.code, Some(2), "{arguments:?}: {outcome:?}");
+            assert!(outcome.err.starts_with("kvs: ") && outcome.out.is_empty());
+        }
+    }
+}
+
+#[test]
+fn manual_pages_have_exit_statuses_environment_and_files() {
+    for verb in VERBS {
+        let page = run(without_daemon(&["man", verb]), b"").ok();
+        assert!(page.contains(".SH \"EXIT STATUS\""), "{verb}");
+        if !["completions", "man", "help"].contains(&verb) {
+            assert!(
+                page.contains(".SH ENVIRONMENT") && page.contains(".SH FILES"),
+                "{verb}"
+            );
+        }
+    }
+    let page = run(without_daemon(&["man", "get"]), b"").ok();
+    for text in [
+        "a condition of a transaction",
+        "no daemon answers",
+        "KVS_URI",
+        "/run/kvs/kvs.sock",
+    ] {
+        assert!(page.contains(text), "{text} is missing from {page}");
+    }
+}
+
+#[test]
+fn the_statuses_of_the_manual_are_those_of_the_reference() {
+    let reference = include_str!("../../../../docs/cli.md");
+    let page = run(without_daemon(&["man", "get"]), b"").ok();
+    let page = page.replace("\\-", "-");
+    // The first table of them; that of `serve` comes later.
+    let table = reference
+        .lines()
+        .skip_while(|line| *line != "| status | when |");
+    for line in table.take_while(|line| line.starts_with('|')) {
+        let mut cells = line.split('|').map(str::trim).skip(1);
+        let (Some(status), Some(when)) = (cells.next(), cells.next()) else {
+            continue;
+        };
+        if matches!(status.parse(), Ok(1..=7u8)) {
+            let item = format!("\\fB{status}\\fR\n{}", when.replace('`', ""));
+            assert!(page.contains(&item), "{line}: {page}");
+        }
+    }
+}
+
+#[test]
+fn what_cannot_be_printed_is_an_error_also_of_help() {
+    for arguments in [
+        &["--help"][..],
+        &["--version"],
+        &["help"],
+        &["man"],
+        &["completions", "zsh"],
+    ] {
+        let full = std::fs::OpenOptions::new()
+            .write(true)
+            .open("/dev/full")
+            .unwrap();
+        let mut command = without_daemon(arguments);
+        let output = command
+            .stdout(full)
+            .stderr(std::process::Stdio::piped())
+            .output()
+            .unwrap();
+        let said = String::from_utf8_lossy(&output.stderr).into_owned();
+        assert_eq!(output.status.code(), Some(1), "{arguments:?}");
+        assert_eq!(
+            said, "kvs: standard output: No space left on device\n",
+            "{arguments:?}"
+        );
+    }
+}
+
+#[test]
+fn a_daemon_logs_its_start_and_its_stop_unless_told_not_to() {
+    for (options, logged) in [
+        (&[][..], true),
+        (&["--log", "warn"], false),
+        (&["--log", "off"], false),
+    ] {
+        let directory = tempfile::tempdir().unwrap();
+        let uri = format!("unix:{}/kvs.sock", directory.path().display());
+        let mut command = without_daemon(&["serve", "--until-eof", "--uri", &uri, "--store"]);
+        command.arg(directory.path().join("store")).args(options);
+        let mut child = command
+            .stdin(std::process::Stdio::piped())
+            .stderr(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stderr = std::io::BufReader::new(child.stderr.take().unwrap());
+        let mut said = String::new();
+        while !said.contains("kvs: serving on ") {
+            let read = std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
+            assert_ne!(read, 0, "it ended: {said}");
+        }
+        // It serves until its standard input is closed.
+        drop(child.stdin.take());
+        std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
+        assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");
+        assert!(said.contains(&format!("kvs: serving on {uri}\n")), "{said}");
+        let info = said.contains("INFO") && said.contains("stopped");
+        assert_eq!(info, logged, "{options:?}: {said}");
+    }
+    let outcome = run(without_daemon(&["serve", "--log", "loud"]), b"");
+    assert_eq!(outcome.code, Some(2), "{outcome:?}");
 }

@@ -130,11 +130,11 @@ fn a_bad_tree_object_is_refused() {
     let kvs = Daemon::start();
     assert_eq!(
         kvs.fails(&["put", "-t", "a=hello"]),
-        "kvs: a: Protocol error\n"
+        "kvs: a: Protocol error: bad tree object at .: expected value at line 1 column 1\n"
     );
     assert_eq!(
         kvs.fails(&["put", "-t", "a={}"]),
-        "kvs: a: Protocol error\n"
+        "kvs: a: Protocol error: bad tree object at .: a tree object has exactly the members ver (1), type and data\n"
     );
     assert_eq!(
         kvs.fails(&["get", "a"]),
@@ -147,11 +147,17 @@ fn the_first_failing_key_ends_get() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=1", "d.e=2"]);
     let outcome = kvs.run(&["get", "a", "none", "a"]);
-    assert_eq!(outcome.code, Some(1));
+    assert_eq!(outcome.code, Some(3));
     assert_eq!(outcome.out, b"1\n");
     assert_eq!(outcome.err, "kvs: none: No such file or directory\n");
-    assert_eq!(kvs.fails(&["get", "d"]), "kvs: d: Is a directory\n");
-    assert_eq!(kvs.fails(&["get", "."]), "kvs: .: Is a directory\n");
+    assert_eq!(
+        kvs.fails(&["get", "d"]),
+        "kvs: d: Is a directory; `kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object\n"
+    );
+    assert_eq!(
+        kvs.fails(&["get", "."]),
+        "kvs: .: Is a directory; `kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object\n"
+    );
     assert_eq!(
         kvs.fails(&["get", "a.b"]),
         "kvs: a.b: No such file or directory\n"
@@ -180,7 +186,10 @@ fn many_keys_come_in_order_with_long_values_among_them() {
     let outcome = kvs.run(&["get", "k.1", "d", "k.2"]);
     assert_eq!(
         (outcome.out.as_slice(), outcome.err.as_str()),
-        (&b"1\n"[..], "kvs: d: Is a directory\n")
+        (
+            &b"1\n"[..],
+            "kvs: d: Is a directory; `kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object\n"
+        )
     );
     assert_eq!(
         kvs.fails(&["get", "-N", "none", "a", "b"]),
@@ -191,11 +200,17 @@ fn many_keys_come_in_order_with_long_values_among_them() {
 #[test]
 fn the_root_and_the_empty_key_cannot_be_written() {
     let kvs = Daemon::start();
-    assert_eq!(kvs.fails(&["put", ".=1"]), "kvs: .: Invalid argument\n");
-    assert_eq!(kvs.fails(&["put", "=1"]), "kvs: '': Invalid argument\n");
+    assert_eq!(
+        kvs.fails(&["put", ".=1"]),
+        "kvs: .: Invalid argument: the root cannot be written\n"
+    );
+    assert_eq!(
+        kvs.fails(&["put", "=1"]),
+        "kvs: '': Invalid argument: key must not be empty\n"
+    );
     assert_eq!(
         kvs.fails(&["put", "a=1", "..=1"]),
-        "kvs: ..: Invalid argument\n"
+        "kvs: ..: Invalid argument: the root cannot be written\n"
     );
     assert_eq!(kvs.version(), 0, "nothing was committed");
 }
@@ -205,14 +220,17 @@ fn appending_to_a_directory_or_link_is_refused() {
     let kvs = Daemon::start();
     kvs.ok(&["mkdir", "d"]);
     kvs.ok(&["link", "x", "l"]);
-    assert_eq!(kvs.fails(&["put", "-A", "d=1"]), "kvs: d: Is a directory\n");
+    assert_eq!(
+        kvs.fails(&["put", "-A", "d=1"]),
+        "kvs: d: Is a directory: nothing can be appended to a directory\n"
+    );
     assert_eq!(
         kvs.fails(&["put", "-A", "l=1"]),
-        "kvs: l: Operation not supported\n"
+        "kvs: l: Operation not supported: nothing can be appended to a link; append to what it leads to\n"
     );
     assert_eq!(
         kvs.fails(&["put", "-A", "a=1", "d=1"]),
-        "kvs: d: Is a directory\n"
+        "kvs: d: Is a directory: nothing can be appended to a directory\n"
     );
     assert_eq!(
         kvs.fails(&["get", "a"]),
@@ -227,7 +245,10 @@ fn a_put_through_a_value_replaces_it() {
     kvs.ok(&["put", "a=1"]);
     kvs.ok(&["put", "a.b=2"]);
     assert_eq!(kvs.ok(&["get", "a.b"]), "2\n");
-    assert_eq!(kvs.fails(&["get", "a"]), "kvs: a: Is a directory\n");
+    assert_eq!(
+        kvs.fails(&["get", "a"]),
+        "kvs: a: Is a directory; `kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object\n"
+    );
 }
 
 #[test]
@@ -280,7 +301,7 @@ fn a_bad_at_is_invalid() {
     let kvs = Daemon::start();
     assert_eq!(
         kvs.fails(&["get", "--at", "nonsense", "a"]),
-        "kvs: --at: Invalid argument\n"
+        "kvs: --at: Invalid argument: 'nonsense' is not a snapshot reference (NAMESPACE@VERSION:BLOBREF), a version, a blobref or a dirref object\n"
     );
     let err = kvs.fails(&[
         "get",
@@ -288,7 +309,10 @@ fn a_bad_at_is_invalid() {
         "{\"data\":\"\",\"type\":\"val\",\"ver\":1}",
         "a",
     ]);
-    assert_eq!(err, "kvs: --at: Invalid argument\n");
+    assert_eq!(
+        err,
+        "kvs: --at: Invalid argument: '{\"data\":\"\",\"type\":\"val\",\"ver\":1}' is not a snapshot reference (NAMESPACE@VERSION:BLOBREF), a version, a blobref or a dirref object\n"
+    );
 }
 
 #[test]

@@ -117,7 +117,10 @@ fn append_tells_what_is_new_of_a_value_and_where_it_begins() {
 fn a_watch_can_wait_for_its_namespace() {
     let kvs = Daemon::start();
     let refused = kvs.fails(&["watch", "-N", "n", "a"]);
-    assert_eq!(refused, "kvs: watch: Operation not supported\n");
+    assert_eq!(
+        refused,
+        "kvs: watch: Operation not supported: namespace n does not exist; `kvs namespace list` shows those that you may read\n"
+    );
     let watch = ["watch", "-N", "n", "--wait-create", "--count", "1", "a"];
     let watch = kvs.background(&watch);
     // Nothing is missed from the making of the namespace on, whenever the watch began.
@@ -269,7 +272,7 @@ fn setroot_goes_on_behind_an_event_of_an_earlier_run() {
     }
     assert_eq!(
         kvs.fails(&["setroot", "--after", "yesterday"]),
-        "kvs: setroot: Invalid argument\n"
+        "kvs: setroot: Invalid argument: 'yesterday' is not a place as root moves carry it\n"
     );
     let both = kvs.fails(&["setroot", "--after", &place, "--from", "now"]);
     assert!(both.contains("cannot be used with"), "{both}");

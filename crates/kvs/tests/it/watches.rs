@@ -179,7 +179,10 @@ fn watch_refuses_what_it_does_not_understand() {
             .starts_with("kvs: ")
     );
     assert!(kvs.fails(&["watch"]).contains("Usage: kvs watch"));
-    assert_eq!(kvs.fails(&["watch", ""]), "kvs: watch: Invalid argument\n");
+    assert_eq!(
+        kvs.fails(&["watch", ""]),
+        "kvs: watch: Invalid argument: key must not be empty\n"
+    );
 }
 
 #[test]
@@ -302,11 +305,14 @@ fn get_watch_ends_when_the_key_goes() {
     assert_eq!(watch.line(), "1");
     kvs.ok(&["unlink", "-R", "d"]);
     let mut watch = watch;
-    assert_eq!(watch.wait().code(), Some(1));
+    assert_eq!(watch.wait().code(), Some(3));
     let missing = kvs.fails(&["get", "-w", "d.a"]);
     assert_eq!(missing, "kvs: d.a: No such file or directory\n");
     kvs.ok(&["mkdir", "d"]);
-    assert_eq!(kvs.fails(&["get", "-w", "d"]), "kvs: d: Is a directory\n");
+    assert_eq!(
+        kvs.fails(&["get", "-w", "d"]),
+        "kvs: d: Is a directory; `kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object\n"
+    );
 }
 
 #[test]
