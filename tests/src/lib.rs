@@ -14,6 +14,8 @@ mod report;
 mod reference;
 
 mod daemon;
+mod confined;
+mod hostile_guest;
 
 mod pipeline;
 mod streamed;
@@ -28,6 +30,7 @@ mod stalling;
 mod growing;
 
 mod append_growth;
+mod boxed;
 mod bytes_per_put;
 mod catch_up;
 mod client_memory;
@@ -46,6 +49,7 @@ mod watch_churn;
 mod watch_lossless;
 
 pub use append_growth::AppendGrowth;
+pub use boxed::Boxed;
 pub use bytes_per_put::BytesPerPut;
 pub use catch_up::CatchUp;
 pub use client_memory::ClientMemory;
@@ -55,6 +59,7 @@ pub use dir_recursive::DirRecursive;
 pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
 pub use growth::StoreGrowth;
+pub use hostile_guest::HostileGuest;
 pub use idle_watches::IdleWatches;
 pub use kill_nine::KillNine;
 pub use large_value::LargeValue;

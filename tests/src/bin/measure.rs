@@ -9,9 +9,9 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use kvs_acceptance::{
-    AppendGrowth, BytesPerPut, CatchUp, ClientMemory, CommitToCallback, DirRecursive,
-    DirectoryGrowth, ExactlyOnce, IdleWatches, KillNine, LargeValue, ManyNamespaces, Random,
-    Report, Restart, StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
+    AppendGrowth, Boxed, BytesPerPut, CatchUp, ClientMemory, CommitToCallback, DirRecursive,
+    DirectoryGrowth, ExactlyOnce, HostileGuest, IdleWatches, KillNine, LargeValue, ManyNamespaces,
+    Random, Report, Restart, StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
 };
 
 /// Measures what kvs must show.
@@ -151,6 +151,11 @@ enum What {
     Growth(StoreGrowth),
     /// Watches made and cancelled by the thousand during writes and trims
     WatchChurn(WatchChurn),
+    /// Few descriptors and threads, a hostile guest, an honest owner, kill -9 now and then
+    Box(Boxed),
+    /// The hostile guest, a process of its own
+    #[command(hide = true)]
+    HostileGuest(HostileGuest),
     /// All of these
     All,
 }
@@ -219,6 +224,7 @@ impl What {
             What::CatchUp(choose(short, CatchUp::LONG, CatchUp::SHORT)),
             What::Growth(choose(short, StoreGrowth::LONG, StoreGrowth::SHORT)),
             What::WatchChurn(choose(short, WatchChurn::LONG, WatchChurn::SHORT)),
+            What::Box(choose(short, Boxed::LONG, Boxed::SHORT)),
         ]
     }
 
@@ -332,7 +338,8 @@ impl What {
             What::CatchUp(run) => run.run(&directory).await,
             What::Growth(run) => run.run(&directory).await,
             What::WatchChurn(run) => run.run(&directory).await,
-            What::All => anyhow::bail!("all is not one measurement"),
+            What::Box(run) => run.run(&directory, seed).await,
+            What::HostileGuest(_) | What::All => anyhow::bail!("that is not one measurement"),
         }
     }
 }
@@ -340,6 +347,10 @@ impl What {
 #[tokio::main]
 async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
+    if let What::HostileGuest(guest) = &arguments.what {
+        guest.run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
     let seed = arguments.seed.unwrap_or_else(Random::fresh_seed);
     let runs = match (&arguments.what, arguments.short) {
         (What::All, short) => What::all(short),
