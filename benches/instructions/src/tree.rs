@@ -6,8 +6,9 @@ use std::sync::Arc;
 use anyhow::Context;
 use bytes::Bytes;
 use kvs_tree::{
-    Applied, Blobref, Condition, Ctx, Directory, HashAlgorithm, Key, NoSource, Node, NodeSource,
-    ObjectKind, Operation, Scope, StoreParams, Transaction, apply, diff, list, lookup, replay,
+    Applied, Blobref, Bounds, Condition, Ctx, Directory, HashAlgorithm, Key, NoSource, Node,
+    NodeSource, ObjectKind, Operation, Scope, StoreParams, Transaction, apply, diff, list, lookup,
+    replay,
 };
 
 /// Entries of the large directory.
@@ -147,7 +148,7 @@ pub(crate) fn diff_one(rounds: u64) -> anyhow::Result<()> {
             &[],
             &top,
             None,
-            100,
+            Bounds::items(100),
         )?);
     }
     Ok(())
@@ -158,7 +159,15 @@ pub(crate) fn list_page(rounds: u64) -> anyhow::Result<()> {
     let root = tree()?;
     let directory = key("bench")?;
     for _ in 0..rounds {
-        let page = list(&root, &NoSource, &directory, None, 100, false, None);
+        let page = list(
+            &root,
+            &NoSource,
+            &directory,
+            None,
+            Bounds::items(100),
+            false,
+            None,
+        );
         black_box(page?);
     }
     Ok(())

@@ -156,6 +156,8 @@ pub struct ListAnswer {
     pub entries: Vec<ListEntry>,
     /// Whether more follow.
     pub more: bool,
+    /// Where the next page begins: the `after` of its [`ListOptions`](crate::ListOptions). `None` at the end.
+    pub next: Option<SmolStr>,
     /// The namespace of the directory, links followed.
     pub namespace: SmolStr,
     /// The key of the directory, links followed.
@@ -173,15 +175,20 @@ impl From<wire::ListAnswer> for ListAnswer {
         let wire::ListAnswer {
             entries,
             more,
+            next,
             namespace,
             key,
             position,
             root,
             snapshot,
         } = answer;
+        // A daemon that does not tell gives no empty page.
+        let last = || entries.last().map(|entry| entry.key.clone());
+        let next = next.or_else(last).filter(|_| more);
         ListAnswer {
             entries,
             more,
+            next,
             namespace,
             key,
             position,

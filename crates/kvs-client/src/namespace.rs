@@ -255,7 +255,7 @@ impl Namespace {
         Ok(Pending::new(receiver, open))
     }
 
-    /// One page of a directory. For the next, set `after` to the last key and `at` to the first page's snapshot.
+    /// One page of a directory. For the next, set `after` to its `next` and `at` to the first page's snapshot.
     pub async fn list(
         &self,
         key: impl Into<SmolStr>,
@@ -270,6 +270,7 @@ impl Namespace {
             recursive: options.recursive,
             scope: options.scope,
             inline_max: options.inline_max,
+            bounded: options.bounded,
         };
         self.client.answer::<wire::ListAnswer, _>(list).await
     }
@@ -295,15 +296,18 @@ impl Namespace {
     ) -> Result<ListAnswer, ClientError> {
         let key = key.into();
         let mut options = options;
+        options.bounded = true;
         let mut all = self.list(key.clone(), options.clone()).await?;
         while all.more {
             if !all.snapshot.is_empty() {
                 options.at = At::Snapshot(all.snapshot.clone());
             }
-            options.after = all.entries.last().map(|entry| entry.key.clone());
+            options.after = all.next.clone();
             let home = Namespace::new(self.client.clone(), all.namespace.clone());
             let page = home.list(all.key.clone(), options.clone()).await?;
-            all.more = page.more && !page.entries.is_empty();
+            // A page that does not go on would be the same again for ever.
+            all.more = page.more && page.next.is_some() && page.next != options.after;
+            all.next = page.next.filter(|_| all.more);
             all.entries.extend(page.entries);
         }
         Ok(all)

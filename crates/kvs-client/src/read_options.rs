@@ -75,6 +75,9 @@ pub struct ListOptions {
     pub scope: Option<Scope>,
     /// Values longer than this many bytes come as size and blobref; 0 for no values. `None`: the daemon's default.
     pub inline_max: Option<u64>,
+    /// Whether a page may end early, possibly without entries, when the daemon has visited many: go on after the
+    /// answer's `next`. Otherwise an answer takes as long as it takes to find an entry.
+    pub bounded: bool,
 }
 
 impl ListOptions {
@@ -117,6 +120,12 @@ impl ListOptions {
     /// Values longer than this many bytes come as size and blobref; 0 for no values.
     pub fn inline_max(mut self, bytes: u64) -> Self {
         self.inline_max = Some(bytes);
+        self
+    }
+
+    /// Lets a page end early, possibly without entries: go on after its `next`.
+    pub fn bounded(mut self) -> Self {
+        self.bounded = true;
         self
     }
 }

@@ -52,6 +52,8 @@ pub struct LogVersion {
     pub transactions: Vec<TransactionInfo>,
     /// The keys inside the scopes that it changed.
     pub changes: Vec<LogChange>,
+    /// Whether it may have changed more keys than these: there were too many to look at.
+    pub more: bool,
 }
 
 impl From<wire::LogVersion> for LogVersion {
@@ -62,6 +64,7 @@ impl From<wire::LogVersion> for LogVersion {
             time_ms,
             transactions,
             changes,
+            more,
         } = version;
         LogVersion {
             position,
@@ -69,6 +72,7 @@ impl From<wire::LogVersion> for LogVersion {
             time: wall_time(time_ms),
             transactions,
             changes,
+            more,
         }
     }
 }

@@ -4,16 +4,15 @@
 //! its own (`subtree`), those are found as differences of the two roots. Of several effects on one
 //! key only the final state is reported: within one version there is one value.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use bytes::{Bytes, BytesMut};
 use kvs_tree::{
-    Blobref, Change, Directory, Effect, Entry, Fault, Key, NodeSource, Scope, StoreParams, Symlink,
-    Value, diff, entry_at,
+    Blobref, Directory, Effect, Entry, Fault, Key, NodeSource, Scope, StoreParams, Symlink, Value,
+    entry_at,
 };
 
-use crate::limits::{CHANGE_VALUE_BYTES, DIFF_PAGE};
-use crate::record::VersionRecord;
+use crate::limits::CHANGE_VALUE_BYTES;
 
 /// How a key changed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,25 +92,25 @@ pub(crate) struct Between<'a> {
     pub(crate) params: &'a StoreParams,
 }
 
-/// How much [`changes`] shall find out.
+/// How much is to be found out.
 #[derive(Clone, Copy)]
 pub(crate) struct Want {
     /// Changes below the keys of effects as well, as differences of the roots.
     pub(crate) below: bool,
     /// For appended values, the whole of them as well.
     pub(crate) wholes: bool,
+    /// Values that the record does not hold.
+    pub(crate) values: bool,
 }
 
-/// Whether [`changes`] needs the roots, which may have to be rebuilt.
-pub(crate) fn needs_roots(record: &VersionRecord, scopes: &[Scope], want: Want) -> bool {
-    record.effects().any(|effect| {
-        let direct = match effect {
-            Effect::Append { .. } => want.wholes,
-            Effect::Copy { .. } | Effect::Graft { .. } => true,
-            _ => false,
-        };
-        (direct && in_scope(scopes, effect.key())) || (want.below && tells_below(effect, scopes))
-    })
+/// Whether gathering what the effect did needs the roots, which may have to be rebuilt.
+pub(crate) fn needs_roots(effect: &Effect, scopes: &[Scope], want: Want) -> bool {
+    let direct = match effect {
+        Effect::Append { .. } => want.wholes,
+        Effect::Copy { .. } | Effect::Graft { .. } => true,
+        _ => false,
+    };
+    (direct && in_scope(scopes, effect.key())) || (want.below && tells_below(effect, scopes))
 }
 
 /// Whether the effect changed keys of the scopes below its own key.
@@ -119,76 +118,7 @@ pub(crate) fn tells_below(effect: &Effect, scopes: &[Scope]) -> bool {
     effect.subtree() && reaches_below(scopes, effect.key())
 }
 
-/// What `record` changed within `scopes` (none: everywhere), sorted by key. `between` may be left
-/// out where [`needs_roots`] says so. Pure; cost in the effects and the differences.
-pub(crate) fn changes(
-    record: &VersionRecord,
-    scopes: &[Scope],
-    between: Option<&Between<'_>>,
-    want: Want,
-    source: &dyn NodeSource,
-) -> Result<Vec<KeyChange>, Fault> {
-    let mut found: BTreeMap<Key, KeyChange> = BTreeMap::new();
-    // Where a value was put that the record does not hold: what is appended to it is in what stands
-    // there after the version.
-    let mut put_whole: BTreeSet<Key> = BTreeSet::new();
-    // Where all that was below is gone: what is appended to there is new.
-    let mut emptied: BTreeSet<Key> = BTreeSet::new();
-    for effect in record.effects() {
-        let key = effect.key();
-        if tells_below(effect, scopes) {
-            found.retain(|other, _| !other.starts_with(key));
-            if let Some(between) = between.filter(|_| want.below) {
-                below(&mut found, key, scopes, between, source)?;
-            }
-        }
-        if in_scope(scopes, key) {
-            let inside = || (1..=key.depth()).any(|count| put_whole.contains(&key.prefix(count)));
-            let is_new = || (1..key.depth()).any(|count| emptied.contains(&key.prefix(count)));
-            let change = match effect {
-                Effect::Append { .. } if between.is_some() && inside() => None,
-                Effect::Append { value, .. } if !found.contains_key(key) && is_new() => {
-                    Some(change(key, ChangeKind::Put, inline(value)))
-                }
-                effect => direct(effect),
-            };
-            let change = match change {
-                Some(change) => Some(change),
-                None => standing(key, between, source)?,
-            };
-            if let Some(change) = change {
-                merge(&mut found, change);
-            }
-        }
-        match effect {
-            Effect::Copy { .. } | Effect::Graft { .. } => drop(put_whole.insert(key.clone())),
-            Effect::Append { .. } => {}
-            effect => {
-                put_whole.remove(key);
-                if effect.subtree() {
-                    emptied.insert(key.clone());
-                }
-            }
-        }
-    }
-    for change in found.values_mut().filter(|c| c.kind == ChangeKind::Append) {
-        if want.wholes
-            && let Some(now) = standing(&change.key, between, source)?
-        {
-            change.value = now.value;
-        }
-        if change
-            .appended
-            .as_ref()
-            .is_some_and(|new| new.len() as u64 > CHANGE_VALUE_BYTES)
-        {
-            change.appended = None;
-        }
-    }
-    Ok(found.into_values().collect())
-}
-
-fn in_scope(scopes: &[Scope], key: &Key) -> bool {
+pub(crate) fn in_scope(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.matches(key))
 }
 
@@ -209,7 +139,7 @@ pub(crate) fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChan
 }
 
 /// The change that the effect itself tells, if it does.
-fn direct(effect: &Effect) -> Option<KeyChange> {
+pub(crate) fn direct(effect: &Effect) -> Option<KeyChange> {
     let key = effect.key();
     Some(match effect {
         Effect::Put { value, .. } => change(key, ChangeKind::Put, inline(value)),
@@ -238,7 +168,7 @@ fn direct(effect: &Effect) -> Option<KeyChange> {
     })
 }
 
-fn inline(value: &Bytes) -> ChangeValue {
+pub(crate) fn inline(value: &Bytes) -> ChangeValue {
     if value.len() as u64 > CHANGE_VALUE_BYTES {
         return ChangeValue::Large {
             len: value.len() as u64,
@@ -249,7 +179,7 @@ fn inline(value: &Bytes) -> ChangeValue {
 }
 
 /// A later effect on the same key replaces the earlier; appended bytes add up.
-fn merge(found: &mut BTreeMap<Key, KeyChange>, change: KeyChange) {
+pub(crate) fn merge(found: &mut BTreeMap<Key, KeyChange>, change: KeyChange) {
     let key = change.key.clone();
     let change = match (found.remove(&key), change.appended.clone()) {
         (Some(old), Some(new)) => appended_to(old, &new),
@@ -292,17 +222,32 @@ fn appended_to(mut old: KeyChange, new: &Bytes) -> KeyChange {
 }
 
 /// What stands at `key` after the version.
-fn standing(
+pub(crate) fn standing(
     key: &Key,
     between: Option<&Between<'_>>,
+    want: Want,
     source: &dyn NodeSource,
 ) -> Result<Option<KeyChange>, Fault> {
     let Some(between) = between else {
         return Ok(None);
     };
     match entry_at(between.after, source, key)? {
-        Some(entry) => Ok(Some(entered(key, &entry, source, between.params)?)),
+        Some(entry) => entered_as(key, &entry, want, source, between.params).map(Some),
         None => Ok(Some(change(key, ChangeKind::Unlink, ChangeValue::None))),
+    }
+}
+
+/// An entry as a change that put it there, with its value only where values are wanted.
+pub(crate) fn entered_as(
+    key: &Key,
+    entry: &Entry,
+    want: Want,
+    source: &dyn NodeSource,
+    params: &StoreParams,
+) -> Result<KeyChange, Fault> {
+    match entry {
+        Entry::Value(_) if !want.values => Ok(change(key, ChangeKind::Put, ChangeValue::None)),
+        _ => entered(key, entry, source, params),
     }
 }
 
@@ -345,38 +290,4 @@ fn change_value(
         });
     }
     Ok(ChangeValue::Inline(value.read(source, 0..value.len())?))
-}
-
-fn below(
-    found: &mut BTreeMap<Key, KeyChange>,
-    key: &Key,
-    scopes: &[Scope],
-    between: &Between<'_>,
-    source: &dyn NodeSource,
-) -> Result<(), Fault> {
-    let mut after: Option<Key> = None;
-    loop {
-        let page = diff(
-            between.before,
-            between.after,
-            source,
-            between.params,
-            scopes,
-            key,
-            after.as_ref(),
-            DIFF_PAGE,
-        )?;
-        let full = page.len() >= DIFF_PAGE;
-        after = page.last().map(|c| c.key.clone());
-        for Change { key, after, .. } in page {
-            let change = match after {
-                Some(entry) => entered(&key, &entry, source, between.params)?,
-                None => change(&key, ChangeKind::Unlink, ChangeValue::None),
-            };
-            found.insert(key, change);
-        }
-        if !full {
-            return Ok(());
-        }
-    }
 }

@@ -6,6 +6,8 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
+use rustix::time::{ClockId, clock_gettime};
+
 /// Where the engine gets the time from.
 pub trait Clock: Send + Sync {
     /// Milliseconds since 1970-01-01 UTC. May jump in both directions, as wall clocks do: whoever
@@ -15,6 +17,9 @@ pub trait Clock: Send + Sync {
     /// Milliseconds since some moment in the past. Never falls, and is not affected when the wall
     /// clock is set: every interval is a difference of two of these.
     fn uptime_ms(&self) -> u64;
+
+    /// Nanoseconds of a processor that the calling thread has used. Only for counters.
+    fn thread_ns(&self) -> u64;
 }
 
 /// The clocks of the operating system. The uptime counts from when this was made.
@@ -42,6 +47,13 @@ impl Clock for RealClock {
 
     fn uptime_ms(&self) -> u64 {
         u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
+    }
+
+    fn thread_ns(&self) -> u64 {
+        let used = clock_gettime(ClockId::ThreadCPUTime);
+        let seconds = u64::try_from(used.tv_sec).unwrap_or(0);
+        let rest = u64::try_from(used.tv_nsec).unwrap_or(0);
+        seconds.saturating_mul(1_000_000_000).saturating_add(rest)
     }
 }
 
@@ -81,5 +93,10 @@ impl Clock for SimClock {
 
     fn uptime_ms(&self) -> u64 {
         self.uptime.load(Ordering::SeqCst)
+    }
+
+    /// Simulated work takes no time.
+    fn thread_ns(&self) -> u64 {
+        0
     }
 }

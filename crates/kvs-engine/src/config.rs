@@ -10,7 +10,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
     BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, MATCH_LAG, MATCH_SLICE,
     OPEN_FILES, RESERVE_BYTES, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS,
-    SEGMENT_BYTES, SEGMENT_BYTES_MIN,
+    SEGMENT_BYTES, SEGMENT_BYTES_MIN, SLICE_VISITS,
 };
 
 /// When an answer to a commit may be given.
@@ -84,6 +84,8 @@ pub struct EngineConfig {
     pub match_slice: usize,
     /// Versions that may wait to be matched (`MATCH_LAG`); tests use few, so that more wait.
     pub match_lag: u64,
+    /// Visits after which long work gives way to others.
+    pub slice_visits: usize,
 }
 
 impl EngineConfig {
@@ -107,6 +109,7 @@ impl EngineConfig {
             busy_poll: BUSY_POLL,
             match_slice: MATCH_SLICE,
             match_lag: MATCH_LAG,
+            slice_visits: SLICE_VISITS,
         }
     }
 

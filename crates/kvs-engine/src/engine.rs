@@ -27,6 +27,7 @@ use crate::matched::MatchCounts;
 use crate::recovery;
 use crate::reference::At;
 use crate::request::{Caller, CommitRequest, Committed, FollowStart, WatchRequest};
+use crate::slices::Slices;
 use crate::stage;
 use crate::store::Store;
 use crate::upload::{Upload, Uploaded};
@@ -290,7 +291,7 @@ impl Engine {
         limit: usize,
     ) -> Result<LogPage, EngineError> {
         let namespace = self.store.readable(caller, namespace)?;
-        log::page(&self.store, &namespace, from, to, scopes, limit).await
+        log::page(&self.store, caller, &namespace, (from, to), scopes, limit).await
     }
 
     /// What it has cost so far to find out whom versions wake.
@@ -347,6 +348,11 @@ impl Engine {
     /// The instance owner.
     fn owner(&self) -> Caller {
         self.store.instance_owner()
+    }
+
+    /// How work is cut into slices, for whoever does more for a request than the engine.
+    pub fn slices(&self) -> &Arc<Slices> {
+        &self.store.slices
     }
 
     async fn ask<T>(

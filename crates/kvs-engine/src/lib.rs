@@ -42,6 +42,8 @@ mod turns;
 
 mod places;
 
+mod slices;
+
 mod record;
 
 mod outcomes;
@@ -53,6 +55,8 @@ mod objects;
 mod bulk;
 
 mod changes;
+
+mod gather;
 
 mod event;
 
@@ -83,6 +87,8 @@ mod archive;
 mod reserve;
 
 mod store;
+
+mod roots;
 
 mod view;
 
@@ -144,7 +150,8 @@ pub use request::{
     Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Prepared, Principal,
     Start, TransactionId, WatchRequest,
 };
+pub use slices::{Pace, SliceCounts, Slices};
 pub use turns::Turns;
 pub use upload::Upload;
-pub use view::{Located, Nodes, View};
+pub use view::{Listed, Listing, Located, Nodes, View};
 pub use watch::Watch;

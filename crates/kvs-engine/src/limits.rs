@@ -269,6 +269,26 @@ pub const SHARED_EVENT_BYTES: usize = 8 * 1024 * 1024;
 /// Differences looked up in one step (1,000).
 pub const DIFF_PAGE: usize = 1_000;
 
+/// Visits (RFC 0001) after which long work gives way to others (2,048): some 200 µs.
+pub const SLICE_VISITS: usize = 2_048;
+
+/// The part of a slice that is done at once when a request is taken (an eighth): many may be taken in a row.
+pub const FIRST_SLICE_PART: usize = 8;
+
+/// Slices of one part of a watch's event after which other streams of its connection have their turn (8).
+pub const WATCH_SLICES: usize = 8;
+
+/// Slices of one request for a list or log after which it is answered with a place to go on from (128), if its client
+/// can do that.
+pub const REQUEST_SLICES: usize = 128;
+
+/// Slices for the keys that the log tells of one version (16); what is not found by then is left out, and the log
+/// says so.
+pub const LOG_SLICES: usize = 16;
+
+/// Keys that the log tells of one version (1,000); of more it says so.
+pub const LOG_CHANGES: usize = 1_000;
+
 /// Versions in one page of the log (1,000).
 pub const LOG_PAGE: usize = 1_000;
 

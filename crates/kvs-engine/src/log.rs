@@ -4,14 +4,20 @@ use std::sync::Arc;
 
 use kvs_tree::{Blobref, Key, Scope};
 
+use crate::archive::Scan;
 use crate::changes::ChangeKind;
 use crate::error::EngineError;
 use crate::event::TransactionInfo;
-use crate::limits::LOG_PAGE;
+use crate::limits::{LOG_PAGE, REQUEST_SLICES, WATCH_BATCH};
 use crate::namespace::Namespace;
 use crate::reference::Position;
+use crate::request::Caller;
+use crate::skim::Filter;
 use crate::store::Store;
 use crate::told::{changes_of, transactions_of};
+
+/// About how many visits it is worth to look through a stretch of the journal.
+const LOOK_VISITS: usize = 1024;
 
 /// One version in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,14 +30,16 @@ pub struct LogEntry {
     pub time_ms: u64,
     /// Who made it.
     pub transactions: Vec<TransactionInfo>,
-    /// The keys that it changed within the scopes, and how.
+    /// The keys that it changed within the scopes, and how; at most [`LOG_CHANGES`](crate::limits::LOG_CHANGES).
     pub keys: Vec<(Key, ChangeKind)>,
+    /// Whether it may have changed more: then `keys` may be empty.
+    pub more: bool,
 }
 
 /// A page of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPage {
-    /// Versions that touched the scopes, ascending.
+    /// Versions that touched the scopes, ascending; possibly none although more follow.
     pub entries: Vec<LogEntry>,
     /// The version to ask for next; `None` at the end.
     pub next: Option<u64>,
@@ -39,15 +47,16 @@ pub struct LogPage {
     pub oldest: u64,
 }
 
-/// Versions `from` to `to` (both included) that touched `scopes`, at most `limit` looked at.
+/// Versions `from` to `to` (both included) that touched `scopes`, at most `limit` of them; fewer where
+/// finding more would take longer than [`REQUEST_SLICES`]. In slices.
 ///
 /// # Errors
 /// `Compacted` if `from` is not retained any more; 0 stands for the oldest retained.
 pub(crate) async fn page(
     store: &Arc<Store>,
+    caller: Caller,
     namespace: &Arc<Namespace>,
-    from: u64,
-    to: u64,
+    (from, to): (u64, u64),
     scopes: &[Scope],
     limit: usize,
 ) -> Result<LogPage, EngineError> {
@@ -55,31 +64,77 @@ pub(crate) async fn page(
     let from = if from == 0 { oldest } else { from };
     let newest = namespace.position().version.min(to);
     let limit = limit.clamp(1, LOG_PAGE);
-    let work = {
-        let namespace = namespace.clone();
-        move |store: &Arc<Store>| store.archive.records(&namespace, from, limit)
-    };
-    let records = store.offload(work).await?;
-    let mut entries = Vec::new();
+    let filter = Arc::new(Filter::new(scopes.iter()));
+    let scopes: Arc<[Scope]> = scopes.into();
+    let mut pace = store.slices.pace(caller);
+    let (mut entries, mut group, mut keys) = (Vec::new(), None, 0);
     let mut reached = from;
-    for record in records.iter().filter(|r| r.version <= newest) {
-        reached = record.version + 1;
-        let changes = changes_of(store, namespace, record, scopes).await?;
-        if changes.is_empty() && !scopes.is_empty() {
-            continue;
+    loop {
+        let scan = look(store, namespace, reached, group, filter.clone()).await?;
+        let Some(scan) = scan else { break };
+        for record in scan.records.iter().filter(|r| r.version <= newest) {
+            if entries.len() >= limit || keys >= LOG_PAGE || pace.ended() >= REQUEST_SLICES {
+                break;
+            }
+            let changed = changes_of(store, namespace, record, &scopes, &mut pace).await?;
+            reached = record.version + 1;
+            if changed.keys.is_empty() && !changed.more && !scopes.is_empty() {
+                continue;
+            }
+            keys += changed.keys.len();
+            entries.push(LogEntry {
+                position: namespace.at(record.version),
+                root: record.root,
+                time_ms: record.time_ms,
+                transactions: transactions_of(record),
+                keys: changed.keys,
+                more: changed.more,
+            });
         }
-        entries.push(LogEntry {
-            position: namespace.at(record.version),
-            root: record.root,
-            time_ms: record.time_ms,
-            transactions: transactions_of(record),
-            keys: changes.into_iter().map(|c| (c.key, c.kind)).collect(),
-        });
+        if entries.len() >= limit || keys >= LOG_PAGE {
+            break;
+        }
+        if pace.ended() < REQUEST_SLICES {
+            reached = reached.max(scan.reached + 1);
+        }
+        pace.spend(LOOK_VISITS).await;
+        if reached > newest || pace.ended() >= REQUEST_SLICES {
+            break;
+        }
+        group = Some(scan.group).filter(|group| *group > 0);
+        store.may_read(caller, namespace)?;
     }
-    let more = reached <= newest && !records.is_empty();
     Ok(LogPage {
         entries,
-        next: more.then_some(reached),
+        next: (reached <= newest).then_some(reached),
         oldest,
     })
+}
+
+/// Looks for versions from `from` on that may concern the filter; `None` if there is none at all.
+async fn look(
+    store: &Arc<Store>,
+    namespace: &Arc<Namespace>,
+    from: u64,
+    group: Option<u64>,
+    filter: Arc<Filter>,
+) -> Result<Option<Scan>, EngineError> {
+    let published = namespace.position().version;
+    let oldest = namespace.history().oldest();
+    if from > published {
+        return Ok(None);
+    }
+    let recent = namespace.history().recent_records(from, WATCH_BATCH);
+    if let Some(mut records) = recent.filter(|_| from > oldest) {
+        records.retain(|record| record.version <= published);
+        let reached = records.last().map_or(published, |record| record.version);
+        return Ok(Some(Scan {
+            records,
+            reached,
+            group: 0,
+        }));
+    }
+    let namespace = namespace.clone();
+    let work = move |store: &Arc<Store>| store.archive.scan(&namespace, from, group, &filter);
+    store.offload(work).await.map(Some)
 }

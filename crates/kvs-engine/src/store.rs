@@ -21,6 +21,7 @@ use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin, Principal};
 use crate::reserve::StagingSpace;
+use crate::slices::Slices;
 use crate::workers::{Threads, Workers};
 
 /// Entries whose references were shown to a client, so that they can be used again. Bounded.
@@ -46,6 +47,7 @@ pub(crate) struct Store {
     pub(crate) scopes: ScopeQuota,
     /// What matching has cost.
     pub(crate) matched: Matched,
+    pub(crate) slices: Arc<Slices>,
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
     remembered: Mutex<Remembered>,
@@ -72,6 +74,7 @@ impl Store {
         objects: Arc<Objects>,
         archive: Archive,
         space: StagingSpace,
+        slices: Slices,
         instance_owner: u32,
         threads: Option<Threads>,
     ) -> Self {
@@ -82,6 +85,7 @@ impl Store {
             feed: Arc::default(),
             scopes: ScopeQuota::default(),
             matched: Matched::default(),
+            slices: Arc::new(slices),
             namespaces: RwLock::default(),
             pins: Mutex::default(),
             remembered: Mutex::default(),
@@ -166,6 +170,27 @@ impl Store {
         }
         self.offload(move |store| store.objects.complete(|source| step(source, &params)))
             .await
+    }
+
+    /// The same for a step that goes on from what steps before it came to.
+    pub(crate) async fn advance<S: Send + 'static, T: Send + 'static>(
+        self: &Arc<Self>,
+        mut state: S,
+        step: impl Fn(&mut S, &dyn NodeSource, &StoreParams) -> Result<T, Fault> + Send + 'static,
+    ) -> Result<(S, T), EngineError> {
+        let params = *self.objects.params();
+        let at_once = self
+            .objects
+            .at_once(|source| step(&mut state, source, &params));
+        if let Some(done) = at_once {
+            return done.map(|done| (state, done));
+        }
+        self.offload(move |store| {
+            let step = |source: &dyn NodeSource| step(&mut state, source, &params);
+            let done = store.objects.complete(step)?;
+            Ok((state, done))
+        })
+        .await
     }
 
     pub(crate) fn namespace(&self, name: &str) -> Result<Arc<Namespace>, EngineError> {

@@ -4,58 +4,95 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvs_tree::{Effect, Key, NodeSource, Scope};
+use kvs_tree::{Effect, Effort, Key, NodeSource, Scope};
 
-use crate::changes::{Between, ChangeKind, KeyChange, Want, changes, needs_roots};
+use crate::changes::{Between, ChangeKind, Want, needs_roots};
 use crate::error::EngineError;
 use crate::event::TransactionInfo;
+use crate::gather::{Gathered, Gathering};
+use crate::limits::{LOG_CHANGES, LOG_SLICES};
 use crate::namespace::Namespace;
 use crate::record::VersionRecord;
+use crate::roots::root_of;
+use crate::slices::Pace;
 use crate::store::Store;
-use crate::view::root_of;
 
-/// What `record` changed in `scopes`, the roots rebuilt where differences are needed.
+/// The keys that a version changed.
+pub(crate) struct ChangedKeys {
+    /// In the order of the tree, and how.
+    pub(crate) keys: Vec<(Key, ChangeKind)>,
+    /// Whether there may be more: finding them all would take too long.
+    pub(crate) more: bool,
+}
+
+/// What `record` changed in `scopes`, the roots rebuilt where differences are needed. In slices, and no more
+/// than [`LOG_CHANGES`] keys, nor for more than [`LOG_SLICES`].
 pub(crate) async fn changes_of(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,
     record: &Arc<VersionRecord>,
-    scopes: &[Scope],
-) -> Result<Vec<KeyChange>, EngineError> {
-    let params = *store.objects.params();
+    scopes: &Arc<[Scope]>,
+    pace: &mut Pace,
+) -> Result<ChangedKeys, EngineError> {
     let want = Want {
         below: true,
-        wholes: true,
+        wholes: false,
+        values: false,
     };
-    if !needs_roots(record, scopes, want) {
-        let step = |source: &dyn NodeSource| changes(record, scopes, None, want, source);
-        return match store.objects.at_once(step) {
-            Some(done) => done,
-            None => Err(EngineError::corrupt("an effect asked for objects")),
+    let needs = |effect: &Effect| needs_roots(effect, scopes, want);
+    let roots = if any_effect(record, scopes, pace, needs).await {
+        let before = root_of(store, namespace, record.version - 1).await?;
+        let after = root_of(store, namespace, record.version).await?;
+        Some((before, after))
+    } else {
+        None
+    };
+    let (mut gathered, begun) = (Gathered::default(), pace.ended());
+    let mut more = false;
+    while !gathered.is_complete() && !more {
+        let (record, scopes) = (record.clone(), scopes.clone());
+        let (roots, visits) = (roots.clone(), pace.left());
+        let step = move |gathered: &mut Gathered, source: &dyn NodeSource, params: &_| {
+            let of = Gathering {
+                record: &record,
+                scopes: &scopes,
+                between: roots.as_ref().map(|(before, after)| Between {
+                    before: &before.directory,
+                    after: &after.directory,
+                    params,
+                }),
+                want,
+            };
+            gathered.step(&of, source, visits)
         };
+        let (so_far, made) = store.advance(gathered, step).await?;
+        gathered = so_far;
+        pace.spend(made).await;
+        more = gathered.len() >= LOG_CHANGES || pace.ended() - begun >= LOG_SLICES;
     }
-    let before = root_of(store, namespace, record.version - 1).await?;
-    let after = root_of(store, namespace, record.version).await?;
-    let (record, scopes) = (record.clone(), scopes.to_vec());
-    let step = move |source: &dyn NodeSource| {
-        let (before, after) = (&before.directory, &after.directory);
-        changes(
-            &record,
-            &scopes,
-            Some(&Between {
-                before,
-                after,
-                params: &params,
-            }),
-            want,
-            source,
-        )
-    };
-    if let Some(done) = store.objects.at_once(&step) {
-        return done;
+    more &= !gathered.is_complete();
+    let changes = gathered.into_changes().into_iter();
+    Ok(ChangedKeys {
+        keys: changes.map(|change| (change.key, change.kind)).collect(),
+        more,
+    })
+}
+
+/// Whether some effect of the record does something, asked one by one, in slices.
+pub(crate) async fn any_effect(
+    record: &VersionRecord,
+    scopes: &[Scope],
+    pace: &mut Pace,
+    does: impl Fn(&Effect) -> bool,
+) -> bool {
+    let effort = Effort::of(scopes);
+    for effect in record.effects() {
+        if does(effect) {
+            return true;
+        }
+        pace.spend(effort.visits(effect.key())).await;
     }
-    store
-        .offload(move |store| store.objects.complete(step))
-        .await
+    false
 }
 
 pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {

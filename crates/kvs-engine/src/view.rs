@@ -6,16 +6,18 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use kvs_tree::{
-    Blobref, Ctx, Directory, Entry, Fault, Key, NodeSource, Resolved, Scope, Value, list, lookup,
-    path, to_json,
+    Blobref, Bounds, Ctx, Directory, Entry, Fault, Key, LINK_DEPTH, NodeSource, Resolved, Scope,
+    Value, list, lookup, path, to_json,
 };
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::limits::CACHED_VALUE_BYTES;
+use crate::limits::{CACHED_VALUE_BYTES, REQUEST_SLICES};
 use crate::namespace::Namespace;
 use crate::reference::{At, Position, SnapshotRef};
 use crate::request::Caller;
+use crate::roots::{bare, root_of, stale};
+use crate::slices::Pace;
 use crate::store::Store;
 
 /// One state of one namespace.
@@ -35,6 +37,32 @@ pub struct Located {
     pub key: Key,
     /// The state it was found in: a link may have led into another namespace.
     pub view: View,
+}
+
+/// What to list.
+#[derive(Clone, Copy, Debug)]
+pub struct Listing<'a> {
+    /// The directory; links are not followed.
+    pub dir: &'a Key,
+    /// Only what comes after this key.
+    pub after: Option<&'a Key>,
+    /// Most entries.
+    pub limit: usize,
+    /// Whether directories are descended into.
+    pub recursive: bool,
+    /// Only entries inside of it.
+    pub scope: Option<&'a Scope>,
+    /// Whether to end after [`REQUEST_SLICES`], be it with nothing found.
+    pub bounded: bool,
+}
+
+/// A page of a listing.
+#[derive(Clone, Debug)]
+pub struct Listed {
+    /// The entries, in the order of a walk.
+    pub entries: Vec<(Key, Entry)>,
+    /// The key after which to go on; `None` at the end.
+    pub next: Option<Key>,
 }
 
 /// Nodes by which a key is reached, for a client that looks it up by itself.
@@ -148,28 +176,53 @@ impl View {
         key: &Key,
         follow_last: bool,
     ) -> Result<Option<Located>, EngineError> {
+        self.find(key, follow_last, &mut 0).await
+    }
+
+    /// The same, which adds to `visits` what it took.
+    ///
+    /// # Errors
+    /// As [`lookup`](Self::lookup).
+    pub async fn find(
+        &self,
+        key: &Key,
+        follow_last: bool,
+        visits: &mut usize,
+    ) -> Result<Option<Located>, EngineError> {
         let mut view = self.clone();
         let mut key = key.clone();
-        let mut links = 0;
+        let mut followed = 0;
         loop {
             let (root, wanted) = (view.root.directory.clone(), key.clone());
+            let before = followed;
             let found = view
-                .step(move |source| lookup(&root, source, &wanted, follow_last, links))
-                .await?;
+                .step(move |source| lookup(&root, source, &wanted, follow_last, before))
+                .await;
+            // For each link the way begins anew at the root.
+            let mut count = |key: &Key, links: usize| *visits += (1 + key.depth()) * (1 + links);
             match found {
-                Resolved::Found { entry, key, .. } => {
+                Ok(Resolved::Found { entry, key, links }) => {
+                    count(&key, links.len());
                     return Ok(Some(Located { entry, key, view }));
                 }
-                Resolved::Absent { .. } => return Ok(None),
-                Resolved::Elsewhere {
+                Ok(Resolved::Absent { key, links }) => {
+                    count(&key, links.len());
+                    return Ok(None);
+                }
+                Ok(Resolved::Elsewhere {
                     namespace,
                     key: rest,
-                    followed,
-                    ..
-                } => {
+                    followed: now,
+                    links,
+                }) => {
+                    count(&key, links.len());
                     view = Self::open(&view.store, view.caller, &namespace, At::Current).await?;
                     key = rest;
-                    links = followed;
+                    followed = now;
+                }
+                Err(error) => {
+                    count(&key, LINK_DEPTH);
+                    return Err(error);
                 }
             }
         }
@@ -218,7 +271,8 @@ impl View {
     }
 
     /// Up to `limit` entries of the directory `dir` (links not followed), sorted, those after
-    /// `after` only; recursive listings descend in walk order. `scope` filters.
+    /// `after` only; recursive listings descend in walk order. `scope` filters. Read in slices, as
+    /// many as it takes.
     ///
     /// # Errors
     /// `NotFound` or `NotDirectory` for a `dir` that is none.
@@ -230,20 +284,49 @@ impl View {
         recursive: bool,
         scope: Option<&Scope>,
     ) -> Result<Vec<(Key, Entry)>, EngineError> {
-        let (root, dir) = (self.root.directory.clone(), dir.clone());
-        let (after, scope) = (after.cloned(), scope.cloned());
-        self.step(move |source| {
-            list(
-                &root,
-                source,
-                &dir,
-                after.as_ref(),
-                limit,
-                recursive,
-                scope.as_ref(),
-            )
-        })
-        .await
+        let asked = Listing {
+            dir,
+            after,
+            limit,
+            recursive,
+            scope,
+            bounded: false,
+        };
+        let mut pace = self.store.slices.pace(self.caller);
+        Ok(self.page(asked, &mut pace).await?.entries)
+    }
+
+    /// A page of a listing, read in slices: while there is little to visit in one. Dropping the future
+    /// ends the work.
+    ///
+    /// # Errors
+    /// `NotFound` or `NotDirectory` for a `dir` that is none; when the right to read is withdrawn.
+    pub async fn page(&self, asked: Listing<'_>, pace: &mut Pace) -> Result<Listed, EngineError> {
+        let (recursive, mut after) = (asked.recursive, asked.after.cloned());
+        let mut entries = Vec::new();
+        loop {
+            let (root, dir) = (self.root.directory.clone(), asked.dir.clone());
+            let (from, scope) = (after.clone(), asked.scope.cloned());
+            let bounds = Bounds {
+                items: asked.limit.saturating_sub(entries.len()),
+                visits: pace.left(),
+            };
+            let step = move |source: &dyn NodeSource| {
+                let (from, scope) = (from.as_ref(), scope.as_ref());
+                list(&root, source, &dir, from, bounds, recursive, scope)
+            };
+            let page = self.step(step).await?;
+            entries.extend(page.items);
+            after = page.next;
+            pace.spend(page.visits).await;
+            let full = entries.len() >= asked.limit;
+            let enough = full || (asked.bounded && pace.ended() >= REQUEST_SLICES);
+            if enough || after.is_none() {
+                let next = after;
+                return Ok(Listed { entries, next });
+            }
+            self.store.may_read(self.caller, &self.namespace)?;
+        }
     }
 
     /// The bytes `range` of a value that was found in this view, clamped to its length.
@@ -305,77 +388,4 @@ impl View {
     pub fn blobref(&self, value: &Value) -> Option<Blobref> {
         value.blobref(self.store.objects.params())
     }
-}
-
-fn stale(snapshot: &SnapshotRef, found: &RootAt) -> EngineError {
-    EngineError::new(
-        ErrorKind::StaleSnapshot,
-        format!(
-            "snapshot {snapshot} is not of this namespace's history: version {} had root {}",
-            found.version, found.root
-        ),
-    )
-}
-
-/// The root of a retained or pinned version.
-pub(crate) async fn root_of(
-    store: &Arc<Store>,
-    namespace: &Arc<Namespace>,
-    version: u64,
-) -> Result<RootAt, EngineError> {
-    if let Some(root) = store.pinned_root(&namespace.name, version) {
-        return Ok(root);
-    }
-    let published = namespace.published();
-    if published.version == version {
-        return Ok((*published).clone());
-    }
-    if let Some(root) = namespace.history().recent_root(version) {
-        return Ok(root);
-    }
-    let namespace = namespace.clone();
-    store
-        .offload(move |store| store.archive.root(&namespace, version))
-        .await
-}
-
-/// A bare reference: a root of some retained version, or a directory that was shown before.
-async fn bare(
-    store: &Arc<Store>,
-    asked: Arc<Namespace>,
-    root: Blobref,
-) -> Result<(Arc<Namespace>, RootAt), EngineError> {
-    let name = asked.name.clone();
-    let others = store.namespaces().into_iter().filter(|n| n.name != name);
-    for namespace in std::iter::once(asked).chain(others) {
-        if namespace.published().root == root {
-            let published = (*namespace.published()).clone();
-            return Ok((namespace, published));
-        }
-        let version = namespace.history().version_of_root(&root);
-        if let Some(version) = version {
-            let root = root_of(store, &namespace, version).await?;
-            return Ok((namespace, root));
-        }
-    }
-    let pinned = store.pins().values().find(|p| p.root.root == root).cloned();
-    if let Some(pinned) = pinned {
-        return Ok((
-            store.namespace(&pinned.pin.snapshot.namespace)?,
-            pinned.root,
-        ));
-    }
-    let Some((Entry::Directory(directory), snapshot)) = store.remembered(&root) else {
-        return Err(EngineError::new(
-            ErrorKind::Compacted,
-            format!("{root} is not a root that is retained, nor a directory that was shown lately"),
-        ));
-    };
-    let at = RootAt {
-        version: snapshot.version,
-        time_ms: 0,
-        directory,
-        root,
-    };
-    Ok((store.namespace(&snapshot.namespace)?, at))
 }

@@ -20,7 +20,8 @@ pub struct Log {
     /// Only versions that touched these; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Scope>,
-    /// Most versions in the page; 0 is the daemon's maximum.
+    /// Most versions in the page; 0 is the daemon's maximum. There may be fewer, also none, although more follow: the
+    /// daemon ends a page when it has looked at many.
     #[serde(default)]
     pub limit: u64,
 }
@@ -41,6 +42,9 @@ pub struct LogVersion {
     /// The keys inside the scopes that it changed.
     #[serde(default)]
     pub changes: Vec<LogChange>,
+    /// Whether it may have changed more keys than these: there were too many to look at.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub more: bool,
 }
 
 /// One changed key, without its value.

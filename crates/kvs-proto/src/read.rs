@@ -135,6 +135,10 @@ pub struct List {
     /// Values longer than this many bytes come as size and blobref. 0 for no values. Absent: the daemon's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline_max: Option<u64>,
+    /// Whether the page may end, possibly without entries, when the daemon has visited many: the client goes on after
+    /// `next`. Otherwise the answer takes as long as it takes to find an entry.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub bounded: bool,
 }
 
 /// One entry of a list.
@@ -154,6 +158,9 @@ pub struct ListAnswer {
     /// Whether more follow.
     #[serde(default)]
     pub more: bool,
+    /// The key after which they do, as the `after` of the next page. Only where the request is `bounded` and more follow.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub next: Option<SmolStr>,
     /// The namespace of the directory, links followed.
     pub namespace: SmolStr,
     /// The key of the directory, links followed.

@@ -1,11 +1,11 @@
-//! What differs between two trees.
+//! What differs between two trees, in pages, each for a bounded number of visits.
 
 use crate::hash::StoreParams;
 use crate::key::Key;
 use crate::node::{Directory, Entry};
 use crate::scope::{Scope, any_matches, any_may_match_below, literal_names_in};
 use crate::source::{Ctx, Fault, NodeSource};
-use crate::walk::{Walk, ahead};
+use crate::walk::{Bounds, Effort, Page, Walk, ahead};
 
 /// A key that holds different things in two trees.
 #[derive(Clone, Debug)]
@@ -18,8 +18,9 @@ pub struct Change {
     pub after: Option<Entry>,
 }
 
-/// At most `limit` differences between two trees, in the order of a walk, from the first behind
-/// `after`; fewer only at the end.
+/// A page of the differences between two trees, in the order of a walk, from the first after
+/// `after`. It ends when it has as many items or has made as many visits as `bounds` says. Parts
+/// that are equal are not visited.
 ///
 /// Only keys strictly below `below` (a resolved key; `.` for all) and in one of the scopes (no
 /// scopes: all) are reported. A directory is reported when it was made, was removed, or took or
@@ -34,15 +35,17 @@ pub fn diff(
     scopes: &[Scope],
     below: &Key,
     after: Option<&Key>,
-    limit: usize,
-) -> Result<Vec<Change>, Fault> {
+    bounds: Bounds,
+) -> Result<Page<Change>, Fault> {
+    let limit = bounds.items;
     if limit == 0 {
-        return Ok(Vec::new());
+        return Ok(Page::empty());
     }
     let ctx = Ctx { source, params };
     let walk = Walk {
         names: &|key| literal_names_in(scopes, key),
         ahead: ahead(limit),
+        effort: Effort::of(scopes),
         page: &|(a, b): &Pair, after, limit| {
             let changes = a.changes(b, &ctx, after, limit)?;
             let sides = changes
@@ -61,17 +64,27 @@ pub fn diff(
         directory_at(b, source, below)?,
     );
     let mut changes = Vec::new();
-    walk.run(below, top, after, &mut |key, (before, after)| {
-        let inside = matches!(
-            (&before, &after),
-            (Some(Entry::Directory(_)), Some(Entry::Directory(_)))
-        );
-        if !inside && any_matches(scopes, &key) {
-            changes.push(Change { key, before, after });
-        }
-        changes.len() < limit
-    })?;
-    Ok(changes)
+    let walked = walk.run(
+        below,
+        top,
+        after,
+        bounds.visits,
+        &mut |key, (before, after)| {
+            let inside = matches!(
+                (&before, &after),
+                (Some(Entry::Directory(_)), Some(Entry::Directory(_)))
+            );
+            if !inside && any_matches(scopes, &key) {
+                changes.push(Change { key, before, after });
+            }
+            changes.len() < limit
+        },
+    )?;
+    Ok(Page {
+        items: changes,
+        next: walked.next,
+        visits: walked.visits,
+    })
 }
 
 type Pair = (Directory, Directory);

@@ -64,6 +64,7 @@ pub use scope::{
 pub use source::{Ctx, Fault, Missing, NoSource, NodeSource};
 pub use transaction::{Condition, Operation, OperationResult, Transaction};
 pub use treeobj::{TreeObject, from_json, to_json};
+pub use walk::{Bounds, Effort, Page};
 
 #[cfg(test)]
 mod model;

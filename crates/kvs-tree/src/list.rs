@@ -1,16 +1,16 @@
-//! Listing directories in pages.
+//! Listing directories in pages, each for a bounded number of visits.
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
 use crate::node::{Directory, Entry};
 use crate::scope::{Scope, literal_names_in};
 use crate::source::{Fault, NodeSource};
-use crate::walk::{Walk, ahead};
+use crate::walk::{Bounds, Effort, Page, Walk, ahead};
 
-/// At most `limit` entries below `dir`, in the order of a walk (a directory before what is in it,
-/// names sorted), from the first behind `after`; fewer only at the end. `dir` is a resolved key,
-/// and no link is followed. Only entries in the scope are listed, and directories that can hold
-/// none are not entered.
+/// A page of the entries below `dir`, in the order of a walk (a directory before its content, names
+/// sorted), from the first after `after`. `dir` is a resolved key, and no link is followed. Only
+/// entries in the scope are listed, and directories that can hold none are not entered. The page
+/// ends when it has as many items or has made as many visits as `bounds` says.
 ///
 /// # Errors
 /// `NotFound` or `NotDirectory` if `dir` is no directory.
@@ -19,17 +19,20 @@ pub fn list(
     source: &dyn NodeSource,
     dir: &Key,
     after: Option<&Key>,
-    limit: usize,
+    bounds: Bounds,
     recursive: bool,
     scope: Option<&Scope>,
-) -> Result<Vec<(Key, Entry)>, Fault> {
+) -> Result<Page<(Key, Entry)>, Fault> {
+    let limit = bounds.items;
     if limit == 0 {
-        return Ok(Vec::new());
+        return Ok(Page::empty());
     }
     let top = directory_at(root, source, dir)?;
+    let scopes = scope.map_or(&[][..], std::slice::from_ref);
     let walk = Walk {
-        names: &|key| literal_names_in(scope.map_or(&[], std::slice::from_ref), key),
+        names: &|key| literal_names_in(scopes, key),
         ahead: ahead(limit),
+        effort: Effort::of(scopes),
         page: &|directory: &Directory, after, limit| directory.page(source, after, limit),
         get: &|directory, name| directory.get(source, name),
         enter: &|key, entry| match entry {
@@ -42,13 +45,17 @@ pub fn list(
         },
     };
     let mut entries = Vec::new();
-    walk.run(dir, top, after, &mut |key, entry| {
+    let walked = walk.run(dir, top, after, bounds.visits, &mut |key, entry| {
         if scope.is_none_or(|scope| scope.matches(&key)) {
             entries.push((key, entry));
         }
         entries.len() < limit
     })?;
-    Ok(entries)
+    Ok(Page {
+        items: entries,
+        next: walked.next,
+        visits: walked.visits,
+    })
 }
 
 fn directory_at(root: &Directory, source: &dyn NodeSource, key: &Key) -> Result<Directory, Fault> {

@@ -1,6 +1,8 @@
 //! A reference model of a tree (a sorted map from keys to what stands there), and properties of
 //! everything in this crate that must agree with it.
 
+mod copies;
+
 mod properties;
 
 use std::cell::RefCell;
@@ -395,13 +397,13 @@ impl Store {
         &self,
         root: &Directory,
         dir: &Key,
-        limit: usize,
+        bounds: Bounds,
         recursive: bool,
         scope: Option<&Scope>,
     ) -> Vec<(Key, Thing)> {
         let mut all: Vec<(Key, Thing)> = Vec::new();
+        let mut after = None;
         loop {
-            let after = all.last().map(|(key, _)| key.clone());
             let page = self
                 .run(|ctx| {
                     list(
@@ -409,19 +411,21 @@ impl Store {
                         ctx.source,
                         dir,
                         after.as_ref(),
-                        limit,
+                        bounds,
                         recursive,
                         scope,
                     )
                 })
                 .unwrap();
-            let len = page.len();
-            assert!(len <= limit);
-            all.extend(
-                page.into_iter()
-                    .map(|(key, entry)| (key, self.thing(&entry))),
+            assert!(page.items.len() <= bounds.items);
+            let entries = page.items.into_iter();
+            all.extend(entries.map(|(key, entry)| (key, self.thing(&entry))));
+            assert!(
+                page.next.is_none() || page.next > after,
+                "a page that does not go on"
             );
-            if len < limit {
+            after = page.next;
+            if after.is_none() {
                 return all;
             }
         }
@@ -434,11 +438,11 @@ impl Store {
         b: &Directory,
         scopes: &[Scope],
         below: &Key,
-        limit: usize,
+        bounds: Bounds,
     ) -> Vec<(Key, Option<Thing>, Option<Thing>)> {
         let mut all: Vec<(Key, Option<Thing>, Option<Thing>)> = Vec::new();
+        let mut after = None;
         loop {
-            let after = all.last().map(|(key, _, _)| key.clone());
             let page = self
                 .run(|ctx| {
                     diff(
@@ -449,13 +453,12 @@ impl Store {
                         scopes,
                         below,
                         after.as_ref(),
-                        limit,
+                        bounds,
                     )
                 })
                 .unwrap();
-            let len = page.len();
-            assert!(len <= limit);
-            all.extend(page.into_iter().map(|change| {
+            assert!(page.items.len() <= bounds.items);
+            all.extend(page.items.into_iter().map(|change| {
                 let before = change.before.map(|entry| self.thing(&entry));
                 (
                     change.key,
@@ -463,7 +466,12 @@ impl Store {
                     change.after.map(|entry| self.thing(&entry)),
                 )
             }));
-            if len < limit {
+            assert!(
+                page.next.is_none() || page.next > after,
+                "a page that does not go on"
+            );
+            after = page.next;
+            if after.is_none() {
                 return all;
             }
         }
@@ -510,7 +518,7 @@ impl Store {
 
     fn contents(&self, root: &Directory) -> Model {
         Model(
-            self.list(root, &Key::ROOT, 1000, true, None)
+            self.list(root, &Key::ROOT, Bounds::items(1000), true, None)
                 .into_iter()
                 .collect(),
         )

@@ -1,9 +1,14 @@
-//! Walking a tree, or two trees side by side, in pages.
+//! Walking a tree, or two trees side by side, in bounded steps.
 //!
-//! The order is that of keys: a directory before what is in it, names sorted. A walk goes on
-//! behind any key, so it needs no memory between pages. It keeps one buffered page for each level,
-//! never recurses, and when a directory is not at hand asks for its next siblings too. Where only a
-//! few names can be of interest it asks for these instead of reading all.
+//! The order is that of keys: a directory before its content, names sorted. A step ends after a
+//! number of *visits*, whether anything matched or not, and reports the key after which to go on:
+//! copying is O(1), so a small store can hold 2^40 entries. A walk goes on after any key, so it
+//! needs no memory between steps. It keeps one buffered page for each level, never recurses, and
+//! when a directory is not at hand asks for its next siblings too. Where only a few names can be of
+//! interest it asks for these instead of reading all.
+//!
+//! A visit stands for about 100 ns of work. An entry is one visit; matching it against many or long
+//! scopes, and keys that are long, count as more, see [`Effort`].
 
 use std::collections::VecDeque;
 
@@ -11,8 +16,108 @@ use smol_str::SmolStr;
 
 use crate::edit::with_more;
 use crate::key::Key;
-use crate::limits::{MISSING_REPORTED, PAGE_ENTRIES};
+use crate::limits::{KEY_BYTES, MISSING_REPORTED, PAGE_ENTRIES};
+use crate::scope::Scope;
 use crate::source::Fault;
+
+/// Visits for which that many scopes that are a key or directory are tried on a key.
+const PLAIN_SCOPES_A_VISIT: usize = 8;
+
+/// Visits for which a key's bytes are copied.
+const KEY_BYTES_A_VISIT: usize = 256;
+
+/// Visits for which that many pairs of a byte of a key and a byte of a glob are compared.
+const GLOB_PAIRS_A_VISIT: usize = 1024;
+
+/// How much one step of a walk may do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bounds {
+    /// Most items in the page.
+    pub items: usize,
+    /// Visits after which the step ends. At least one entry is visited in any case.
+    pub visits: usize,
+}
+
+impl Bounds {
+    /// A page of at most `items`, however many entries are visited for it. Only for trees that are
+    /// known to be small.
+    #[must_use]
+    pub fn items(items: usize) -> Self {
+        Self {
+            items,
+            visits: usize::MAX,
+        }
+    }
+}
+
+/// What one step of a walk found.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page<T> {
+    /// The items, in the order of a walk. May be empty although more follow.
+    pub items: Vec<T>,
+    /// The key after which to go on; `None` at the end.
+    pub next: Option<Key>,
+    /// Visits that the step made.
+    pub visits: usize,
+}
+
+impl<T> Page<T> {
+    /// A page without items, and none to follow.
+    pub(crate) fn empty() -> Self {
+        Self {
+            items: Vec::new(),
+            next: None,
+            visits: 0,
+        }
+    }
+}
+
+/// What it takes to try some scopes on keys.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Effort {
+    plain: usize,
+    globs: usize,
+    glob_bytes: usize,
+}
+
+impl Effort {
+    /// That of these scopes.
+    #[must_use]
+    pub fn of(scopes: &[Scope]) -> Self {
+        let mut effort = Self::default();
+        for scope in scopes {
+            match scope {
+                Scope::Key(_) | Scope::Directory(_) => effort.plain += 1,
+                Scope::Glob(pattern) => {
+                    effort.globs += 1;
+                    effort.glob_bytes += pattern.as_str().len();
+                }
+            }
+        }
+        effort
+    }
+
+    /// Visits for which this key is tried against all of them.
+    #[must_use]
+    pub fn visits(&self, key: &Key) -> usize {
+        let bytes = key.as_str().len();
+        let pairs = bytes.saturating_mul(self.glob_bytes);
+        1 + bytes / KEY_BYTES_A_VISIT
+            + self.plain / PLAIN_SCOPES_A_VISIT
+            + self.globs
+            + pairs / GLOB_PAIRS_A_VISIT
+    }
+
+    /// The same for a key of any length.
+    #[must_use]
+    pub fn most_visits(&self) -> usize {
+        let pairs = KEY_BYTES.saturating_mul(self.glob_bytes);
+        1 + KEY_BYTES / KEY_BYTES_A_VISIT
+            + self.plain / PLAIN_SCOPES_A_VISIT
+            + self.globs
+            + pairs / GLOB_PAIRS_A_VISIT
+    }
+}
 
 /// How to walk: `D` is a directory (or a pair of them), `E` what stands in it under one name.
 pub(crate) struct Walk<'a, D, E> {
@@ -24,22 +129,34 @@ pub(crate) struct Walk<'a, D, E> {
     pub(crate) enter: &'a dyn Fn(&Key, &E) -> Option<D>,
     /// The only names of interest in the directory at this key, sorted, if they are known.
     pub(crate) names: &'a dyn Fn(&Key) -> Option<Vec<SmolStr>>,
-    /// How many entries to read ahead in each directory.
+    /// Most entries to read ahead in each directory.
     pub(crate) ahead: usize,
+    /// What it takes to tell whether a key is of interest.
+    pub(crate) effort: Effort,
 }
 
 /// Some entries, in order of names.
-pub(crate) type Page<E> = Result<Vec<(SmolStr, E)>, Fault>;
+pub(crate) type Entries<E> = Result<Vec<(SmolStr, E)>, Fault>;
+
+/// How a walk ended.
+pub(crate) struct Walked {
+    /// The key after which to go on; `None` at the end.
+    pub(crate) next: Option<Key>,
+    pub(crate) visits: usize,
+}
 
 /// See [`Walk::page`].
-pub(crate) type PageOf<'a, D, E> = &'a dyn Fn(&D, Option<&str>, usize) -> Page<E>;
+pub(crate) type PageOf<'a, D, E> = &'a dyn Fn(&D, Option<&str>, usize) -> Entries<E>;
 
 /// See [`Walk::get`].
 pub(crate) type GetOf<'a, D, E> = &'a dyn Fn(&D, &str) -> Result<Option<E>, Fault>;
 
-/// How far to read ahead for a page of this size. Never only a few: a scope may leave out most.
+/// The fewest entries that are read ahead. Never only a few: a scope may leave out most.
+const AHEAD_MIN: usize = PAGE_ENTRIES / 8;
+
+/// How far to read ahead for a page of this size.
 pub(crate) fn ahead(limit: usize) -> usize {
-    limit.clamp(PAGE_ENTRIES / 8, PAGE_ENTRIES)
+    limit.clamp(AHEAD_MIN, PAGE_ENTRIES)
 }
 
 /// A directory that the walk is in.
@@ -49,41 +166,51 @@ struct Level<D, E> {
     /// The last name that was taken into the buffer.
     last: Option<SmolStr>,
     buffer: VecDeque<(SmolStr, E)>,
+    /// How many entries to read next. Few at first: a step may end before it needs more.
+    ahead: usize,
     complete: bool,
 }
 
 impl<D, E> Walk<'_, D, E> {
-    /// Hands what is below `top` (the directory at `key`) to `visit`, from the first behind
-    /// `after`, until there is no more or it says false.
+    /// Hands what is below `top` (the directory at `key`) to `visit`, from the first after
+    /// `after`, until there is no more, it says false, or `most` visits were made.
     pub(crate) fn run(
         &self,
         key: &Key,
         top: D,
         after: Option<&Key>,
+        most: usize,
         visit: &mut dyn FnMut(Key, E) -> bool,
-    ) -> Result<(), Fault> {
+    ) -> Result<Walked, Fault> {
         let after = after.filter(|after| *after > key);
+        let (mut next, mut visits) = (None, 0_usize);
         if after.is_some_and(|after| !after.starts_with(key)) {
-            return Ok(());
+            return Ok(Walked { next, visits });
         }
         let mut levels = self.resume(key, top, after)?;
+        visits += levels.len();
         while let Some(level) = levels.last_mut() {
             let Some((name, entry)) = level.buffer.pop_front() else {
                 if level.complete {
                     levels.pop();
                 } else {
-                    self.fill(&mut levels)?;
+                    visits = visits.saturating_add(self.effort.visits(&level.key));
+                    visits = visits.saturating_add(self.fill(&mut levels)?);
                 }
                 continue;
             };
             let key = level.key.child(&name)?;
+            visits = visits.saturating_add(self.effort.visits(&key));
             let below = (self.enter)(&key, &entry).map(|below| Level::new(key.clone(), below));
-            if !visit(key, entry) {
+            let here = key.clone();
+            let on = visit(key, entry);
+            levels.extend(below);
+            if !on || visits >= most {
+                next = levels.iter().any(Level::goes_on).then_some(here);
                 break;
             }
-            levels.extend(below);
         }
-        Ok(())
+        Ok(Walked { next, visits })
     }
 
     /// The levels of a walk that has just visited `after`.
@@ -104,46 +231,50 @@ impl<D, E> Walk<'_, D, E> {
         Ok(levels)
     }
 
-    /// Reads the next page of the innermost level.
-    fn fill(&self, levels: &mut [Level<D, E>]) -> Result<(), Fault> {
+    /// Reads the next page of the innermost level; how many names were asked for one by one.
+    fn fill(&self, levels: &mut [Level<D, E>]) -> Result<usize, Fault> {
         let Some((level, outer)) = levels.split_last_mut() else {
-            return Ok(());
+            return Ok(0);
         };
-        let page = match self.read(level) {
+        let names = (self.names)(&level.key);
+        let asked = names.as_ref().map_or(0, Vec::len);
+        let page = match self.read(level, names) {
             Ok(page) => page,
             Err(fault) => {
                 let siblings = outer.last().into_iter().flat_map(|parent| {
                     parent.buffer.iter().filter_map(|(name, entry)| {
                         let key = parent.key.child(name).ok()?;
                         let directory = (self.enter)(&key, entry)?;
-                        Some(self.read(&Level::new(key, directory)))
+                        let names = (self.names)(&key);
+                        Some(self.read(&Level::new(key, directory), names))
                     })
                 });
                 return Err(with_more(fault, MISSING_REPORTED, siblings));
             }
         };
-        level.complete = page.len() < self.ahead;
+        level.complete = page.len() < level.ahead;
+        level.ahead = (level.ahead * 2).min(self.ahead);
         if let Some((name, _)) = page.last() {
             level.last = Some(name.clone());
         }
         level.buffer = page.into();
-        Ok(())
+        Ok(asked)
     }
 }
 
 impl<D, E> Walk<'_, D, E> {
-    /// A page of the directory behind the last name.
-    fn read(&self, level: &Level<D, E>) -> Page<E> {
+    /// A page of the directory after the last name: of these names, or of all.
+    fn read(&self, level: &Level<D, E>, names: Option<Vec<SmolStr>>) -> Entries<E> {
         let after = level.last.as_deref();
-        let Some(names) = (self.names)(&level.key) else {
-            return (self.page)(&level.directory, after, self.ahead);
+        let Some(names) = names else {
+            return (self.page)(&level.directory, after, level.ahead);
         };
         let mut page = Vec::new();
         for name in names
             .into_iter()
             .filter(|name| after.is_none_or(|after| after < name.as_str()))
         {
-            if page.len() >= self.ahead {
+            if page.len() >= level.ahead {
                 break;
             }
             if let Some(entry) = (self.get)(&level.directory, &name)? {
@@ -161,7 +292,13 @@ impl<D, E> Level<D, E> {
             directory,
             last: None,
             buffer: VecDeque::new(),
+            ahead: AHEAD_MIN,
             complete: false,
         }
+    }
+
+    /// Whether there may be more in it.
+    fn goes_on(&self) -> bool {
+        !self.complete || !self.buffer.is_empty()
     }
 }

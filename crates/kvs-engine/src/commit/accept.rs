@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::outcomes::Seen;
 use crate::request::{CommitRequest, Committed};
-use crate::view::root_of;
+use crate::roots::root_of;
 
 impl CommitTask {
     /// Applies a transaction to the head of its namespace and lets it join a version.

@@ -25,6 +25,7 @@ use crate::pack::{BlobStore, PackStore};
 use crate::record::{Group, Record};
 use crate::reference::PRIMARY;
 use crate::reserve::{Reserve, StagingSpace};
+use crate::slices::Slices;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 use crate::workers::Threads;
@@ -110,10 +111,12 @@ fn recover(
     let reader = journal.reader();
     let oldest = reader.oldest();
     let archive = Archive::new(objects.clone(), reader);
+    let slices = Slices::new(env.clock.clone(), config.slice_visits);
     let store = Arc::new(Store::new(
         objects,
         archive,
         StagingSpace::new(env, &directory.packs()),
+        slices,
         config.instance_owner,
         threads,
     ));

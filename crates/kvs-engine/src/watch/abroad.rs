@@ -8,8 +8,8 @@ use super::state::{Head, State, Work};
 use super::step::{Compare, Pieces, Show, Step};
 use crate::error::EngineError;
 use crate::history::RootAt;
+use crate::roots::root_of;
 use crate::shared::ModeKind;
-use crate::view::root_of;
 
 impl State {
     /// Sets out to tell what is in other namespaces where the reader's state is not known: everything

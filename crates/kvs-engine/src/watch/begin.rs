@@ -2,14 +2,15 @@
 
 use kvs_tree::Scope;
 
+use super::collect::Context;
 use super::direct::missing_part;
 use super::route::may_have_routes;
 use super::state::{Beginning, Head, State, Ways, Work};
-use super::step::{Context, List, Step};
+use super::step::{List, Step};
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::reference::Position;
-use crate::view::root_of;
+use crate::roots::root_of;
 
 impl State {
     /// Finds out where the scopes lead, and sets out to tell what there is to tell at the start.

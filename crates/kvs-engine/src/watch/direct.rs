@@ -2,52 +2,127 @@
 //! without values, only those that are another value, only the bytes that are new.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use kvs_tree::{Effect, Entry, Fault, Key, entry_at};
+use kvs_tree::{Effect, Effort, Entry, Fault, Key, NodeSource, StoreParams, entry_at};
 
+use super::collect::Context;
 use super::route::Aim;
-use super::step::{Context, Pieces, Step};
-use crate::changes::{
-    Between, ChangeKind, ChangeValue, KeyChange, Want, changes, entry_value, needs_roots,
-};
+use super::step::{Pieces, Step};
+use crate::changes::{Between, ChangeKind, ChangeValue, KeyChange, Want, entry_value, needs_roots};
+use crate::gather::{Gathered, Gathering};
+use crate::history::RootAt;
 use crate::record::VersionRecord;
 use crate::shared::{ModeKind, Shape};
-
-/// The finished changes by the keys they are told under, and steps for what is too large for them.
-pub(super) type Direct = (BTreeMap<Key, KeyChange>, Vec<Step>);
 
 fn want(shape: Shape) -> Want {
     Want {
         below: false,
         wholes: shape.values && shape.kind != ModeKind::Append,
+        values: shape.values,
     }
 }
 
-/// Whether [`direct`] needs the roots that the version lies between.
-pub(super) fn direct_needs_roots(record: &VersionRecord, aim: &Aim, shape: Shape) -> bool {
-    let touches = |key: &Key| aim.scopes().iter().any(|scope| scope.matches(key));
+/// Whether telling of the effect needs the roots that the version lies between.
+pub(super) fn direct_needs_roots(effect: &Effect, aim: &Aim, shape: Shape) -> bool {
     let compares = shape.previous || matches!(shape.kind, ModeKind::Unique | ModeKind::Append);
-    needs_roots(record, aim.scopes(), want(shape))
-        || (compares && record.effects().any(|effect| touches(effect.key())))
+    let touches = |key: &Key| aim.scopes().iter().any(|scope| scope.matches(key));
+    needs_roots(effect, aim.scopes(), want(shape)) || (compares && touches(effect.key()))
 }
 
-/// What the record did to keys that the watch looks at; what it did below them, differences tell.
-pub(super) fn direct(
-    record: &VersionRecord,
-    aim: &Aim,
-    between: Option<&Between<'_>>,
-    context: &Context<'_>,
-) -> Result<Direct, Fault> {
-    let (mut told, mut steps) = (BTreeMap::new(), Vec::new());
-    if aim.scopes().is_empty() {
-        return Ok((told, steps));
+/// What a record did to keys that the watch looks at, half-way finished; what it did below them,
+/// differences tell.
+#[derive(Default)]
+pub(super) struct Directing {
+    gathered: Option<Gathered>,
+    rest: std::vec::IntoIter<KeyChange>,
+    /// See [`growth`]; only once it is needed.
+    growth: Option<BTreeMap<Key, Vec<u64>>>,
+    pub(super) told: BTreeMap<Key, KeyChange>,
+    pub(super) steps: Vec<Step>,
+}
+
+/// What a record is told from.
+pub(super) struct Source {
+    pub(super) record: Arc<VersionRecord>,
+    pub(super) aim: Aim,
+    pub(super) roots: Option<(RootAt, RootAt)>,
+    pub(super) shape: Shape,
+}
+
+impl Directing {
+    pub(super) fn new() -> Self {
+        Self {
+            gathered: Some(Gathered::default()),
+            ..Self::default()
+        }
     }
-    let shape = context.shape;
-    let growth = match shape.kind {
-        ModeKind::Append if shape.values => growth(record),
-        _ => BTreeMap::new(),
-    };
-    for mut one in changes(record, aim.scopes(), between, want(shape), context.source)? {
+
+    pub(super) fn is_complete(&self) -> bool {
+        self.gathered.is_none() && self.rest.len() == 0
+    }
+
+    /// Goes on for about so many visits; how many it made.
+    pub(super) fn step(
+        &mut self,
+        of: &Source,
+        source: &dyn NodeSource,
+        params: &StoreParams,
+        visits: usize,
+    ) -> Result<usize, Fault> {
+        if of.aim.scopes().is_empty() {
+            self.gathered = None;
+            return Ok(1);
+        }
+        let between = || {
+            of.roots.as_ref().map(|(before, after)| Between {
+                before: &before.directory,
+                after: &after.directory,
+                params,
+            })
+        };
+        let mut made = 0;
+        if let Some(gathered) = &mut self.gathered {
+            let gathering = Gathering {
+                record: &of.record,
+                scopes: of.aim.scopes(),
+                between: between(),
+                want: want(of.shape),
+            };
+            made += gathered.step(&gathering, source, visits)?;
+            if !gathered.is_complete() {
+                return Ok(made);
+            }
+            let gathered = self.gathered.take().unwrap_or_default();
+            self.rest = gathered.into_changes().into_iter();
+        }
+        let effort = Effort::of(of.aim.scopes());
+        let between = between();
+        let context = Context {
+            source,
+            params,
+            shape: of.shape,
+        };
+        while let Some(one) = self.rest.as_slice().first() {
+            if made >= visits {
+                break;
+            }
+            made += effort.visits(&one.key) + one.key.depth();
+            self.finish(one.clone(), of, between.as_ref(), &context)?;
+            self.rest.next();
+        }
+        Ok(made)
+    }
+
+    /// Finishes one change.
+    fn finish(
+        &mut self,
+        mut one: KeyChange,
+        of: &Source,
+        between: Option<&Between<'_>>,
+        context: &Context<'_>,
+    ) -> Result<(), Fault> {
+        let shape = context.shape;
         let mut grown = None;
         if let Some(between) = between {
             let before = entry_at(between.before, context.source, &one.key)?;
@@ -56,7 +131,7 @@ pub(super) fn direct(
                 if let (Some(a), Some(b)) = (&before, &after)
                     && a.same(b, context.params)
                 {
-                    continue;
+                    return Ok(());
                 }
             }
             if shape.kind == ModeKind::Append {
@@ -65,6 +140,10 @@ pub(super) fn direct(
                         one.offset = Some(match &before {
                             Some(Entry::Value(value)) => value.len(),
                             _ => 0,
+                        });
+                        let growth = self.growth.get_or_insert_with(|| match shape.values {
+                            true => growth(&of.record),
+                            false => BTreeMap::new(),
                         });
                         let several = growth.get(&one.key).is_some_and(|ends| ends.len() > 1);
                         grown = entry_at(between.after, context.source, &one.key)?
@@ -83,15 +162,16 @@ pub(super) fn direct(
             one.value = ChangeValue::None;
             one.appended = None;
         }
-        for shown in aim.shown(&one.key) {
+        for shown in of.aim.shown(&one.key) {
             match (&grown, one.offset) {
                 (Some(Entry::Value(value)), Some(at)) if shape.values => {
-                    let lengths = growth.get(&one.key).into_iter().flatten();
+                    let growth = self.growth.iter();
+                    let lengths = growth.filter_map(|all| all.get(&one.key)).flatten();
                     let ends = lengths.scan(at, |end, length| {
                         *end += length;
                         Some(*end)
                     });
-                    steps.push(Step::Pieces(Pieces {
+                    self.steps.push(Step::Pieces(Pieces {
                         shown,
                         value: value.clone(),
                         at,
@@ -101,20 +181,23 @@ pub(super) fn direct(
                 }
                 _ => {
                     let key = shown.clone();
-                    told.insert(shown, KeyChange { key, ..one.clone() });
+                    self.told.insert(shown, KeyChange { key, ..one.clone() });
                 }
             }
         }
+        Ok(())
     }
-    Ok((told, steps))
 }
 
 /// How many bytes each append of a version added, by key. A key that anything else happened to is told otherwise.
-fn growth(record: &VersionRecord) -> BTreeMap<&Key, Vec<u64>> {
-    let mut lengths: BTreeMap<&Key, Vec<u64>> = BTreeMap::new();
+fn growth(record: &VersionRecord) -> BTreeMap<Key, Vec<u64>> {
+    let mut lengths: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
     for effect in record.effects() {
         if let Effect::Append { key, value } = effect {
-            lengths.entry(key).or_default().push(value.len() as u64);
+            lengths
+                .entry(key.clone())
+                .or_default()
+                .push(value.len() as u64);
         }
     }
     lengths

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use kvs_tree::Key;
+use kvs_tree::{Effort, Key};
 
 use super::route::Aim;
 use super::state::{State, Summing, Ways};
@@ -12,7 +12,8 @@ use crate::changes::tells_below;
 use crate::error::EngineError;
 use crate::limits::EVENT_CHANGES;
 use crate::record::VersionRecord;
-use crate::view::root_of;
+use crate::roots::root_of;
+use crate::slices::Pace;
 
 /// What some versions did to a watch's keys, without their values.
 #[derive(Default)]
@@ -40,9 +41,10 @@ impl State {
         };
         self.busy().summing = Some(Summing { read, ways: None });
         let (mut record, mut newest) = (first, None);
+        let mut pace = self.store.slices.pace(self.caller);
         loop {
-            let mut concerns = sum.take(&record, &aim);
-            if let Some(ways) = self.ways_after(&record).await? {
+            let mut concerns = sum.take(&record, &aim, &mut pace).await;
+            if let Some(ways) = self.ways_after(&record, &mut pace).await? {
                 // What comes behind it concerns the watch where the links lead from here on.
                 (concerns, sum.compare) = (true, true);
                 let before = self.go(ways, record.version);
@@ -98,9 +100,11 @@ impl State {
 
 impl Sum {
     /// Takes in a version; whether it did anything to the keys.
-    fn take(&mut self, record: &VersionRecord, aim: &Aim) -> bool {
+    async fn take(&mut self, record: &VersionRecord, aim: &Aim, pace: &mut Pace) -> bool {
         let (scopes, mut concerns) = (aim.scopes(), false);
+        let effort = Effort::of(scopes);
         for effect in record.effects() {
+            pace.spend(effort.visits(effect.key())).await;
             if !scopes.is_empty() && tells_below(effect, scopes) {
                 (concerns, self.compare) = (true, true);
             }

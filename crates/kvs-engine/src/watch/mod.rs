@@ -8,6 +8,8 @@
 
 mod route;
 
+mod collect;
+
 mod step;
 
 mod direct;
@@ -241,11 +243,11 @@ impl State {
             return Ok(Some(Arc::new(SharedEvent::new(event))));
         }
         if self.busy.as_ref().is_some_and(|busy| busy.work.is_some()) {
-            return Ok(self.part().await?);
+            return self.part().await;
         }
         self.sum_again();
         if self.tell_untold().await? {
-            return Ok(self.part().await?);
+            return self.part().await;
         }
         if let Some(event) = self.shared_event() {
             return Ok(Some(event));
@@ -260,7 +262,7 @@ impl State {
             }
         }
         if self.busy.as_ref().is_some_and(|busy| busy.work.is_some()) {
-            return Ok(self.part().await?);
+            return self.part().await;
         }
         Ok(None)
     }

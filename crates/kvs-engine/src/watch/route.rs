@@ -9,8 +9,6 @@ use kvs_tree::{
 };
 use smol_str::SmolStr;
 
-use crate::record::VersionRecord;
-
 /// What a chain of links comes to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
@@ -154,25 +152,23 @@ pub(super) fn standing(
     }
 }
 
-/// Whether the version may have changed where the scopes lead.
-pub(super) fn may_move(scopes: &[Scope], routes: &[Route], record: &VersionRecord) -> bool {
-    record.effects().any(|effect| {
-        let at = effect.key();
-        let linking = matches!(
-            effect,
-            Effect::Link { .. } | Effect::Copy { .. } | Effect::Graft { .. }
-        );
-        let asked = || scopes.iter().filter_map(followed);
-        (linking && asked().any(|key| key.starts_with(at)))
-            || routes.iter().any(|route| {
-                let end = match &route.end {
-                    End::Here(end) => linking && end.starts_with(at),
-                    End::Elsewhere { .. } => false,
-                    End::Broken => true,
-                };
-                end || route.links.iter().any(|link| link.starts_with(at))
-            })
-    })
+/// Whether the effect may have changed where the scopes lead.
+pub(super) fn may_move(scopes: &[Scope], routes: &[Route], effect: &Effect) -> bool {
+    let at = effect.key();
+    let linking = matches!(
+        effect,
+        Effect::Link { .. } | Effect::Copy { .. } | Effect::Graft { .. }
+    );
+    let asked = || scopes.iter().filter_map(followed);
+    (linking && asked().any(|key| key.starts_with(at)))
+        || routes.iter().any(|route| {
+            let end = match &route.end {
+                End::Here(end) => linking && end.starts_with(at),
+                End::Elsewhere { .. } => false,
+                End::Broken => true,
+            };
+            end || route.links.iter().any(|link| link.starts_with(at))
+        })
 }
 
 /// Which keys of the tree a watch looks at, and under which keys it tells of them.

@@ -1,23 +1,15 @@
 //! What a part of an event is made from, a page at a time: listings, differences of two trees, values
-//! in pieces. Each step is pure, tells where the next page begins, and holds no more than a page.
+//! in pieces. Each page is pure, ends after a number of visits, be it with nothing found, and tells
+//! where the next one begins; nothing holds more than a page.
 
 use std::sync::Arc;
 
-use kvs_tree::{
-    Directory, Entry, Fault, Key, NodeSource, Scope, StoreParams, Value, diff, entry_at, list,
-};
+use kvs_tree::{Bounds, Directory, Entry, Fault, Key, Scope, Value, diff, entry_at, list};
 
+use super::collect::{Collector, Context};
 use super::route::Aim;
-use crate::changes::{ChangeKind, ChangeValue, KeyChange, change, entered, entry_value};
+use crate::changes::{ChangeKind, ChangeValue, KeyChange, change};
 use crate::limits::{CHANGE_VALUE_BYTES, EVENT_BYTES, EVENT_CHANGES};
-use crate::shared::{ModeKind, Shape};
-
-/// What every step needs.
-pub(super) struct Context<'a> {
-    pub(super) source: &'a dyn NodeSource,
-    pub(super) params: &'a StoreParams,
-    pub(super) shape: Shape,
-}
 
 /// Work that is left to do for an event.
 #[derive(Clone)]
@@ -32,16 +24,44 @@ pub(super) enum Step {
     Pieces(Pieces),
 }
 
-/// A page and what is left.
-pub(super) type Page = (Vec<KeyChange>, Option<Step>);
+/// A page, what is left, and what it took.
+pub(super) struct Page {
+    pub(super) found: Vec<KeyChange>,
+    pub(super) rest: Option<Step>,
+    pub(super) visits: usize,
+}
+
+impl Page {
+    fn last(found: Vec<KeyChange>) -> Self {
+        Self {
+            visits: 1 + found.len(),
+            found,
+            rest: None,
+        }
+    }
+}
 
 impl Step {
-    pub(super) fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+    /// The next page, for about so many visits.
+    pub(super) fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         match self {
-            Step::List(list) => list.page(context),
-            Step::Compare(compare) => compare.page(context),
-            Step::Keys(keys) => keys.page(context),
+            Step::List(list) => list.page(context, visits),
+            Step::Compare(compare) => compare.page(context, visits),
+            Step::Keys(keys) => keys.page(context, visits),
             Step::Pieces(pieces) => pieces.page(context),
+        }
+    }
+
+    /// How much more a key that is found takes than it takes to find it: visits for each.
+    pub(super) fn weight(&self) -> usize {
+        match self {
+            Step::List(list) => list.told.len() / 8,
+            Step::Compare(Compare {
+                show: Show::Aim(aim),
+                ..
+            }) => aim.scopes().len() / 8,
+            Step::Keys(keys) => keys.aim.scopes().len() / 8,
+            Step::Compare(_) | Step::Pieces(_) => 0,
         }
     }
 
@@ -56,56 +76,10 @@ impl Step {
     }
 }
 
-/// Collects changes until a part is full.
-struct Collector<'a, 'b> {
-    context: &'a Context<'b>,
-    found: Vec<KeyChange>,
-    bytes: usize,
-}
-
-impl<'a, 'b> Collector<'a, 'b> {
-    fn new(context: &'a Context<'b>) -> Self {
-        Self {
-            context,
-            found: Vec::new(),
-            bytes: 0,
-        }
-    }
-
-    fn full(&self) -> bool {
-        self.found.len() >= EVENT_CHANGES || self.bytes >= EVENT_BYTES
-    }
-
-    /// Adds what stands at a key now; `before` is given where something else did.
-    fn add(
-        &mut self,
-        key: &Key,
-        before: Option<Option<&Entry>>,
-        after: Option<&Entry>,
-    ) -> Result<(), Fault> {
-        let Context {
-            source,
-            params,
-            shape,
-        } = *self.context;
-        let mut one = match after {
-            None => change(key, ChangeKind::Unlink, ChangeValue::None),
-            Some(Entry::Value(_)) if !shape.values => {
-                change(key, ChangeKind::Put, ChangeValue::None)
-            }
-            Some(entry) => entered(key, entry, source, params)?,
-        };
-        if shape.kind == ModeKind::Append && one.kind == ChangeKind::Put {
-            one.offset = Some(0);
-        }
-        if let Some(before) = before
-            && shape.previous
-        {
-            one.previous = Some(entry_value(before, source, params)?);
-        }
-        self.bytes += key.as_str().len() + one.size();
-        self.found.push(one);
-        Ok(())
+fn bounds(visits: usize) -> Bounds {
+    Bounds {
+        items: EVENT_CHANGES,
+        visits,
     }
 }
 
@@ -125,43 +99,46 @@ pub(super) struct List {
 }
 
 impl List {
-    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+    fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         let mut to = Collector::new(context);
         let Some(entry) = entry_at(&self.root, context.source, &self.top)? else {
-            return Ok((Vec::new(), None));
+            return Ok(Page::last(Vec::new()));
         };
         if self.after.is_none() && !self.top.is_root() && self.scope.matches(&self.top) {
             self.add(&mut to, &self.top, &entry)?;
         }
         if matches!(self.scope, Scope::Key(_)) || !matches!(entry, Entry::Directory(_)) {
-            return Ok((to.found, None));
+            return Ok(Page::last(to.found));
         }
         let page = list(
             &self.root,
             context.source,
             &self.top,
             self.after.as_ref(),
-            EVENT_CHANGES,
+            bounds(visits),
             true,
             Some(&self.scope),
         )?;
-        let mut more = page.len() >= EVENT_CHANGES;
-        let mut after = self.after.clone();
-        for (key, entry) in page {
+        let (mut next, mut after) = (page.next, self.after.clone());
+        for (key, entry) in page.items {
             if to.full() {
-                more = true;
+                next = after;
                 break;
             }
             self.add(&mut to, &key, &entry)?;
             after = Some(key);
         }
-        let rest = more.then(|| {
+        let rest = next.map(|next| {
             Step::List(List {
-                after,
+                after: Some(next),
                 ..self.clone()
             })
         });
-        Ok((to.found, rest))
+        Ok(Page {
+            found: to.found,
+            rest,
+            visits: page.visits,
+        })
     }
 
     fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
@@ -251,7 +228,7 @@ impl Compare {
         Ok(false)
     }
 
-    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+    fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         let mut to = Collector::new(context);
         let (before, after) = (self.before.as_ref(), self.after.as_ref());
         if let (Show::Under(key), None) = (&self.show, &self.from) {
@@ -261,10 +238,10 @@ impl Compare {
             }
         }
         if !self.below {
-            return Ok((to.found, None));
+            return Ok(Page::last(to.found));
         }
         let scopes = match &self.show {
-            Show::Aim(aim) if aim.scopes().is_empty() => return Ok((to.found, None)),
+            Show::Aim(aim) if aim.scopes().is_empty() => return Ok(Page::last(to.found)),
             Show::Aim(aim) => aim.scopes(),
             Show::Under(_) => &[],
         };
@@ -276,13 +253,12 @@ impl Compare {
             scopes,
             &Key::ROOT,
             self.from.as_ref(),
-            EVENT_CHANGES,
+            bounds(visits),
         )?;
-        let mut more = page.len() >= EVENT_CHANGES;
-        let mut from = self.from.clone();
-        for found in page {
+        let (mut next, mut from) = (page.next, self.from.clone());
+        for found in page.items {
             if to.full() {
-                more = true;
+                next = from;
                 break;
             }
             let shown = match &self.show {
@@ -295,13 +271,17 @@ impl Compare {
             }
             from = Some(found.key);
         }
-        let rest = more.then(|| {
+        let rest = next.map(|next| {
             Step::Compare(Compare {
-                from,
+                from: Some(next),
                 ..self.clone()
             })
         });
-        Ok((to.found, rest))
+        Ok(Page {
+            found: to.found,
+            rest,
+            visits: page.visits,
+        })
     }
 }
 
@@ -320,14 +300,15 @@ impl Keys {
         places.iter().any(|place| self.keys.contains(place))
     }
 
-    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+    fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         let mut to = Collector::new(context);
-        let mut next = self.next;
+        let (mut next, mut made) = (self.next, 0);
         for key in self.keys.iter().skip(self.next) {
-            if to.full() {
+            if to.full() || made >= visits {
                 break;
             }
             next += 1;
+            made += 1 + key.depth();
             let entry = entry_at(&self.root, context.source, key)?;
             for shown in self.aim.shown(key) {
                 to.add(&shown, None, entry.as_ref())?;
@@ -339,7 +320,11 @@ impl Keys {
                 ..self.clone()
             })
         });
-        Ok((to.found, rest))
+        Ok(Page {
+            found: to.found,
+            rest,
+            visits: made,
+        })
     }
 }
 
@@ -390,6 +375,9 @@ impl Pieces {
                 ..self.clone()
             })
         });
-        Ok((found, rest))
+        Ok(Page {
+            rest,
+            ..Page::last(found)
+        })
     }
 }

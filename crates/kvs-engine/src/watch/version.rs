@@ -1,21 +1,23 @@
 //! From a record to the event that a watch is told of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use kvs_tree::Scope;
+use kvs_tree::{Effect, Key, NodeSource, Scope};
 
-use super::direct::{Direct, direct, direct_needs_roots};
+use super::direct::{Directing, Source, direct_needs_roots};
 use super::route::{Aim, Route, may_move};
 use super::state::{Head, State, Ways, Work};
-use super::step::Context;
+use super::step::Step;
 use super::turn::compare;
-use crate::changes::{Between, tells_below};
+use crate::changes::{KeyChange, tells_below};
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::record::VersionRecord;
+use crate::roots::root_of;
 use crate::shared::EventKey;
-use crate::told::transactions_of;
-use crate::view::root_of;
+use crate::slices::Pace;
+use crate::told::{any_effect, transactions_of};
 
 /// The scopes whose route is another than before.
 fn moved<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a Scope> {
@@ -51,8 +53,11 @@ impl State {
     pub(super) async fn ways_after(
         &self,
         record: &VersionRecord,
+        pace: &mut Pace,
     ) -> Result<Option<Ways>, EngineError> {
-        if !may_move(self.scopes.as_slice(), self.routes(), record) {
+        let (scopes, routes) = (self.scopes.as_slice(), self.routes());
+        let moves = |effect: &Effect| may_move(scopes, routes, effect);
+        if !any_effect(record, scopes, pace, moves).await {
             return Ok(None);
         }
         let root = root_of(&self.store, &self.namespace, record.version).await?;
@@ -66,7 +71,8 @@ impl State {
     /// leads where the caller may not read.
     pub(super) async fn tell(&mut self, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
         let version = record.version;
-        let ways = self.ways_after(record).await?;
+        let mut pace = self.store.slices.pace(self.caller);
+        let ways = self.ways_after(record, &mut pace).await?;
         let silent = version < self.busy().from;
         if silent {
             if let Some(ways) = ways {
@@ -84,16 +90,17 @@ impl State {
         let leaving = self.routes().iter().chain(routes);
         let leaving: Vec<Route> = leaving.filter(|r| !stay(r)).cloned().collect();
         let aim = Aim::new(scopes, &staying, &leaving);
-        let below = record
-            .effects()
-            .any(|effect| !aim.scopes().is_empty() && tells_below(effect, aim.scopes()));
+        let (aimed, shape) = (aim.scopes(), self.shape);
+        let tells = |effect: &Effect| !aimed.is_empty() && tells_below(effect, aimed);
+        let below = any_effect(record, aimed, &mut pace, tells).await;
+        let needs = |effect: &Effect| direct_needs_roots(effect, &aim, shape);
         let mut roots = None;
-        if below || !turned.is_empty() || direct_needs_roots(record, &aim, self.shape) {
+        if below || !turned.is_empty() || any_effect(record, aimed, &mut pace, needs).await {
             let before = root_of(&self.store, &self.namespace, version - 1).await?;
             let after = root_of(&self.store, &self.namespace, version).await?;
             roots = Some((before, after));
         }
-        let (told, steps) = self.direct(record, &aim, roots.clone()).await?;
+        let (told, steps) = self.direct(record, &aim, roots.clone(), &mut pace).await?;
         work.direct = told;
         // Bytes in pieces come first: what differs in the end is not to be told as a whole.
         work.steps.extend(steps);
@@ -125,27 +132,34 @@ impl State {
         Ok(())
     }
 
+    /// The finished changes by the keys they are told under, and steps for what is too large for them.
     async fn direct(
         &self,
         record: &Arc<VersionRecord>,
         aim: &Aim,
         roots: Option<(RootAt, RootAt)>,
-    ) -> Result<Direct, EngineError> {
-        let (record, aim, shape) = (record.clone(), aim.clone(), self.shape);
-        self.store
-            .step(move |source, params| {
-                let between = roots.as_ref().map(|(before, after)| Between {
-                    before: &before.directory,
-                    after: &after.directory,
-                    params,
-                });
-                let context = Context {
-                    source,
-                    params,
-                    shape,
-                };
-                direct(&record, &aim, between.as_ref(), &context)
-            })
-            .await
+        pace: &mut Pace,
+    ) -> Result<(BTreeMap<Key, KeyChange>, Vec<Step>), EngineError> {
+        let of = Source {
+            record: record.clone(),
+            aim: aim.clone(),
+            roots,
+            shape: self.shape,
+        };
+        let mut state = (Directing::new(), of);
+        loop {
+            let visits = pace.left();
+            let step =
+                move |(directing, of): &mut (Directing, Source),
+                      source: &dyn NodeSource,
+                      params: &_| { directing.step(of, source, params, visits) };
+            let made;
+            (state, made) = self.store.advance(state, step).await?;
+            if state.0.is_complete() {
+                pace.note(made);
+                return Ok((state.0.told, state.0.steps));
+            }
+            pace.spend(made).await;
+        }
     }
 }

@@ -1,16 +1,19 @@
-//! Telling an event part by part: a part is made when it is asked for, and is all that is held.
+//! Telling an event part by part: a part is made when it is asked for, and is all that is held. It is
+//! made in slices, between which others have their turn; after many of them it is left as it is, and
+//! the watch's sink is woken to go on with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kvs_tree::{Fault, Key};
 
+use super::Stop;
+use super::collect::Context;
 use super::state::{Head, State, Work};
-use super::step::{Context, Page, Step};
+use super::step::{Page, Step};
 use crate::changes::KeyChange;
-use crate::error::EngineError;
 use crate::event::{SharedEvent, WatchEvent};
-use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
+use crate::limits::{EVENT_BYTES, EVENT_CHANGES, WATCH_SLICES};
 use crate::shared::ModeKind;
 
 /// Moves finished changes that fit into a part.
@@ -27,9 +30,8 @@ fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes:
 /// A page without what steps before it told: a key that several scopes see, one of them through
 /// links, is told once, as the first of them sees it.
 fn untold(page: Page, done: &[Step], context: &Context<'_>) -> Result<Page, Fault> {
-    let (found, rest) = page;
-    let mut new = Vec::with_capacity(found.len());
-    for one in found {
+    let mut new = Vec::with_capacity(page.found.len());
+    for one in page.found {
         let mut told = false;
         for step in done {
             told = told || step.tells(&one.key, context)?;
@@ -38,15 +40,32 @@ fn untold(page: Page, done: &[Step], context: &Context<'_>) -> Result<Page, Faul
             new.push(one);
         }
     }
-    Ok((new, rest))
+    Ok(Page { found: new, ..page })
 }
 
 impl State {
     /// The next part of the event that is being told; `None` if there is none, or the event turned
     /// out to be empty. The watch has read the version once the last part is made.
-    pub(super) async fn part(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
+    ///
+    /// # Errors
+    /// `Idle` if it takes so long that other streams have their turn first: then the sink was woken.
+    pub(super) async fn part(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
+        let work = self.busy.as_ref().and_then(|busy| busy.work.as_ref());
+        if work.is_none_or(|work| work.steps.is_empty()) {
+            return self.make_part().await;
+        }
+        let slices = self.store.slices.clone();
+        slices.timed(self.make_part()).await
+    }
+
+    async fn make_part(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
         let shape = self.shape;
+        let mut pace = self.store.slices.pace(self.caller);
         loop {
+            if pace.ended() >= WATCH_SLICES {
+                self.go_on_later();
+                return Err(Stop::Idle);
+            }
             let store = self.store.clone();
             let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
                 return Ok(None);
@@ -60,20 +79,24 @@ impl State {
                 break;
             }
             let done = work.done.clone();
-            let (found, rest) = store
+            // Each key that is found is looked for in what was told before.
+            let weight = 1 + step.weight() + 4 * done.len();
+            let visits = pace.left().div_ceil(weight);
+            let page = store
                 .step(move |source, params| {
                     let context = Context {
                         source,
                         params,
                         shape,
                     };
-                    untold(step.page(&context)?, &done, &context)
+                    untold(step.page(&context, visits)?, &done, &context)
                 })
                 .await?;
             let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
                 return Ok(None);
             };
-            match rest {
+            let over = pace.note(page.visits.saturating_mul(weight));
+            match page.rest {
                 Some(rest) => {
                     if let Some(front) = work.steps.front_mut() {
                         *front = rest;
@@ -84,13 +107,24 @@ impl State {
                     work.done = done.chain(step).collect();
                 }
             }
-            for one in found {
+            for one in page.found {
                 let one = work.direct.remove(&one.key).unwrap_or(one);
                 work.bytes += one.key.as_str().len() + one.size();
                 work.part.push(one);
             }
+            if over {
+                pace.give_way().await;
+                self.check()?;
+            }
         }
         Ok(self.finish())
+    }
+
+    /// Has the watch's sink woken although nothing was committed.
+    pub(super) fn go_on_later(&self) {
+        if let Some(wake) = self.namespace.wake_of(self.id) {
+            wake.call();
+        }
     }
 
     fn finish(&mut self) -> Option<Arc<SharedEvent>> {

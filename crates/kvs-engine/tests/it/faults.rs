@@ -18,6 +18,10 @@ impl kvs_engine::Clock for Faulty {
     fn uptime_ms(&self) -> u64 {
         0
     }
+
+    fn thread_ns(&self) -> u64 {
+        0
+    }
 }
 
 #[tokio::test(start_paused = true)]

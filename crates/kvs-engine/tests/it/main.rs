@@ -23,6 +23,7 @@ mod retention;
 mod rights;
 mod sim;
 mod shortage;
+mod slices;
 mod snapshot;
 mod staging;
 mod threads;

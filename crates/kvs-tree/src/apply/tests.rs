@@ -471,7 +471,17 @@ fn the_deepest_key_can_be_written_and_listed() {
         refusal(&root, &[&format!("mkdir {deepest}")]),
         TreeErrorKind::Limit
     );
-    let all = crate::list(&root, &NoSource, &Key::ROOT, None, 1000, true, None).unwrap();
+    let all = crate::list(
+        &root,
+        &NoSource,
+        &Key::ROOT,
+        None,
+        crate::Bounds::items(1000),
+        true,
+        None,
+    )
+    .unwrap()
+    .items;
     assert_eq!(all.last().unwrap().0, key(&deepest));
 }
 
@@ -521,7 +531,18 @@ fn diffs_report_what_a_changed_directory_held() {
     let b = try_apply(&a, &["put d 1", "put v.w 1", "put same.z 2"])
         .unwrap()
         .root;
-    let changes = diff(&a, &b, &NoSource, &PARAMS, &[], &Key::ROOT, None, 100).unwrap();
+    let changes = diff(
+        &a,
+        &b,
+        &NoSource,
+        &PARAMS,
+        &[],
+        &Key::ROOT,
+        None,
+        crate::Bounds::items(100),
+    )
+    .unwrap()
+    .items;
     let keys: Vec<String> = changes
         .iter()
         .map(|change| change.key.to_string())

@@ -259,7 +259,7 @@ fn check_replay(store: &Store, root: &Directory, applied: &Applied) {
 
 /// Whoever watches a key that changed finds it by the effects, and the touched keys cover all.
 fn check_coverage(store: &Store, root: &Directory, applied: &Applied) {
-    for (key, _, _) in store.diff(root, &applied.root, &[], &Key::ROOT, 1000) {
+    for (key, _, _) in store.diff(root, &applied.root, &[], &Key::ROOT, Bounds::items(1000)) {
         let seen = applied
             .effects
             .iter()
@@ -274,11 +274,17 @@ fn check_coverage(store: &Store, root: &Directory, applied: &Applied) {
     assert!(applied.touched.is_sorted_by(|a, b| a < b));
 }
 
+/// Steps of every length: whatever a walk is cut into, it finds the same.
+fn bounds() -> impl Strategy<Value = Bounds> {
+    let visits = prop_oneof![0..20usize, Just(usize::MAX)];
+    (1..5usize, visits).prop_map(|(items, visits)| Bounds { items, visits })
+}
+
 fn check_diff(
     store: &Store,
     (model_a, a): (&Model, &Directory),
     (model_b, b): (&Model, &Directory),
-    (scopes, below, limit): (&[Scope], &Key, usize),
+    (scopes, below, bounds): (&[Scope], &Key, Bounds),
 ) {
     let all: BTreeSet<&Key> = model_a.0.keys().chain(model_b.0.keys()).collect();
     let expected: Vec<_> = all
@@ -293,7 +299,7 @@ fn check_diff(
             )
         })
         .collect();
-    assert_eq!(store.diff(a, b, scopes, below, limit), expected);
+    assert_eq!(store.diff(a, b, scopes, below, bounds), expected);
 }
 
 fn in_conflict(a: &[Key], b: &[Key]) -> bool {
@@ -409,14 +415,14 @@ proptest! {
         history in history(),
         dir in key(),
         scope in option::of(scope()),
-        limit in 1..5usize,
+        bounds in bounds(),
         recursive in any::<bool>(),
     ) {
         let store = Store::default();
         let (model, root) = run(&store, &history).pop().unwrap();
         for dir in [Key::ROOT, dir] {
             if !dir.is_root() && model.0.get(&dir) != Some(&Thing::Directory) {
-                let result = store.run(|ctx| list(&root, ctx.source, &dir, None, 1, true, None));
+                let result = store.run(|ctx| list(&root, ctx.source, &dir, None, Bounds::items(1), true, None));
                 let through = (1..dir.depth()).all(|count| {
                     model.0.get(&dir.prefix(count)).is_none_or(|it| *it == Thing::Directory)
                 });
@@ -435,7 +441,7 @@ proptest! {
                 .filter(|(key, _)| scope.as_ref().is_none_or(|scope| scope.matches(key)))
                 .map(|(key, thing)| (key.clone(), thing.clone()))
                 .collect();
-            prop_assert_eq!(store.list(&root, &dir, limit, recursive, scope.as_ref()), expected);
+            prop_assert_eq!(store.list(&root, &dir, bounds, recursive, scope.as_ref()), expected);
         }
     }
 
@@ -444,13 +450,13 @@ proptest! {
         history in history(),
         scopes in vec(scope(), 0..3),
         below in prop_oneof![Just(Key::ROOT), key()],
-        limit in 1..5usize,
+        bounds in bounds(),
     ) {
         let store = Store::default();
         let versions = run(&store, &history);
         let (model_b, b) = versions.last().unwrap();
         for (model_a, a) in &versions {
-            check_diff(&store, (model_a, a), (model_b, b), (&scopes, &below, limit));
+            check_diff(&store, (model_a, a), (model_b, b), (&scopes, &below, bounds));
         }
     }
 
@@ -460,7 +466,7 @@ proptest! {
         let versions = run(&store, &history);
         let (_, b) = versions.last().unwrap();
         for (_, a) in &versions {
-            let changes = store.diff(a, b, &[], &Key::ROOT, 1000);
+            let changes = store.diff(a, b, &[], &Key::ROOT, Bounds::items(1000));
             let effects: Vec<Effect> = changes
                 .into_iter()
                 .map(|(key, _, after)| match after {
@@ -550,8 +556,8 @@ proptest! {
         let (model_b, b) = versions.last().unwrap();
         for (model_a, a) in &versions {
             let all: Vec<(Key, Thing)> = model_a.0.clone().into_iter().collect();
-            prop_assert_eq!(store.list(a, &Key::ROOT, limit, true, None), all);
-            check_diff(&store, (model_a, a), (model_b, b), (&[], &Key::ROOT, limit));
+            prop_assert_eq!(store.list(a, &Key::ROOT, Bounds::items(limit), true, None), all);
+            check_diff(&store, (model_a, a), (model_b, b), (&[], &Key::ROOT, Bounds::items(limit)));
         }
     }
 }
@@ -587,24 +593,39 @@ fn steps_load_what_they_need_and_no_more() {
         .root;
     loads("a put", 6);
     let b = store.checkpoint(&b);
-    assert_eq!(store.diff(&a, &b, &[], &Key::ROOT, 10).len(), 1);
+    assert_eq!(
+        store.diff(&a, &b, &[], &Key::ROOT, Bounds::items(10)).len(),
+        1
+    );
     loads("a diff of one value", 12);
     let one = Scope::Key(Key::parse("w.5.v").unwrap());
     let gone = Directory::empty();
     assert_eq!(
         store
-            .diff(&b, &gone, std::slice::from_ref(&one), &Key::ROOT, 10)
+            .diff(
+                &b,
+                &gone,
+                std::slice::from_ref(&one),
+                &Key::ROOT,
+                Bounds::items(10)
+            )
             .len(),
         1
     );
     loads("a diff of all that is asked for one key", 6);
-    assert_eq!(store.list(&b, &Key::ROOT, 10, true, Some(&one)).len(), 1);
+    assert_eq!(
+        store
+            .list(&b, &Key::ROOT, Bounds::items(10), true, Some(&one))
+            .len(),
+        1
+    );
     loads("a listing that is asked for one key", 6);
     let w = Key::parse("w").unwrap();
     assert_eq!(
         store
-            .run(|ctx| list(&b, ctx.source, &w, None, 10, false, None))
+            .run(|ctx| list(&b, ctx.source, &w, None, Bounds::items(10), false, None))
             .unwrap()
+            .items
             .len(),
         10
     );

@@ -24,6 +24,8 @@ use crate::limits::{KEY_BYTES, KEY_NAMES, PATTERN_LOOPS};
 pub struct GlobPattern {
     text: SmolStr,
     parts: Vec<Part>,
+    /// The names before the first wildcard.
+    prefix: Key,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -100,6 +102,7 @@ impl GlobPattern {
         }
         Ok(GlobPattern {
             text: normal.into(),
+            prefix: literal_prefix(&parts),
             parts,
         })
     }
@@ -125,16 +128,7 @@ impl GlobPattern {
     /// The names before the first wildcard.
     #[must_use]
     pub fn literal_prefix(&self) -> Key {
-        let mut prefix = Key::ROOT;
-        for part in &self.parts {
-            let Part::Literal(name) = part else { break };
-            match prefix.child(name) {
-                Ok(longer) => prefix = longer,
-                // No key is that long: then any prefix is true.
-                Err(_) => break,
-            }
-        }
-        prefix
+        self.prefix.clone()
     }
 
     /// Its components.
@@ -179,6 +173,19 @@ impl GlobPattern {
         }
         positions
     }
+}
+
+fn literal_prefix(parts: &[Part]) -> Key {
+    let mut prefix = Key::ROOT;
+    for part in parts {
+        let Part::Literal(name) = part else { break };
+        match prefix.child(name) {
+            Ok(longer) => prefix = longer,
+            // No key is that long: then any prefix is true.
+            Err(_) => break,
+        }
+    }
+    prefix
 }
 
 impl fmt::Display for GlobPattern {

@@ -63,7 +63,7 @@ async fn list(bench: &Bench) -> anyhow::Result<usize> {
     loop {
         let page = namespace.list(".", options.clone()).await?;
         entries += page.entries.len();
-        options.after = page.entries.last().map(|entry| entry.key.clone());
+        options.after = page.next;
         if !page.more || options.after.is_none() {
             return Ok(entries);
         }

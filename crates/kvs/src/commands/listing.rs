@@ -52,13 +52,14 @@ impl Listing {
         key: &str,
         mut options: ListOptions,
     ) -> Result<Self, ClientError> {
+        options.bounded = true;
         let first = client
             .namespace(namespace)
             .list(key, options.clone())
             .await?;
         let place = Place::new(&first.namespace, &first.key, &first.snapshot, &options.at);
         options.at = place.at.clone();
-        options.after = first.entries.last().map(|entry| entry.key.clone());
+        options.after = first.next.clone();
         Ok(Self {
             client: client.clone(),
             shown: normal(key),
@@ -107,10 +108,9 @@ impl Listing {
             let page = namespace
                 .list(self.place.key.as_str(), self.options.clone())
                 .await?;
-            if let Some(last) = page.entries.last() {
-                self.options.after = Some(last.key.clone());
-            }
-            self.more = page.more && !page.entries.is_empty();
+            // A page that does not go on would be the same again for ever.
+            self.more = page.more && page.next.is_some() && page.next != self.options.after;
+            self.options.after = page.next;
             self.page = page.entries.into_iter();
         }
     }

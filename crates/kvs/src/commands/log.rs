@@ -252,14 +252,15 @@ impl Reading {
         });
         let changes = changes.zip(values);
         if self.json {
-            return print_json(&report, changes, sink);
+            return print_json(&report, changes, version.more, sink);
         }
         sink.text(&report.log_line())?;
         if !self.values {
             for (change, _) in changes {
                 sink.text(&change.word())?;
             }
-            return Ok(sink.text("\n")?);
+            sink.text(if version.more { " ...\n" } else { "\n" })?;
+            return Ok(());
         }
         for (change, value) in changes {
             let Halves { before, after } = change.line(report.version, false, value.is_some());
@@ -267,7 +268,7 @@ impl Reading {
             let value = String::from_utf8_lossy(&value);
             sink.text(&format!("\n  {before}{}{after}", escape(&value)))?;
         }
-        Ok(sink.text("\n")?)
+        Ok(sink.text(if version.more { "\n  ...\n" } else { "\n" })?)
     }
 
     /// The value that each changed key has in that version, if it has one that is not too long.
@@ -316,6 +317,7 @@ impl Reading {
 fn print_json<'c>(
     report: &VersionReport,
     changes: impl Iterator<Item = (ChangeReport<'c>, Option<Bytes>)>,
+    more: bool,
     sink: &mut Sink,
 ) -> Result<()> {
     let Halves { before, after } = report.json()?;
@@ -334,7 +336,7 @@ fn print_json<'c>(
         let Halves { before, after } = change.json(told)?;
         sink.text(&format!("{before}{text}{after}"))?;
     }
-    sink.text("]")?;
+    sink.text(if more { "],\"more\":true" } else { "]" })?;
     Ok(sink.line(&after)?)
 }
 

@@ -209,6 +209,7 @@ impl Shared {
     pub(crate) fn counters(&self) -> Vec<(SmolStr, u64)> {
         let uptime = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let connections = self.connections.load(Ordering::Relaxed) as u64;
+        let slices = self.engine.slices().counts();
         let most_connections = self.most_connections() as u64;
         let uploads = self.uploads.load(Ordering::Relaxed) as u64;
         let descriptors = self.descriptors.limit as u64;
@@ -225,6 +226,10 @@ impl Shared {
             (SmolStr::new_static("most_connections"), most_connections),
             (SmolStr::new_static("uploads"), uploads),
             (SmolStr::new_static("descriptors"), descriptors),
+            (SmolStr::new_static("slices"), slices.slices),
+            (SmolStr::new_static("slice_visits"), slices.visits),
+            (SmolStr::new_static("slice_visits_max"), slices.most_visits),
+            (SmolStr::new_static("slice_max_ns"), slices.longest_ns),
         ]
     }
 }

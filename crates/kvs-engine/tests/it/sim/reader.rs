@@ -191,6 +191,8 @@ impl Reader {
             let Some(watch) = &mut self.watch else { return };
             let event = match watch.next().await {
                 Ok(Some(event)) => event,
+                // It has not looked at everything yet.
+                Ok(None) if self.woken.0.load(Ordering::SeqCst) => continue,
                 Ok(None) => {
                     let after = machine.world();
                     let until = self.newest(&after);

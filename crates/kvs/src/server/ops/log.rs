@@ -71,5 +71,6 @@ fn version(version: LogEntry) -> wire::LogVersion {
             .map(outgoing::transaction)
             .collect(),
         changes: version.keys.iter().map(change).collect(),
+        more: version.more,
     }
 }

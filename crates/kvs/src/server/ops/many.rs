@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
-use super::read::{Read, view};
+use super::read::{BYTES_A_VISIT, Read, variable_bytes, view};
 
 /// About what a result takes on the wire beside a value.
 const RESULT_BYTES: usize = 64;
@@ -26,11 +26,13 @@ pub(super) async fn lookup_many(
     let view = view(context, &asked.namespace, &asked.at).await?;
     let limit = outgoing::inline_limit(asked.inline_max);
     let (mut results, mut bytes) = (Vec::with_capacity(asked.keys.len()), 0);
+    let mut pace = context.shared.engine.slices().pace(context.caller);
     for key in &asked.keys {
         if bytes >= PART_BYTES {
             break;
         }
-        let result = match look_up(&view, key, limit).await {
+        let mut visits = 1;
+        let result = match look_up(&view, key, limit, &mut visits).await {
             Ok(Some(entry)) => wire::LookedUp::Found(entry),
             Ok(None) => wire::LookedUp::Absent,
             Err(failure) if concerns_the_key(failure.code) => {
@@ -38,8 +40,10 @@ pub(super) async fn lookup_many(
             }
             Err(failure) => return Err(failure),
         };
-        bytes += RESULT_BYTES + variable_bytes(&result);
+        let size = RESULT_BYTES + size_of(&result);
+        bytes += size;
         results.push(result);
+        pace.spend(visits + size / BYTES_A_VISIT).await;
     }
     let read = Read::of(&view, &asked.at);
     Ok(Answer::LookupMany(wire::LookupManyAnswer {
@@ -50,8 +54,13 @@ pub(super) async fn lookup_many(
     }))
 }
 
-async fn look_up(view: &View, key: &SmolStr, limit: u64) -> Result<Option<wire::Entry>, Failure> {
-    let located = view.lookup(&incoming::key(key)?, true).await?;
+async fn look_up(
+    view: &View,
+    key: &SmolStr,
+    limit: u64,
+    visits: &mut usize,
+) -> Result<Option<wire::Entry>, Failure> {
+    let located = view.find(&incoming::key(key)?, true, visits).await?;
     Ok(match located {
         Some(Located { entry, view, .. }) => Some(outgoing::entry(&view, &entry, limit).await?),
         None => None,
@@ -71,14 +80,11 @@ fn concerns_the_key(code: ErrorCode) -> bool {
     )
 }
 
-fn variable_bytes(result: &wire::LookedUp) -> usize {
+fn size_of(result: &wire::LookedUp) -> usize {
     match result {
-        wire::LookedUp::Found(wire::Entry::Value(value)) => {
-            value.bytes.as_ref().map_or(0, bytes::Bytes::len)
-        }
-        wire::LookedUp::Found(wire::Entry::Link(link)) => link.target.len(),
+        wire::LookedUp::Found(entry) => variable_bytes(entry),
         wire::LookedUp::Failed(error) => error.message.len(),
-        wire::LookedUp::Found(wire::Entry::Directory(_)) | wire::LookedUp::Absent => 0,
+        wire::LookedUp::Absent => 0,
     }
 }
 

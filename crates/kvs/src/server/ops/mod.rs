@@ -23,15 +23,16 @@ pub(crate) use glimpse::{Told, glimpse};
 
 /// Does what a request asks for.
 pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answer, Failure> {
+    let slices = context.shared.engine.slices();
     match request {
         Request::Lookup(lookup) => read::lookup(context, lookup).await,
-        Request::List(list) => read::list(context, list).await,
+        Request::List(list) => slices.timed(read::list(context, list)).await,
         Request::Read(range) => read::read(context, range).await,
         Request::Info(info) => read::info(context, info).await,
-        Request::LookupMany(keys) => many::lookup_many(context, keys).await,
-        Request::Nodes(way) => many::nodes(context, way).await,
+        Request::LookupMany(keys) => slices.timed(many::lookup_many(context, keys)).await,
+        Request::Nodes(way) => slices.timed(many::nodes(context, way)).await,
         Request::Wait(wait) => read::wait(context, wait).await,
-        Request::Log(page) => log::log(context, page).await,
+        Request::Log(page) => slices.timed(log::log(context, page)).await,
         Request::Pin(pin) => admin::pin(context, pin).await,
         Request::Unpin(unpin) => admin::unpin(context, unpin).await,
         Request::Pins(_) => admin::pins(context).await,

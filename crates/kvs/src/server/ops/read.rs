@@ -1,6 +1,7 @@
 //! The operations that read one state: lookup, list, read, info, wait.
 
-use kvs_engine::{Located, Position, View};
+use bytes::Bytes;
+use kvs_engine::{Listed, Listing, Located, Position, View};
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, PAGE_ENTRIES, PART_BYTES, VALUE_BYTES_A_FRAME};
 use kvs_tree::{Entry, Key};
@@ -8,6 +9,12 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
+
+/// About what an entry of a list takes on the wire beside its key and value.
+const ENTRY_BYTES: usize = 48;
+
+/// Bytes of an answer that are worth one visit.
+pub(super) const BYTES_A_VISIT: usize = 1024;
 
 /// Opens the state that a request names.
 pub(super) async fn view(
@@ -124,49 +131,54 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
         limit => limit.min(PAGE_ENTRIES),
     };
     let most = usize::try_from(most).unwrap_or(usize::MAX);
-    let mut page = view
-        .list(
-            &key,
-            after.as_ref(),
-            most.saturating_add(1),
-            asked.recursive,
-            scope.as_ref(),
-        )
-        .await?;
-    let mut more = page.len() > most;
-    page.truncate(most);
+    let mut pace = context.shared.engine.slices().pace(context.caller);
+    let listing = Listing {
+        dir: &key,
+        after: after.as_ref(),
+        // One more tells whether more follow.
+        limit: most.saturating_add(1),
+        recursive: asked.recursive,
+        scope: scope.as_ref(),
+        bounded: asked.bounded,
+    };
+    let Listed { entries, next } = view.page(listing, &mut pace).await?;
+    let mut next = next.map(|key| SmolStr::new(key.as_str()));
 
     let limit = outgoing::inline_limit(asked.inline_max);
-    let mut entries = Vec::with_capacity(page.len());
+    let mut shown: Vec<wire::ListEntry> = Vec::with_capacity(entries.len().min(most));
     let mut bytes = 0;
-    let count = page.len();
-    for (key, entry) in page {
-        if bytes >= PART_BYTES {
+    for (key, entry) in entries {
+        if bytes >= PART_BYTES || shown.len() >= most {
+            next = shown.last().map(|last| last.key.clone());
             break;
         }
         let entry = outgoing::entry(&view, &entry, limit).await?;
-        if let wire::Entry::Value(wire::ValueInfo {
-            bytes: Some(value), ..
-        }) = &entry
-        {
-            bytes += value.len();
-        }
-        entries.push(wire::ListEntry {
-            key: key.as_str().into(),
-            entry,
-        });
+        let size = key.as_str().len() + ENTRY_BYTES + variable_bytes(&entry);
+        bytes += size;
+        pace.spend(1 + size / BYTES_A_VISIT).await;
+        let key = key.as_str().into();
+        shown.push(wire::ListEntry { key, entry });
     }
-    more |= entries.len() < count;
     let read = Read::of(&view, &asked.at);
     Ok(Answer::List(Box::new(wire::ListAnswer {
-        entries,
-        more,
+        entries: shown,
+        more: next.is_some(),
+        next: next.filter(|_| asked.bounded),
         namespace: read.namespace,
         key: key.as_str().into(),
         position: read.position,
         root: read.root,
         snapshot: read.snapshot,
     })))
+}
+
+/// Bytes of an entry that may be many.
+pub(super) fn variable_bytes(entry: &wire::Entry) -> usize {
+    match entry {
+        wire::Entry::Value(value) => value.bytes.as_ref().map_or(0, Bytes::len),
+        wire::Entry::Link(link) => link.target.len(),
+        wire::Entry::Directory(_) => 0,
+    }
 }
 
 pub(super) async fn read(context: &Context, asked: wire::Read) -> Result<Answer, Failure> {

@@ -136,6 +136,10 @@ impl Clock for FaultyClock {
     fn uptime_ms(&self) -> u64 {
         self.0.uptime_ms()
     }
+
+    fn thread_ns(&self) -> u64 {
+        0
+    }
 }
 
 fn config(directory: &Path) -> EngineConfig {
