@@ -2,6 +2,7 @@
 
 use crate::address::Address;
 use crate::cache::Cache;
+use crate::connection::ConnectionEvents;
 use crate::error::ClientError;
 use crate::known::Known;
 use crate::link::{self, Queue};
@@ -106,6 +107,11 @@ impl Client {
     /// What the daemon said about itself at the first connect: protocol version, user id, hash algorithm, limits.
     pub fn server(&self) -> &ServerInfo {
         &self.server
+    }
+
+    /// What happens to the connection from now on: that it is lost, and that there is one again.
+    pub fn connection_events(&self) -> ConnectionEvents {
+        self.queue.connection_events()
     }
 
     /// This client's identity, as watchers see it in transactions.

@@ -53,6 +53,8 @@ mod watching;
 
 mod stream;
 
+mod connection;
+
 mod link;
 
 mod client;
@@ -83,6 +85,7 @@ pub use answers::{
 pub use cached::CachedNamespace;
 pub use callback::WatchHandle;
 pub use client::Client;
+pub use connection::{ConnectionEvent, ConnectionEvents};
 pub use error::ClientError;
 pub use event::{Behind, Changes, Event, Gap, Initial};
 pub use follow::{FollowOptions, FollowStream};

@@ -20,6 +20,10 @@ pub const BACKOFF_LONGEST: Duration = Duration::from_secs(3600);
 /// How long a client tries to reconnect before it gives up, unless its options say otherwise.
 pub const RECONNECT_TIME: Duration = Duration::from_secs(60);
 
+/// Lost connections over which a request is sent again, unless the daemon said that it shuts down (2). A request that ends the
+/// daemon must not do so for ever.
+pub const REPEATS_OVER_LOSSES: u32 = 2;
+
 /// Events that a watch fetches ahead of its consumer, unless its options say otherwise.
 pub const WATCH_PREFETCH: u64 = 256;
 

@@ -8,7 +8,7 @@ use super::numbers::Numbers;
 use super::slots::{ById, Slots};
 use crate::error::ClientError;
 use crate::known::Known;
-use crate::limits::{FRAMES_AT_A_TIME, WRITE_BUFFER_BYTES};
+use crate::limits::{FRAMES_AT_A_TIME, REPEATS_OVER_LOSSES, WRITE_BUFFER_BYTES};
 use crate::pending::{Answer, Receiver, Reply, exchange};
 use crate::stream::StreamState;
 use bytes::BytesMut;
@@ -212,7 +212,7 @@ impl Outstanding {
         }
         let written = write_request(&mut self.out, self.frame_limit, id, &waiting.request);
         match written {
-            Ok(()) => waiting.sent = true,
+            Ok(()) => (waiting.sent, waiting.carried) = (true, true),
             Err(error) => self.answer(id, Err(error.into())),
         }
     }
@@ -285,17 +285,45 @@ impl Outstanding {
         self.streams
             .values_mut()
             .for_each(|stream| stream.disconnected());
-        let mut lost: Vec<u64> = self.waiting.ids().collect();
-        lost.retain(|id| {
-            let waiting = self.waiting.get(*id);
-            waiting.is_some_and(|waiting| waiting.sent && !is_repeatable(&waiting.request))
-        });
-        for id in lost {
-            let message = "the connection was lost before the answer came";
-            self.answer(
-                id,
-                Err(ClientError::new(ErrorCode::OutcomeUnknown, message)),
-            );
+        let ids: Vec<u64> = self.waiting.ids().collect();
+        for id in ids {
+            if let Some(error) = self.lost(id) {
+                self.answer(id, Err(error));
+            }
+        }
+    }
+
+    /// The error that an unanswered request ends with because the connection is gone; `None` if it is sent again.
+    fn lost(&mut self, id: u64) -> Option<ClientError> {
+        let leaving = self.leaving;
+        let waiting = self.waiting.get_mut(id)?;
+        if std::mem::take(&mut waiting.carried) && !leaving {
+            waiting.losses += 1;
+        }
+        match &waiting.request {
+            Request::Upload(_) | Request::UploadData(_) => {
+                let message = "the upload was lost with its connection, and nothing of it is committed: send the value again";
+                Some(ClientError::new(ErrorCode::Unavailable, message))
+            }
+            request if waiting.sent && !is_repeatable(request) => {
+                let message = "the connection was lost before the answer came";
+                Some(ClientError::new(ErrorCode::OutcomeUnknown, message))
+            }
+            // It lasts as long as what it waits for.
+            Request::Wait(_) => None,
+            request if waiting.losses > REPEATS_OVER_LOSSES => {
+                let message = format!(
+                    "the daemon was lost {} times while it had this request, which is not sent again: \
+                     see that it does not end the daemon before you repeat it",
+                    waiting.losses
+                );
+                let code = match request {
+                    Request::Commit(_) => ErrorCode::OutcomeUnknown,
+                    _ => ErrorCode::Disconnected,
+                };
+                Some(ClientError::new(code, message))
+            }
+            _ => None,
         }
     }
 
@@ -334,8 +362,5 @@ fn is_repeatable(request: &Request) -> bool {
             | Request::NamespaceCreate(_)
             | Request::NamespaceRemove(_)
             | Request::NamespaceChown(_)
-            // An upload is lost with its connection.
-            | Request::Upload(_)
-            | Request::UploadData(_)
     )
 }

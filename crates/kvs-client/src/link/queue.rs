@@ -1,6 +1,7 @@
 //! What callers put requests into.
 
 use super::outstanding::{Outstanding, given_up};
+use crate::connection::{ConnectionEvents, StandingSender};
 use crate::error::ClientError;
 use crate::known::Known;
 use crate::pending::{Answer, Receiver, Reply};
@@ -17,6 +18,8 @@ pub(crate) struct Link {
     outstanding: Mutex<Outstanding>,
     /// So many more requests may be unanswered.
     places: Semaphore,
+    /// How the connection stands.
+    pub(super) standing: StandingSender,
 }
 
 impl Link {
@@ -24,6 +27,7 @@ impl Link {
         Link {
             outstanding: Mutex::new(Outstanding::new(known)),
             places: Semaphore::new(places),
+            standing: StandingSender::new(),
         }
     }
 
@@ -96,6 +100,10 @@ pub(crate) struct Queue {
 impl Queue {
     pub(crate) fn new(link: Arc<Link>, client: [u8; 16]) -> Self {
         Queue { link, client }
+    }
+
+    pub(crate) fn connection_events(&self) -> ConnectionEvents {
+        self.link.standing.events()
     }
 
     pub(crate) fn client_id(&self) -> [u8; 16] {

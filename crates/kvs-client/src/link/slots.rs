@@ -33,6 +33,10 @@ pub(super) struct Waiting {
     reply: Option<Reply>,
     /// Whether any daemon may have seen it.
     pub(super) sent: bool,
+    /// Whether it was sent on the present connection.
+    pub(super) carried: bool,
+    /// Connections that were lost, without the daemon having said that it leaves, before it was answered.
+    pub(super) losses: u32,
     /// Of a commit: the newest position known when it was first sent.
     pub(super) known: Option<Position>,
 }
@@ -63,6 +67,8 @@ impl Slots {
             request,
             reply: Some(reply),
             sent: false,
+            carried: false,
+            losses: 0,
             known: None,
         };
         let free = self.free.pop();

@@ -75,13 +75,19 @@ impl Task {
                 outstanding.disconnected();
                 outstanding.leaving
             });
+            if !self.temporary {
+                self.link.standing.lost();
+            }
             // A daemon that only ever says that it shuts down proves nothing; one that lived a while does.
             let lived = since.elapsed() >= self.options.backoff_max.saturating_mul(2);
             if lived || (self.progress && !leaving) {
                 backoff.reset();
             }
             link = match self.reconnect(&mut backoff, leaving).await {
-                Ok(Some(link)) => link,
+                Ok(Some(link)) => {
+                    self.link.standing.restored();
+                    link
+                }
                 Ok(None) => return,
                 Err(error) => {
                     tracing::warn!(%error, "reconnecting is given up");

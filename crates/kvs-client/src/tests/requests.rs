@@ -459,3 +459,85 @@ async fn what_has_no_room_in_the_buffer_follows_in_order() {
         answer.await.unwrap();
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_commit_that_the_daemon_dies_of_is_repeated_over_two_deaths_only() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let pending = primary.submit(put("poison")).await.unwrap();
+    let read = primary.clone();
+    let read = tokio::spawn(async move { read.get("a").await });
+    for death in 0..3 {
+        let (_, commit) = peer.commit().await;
+        assert_eq!((commit.number, commit.repeat.is_some()), (1, death > 0));
+        assert!(matches!(peer.request().await.1, Request::Lookup(_)));
+        drop(peer);
+        peer = fake.accept().await;
+    }
+    let error = pending.await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::OutcomeUnknown);
+    assert!(error.message.contains("lost 3 times"), "{error}");
+    let error = read.await.unwrap().unwrap_err();
+    assert_eq!(error.code, ErrorCode::Disconnected);
+    // What comes later goes on.
+    let pending = primary.submit(put("a")).await.unwrap();
+    let (id, commit) = peer.commit().await;
+    assert_eq!((commit.number, commit.repeat), (2, None));
+    peer.committed(id, 11).await;
+    assert!(pending.await.is_ok());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_that_shuts_down_is_no_death_and_a_wait_outlives_any_number() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let waiting = primary.clone();
+    let waiting = tokio::spawn(async move { waiting.wait(99, None).await });
+    let (mut wait, _) = peer.request().await;
+    let pending = primary.submit(put("a")).await.unwrap();
+    for _ in 0..5 {
+        peer.commit().await;
+        peer.error(wait, ErrorCode::Unavailable).await;
+        while peer.next().await.is_some() {}
+        drop(peer);
+        peer = fake.accept().await;
+        (wait, _) = peer.request().await;
+    }
+    let (id, _) = peer.commit().await;
+    peer.committed(id, 11).await;
+    assert!(pending.await.is_ok());
+    waiting.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_upload_that_is_lost_with_its_connection_is_unavailable_and_can_be_made_again() {
+    let mut fake = Fake::new();
+    let (client, mut peer) = fake.connected(Options::default()).await;
+    let mut upload = client.upload().await.unwrap();
+    upload.write("first").await.unwrap();
+    peer.request().await;
+    peer.request().await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let error = upload.finish().await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    let upload = client.upload().await.unwrap();
+    let (id, request) = peer.request().await;
+    assert!(matches!(request, Request::Upload(_)), "{request:?}");
+    peer.answer(id, &Empty {}).await;
+    assert_eq!(upload.finish().await.unwrap().size, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_outage_is_told_once_and_so_is_its_end() {
+    let mut fake = Fake::new();
+    let (client, mut peer) = fake.connected(Options::default()).await;
+    let mut events = client.connection_events();
+    for _ in 0..2 {
+        fake.refuse(5);
+        drop(peer);
+        assert_eq!(events.recv().await, Some(ConnectionEvent::Lost));
+        peer = fake.accept().await;
+        assert_eq!(events.recv().await, Some(ConnectionEvent::Restored));
+    }
+    drop(client);
+    assert_eq!(events.recv().await, None);
+}
