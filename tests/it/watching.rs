@@ -60,3 +60,51 @@ async fn watches_that_come_and_go_during_trims_are_told_exactly_what_is_written(
     };
     run.run(&directory()).await.unwrap();
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_watch_says_that_its_daemon_is_away_and_that_it_is_back() {
+    use std::io::{BufRead as _, BufReader};
+    use std::process::{Command, Stdio};
+    let home = kvs_acceptance::Home::new().unwrap();
+    let mut daemon = home.start().unwrap();
+    daemon.primary().await.unwrap().put("a", "0").await.unwrap();
+    let mut watch = Command::new(kvs_acceptance::program().unwrap())
+        .args(["--uri", &home.uri(), "get", "-w", "a"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut printed = BufReader::new(watch.stdout.take().unwrap()).lines();
+    let mut said = BufReader::new(watch.stderr.take().unwrap()).lines();
+    let mut next = || printed.next().unwrap().unwrap();
+    assert_eq!(next(), "0");
+    for (round, killed) in [(1, false), (2, true)] {
+        match killed {
+            true => daemon.kill().unwrap(),
+            false => daemon.stop_cleanly().unwrap(),
+        }
+        let away = said.next().unwrap().unwrap();
+        assert!(
+            away.starts_with("kvs: the daemon at unix:") && away.contains(" is away"),
+            "{away}"
+        );
+        daemon = home.start().unwrap();
+        let back = said.next().unwrap().unwrap();
+        assert!(
+            back.starts_with("kvs: the daemon at unix:") && back.ends_with(" is back"),
+            "{back}"
+        );
+        daemon
+            .primary()
+            .await
+            .unwrap()
+            .put("a", round.to_string())
+            .await
+            .unwrap();
+        assert_eq!(next(), round.to_string());
+    }
+    watch.kill().unwrap();
+    watch.wait().unwrap();
+    assert_eq!(said.count(), 0, "nothing more is said");
+}

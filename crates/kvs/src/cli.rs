@@ -125,7 +125,7 @@ Examples:
     Help(commands::completions::HelpArgs),
 }
 
-/// What kvs runs itself as: the other side of `kvs bench`, the clients of `kvs demo`.
+/// What kvs runs itself as: the other side of `kvs bench`, the clients of `kvs demo`, the guard of `kvs start`.
 #[derive(Debug, Parser)]
 #[command(name = "kvs")]
 pub(crate) struct Internal {
@@ -137,10 +137,11 @@ pub(crate) struct Internal {
 enum InternalCommand {
     BenchPeer(commands::bench::BenchPeerArgs),
     DemoClient(commands::demo::DemoClientArgs),
+    StartGuard,
 }
 
 /// Names of its verbs.
-const INTERNAL: [&str; 2] = ["bench-peer", "demo-client"];
+const INTERNAL: [&str; 3] = ["bench-peer", "demo-client", "start-guard"];
 
 /// What was typed.
 #[derive(Debug)]
@@ -306,6 +307,12 @@ fn run_internal(command: InternalCommand) -> anyhow::Result<ExitCode> {
         }
         InternalCommand::DemoClient(args) => {
             without_threads()?.block_on(commands::demo::run_client(args))
+        }
+        InternalCommand::StartGuard => {
+            // It waits for nothing; its signals are caught by a runtime.
+            let runtime = without_threads()?;
+            let _entered = runtime.enter();
+            commands::guard::run()
         }
     }
 }

@@ -7,6 +7,8 @@ mod interrupt;
 mod key;
 mod signals;
 
+pub(crate) mod guard;
+
 mod failure;
 
 mod options;

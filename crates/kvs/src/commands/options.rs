@@ -5,12 +5,15 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use kvs_client::{Address, At, Client, ClientError, Committed, ErrorCode, Options, UnixConnector};
+use kvs_client::{
+    Address, At, Client, ClientError, Committed, ConnectionEvent, ConnectionEvents, ErrorCode,
+    Options, UnixConnector,
+};
 use rustix::fs::{Access, access};
 use rustix::io::Errno;
 use serde_json::Value;
 
-use super::failure::{Kind, explain, failed, refused, usage};
+use super::failure::{Kind, explain, failed, refused, say, usage};
 use crate::output::Sink;
 use crate::quantity::duration;
 
@@ -78,7 +81,11 @@ impl Daemon {
         let mut tried = Vec::new();
         for address in addresses {
             match connect_to(&address, namespace).await {
-                Ok(client) => return Ok(client),
+                Ok(client) => {
+                    let outages = say_outages(client.connection_events(), address.to_string());
+                    tokio::spawn(outages);
+                    return Ok(client);
+                }
                 Err(error) if error.code == ErrorCode::Disconnected => {
                     tried.push((address, error.message));
                 }
@@ -119,6 +126,19 @@ fn unreachable(tried: &[(Address, String)]) -> anyhow::Error {
         None => {
             let advice = "`kvs serve` starts a daemon; --uri or $KVS_URI names another one";
             failed(Kind::NoDaemon, format!("{text}; {advice}"))
+        }
+    }
+}
+
+/// Says when the daemon is away and when it is back, once for each time.
+async fn say_outages(mut events: ConnectionEvents, address: String) {
+    while let Some(event) = events.recv().await {
+        match event {
+            ConnectionEvent::Lost => {
+                say(&format!("the daemon at {address} is away, waiting for it"));
+            }
+            ConnectionEvent::Restored => say(&format!("the daemon at {address} is back")),
+            _ => {}
         }
     }
 }

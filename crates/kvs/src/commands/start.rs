@@ -1,8 +1,8 @@
 //! `kvs start [--] COMMAND…`: a private daemon on a temporary store for the life of one command.
 //!
 //! The daemon runs in this process; store and socket are in a temporary directory of mode 0700,
-//! which is removed at the end. The command's exit status is ours; signals that are meant for the
-//! command reach it.
+//! which a guard removes at the end, however this process ends. The command's exit status is ours;
+//! signals that are meant for the command reach it.
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -12,9 +12,10 @@ use std::process::{ExitCode, ExitStatus};
 use anyhow::Context;
 use rustix::process::{Pid, Signal, kill_process};
 use tokio::process::{Child, Command};
-use tokio::signal::unix::{SignalKind, signal};
 
 use super::failure::say;
+use super::guard::Guard;
+use super::signals::{Signals, status_of};
 use crate::output::reason;
 use crate::server::{Daemon, Options};
 
@@ -43,32 +44,60 @@ pub(crate) struct StartArgs {
 /// Runs the command beside a private daemon and returns the command's exit status.
 pub(crate) async fn run(args: StartArgs) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command given")?;
-    let directory = tempfile::Builder::new().prefix("kvs-start-").tempdir()?;
-    let socket = directory.path().join("kvs.sock");
+    // Before anything is made, so that no signal leaves it behind.
+    let mut signals = Signals::catch()?;
+    let mut guard = Guard::start().await?;
+    let code = beside_a_daemon(&mut guard, program, arguments, &mut signals).await;
+    let removed = guard.end().await;
+    let code = code?;
+    removed?;
+    Ok(ExitCode::from(code))
+}
+
+async fn beside_a_daemon(
+    guard: &mut Guard,
+    program: &OsStr,
+    arguments: &[OsString],
+    signals: &mut Signals,
+) -> anyhow::Result<u8> {
+    let socket = guard.directory().join("kvs.sock");
     let options = Options {
         temporary: true,
-        ..Options::new(directory.path().join("store"), socket.clone())
+        ..Options::new(guard.directory().join("store"), socket.clone())
     };
-    let daemon = Daemon::open(options).await?;
+    let mut open = std::pin::pin!(Daemon::open(options));
+    let daemon = tokio::select! {
+        daemon = &mut open => daemon?,
+        signal = signals.end() => {
+            // Nothing may be made any more when the directory is removed.
+            if let Ok(daemon) = open.await {
+                daemon.stopper().cancel();
+                daemon.run().await?;
+            }
+            return Ok(status_of(signal));
+        }
+    };
     let stop = daemon.stopper();
     let command = async {
         let uri = format!("unix:{}", socket.display());
-        let code = run_command(program, arguments, &uri).await;
+        let code = run_command(guard, program, arguments, &uri, signals).await;
         stop.cancel();
         code
     };
     let (served, code) = tokio::join!(daemon.run(), command);
     let code = code?;
     served?;
-    directory.close()?;
-    Ok(ExitCode::from(code))
+    Ok(code)
 }
 
 /// Runs the command to its end and gives the exit status that stands for it.
-async fn run_command(program: &OsStr, arguments: &[OsString], uri: &str) -> anyhow::Result<u8> {
-    // Listening for signals starts before the command does, so that none is lost in between.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+async fn run_command(
+    guard: &mut Guard,
+    program: &OsStr,
+    arguments: &[OsString],
+    uri: &str,
+    signals: &mut Signals,
+) -> anyhow::Result<u8> {
     let mut child = match Command::new(program)
         .args(arguments)
         .env("KVS_URI", uri)
@@ -85,11 +114,24 @@ async fn run_command(program: &OsStr, arguments: &[OsString], uri: &str) -> anyh
             return Ok(if missing { NOT_FOUND } else { CANNOT_RUN });
         }
     };
+    if let Some(pid) = child.id() {
+        guard.watch(pid).await;
+    }
     loop {
         tokio::select! {
-            status = child.wait() => return Ok(exit_code(status?)),
-            _ = interrupt.recv() => if !in_foreground() { forward(&child, Signal::INT) },
-            _ = terminate.recv() => forward(&child, Signal::TERM),
+            status = child.wait() => {
+                guard.over().await;
+                return Ok(exit_code(status?));
+            }
+            signal = signals.end() => match signal {
+                Signal::INT if in_foreground() => {}
+                // What takes a hangup for an order to go on is told to end.
+                Signal::HUP => {
+                    forward(&child, Signal::HUP);
+                    forward(&child, Signal::TERM);
+                }
+                signal => forward(&child, signal),
+            },
         }
     }
 }

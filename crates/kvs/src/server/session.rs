@@ -18,7 +18,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use kvs_engine::Caller;
-use kvs_proto::{Request, write_error};
+use kvs_proto::{ErrorCode, Op, Request, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, timeout};
 
@@ -161,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             let mut moved = false;
             if self.open && self.stopped.as_mut().poll(cx).is_ready() {
                 self.close();
+                self.refuse_uploads();
             }
             let engine = &self.context.shared.engine;
             while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
@@ -217,6 +218,19 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Requests that will be answered by themselves.
     fn in_work(&self) -> usize {
         self.commits.len() + self.running.slow()
+    }
+
+    /// Answers what was received of uploads, as they end with this daemon. Other requests the client
+    /// sends again by itself.
+    fn refuse_uploads(&mut self) {
+        while let Ok(Some(frame)) = self.connection.next_frame() {
+            if matches!(Op::from_code(frame.tag), Ok(Op::Upload | Op::UploadData)) {
+                let out = self.connection.out.frames();
+                let message =
+                    "the daemon shuts down, and the upload ends with it: send the value again";
+                write_error(out, frame.id, ErrorCode::Unavailable, message);
+            }
+        }
     }
 
     /// Takes no more requests: what is in work is still answered, and whatever would not end by

@@ -194,3 +194,55 @@ fn a_full_device_is_an_error() {
         "kvs: standard output: No space left on device\n"
     );
 }
+
+/// `kvs start` of a command that waits, with its own directory for temporary files.
+fn started(directory: &std::path::Path, command: &str) -> crate::support::Background {
+    let mut start = without_daemon(&["start", "--", "sh", "-c", command]);
+    start.env("TMPDIR", directory).stdout(Stdio::piped());
+    crate::support::Background::new(start)
+}
+
+fn kill(signal: &str, pid: u32) {
+    let status = std::process::Command::new("kill")
+        .args([format!("-{signal}"), pid.to_string()])
+        .status();
+    assert!(status.unwrap().success());
+}
+
+/// Waits until a directory is empty.
+#[track_caller]
+fn becomes_empty(directory: &std::path::Path) {
+    let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+    while std::fs::read_dir(directory).unwrap().next().is_some() {
+        assert!(std::time::Instant::now() < deadline, "something is left");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn no_signal_to_start_leaves_its_command_or_its_store_behind() {
+    for (signal, status) in [("TERM", Some(143)), ("HUP", Some(129)), ("KILL", None)] {
+        let directory = tempfile::tempdir().unwrap();
+        let mut start = started(directory.path(), "echo $$; exec sleep 60");
+        let command: u32 = start.line().parse().unwrap();
+        kill(signal, start.child.id());
+        assert_eq!(start.wait().code(), status, "{signal}");
+        // The command's end of the pipe is closed when it is gone.
+        assert_eq!(start.lines.next(), None, "{signal}: {command} is left");
+        becomes_empty(directory.path());
+    }
+}
+
+#[test]
+fn a_signal_while_start_begins_leaves_nothing_behind() {
+    for signal in ["TERM", "HUP", "KILL"] {
+        for pause in 0..12 {
+            let directory = tempfile::tempdir().unwrap();
+            let mut start = started(directory.path(), "exec sleep 60 >/dev/null");
+            (0..pause * 3_000).for_each(|_| std::thread::yield_now());
+            kill(signal, start.child.id());
+            start.wait();
+            becomes_empty(directory.path());
+        }
+    }
+}

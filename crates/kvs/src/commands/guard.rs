@@ -1,0 +1,116 @@
+//! The guard of `kvs start`: a process of its own that owns the temporary directory and outlives
+//! whoever started it by as long as it takes to remove that, also after SIGKILL.
+//!
+//! It speaks through its standard input and output, which are pipes: it prints the path of the
+//! directory, reads the process id of the command, then that the command has ended, and acts when its
+//! input ends. A command that has not ended by then is terminated.
+
+use std::io::{BufRead as _, Write as _};
+use std::os::fd::OwnedFd;
+use std::process::{ExitCode, Stdio};
+
+use anyhow::{Context as _, Result};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
+use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
+use tokio::process::{Child, ChildStdin, Command};
+
+use super::signals::Signals;
+
+/// The hidden verb that runs it.
+const VERB: &str = "start-guard";
+/// What it is told when the command has ended.
+const OVER: &str = "over";
+
+/// Runs the guard.
+pub(crate) fn run() -> Result<ExitCode> {
+    // Signals are for the process that is guarded.
+    let _caught = Signals::catch()?;
+    let directory = tempfile::Builder::new().prefix("kvs-start-").tempdir()?;
+    let path = directory
+        .path()
+        .to_str()
+        .context("the temporary directory is not UTF-8")?;
+    // If nobody reads it, the input has ended too.
+    let _ = writeln!(std::io::stdout(), "{path}");
+    let mut command: Option<OwnedFd> = None;
+    for line in std::io::stdin().lock().lines() {
+        let Ok(line) = line else { break };
+        command = line
+            .parse()
+            .ok()
+            .and_then(Pid::from_raw)
+            .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    }
+    if let Some(command) = command {
+        // It may have ended by itself.
+        let _ = pidfd_send_signal(command, Signal::TERM);
+    }
+    directory.close()?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A guard that runs beside this process.
+#[derive(Debug)]
+pub(super) struct Guard {
+    child: Child,
+    input: ChildStdin,
+    directory: String,
+}
+
+impl Guard {
+    /// Starts it; its directory is there.
+    pub(super) async fn start() -> Result<Guard> {
+        let mut child = Command::new(std::env::current_exe()?)
+            .arg(VERB)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            // What a terminal sends to its foreground is not for it.
+            .process_group(0)
+            .spawn()
+            .context("cannot start a process of `kvs`")?;
+        let input = child.stdin.take().context("no pipe")?;
+        let output = child.stdout.take().context("no pipe")?;
+        let directory = BufReader::new(output).lines().next_line().await?;
+        let directory = directory.context("cannot make a temporary directory")?;
+        Ok(Guard {
+            child,
+            input,
+            directory,
+        })
+    }
+
+    /// The directory.
+    pub(super) fn directory(&self) -> &std::path::Path {
+        self.directory.as_ref()
+    }
+
+    /// From now on that process is ended with this one.
+    pub(super) async fn watch(&mut self, pid: u32) {
+        self.tell(&pid.to_string()).await;
+    }
+
+    /// The process has ended by itself.
+    pub(super) async fn over(&mut self) {
+        self.tell(OVER).await;
+    }
+
+    async fn tell(&mut self, line: &str) {
+        // A guard that is gone cannot be told; the directory is removed without it.
+        let _ = self.input.write_all(format!("{line}\n").as_bytes()).await;
+    }
+
+    /// Has the directory removed.
+    pub(super) async fn end(self) -> Result<()> {
+        let Guard {
+            mut child,
+            input,
+            directory,
+        } = self;
+        drop(input);
+        child.wait().await?;
+        match std::fs::remove_dir_all(directory) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        }
+    }
+}
