@@ -190,6 +190,13 @@ pub const CACHE_BYTES: u64 = 64 * 1024 * 1024;
 /// Watches on one namespace (1,000,000).
 pub const WATCHES: usize = 1_000_000;
 
+/// Visits that are made at once for a watch that is asked for its mark while the matcher is behind (64).
+pub const MARK_VISITS: usize = 64;
+
+/// Patterns that may be removed from a lane while a version is being matched (4,096), since their memory is given back only then;
+/// of more, what waits is taken to concern every watch of the lane.
+pub const PATTERNS_REMOVED: usize = 4_096;
+
 /// Scopes that the watches of the instance owner hold, in all (2,000,000).
 pub const SCOPES_HELD: usize = 2_000_000;
 

@@ -81,5 +81,7 @@ pub(super) struct Cursor {
     pub(super) flood: Option<Flood>,
     /// Everybody is being woken, from this watch on.
     pub(super) everybody: Option<WatchNumber>,
+    /// What waits is to be passed over.
+    pub(super) give_up: bool,
     pub(super) search: PatternSearch,
 }

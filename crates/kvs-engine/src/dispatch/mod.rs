@@ -29,6 +29,7 @@ use self::cursor::{Cursor, FOUND, Flood, Progress, Stage};
 use self::groups::{Groups, Holder};
 use self::plain::PlainIndex;
 use self::slots::Slots;
+use crate::limits::PATTERNS_REMOVED;
 use crate::record::VersionRecord;
 
 pub(crate) use slots::WatchNumber;
@@ -116,6 +117,9 @@ impl Dispatch {
         }
         if self.cursor.progress.is_none() {
             self.tidy();
+        } else if self.patterns.removed() > PATTERNS_REMOVED {
+            // What is removed is kept until the version is matched, and others come meanwhile.
+            self.cursor.give_up = true;
         }
     }
 
@@ -212,7 +216,7 @@ impl Dispatch {
                 self.flood(flood, slice);
                 continue;
             }
-            if published - self.cursor.matched > lag {
+            if self.cursor.give_up || published - self.cursor.matched > lag {
                 self.overflow(published);
                 continue;
             }
@@ -242,6 +246,8 @@ impl Dispatch {
         if let Some(drain) = self.cursor.progress.take().and_then(|one| one.drain) {
             self.groups.give_up(&drain);
         }
+        self.tidy();
+        self.cursor.give_up = false;
         self.cursor.begun = published;
         self.cursor.flood = Some(Flood {
             at: 0,

@@ -278,6 +278,29 @@ fn many_watches_that_come_and_go_leave_nothing_behind() {
     assert!(lane.dispatch.is_empty() && lane.dispatch.plain.is_empty());
 }
 
+#[test]
+fn patterns_that_come_and_go_while_a_version_is_matched_do_not_pile_up() {
+    let mut lane = Lane::new();
+    let stays = [scope("*.x")];
+    lane.watch(7, &stays);
+    lane.publish((0..1_000).map(|n| put(&format!("a.{n}"))).collect());
+    lane.slice(10, MATCH_LAG);
+    let mut most = 0;
+    for n in 0..20_000 {
+        let one = [scope(&format!("*.b{n}*"))];
+        let id = lane.watch(1, &one);
+        lane.dispatch.remove(id, &one);
+        if n % 100 == 0 {
+            lane.slice(1, MATCH_LAG);
+        }
+        most = most.max(lane.dispatch.patterns.nodes());
+    }
+    assert!(most < 40_000, "{most}");
+    lane.advance();
+    assert_eq!(lane.dispatch.patterns.nodes(), 3);
+    assert_eq!((lane.woken(), lane.dispatch.matched()), (vec![7], 11));
+}
+
 /// What is done to a lane.
 #[derive(Clone, Debug)]
 enum Doing {

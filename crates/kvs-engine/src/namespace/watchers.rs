@@ -9,7 +9,7 @@ use crate::dispatch::{Dispatch, Slice, Wake};
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::lanes::{LaneNumber, WatchId};
-use crate::limits::{MATCH_SLICE, WATCHES};
+use crate::limits::{MARK_VISITS, WATCHES};
 use crate::request::Principal;
 
 /// Who is to be woken.
@@ -129,9 +129,9 @@ impl Namespace {
     }
 
     /// The newest version up to which no version concerns the watch, if nothing waits to be read by
-    /// it. What was published and is not matched yet is matched first, for a slice.
+    /// it. What was published and is not matched yet is matched first, if it is little.
     pub(crate) fn quiet(&self, id: WatchId) -> Option<u64> {
-        let mut slice = Slice::new(MATCH_SLICE);
+        let mut slice = Slice::new(MARK_VISITS);
         let quiet = {
             let mut watches = lock(&self.watches);
             let (lane, number) = watches.of(id)?;

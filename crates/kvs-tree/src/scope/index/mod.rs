@@ -161,6 +161,12 @@ impl<T> PatternIndex<T> {
         }
     }
 
+    /// Entries that were removed since the last [`tidy`](Self::tidy).
+    #[must_use]
+    pub fn removed(&self) -> usize {
+        self.vacant.len()
+    }
+
     /// Nodes in use, for tests and measurements.
     #[must_use]
     pub fn nodes(&self) -> usize {
