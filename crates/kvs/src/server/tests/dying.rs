@@ -198,13 +198,29 @@ fn a_daemon_that_is_to_panic() {
     });
 }
 
+/// A transaction that puts a value which has come in pieces.
+async fn upload(primary: &Namespace, key: String) -> Result<Transaction, ClientError> {
+    let mut upload = primary.client().upload().await?;
+    for _ in 0..3 {
+        upload.write(vec![b'v'; 500_000]).await?;
+    }
+    Ok(Transaction::new().put_upload(key, upload.finish().await?))
+}
+
 /// Works until the daemon is gone; the numbers of the puts that were acknowledged.
 async fn work(primary: Namespace, armed: &Path) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     for number in 0..PUTS {
-        // Large values go another way, and are read from the disk.
-        let length = if number % 100 == 0 { 1_500_000 } else { 200 };
-        let put = Transaction::new().put(format!("d.k{number}"), vec![b'v'; length]);
+        let key = format!("d.k{number}");
+        // Values that come in pieces go another way, and are read from the disk.
+        let put = if number % 100 == 0 {
+            upload(&primary, key).await
+        } else {
+            Ok(Transaction::new().put(key, vec![b'v'; 200]))
+        };
+        let Ok(put) = put else {
+            return acknowledged;
+        };
         if primary.commit(put).await.is_err() {
             return acknowledged;
         }
