@@ -227,20 +227,11 @@ fn without_threads_a_daemon_does_not_start_and_says_that_it_may_later() {
     let home = Home::new().unwrap();
     let program = program().unwrap();
     // The limit of RLIMIT_NPROC does not hold for root, so it is one on memory: there is no room for
-    // the stack of a thread.
-    let script = "ulimit -v 200000; exec \"$@\"";
+    // the stack of a thread, and plenty for everything else.
+    let script = "ulimit -v 900000; RUST_MIN_STACK=1073741824 exec \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(program);
-    command.args([
-        "--uri",
-        &home.uri(),
-        "serve",
-        "--log",
-        "warn",
-        "--threads",
-        "200",
-        "--store",
-    ]);
+    command.args(["--uri", &home.uri(), "serve", "--log", "warn", "--store"]);
     command.arg(home.store());
     let refused = refusal(Daemon::spawn(command, home.socket()).unwrap(), 75);
     assert!(refused.message.contains("thread"), "{}", refused.message);

@@ -295,6 +295,7 @@ impl Talk<'_> {
                 recursive: true,
                 scope: None,
                 inline_max: None,
+                bounded: true,
             }
             .into(),
             4 => Log {
