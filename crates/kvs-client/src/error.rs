@@ -49,6 +49,7 @@ impl From<ProtocolError> for ClientError {
     fn from(error: ProtocolError) -> Self {
         let code = match error {
             ProtocolError::FrameTooLong { .. } => ErrorCode::TooBig,
+            ProtocolError::OverLimit { code, .. } => code,
             ProtocolError::Io(_) => ErrorCode::Disconnected,
             _ => ErrorCode::BadRequest,
         };

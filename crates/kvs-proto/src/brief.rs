@@ -49,8 +49,8 @@ impl<'a> BriefLookup<'a> {
         let mut rest = Rest(body);
         let fields = rest.byte()?.checked_sub(0x80)?;
         let mut lookup = BriefLookup {
-            namespace: rest.skip(NAMESPACE)?.text()?,
-            key: rest.skip(KEY)?.text()?,
+            namespace: rest.skip(NAMESPACE)?.request_text()?,
+            key: rest.skip(KEY)?.request_text()?,
             follow: true,
             inline_max: None,
         };
@@ -255,7 +255,7 @@ fn read_found(body: &Bytes) -> Option<LookupAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{body, texts, values};
+    use crate::testing::{body, request_texts, texts, values};
     use crate::{
         At, FRAME_BYTES, FrameCodec, Lookup, Op, Request, Status, decode_body, write_answer,
         write_found, write_request,
@@ -318,8 +318,8 @@ mod tests {
 
         #[test]
         fn an_ordinary_lookup_is_written_as_serde_writes_it_and_read_again(
-            namespace in texts(),
-            key in texts(),
+            namespace in request_texts(),
+            key in request_texts(),
             follow: bool,
             inline_max in proptest::option::of(numbers()),
         ) {

@@ -2,6 +2,7 @@
 //!
 //! Errors of the framing end a connection; errors of a body are answered and the connection goes on.
 
+use crate::code::ErrorCode;
 use thiserror::Error;
 
 /// Why bytes could not be read as, or written as, a message.
@@ -25,6 +26,22 @@ pub enum ProtocolError {
         what: &'static str,
         /// What the decoder said.
         reason: String,
+    },
+    /// A body has more of something than it may; nothing of it was decoded. Answered with the code.
+    #[error("{field} of {what}: {count} {unit}, at most {limit}")]
+    OverLimit {
+        /// The operation.
+        what: &'static str,
+        /// The field.
+        field: String,
+        /// How many there are.
+        count: usize,
+        /// Elements or bytes.
+        unit: &'static str,
+        /// How many there may be.
+        limit: usize,
+        /// How it is answered.
+        code: ErrorCode,
     },
     /// The operation code is not known. Answered `unknown-operation`.
     #[error("operation {0} is not known")]

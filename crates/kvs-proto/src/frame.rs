@@ -3,6 +3,7 @@
 //! The envelope is read by hand and the body left as bytes, so that a request with an unknown operation or a malformed
 //! body can still be answered under its id.
 
+use crate::bounds;
 use crate::brief::{self, ReadState};
 use crate::code::{ErrorBody, ErrorCode};
 use crate::commit::OperationResult;
@@ -290,6 +291,10 @@ pub fn write_request(
     request: &Request,
 ) -> Result<(), ProtocolError> {
     let op = request.op();
+    if let Request::Commit(commit) = request {
+        bounds::check_count(op.name(), "conditions", commit.conditions.len())?;
+        bounds::check_count(op.name(), "operations", commit.operations.len())?;
+    }
     write(out, limit, id, op.code(), op.name(), |out| {
         let by_hand = match request {
             Request::Lookup(lookup) => brief::asked(out, lookup),

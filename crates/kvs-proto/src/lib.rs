@@ -31,6 +31,8 @@ mod upload;
 
 mod pack;
 
+mod bounds;
+
 mod brief;
 mod plain;
 

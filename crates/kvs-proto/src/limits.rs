@@ -52,6 +52,19 @@ pub const LOOKUP_KEYS: usize = 1024;
 /// Most scopes in one watch or log request.
 pub const SCOPES: usize = 1024;
 
+/// Most versions, and most namespaces, in one hello.
+pub const HELLO_ITEMS: usize = 1024;
+
+/// Most operations, and most conditions, in one commit.
+pub const TRANSACTION_OPERATIONS: usize = 10_000;
+
+/// Most bytes of any text of a request, and of any bytes in it but values. Limits of keys and names are within it.
+pub const TEXT_BYTES: usize = 16 * 1024;
+
+/// Most elements of all arrays and maps of a request together, those of unknown fields included: the name and the content of a
+/// field count as one each.
+pub const BODY_ITEMS: usize = 1 << 18;
+
 /// Longest message of an error answer, in characters; a longer one is cut.
 pub const ERROR_MESSAGE_CHARS: usize = 4096;
 

@@ -2,6 +2,7 @@
 //!
 //! Texts, bytes and numbers have several forms; any of them is read, the shortest is written.
 
+use crate::limits::TEXT_BYTES;
 use bytes::BytesMut;
 
 /// Appends a head byte and what follows it.
@@ -67,6 +68,21 @@ pub(crate) fn array(out: &mut BytesMut, length: usize) {
         16..=0xffff => with_head(out, 0xdc, (length as u16).to_be_bytes()),
         _ => with_head(out, 0xdd, (length as u32).to_be_bytes()),
     }
+}
+
+/// What an item is, and how much of it follows its head.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Head {
+    /// A number, nil, truth or extension, of so many further bytes.
+    Scalar(usize),
+    /// A text of so many bytes.
+    Text(usize),
+    /// So many bytes.
+    Binary(usize),
+    /// So many elements.
+    Array(usize),
+    /// So many pairs.
+    Map(usize),
 }
 
 /// What is left to be read.
@@ -145,6 +161,49 @@ impl<'a> Rest<'a> {
     #[inline]
     pub(crate) fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(self.text_bytes()?).ok()
+    }
+
+    /// A text as requests may have it.
+    #[inline]
+    pub(crate) fn request_text(&mut self) -> Option<&'a str> {
+        let bytes = self.text_bytes().filter(|text| text.len() <= TEXT_BYTES)?;
+        std::str::from_utf8(bytes).ok()
+    }
+
+    /// The head of any item; `None` if it is cut off or none.
+    pub(crate) fn head(&mut self) -> Option<Head> {
+        let head = self.byte()?;
+        let short = usize::from(head & 0x0f);
+        Some(match head {
+            0x00..=0x7f | 0xc0 | 0xc2 | 0xc3 | 0xe0..=0xff => Head::Scalar(0),
+            0x80..=0x8f => Head::Map(short),
+            0x90..=0x9f => Head::Array(short),
+            0xa0..=0xbf => Head::Text(usize::from(head & 0x1f)),
+            0xc1 => return None,
+            0xc4 => Head::Binary(self.size::<1>()?),
+            0xc5 => Head::Binary(self.size::<2>()?),
+            0xc6 => Head::Binary(self.size::<4>()?),
+            // Extensions: the length is followed by a type.
+            0xc7 => Head::Scalar(self.size::<1>()?.checked_add(1)?),
+            0xc8 => Head::Scalar(self.size::<2>()?.checked_add(1)?),
+            0xc9 => Head::Scalar(self.size::<4>()?.checked_add(1)?),
+            0xcc | 0xd0 => Head::Scalar(1),
+            0xcd | 0xd1 => Head::Scalar(2),
+            0xca | 0xce | 0xd2 => Head::Scalar(4),
+            0xcb | 0xcf | 0xd3 => Head::Scalar(8),
+            0xd4..=0xd8 => Head::Scalar((1 << (head - 0xd4)) + 1),
+            0xd9 => Head::Text(self.size::<1>()?),
+            0xda => Head::Text(self.size::<2>()?),
+            0xdb => Head::Text(self.size::<4>()?),
+            0xdc => Head::Array(self.size::<2>()?),
+            0xdd => Head::Array(self.size::<4>()?),
+            0xde => Head::Map(self.size::<2>()?),
+            0xdf => Head::Map(self.size::<4>()?),
+        })
+    }
+
+    fn size<const N: usize>(&mut self) -> Option<usize> {
+        usize::try_from(self.integer::<N>()?).ok()
     }
 
     /// The bytes of a text, which need not be one.

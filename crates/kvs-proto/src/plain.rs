@@ -130,7 +130,7 @@ impl<'a> PlainCommit<'a> {
     pub fn read(body: &'a [u8]) -> Option<Self> {
         let mut rest = Rest(body);
         Some(PlainCommit {
-            namespace: rest.skip(NAMESPACE)?.text()?,
+            namespace: rest.skip(NAMESPACE)?.request_text()?,
             number: rest.skip(NUMBER)?.number()?,
             acknowledged: rest.skip(ACKNOWLEDGED)?.number()?,
             count: rest.skip(OPERATIONS)?.short_array()?,
@@ -155,20 +155,20 @@ impl<'a> PlainCommit<'a> {
 
 fn operation<'a>(rest: &mut Rest<'a>) -> Option<PlainOperation<'a>> {
     if rest.skip(PUT).is_some() {
-        let key = rest.text()?;
+        let key = rest.request_text()?;
         let value = rest.skip(VALUE)?.binary()?;
         return Some(PlainOperation::Put { key, value });
     }
     if rest.skip(ADD).is_some() {
-        let key = rest.text()?;
+        let key = rest.request_text()?;
         let delta = rest.skip(DELTA)?.signed()?;
         return Some(PlainOperation::Add { key, delta });
     }
     if rest.skip(UNLINK).is_some() {
-        let key = rest.text()?;
+        let key = rest.request_text()?;
         return Some(PlainOperation::Unlink { key });
     }
-    let key = rest.skip(APPEND)?.text()?;
+    let key = rest.skip(APPEND)?.request_text()?;
     let value = rest.skip(VALUE)?.binary()?;
     Some(PlainOperation::Append { key, value })
 }
@@ -266,7 +266,7 @@ fn read_committed(body: &[u8]) -> Option<CommitAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{body, texts, values};
+    use crate::testing::{body, request_texts, texts, values};
     use crate::{
         Condition, FRAME_BYTES, Op, Request, Status, write_answer, write_committed, write_request,
     };
@@ -292,16 +292,16 @@ mod tests {
 
     fn operations() -> impl Strategy<Value = Operation> {
         prop_oneof![
-            4 => (texts(), values()).prop_map(|(key, value)| Operation::Put { key, value }),
-            1 => (texts(), values()).prop_map(|(key, value)| Operation::Append { key, value }),
-            1 => texts().prop_map(|key| Operation::Unlink { key }),
-            1 => (texts(), integers()).prop_map(|(key, delta)| Operation::Add { key, delta }),
+            4 => (request_texts(), values()).prop_map(|(key, value)| Operation::Put { key, value }),
+            1 => (request_texts(), values()).prop_map(|(key, value)| Operation::Append { key, value }),
+            1 => request_texts().prop_map(|key| Operation::Unlink { key }),
+            1 => (request_texts(), integers()).prop_map(|(key, delta)| Operation::Add { key, delta }),
         ]
     }
 
     fn commits() -> impl Strategy<Value = Commit> {
         let operations = proptest::collection::vec(operations(), 0..=OPERATIONS_MAX);
-        (texts(), numbers(), numbers(), operations).prop_map(
+        (request_texts(), numbers(), numbers(), operations).prop_map(
             |(namespace, number, acknowledged, operations)| Commit {
                 namespace,
                 number,

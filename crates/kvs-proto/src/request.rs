@@ -60,8 +60,9 @@ macro_rules! requests {
                 match self { $(Request::$variant(_) => Op::$variant,)* }
             }
 
-            /// Decodes the body of an operation; byte fields share its memory.
+            /// Decodes the body of an operation, if it is within all limits; byte fields share its memory.
             pub fn decode(op: Op, body: &bytes::Bytes) -> Result<Self, ProtocolError> {
+                crate::bounds::check(op.name(), body)?;
                 match op {
                     $(Op::$variant => crate::body::decode_named(body, $name).map(Request::$variant),)*
                 }

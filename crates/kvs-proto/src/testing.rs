@@ -5,11 +5,21 @@ use proptest::prelude::*;
 use smol_str::SmolStr;
 use tokio_util::codec::Decoder;
 
-use crate::FrameCodec;
+use crate::{FrameCodec, TEXT_BYTES};
 
 /// Texts of all forms that the encoding has.
 pub(crate) fn texts() -> impl Strategy<Value = SmolStr> {
     prop_oneof!["[a-zä.]{0,40}", "[a-z]{200,300}", Just("x".repeat(70_000))].prop_map(SmolStr::from)
+}
+
+/// Texts as requests may have them.
+pub(crate) fn request_texts() -> impl Strategy<Value = SmolStr> {
+    prop_oneof![
+        "[a-zä.]{0,40}",
+        "[a-z]{200,300}",
+        Just("x".repeat(TEXT_BYTES))
+    ]
+    .prop_map(SmolStr::from)
 }
 
 /// Values of such forms.

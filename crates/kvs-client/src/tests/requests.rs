@@ -330,9 +330,16 @@ async fn a_transaction_too_long_for_a_frame_is_refused_here_and_its_number_answe
     let value = vec![0; kvs_proto::FRAME_BYTES + 1];
     let error = primary.put("a", value).await.unwrap_err();
     assert_eq!(error.code, ErrorCode::TooBig);
+    let many = (0..800_000).fold(Transaction::new(), |all, _| all.unlink("a"));
+    let error = primary.commit(many).await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Limit);
+    assert_eq!(
+        error.message,
+        "operations of commit: 800000 elements, at most 10000"
+    );
     let _next = primary.submit(put("b")).await.unwrap();
     let (_, commit) = peer.commit().await;
-    assert_eq!((commit.number, commit.acknowledged), (2, 2));
+    assert_eq!((commit.number, commit.acknowledged), (3, 3));
 }
 
 #[tokio::test]

@@ -41,6 +41,7 @@ impl From<ProtocolError> for Failure {
         let code = match &error {
             ProtocolError::FrameTooLong { .. } => ErrorCode::TooBig,
             ProtocolError::Envelope | ProtocolError::Body { .. } => ErrorCode::BadRequest,
+            ProtocolError::OverLimit { code, .. } => *code,
             ProtocolError::UnknownOp(_) => ErrorCode::UnknownOperation,
             ProtocolError::Io(_) => ErrorCode::Unavailable,
         };

@@ -7,10 +7,7 @@ use kvs_engine::{
     TransactionId, WatchRequest,
 };
 use kvs_proto as wire;
-use kvs_proto::{
-    COPY_BELOW_BYTES, ErrorCode, PlainCommit, PlainOperation, SCOPES, ScopeKind,
-    TRANSACTION_NAME_BYTES,
-};
+use kvs_proto::{COPY_BELOW_BYTES, ErrorCode, PlainCommit, PlainOperation, ScopeKind};
 use kvs_tree::{Blobref, Condition, GlobPattern, Key, Operation, Scope, Symlink, Transaction};
 
 use super::failure::Failure;
@@ -62,10 +59,6 @@ pub(crate) fn scope(scope: &wire::Scope) -> Result<Scope, Failure> {
 
 /// The scopes of a watch or a log.
 pub(crate) fn scopes(scopes: &[wire::Scope]) -> Result<Vec<Scope>, Failure> {
-    if scopes.len() > SCOPES {
-        let message = format!("{} scopes in one request, at most {SCOPES}", scopes.len());
-        return Err(Failure::new(ErrorCode::Limit, message));
-    }
     scopes.iter().map(scope).collect()
 }
 
@@ -126,12 +119,6 @@ pub(crate) fn commit(
     client: [u8; 16],
     commit: wire::Commit,
 ) -> Result<CommitRequest, Failure> {
-    if let Some(name) = &commit.name
-        && name.len() > TRANSACTION_NAME_BYTES
-    {
-        let message = format!("a transaction's name has at most {TRANSACTION_NAME_BYTES} bytes");
-        return Err(Failure::new(ErrorCode::TooBig, message));
-    }
     let conditions = commit
         .conditions
         .into_iter()
@@ -285,16 +272,12 @@ mod tests {
     }
 
     #[test]
-    fn too_many_scopes_are_refused() {
-        let one = wire::Scope {
-            kind: ScopeKind::Auto,
-            text: "a".into(),
-        };
-        assert!(scopes(&vec![one.clone(); SCOPES]).is_ok());
+    fn the_wire_takes_as_much_as_a_transaction_and_a_key_may_have() {
         assert_eq!(
-            scopes(&vec![one; SCOPES + 1]).unwrap_err().code,
-            ErrorCode::Limit
+            wire::TRANSACTION_OPERATIONS,
+            kvs_tree::TRANSACTION_OPERATIONS
         );
+        assert!(wire::TEXT_BYTES > kvs_tree::KEY_BYTES);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use kvs_engine::{Located, View};
 use kvs_proto as wire;
-use kvs_proto::{ErrorBody, ErrorCode, LOOKUP_KEYS, PART_BYTES};
+use kvs_proto::{ErrorBody, ErrorCode, PART_BYTES};
 use smol_str::SmolStr;
 
 use super::super::{failure::Failure, incoming, outgoing};
@@ -16,13 +16,6 @@ pub(super) async fn lookup_many(
     context: &Context,
     asked: wire::LookupMany,
 ) -> Result<Answer, Failure> {
-    if asked.keys.len() > LOOKUP_KEYS {
-        let message = format!(
-            "{} keys in one request, at most {LOOKUP_KEYS}",
-            asked.keys.len()
-        );
-        return Err(Failure::new(ErrorCode::Limit, message));
-    }
     let view = view(context, &asked.namespace, &asked.at).await?;
     let limit = outgoing::inline_limit(asked.inline_max);
     let (mut results, mut bytes) = (Vec::with_capacity(asked.keys.len()), 0);

@@ -4,7 +4,9 @@ use super::gate::Gate;
 use super::*;
 use crate::server::work::at_once;
 use kvs_client::{CachedNamespace, ClientError, Namespace, Options, Snapshot, Values};
-use kvs_proto::{LOOKUP_KEYS, LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer};
+use kvs_proto::{
+    FRAME_BYTES, LOOKUP_KEYS, LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer,
+};
 use kvs_tree::{Blobref, HashAlgorithm};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -375,6 +377,19 @@ async fn more_keys_than_fit_one_answer_are_still_of_one_state() {
     assert!(matches!(part.results[0], LookedUp::Found(_)));
     raw.send(2, many(LOOKUP_KEYS + 1)).await;
     assert_eq!(raw.refused().await, (2, ErrorCode::Limit));
+
+    // As many empty keys as a frame can have.
+    let mut frame = b"\0\0\0\0\x93\x03\x19\x82\xa9namespace\xa7primary\xa4keys\xdd".to_vec();
+    let count = FRAME_BYTES - frame.len();
+    frame.extend_from_slice(&(count as u32).to_be_bytes());
+    frame.resize(frame.len() + count, 0xa0);
+    let length = frame.len() as u32 - 4;
+    frame[..4].copy_from_slice(&length.to_be_bytes());
+    raw.0.out.frames().extend_from_slice(&frame);
+    raw.0.flush().await.unwrap();
+    assert_eq!(raw.refused().await, (3, ErrorCode::Limit));
+    raw.send(4, many(1)).await;
+    assert_eq!(raw.receive().await.id, 4);
 }
 
 #[tokio::test]
