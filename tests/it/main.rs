@@ -16,6 +16,7 @@ mod raw;
 mod clients;
 mod crashes;
 mod examples;
+mod fairness;
 mod following;
 mod hostile;
 mod limits;

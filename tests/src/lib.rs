@@ -38,6 +38,9 @@ mod commit_to_callback;
 mod dir_recursive;
 mod directory_growth;
 mod exactly_once;
+mod flood;
+
+mod fairness;
 mod growth;
 mod idle_watches;
 mod kill_nine;
@@ -58,6 +61,8 @@ pub use daemon::{Daemon, Home, PATIENCE, Refused};
 pub use dir_recursive::DirRecursive;
 pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
+pub use fairness::Fairness;
+pub use flood::Flood;
 pub use growth::StoreGrowth;
 pub use hostile_guest::HostileGuest;
 pub use idle_watches::IdleWatches;

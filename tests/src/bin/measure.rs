@@ -10,8 +10,9 @@ use std::process::ExitCode;
 use clap::{Parser, Subcommand};
 use kvs_acceptance::{
     AppendGrowth, Boxed, BytesPerPut, CatchUp, ClientMemory, CommitToCallback, DirRecursive,
-    DirectoryGrowth, ExactlyOnce, HostileGuest, IdleWatches, KillNine, LargeValue, ManyNamespaces,
-    Random, Report, Restart, StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
+    DirectoryGrowth, ExactlyOnce, Fairness, Flood, HostileGuest, IdleWatches, KillNine, LargeValue,
+    ManyNamespaces, Random, Report, Restart, StalledWatchers, StoreGrowth, WatchChurn,
+    WatchLossless, has_root,
 };
 
 /// Measures what kvs must show.
@@ -156,6 +157,15 @@ enum What {
     /// The hostile guest, a process of its own
     #[command(hide = true)]
     HostileGuest(HostileGuest),
+    /// What the instance owner's puts take while a guest floods the daemon; run by root
+    Fairness(Fairness),
+    /// Floods a daemon in one way for ever: the guest of `fairness`
+    #[command(hide = true)]
+    Flood {
+        how: Flood,
+        socket: PathBuf,
+        versions: u64,
+    },
     /// All of these
     All,
 }
@@ -225,6 +235,7 @@ impl What {
             What::Growth(choose(short, StoreGrowth::LONG, StoreGrowth::SHORT)),
             What::WatchChurn(choose(short, WatchChurn::LONG, WatchChurn::SHORT)),
             What::Box(choose(short, Boxed::LONG, Boxed::SHORT)),
+            What::Fairness(choose(short, Fairness::LONG, Fairness::SHORT)),
         ]
     }
 
@@ -339,7 +350,10 @@ impl What {
             What::Growth(run) => run.run(&directory).await,
             What::WatchChurn(run) => run.run(&directory).await,
             What::Box(run) => run.run(&directory, seed).await,
-            What::HostileGuest(_) | What::All => anyhow::bail!("that is not one measurement"),
+            What::HostileGuest(_) | What::Flood { .. } | What::All => {
+                anyhow::bail!("that is not one measurement")
+            }
+            What::Fairness(run) => run.run(&directory).await,
         }
     }
 }
@@ -349,6 +363,15 @@ async fn main() -> anyhow::Result<ExitCode> {
     let arguments = Arguments::parse();
     if let What::HostileGuest(guest) = &arguments.what {
         guest.run()?;
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let What::Flood {
+        how,
+        socket,
+        versions,
+    } = &arguments.what
+    {
+        how.run(socket, *versions)?;
         return Ok(ExitCode::SUCCESS);
     }
     let seed = arguments.seed.unwrap_or_else(Random::fresh_seed);
@@ -364,6 +387,10 @@ async fn main() -> anyhow::Result<ExitCode> {
     };
     let mut met = true;
     for run in runs {
+        let needs_root = matches!(run, What::Fairness(_));
+        if needs_root && matches!(arguments.what, What::All) && !has_root() {
+            continue;
+        }
         let report = run.run(arguments.directory.clone(), seed).await?;
         let mut out = std::io::stdout().lock();
         if arguments.json {

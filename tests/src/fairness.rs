@@ -1,0 +1,226 @@
+//! A guest floods the daemon in each way that it can; what the instance owner's puts take meanwhile,
+//! beside what they take while a process of the guest spins and sends nothing.
+
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, ensure};
+use clap::ValueEnum;
+use kvs_client::{Client, Namespace, NamespaceCreate, Transaction};
+
+use crate::daemon::Home;
+use crate::flood::{Flood, OWN, SHARED};
+use crate::report::{Report, percentile};
+
+/// The guest: no user that there is.
+const GUEST: u32 = 54_321;
+
+/// Most that the 99th percentile of a put may be of what it is beside a process that spins.
+const TARGET_RATIO: f64 = 2.0;
+
+/// How the run is made.
+#[derive(Clone, Debug, clap::Args)]
+pub struct Fairness {
+    /// Puts measured beside each flood; fewer if they take longer than may be
+    #[arg(long, default_value_t = Self::LONG.puts)]
+    pub puts: u64,
+    /// Seconds that they may take
+    #[arg(long, default_value_t = Self::LONG.seconds)]
+    pub seconds: u64,
+    /// The guest also lists a huge tree recursively
+    #[arg(long)]
+    pub lists: bool,
+    /// Versions of the namespace that the guest may read
+    #[arg(long, default_value_t = Self::LONG.versions)]
+    pub versions: u64,
+    /// The program that floods as another user, `measure`; else this one
+    #[arg(skip)]
+    pub flooder: Option<PathBuf>,
+}
+
+/// The guest's process; ended with the value.
+struct Guest(Child);
+
+impl Drop for Guest {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+impl Fairness {
+    /// Most MiB that may be held for one guest: what it may hold, and what each of its connections may
+    /// hold in any case.
+    pub const HELD_MIB: f64 = 34.0;
+
+    /// As large as the promise.
+    pub const LONG: Self = Self {
+        puts: 3_000,
+        seconds: 10,
+        lists: false,
+        versions: 20_000,
+        flooder: None,
+    };
+
+    /// Small, for a first look.
+    pub const SHORT: Self = Self {
+        puts: 100,
+        seconds: 2,
+        lists: false,
+        versions: 1_000,
+        flooder: None,
+    };
+
+    /// Runs it. Must be run by root, as a guest is another user.
+    ///
+    /// # Errors
+    /// A put of the owner that was refused, a flood that ended, a promise that was broken.
+    pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
+        ensure!(
+            rustix::process::geteuid().is_root(),
+            "a guest is another user, so this has to be run by root"
+        );
+        let about = format!(
+            "a guest floods the daemon on 32 connections in one way after the other, the instance owner puts {} values of 64 bytes one at a time; the rate of guests is the default",
+            self.puts
+        );
+        let mut report = Report::new("fairness", about);
+        // Where another user can run it, wherever it was built.
+        let place = tempfile::tempdir()?;
+        std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o711))?;
+        let flooder = place.path().join("flooder");
+        let built = match &self.flooder {
+            Some(built) => built.clone(),
+            None => std::env::current_exe()?,
+        };
+        std::fs::copy(built, &flooder)?;
+        std::fs::set_permissions(&flooder, std::fs::Permissions::from_mode(0o755))?;
+        let mut alone: f64 = 0.0;
+        for flood in Flood::value_variants() {
+            if *flood == Flood::Lists && !self.lists {
+                continue;
+            }
+            let (mut latencies, held, rss) = self.beside(*flood, &flooder, directory).await?;
+            let p99 = percentile(&mut latencies, 99);
+            let longest = percentile(&mut latencies, 100);
+            let name = flood.name().replace('-', "_");
+            report.figure(format!("{name}_p50_us"), percentile(&mut latencies, 50));
+            report.figure(format!("{name}_p99_us"), p99);
+            report.figure(format!("{name}_longest_us"), longest);
+            report.figure(format!("{name}_held_mib"), held);
+            report.figure(format!("{name}_memory_mib"), rss);
+            if *flood == Flood::Spin {
+                alone = p99;
+                continue;
+            }
+            let what = format!("99th percentile beside {name}, of that beside a spinning process");
+            report.at_most(&what, p99 / alone.max(1.0), TARGET_RATIO);
+            report.at_most(&format!("MiB held at once, {name}"), held, Self::HELD_MIB);
+        }
+        Ok(report)
+    }
+
+    /// The microseconds of each put beside a flood, the most MiB that were held for a user, and the
+    /// daemon's memory.
+    async fn beside(
+        &self,
+        flood: Flood,
+        flooder: &Path,
+        directory: &Path,
+    ) -> anyhow::Result<(Vec<f64>, f64, f64)> {
+        let home = Home::in_directory(directory)?;
+        let daemon = home.start_with(&["--allow-guests"])?;
+        let socket = home.socket();
+        let run = socket.parent().context("a socket in a directory")?;
+        std::fs::set_permissions(run, std::fs::Permissions::from_mode(0o711))?;
+        let client = daemon.connect().await?;
+        let shared = self.prepare(&client).await?;
+        let mut guest = self.start(flood, flooder, &socket)?;
+        let begin = Instant::now();
+        let mut latencies = Vec::new();
+        for number in 0..self.puts {
+            let put = Transaction::new().put(format!("k{}", number % 8), vec![b'v'; 64]);
+            let start = Instant::now();
+            shared.commit(put).await?;
+            latencies.push(start.elapsed().as_secs_f64() * 1e6);
+            if begin.elapsed() > Duration::from_secs(self.seconds) {
+                break;
+            }
+        }
+        let ended = guest.0.try_wait()?;
+        ensure!(
+            ended.is_none(),
+            "the flood {} has ended: {ended:?}",
+            flood.name()
+        );
+        let held = held(&client).await?;
+        let rss = daemon.counters().peak_memory_kib()? as f64 / 1024.0;
+        drop(guest);
+        daemon.stop_cleanly()?;
+        Ok((latencies, held, rss))
+    }
+
+    async fn prepare(&self, client: &Client) -> anyhow::Result<Namespace> {
+        for (name, owner) in [(OWN, Some(GUEST)), (SHARED, None)] {
+            let create = NamespaceCreate {
+                name: name.into(),
+                owner,
+                root: None,
+                from: None,
+            };
+            client.create_namespace(create).await?;
+        }
+        client.share_namespace(SHARED, GUEST, true).await?;
+        let shared = client.namespace(SHARED);
+        // The past that the guest reads, in rounds so that each put is a version.
+        let mut number = 0;
+        while number < self.versions {
+            let mut answers = Vec::new();
+            for _ in 0..256 {
+                number += 1;
+                let put = Transaction::new().put(format!("k{}", number % 8), vec![b'v'; 64]);
+                answers.push(tokio::spawn({
+                    let shared = shared.clone();
+                    async move { shared.commit(put).await }
+                }));
+            }
+            for answer in answers {
+                answer.await??;
+            }
+        }
+        Ok(shared)
+    }
+
+    fn start(&self, flood: Flood, flooder: &Path, socket: &Path) -> anyhow::Result<Guest> {
+        let mut command = Command::new(flooder);
+        command
+            .args(["flood", &flood.name()])
+            .arg(socket)
+            .arg(self.versions.to_string())
+            .uid(GUEST)
+            .gid(GUEST)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped());
+        let mut guest = Guest(command.spawn().context("cannot start the guest")?);
+        let stdout = guest.0.stdout.take().context("no standard output")?;
+        let mut line = String::new();
+        BufReader::new(stdout).read_line(&mut line)?;
+        ensure!(
+            line.trim() == "flooding",
+            "the guest did not begin: {line:?}"
+        );
+        Ok(guest)
+    }
+}
+
+/// The most MiB that were held for one user since the daemon was started; 0 if it does not tell.
+async fn held(client: &Client) -> anyhow::Result<f64> {
+    let status = client.status().await?;
+    let bytes = status.counters.get("principal_held_most_bytes").copied();
+    Ok(bytes.unwrap_or(0) as f64 / 1024.0 / 1024.0)
+}

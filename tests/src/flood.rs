@@ -1,0 +1,329 @@
+//! What a hostile guest does to a daemon, each way of it for ever: the body of a process that runs as
+//! another user.
+
+use std::io::{ErrorKind, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
+
+use anyhow::{Context, bail};
+use bytes::{Bytes, BytesMut};
+use clap::ValueEnum;
+use kvs_proto as wire;
+use kvs_proto::{FRAME_BYTES, PROTOCOL_VERSION, Request, write_request};
+use rustix::process::{Signal, set_parent_process_death_signal};
+
+/// The namespace that is the guest's own, and the one that is shared with it.
+pub(crate) const OWN: &str = "guest";
+pub(crate) const SHARED: &str = "shared";
+
+/// A small value.
+const SMALL: &[u8] = &[b'x'; 64];
+
+/// Unanswered requests of one connection.
+const IN_FLIGHT: u64 = 64;
+
+/// Connections of the guest.
+const CONNECTIONS: u8 = 32;
+
+/// A way to flood a daemon.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Flood {
+    /// Nothing is sent: what another process on the machine costs
+    Spin,
+    /// Small puts
+    Puts,
+    /// Puts of 60 kB
+    LargePuts,
+    /// Lookups of a long value whose answers are not read
+    Unread,
+    /// Watches of very many patterns on what the owner writes
+    Patterns,
+    /// Waits for a version that never comes
+    Waits,
+    /// Connections that are opened and closed
+    Connections,
+    /// Pins, made and released
+    Pins,
+    /// Uploads that no commit takes
+    Uploads,
+    /// The log, for a scope that nothing matches
+    Log,
+    /// Reads of old versions
+    Past,
+    /// Recursive lists of a huge tree, of which nothing matches
+    Lists,
+}
+
+impl Flood {
+    /// Its name on the command line.
+    pub fn name(self) -> String {
+        let value = self.to_possible_value();
+        value.map_or_else(String::new, |value| value.get_name().to_owned())
+    }
+
+    /// Does it to the daemon on that socket, until it is killed or the process that started it ends.
+    /// Says `flooding` when it has begun. `versions` is how many the shared namespace has.
+    ///
+    /// # Errors
+    /// When the daemon is gone, or does not do as it should.
+    pub fn run(self, socket: &Path, versions: u64) -> anyhow::Result<()> {
+        set_parent_process_death_signal(Some(Signal::KILL))?;
+        if self == Self::Spin {
+            say()?;
+            loop {
+                std::hint::spin_loop();
+            }
+        }
+        if self == Self::Connections {
+            say()?;
+            loop {
+                let stream = UnixStream::connect(socket)?;
+                // One that is refused is not greeted.
+                let _ = Guest::greet(stream, 0);
+            }
+        }
+        let mut guests = Vec::new();
+        for client in 0..CONNECTIONS {
+            guests.push(Guest::greet(UnixStream::connect(socket)?, client)?);
+        }
+        self.prepare(guests.first_mut().context("no connection")?)?;
+        say()?;
+        let threads = guests.into_iter().map(|guest| {
+            let work = move || self.flood(guest, versions);
+            std::thread::Builder::new().spawn(work)
+        });
+        for thread in threads.collect::<Result<Vec<_>, _>>()? {
+            match thread.join() {
+                Ok(ended) => ended?,
+                Err(_) => bail!("a connection's thread has failed"),
+            }
+        }
+        Ok(())
+    }
+
+    /// What has to be there before.
+    fn prepare(self, guest: &mut Guest) -> anyhow::Result<()> {
+        match self {
+            Self::Unread => guest.call(put(1, "big", vec![7; 4 << 20])),
+            Self::Lists => {
+                guest.call(put(1, "t0.a", SMALL.to_vec()))?;
+                for level in 1..=22 {
+                    let copy = |name: &str| wire::Operation::Copy {
+                        from: format!("t{}", level - 1).into(),
+                        to: format!("t{level}.{name}").into(),
+                    };
+                    let operations = vec![copy("a"), copy("b")];
+                    guest.call(commit(level + 1, operations))?;
+                }
+                Ok(())
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn flood(self, mut guest: Guest, versions: u64) -> anyhow::Result<()> {
+        if self == Self::Unread {
+            for _ in 0..32 {
+                guest.send(lookup(OWN, "big", wire::At::Current))?;
+            }
+            // Held for as long as the process lives.
+            loop {
+                std::thread::park();
+            }
+        }
+        if matches!(self, Self::Patterns | Self::Waits) {
+            for number in 0..IN_FLIGHT {
+                guest.send(self.held(number))?;
+            }
+            loop {
+                guest.receive()?;
+            }
+        }
+        for number in 0.. {
+            guest.send(self.request(&guest, number, versions))?;
+            if number >= IN_FLIGHT {
+                guest.receive()?;
+            }
+        }
+        Ok(())
+    }
+
+    /// A request that stays open.
+    fn held(self, number: u64) -> Request {
+        if self == Self::Waits {
+            let wait = wire::Wait {
+                namespace: SHARED.into(),
+                version: u64::MAX / 2,
+                incarnation: None,
+            };
+            return wait.into();
+        }
+        let scope = |index| wire::Scope {
+            kind: wire::ScopeKind::Glob,
+            text: format!("**.k*{number}.{index}*.**").into(),
+        };
+        let watch = wire::Watch {
+            scopes: (0..16).map(scope).collect(),
+            credit: 1,
+            ..wire::Watch::new(SHARED)
+        };
+        watch.into()
+    }
+
+    /// The request of that number.
+    fn request(self, guest: &Guest, number: u64, versions: u64) -> Request {
+        match self {
+            Self::LargePuts => put(number + 100, &format!("k{}", number % 8), vec![1; 60_000]),
+            Self::Pins if number % 2 == 1 => wire::Unpin { id: number }.into(),
+            Self::Pins => {
+                let snapshot = format!("{SHARED}@0:blake3-{:064x}", number).into();
+                wire::Pin {
+                    snapshot,
+                    lease_ms: Some(1_000),
+                }
+                .into()
+            }
+            Self::Uploads if number.is_multiple_of(2) => wire::Upload {}.into(),
+            Self::Uploads => wire::UploadData {
+                upload: guest.last,
+                offset: 0,
+                bytes: Bytes::from(vec![3; 1 << 20]),
+            }
+            .into(),
+            Self::Log => wire::Log {
+                namespace: SHARED.into(),
+                from: 0,
+                to: None,
+                scopes: vec![wire::Scope {
+                    kind: wire::ScopeKind::Key,
+                    text: "nothing".into(),
+                }],
+                limit: 0,
+            }
+            .into(),
+            Self::Past => {
+                let any = number * 7_919 + u64::from(guest.client) * 104_729;
+                let version = 1 + any % versions.max(1);
+                lookup(SHARED, "k1", wire::At::Version(version))
+            }
+            Self::Lists => wire::List {
+                namespace: OWN.into(),
+                key: "t22".into(),
+                at: wire::At::Current,
+                after: None,
+                limit: 0,
+                recursive: true,
+                scope: Some(wire::Scope {
+                    kind: wire::ScopeKind::Glob,
+                    text: "**.nothing".into(),
+                }),
+                inline_max: None,
+                bounded: true,
+            }
+            .into(),
+            _ => put(number + 100, &format!("k{}", number % 8), SMALL.to_vec()),
+        }
+    }
+}
+
+fn say() -> anyhow::Result<()> {
+    let mut out = std::io::stdout();
+    writeln!(out, "flooding")?;
+    Ok(out.flush()?)
+}
+
+fn commit(number: u64, operations: Vec<wire::Operation>) -> Request {
+    wire::Commit {
+        namespace: OWN.into(),
+        number,
+        acknowledged: number.saturating_sub(2 * IN_FLIGHT),
+        repeat: None,
+        name: None,
+        no_merge: false,
+        conditions: Vec::new(),
+        operations,
+    }
+    .into()
+}
+
+fn put(number: u64, key: &str, value: Vec<u8>) -> Request {
+    let operation = wire::Operation::Put {
+        key: key.into(),
+        value: value.into(),
+    };
+    commit(number, vec![operation])
+}
+
+fn lookup(namespace: &str, key: &str, at: wire::At) -> Request {
+    wire::Lookup {
+        namespace: namespace.into(),
+        key: key.into(),
+        at,
+        follow: true,
+        treeobj: false,
+        inline_max: Some(8 << 20),
+    }
+    .into()
+}
+
+/// One connection of the guest.
+struct Guest {
+    stream: UnixStream,
+    client: u8,
+    next: u64,
+    /// The id of the last request.
+    last: u64,
+}
+
+impl Guest {
+    fn greet(stream: UnixStream, client: u8) -> anyhow::Result<Self> {
+        let mut guest = Self {
+            stream,
+            client,
+            next: 0,
+            last: 0,
+        };
+        let hello = wire::Hello {
+            versions: vec![PROTOCOL_VERSION],
+            client: [client; 16],
+            namespaces: Vec::new(),
+            software: "flood".into(),
+        };
+        guest.send(hello.into())?;
+        guest.receive()?;
+        Ok(guest)
+    }
+
+    fn send(&mut self, request: Request) -> anyhow::Result<()> {
+        let mut frame = BytesMut::new();
+        write_request(&mut frame, FRAME_BYTES, self.next, &request)?;
+        self.last = self.next;
+        self.next += 1;
+        Ok(self.stream.write_all(&frame)?)
+    }
+
+    /// Takes an answer, whatever it is.
+    fn receive(&mut self) -> anyhow::Result<()> {
+        let mut head = [0; 4];
+        self.stream.read_exact(&mut head)?;
+        let mut left = u64::from(u32::from_be_bytes(head));
+        let mut buffer = [0; 65_536];
+        while left > 0 {
+            let most = usize::try_from(left).map_or(buffer.len(), |left| left.min(buffer.len()));
+            let part = buffer.get_mut(..most).context("a buffer")?;
+            match self.stream.read(part) {
+                Ok(0) => bail!("the daemon has closed the connection"),
+                Ok(count) => left -= count as u64,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
+    }
+
+    /// Sends a request and takes its answer.
+    fn call(&mut self, request: Request) -> anyhow::Result<()> {
+        self.send(request)?;
+        self.receive()
+    }
+}
