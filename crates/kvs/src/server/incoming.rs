@@ -277,7 +277,7 @@ mod tests {
             wire::TRANSACTION_OPERATIONS,
             kvs_tree::TRANSACTION_OPERATIONS
         );
-        assert!(wire::TEXT_BYTES > kvs_tree::KEY_BYTES);
+        const { assert!(wire::TEXT_BYTES > kvs_tree::KEY_BYTES) };
     }
 
     #[test]
