@@ -50,7 +50,6 @@ pub struct HostileGuest {
     pub seed: u64,
 }
 
-/// What it has done.
 #[derive(Default)]
 struct Done {
     connections: AtomicU64,

@@ -1,46 +1,16 @@
-//! The measurements of kvs, one command for each figure:
-//! `cargo run --release -p kvs-acceptance --bin measure -- kill-nine`, or `all`, or `all --short`.
-//!
-//! Ends with failure if a promise is broken or, unless short, a target is missed.
+//! What can be measured: the arguments of each run, their short forms, and how it is begun.
 
-use std::io::Write;
 use std::path::PathBuf;
-use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::Subcommand;
 use kvs_acceptance::{
     AppendGrowth, Boxed, BytesPerPut, CatchUp, ClientMemory, CommitToCallback, DirRecursive,
     DirectoryGrowth, ExactlyOnce, Fairness, Flood, HostileGuest, IdleWatches, KillNine, LargeValue,
-    ManyNamespaces, Random, Report, Restart, StalledWatchers, StoreGrowth, WatchChurn,
-    WatchLossless, has_root,
+    ManyNamespaces, Report, Restart, StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
 };
 
-/// Measures what kvs must show.
-#[derive(Debug, Parser)]
-struct Arguments {
-    #[command(subcommand)]
-    what: What,
-    /// Everything small, a minute in all; targets of time are shown but decide nothing
-    #[arg(long, global = true)]
-    short: bool,
-    /// One JSON object a measurement
-    #[arg(long, global = true)]
-    json: bool,
-    /// Where stores are made; on the disk that is to be measured, not in memory
-    #[arg(
-        long,
-        global = true,
-        value_name = "DIR",
-        default_value = "target/measure"
-    )]
-    directory: PathBuf,
-    /// Seed of random moments; shown, so that a run can be repeated
-    #[arg(long, global = true)]
-    seed: Option<u64>,
-}
-
 #[derive(Clone, Debug, Subcommand)]
-enum What {
+pub(crate) enum What {
     /// kill -9 at random moments while puts are pipelined
     KillNine {
         /// Daemons killed
@@ -177,7 +147,7 @@ fn choose<T>(short: bool, long: T, small: T) -> T {
 
 impl What {
     /// Everything, with the sizes of the issue or small ones.
-    fn all(short: bool) -> Vec<What> {
+    pub(crate) fn all(short: bool) -> Vec<What> {
         let pick = |long: u64, small: u64| if short { small } else { long };
         vec![
             What::KillNine {
@@ -239,7 +209,7 @@ impl What {
         ]
     }
 
-    async fn run(self, directory: PathBuf, seed: u64) -> anyhow::Result<Report> {
+    pub(crate) async fn run(self, directory: PathBuf, seed: u64) -> anyhow::Result<Report> {
         match self {
             What::KillNine { rounds, puts } => {
                 let run = KillNine {
@@ -356,53 +326,4 @@ impl What {
             What::Fairness(run) => run.run(&directory).await,
         }
     }
-}
-
-#[tokio::main]
-async fn main() -> anyhow::Result<ExitCode> {
-    let arguments = Arguments::parse();
-    if let What::HostileGuest(guest) = &arguments.what {
-        guest.run()?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    if let What::Flood {
-        how,
-        socket,
-        versions,
-    } = &arguments.what
-    {
-        how.run(socket, *versions)?;
-        return Ok(ExitCode::SUCCESS);
-    }
-    let seed = arguments.seed.unwrap_or_else(Random::fresh_seed);
-    let runs = match (&arguments.what, arguments.short) {
-        (What::All, short) => What::all(short),
-        (one, false) => vec![one.clone()],
-        (one, true) => {
-            let same = std::mem::discriminant(one);
-            let mut small = What::all(true);
-            small.retain(|run| std::mem::discriminant(run) == same);
-            small
-        }
-    };
-    let mut met = true;
-    for run in runs {
-        let needs_root = matches!(run, What::Fairness(_));
-        if needs_root && matches!(arguments.what, What::All) && !has_root() {
-            continue;
-        }
-        let report = run.run(arguments.directory.clone(), seed).await?;
-        let mut out = std::io::stdout().lock();
-        if arguments.json {
-            writeln!(out, "{}", report.to_json())?;
-        } else {
-            writeln!(out, "{report}")?;
-        }
-        met &= report.met();
-    }
-    Ok(if met || arguments.short {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
 }
