@@ -141,6 +141,7 @@ impl Daemon {
         let polling = tokio::spawn(async move { keep_polling(&polled.activity, busy_poll).await });
         let mut failed = pin!(shared.engine.failed());
         let (started, mut refused) = (Instant::now(), Repeats::default());
+        let mut turned_away = Repeats::default();
         let failure = loop {
             tokio::select! {
                 () = shared.stop.cancelled() => break None,
@@ -150,7 +151,11 @@ impl Daemon {
                         if let Some(times) = refused.over() {
                             tracing::warn!(times, "connections are accepted again");
                         }
-                        admit(&mut sessions, &shared, stream);
+                        if let Some(uid) = admit(&mut sessions, &shared, stream)
+                            && let Some(times) = turned_away.again(started.elapsed())
+                        {
+                            tracing::info!(uid, times, "a connection is refused");
+                        }
                     }
                     Err(error) => {
                         if let Some(times) = refused.again(started.elapsed()) {
@@ -184,16 +189,18 @@ impl Daemon {
     }
 }
 
-/// Gives a new connection a session.
-fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) {
+/// Gives a new connection a session. The user, if all that it will be told is that it is refused.
+fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) -> Option<u32> {
     let uid = match stream.peer_cred() {
         Ok(peer) => peer.uid(),
         Err(error) => {
-            return tracing::warn!(%error, "a connection without credentials");
+            tracing::warn!(%error, "a connection without credentials");
+            return None;
         }
     };
     let shared = Arc::clone(shared);
     let admission = shared.enter(uid);
+    let refused = admission != Admission::Served || !shared.serves(uid);
     sessions.spawn(async move {
         // Counts the connection out however the session ends.
         let place = Place(shared, uid);
@@ -201,6 +208,7 @@ fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) {
             session::serve(Arc::clone(&place.0), stream, uid, admission).await;
         }
     });
+    refused.then_some(uid)
 }
 
 /// A connection's place among those that are counted.

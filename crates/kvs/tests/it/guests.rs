@@ -90,6 +90,13 @@ fn without_being_told_a_daemon_serves_nobody_else() {
             error.starts_with("kvs: cannot connect to ") && error.contains(because),
             "{error}"
         );
+        let logged = format!("a connection is refused uid={ALICE} times=1");
+        while !kvs
+            .log
+            .next()
+            .expect("a refusal is logged")
+            .contains(&logged)
+        {}
     } else {
         assert_eq!(outcome.ok(), "1\n");
     }

@@ -32,6 +32,8 @@ const VARIABLES: [&str; 9] = [
 pub(crate) struct Daemon {
     child: Child,
     directory: tempfile::TempDir,
+    /// What it says after it is ready.
+    pub(crate) log: Lines,
 }
 
 /// What a command did.
@@ -60,14 +62,18 @@ impl Daemon {
             .stderr(Stdio::piped())
             .spawn()
             .unwrap();
-        let lines = Lines::new(child.stderr.take().unwrap());
+        let log = Lines::new(child.stderr.take().unwrap());
         loop {
-            let line = lines.next().expect("the daemon says that it is ready");
+            let line = log.next().expect("the daemon says that it is ready");
             if line.starts_with(READY) {
                 break;
             }
         }
-        Self { child, directory }
+        Self {
+            child,
+            directory,
+            log,
+        }
     }
 
     /// Where it is.
