@@ -405,12 +405,12 @@ fn a_transaction_names_the_line() {
         (
             &many,
             1,
-            "txn: File too large: a frame of 23088950 bytes is over the limit of 16777216 bytes; divide it into several; a long value is put from standard input (kvs put -r KEY=-)",
+            "txn: limit: operations of commit: 800000 elements, at most 10000",
         ),
         (
             &some,
             1,
-            "txn: limit: 20000 operations and 0 conditions; the limit is 10000 of each",
+            "txn: limit: operations of commit: 20000 elements, at most 10000",
         ),
     ] {
         let outcome = run(kvs.command(&["txn"]), text.as_bytes());

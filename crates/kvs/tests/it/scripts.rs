@@ -2,7 +2,7 @@
 
 use std::process::Stdio;
 
-use crate::support::{Daemon, run, without_daemon};
+use crate::support::{Daemon, run, with_signals, without_daemon};
 
 #[test]
 fn a_reader_that_goes_away_ends_a_command_quietly() {
@@ -197,9 +197,15 @@ fn a_full_device_is_an_error() {
 
 /// `kvs start` of a command that waits, with its own directory for temporary files.
 fn started(directory: &std::path::Path, command: &str) -> crate::support::Background {
-    let mut start = without_daemon(&["start", "--", "sh", "-c", command]);
+    let mut start = with_signals(&["start", "--", "sh", "-c", command]);
     start.env("TMPDIR", directory).stdout(Stdio::piped());
-    crate::support::Background::new(start)
+    let start = crate::support::Background::new(start);
+    // From there on signals act on it.
+    let name = format!("/proc/{}/comm", start.child.id());
+    while std::fs::read_to_string(&name).unwrap() != "kvs\n" {
+        std::thread::yield_now();
+    }
+    start
 }
 
 fn kill(signal: &str, pid: u32) {

@@ -12,6 +12,8 @@ pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test.
 const KVS: &str = env!("CARGO_BIN_EXE_kvs");
+/// Tells `env` to undo what the tests were started with, as in the background or under `nohup`.
+const DEFAULT_SIGNALS: &str = "--default-signal=INT,QUIT,HUP,TERM,PIPE";
 /// What a daemon says on standard error when it can be reached.
 const READY: &str = "kvs: serving on ";
 /// Variables that would change what commands do.
@@ -120,12 +122,7 @@ impl Daemon {
         command
             .env("KVS_URI", self.uri())
             .env("PATH", path())
-            .args([
-                "--default-signal=INT,QUIT,HUP,TERM,PIPE",
-                "bash",
-                "-c",
-                text,
-            ])
+            .args([DEFAULT_SIGNALS, "bash", "-c", text])
             .stdin(Stdio::null());
         command
     }
@@ -218,6 +215,17 @@ pub(crate) fn without_daemon(arguments: &[&str]) -> Command {
     let mut command = clean(Command::new(KVS));
     command
         .env_remove("KVS_URI")
+        .args(arguments)
+        .stdin(Stdio::null());
+    command
+}
+
+/// The same, on which signals act even where the tests run without them.
+pub(crate) fn with_signals(arguments: &[&str]) -> Command {
+    let mut command = clean(Command::new("env"));
+    command
+        .env_remove("KVS_URI")
+        .args([DEFAULT_SIGNALS, KVS])
         .args(arguments)
         .stdin(Stdio::null());
     command
