@@ -6,7 +6,8 @@ use clap::Subcommand;
 use kvs_acceptance::{
     AppendGrowth, Boxed, BytesPerPut, CatchUp, ClientMemory, CommitToCallback, DirRecursive,
     DirectoryGrowth, ExactlyOnce, Fairness, Flood, HostileGuest, IdleWatches, KillNine, LargeValue,
-    ManyNamespaces, Report, Restart, StalledWatchers, StoreGrowth, WatchChurn, WatchLossless,
+    ManyNamespaces, Report, Restart, Slices, StalledWatchers, StoreGrowth, WatchChurn,
+    WatchLossless,
 };
 
 #[derive(Clone, Debug, Subcommand)]
@@ -129,6 +130,8 @@ pub(crate) enum What {
     HostileGuest(HostileGuest),
     /// What the instance owner's puts take while a guest floods the daemon; run by root
     Fairness(Fairness),
+    /// Random requests over a tree that copying made huge: the largest slice, the longest pause of a get
+    Slices(Slices),
     /// Floods a daemon in one way for ever: the guest of `fairness`
     #[command(hide = true)]
     Flood {
@@ -206,6 +209,7 @@ impl What {
             What::WatchChurn(choose(short, WatchChurn::LONG, WatchChurn::SHORT)),
             What::Box(choose(short, Boxed::LONG, Boxed::SHORT)),
             What::Fairness(choose(short, Fairness::LONG, Fairness::SHORT)),
+            What::Slices(choose(short, Slices::LONG, Slices::SHORT)),
         ]
     }
 
@@ -324,6 +328,7 @@ impl What {
                 anyhow::bail!("that is not one measurement")
             }
             What::Fairness(run) => run.run(&directory).await,
+            What::Slices(run) => run.run(&directory, seed).await,
         }
     }
 }
