@@ -210,6 +210,7 @@ impl Shared {
         let uptime = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let connections = self.connections.load(Ordering::Relaxed) as u64;
         let slices = self.engine.slices().counts();
+        let matched = self.engine.match_counts();
         let most_connections = self.most_connections() as u64;
         let uploads = self.uploads.load(Ordering::Relaxed) as u64;
         let descriptors = self.descriptors.limit as u64;
@@ -230,6 +231,11 @@ impl Shared {
             (SmolStr::new_static("slice_visits"), slices.visits),
             (SmolStr::new_static("slice_visits_max"), slices.most_visits),
             (SmolStr::new_static("slice_max_ns"), slices.longest_ns),
+            (SmolStr::new_static("match_slices"), matched.slices),
+            (SmolStr::new_static("match_visits"), matched.visits),
+            (SmolStr::new_static("match_visits_max"), matched.visits_most),
+            (SmolStr::new_static("match_wakes"), matched.wakes),
+            (SmolStr::new_static("match_lag_max"), matched.lag_most),
         ]
     }
 }

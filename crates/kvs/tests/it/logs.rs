@@ -101,6 +101,14 @@ fn a_daemon_tells_how_it_is() {
     let kvs = Daemon::start();
     let status = object(&kvs.ok(&["status", "--json"]));
     assert!(status["uptime_ms"].is_u64() && status["connections"].is_u64());
+    for work in [
+        "slice_visits_max",
+        "slice_max_ns",
+        "match_visits_max",
+        "match_lag_max",
+    ] {
+        assert!(status[work].is_u64(), "{work} is missing from {status}");
+    }
     assert!(status["software"].as_str().unwrap().starts_with("kvs "));
     let printed = kvs.ok(&["status"]);
     for (name, _) in status.as_object().unwrap() {
