@@ -37,11 +37,20 @@ pub(crate) fn check(what: &'static str, body: &[u8]) -> Result<(), ProtocolError
 }
 
 /// Whether an array that is about to be sent is within its limit.
+#[inline]
 pub(crate) fn check_count(
     what: &'static str,
     field: &'static str,
     count: usize,
 ) -> Result<(), ProtocolError> {
+    // Every array may have one element, and most have no more: then nothing is looked up.
+    if count <= 1 {
+        return Ok(());
+    }
+    check_many(what, field, count)
+}
+
+fn check_many(what: &'static str, field: &'static str, count: usize) -> Result<(), ProtocolError> {
     match most_elements(what, field) {
         Some(limit) if count > limit => Err(ProtocolError::OverLimit {
             what,
