@@ -9,8 +9,8 @@ use crate::limits::{
 
 const GUEST: u32 = 4711;
 
-/// A daemon that serves guests, of whom one owns a namespace.
-async fn open_daemon() -> Arc<Shared> {
+/// A store in which a guest owns a namespace.
+async fn open_engine() -> Engine {
     let environment = Environment::simulated(SimDisk::unrecorded(), 1);
     let config = EngineConfig::new("/store", OWNER);
     let engine = Engine::open(config, environment).await.unwrap();
@@ -18,7 +18,12 @@ async fn open_daemon() -> Arc<Shared> {
         .create_namespace(CALLER, "theirs", Some(GUEST))
         .await
         .unwrap();
-    Arc::new(Shared::new(engine, OWNER).allow_guests(true))
+    engine
+}
+
+/// A daemon that serves guests, of whom one owns a namespace.
+async fn open_daemon() -> Arc<Shared> {
+    Arc::new(Shared::new(open_engine().await, OWNER).allow_guests(true))
 }
 
 /// A connection of a guest, which has said hello.
@@ -188,14 +193,7 @@ async fn a_guest_has_so_many_waits_on_all_its_connections_and_others_have_theirs
 
 #[tokio::test(start_paused = true)]
 async fn a_guest_writes_as_much_a_second_as_it_may_and_nobody_else_waits() {
-    let environment = Environment::simulated(SimDisk::unrecorded(), 1);
-    let config = EngineConfig::new("/store", OWNER);
-    let engine = Engine::open(config, environment).await.unwrap();
-    engine
-        .create_namespace(CALLER, "theirs", Some(GUEST))
-        .await
-        .unwrap();
-    let shared = Shared::new(engine, OWNER)
+    let shared = Shared::new(open_engine().await, OWNER)
         .allow_guests(true)
         .guest_rate(20_000);
     let shared = Arc::new(shared);
