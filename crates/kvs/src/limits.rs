@@ -179,6 +179,9 @@ pub(crate) const TRANSACTION_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 /// it comes.
 pub(crate) const WATCH_WHOLE_BYTES: usize = 4 * 1024 * 1024;
 
+/// Time after which `kvs watch --to` asks again how far it is, 10 ms, where the daemon was behind.
+pub(crate) const MARK_PAUSE: Duration = Duration::from_millis(10);
+
 /// Longest value that a followed key is looked up with; longer ones are read piece by piece. As long as those in events, so
 /// that both are compared in the same way.
 pub(crate) const FOLLOW_INLINE_BYTES: u64 = 64 * 1024;

@@ -13,6 +13,7 @@ mod failure;
 
 mod options;
 
+mod from;
 mod since;
 mod value;
 
@@ -29,6 +30,7 @@ mod exec;
 mod growth;
 mod appending;
 mod events;
+mod until;
 mod followed;
 mod follow;
 

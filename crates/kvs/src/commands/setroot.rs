@@ -7,11 +7,11 @@ use clap::Args;
 use kvs_client::{FollowOptions, Moved, NamespaceRoot, RootEvent, SmolStr, Start};
 
 use super::failure::About as _;
+use super::from::From;
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption};
 use super::report::who;
 use super::retelling::Retelling;
-use super::watch::From;
 use crate::output::{Halves, RootReport, Sink, Standing, Touched, reader_gone, seconds};
 
 /// Options of `kvs setroot`.

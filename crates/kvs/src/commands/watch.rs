@@ -2,21 +2,22 @@
 
 use std::pin::pin;
 use std::process::ExitCode;
-use std::str::FromStr;
 use std::time::Duration;
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};
-use kvs_client::{Client, Event, Mode, Position, WatchOptions, WatchStream};
+use kvs_client::{Client, ErrorCode, Event, Mode, Position, WatchOptions, WatchStream};
 use serde_json::json;
 
 use super::events::is_last;
 use super::exec::Exec;
-use super::failure::{About as _, usage};
+use super::failure::{About as _, failure_as, usage};
+use super::from::From;
 use super::interrupt::end_on_interrupt;
 use super::options::{Daemon, NamespaceOption, TimeoutOption};
 use super::outlet::{Feed, Outlet};
 use super::report::{Printer, gap, head};
+use super::until::{Asking, Until};
 use crate::limits::WATCH_WHOLE_BYTES;
 use crate::output::{Sink, reader_gone};
 use crate::quantity::{duration, size};
@@ -34,6 +35,7 @@ Examples:
   kvs watch 'lwj.*.state'                   every state of every job, from now on
   kvs watch --from initial config           what is there, then each change of it
   kvs watch --from 42 --count 3 --json .    three versions from 42 on, one JSON object a line
+  kvs watch --from 1 --to 42 config         what versions 1 to 42 did to it
   kvs watch --mode append log               what is appended to a value
   kvs watch --exec 'kvs get -a $KVS_SNAPSHOT config.a config.b' config
                                             both values as they were when either changed")]
@@ -84,6 +86,9 @@ pub(crate) struct WatchArgs {
     /// End after so many versions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     count: Option<u64>,
+    /// End after that version, once it is there: nothing newer is printed
+    #[arg(long, value_name = "VERSION")]
+    to: Option<u64>,
     #[command(flatten)]
     timeout: TimeoutOption,
     /// Print one JSON object a line for each version
@@ -101,32 +106,6 @@ enum ModeName {
     Latest,
     Append,
     Unique,
-}
-
-/// Where a watch begins.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum From {
-    /// With what comes next.
-    Now,
-    /// With the present state.
-    Initial,
-    /// With that version.
-    Version(u64),
-}
-
-impl FromStr for From {
-    type Err = &'static str;
-
-    fn from_str(text: &str) -> Result<Self, Self::Err> {
-        match text {
-            "now" => Ok(Self::Now),
-            "initial" => Ok(Self::Initial),
-            _ => text
-                .parse()
-                .map(Self::Version)
-                .map_err(|_| "not now, initial or a version"),
-        }
-    }
 }
 
 impl WatchArgs {
@@ -156,6 +135,11 @@ impl WatchArgs {
         options.previous = self.previous;
         options.wait_create = self.wait_create;
         options.mark_interval = self.bookmarks;
+        if let (From::Version(from), Some(to)) = (self.from, self.to)
+            && to < from
+        {
+            return Err(usage(format!("watch: --to {to} is before --from {from}")));
+        }
         Ok(options)
     }
 }
@@ -177,7 +161,12 @@ async fn watch(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
         .await
         .about("watch")?;
     let json = args.json || args.exec.is_some();
+    let until = Until::new(args.to, args.from == From::Initial, stream.started());
     let mut watching = Watching {
+        until,
+        asking: Asking::never(),
+        to: args.to,
+        bookmarks: args.bookmarks.is_some(),
         printer: Printer::new(&client, &name, json),
         client,
         stream,
@@ -185,6 +174,9 @@ async fn watch(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
         json: args.json,
         sink: Sink::new(),
     };
+    if watching.stream.started().is_some() {
+        watching.ask();
+    }
     let gone = reader_gone();
     tokio::pin!(gone);
     let all = async {
@@ -211,6 +203,11 @@ struct Watching {
     json: bool,
     sink: Sink,
     printer: Printer,
+    until: Until,
+    asking: Asking,
+    to: Option<u64>,
+    /// Whether marks are printed.
+    bookmarks: bool,
 }
 
 /// An event that waits for its command: the whole version, or its first part.
@@ -221,25 +218,55 @@ struct Waiting {
 }
 
 impl Watching {
-    /// The next part of a version; what is said between versions is printed at once.
-    async fn next(&mut self) -> Result<Event> {
-        loop {
-            let line = match self.stream.recv().await.about("watch")? {
-                event @ (Event::Initial(_) | Event::Changes(_)) => return Ok(event),
-                Event::Gap(hole) => {
+    /// Asks how far the watch is, once the version is there that it ends with.
+    fn ask(&mut self) {
+        if let Some(version) = self.to {
+            let namespace = self.client.namespace(self.name.as_str());
+            self.asking = Asking::about(namespace, version);
+        }
+    }
+
+    /// The next part of a version; what is said between versions is printed at once. `None` at the
+    /// version that the watch ends with.
+    async fn next(&mut self) -> Result<Option<Event>> {
+        while !self.until.is_over() {
+            let event = tokio::select! {
+                event = self.stream.recv() => event.about("watch")?,
+                due = self.asking.due() => {
+                    due.about("watch")?;
+                    self.stream.request_mark();
+                    continue;
+                }
+            };
+            let shown = self.until.takes(&event);
+            match &event {
+                Event::Created(_) => self.ask(),
+                event => self.asking.again(matches!(event, Event::Mark(_))),
+            }
+            let line = match event {
+                event @ (Event::Initial(_) | Event::Changes(_)) if shown => {
+                    return Ok(Some(event));
+                }
+                Event::Gap(hole) if shown => {
                     self.printer.check_whole()?;
                     gap(&self.name, &hole, self.json)
                 }
-                Event::Mark(position) => bookmark(&self.name, position, self.json),
+                Event::Mark(position) if shown && self.bookmarks => {
+                    bookmark(&self.name, position, self.json)
+                }
                 Event::Restart(_) => {
                     self.printer.restart();
                     continue;
                 }
-                // The end of a wait.
+                // The end of a wait; what is past the end.
                 _ => continue,
             };
             self.sink.line(&line)?;
             self.sink.flush()?;
+        }
+        match self.until.missed() {
+            Some(reason) => Err(failure_as("watch", ErrorCode::Compacted, &reason)),
+            None => Ok(None),
         }
     }
 
@@ -247,7 +274,9 @@ impl Watching {
     async fn print(&mut self, mut count: Option<u64>) -> Result<()> {
         while take_one(&mut count) {
             loop {
-                let event = self.next().await?;
+                let Some(event) = self.next().await? else {
+                    return Ok(());
+                };
                 let out = &mut Outlet::Stdout(&mut self.sink);
                 let whole = self.printer.part(&event, 0, out).await?;
                 self.sink.flush()?;
@@ -271,9 +300,9 @@ impl Watching {
         while take_one(&mut count) {
             let Waiting { event, skipped } = match waiting.take() {
                 Some(waiting) => waiting,
-                None => Waiting {
-                    event: self.next().await?,
-                    skipped: 0,
+                None => match self.next().await? {
+                    Some(event) => Waiting { event, skipped: 0 },
+                    None => return Ok(()),
                 },
             };
             let Some(report) = head(&self.name, &event) else {
@@ -303,7 +332,10 @@ impl Watching {
         let mut out = Outlet::Command(feed);
         let mut event = first;
         while !self.printer.part(&event, skipped, &mut out).await? {
-            event = self.next().await?;
+            let Some(next) = self.next().await? else {
+                break;
+            };
+            event = next;
         }
         out.finish().await;
         Ok(())
@@ -322,7 +354,8 @@ impl Watching {
             tokio::select! {
                 ended = &mut run => return ended.map(|()| newest),
                 event = self.next() => {
-                    let event = event?;
+                    // Nothing more comes.
+                    let Some(event) = event? else { break };
                     let passed = |before: Waiting| before.skipped + 1 + skipped(&before.event);
                     let skipped = newest.map_or(0, passed);
                     newest = Some(Waiting { event, skipped });
@@ -360,18 +393,5 @@ fn bookmark(namespace: &str, position: Position, as_json: bool) -> String {
         json!({ "mark": version, "namespace": namespace }).to_string()
     } else {
         format!("mark {version}")
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_watch_begins_now_with_the_state_or_at_a_version() {
-        assert_eq!("now".parse(), Ok(From::Now));
-        assert_eq!("initial".parse(), Ok(From::Initial));
-        assert_eq!("42".parse(), Ok(From::Version(42)));
-        assert!("then".parse::<From>().is_err());
     }
 }

@@ -14,6 +14,90 @@ fn three() -> Daemon {
 }
 
 #[test]
+fn a_watch_ends_with_a_version() {
+    let kvs = three();
+    kvs.ok(&["put", "b=9"]);
+    let watch = ["watch", "--from", "1", "--to"];
+    for (to, more, printed) in [
+        ("2", &["a"][..], "1 put a = 1\n2 put a = 2\n"),
+        ("4", &["a"], "1 put a = 1\n2 put a = 2\n3 put a = 2\n"),
+        ("4", &["b"], "4 put b = 9\n"),
+        ("3", &["b"], ""),
+        ("3", &["--count", "1", "a"], "1 put a = 1\n"),
+        (
+            "3",
+            &["--timeout", "1h", "--mode", "unique", "a"],
+            "1 put a = 1\n2 put a = 2\n",
+        ),
+        ("4", &["--bookmarks", "1h", "x"], "mark 4\n"),
+    ] {
+        assert_eq!(
+            kvs.ok(&[&watch[..], &[to], more].concat()),
+            printed,
+            "{to} {more:?}"
+        );
+    }
+    for from in ["now", "4"] {
+        assert_eq!(kvs.ok(&["watch", "--from", from, "--to", "4", "a"]), "");
+    }
+    // The state that was asked for comes, however new it is.
+    let initial = ["watch", "--from", "initial", "--to", "2", "a"];
+    assert_eq!(kvs.ok(&initial), "4 initial a = 2\n");
+    assert_eq!(kvs.ok(&["watch", "--to", "0", "a"]), "");
+    let command = ["--exec", "echo $KVS_VERSION", "a"];
+    assert_eq!(kvs.ok(&[&watch[..], &["2"], &command].concat()), "1\n2\n");
+    let coalesced = [&watch[..], &["4", "--coalesce"], &command].concat();
+    assert!(kvs.ok(&coalesced).ends_with("3\n"));
+}
+
+#[test]
+fn a_watch_ends_with_a_version_that_does_not_concern_it() {
+    let kvs = three();
+    let all = kvs.background(&["watch", "--from", "1", "--to", "5", "a"]);
+    for printed in ["1 put a = 1", "2 put a = 2", "3 put a = 2"] {
+        assert_eq!(all.line(), printed);
+    }
+    let timeout = [
+        "watch",
+        "--from",
+        "1",
+        "--to",
+        "5",
+        "--timeout",
+        "100ms",
+        "b",
+    ];
+    assert_eq!(kvs.run(&timeout).code, Some(5), "it waits for the version");
+    kvs.ok(&["put", "b=1"]);
+    kvs.ok(&["put", "b=2"]);
+    ends_well(all);
+    let created = ["watch", "-N", "n", "--wait-create", "--to", "1", "a"];
+    let created = kvs.background(&created);
+    kvs.ok(&["namespace", "create", "n"]);
+    kvs.ok(&["put", "-N", "n", "b=1"]);
+    ends_well(created);
+}
+
+#[test]
+fn a_watch_cannot_end_before_it_begins() {
+    let kvs = three();
+    let before = kvs.run(&["watch", "--from", "3", "--to", "2", "a"]);
+    assert_eq!(before.code, Some(2));
+    assert_eq!(before.err, "kvs: watch: --to 2 is before --from 3\n");
+    assert_eq!(kvs.run(&["watch", "--to", "x", "a"]).code, Some(2));
+}
+
+#[test]
+fn latest_ends_with_what_stands_for_the_version() {
+    let kvs = three();
+    let latest = ["watch", "--mode", "latest", "--from", "1", "--to"];
+    let passed = kvs.ok(&[&latest[..], &["2", "a"]].concat());
+    assert_eq!(passed, "3 skipped 2\n3 put a = 2\n");
+    kvs.ok(&["put", "b=1"]);
+    assert_eq!(kvs.ok(&[&latest[..], &["3", "b"]].concat()), "");
+}
+
+#[test]
 fn previous_values_are_told_on_request() {
     let kvs = three();
     let watch = ["watch", "--from", "1", "--count", "2", "--previous"];
@@ -145,7 +229,8 @@ fn an_idle_watch_tells_how_far_it_is() {
     let watch = kvs.background(&watch);
     assert_eq!(watch.line(), "1 initial a = 1");
     kvs.ok(&["put", "b=1"]);
-    assert_eq!(watch.line(), "mark 2");
+    // On a busy machine the state before may have been told first.
+    while watch.line() != "mark 2" {}
 }
 
 #[test]
