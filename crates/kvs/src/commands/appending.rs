@@ -26,13 +26,14 @@ struct Open {
 }
 
 impl Appending {
-    /// Prints what is new. Whether that is, or completes, something that counts: the value that was
+    /// Prints what is new in the state that a snapshot reference names. Whether that is, or completes, something that counts: the value that was
     /// there first, or an append.
     pub(super) async fn print(
         &mut self,
         form: Form,
         key: &str,
         grown: Grown,
+        at: &str,
         sink: &mut Sink,
     ) -> Result<bool> {
         let known = self.growth.size();
@@ -50,10 +51,13 @@ impl Appending {
                 let nothing = async |_: &[u8]| Ok(ControlFlow::Continue(()));
                 let whole = Grown::Whole(value.again());
                 let _ = self.growth.take(key, whole, nothing).await?;
-                form.print_long(key, value, "", sink).await?;
+                form.print_long(key, value, at, sink).await?;
                 Ok(true)
             }
-            grown if form.is_json() => self.object(form, key, grown, (is_new, more), sink).await,
+            grown if form.is_json() => {
+                self.object(form, key, grown, at, (is_new, more), sink)
+                    .await
+            }
             grown => self.bytes(form, key, grown, (is_new, more), sink).await,
         }
     }
@@ -63,13 +67,14 @@ impl Appending {
         form: Form,
         key: &str,
         grown: Grown,
+        at: &str,
         (is_new, more): (bool, bool),
         sink: &mut Sink,
     ) -> Result<bool> {
         let object = &mut self.object;
         let collect = async |new: &[u8]| {
             if object.len() > APPEND_JSON_BYTES {
-                form.print_bytes(key, object, "", sink)?;
+                form.print_bytes(key, object, at, sink)?;
                 object.clear();
             }
             object.extend_from_slice(new);
@@ -80,7 +85,7 @@ impl Appending {
             return Ok(false);
         }
         let object = std::mem::take(&mut self.object);
-        form.print_bytes(key, &object, "", sink)?;
+        form.print_bytes(key, &object, at, sink)?;
         Ok(true)
     }
 

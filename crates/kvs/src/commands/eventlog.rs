@@ -279,7 +279,7 @@ impl<'r> Reader<'r> {
                 error = &mut gone => return Err(error.into()),
             };
             let flow = match seen {
-                Some(Seen::Grown { grown, end }) => {
+                Some(Seen::Grown { grown, end, .. }) => {
                     let key = self.key;
                     let read = async |bytes: &[u8]| self.piece(bytes, take);
                     let flow = growth.take(key, grown, read).await?;

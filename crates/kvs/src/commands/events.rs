@@ -1,7 +1,8 @@
 //! What events of a watch are about, and whether what they tell is what was told before.
 
 use blake3::Hash;
-use kvs_client::{At, Entry, Event, LookupAnswer};
+use kvs_client::{At, Changes, Entry, Event, LookupAnswer};
+use smol_str::SmolStr;
 
 /// What was told last.
 #[derive(Default)]
@@ -46,6 +47,18 @@ pub(super) fn snapshot(event: &Event) -> Option<At> {
         Event::Initial(state) => Some(At::Snapshot(state.snapshot.clone())),
         Event::Changes(version) => Some(At::Snapshot(version.snapshot.clone())),
         _ => None,
+    }
+}
+
+/// The reference of the state that an event's values are of, which a lookup would name as well:
+/// behind a link into another namespace that of the other one.
+pub(super) fn told_state(event: &Event) -> SmolStr {
+    match event {
+        Event::Changes(Changes {
+            behind: Some(behind),
+            ..
+        }) => behind.snapshot.clone(),
+        event => event.snapshot().unwrap_or_default().into(),
     }
 }
 

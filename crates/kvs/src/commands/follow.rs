@@ -91,7 +91,7 @@ pub(super) async fn watch(
                 form.print_bytes(key, &bytes, &at, sink)?;
                 true
             }
-            Seen::Grown { grown, .. } => appending.print(form, key, grown, sink).await?,
+            Seen::Grown { grown, at, .. } => appending.print(form, key, grown, &at, sink).await?,
         };
         sink.flush()?;
         printed += u64::from(counts);

@@ -17,7 +17,7 @@ use kvs_client::{
 use smol_str::SmolStr;
 use tokio::sync::mpsc;
 
-use super::events::{Last, hash, identity, is_last, is_told_again, snapshot};
+use super::events::{Last, hash, identity, is_last, is_told_again, snapshot, told_state};
 use super::failure::{About as _, is_nowhere, is_replaced};
 use super::growth::Grown;
 use super::key::normal;
@@ -53,14 +53,6 @@ pub(super) struct Following {
     pub(super) count: u64,
 }
 
-/// The snapshot reference of a state; empty if it has none.
-fn reference(at: &At) -> SmolStr {
-    match at {
-        At::Snapshot(reference) => reference.clone(),
-        _ => SmolStr::default(),
-    }
-}
-
 /// What happened to a followed key.
 pub(super) enum Seen {
     /// It was found so. If that is no value, nothing follows.
@@ -73,6 +65,8 @@ pub(super) enum Seen {
         grown: Grown,
         /// Whether that is all that the version brought.
         end: bool,
+        /// The reference of the state that it is of.
+        at: SmolStr,
     },
 }
 
@@ -235,7 +229,9 @@ impl Followed {
                 }) if !self.form.treeobj => {
                     let hash = Some(hash(b'v', bytes));
                     if last.takes(hash, again || self.following.uniq)
-                        && !to.send(Seen::Bytes(bytes.clone(), reference(&at))).await
+                        && !to
+                            .send(Seen::Bytes(bytes.clone(), told_state(&event)))
+                            .await
                     {
                         return Ok(());
                     }
@@ -296,6 +292,7 @@ impl Followed {
                 }
                 continue;
             }
+            let told = told_state(&event);
             let own = changes.iter().filter(|one| one.key == self.normal);
             let own: Vec<&Change> = own.collect();
             for (at_change, change) in own.iter().enumerate() {
@@ -324,7 +321,14 @@ impl Followed {
                 };
                 begun = true;
                 let end = last && !change.more && at_change + 1 == own.len();
-                if !to.send(Seen::Grown { grown, end }).await {
+                if !to
+                    .send(Seen::Grown {
+                        grown,
+                        end,
+                        at: told.clone(),
+                    })
+                    .await
+                {
                     return Ok(());
                 }
             }
@@ -347,7 +351,12 @@ impl Followed {
         };
         *begun = true;
         let grown = Grown::Whole(value);
-        Ok(to.send(Seen::Grown { grown, end: true }).await)
+        let seen = Seen::Grown {
+            grown,
+            end: true,
+            at: found.snapshot,
+        };
+        Ok(to.send(seen).await)
     }
 
     /// What an event tells of the key.

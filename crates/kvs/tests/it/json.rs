@@ -78,6 +78,44 @@ fn followed_values_are_objects() {
 }
 
 #[test]
+fn appends_and_values_behind_links_are_objects_with_their_state() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "job"]);
+    kvs.ok(&["link", "-T", "job", "x", "way"]);
+    for (namespace, key, options) in [
+        ("primary", "a", &["-w", "-A"][..]),
+        ("primary", "b", &["-w", "-A", "-W"]),
+        ("job", "way", &["-w", "-A"]),
+        ("job", "way", &["-w"]),
+        ("job", "way", &["-w", "-u", "-W"]),
+    ] {
+        let target = if key == "way" { "x" } else { key };
+        let put = |value: &str, option: &str| {
+            let pair = format!("{target}={value}");
+            kvs.ok(&[&["put", "-N", namespace][..], &[option, &pair]].concat());
+            let snapshot = kvs.ok(&["snapshot", "-N", namespace]);
+            let version = kvs.ok(&["version", "-N", namespace]);
+            (
+                snapshot.trim().to_owned(),
+                version.trim().parse::<u64>().unwrap(),
+            )
+        };
+        let state = put("1", "-r");
+        let watch = kvs.background(&[&["get", "--json", "-c3"][..], options, &[key]].concat());
+        let line = |value: &str, (snapshot, version): (String, u64)| {
+            let line: Value = serde_json::from_str(&watch.line()).unwrap();
+            let is = json!({"key": key, "type": "value", "value": value, "version": version,
+                            "snapshot": snapshot});
+            assert_eq!(line, is, "{options:?} {key}");
+        };
+        let appends = options.contains(&"-A");
+        line("1", state);
+        line(if appends { "2" } else { "12" }, put("2", "-A"));
+        line(if appends { "3" } else { "123" }, put("3", "-A"));
+    }
+}
+
+#[test]
 fn states_pins_and_namespaces_are_objects() {
     let kvs = Daemon::start();
     let committed = &objects(&kvs.ok(&["put", "--json", "a=1"]))[0];
