@@ -7,7 +7,8 @@ use super::sources::{package_name, packages, read};
 /// Which crates of the workspace a crate may build on.
 const MAY_USE: &[(&str, &[&str])] = &[
     ("kvs-tree", &[]),
-    ("kvs-engine", &["kvs-tree"]),
+    ("kvs-storage", &["kvs-tree"]),
+    ("kvs-engine", &["kvs-storage", "kvs-tree"]),
     ("kvs-proto", &["kvs-tree"]),
     ("kvs-client", &["kvs-proto", "kvs-tree"]),
     (

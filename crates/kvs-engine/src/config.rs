@@ -4,13 +4,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use kvs_storage::limits::{OPEN_FILES, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
 use kvs_tree::HashAlgorithm;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{
     BUSY_POLL, CACHE_BYTES, CHECKPOINT_BYTES, CHECKPOINT_VERSIONS, MATCH_LAG, MATCH_SLICE,
-    OPEN_FILES, RESERVE_BYTES, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS,
-    SEGMENT_BYTES, SEGMENT_BYTES_MIN, SLICE_VISITS,
+    RESERVE_BYTES, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SLICE_VISITS,
 };
 
 /// When an answer to a commit may be given.

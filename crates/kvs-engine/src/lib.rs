@@ -4,29 +4,13 @@
 
 pub mod limits;
 
-mod clock;
-
-mod entropy;
+pub(crate) use kvs_storage::{clock, env, journal, manifest, pack, reserve, store_dir};
 
 mod busy_poll;
 
 mod repeats;
 
-mod disk;
-
-mod env;
-
-mod field;
-
 mod tokens;
-
-mod journal;
-
-mod pack;
-
-mod manifest;
-
-mod store_dir;
 
 mod error;
 
@@ -84,8 +68,6 @@ mod namespace;
 
 mod archive;
 
-mod reserve;
-
 mod store;
 
 mod roots;
@@ -114,25 +96,15 @@ mod recovery;
 
 mod engine;
 
+pub use kvs_storage::limits::OPEN_FILES;
+pub use kvs_storage::{
+    Clock, CrashPoints, CrashVariant, Disk, DiskError, DiskFault, DiskFile, DiskResult, Entropy,
+    Environment, FaultPoint, LockGuard, RealClock, RealDisk, RealEntropy, SimClock, SimDisk,
+    SimEntropy,
+};
+
 pub use busy_poll::BusyPoll;
 pub use changes::{ChangeKind, ChangeValue, KeyChange};
-pub use clock::{Clock, RealClock, SimClock};
-pub use disk::{
-    CrashPoints, CrashVariant, Disk, DiskError, DiskFault, DiskFile, DiskResult, FaultPoint,
-    LockGuard, RealDisk, SimDisk,
-};
-pub use entropy::{Entropy, RealEntropy, SimEntropy};
-pub use env::Environment;
-pub use journal::{
-    Appended, DiskJournal, GroupNumber, Journal, JournalError, JournalOptions, JournalReader,
-    MemoryJournal, Preparer, SegmentInfo,
-};
-pub use manifest::{MANIFEST_FORMAT, ManifestError, ManifestFile};
-pub use pack::{
-    BlobStore, Joined, MemoryBlobStore, PACK_FORMAT, PackId, PackInfo, PackStore, PackWriter,
-    SharedBlobStore, Staged, StoreError,
-};
-pub use store_dir::{STORE_FORMAT, StoreDirectory, StoreDirectoryError};
 
 pub use config::{Durability, EngineConfig, Retention};
 pub use dispatch::WakeSink;

@@ -307,9 +307,9 @@ impl Seat {
 mod tests {
     use super::*;
     use crate::config::EngineConfig;
-    use crate::disk::SimDisk;
     use crate::env::Environment;
     use crate::journal::MemoryJournal;
+    use kvs_storage::SimDisk;
 
     #[test]
     fn a_journal_whose_thread_is_gone_says_so_to_whom_asks_it() {

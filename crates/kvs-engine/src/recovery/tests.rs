@@ -6,11 +6,11 @@ use kvs_tree::{Ctx, Effect, Key, replay};
 
 use super::open;
 use crate::config::EngineConfig;
-use crate::disk::SimDisk;
 use crate::env::Environment;
 use crate::journal::Appended;
 use crate::record::{Group, Record, TransactionRecord, VersionRecord};
 use crate::reference::PRIMARY;
+use kvs_storage::SimDisk;
 
 fn transaction(number: u64) -> TransactionRecord {
     TransactionRecord {

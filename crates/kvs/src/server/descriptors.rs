@@ -1,7 +1,7 @@
 //! Descriptors of files: how many the process may have open, and how they are shared out, so that
 //! clients never take those that the store needs.
 
-use kvs_engine::limits::OPEN_FILES;
+use kvs_engine::OPEN_FILES;
 use kvs_proto::CONNECTIONS;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 

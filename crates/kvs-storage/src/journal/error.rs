@@ -68,7 +68,7 @@ pub enum JournalError {
 
 impl JournalError {
     /// Sorts a disk error into "full" and everything else.
-    pub(crate) fn from_disk(error: DiskError) -> Self {
+    pub fn from_disk(error: DiskError) -> Self {
         if error.is_shortage() {
             Self::NoSpace(error)
         } else {

@@ -38,7 +38,7 @@ impl fmt::Debug for Staged {
 
 impl Staged {
     /// Objects in memory.
-    pub(crate) fn in_memory(memory: Vec<(Blobref, Bytes)>) -> Self {
+    pub fn in_memory(memory: Vec<(Blobref, Bytes)>) -> Self {
         Self {
             memory,
             ..Self::default()
@@ -53,7 +53,7 @@ impl Staged {
     }
 
     /// The same objects, and `guard` dropped with them.
-    pub(crate) fn with(self, guard: impl Any + Send + Sync) -> Self {
+    pub fn with(self, guard: impl Any + Send + Sync) -> Self {
         Self {
             _guard: Some(Box::new(guard)),
             ..self
@@ -69,7 +69,7 @@ impl Staged {
     }
 
     /// Bytes that joining them writes, about.
-    pub(crate) fn bytes_to_copy(&self) -> u64 {
+    pub fn bytes_to_copy(&self) -> u64 {
         let memory = self.memory.iter().map(|(_, bytes)| bytes.len() as u64);
         let scratch = self.scratch.as_ref().filter(|scratch| !scratch.whole);
         memory.sum::<u64>() + scratch.map_or(0, |scratch| scratch.file.bytes)
@@ -79,7 +79,7 @@ impl Staged {
     ///
     /// # Errors
     /// As for an object in a pack.
-    pub(crate) fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError> {
+    pub fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError> {
         let mut memory = self.memory.iter();
         if let Some((_, bytes)) = memory.find(|(found, _)| found == blobref) {
             return Ok(Some(bytes.clone()));

@@ -13,7 +13,7 @@ use crate::pack::StoreError;
 
 /// A file of a fixed size whose only content is the space it takes.
 #[derive(Clone)]
-pub(crate) struct Reserve {
+pub struct Reserve {
     env: Environment,
     path: PathBuf,
     bytes: u64,
@@ -21,14 +21,14 @@ pub(crate) struct Reserve {
 
 impl Reserve {
     /// The reserve of `bytes` bytes in the store's directory `dir`.
-    pub(crate) fn new(env: &Environment, dir: &std::path::Path, bytes: u64) -> Self {
+    pub fn new(env: &Environment, dir: &std::path::Path, bytes: u64) -> Self {
         let (env, path) = (env.clone(), dir.join("reserve"));
         Self { env, path, bytes }
     }
 
     /// Sets the space aside, unless it is. Best effort: a disk that is too full for a reserve can
     /// still be used.
-    pub(crate) fn keep(&self) {
+    pub fn keep(&self) {
         if let Err(error) = self.try_keep() {
             tracing::debug!("no space is set aside: {error}");
         }
@@ -47,14 +47,14 @@ impl Reserve {
     }
 
     /// Gives the space up; false if there was none.
-    pub(crate) fn release(&self) -> bool {
+    pub fn release(&self) -> bool {
         self.env.disk.remove(&self.path).is_ok()
     }
 }
 
 /// Disk space for objects that will be copied to a pack when their transaction is accepted. Whoever stages
 /// them claims it; when a pack finds the disk full, the space is given up for it.
-pub(crate) struct StagingSpace {
+pub struct StagingSpace {
     env: Environment,
     path: PathBuf,
     /// Bytes that are set aside.
@@ -64,7 +64,7 @@ pub(crate) struct StagingSpace {
 
 /// A part of the space, until it is dropped.
 #[derive(Debug)]
-pub(crate) struct Claim(Arc<AtomicU64>, u64);
+pub struct Claim(Arc<AtomicU64>, u64);
 
 impl Drop for Claim {
     fn drop(&mut self) {
@@ -75,7 +75,7 @@ impl Drop for Claim {
 impl StagingSpace {
     /// No space yet. Its file lies in the directory of packs, and is removed like an unfinished one when
     /// the store is opened.
-    pub(crate) fn new(env: &Environment, packs: &Path) -> Self {
+    pub fn new(env: &Environment, packs: &Path) -> Self {
         Self {
             env: env.clone(),
             path: packs.join("space.tmp"),
@@ -88,7 +88,7 @@ impl StagingSpace {
     ///
     /// # Errors
     /// `NoSpace` if the disk is full.
-    pub(crate) fn claim(&self, bytes: u64) -> Result<Claim, StoreError> {
+    pub fn claim(&self, bytes: u64) -> Result<Claim, StoreError> {
         // Half as much again, for indexes and whatever else a file takes.
         let bytes = bytes + bytes / 2;
         let claimed = self.claimed.fetch_add(bytes, Ordering::Relaxed) + bytes;
@@ -119,7 +119,7 @@ impl StagingSpace {
     }
 
     /// Gives the space up; false if there was none.
-    pub(crate) fn release(&self) -> bool {
+    pub fn release(&self) -> bool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *kept) > 0 && self.env.disk.remove(&self.path).is_ok()
     }

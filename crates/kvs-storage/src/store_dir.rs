@@ -55,7 +55,7 @@ pub struct StoreDirectory {
 
 /// What a start made. If it is refused, that is removed again, so that nothing half-made stays.
 #[derive(Debug, Clone)]
-pub(crate) struct Made {
+pub struct Made {
     dir: PathBuf,
     /// Directories that were missing, the deepest first.
     missing: Vec<PathBuf>,
@@ -79,7 +79,7 @@ impl Made {
     }
 
     /// Removes it, as far as that is possible.
-    pub(crate) fn undo(&self, disk: &dyn Disk) {
+    pub fn undo(&self, disk: &dyn Disk) {
         if self.new && self.lock.is_some() {
             for part in [self.dir.join("journal"), self.dir.join("packs")] {
                 for name in disk.list(&part).unwrap_or_default() {
@@ -110,14 +110,14 @@ impl Made {
 /// Watches whether the directory of a store is still there, for whoever acknowledges what is in it. The
 /// store stays locked while there is one.
 #[derive(Debug, Clone)]
-pub(crate) struct Presence {
+pub struct Presence {
     dir: PathBuf,
     lock: Arc<LockGuard>,
 }
 
 impl Presence {
     /// An error if the store was removed under the daemon, or, with `thorough`, replaced.
-    pub(crate) fn check(&self, thorough: bool) -> Result<(), DiskError> {
+    pub fn check(&self, thorough: bool) -> Result<(), DiskError> {
         let found = self.lock.check(thorough);
         found.map_err(DiskError::at(&self.dir, "go on in"))
     }
@@ -166,12 +166,12 @@ impl StoreDirectory {
     }
 
     /// What opening it has made, to be undone if the start is refused for another reason.
-    pub(crate) fn made(&self) -> Made {
+    pub fn made(&self) -> Made {
         self.made.clone()
     }
 
     /// Watches whether it is still there.
-    pub(crate) fn presence(&self) -> Presence {
+    pub fn presence(&self) -> Presence {
         Presence {
             dir: self.dir.clone(),
             lock: Arc::clone(&self.lock),

@@ -34,12 +34,12 @@ impl Joined {
     }
 
     /// The packs.
-    pub(crate) fn ids(&self) -> &[PackId] {
+    pub fn ids(&self) -> &[PackId] {
         &self.ids
     }
 
     /// Leaves the files as they are, unused: whether the group was written is not known.
-    pub(crate) fn leave(mut self) {
+    pub fn leave(mut self) {
         self.packs.clear();
     }
 
