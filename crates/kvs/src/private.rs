@@ -2,12 +2,14 @@
 //! user's, for verbs that bring their own (`kvs demo`, `kvs bench`).
 
 use std::ffi::OsStr;
+use std::io::ErrorKind;
 use std::path::Path;
 use std::process::Stdio;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
+use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
@@ -16,6 +18,9 @@ use crate::server::READY;
 
 /// How long the daemon may take to end after SIGTERM before it is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long to wait before a directory that was written to meanwhile is removed again.
+const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A running daemon; killed when it is dropped.
 #[derive(Debug)]
@@ -94,6 +99,19 @@ impl Daemon {
                 self.child.kill().await?;
                 bail!("the daemon did not end and was killed")
             }
+        }
+    }
+}
+
+/// Removes the directory of a daemon that was dropped, which may live for a moment yet.
+pub(crate) async fn remove(directory: TempDir) -> std::io::Result<()> {
+    let path = directory.keep();
+    let deadline = Instant::now() + STOP_TIMEOUT;
+    loop {
+        match std::fs::remove_dir_all(&path) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            Err(_) if Instant::now() < deadline => tokio::time::sleep(REMOVE_PAUSE).await,
+            done => return done,
         }
     }
 }

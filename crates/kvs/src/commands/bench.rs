@@ -12,15 +12,12 @@ use clap::ValueEnum;
 use kvs_engine::Durability;
 use kvs_proto::REQUESTS_IN_FLIGHT;
 use kvs_tree::HashAlgorithm;
-use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use super::options::Daemon;
+use super::signals::{Signals, status_of};
 use crate::bench::{self, Cpus, Layout, Pin, Plan, Workload};
 use crate::quantity::{duration, size};
-
-/// Exit status after SIGINT, as in a shell.
-const INTERRUPTED: u8 = 130;
 
 /// The name that stands for every workload.
 const ALL: &str = "all";
@@ -104,15 +101,17 @@ pub(crate) async fn run(daemon: &Daemon, args: BenchArgs) -> Result<ExitCode> {
     let plan = plan(daemon, &args)?;
     let cpus = Cpus::new()?;
     let stop = CancellationToken::new();
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::catch()?;
     let stopper = stop.clone();
+    let (ended, mut ended_by) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
+        // Of use only where a workload was stopped by it.
+        let _ = ended.send(signals.end().await);
         stopper.cancel();
+        // A second one ends nothing sooner: what was made is being removed.
+        loop {
+            signals.end().await;
+        }
     });
     let mut all = Vec::new();
     for workload in args.workloads.0.iter().copied() {
@@ -124,7 +123,8 @@ pub(crate) async fn run(daemon: &Daemon, args: BenchArgs) -> Result<ExitCode> {
             continue;
         }
         let Some(figures) = bench::run(&plan, workload, &cpus, &stop).await? else {
-            return Ok(ExitCode::from(INTERRUPTED));
+            let status = ended_by.try_recv().map_or(u8::MAX, status_of);
+            return Ok(ExitCode::from(status));
         };
         if args.json {
             anstream::println!("{}", figures.json());

@@ -8,15 +8,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use kvs_client::Address;
-use tokio::signal::unix::{SignalKind, signal};
 
+use super::signals::{Signals, status_of};
 use crate::demo::{self, ClientOptions};
-
-/// Exit status after SIGINT, as in a shell.
-const INTERRUPTED: u8 = 130;
-
-/// Exit status after SIGTERM, as in a shell.
-const TERMINATED: u8 = 143;
+use crate::private::remove;
 
 /// Options of `kvs demo`.
 #[derive(Debug, clap::Args)]
@@ -47,20 +42,28 @@ pub(crate) struct DemoClientArgs {
 /// Runs the demo. Exit status 0 only if nothing was missed, repeated, reordered or adrift.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
     // Listening keeps a signal from ending this process before its directory is removed.
-    let mut interrupt = signal(SignalKind::interrupt())?;
-    let mut terminate = signal(SignalKind::terminate())?;
+    let mut signals = Signals::catch()?;
     let directory = tempfile::Builder::new().prefix("kvs-demo-").tempdir()?;
+    let mut status = 0;
     let report = tokio::select! {
-        report = demo::run(directory.path(), args.jobs, stderr().is_terminal()) => report?,
-        _ = interrupt.recv() => return Ok(ExitCode::from(INTERRUPTED)),
-        _ = terminate.recv() => return Ok(ExitCode::from(TERMINATED)),
+        report = demo::run(directory.path(), args.jobs, stderr().is_terminal()) => report.map(Some),
+        signal = signals.end() => {
+            // What was running is dropped, and by that killed.
+            status = status_of(signal);
+            Ok(None)
+        }
+    };
+    let removed = remove(directory).await;
+    let Some(report) = report? else {
+        removed?;
+        return Ok(ExitCode::from(status));
     };
     if args.json {
         anstream::println!("{}", report.json());
     } else {
         anstream::println!("{}", report.table(stdout().is_terminal()));
     }
-    directory.close()?;
+    removed?;
     Ok(if report.is_clean() {
         ExitCode::SUCCESS
     } else {

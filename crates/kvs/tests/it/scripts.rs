@@ -215,6 +215,50 @@ fn kill(signal: &str, pid: u32) {
     assert!(status.unwrap().success());
 }
 
+/// The processes that name a directory in their command lines.
+fn processes_of(directory: &std::path::Path) -> Vec<String> {
+    let name = directory.display().to_string();
+    let processes = std::fs::read_dir("/proc").unwrap().flatten();
+    let lines = processes.filter_map(|process| {
+        let line = std::fs::read(process.path().join("cmdline")).ok()?;
+        let line = String::from_utf8_lossy(&line).replace('\0', " ");
+        line.contains(&name).then_some(line)
+    });
+    lines.collect()
+}
+
+#[test]
+fn no_signal_to_demo_or_bench_leaves_a_daemon_or_a_directory_behind() {
+    for verb in [
+        &["demo", "--jobs", "1000000"][..],
+        &["bench", "put", "--seconds", "60"],
+    ] {
+        for (signal, status) in [("TERM", 143), ("HUP", 129), ("INT", 130)] {
+            let directory = tempfile::tempdir().unwrap();
+            let mut command = with_signals(verb);
+            command.env("TMPDIR", directory.path());
+            command.stdout(Stdio::piped()).stderr(Stdio::null());
+            let mut command = crate::support::Background::new(command);
+            let deadline = std::time::Instant::now() + crate::support::PATIENCE;
+            while processes_of(directory.path()).is_empty() {
+                assert!(std::time::Instant::now() < deadline, "no daemon begins");
+                std::thread::yield_now();
+            }
+            kill(signal, command.child.id());
+            assert_eq!(command.wait().code(), Some(status), "{verb:?} {signal}");
+            assert_eq!(
+                std::fs::read_dir(directory.path()).unwrap().count(),
+                0,
+                "{verb:?}"
+            );
+            while !processes_of(directory.path()).is_empty() {
+                assert!(std::time::Instant::now() < deadline, "a process is left");
+                std::thread::yield_now();
+            }
+        }
+    }
+}
+
 /// Waits until a directory is empty.
 #[track_caller]
 fn becomes_empty(directory: &std::path::Path) {
