@@ -172,6 +172,17 @@ pub(crate) const PROGRESS_DELAY: Duration = Duration::from_millis(500);
 /// How often what is shown of it is drawn anew.
 pub(crate) const PROGRESS_INTERVAL: Duration = Duration::from_millis(100);
 
+/// Bytes of names that `kvs ls` holds to lay them out in columns, 1 MiB; of a directory with more the
+/// names are read twice.
+pub(crate) const LS_HELD_BYTES: usize = 1024 * 1024;
+
+/// Bytes of names of directories that `kvs ls -R` holds for each level, 64 KiB; of more it reads them
+/// once more, page by page.
+pub(crate) const LS_BELOW_BYTES: usize = 64 * 1024;
+
+/// Entries of such a page; each level has one.
+pub(crate) const LS_BELOW_PAGE: u64 = 64;
+
 /// Bytes of the text that `kvs txn` reads; what it says must fit a frame.
 pub(crate) const TRANSACTION_TEXT_BYTES: u64 = 64 * 1024 * 1024;
 

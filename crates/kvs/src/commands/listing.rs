@@ -86,6 +86,11 @@ impl Listing {
         Self::open(client, namespace, ".", options).await
     }
 
+    /// The state that it is of.
+    pub(crate) fn at(&self) -> At {
+        self.place.at.clone()
+    }
+
     /// The next entry, in order; `None` behind the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, ClientError> {
         loop {

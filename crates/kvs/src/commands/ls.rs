@@ -5,16 +5,16 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use kvs_client::{At, Client, Entry, ErrorCode, ListOptions, LookupOptions};
-use kvs_proto::PAGE_ENTRIES;
+use kvs_client::{Entry, ErrorCode, LookupOptions};
 use serde_json::json;
 
 use super::failure::{About as _, Failures, Kind, failure, failure_as, kind};
-use super::key::{join, normal};
-use super::listing::{Listing, fixed, is_pattern};
+use super::key::normal;
+use super::listing::{fixed, is_pattern};
+use super::matches::{Merged, State};
 use super::options::{Daemon, ReadOptions};
-use super::value::link_text;
-use crate::output::{EntryJson, Sink, columns, terminal_columns};
+use super::sections::{Below, Level, Names, Section, Style};
+use crate::output::{OutputError, Sink, terminal_columns};
 
 /// Options of `kvs ls`.
 #[derive(Debug, Args)]
@@ -61,48 +61,6 @@ pub(crate) struct LsArgs {
     keys: Vec<String>,
 }
 
-/// What the options make of names.
-struct Style {
-    classify: bool,
-    width: Option<usize>,
-    json: bool,
-}
-
-impl Style {
-    /// The name that is shown; with `--json` the line that tells of the entry.
-    fn name(&self, key: &str, name: &str, entry: &Entry) -> Result<String> {
-        if self.json {
-            let text;
-            let entry = match entry {
-                Entry::Directory(_) => EntryJson::directory(key),
-                Entry::Value(value) => EntryJson::value_of_size(key, value.size),
-                Entry::Link(link) => {
-                    text = link_text(link);
-                    EntryJson::link(key, &text)
-                }
-            };
-            return Ok(entry.line()?);
-        }
-        Ok(match entry {
-            // The root is its own mark.
-            Entry::Directory(_) if self.classify && name != "." => format!("{name}."),
-            Entry::Link(_) if self.classify => format!("{name}@"),
-            _ => name.to_owned(),
-        })
-    }
-
-    fn print(&self, sink: &mut Sink, names: &[String]) -> Result<()> {
-        if self.json {
-            return Ok(names.iter().try_for_each(|line| sink.line(line))?);
-        }
-        let names: Vec<String> = names
-            .iter()
-            .map(|name| sink.clean(name).into_owned())
-            .collect();
-        Ok(sink.text(&columns(&names, self.width))?)
-    }
-}
-
 /// Prints all keys; one that fails does not keep the others from being shown.
 pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
     let (namespace, at) = args.read.target(daemon)?;
@@ -119,138 +77,184 @@ pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
         width,
         json: args.json,
     };
-    let mut failures = Failures::default();
-    let mut left = args.limit.unwrap_or(u64::MAX);
-    let mut count: u64 = 0;
-    let mut singles = Vec::new();
-    let mut directories = Vec::new();
-    for key in &args.keys {
-        let found = find_all(&client, &namespace, &at, key, &args).await;
-        for found in found {
-            match found {
-                Ok((key, Entry::Directory(held))) if !args.directory => {
-                    count += if args.recursive {
-                        held.entries
-                    } else {
-                        held.names.unwrap_or(0)
-                    };
-                    directories.push(key);
+    let state = State {
+        client: &client,
+        namespace: &namespace,
+        at,
+        inline_max: Some(0),
+    };
+    let mut ls = Ls {
+        state,
+        style,
+        sink: Sink::new(),
+        left: args.limit.unwrap_or(u64::MAX),
+        singles: Vec::new(),
+        patterns: Vec::new(),
+        failures: Failures::default(),
+        args,
+    };
+    ls.gather().await;
+    match ls.args.count {
+        true => ls.count().await?,
+        false => ls.list().await?,
+    }
+    ls.sink.flush()?;
+    Ok(ls.failures.exit_code())
+}
+
+/// A list that is being printed.
+struct Ls<'c> {
+    state: State<'c>,
+    style: Style,
+    sink: Sink,
+    args: LsArgs,
+    /// Entries that may still be printed.
+    left: u64,
+    /// What arguments stand for that are keys.
+    singles: Vec<(String, Entry)>,
+    /// Arguments that are patterns and match something.
+    patterns: Vec<String>,
+    failures: Failures,
+}
+
+impl Ls<'_> {
+    /// Finds out which arguments are keys and which are patterns.
+    async fn gather(&mut self) {
+        for key in &self.args.keys {
+            match find(&self.state, key, &self.args).await {
+                Err(error) if is_pattern(key) && kind(&error) == Kind::NotThere => {
+                    match self.state.matches(key).await {
+                        Ok(_) => self.patterns.push(key.clone()),
+                        Err(error) => self.failures.say(&error),
+                    }
                 }
-                Ok((key, entry)) => {
-                    count += 1;
-                    singles.push(style.name(&key, &key, &entry)?);
-                }
-                Err(error) => failures.say(&error),
+                Ok(entry) => self.singles.push((normal(key), entry)),
+                Err(error) => self.failures.say(&error),
             }
         }
     }
-    let mut sink = Sink::new();
-    if args.count {
-        let line = match args.json {
+
+    /// What the arguments stand for, from the beginning.
+    async fn found(&self) -> Result<Merged> {
+        Merged::new(&self.state, self.singles.clone(), &self.patterns).await
+    }
+
+    async fn count(&mut self) -> Result<()> {
+        let mut found = self.found().await?;
+        let mut count: u64 = 0;
+        while let Some((key, mut entry)) = found.next().await? {
+            if let Entry::Directory(held) = entry
+                && held.names.is_none()
+                && !self.args.directory
+            {
+                // A list does not tell how many names a directory has.
+                entry = find(&self.state, &key, &self.args).await?;
+            }
+            count += match entry {
+                Entry::Directory(held) if !self.args.directory => match self.args.recursive {
+                    true => held.entries,
+                    false => held.names.unwrap_or(0),
+                },
+                _ => 1,
+            };
+        }
+        let line = match self.args.json {
             true => json!({ "count": count }).to_string(),
             false => count.to_string(),
         };
-        sink.line(&line)?;
-        sink.flush()?;
-        return Ok(failures.exit_code());
+        Ok(self.sink.line(&line)?)
     }
-    singles.sort();
-    singles.truncate(usize::try_from(left).unwrap_or(usize::MAX));
-    left -= singles.len() as u64;
-    directories.sort();
-    let with_headers =
-        !args.json && (args.recursive || directories.len() > 1 || !singles.is_empty());
-    let mut first = args.json || singles.is_empty();
-    style.print(&mut sink, &singles)?;
-    // Directories still to be listed, the next one last.
-    let mut pending: Vec<String> = directories.into_iter().rev().collect();
-    while let Some(key) = pending.pop().filter(|_| left > 0) {
-        let (names, below) = match read(&client, &namespace, &at, &key, &style, left).await {
-            Ok(read) => read,
-            Err(error) => {
-                failures.say(&error);
+
+    /// Whether directories have their keys above them: not one alone.
+    async fn has_headers(&self) -> Result<bool> {
+        if self.args.json || self.args.recursive {
+            return Ok(!self.args.json);
+        }
+        let (mut found, mut directories) = (self.found().await?, 0);
+        while let Some((_, entry)) = found.next().await? {
+            match entry {
+                Entry::Directory(_) if directories == 0 => directories = 1,
+                _ => return Ok(true),
+            }
+        }
+        Ok(false)
+    }
+
+    async fn list(&mut self) -> Result<()> {
+        let header = self.has_headers().await?;
+        let again = async || {
+            let found = Box::new(self.found().await?);
+            Ok(Names::Singles(found, self.args.directory))
+        };
+        let names = again().await?;
+        let form = (&self.style, &self.sink);
+        let section = Section::measure(names, again, form, self.left).await?;
+        let printed = section.print(&self.style, &mut self.sink, self.left);
+        let (count, _) = printed.await?;
+        self.left -= count;
+        if self.args.directory {
+            return Ok(());
+        }
+        let mut first = count == 0 || self.args.json;
+        let mut found = self.found().await?;
+        while self.left > 0
+            && let Some((key, entry)) = found.next().await?
+        {
+            if !matches!(entry, Entry::Directory(_)) {
                 continue;
             }
-        };
-        left -= names.len() as u64;
-        if !first {
-            sink.line("")?;
+            let mut levels = Vec::new();
+            let mut next = Some(key);
+            while let Some(key) = next.take().filter(|_| self.left > 0) {
+                match self.section(&key, header, &mut first).await {
+                    Ok(below) if self.args.recursive => {
+                        levels.push(Level::new(&self.state, key, below).await?);
+                    }
+                    Ok(_) => {}
+                    Err(error) if error.is::<OutputError>() => return Err(error),
+                    Err(error) => self.failures.say(&error),
+                }
+                while let Some(level) = levels.last_mut() {
+                    next = level.next().await?;
+                    if next.is_some() {
+                        break;
+                    }
+                    levels.pop();
+                }
+            }
         }
-        first = args.json;
-        if with_headers {
-            let header = format!("{}:", sink.clean(&key));
-            sink.line(&header)?;
-        }
-        style.print(&mut sink, &names)?;
-        if args.recursive {
-            pending.extend(below.into_iter().rev());
-        }
+        Ok(())
     }
-    sink.flush()?;
-    Ok(failures.exit_code())
-}
 
-/// The entries that an argument stands for: that of a key, or those that a pattern matches.
-async fn find_all(
-    client: &Client,
-    namespace: &str,
-    at: &At,
-    key: &str,
-    args: &LsArgs,
-) -> Vec<Result<(String, Entry)>> {
-    match find(client, namespace, at, key, args).await {
-        Err(error) if is_pattern(key) && kind(&error) == Kind::NotThere => {}
-        found => return vec![found.map(|entry| (normal(key), entry))],
-    }
-    match expand(client, namespace, at, key, args).await {
-        Ok(found) if found.is_empty() => {
-            vec![Err(failure_as(key, ErrorCode::NotFound, "no key matches"))]
+    /// Prints a directory; gives the directories in it.
+    async fn section(&mut self, key: &str, header: bool, first: &mut bool) -> Result<Below> {
+        let again = async || Names::of(&self.state, key, self.left).await;
+        let names = again().await?;
+        let form = (&self.style, &self.sink);
+        let section = Section::measure(names, again, form, self.left).await?;
+        if !*first {
+            self.sink.line("")?;
         }
-        Ok(found) => found.into_iter().map(Ok).collect(),
-        Err(error) => vec![Err(error)],
-    }
-}
-
-/// The entries that a pattern matches, at most as many as may be listed.
-async fn expand(
-    client: &Client,
-    namespace: &str,
-    at: &At,
-    pattern: &str,
-    args: &LsArgs,
-) -> Result<Vec<(String, Entry)>> {
-    let options = ListOptions::new().at(at.clone()).inline_max(0);
-    let listing = Listing::matching(client, namespace, pattern, options);
-    let mut listing = listing.await.about(pattern)?;
-    let mut found = Vec::new();
-    let most = args.limit.unwrap_or(u64::MAX);
-    while let Some(listed) = listing.next().await.about(pattern)? {
-        let mut entry = listed.entry;
-        if let (Entry::Directory(_), true) = (&entry, args.count && !args.directory) {
-            // A list does not tell how many names a directory has.
-            entry = find(client, namespace, at, &listed.key, args).await?;
+        *first = self.args.json;
+        if header {
+            let header = format!("{}:", self.sink.clean(key));
+            self.sink.line(&header)?;
         }
-        found.push((listed.key, entry));
-        if found.len() as u64 >= most {
-            break;
-        }
+        let (count, below) = section
+            .print(&self.style, &mut self.sink, self.left)
+            .await?;
+        self.left -= count;
+        Ok(below)
     }
-    Ok(found)
 }
 
 /// What a key of the command line stands for. A link is one of the things to be listed unless it
 /// leads to a directory and that is what is wanted.
-async fn find(
-    client: &Client,
-    namespace: &str,
-    at: &At,
-    key: &str,
-    args: &LsArgs,
-) -> Result<Entry> {
-    let namespace = client.namespace(namespace);
+async fn find(state: &State<'_>, key: &str, args: &LsArgs) -> Result<Entry> {
+    let namespace = state.client.namespace(state.namespace);
     let demanded = key.ends_with('.');
     let lookup = async |follow| {
-        let mut options = LookupOptions::new().at(at.clone()).inline_max(0);
+        let mut options = LookupOptions::new().at(state.at.clone()).inline_max(0);
         options.follow = follow;
         let found = namespace.lookup(key, options).await.about(key)?;
         anyhow::Ok(found.entry)
@@ -276,33 +280,4 @@ async fn find(
         }
         _ => Ok(entry),
     }
-}
-
-/// The names of a directory, and the keys of the directories in it.
-async fn read(
-    client: &Client,
-    namespace: &str,
-    at: &At,
-    key: &str,
-    style: &Style,
-    most: u64,
-) -> Result<(Vec<String>, Vec<String>)> {
-    let options = ListOptions::new()
-        .at(at.clone())
-        .limit(most.min(PAGE_ENTRIES))
-        .inline_max(0);
-    let mut listing = Listing::open(client, namespace, key, options)
-        .await
-        .about(key)?;
-    let (mut names, mut below) = (Vec::new(), Vec::new());
-    while (names.len() as u64) < most
-        && let Some(listed) = listing.next().await.about(key)?
-    {
-        let name = listed.key.rsplit('.').next().unwrap_or_default();
-        names.push(style.name(&listed.key, name, &listed.entry)?);
-        if let Entry::Directory(_) = listed.entry {
-            below.push(join(key, name));
-        }
-    }
-    Ok((names, below))
 }

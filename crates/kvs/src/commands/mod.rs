@@ -20,6 +20,8 @@ mod value;
 mod input;
 
 mod listing;
+mod matches;
+mod sections;
 mod outlet;
 mod retelling;
 mod report;

@@ -4,48 +4,77 @@
 /// Spaces between the longest name and the next column.
 const GAP: usize = 4;
 
-/// Lays names out in lines of at most `width` characters (`None`: one line), each line ended.
-///
-/// A line has at least one name, however long. No names give no lines.
-pub(crate) fn columns(names: &[String], width: Option<usize>) -> String {
-    let column = names
-        .iter()
-        .map(|name| name.chars().count())
-        .max()
-        .unwrap_or(0)
-        + GAP;
-    let in_line = width.map_or(names.len(), |width| width / column).max(1);
-    let mut out = String::new();
-    for line in names.chunks(in_line) {
-        let mut names = line.iter().peekable();
-        while let Some(name) = names.next() {
-            out.push_str(name);
-            if names.peek().is_some() {
-                out.extend(std::iter::repeat_n(' ', column - name.chars().count()));
-            }
+/// Lays names out one after the other, in lines of at most `width` characters (`None`: one line). A
+/// line has at least one name, however long.
+#[derive(Debug)]
+pub(crate) struct Columns {
+    column: usize,
+    in_line: usize,
+    /// Names in the line that is being written.
+    placed: usize,
+    /// Characters of the last of them.
+    last: usize,
+}
+
+impl Columns {
+    /// Columns for names of at most that many characters.
+    pub(crate) fn new(longest: usize, width: Option<usize>) -> Self {
+        let column = longest + GAP;
+        Self {
+            column,
+            in_line: width.map_or(usize::MAX, |width| width / column).max(1),
+            placed: 0,
+            last: 0,
         }
-        out.push('\n');
     }
-    out
+
+    /// Adds to `out` what the next name takes.
+    pub(crate) fn name(&mut self, name: &str, out: &mut String) {
+        if self.placed == self.in_line {
+            out.push('\n');
+            self.placed = 0;
+        } else if self.placed > 0 {
+            let space = self.column.saturating_sub(self.last);
+            out.extend(std::iter::repeat_n(' ', space));
+        }
+        out.push_str(name);
+        self.placed += 1;
+        self.last = name.chars().count();
+    }
+
+    /// Adds the end of the last line, if there is one.
+    pub(crate) fn finish(self, out: &mut String) {
+        if self.placed > 0 {
+            out.push('\n');
+        }
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    fn names(texts: &[&str]) -> Vec<String> {
-        texts.iter().map(|text| (*text).to_owned()).collect()
+    fn columns(names: &[&str], width: Option<usize>) -> String {
+        let longest = names.iter().map(|name| name.chars().count()).max();
+        let mut columns = Columns::new(longest.unwrap_or(0), width);
+        let mut out = String::new();
+        for name in names {
+            columns.name(name, &mut out);
+        }
+        columns.finish(&mut out);
+        out
     }
 
     #[test]
     fn columns_are_as_wide_as_the_longest_name_and_four() {
-        let names = names(&["a", "bcd", "e", "f", "g"]);
+        let names = ["a", "bcd", "e", "f", "g"];
         assert_eq!(columns(&names, Some(21)), "a      bcd    e\nf      g\n");
     }
 
     #[test]
     fn fifty_names_of_four_make_five_ten_or_twenty_five_lines() {
         let names: Vec<String> = (0..50).map(|n| format!("{n:04}")).collect();
+        let names: Vec<&str> = names.iter().map(String::as_str).collect();
         assert_eq!(columns(&names, Some(80)).lines().count(), 5);
         assert_eq!(columns(&names, Some(40)).lines().count(), 10);
         assert_eq!(columns(&names, Some(20)).lines().count(), 25);
@@ -53,15 +82,12 @@ mod tests {
 
     #[test]
     fn a_narrow_width_gives_one_name_a_line() {
-        assert_eq!(columns(&names(&["abc", "d"]), Some(1)), "abc\nd\n");
+        assert_eq!(columns(&["abc", "d"], Some(1)), "abc\nd\n");
     }
 
     #[test]
     fn no_width_gives_one_line() {
-        assert_eq!(
-            columns(&names(&["abc", "d", "e"]), None),
-            "abc    d      e\n"
-        );
+        assert_eq!(columns(&["abc", "d", "e"], None), "abc    d      e\n");
     }
 
     #[test]
@@ -71,6 +97,6 @@ mod tests {
 
     #[test]
     fn width_counts_characters_not_bytes() {
-        assert_eq!(columns(&names(&["äö", "b"]), Some(12)), "äö    b\n");
+        assert_eq!(columns(&["äö", "b"], Some(12)), "äö    b\n");
     }
 }

@@ -22,7 +22,7 @@ pub(crate) use changes::{
     Before, ChangeReport, Elsewhere, Told, VersionReport, Who, local_time, seconds,
 };
 pub(crate) use colours::{colours_are_wanted, settle_colours};
-pub(crate) use columns::columns;
+pub(crate) use columns::Columns;
 pub(crate) use directory::DirectoryLine;
 pub(crate) use escape::{escape, escape_value};
 pub(crate) use failure::{OutputError, reason};

@@ -296,3 +296,87 @@ fn entries_are_counted_and_limited() {
         assert_eq!(kvs.ok(arguments), printed, "{arguments:?}");
     }
 }
+
+#[test]
+fn dir_takes_patterns_a_limit_and_counts() {
+    let kvs = Daemon::start();
+    kvs.ok(&[
+        "put",
+        "j.1.state=a",
+        "j.2.rank=7",
+        "j.2.state=b",
+        "j.2.x.y=c",
+        "k=1",
+        "x[1]=lit",
+    ]);
+    kvs.ok(&["put", "j[2].z=9", "j-k=2"]);
+    kvs.ok(&["mkdir", "j.3"]);
+    kvs.ok(&["link", "j.1", "j.l"]);
+    for (arguments, printed) in [
+        (&["j.*.state"][..], "j.1.state = a\nj.2.state = b\n"),
+        (&["-d", "j.*.state"], "j.1.state\nj.2.state\n"),
+        (
+            &["j.?"],
+            "j.1.state = a\nj.2.rank = 7\nj.2.state = b\nj.2.x.\nj.l -> j.1\n",
+        ),
+        (
+            &["-R", "j.?"],
+            "j.1.state = a\nj.2.rank = 7\nj.2.state = b\nj.2.x.y = c\nj.l -> j.1\n",
+        ),
+        (
+            &["j.**"],
+            "j.1.\nj.2.\nj.3.\nj.l -> j.1\nj.1.state = a\nj.2.rank = 7\nj.2.state = b\nj.2.x.\nj.2.x.y = c\n",
+        ),
+        (
+            &["-R", "j.2.**"],
+            "j.2.rank = 7\nj.2.state = b\nj.2.x.y = c\n",
+        ),
+        (&["j[2]"], "j[2].z = 9\n"),
+        (&["k*"], "k = 1\n"),
+        (&["--limit", "2", "j.?"], "j.1.state = a\nj.2.rank = 7\n"),
+        (&["--limit", "1", "-R"], "j.1.state = a\n"),
+        (&["--limit", "0", "j"], ""),
+        (&["--limit", "99", "j.1"], "j.1.state = a\n"),
+        (&["--count", "j"], "4\n"),
+        (&["--count"], "5\n"),
+        (&["--count", "j.1."], "1\n"),
+        (&["--count", "-R", "j"], "6\n"),
+        (&["--count", "j.?"], "5\n"),
+        (&["--count", "j.*.state"], "2\n"),
+        (&["--count", "j.3"], "0\n"),
+        (&["--count", "--json", "j.2"], "{\"count\":3}\n"),
+        (&["--json", "-d", "k?", "--limit", "3"], ""),
+    ] {
+        let arguments = [&["dir"][..], arguments].concat();
+        if printed.is_empty() && arguments.contains(&"k?") {
+            assert_eq!(
+                kvs.fails(&arguments),
+                "kvs: k?: No such file or directory: no key matches\n"
+            );
+            continue;
+        }
+        assert_eq!(kvs.ok(&arguments), printed, "{arguments:?}");
+    }
+    let old = kvs.ok(&["snapshot"]);
+    kvs.ok(&["unlink", "-R", "j"]);
+    assert_eq!(
+        kvs.ok(&["dir", "--at", old.trim(), "j.*.rank"]),
+        "j.2.rank = 7\n"
+    );
+    assert_eq!(kvs.run(&["dir", "j.*"]).code, Some(3));
+    let bad = kvs.fails(&["dir", "a.[b"]);
+    assert!(bad.starts_with("kvs: a.[b: Invalid argument: "), "{bad}");
+    assert_eq!(
+        kvs.run(&["dir", "--limit", "1", "--count", "j"]).code,
+        Some(2)
+    );
+}
+
+#[test]
+fn ls_lists_patterns_and_keys_in_the_order_of_keys() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "a.b=1", "a-b=2", "c=3", "d.e.f=4", "d.g.h=5"]);
+    let ls = ["ls", "-1", "c", "a*", "*-b", "d.*"];
+    assert_eq!(kvs.ok(&ls), "a-b\na-b\nc\n\na:\nb\n\nd.e:\nf\n\nd.g:\nh\n");
+    assert_eq!(kvs.ok(&["ls", "-R", "d.?"]), "d.e:\nf\n\nd.g:\nh\n");
+}

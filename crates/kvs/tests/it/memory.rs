@@ -116,3 +116,39 @@ fn a_version_of_many_keys_is_printed_part_by_part() {
         within(&kvs, &[&watch, more].concat(), (1 << 19) * 40);
     }
 }
+
+/// Fills `d` with so many long names.
+fn wide(kvs: &Daemon, names: usize) {
+    let name = |n: usize| format!("{n:07}-{}", "n".repeat(40));
+    for first in (0..names).step_by(2_000) {
+        let last = (first + 2_000).min(names);
+        let lines = (first..last).map(|n| format!("mkdir d.{}\n", name(n)));
+        run(kvs.command(&["txn"]), lines.collect::<String>().as_bytes()).ok();
+    }
+}
+
+#[test]
+fn a_directory_of_very_many_names_takes_little_memory() {
+    const NAMES: usize = 60_000;
+    let kvs = Daemon::start_with(&["--durability", "none"]);
+    wide(&kvs, NAMES);
+    let least = NAMES * 48;
+    for verb in [
+        &["ls"][..],
+        &["ls", "-1"],
+        &["ls", "-F", "-w", "0"],
+        &["ls", "--json"],
+        &["ls", "-R"],
+        &["dir"],
+        &["dir", "-R"],
+    ] {
+        let (peak, printed) = peak(&kvs, &[verb, &["d"]].concat(), least);
+        assert!(printed >= least, "{verb:?} printed {printed} bytes");
+        // All the names would take twice as much.
+        assert!(peak <= 24 * 1024, "{verb:?} took {peak} KiB");
+    }
+    for verb in [&["ls", "-d"][..], &["ls", "-1"], &["dir", "-d"]] {
+        let (peak, _) = peak(&kvs, &[verb, &["*.00*"]].concat(), UNREAD);
+        assert!(peak <= 24 * 1024, "{verb:?} took {peak} KiB");
+    }
+}
