@@ -62,6 +62,13 @@ pub(crate) const GUEST_SLOW_REQUESTS: usize = 1;
 /// Requests of all guests that may wait for the disk at once (2).
 pub(crate) const GUESTS_SLOW_REQUESTS: usize = 2;
 
+/// Steps, slices of work or waits for the disk, after which such a request of a guest gives its place back and stands in
+/// line again (8).
+pub(crate) const PLACE_STEPS: usize = 8;
+
+/// Time between two looks at whether a client is still there, while requests of it are in work or it is not read from.
+pub(crate) const PEER_PERIOD: Duration = Duration::from_millis(100);
+
 /// Requests that a connection of a guest takes in one turn.
 pub(crate) const GUEST_TURN_REQUESTS: usize = 32;
 

@@ -5,19 +5,22 @@
 //! A session records what it holds and asks whether there is room for more. One that found none is
 //! woken when something was given back.
 
+use std::future::poll_fn;
+use std::pin::pin;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::Waker;
+use std::task::{Poll, Waker};
 use std::time::Duration;
 
 use kvs_engine::Principal;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
-use tokio::task::{AbortHandle, JoinSet};
+use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::Instant;
 
 use super::gate::{Gate, Gated};
 use crate::limits::{
     FREE_BYTES, GUEST_BYTES, GUEST_SLOW_REQUESTS, GUEST_STREAMS_IN_ALL, GUEST_UPLOADS, OWNER_BYTES,
+    PLACE_STEPS,
 };
 
 /// What belongs to one principal.
@@ -250,6 +253,29 @@ impl Aside {
         Place { _permits: permits }
     }
 
+    /// Does work that may wait for the disk, and may go on for long: after a number of steps it gives
+    /// its place back and stands in line again, so that it keeps nobody from having one.
+    pub(crate) async fn in_places<F: Future>(&self, work: F) -> F::Output {
+        let mut work = pin!(work);
+        loop {
+            let place = self.place().await;
+            let mut steps = 0;
+            let done = poll_fn(|cx| match work.as_mut().poll(cx) {
+                Poll::Ready(done) => Poll::Ready(Some(done)),
+                Poll::Pending if steps >= PLACE_STEPS => Poll::Ready(None),
+                Poll::Pending => {
+                    steps += 1;
+                    Poll::Pending
+                }
+            });
+            if let Some(done) = done.await {
+                return done;
+            }
+            drop(place);
+            yield_now().await;
+        }
+    }
+
     /// Gives work a task, which has its turns with everything else of its principal.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
@@ -413,6 +439,31 @@ mod tests {
         let owner = Aside::new(&Arc::new(Account::owner()));
         assert!(!owner.needs_place());
         drop(owner.place().await);
+    }
+
+    #[tokio::test]
+    async fn work_that_never_ends_gives_others_its_place_now_and_then() {
+        let all = Arc::new(Semaphore::new(2));
+        let guests =
+            [1, 2, 3].map(|uid| Aside::new(&Arc::new(Account::guest(uid, 1, all.clone()))));
+        let mut endless = JoinSet::new();
+        for aside in &guests[..2] {
+            let aside = aside.clone();
+            endless.spawn(async move {
+                let work = async {
+                    loop {
+                        yield_now().await;
+                    }
+                };
+                aside.in_places(work).await
+            });
+        }
+        while all.available_permits() > 0 {
+            yield_now().await;
+        }
+        for _ in 0..10 {
+            assert_eq!(guests[2].in_places(async { 7 }).await, 7);
+        }
     }
 
     #[tokio::test(start_paused = true)]

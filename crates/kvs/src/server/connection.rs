@@ -52,6 +52,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.codec = FrameCodec::default();
     }
 
+    /// Whether something holds of the stream.
+    pub(crate) fn peer_is(&self, so: fn(&S) -> bool) -> bool {
+        so(&self.stream)
+    }
+
     /// How many bytes the frame that is being received says that it has.
     pub(crate) fn incoming(&self) -> usize {
         let head = self.input.first_chunk::<4>();

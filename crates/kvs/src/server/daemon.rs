@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::descriptors::Descriptors;
 use super::end::DaemonError;
-use super::listener::{Access, BindError, Listener, is_alive};
+use super::listener::{Access, BindError, Listener, has_hung_up, is_alive};
 use super::polling::keep_polling;
 use super::session;
 use super::shared::{Admission, Shared};
@@ -205,7 +205,7 @@ fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) -
         // Counts the connection out however the session ends.
         let place = Place(shared, uid);
         if admission != Admission::Dropped {
-            session::serve(Arc::clone(&place.0), stream, uid, admission).await;
+            session::serve(Arc::clone(&place.0), (stream, has_hung_up), uid, admission).await;
         }
     });
     refused.then_some(uid)

@@ -10,6 +10,7 @@ use std::io;
 use std::os::unix::fs::{DirBuilderExt, FileTypeExt, MetadataExt, PermissionsExt, chown};
 use std::path::{Path, PathBuf};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{FlockOperation, flock};
 use tokio::net::{UnixListener, UnixStream};
 
@@ -187,6 +188,18 @@ async fn remove_stale(path: &Path) -> Result<(), BindError> {
         }
         Err(error) => Err(io(error)),
     }
+}
+
+/// Whether the other end is closed in both directions, so that nothing that is sent arrives.
+pub(crate) fn has_hung_up(stream: &UnixStream) -> bool {
+    let mut polled = [PollFd::new(stream, PollFlags::empty())];
+    let at_once = Timespec {
+        tv_sec: 0,
+        tv_nsec: 0,
+    };
+    let looked = poll(&mut polled, Some(&at_once));
+    let [polled] = &polled;
+    looked.is_ok() && polled.revents().intersects(PollFlags::HUP | PollFlags::ERR)
 }
 
 #[cfg(test)]

@@ -9,6 +9,7 @@
 //! Commits enter the engine in the order in which they arrive, while they are read.
 
 mod holding;
+mod peer;
 mod requests;
 
 use std::future::{Future, poll_fn};
@@ -33,25 +34,32 @@ use super::outgoing::VersionText;
 use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::uploads::Uploads;
-use super::work::{Commits, Running};
+use super::work::{Commits, Kind, Running};
 use crate::limits::{HELLO_BYTES, HELLO_TIMEOUT};
 
-/// Serves one connection until it ends. `uid` is what the kernel told for the peer.
-pub(crate) async fn serve<S>(shared: Arc<Shared>, stream: S, uid: u32, admission: Admission)
-where
+/// Serves one connection until it ends. `uid` is what the kernel told for the peer, `gone` tells whether
+/// that takes no answers any more.
+pub(crate) async fn serve<S>(
+    shared: Arc<Shared>,
+    (stream, gone): (S, fn(&S) -> bool),
+    uid: u32,
+    admission: Admission,
+) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
     let account = shared.account(uid);
-    match account.gate.clone() {
-        None => converse(shared, stream, uid, admission, account).await,
+    let gate = account.gate.clone();
+    let conversation = converse(shared, (stream, gone), uid, admission, account);
+    match gate {
+        None => conversation.await,
         // A guest has one turn for all its connections.
-        Some(gate) => Gated::new(gate, converse(shared, stream, uid, admission, account)).await,
+        Some(gate) => Gated::new(gate, conversation).await,
     }
 }
 
 async fn converse<S>(
     shared: Arc<Shared>,
-    stream: S,
+    (stream, gone): (S, fn(&S) -> bool),
     uid: u32,
     admission: Admission,
     account: Arc<Account>,
@@ -67,7 +75,7 @@ async fn converse<S>(
         Err(_) => return tracing::debug!(uid, "no hello in time"),
         Ok(Ok(None)) => connection.flush().await,
         Ok(Ok(Some(client))) => {
-            let session = Session::new(connection, context, client, account);
+            let session = Session::new(connection, context, client, account, gone);
             session.run().await
         }
         Ok(Err(error)) => Err(error),
@@ -101,6 +109,10 @@ struct Session<S> {
     pause: Option<Pin<Box<Sleep>>>,
     /// Requests that may still be taken in this turn.
     turn: usize,
+    /// Whether the peer takes no answers any more.
+    gone: fn(&S) -> bool,
+    /// Until that is looked at.
+    look: Option<Pin<Box<Sleep>>>,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
@@ -118,6 +130,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         context: Context,
         client: [u8; 16],
         account: Arc<Account>,
+        gone: fn(&S) -> bool,
     ) -> Session<S> {
         let room = Room::of(&context.shared, context.caller.uid);
         let stopped = Box::pin(context.shared.stop.clone().cancelled_owned());
@@ -141,6 +154,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             incoming: 0,
             pause: None,
             turn: 0,
+            gone,
+            look: None,
             open: true,
             stopped,
         }
@@ -155,6 +170,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         self.uploads.poll_expire(cx);
         self.poll_pause(cx);
+        self.poll_peer(cx);
         let (requests, rounds, _) = self.room.turn;
         self.turn = requests;
         for _ in 0..rounds {
@@ -240,6 +256,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.parked = None;
         self.streams.clear();
         self.uploads.clear();
-        self.running.cancel_waits();
+        self.running.cancel_all(Kind::Wait);
     }
 }

@@ -214,6 +214,8 @@ impl Commits {
 pub(crate) enum Kind {
     /// It waits for the disk or the engine: bounded by backpressure.
     Slow,
+    /// Likewise, and it is of no use to anybody when its client is gone.
+    Read,
     /// It waits for the world: bounded as streams are, so that it never keeps others from being read.
     Wait,
 }
@@ -294,10 +296,10 @@ impl Running {
         true
     }
 
-    /// Stops all waits.
-    pub(crate) fn cancel_waits(&mut self) {
-        let waits = self.open.iter().filter(|(_, open)| open.kind == Kind::Wait);
-        let ids: Vec<u64> = waits.map(|(id, _)| *id).collect();
+    /// Stops all of a kind.
+    pub(crate) fn cancel_all(&mut self, kind: Kind) {
+        let those = self.open.iter().filter(|(_, open)| open.kind == kind);
+        let ids: Vec<u64> = those.map(|(id, _)| *id).collect();
         for id in ids {
             self.cancel(id);
         }
@@ -361,11 +363,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn all_waits_end_together_and_nothing_else_does() {
+    async fn all_of_a_kind_end_together_and_nothing_else_does() {
         let (mut running, aside) = (Running::default(), aside());
         running.spawn(&aside, 1, (Kind::Wait, 0), Box::pin(pending()));
         running.spawn(&aside, 2, (Kind::Slow, 80), Box::pin(pending()));
-        running.cancel_waits();
+        running.spawn(&aside, 3, (Kind::Read, 9), Box::pin(pending()));
+        running.cancel_all(Kind::Wait);
+        assert_eq!((running.waits(), running.slow()), (0, 2));
+        running.cancel_all(Kind::Read);
         assert_eq!((running.waits(), running.slow()), (0, 1));
         assert_eq!(running.bytes(), 80);
     }

@@ -21,6 +21,23 @@ pub(crate) use size::answer_bytes;
 
 pub(crate) use glimpse::{Told, glimpse};
 
+/// Whether a request changes nothing and waits for nobody, so that it is of no use when its client is gone.
+pub(crate) fn only_reads(request: &Request) -> bool {
+    matches!(
+        request,
+        Request::Lookup(_)
+            | Request::List(_)
+            | Request::Read(_)
+            | Request::Info(_)
+            | Request::LookupMany(_)
+            | Request::Nodes(_)
+            | Request::Log(_)
+            | Request::Pins(_)
+            | Request::Namespaces(_)
+            | Request::Status(_)
+    )
+}
+
 /// Does what a request asks for.
 pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answer, Failure> {
     let slices = context.shared.engine.slices();

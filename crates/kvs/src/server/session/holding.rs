@@ -44,6 +44,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 cx.waker().wake_by_ref();
             }
         }
+        self.keep_looking(cx);
         self.record();
         if self.open && self.waits_for_room() {
             self.account.wait(cx.waker());

@@ -175,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.check_stream(id)?;
                 self.perform(id, Kind::Wait, request);
             }
+            request if ops::only_reads(&request) => self.perform(id, Kind::Read, request),
             request => self.perform(id, Kind::Slow, request),
         }
         Ok(())
@@ -204,12 +205,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Performs an operation, at once if it need not wait for anything.
     fn perform(&mut self, id: u64, kind: Kind, request: Request) {
         let (context, bytes) = (self.context.clone(), ops::answer_bytes(&request));
-        let work: Pending<_> = if kind == Kind::Slow && self.aside.needs_place() {
+        let work: Pending<_> = if kind != Kind::Wait && self.aside.needs_place() {
             let aside = self.aside.clone();
-            Box::pin(async move {
-                let _place = aside.place().await;
-                ops::perform(&context, request).await
-            })
+            Box::pin(async move { aside.in_places(ops::perform(&context, request)).await })
         } else {
             Box::pin(async move { ops::perform(&context, request).await })
         };

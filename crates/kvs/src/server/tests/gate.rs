@@ -59,7 +59,7 @@ impl Connector for Gate {
             }
             let (near, far) = tokio::io::duplex(64 * 1024);
             let shared = Arc::clone(&gate.shared.lock().unwrap());
-            let task = tokio::spawn(serve(shared, far, OWNER, Admission::Served));
+            let task = tokio::spawn(serve(shared, (far, |_| false), OWNER, Admission::Served));
             gate.served.lock().unwrap().push(task.abort_handle());
             io::Result::Ok(Box::new(near) as Box<dyn Transport>)
         })

@@ -29,6 +29,7 @@ mod dying;
 mod follows;
 mod gets;
 mod guests;
+mod peers;
 mod streams;
 
 const OWNER: u32 = 1000;
@@ -51,7 +52,7 @@ impl Raw {
     /// Connects as a user, without a hello.
     fn connect(shared: &Arc<Shared>, uid: u32, admission: Admission) -> Raw {
         let (near, far) = tokio::io::duplex(4096);
-        tokio::spawn(serve(Arc::clone(shared), far, uid, admission));
+        tokio::spawn(serve(Arc::clone(shared), (far, |_| false), uid, admission));
         Raw(Connection::new(near))
     }
 
@@ -354,7 +355,7 @@ impl Connector for InMemory {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(serve(shared, far, OWNER, Admission::Served));
+            tokio::spawn(serve(shared, (far, |_| false), OWNER, Admission::Served));
             io::Result::Ok(Box::new(near) as Box<dyn Transport>)
         })
     }
