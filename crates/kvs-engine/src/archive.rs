@@ -18,8 +18,8 @@ use crate::limits::{
 };
 use crate::namespace::Namespace;
 use crate::objects::Objects;
-use crate::record::{Group, Record, VersionRecord};
 use crate::skim::{Filter, skim};
+use crate::state::{Group, VersionRecord};
 
 #[derive(Default)]
 struct Rebuilt {
@@ -51,12 +51,8 @@ impl Scan {
     ) -> Result<bool, EngineError> {
         let skimmed = skim(number, payload, &namespace.name, from, filter)?;
         if skimmed.concerns {
-            for record in Group::decode(number, payload)?.records {
-                if let Record::Version(record) = record
-                    && record.namespace == namespace.name
-                    && (from..=published).contains(&record.version)
-                    && filter.concerns(&record)
-                {
+            for record in Group::decode(number, payload)?.versions_of(&namespace.name) {
+                if (from..=published).contains(&record.version) && filter.concerns(&record) {
                     self.records.push(record);
                 }
             }
@@ -140,12 +136,8 @@ impl Archive {
             };
             let next = last + 1;
             for (number, payload) in &page {
-                for record in Group::decode(*number, payload)?.records {
-                    if let Record::Version(record) = record
-                        && record.namespace == namespace.name
-                        && record.version >= from
-                        && found.len() < limit
-                    {
+                for record in Group::decode(*number, payload)?.versions_of(&namespace.name) {
+                    if record.version >= from && found.len() < limit {
                         found.push(record);
                     }
                 }

@@ -5,34 +5,48 @@
 //! take long and runs beside further commits. Objects are durable before the manifest that names
 //! them; the order within is fixed by [`BlobStore`] and `ManifestFile`.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
 use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
 use serde::{Deserialize, Serialize};
+use smol_str::SmolStr;
 
-use crate::catalog::{Catalog, CheckpointRoot};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::RECORD_DEPTH;
 use crate::manifest::{ManifestError, ManifestFile};
 use crate::pack::{BlobStore, PackId};
+use crate::past::{CheckpointRoot, Past};
 use crate::reserve::Reserve;
+use crate::state::State;
 
-/// What a manifest holds: the store's parameters and its catalog.
+/// What a manifest holds: the store's parameters, its state, and what of its past can be read.
 #[derive(Clone)]
 pub(crate) struct Manifest {
     pub(crate) params: StoreParams,
-    pub(crate) catalog: Catalog,
+    pub(crate) state: State,
+    /// By namespace.
+    pub(crate) pasts: BTreeMap<SmolStr, Past>,
+    /// Live packs.
+    pub(crate) packs: Vec<PackId>,
+    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of them.
+    pub(crate) checkpoints: Vec<u64>,
+    /// A daemon with a weak durability mode is (or was, and did not stop cleanly) at work.
+    pub(crate) weak: bool,
 }
 
 #[derive(Serialize, Deserialize)]
 struct Stored {
     algorithm: String,
     split_key: [u8; 32],
-    catalog: Catalog,
+    state: State,
+    pasts: BTreeMap<SmolStr, Past>,
+    packs: Vec<PackId>,
+    checkpoints: Vec<u64>,
+    weak: bool,
 }
 
 impl Manifest {
@@ -40,7 +54,11 @@ impl Manifest {
         let stored = Stored {
             algorithm: self.params.algorithm.to_string(),
             split_key: self.params.split_key,
-            catalog: self.catalog.clone(),
+            state: self.state.clone(),
+            pasts: self.pasts.clone(),
+            packs: self.packs.clone(),
+            checkpoints: self.checkpoints.clone(),
+            weak: self.weak,
         };
         rmp_serde::to_vec(&stored)
             .map_err(|e| EngineError::corrupt(format!("the manifest does not encode: {e}")))
@@ -62,7 +80,11 @@ impl Manifest {
         };
         Ok(Self {
             params,
-            catalog: stored.catalog,
+            state: stored.state,
+            pasts: stored.pasts,
+            packs: stored.packs,
+            checkpoints: stored.checkpoints,
+            weak: stored.weak,
         })
     }
 }
@@ -118,7 +140,7 @@ impl Target {
             }
             other => other?,
         };
-        plan.manifest.catalog.packs = self.blobs.packs().iter().map(|p| p.id).collect();
+        plan.manifest.packs = self.blobs.packs().iter().map(|p| p.id).collect();
         self.write_manifest(&plan.manifest)?;
         Ok(written)
     }

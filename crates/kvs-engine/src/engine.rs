@@ -99,11 +99,12 @@ impl Engine {
         let (inbox, queue) = inbox();
         let (life, watch_life) = latest::channel(Life::Running);
         let store = recovered.store;
-        store.feed.published(recovered.catalog.group);
+        store.feed.published(recovered.state.group());
         let parts = Parts {
             config,
             store: store.clone(),
-            catalog: recovered.catalog,
+            state: recovered.state,
+            checkpoints: recovered.checkpoints,
             target: recovered.target,
             directory: recovered.directory,
             writer,
@@ -347,7 +348,7 @@ impl Engine {
 
     /// The instance owner.
     fn owner(&self) -> Caller {
-        self.store.instance_owner()
+        self.store.authority().instance_owner()
     }
 
     /// How work is cut into slices, for whoever does more for a request than the engine.

@@ -13,7 +13,7 @@ use crate::changes::{
     inline, merge, standing, tells_below,
 };
 use crate::limits::{CHANGE_VALUE_BYTES, DIFF_PAGE};
-use crate::record::VersionRecord;
+use crate::state::VersionRecord;
 
 /// What a record is gathered for.
 pub(crate) struct Gathering<'a> {

@@ -10,9 +10,9 @@ use std::sync::Arc;
 
 use kvs_tree::{Blobref, Detacher, Directory};
 
-use crate::catalog::{CheckpointRoot, Landmark};
 use crate::limits::{LANDMARK_DISTANCE, RECENT_RECORD_BYTES, RECENT_ROOTS};
-use crate::record::VersionRecord;
+use crate::past::{CheckpointRoot, Landmark, Past};
+use crate::state::VersionRecord;
 
 /// A version's root, as readers hold it.
 #[derive(Clone)]
@@ -21,6 +21,18 @@ pub(crate) struct RootAt {
     pub(crate) time_ms: u64,
     pub(crate) directory: Directory,
     pub(crate) root: Blobref,
+}
+
+impl RootAt {
+    /// The root of a version that packs hold.
+    pub(crate) fn checkpoint(point: &CheckpointRoot) -> Self {
+        Self {
+            version: point.version,
+            time_ms: point.time_ms,
+            directory: point.directory(),
+            root: point.root,
+        }
+    }
 }
 
 /// A version as the journal has it.
@@ -50,8 +62,12 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// A past that reaches back to the first of `checkpoints` (at least one, ascending).
-    pub(crate) fn new(checkpoints: Vec<CheckpointRoot>, landmarks: Vec<Landmark>) -> Self {
+    /// A past that reaches back to the first of its checkpoints, of which there is at least one.
+    pub(crate) fn new(past: Past) -> Self {
+        let Past {
+            checkpoints,
+            landmarks,
+        } = past;
         Self {
             records: VecDeque::new(),
             record_bytes: 0,
@@ -156,12 +172,7 @@ impl History {
         match (recent, checkpoint) {
             (Some(root), Some(check)) if root.version >= check.version => Some(root),
             (root, None) => root,
-            (_, Some(check)) => Some(RootAt {
-                version: check.version,
-                time_ms: check.time_ms,
-                directory: check.directory(),
-                root: check.root,
-            }),
+            (_, Some(check)) => Some(RootAt::checkpoint(check)),
         }
     }
 
@@ -197,8 +208,12 @@ impl History {
         &self.checkpoints
     }
 
-    pub(crate) fn landmarks(&self) -> &[Landmark] {
-        &self.landmarks
+    /// What of it outlives a restart.
+    pub(crate) fn past(&self) -> Past {
+        Past {
+            checkpoints: self.checkpoints.clone(),
+            landmarks: self.landmarks.clone(),
+        }
     }
 
     /// Notes a finished checkpoint.
@@ -265,6 +280,7 @@ mod tests {
     use crate::bulk::Effort;
     use crate::objects::Objects;
     use crate::pack::MemoryBlobStore;
+    use crate::past::Origin;
 
     const PARAMS: StoreParams = StoreParams {
         algorithm: HashAlgorithm::Blake3,
@@ -275,8 +291,12 @@ mod tests {
     fn history(versions: u64) -> History {
         let objects = Objects::new(Arc::new(MemoryBlobStore::new()), PARAMS, 1 << 20);
         let mut directory = Directory::empty();
-        let origin = CheckpointRoot::origin(&PARAMS, 0, 0);
-        let mut history = History::new(vec![origin], Vec::new());
+        let origin = Origin {
+            root: directory.seal(&PARAMS),
+            copied: None,
+        };
+        let origin = CheckpointRoot::origin(&origin, 0, 0);
+        let mut history = History::new(Past::from(origin));
         for version in 1..=versions {
             let put = Effect::Put {
                 key: Key::parse(&version.to_string()).unwrap(),

@@ -28,11 +28,9 @@ mod places;
 
 mod slices;
 
-mod record;
+mod past;
 
-mod outcomes;
-
-mod catalog;
+mod state;
 
 mod objects;
 
@@ -115,7 +113,6 @@ pub use follow::Follower;
 pub use log::{LogEntry, LogPage};
 pub use matched::MatchCounts;
 pub use place::Place;
-pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};
 pub use repeats::Repeats;
 pub use request::{
@@ -123,6 +120,7 @@ pub use request::{
     Start, TransactionId, WatchRequest,
 };
 pub use slices::{Pace, SliceCounts, Slices};
+pub use state::{Group, Record, TransactionRecord, VersionRecord};
 pub use turns::Turns;
 pub use upload::Upload;
 pub use view::{Listed, Listing, Located, Nodes, View};

@@ -8,20 +8,19 @@
 
 mod watchers;
 
-use std::collections::BTreeSet;
-use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 use smol_str::SmolStr;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::history::{History, RootAt, Written};
 use crate::lanes::Lanes;
-use crate::record::VersionRecord;
 use crate::reference::{Position, SnapshotRef};
 use crate::request::Principal;
 use crate::shared::SharedEvents;
+use crate::state::{Terms, VersionRecord};
 use crate::waiters::Waiters;
 
 pub(crate) use watchers::{Advanced, Part};
@@ -39,15 +38,14 @@ pub(crate) struct Publication {
 /// The shared, readable side of one incarnation of a namespace.
 pub(crate) struct Namespace {
     pub(crate) name: SmolStr,
-    owner: AtomicU32,
+    /// Those that the published state has.
+    terms: ArcSwap<Terms>,
     pub(crate) incarnation: u64,
     published: ArcSwap<RootAt>,
     history: Mutex<History>,
     watches: Mutex<Lanes>,
     waiters: Mutex<Waiters>,
     shared: Mutex<SharedEvents>,
-    /// Users who may read it although they do not own it.
-    readers: Mutex<BTreeSet<u32>>,
     removed: AtomicBool,
     /// The group of the newest version, or of the namespace's making.
     moved: AtomicU64,
@@ -59,23 +57,16 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Namespace {
-    pub(crate) fn new(
-        name: SmolStr,
-        owner: u32,
-        incarnation: u64,
-        root: RootAt,
-        history: History,
-    ) -> Self {
+    pub(crate) fn new(name: SmolStr, terms: Arc<Terms>, root: RootAt, history: History) -> Self {
         Self {
             name,
-            owner: AtomicU32::new(owner),
-            incarnation,
+            incarnation: terms.incarnation,
+            terms: ArcSwap::new(terms),
             published: ArcSwap::from_pointee(root),
             history: Mutex::new(history),
             watches: Mutex::default(),
             waiters: Mutex::default(),
             shared: Mutex::default(),
-            readers: Mutex::default(),
             removed: AtomicBool::new(false),
             moved: AtomicU64::new(0),
         }
@@ -94,44 +85,16 @@ impl Namespace {
         self.moved.load(Ordering::Acquire)
     }
 
-    /// The same, with those who may read it although they do not own it.
-    pub(crate) fn shared_with(self, readers: BTreeSet<u32>) -> Self {
-        Self {
-            readers: Mutex::new(readers),
-            ..self
-        }
+    /// Its terms, as published. For a moment: not to be held across an await.
+    pub(crate) fn terms(&self) -> Guard<Arc<Terms>> {
+        self.terms.load()
     }
 
-    /// Who owns it.
-    pub(crate) fn owner(&self) -> u32 {
-        self.owner.load(Ordering::Acquire)
-    }
-
-    /// Makes another user the owner. Who owned it before keeps no right, not even one to read that it was given; all others
-    /// keep theirs. Watches and waits look at their rights again.
-    pub(crate) fn give(&self, owner: u32, before: u32) {
-        lock(&self.readers).retain(|uid| *uid != before && *uid != owner);
-        self.owner.store(owner, Ordering::Release);
-        self.look_again();
-    }
-
-    /// Those who may read it although they do not own it.
-    pub(crate) fn readers(&self) -> Vec<u32> {
-        lock(&self.readers).iter().copied().collect()
-    }
-
-    pub(crate) fn is_shared_with(&self, uid: u32) -> bool {
-        lock(&self.readers).contains(&uid)
-    }
-
-    /// Lets a user read the namespace.
-    pub(crate) fn share(&self, uid: u32) {
-        lock(&self.readers).insert(uid);
-    }
-
-    /// Takes that right back; watches and waits look at their rights again.
-    pub(crate) fn withdraw(&self, uid: u32) {
-        if lock(&self.readers).remove(&uid) {
+    /// Puts other terms of the same incarnation in force. If somebody lost a right by them, watches
+    /// and waits look at theirs again.
+    pub(crate) fn change_terms(&self, terms: Arc<Terms>) {
+        let before = self.terms.swap(terms.clone());
+        if before.owner != terms.owner || !before.readers.is_subset(&terms.readers) {
             self.look_again();
         }
     }

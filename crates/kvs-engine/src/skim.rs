@@ -7,7 +7,7 @@ use kvs_tree::{Effect, Key, Scope, ScopeSet};
 
 use crate::dispatch::reaches_below;
 use crate::error::EngineError;
-use crate::record::VersionRecord;
+use crate::state::VersionRecord;
 use crate::tokens::Tokens;
 
 /// Most scopes that keys are compared with where they stand.
@@ -194,7 +194,7 @@ mod tests {
     use kvs_tree::{Blobref, HashAlgorithm, Stats, Symlink};
 
     use super::*;
-    use crate::record::{Group, Record, TransactionRecord};
+    use crate::state::{Group, Record, TransactionRecord};
 
     fn key(text: &str) -> Key {
         Key::parse(text).unwrap()

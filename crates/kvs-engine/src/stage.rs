@@ -28,14 +28,14 @@ pub(crate) fn needed(transaction: &Transaction) -> bool {
 pub(crate) fn check_rights(store: &Store, request: &CommitRequest) -> Result<(), EngineError> {
     let (caller, name) = (request.caller, &request.namespace);
     let namespace = store.namespace(name);
-    let namespace = namespace.map_err(|_| store.no_namespace(caller, name))?;
+    let namespace = namespace.map_err(|_| store.authority().no_namespace(caller, name))?;
     store.check_owner(caller, &namespace)?;
     check_references(store, request.caller, &request.transaction)
 }
 
 /// Refuses a caller who may change no namespace at all, so that what he sends need not be kept.
 pub(crate) fn check_writer(store: &Store, caller: Caller) -> Result<(), EngineError> {
-    if store.is_instance_owner(caller) || store.owns_any(caller) {
+    if store.authority().is_instance_owner(caller) || store.owns_any(caller) {
         return Ok(());
     }
     let message = format!(
@@ -167,7 +167,9 @@ fn check_references(
         if let Operation::PutObject { object, .. } = operation
             && from_json(object).is_ok_and(|object| has_references(&object))
         {
-            store.check_instance_owner(caller, "putting a tree object by reference")?;
+            store
+                .authority()
+                .check_instance_owner(caller, "putting a tree object by reference")?;
         }
     }
     Ok(())

@@ -9,19 +9,21 @@ use kvs_tree::{Blobref, Detacher, Entry, Fault, NodeSource, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 use crate::feed::Feed;
-use crate::history::RootAt;
+use crate::history::{History, RootAt};
 use crate::limits::REMEMBERED_REFERENCES;
 use crate::matched::Matched;
 use crate::namespace::Namespace;
 use crate::objects::Objects;
 use crate::pack::PackId;
+use crate::past::{CheckpointRoot, Origin};
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin, Principal};
 use crate::reserve::StagingSpace;
 use crate::slices::Slices;
+use crate::state::{Authority, Stamp, Terms, not_allowed};
 use crate::workers::{Threads, Workers};
 
 /// Entries whose references were shown to a client, so that they can be used again. Bounded.
@@ -31,10 +33,10 @@ struct Remembered {
     order: VecDeque<Blobref>,
 }
 
-/// A pin and the root that it keeps.
+/// A pin as readers see it: as it stands in the published state, and the root that it keeps.
 #[derive(Clone)]
 pub(crate) struct Pinned {
-    pub(crate) pin: Pin,
+    pub(crate) pin: Arc<Pin>,
     pub(crate) root: RootAt,
 }
 
@@ -57,16 +59,9 @@ pub(crate) struct Store {
     removals: AtomicU64,
     /// Disk space for what is staged.
     pub(crate) space: StagingSpace,
-    instance_owner: u32,
+    authority: Authority,
     /// Threads for what blocks; without, it is done where it is asked for.
     threads: Option<Threads>,
-}
-
-fn not_allowed(caller: Caller, name: &str) -> EngineError {
-    EngineError::new(
-        ErrorKind::Permission,
-        format!("uid {} may not use namespace {name}", caller.uid),
-    )
 }
 
 impl Store {
@@ -92,7 +87,7 @@ impl Store {
             registered: Mutex::new(listed),
             removals: AtomicU64::new(0),
             space,
-            instance_owner,
+            authority: Authority::new(instance_owner),
             threads,
         }
     }
@@ -212,14 +207,9 @@ impl Store {
         name: &str,
     ) -> Result<Arc<Namespace>, EngineError> {
         let found = self.namespace(name);
-        let namespace = found.map_err(|_| self.no_namespace(caller, name))?;
+        let namespace = found.map_err(|_| self.authority.no_namespace(caller, name))?;
         self.may_read(caller, &namespace)?;
         Ok(namespace)
-    }
-
-    /// Whether the caller may use what belongs to `owner`.
-    pub(crate) fn may_use(&self, caller: Caller, owner: u32) -> bool {
-        self.is_instance_owner(caller) || caller.uid == owner
     }
 
     /// Refuses callers who neither own the namespace nor were given the right to read it.
@@ -228,10 +218,10 @@ impl Store {
         caller: Caller,
         namespace: &Namespace,
     ) -> Result<(), EngineError> {
-        match self.check_owner(caller, namespace) {
-            Err(_) if namespace.is_shared_with(caller.uid) => Ok(()),
-            other => other,
+        if self.authority.may_read(caller, &namespace.terms()) {
+            return Ok(());
         }
+        Err(not_allowed(caller, &namespace.name))
     }
 
     /// Refuses callers who may not change the namespace: who are neither the instance owner nor the
@@ -241,62 +231,18 @@ impl Store {
         caller: Caller,
         namespace: &Namespace,
     ) -> Result<(), EngineError> {
-        self.check_use(caller, namespace.owner(), &namespace.name)
+        let owner = namespace.terms().owner;
+        self.authority.check_use(caller, owner, &namespace.name)
     }
 
-    /// Refuses callers who may not use what belongs to `owner`, the namespace of that name.
-    pub(crate) fn check_use(
-        &self,
-        caller: Caller,
-        owner: u32,
-        name: &str,
-    ) -> Result<(), EngineError> {
-        if self.may_use(caller, owner) {
-            return Ok(());
-        }
-        Err(not_allowed(caller, name))
-    }
-
-    /// The error for a namespace that does not exist: for guests that of one that they may not use.
-    pub(crate) fn no_namespace(&self, caller: Caller, name: &str) -> EngineError {
-        match self.is_instance_owner(caller) {
-            true => EngineError::no_namespace(name),
-            false => not_allowed(caller, name),
-        }
-    }
-
-    /// Refuses everyone but the instance owner.
-    pub(crate) fn check_instance_owner(
-        &self,
-        caller: Caller,
-        what: &str,
-    ) -> Result<(), EngineError> {
-        if self.is_instance_owner(caller) {
-            return Ok(());
-        }
-        Err(EngineError::new(
-            ErrorKind::Permission,
-            format!(
-                "{what} is for the instance owner (uid {})",
-                self.instance_owner
-            ),
-        ))
-    }
-
-    /// The instance owner.
-    pub(crate) fn instance_owner(&self) -> Caller {
-        Caller {
-            uid: self.instance_owner,
-        }
+    /// Who may do what.
+    pub(crate) fn authority(&self) -> Authority {
+        self.authority
     }
 
     /// On whose account the caller's work is done.
     pub(crate) fn principal(&self, caller: Caller) -> Principal {
-        Principal::of(caller, self.instance_owner)
-    }
-
-    pub(crate) fn is_instance_owner(&self, caller: Caller) -> bool {
-        caller.uid == self.instance_owner || caller.uid == 0
+        self.authority.principal(caller)
     }
 
     pub(crate) fn namespaces(&self) -> Vec<Arc<Namespace>> {
@@ -315,7 +261,39 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner);
         namespaces
             .values()
-            .any(|namespace| namespace.owner() == caller.uid)
+            .any(|namespace| namespace.terms().owner == caller.uid)
+    }
+
+    /// A namespace is there, at version 0.
+    pub(crate) fn begin(
+        &self,
+        stamp: Stamp,
+        name: SmolStr,
+        terms: Arc<Terms>,
+        origin: &Origin,
+    ) -> Arc<Namespace> {
+        let origin = CheckpointRoot::origin(origin, stamp.group, stamp.time_ms);
+        let root = RootAt::checkpoint(&origin);
+        let history = History::new(origin.into());
+        let namespace = Namespace::new(name, terms, root, history).made_by(stamp.group);
+        let namespace = Arc::new(namespace);
+        self.insert_namespace(namespace.clone());
+        namespace
+    }
+
+    /// A namespace is gone, and the pins on it.
+    pub(crate) fn end(&self, name: &str) -> Option<Arc<Namespace>> {
+        self.pins()
+            .retain(|_, pinned| pinned.pin.snapshot.namespace != name);
+        // Counted first: whoever does not find it any more finds that one was removed.
+        self.removals.fetch_add(1, Ordering::AcqRel);
+        let removed = self
+            .namespaces
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(name)?;
+        removed.remove();
+        Some(removed)
     }
 
     pub(crate) fn insert_namespace(&self, namespace: Arc<Namespace>) {
@@ -324,15 +302,6 @@ impl Store {
             .write()
             .unwrap_or_else(PoisonError::into_inner);
         namespaces.insert(namespace.name.clone(), namespace);
-    }
-
-    pub(crate) fn remove_namespace(&self, name: &str) -> Option<Arc<Namespace>> {
-        // Counted first: whoever does not find it any more finds that one was removed.
-        self.removals.fetch_add(1, Ordering::AcqRel);
-        self.namespaces
-            .write()
-            .unwrap_or_else(PoisonError::into_inner)
-            .remove(name)
     }
 
     /// How many namespaces were removed since the store was opened.

@@ -12,9 +12,9 @@ use crate::event::TransactionInfo;
 use crate::gather::{Gathered, Gathering};
 use crate::limits::{LOG_CHANGES, LOG_SLICES};
 use crate::namespace::Namespace;
-use crate::record::VersionRecord;
 use crate::roots::root_of;
 use crate::slices::Pace;
+use crate::state::VersionRecord;
 use crate::store::Store;
 
 /// The keys that a version changed.
@@ -96,7 +96,7 @@ pub(crate) async fn any_effect(
 }
 
 pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
-    let info = |t: &crate::record::TransactionRecord| TransactionInfo {
+    let info = |t: &crate::state::TransactionRecord| TransactionInfo {
         uid: t.uid,
         client: t.client,
         number: t.number,

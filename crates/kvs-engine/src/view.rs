@@ -105,7 +105,9 @@ impl View {
                 root
             }
             At::Root(root) => {
-                store.check_instance_owner(caller, "reading a bare reference")?;
+                store
+                    .authority()
+                    .check_instance_owner(caller, "reading a bare reference")?;
                 let (namespace, root) = bare(store, namespace, root).await?;
                 return Ok(view(namespace, root));
             }
@@ -120,7 +122,7 @@ impl View {
 
     /// The uid that owns the namespace.
     pub fn owner(&self) -> u32 {
-        self.namespace.owner()
+        self.namespace.terms().owner
     }
 
     /// The version that is read.
@@ -366,7 +368,7 @@ impl View {
             Entry::Symlink(_) => Vec::new(),
         };
         // Only the instance owner may use a bare reference, so what guests are shown is not kept.
-        let usable = self.store.is_instance_owner(self.caller);
+        let usable = self.store.authority().is_instance_owner(self.caller);
         for reference in references.into_iter().filter(|_| usable) {
             self.store
                 .remember(reference, entry.clone(), self.snapshot());

@@ -2,15 +2,16 @@
 //! join.
 
 use kvs_tree::{Condition, Ctx, Key, NodeSource, Written, apply, locate, plain_put, put_plainly};
+use smol_str::SmolStr;
 
 use super::command::{Command, refuse};
 use super::head::{CommitReply, Head};
 use super::task::CommitTask;
 use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::outcomes::Seen;
 use crate::request::{CommitRequest, Committed};
 use crate::roots::root_of;
+use crate::state::{Outcome, Seen};
 
 impl CommitTask {
     /// Applies a transaction to the head of its namespace and lets it join a version.
@@ -50,14 +51,28 @@ impl CommitTask {
             return self.answer_check(&request, reply);
         }
         self.building.stage(staged);
-        let time_ms = self.now();
-        let Some(head) = self.heads.get_mut(&name) else {
-            return self.hold_error(reply, EngineError::no_namespace(&name));
-        };
-        if !head.is_open() && !self.open.contains(&name) {
-            self.open.push(name);
+        if let Err(error) = self.join_version(&name) {
+            return self.hold_error(reply, error);
         }
-        head.accept(request, written, time_ms, reply);
+        if let Some(head) = self.heads.get_mut(&name)
+            && let Some(record) = head.accept(request, written, reply)
+        {
+            self.head.accept(&name, record);
+        }
+    }
+
+    /// Opens a version of the namespace if none is open.
+    fn join_version(&mut self, name: &SmolStr) -> Result<(), EngineError> {
+        if self.trees(name)?.is_open() {
+            return Ok(());
+        }
+        let time_ms = self.now();
+        let version = self.head.open_version(name, time_ms)?;
+        self.trees(name)?.open(version, time_ms);
+        if !self.open.contains(name) {
+            self.open.push(name.clone());
+        }
+        Ok(())
     }
 
     /// Applies a transaction to the directory of its head, in which nothing changes if it fails. The open version is closed
@@ -80,7 +95,7 @@ impl CommitTask {
                 return Ok(written);
             }
         }
-        let head = self.head(name)?;
+        let head = self.trees(name)?;
         let located = objects.complete(|source| {
             let ctx = Ctx { source, params };
             locate(&head.directory, &ctx, &known, transaction)
@@ -115,13 +130,13 @@ impl CommitTask {
         touched: &[Key],
     ) -> Result<&mut Head, EngineError> {
         let name = &request.namespace;
-        if self.head(name)?.must_seal(request, touched) {
+        if self.trees(name)?.must_seal(request, touched) {
             self.close(name);
         }
-        self.head(name)
+        self.trees(name)
     }
 
-    fn head(&mut self, name: &str) -> Result<&mut Head, EngineError> {
+    fn trees(&mut self, name: &str) -> Result<&mut Head, EngineError> {
         let head = self.heads.get_mut(name);
         head.ok_or_else(|| EngineError::no_namespace(name))
     }
@@ -133,52 +148,62 @@ impl CommitTask {
         reply: CommitReply,
     ) -> Option<CommitReply> {
         let name = &request.namespace;
-        let Some(head) = self.heads.get_mut(name).filter(|head| !head.removing) else {
-            let error = self.store.no_namespace(request.caller, name);
+        let state = self.head.namespace(name);
+        let head = self.heads.get_mut(name);
+        let current = state.zip(head).filter(|(state, head)| {
+            // A namespace that was removed and created again is there once that is published.
+            state.terms.incarnation == head.namespace.incarnation
+        });
+        let Some((state, head)) = current else {
+            let error = self.store.authority().no_namespace(request.caller, name);
             self.hold_error(reply, error);
             return None;
         };
-        let full = (request.caller.uid, request.id);
-        if let Some(place) = head.pending(&full) {
-            let reply = head.join_open(place, reply)?;
-            let reply = self.building.join(name, place, reply)?;
-            return match &mut self.in_flight {
-                Some(in_flight) => in_flight.group.join(name, place, reply),
-                None => Some(reply),
-            };
-        }
-        // What took effect did, also if its caller may do nothing here any more.
-        let may = self.store.check_use(request.caller, head.owner, name);
-        let incarnation = head.namespace.incarnation;
-        let state = self.catalog.namespaces.get(name);
-        let seen = state.map(|state| {
-            let uid = request.caller.uid;
-            let outcomes = &state.outcomes;
-            outcomes.seen(uid, request.id, request.repeat, incarnation)
-        });
-        match seen.unwrap_or(Seen::Never) {
-            Seen::Never => match may {
-                Ok(()) => Some(reply),
-                Err(error) => {
-                    self.hold_error(reply, error);
-                    None
+        let id = (request.caller.uid, request.id);
+        let incarnation = state.terms.incarnation;
+        match state.outcomes.seen(id.0, id.1, request.repeat, incarnation) {
+            Seen::Never => {
+                let authority = self.store.authority();
+                match authority.check_use(request.caller, state.terms.owner, name) {
+                    Ok(()) => Some(reply),
+                    Err(error) => {
+                        self.hold_error(reply, error);
+                        None
+                    }
                 }
-            },
+            }
+            // What took effect did, also if its caller may do nothing here any more.
+            Seen::Before(outcome) if outcome.version > head.namespace.position().version => {
+                let reply = head.join_open(outcome.version, id, reply)?;
+                let reply = self.building.join(name, outcome.version, id, reply)?;
+                let reply = match &mut self.in_flight {
+                    Some(in_flight) => in_flight.group.join(name, outcome.version, id, reply)?,
+                    None => reply,
+                };
+                self.hold_error(reply, unknown(request));
+                None
+            }
             Seen::Before(outcome) => {
+                // The published state has the root as well.
+                let published = self.published.namespace(name);
+                let published = published
+                    .map(|state| state.outcomes.seen(id.0, id.1, request.repeat, incarnation));
+                let Some(Seen::Before(Outcome {
+                    root: Some(root), ..
+                })) = published
+                else {
+                    self.hold_error(reply, unknown(request));
+                    return None;
+                };
                 let _ = reply.send(Ok(Committed {
                     position: head.namespace.at(outcome.version),
-                    root: outcome.root,
+                    root,
                     results: outcome.results(),
                 }));
                 None
             }
             Seen::Unknown => {
-                let message = format!(
-                    "transaction {} is older than what namespace {name} remembers: whether it took effect is not known",
-                    request.id.number
-                );
-                let error = EngineError::new(crate::ErrorKind::OutcomeUnknown, message);
-                self.hold_error(reply, error);
+                self.hold_error(reply, unknown(request));
                 None
             }
         }
@@ -290,6 +315,15 @@ impl CommitTask {
             }
         });
     }
+}
+
+/// The answer to a repeat of which it is not known whether it took effect.
+fn unknown(request: &CommitRequest) -> EngineError {
+    let message = format!(
+        "transaction {} is older than what namespace {} remembers: whether it took effect is not known",
+        request.id.number, request.namespace
+    );
+    EngineError::new(crate::ErrorKind::OutcomeUnknown, message)
 }
 
 fn conditions(request: &CommitRequest) -> impl Iterator<Item = u64> {

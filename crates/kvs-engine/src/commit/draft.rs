@@ -8,7 +8,7 @@ use kvs_tree::{Directory, StoreParams};
 use smol_str::SmolStr;
 
 use crate::error::EngineError;
-use crate::record::{Group, Record, TransactionRecord, VersionRecord};
+use crate::state::{Group, Record, TransactionRecord, VersionRecord};
 
 /// A record of a group that is to be written.
 pub(crate) enum Draft {

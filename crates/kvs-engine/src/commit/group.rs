@@ -6,10 +6,10 @@ use std::sync::Arc;
 use crate::error::EngineError;
 use crate::limits::{GROUP_PAYLOAD_BYTES, GUEST_GROUP_BYTES};
 use crate::pack::Staged;
-use crate::record::Record;
+use crate::state::Record;
 
 use super::draft::Draft;
-use super::head::{ClosedVersion, CommitReply, Place};
+use super::head::{ClosedVersion, CommitReply, FullId};
 
 /// An answer that may only be given once everything before it is durable, or else is an error.
 pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
@@ -20,6 +20,16 @@ pub(crate) enum Item {
     Version(ClosedVersion),
     /// Any other record.
     Other(Record),
+}
+
+impl Item {
+    /// The version that it is.
+    pub(crate) fn version(self) -> Option<ClosedVersion> {
+        match self {
+            Self::Version(version) => Some(version),
+            Self::Other(_) => None,
+        }
+    }
 }
 
 /// A group that is being filled, or that the journal is writing.
@@ -76,13 +86,14 @@ impl OpenGroup {
     pub(crate) fn join(
         &mut self,
         namespace: &str,
-        place: Place,
+        at: u64,
+        id: FullId,
         reply: CommitReply,
     ) -> Option<CommitReply> {
         let mut reply = reply;
         for item in self.items.iter_mut().rev() {
             if let Item::Version(version) = item {
-                reply = version.join(namespace, place, reply)?;
+                reply = version.join(namespace, at, id, reply)?;
             }
         }
         Some(reply)

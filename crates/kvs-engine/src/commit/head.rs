@@ -1,10 +1,8 @@
 //! The head of a namespace: the tree with every accepted transaction applied, ahead of what is
 //! published, and the version that is still being filled.
 
-use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use foldhash::fast::RandomState;
 use kvs_tree::{Blobref, Directory, Key, OperationResult, Written};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
@@ -14,15 +12,16 @@ use super::merge::TouchedKeys;
 use crate::error::EngineError;
 use crate::limits::{VERSION_BYTES, VERSION_TRANSACTIONS};
 use crate::namespace::Namespace;
-use crate::record::{TransactionRecord, VersionRecord, effect_bytes};
 use crate::reference::Position;
 use crate::request::{CommitRequest, Committed, TransactionId};
+use crate::state::{TransactionRecord, effect_bytes};
 
 /// Where the answer to a commit goes.
 pub(crate) type CommitReply = oneshot::Sender<Result<Committed, EngineError>>;
 
 /// A committer that waits for its version to be durable.
 struct Waiting {
+    id: FullId,
     reply: CommitReply,
     results: Vec<OperationResult>,
 }
@@ -50,7 +49,7 @@ impl ClosedVersion {
             incarnation,
             version: self.version,
         };
-        for Waiting { reply, results } in self.waiting.into_iter().rev() {
+        for Waiting { reply, results, .. } in self.waiting.into_iter().rev() {
             // A committer that went away can ask again under the same id.
             let _ = reply.send(Ok(Committed {
                 position,
@@ -78,70 +77,34 @@ struct OpenVersion {
     bytes: usize,
 }
 
-/// Where a transaction is that is not published yet.
-#[derive(Clone, Copy)]
-pub(crate) struct Place {
-    version: u64,
-    /// Its committer among those that wait for that version.
-    index: usize,
-}
-
 /// Names a transaction across all clients.
 pub(crate) type FullId = (u32, TransactionId);
 
-/// One namespace's head. Owned by the commit task.
+/// One namespace's head. Owned by the commit task. What is not in its tree is in the head state.
 pub(crate) struct Head {
     pub(crate) namespace: Arc<Namespace>,
     pub(crate) directory: Directory,
-    pub(crate) version: u64,
     open: Option<OpenVersion>,
-    /// Transactions that are not published yet.
-    unpublished: HashMap<FullId, Place, RandomState>,
-    /// Who owns the namespace once everything is in the journal that is on its way there.
-    pub(crate) owner: u32,
-    /// Who may read it although they do not own it, likewise.
-    pub(crate) readers: BTreeSet<u32>,
-    /// A removal is on its way into the journal.
-    pub(crate) removing: bool,
 }
 
 impl Head {
     pub(crate) fn new(namespace: Arc<Namespace>) -> Self {
-        let mut head = Self {
-            directory: Directory::empty(),
-            version: 0,
+        Self {
+            directory: namespace.published().directory.clone(),
             open: None,
-            unpublished: HashMap::default(),
-            owner: namespace.owner(),
-            readers: BTreeSet::new(),
-            removing: false,
             namespace,
-        };
-        head.reset();
-        head
+        }
     }
 
-    /// Back to what is published: everything accepted since is dropped. The committers of sealed
-    /// versions are answered by whoever holds those.
-    fn reset(&mut self) {
-        let published = self.namespace.published();
-        self.directory = published.directory.clone();
-        self.version = published.version;
-        self.open = None;
-        self.unpublished.clear();
-        self.owner = self.namespace.owner();
-        self.readers = self.namespace.readers().into_iter().collect();
-        self.removing = false;
-    }
-
-    /// Drops everything that is not published and answers its committers with `error`.
+    /// Drops everything that is not published and answers the committers of the open version with
+    /// `error`. Those of closed versions are answered by whoever holds them.
     pub(crate) fn refuse(&mut self, error: &EngineError) {
         if let Some(open) = self.open.take() {
             for waiting in open.waiting {
                 let _ = waiting.reply.send(Err(error.clone()));
             }
         }
-        self.reset();
+        self.directory = self.namespace.published().directory.clone();
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -159,32 +122,28 @@ impl Head {
         })
     }
 
-    /// Takes a transaction that is in the directory into the open version, opening one if there is none.
+    /// Opens a version, which transactions may join from now on. None must be open.
+    pub(crate) fn open(&mut self, version: u64, time_ms: u64) {
+        self.open = Some(OpenVersion {
+            version,
+            time_ms,
+            touched: TouchedKeys::default(),
+            exclusive: false,
+            transactions: Vec::new(),
+            waiting: Vec::new(),
+            bytes: 128,
+        });
+    }
+
+    /// Takes a transaction that is in the directory into the open version. Its record; `None` if no
+    /// version is open.
     pub(crate) fn accept(
         &mut self,
         request: CommitRequest,
         written: Written,
-        time_ms: u64,
         reply: CommitReply,
-    ) {
-        let open = self.open.get_or_insert_with(|| {
-            self.version += 1;
-            OpenVersion {
-                version: self.version,
-                time_ms,
-                touched: TouchedKeys::default(),
-                exclusive: false,
-                transactions: Vec::new(),
-                waiting: Vec::new(),
-                bytes: 128,
-            }
-        });
-        let id = (request.caller.uid, request.id);
-        let place = Place {
-            version: open.version,
-            index: open.waiting.len(),
-        };
-        self.unpublished.insert(id, place);
+    ) -> Option<&TransactionRecord> {
+        let open = self.open.as_mut()?;
         let all_done = written.results.iter().all(|r| *r == OperationResult::Done);
         open.exclusive |= request.no_merge;
         open.touched.add(&written.touched);
@@ -204,20 +163,22 @@ impl Head {
             effects: written.effects,
         });
         open.waiting.push(Waiting {
+            id: (request.caller.uid, request.id),
             reply,
             results: written.results,
         });
-    }
-
-    /// Where the transaction is, if it is in a version that is not published.
-    pub(crate) fn pending(&self, id: &FullId) -> Option<Place> {
-        self.unpublished.get(id).copied()
+        open.transactions.last()
     }
 
     /// Answers a repeat together with the first, if its version is still open.
-    pub(crate) fn join_open(&mut self, place: Place, reply: CommitReply) -> Option<CommitReply> {
+    pub(crate) fn join_open(
+        &mut self,
+        version: u64,
+        id: FullId,
+        reply: CommitReply,
+    ) -> Option<CommitReply> {
         match &mut self.open {
-            Some(open) if open.version == place.version => join(&mut open.waiting, place, reply),
+            Some(open) if open.version == version => join(&mut open.waiting, id, reply),
             _ => Some(reply),
         }
     }
@@ -241,14 +202,6 @@ impl Head {
             waiting: open.waiting,
         })
     }
-
-    /// Notes that a version is published: its transactions are remembered elsewhere now.
-    pub(crate) fn published(&mut self, record: &VersionRecord) {
-        for transaction in &record.transactions {
-            self.unpublished
-                .remove(&(transaction.uid, transaction.id()));
-        }
-    }
 }
 
 impl ClosedVersion {
@@ -256,21 +209,24 @@ impl ClosedVersion {
     pub(crate) fn join(
         &mut self,
         namespace: &str,
-        place: Place,
+        version: u64,
+        id: FullId,
         reply: CommitReply,
     ) -> Option<CommitReply> {
-        if self.namespace == namespace && self.version == place.version {
-            return join(&mut self.waiting, place, reply);
+        if self.namespace == namespace && self.version == version {
+            return join(&mut self.waiting, id, reply);
         }
         Some(reply)
     }
 }
 
-fn join(waiting: &mut Vec<Waiting>, place: Place, reply: CommitReply) -> Option<CommitReply> {
-    let Some(first) = waiting.get(place.index) else {
+/// Has the committer of a repeat wait beside the first one. Cost: linear in the version, since repeats
+/// are rare.
+fn join(waiting: &mut Vec<Waiting>, id: FullId, reply: CommitReply) -> Option<CommitReply> {
+    let Some(first) = waiting.iter().find(|waiting| waiting.id == id) else {
         return Some(reply);
     };
     let results = first.results.clone();
-    waiting.push(Waiting { reply, results });
+    waiting.push(Waiting { id, reply, results });
     None
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use crate::error::EngineError;
 use crate::journal::Appended;
 use crate::pack::{Joined, PackId, Staged, StoreError};
-use crate::record::Record;
+use crate::state::Record;
 use crate::store::Store;
 
 /// The packs that a group registers. Dropped before they are settled, those that were made for it are

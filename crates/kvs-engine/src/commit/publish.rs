@@ -3,19 +3,16 @@
 
 use std::sync::Arc;
 
-use smol_str::SmolStr;
-
 use super::group::Item;
 use super::life::Life;
 use super::task::{CommitTask, InFlight};
 use super::writer::{Job, Report};
-use crate::catalog::CheckpointRoot;
 use crate::error::{EngineError, ErrorKind, Stopped};
-use crate::history::{History, RootAt};
+use crate::history::RootAt;
 use crate::journal::Appended;
-use crate::namespace::{Namespace, Publication};
+use crate::namespace::Publication;
 use crate::pack::PackId;
-use crate::record::{Record, VersionRecord};
+use crate::state::{Notice, Record, Stamp, VersionRecord};
 use crate::store::Pinned;
 
 use super::head::{ClosedVersion, Head};
@@ -29,7 +26,7 @@ impl CommitTask {
         let staged = group.staged().to_vec();
         let here = !sync && staged.is_empty();
         let job = Job::Append {
-            after: self.catalog.group,
+            after: self.published.group(),
             time_ms,
             drafts: group.drafts(),
             staged,
@@ -71,22 +68,16 @@ impl CommitTask {
         self.unsynced |= !self.durable();
         self.answered = true;
         self.store.objects.unstage(in_flight.group.staged());
-        for &pack in packs {
-            let added = Record::PackAdded { pack };
-            if let Err(error) = self.catalog.apply(number, in_flight.time_ms, &added) {
-                return self.poison(&error);
-            }
-        }
+        let stamp = Stamp {
+            group: number,
+            time_ms: in_flight.time_ms,
+        };
         let (items, held) = in_flight.group.take();
-        for (item, record) in items.into_iter().zip(records) {
-            let time_ms = in_flight.time_ms;
-            let published = match (item, record) {
-                (Item::Version(version), Record::Version(record)) => {
-                    self.publish_version(number, time_ms, version, record)
-                }
-                (_, record) => self.publish_other(number, time_ms, &record),
-            };
-            if let Err(error) = published {
+        let packs = packs.iter().map(|&pack| Record::PackAdded { pack });
+        let packs = packs.map(|record| (None, record));
+        let records = items.into_iter().map(Item::version).zip(records);
+        for (version, record) in packs.chain(records) {
+            if let Err(error) = self.publish_record(stamp, version, &record) {
                 // The state that was built and the state that was recorded have parted ways.
                 return self.fail(Stopped::internal(error.message));
             }
@@ -96,23 +87,71 @@ impl CommitTask {
         self.matching.wake_some(&self.store, true);
     }
 
-    fn publish_version(
+    /// A record is durable: the published state has it from now on, and so have readers.
+    fn publish_record(
         &mut self,
-        number: u64,
-        time_ms: u64,
-        version: ClosedVersion,
-        record: Arc<VersionRecord>,
+        stamp: Stamp,
+        version: Option<ClosedVersion>,
+        record: &Record,
     ) -> Result<(), EngineError> {
-        self.catalog
-            .apply(number, time_ms, &Record::Version(record.clone()))?;
-        self.versions_since += 1;
-        let Some(head) = self.heads.get_mut(&record.namespace) else {
-            // Its removal is a later record, so this is a fault of this program.
-            let error = EngineError::no_namespace(&record.namespace);
-            version.refuse(&error);
-            return Err(error);
+        let notice = match self.published.apply(stamp, record) {
+            Ok(notice) => notice,
+            Err(error) => {
+                version.into_iter().for_each(|one| one.refuse(&error));
+                return Err(error);
+            }
         };
-        head.published(&record);
+        match notice {
+            Notice::Moved { record, .. } => self.show(stamp, record, version)?,
+            Notice::Began {
+                namespace,
+                terms,
+                origin,
+            } => {
+                let new = self.store.begin(stamp, namespace.clone(), terms, &origin);
+                self.heads.insert(namespace, Head::new(new));
+                self.store.feed.created();
+            }
+            Notice::Ended { namespace, .. } => {
+                self.heads.remove(&namespace);
+                if let Some(removed) = self.store.end(&namespace) {
+                    self.matching.stirred(&removed);
+                }
+            }
+            Notice::Terms {
+                namespace, after, ..
+            } => {
+                if let Some(head) = self.heads.get(&namespace) {
+                    head.namespace.change_terms(after);
+                    self.matching.stirred(&head.namespace);
+                }
+            }
+            Notice::Pinned(pin) => {
+                if let Some(root) = self.pinning.remove(&pin.id) {
+                    self.store.pins().insert(pin.id, Pinned { pin, root });
+                }
+            }
+            Notice::Unpinned { id } => {
+                self.leases.set(id, None);
+                self.store.pins().remove(&id);
+            }
+            Notice::PackAdded(_) => {}
+        }
+        Ok(())
+    }
+
+    fn show(
+        &mut self,
+        stamp: Stamp,
+        record: Arc<VersionRecord>,
+        version: Option<ClosedVersion>,
+    ) -> Result<(), EngineError> {
+        self.versions_since += 1;
+        let head = self.heads.get(&record.namespace);
+        let (Some(head), Some(version)) = (head, version) else {
+            // Its removal is a later record, so this is a fault of this program.
+            return Err(EngineError::no_namespace(&record.namespace));
+        };
         let root = record.root;
         let effects = record.transactions.iter().map(|one| one.effects.len());
         self.matching.owe(effects.sum());
@@ -123,7 +162,7 @@ impl CommitTask {
                 directory: version.directory.clone(),
                 root,
             },
-            group: number,
+            group: stamp.group,
             bytes: version.bytes,
             record,
         };
@@ -131,110 +170,6 @@ impl CommitTask {
         self.matching.stirred(&head.namespace);
         version.answer(head.namespace.incarnation, root);
         Ok(())
-    }
-
-    fn publish_other(
-        &mut self,
-        number: u64,
-        time_ms: u64,
-        record: &Record,
-    ) -> Result<(), EngineError> {
-        self.catalog.apply(number, time_ms, record)?;
-        match record {
-            Record::Created {
-                namespace,
-                owner,
-                incarnation,
-            } => {
-                let params = self.store.objects.params();
-                let origin = CheckpointRoot::origin(params, number, time_ms);
-                self.begin(namespace, *owner, *incarnation, number, origin);
-                self.store.feed.created();
-            }
-            Record::Forked {
-                namespace,
-                owner,
-                incarnation,
-                root,
-                stats,
-            } => {
-                let origin = CheckpointRoot::forked(*root, *stats, number, time_ms);
-                self.begin(namespace, *owner, *incarnation, number, origin);
-                self.store.feed.created();
-            }
-            Record::Removed { namespace, .. } => {
-                self.heads.remove(namespace);
-                self.store
-                    .pins()
-                    .retain(|_, p| p.pin.snapshot.namespace != *namespace);
-                if let Some(removed) = self.store.remove_namespace(namespace) {
-                    removed.remove();
-                    self.matching.stirred(&removed);
-                }
-            }
-            Record::Pinned(pin) => {
-                if let Some((root, _)) = self.pinning.remove(&pin.id) {
-                    self.store.pins().insert(
-                        pin.id,
-                        Pinned {
-                            pin: pin.clone(),
-                            root,
-                        },
-                    );
-                }
-            }
-            Record::Unpinned { id } => {
-                self.leases.set(*id, None);
-                self.store.pins().remove(id);
-            }
-            Record::Shared { namespace, uid } => {
-                if let Some(head) = self.heads.get(namespace) {
-                    head.namespace.share(*uid);
-                }
-            }
-            Record::Withdrawn { namespace, uid } => {
-                if let Some(head) = self.heads.get(namespace) {
-                    head.namespace.withdraw(*uid);
-                    self.matching.stirred(&head.namespace);
-                }
-            }
-            Record::Given {
-                namespace,
-                owner,
-                before,
-                ..
-            } => {
-                if let Some(head) = self.heads.get(namespace) {
-                    head.namespace.give(*owner, *before);
-                    self.matching.stirred(&head.namespace);
-                }
-            }
-            Record::Version(_) | Record::Reincarnated { .. } | Record::PackAdded { .. } => {}
-        }
-        Ok(())
-    }
-
-    /// A namespace is there, at version 0.
-    fn begin(
-        &mut self,
-        name: &SmolStr,
-        owner: u32,
-        incarnation: u64,
-        number: u64,
-        origin: CheckpointRoot,
-    ) {
-        self.creating.remove(name);
-        let root = RootAt {
-            version: 0,
-            time_ms: origin.time_ms,
-            directory: origin.directory(),
-            root: origin.root,
-        };
-        let history = History::new(vec![origin], Vec::new());
-        let new = Namespace::new(name.clone(), owner, incarnation, root, history);
-        let new = Arc::new(new.made_by(number));
-        self.heads.insert(name.clone(), Head::new(new.clone()));
-        self.store.insert_namespace(new);
     }
 
     /// Nothing of the group in flight is on disk: drops it and everything built on it.
@@ -292,8 +227,8 @@ impl CommitTask {
 
     fn drop_heads(&mut self, error: &EngineError) {
         self.open.clear();
-        self.creating.clear();
         self.pinning.clear();
+        self.head = self.published.clone();
         self.heads.values_mut().for_each(|head| head.refuse(error));
     }
 }

@@ -1,7 +1,7 @@
 //! What may be forgotten: pure decisions over checkpoints, by number, time and bytes.
 
-use crate::catalog::{Catalog, CheckpointRoot};
 use crate::config::Retention;
+use crate::past::CheckpointRoot;
 
 /// The past of one namespace, as much as the decision needs.
 pub(crate) struct Past<'a> {
@@ -37,16 +37,6 @@ impl Retention {
             return groups.get(1).or(groups.first()).copied();
         }
         groups.iter().rev().copied().find(|&group| allowed(group))
-    }
-}
-
-impl Catalog {
-    /// Forgets transaction ids that are past their limits.
-    pub(crate) fn forget_outcomes(&mut self) {
-        let now = self.time_ms;
-        for state in self.namespaces.values_mut() {
-            state.outcomes.forget(state.version, now);
-        }
     }
 }
 

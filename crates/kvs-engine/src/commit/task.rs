@@ -3,7 +3,7 @@
 //! While one group is being written the next is built on the heads; at most one group is written and
 //! not yet durable. Answers of every kind wait until everything that they could tell of is durable.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,12 +20,12 @@ use super::matching::Matching;
 use super::time::{Ages, Leases, Time};
 use super::trouble::Trouble;
 use super::writer::{Done, Report, Writer};
-use crate::catalog::Catalog;
 use crate::checkpoint::{Finished, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::error::{EngineError, Stopped};
 use crate::history::RootAt;
 use crate::journal::JournalError;
+use crate::state::State;
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 
@@ -33,7 +33,8 @@ use crate::store_dir::StoreDirectory;
 pub(crate) struct Parts {
     pub(crate) config: EngineConfig,
     pub(crate) store: Arc<Store>,
-    pub(crate) catalog: Catalog,
+    pub(crate) state: State,
+    pub(crate) checkpoints: Vec<u64>,
     pub(crate) target: Target,
     pub(crate) directory: StoreDirectory,
     pub(crate) writer: Writer,
@@ -57,15 +58,18 @@ pub(crate) struct CommitTask {
     pub(super) config: EngineConfig,
     pub(super) store: Arc<Store>,
     /// As of the newest published group.
-    pub(super) catalog: Catalog,
+    pub(super) published: State,
+    /// With everything that was accepted since. What it holds of trees is in `heads`.
+    pub(super) head: State,
+    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of them.
+    pub(super) checkpoints: Vec<u64>,
     pub(super) heads: BTreeMap<SmolStr, Head>,
     /// Heads with an open version, in the order in which they were opened.
     pub(super) open: Vec<SmolStr>,
     pub(super) building: OpenGroup,
     pub(super) in_flight: Option<InFlight>,
-    pub(super) creating: HashSet<SmolStr>,
-    /// Pins that are on their way into the journal, and who made them.
-    pub(super) pinning: HashMap<u64, (RootAt, u32)>,
+    /// The roots of pins that are on their way into the journal.
+    pub(super) pinning: HashMap<u64, RootAt>,
     pub(super) time: Time,
     pub(super) leases: Leases,
     pub(super) ages: Ages,
@@ -109,7 +113,7 @@ impl CommitTask {
         let Parts {
             config,
             store,
-            catalog,
+            state,
             target,
             directory,
             writer,
@@ -121,21 +125,22 @@ impl CommitTask {
             .namespaces()
             .into_iter()
             .map(|n| (n.name.clone(), Head::new(n)));
-        let time = Time::new(target.env.clock.clone(), catalog.time_ms);
+        let time = Time::new(target.env.clock.clone(), state.time_ms());
         let uptime = time.uptime();
         let matching = Matching::new(&config);
         let mut task = Self {
             time,
             leases: Leases::default(),
-            ages: Ages::new(uptime, catalog.time_ms, catalog.group),
+            ages: Ages::new(uptime, state.time_ms(), state.group()),
             heads: heads.collect(),
             config,
             store,
-            catalog,
+            head: state.clone(),
+            published: state,
+            checkpoints: parts.checkpoints,
             open: Vec::new(),
             building: OpenGroup::default(),
             in_flight: None,
-            creating: HashSet::new(),
             pinning: HashMap::new(),
             target,
             writer,

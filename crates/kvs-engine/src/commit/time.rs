@@ -7,9 +7,9 @@
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
-use crate::catalog::CheckpointRoot;
 use crate::clock::Clock;
 use crate::limits::{CLOCK_JUMP_MS, LEASE_RETRY_MS};
+use crate::past::CheckpointRoot;
 
 /// What the wall clock may drift by while this many milliseconds pass and be no more than slewed.
 const SLEW: u64 = 1_000;

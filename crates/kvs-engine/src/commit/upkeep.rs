@@ -1,18 +1,20 @@
 //! Checkpoints, trimming and syncs: what keeps a restart short, the journal bounded, and the weaker
 //! modes within their window.
 
+use std::collections::BTreeMap;
+
 use super::command::{Command, Reply};
 use super::detaching::Detaching;
 use super::retention::Past;
 use super::task::CommitTask;
 use super::writer::Job;
-use crate::catalog::CheckpointRoot;
 use crate::checkpoint::{Finished, Manifest, Plan};
 use crate::config::Durability;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::JournalError;
 use crate::limits::{CHECKPOINT_RETRY_MS, SYNC_INTERVAL_MS};
+use crate::past::CheckpointRoot;
 use crate::request::Principal;
 
 impl CommitTask {
@@ -53,15 +55,11 @@ impl CommitTask {
             .is_none_or(|retry| self.time.uptime() >= retry)
     }
 
-    /// The published state, between two groups.
+    /// What is published, between two groups.
     fn plan(&mut self, clean: bool) -> Plan {
-        self.catalog.forget_outcomes();
-        let group = self.catalog.group;
+        let group = self.published.group();
         self.ages.made(group, self.time.uptime());
-        let mut catalog = self.catalog.clone();
-        catalog.weak = !self.durable() && !clean;
-        catalog.checkpoints.push(group);
-        let (mut roots, mut points) = (Vec::new(), Vec::new());
+        let (mut roots, mut points, mut pasts) = (Vec::new(), Vec::new(), BTreeMap::new());
         for head in self.heads.values() {
             let RootAt {
                 version,
@@ -79,22 +77,30 @@ impl CommitTask {
                 stats,
                 empty,
             };
-            if let Some(state) = catalog.namespaces.get_mut(&head.namespace.name) {
-                let history = head.namespace.history();
-                state.checkpoints = history.checkpoints().to_vec();
-                state.landmarks = history.landmarks().to_vec();
-                let last = state.checkpoints.last();
-                if last.is_none_or(|last| last.version < version) {
-                    state.checkpoints.push(point.clone());
-                }
+            let mut past = head.namespace.history().past();
+            if past
+                .checkpoints
+                .last()
+                .is_none_or(|last| last.version < version)
+            {
+                past.checkpoints.push(point.clone());
             }
+            pasts.insert(head.namespace.name.clone(), past);
             roots.push(directory);
             points.push((head.namespace.clone(), point));
         }
         roots.extend(self.store.pins().values().map(|p| p.root.directory.clone()));
-        let params = *self.store.objects.params();
+        let mut checkpoints = self.checkpoints.clone();
+        checkpoints.push(group);
         Plan {
-            manifest: Manifest { params, catalog },
+            manifest: Manifest {
+                params: *self.store.objects.params(),
+                state: self.published.clone(),
+                pasts,
+                packs: Vec::new(),
+                checkpoints,
+                weak: !self.durable() && !clean,
+            },
             roots,
             points,
         }
@@ -142,10 +148,9 @@ impl CommitTask {
             detaching.add(namespace);
         }
         self.store.detach(&mut detaching.detacher);
-        let group = plan.manifest.catalog.group;
+        let group = plan.manifest.state.group();
         tracing::info!(group, "checkpoint written");
-        self.catalog.checkpoints.push(group);
-        self.catalog.packs = plan.manifest.catalog.packs;
+        self.checkpoints.push(group);
         let before = self.detaching.replace(detaching);
         self.drop_beside((before, plan.roots));
     }
@@ -175,13 +180,8 @@ impl CommitTask {
         }
         let margin = self.config.checkpoint_bytes();
         let over = self.journal_bytes + margin > self.config.retention.bytes;
-        let groups: Vec<u64> = self
-            .catalog
-            .checkpoints
-            .iter()
-            .copied()
-            .filter(|&g| g > self.trimmed_to)
-            .collect();
+        let groups = self.checkpoints.iter().copied();
+        let groups: Vec<u64> = groups.filter(|&g| g > self.trimmed_to).collect();
         let now = self.time.uptime();
         let age = |at: &CheckpointRoot| self.ages.of(at, now);
         let namespaces: Vec<_> = self.heads.values().map(|h| h.namespace.clone()).collect();
@@ -206,7 +206,7 @@ impl CommitTask {
             .for_each(|namespace| namespace.history().trim(group));
         self.trimmed_to = group;
         self.ages.forget_before(group);
-        self.catalog.checkpoints.retain(|&g| g >= group);
+        self.checkpoints.retain(|&g| g >= group);
         self.trimming = true;
         self.writer.submit(Job::Trim {
             keep_from: group + 1,

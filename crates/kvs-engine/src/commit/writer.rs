@@ -19,7 +19,7 @@ use crate::error::EngineError;
 use crate::journal::{Appended, GroupNumber, Journal, JournalError};
 use crate::limits::PRESENCE_PERIOD;
 use crate::pack::{PackId, Staged};
-use crate::record::Record;
+use crate::state::Record;
 use crate::store::Store;
 use crate::store_dir::Presence;
 use crate::workers::spawn;

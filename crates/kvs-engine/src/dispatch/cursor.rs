@@ -6,7 +6,7 @@ use kvs_tree::{Effect, Key, PatternSearch};
 
 use super::groups::{Drain, Holder};
 use super::slots::WatchNumber;
-use crate::record::VersionRecord;
+use crate::state::VersionRecord;
 
 /// How many are found before they are woken.
 pub(super) const FOUND: usize = 64;

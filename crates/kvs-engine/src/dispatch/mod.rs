@@ -30,7 +30,7 @@ use self::groups::{Groups, Holder};
 use self::plain::PlainIndex;
 use self::slots::Slots;
 use crate::limits::PATTERNS_REMOVED;
-use crate::record::VersionRecord;
+use crate::state::VersionRecord;
 
 pub(crate) use slots::WatchNumber;
 pub use wake::WakeSink;

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::limits::{MATCH_LAG, MATCH_SLICE, WAKE_VISITS};
-use crate::record::TransactionRecord;
+use crate::state::TransactionRecord;
 
 fn key(text: &str) -> Key {
     Key::parse(text).unwrap()

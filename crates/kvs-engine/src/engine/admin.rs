@@ -81,7 +81,12 @@ impl Engine {
 
     /// The pins on namespaces that the caller may read.
     pub fn pins(&self, caller: Caller) -> Vec<Pin> {
-        let pins: Vec<Pin> = self.store.pins().values().map(|p| p.pin.clone()).collect();
+        let pins: Vec<Pin> = self
+            .store
+            .pins()
+            .values()
+            .map(|p| (*p.pin).clone())
+            .collect();
         let readable = |pin: &Pin| self.store.readable(caller, &pin.snapshot.namespace).is_ok();
         pins.into_iter().filter(readable).collect()
     }
@@ -97,6 +102,7 @@ impl Engine {
         owner: Option<u32>,
     ) -> Result<(), EngineError> {
         self.store
+            .authority()
             .check_instance_owner(caller, "making a namespace")?;
         check_namespace_name(name)?;
         let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
@@ -125,6 +131,7 @@ impl Engine {
         from: At,
     ) -> Result<(), EngineError> {
         self.store
+            .authority()
             .check_instance_owner(caller, "making a namespace")?;
         check_namespace_name(name)?;
         let view = self.view(caller, PRIMARY, from).await?;
@@ -177,6 +184,7 @@ impl Engine {
         owner: u32,
     ) -> Result<(), EngineError> {
         self.store
+            .authority()
             .check_instance_owner(caller, "changing the owner of a namespace")?;
         if owner == NO_USER {
             let message = format!("{owner} is no user id");
@@ -194,6 +202,7 @@ impl Engine {
     /// `NoNamespace` for `primary`, which cannot be removed; `Permission`.
     pub async fn remove_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
         self.store
+            .authority()
             .check_instance_owner(caller, "removing a namespace")?;
         if name == PRIMARY {
             let message = "the primary namespace cannot be removed";
@@ -213,15 +222,16 @@ impl Engine {
             }
             // Who else may read it is the owners' business.
             let owned = self.store.check_owner(caller, &namespace).is_ok();
+            let terms = namespace.terms();
             let readers = if owned {
-                namespace.readers()
+                terms.readers.iter().copied().collect()
             } else {
                 Vec::new()
             };
             let published = namespace.published();
             found.push(NamespaceInfo {
                 name: namespace.name.clone(),
-                owner: namespace.owner(),
+                owner: terms.owner,
                 flags: 0,
                 position: namespace.at(published.version),
                 root: published.root,

@@ -1,6 +1,5 @@
 //! What a follower knows of the namespaces that it follows, as of the record that it has read.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kvs_tree::Blobref;
@@ -8,36 +7,10 @@ use smol_str::SmolStr;
 
 use crate::error::{EngineError, ErrorKind};
 use crate::namespace::Namespace;
-use crate::record::VersionRecord;
 use crate::reference::Position;
 use crate::request::{Caller, NamespaceInfo};
+use crate::state::{NamespaceState, Record, State, Subject, Terms, VersionRecord};
 use crate::store::Store;
-
-/// A namespace as far as it was followed.
-#[derive(Clone)]
-pub(super) struct Known {
-    pub(super) owner: u32,
-    pub(super) incarnation: u64,
-    pub(super) version: u64,
-    /// None until the next version is met.
-    pub(super) root: Option<Blobref>,
-    /// Whether it is shared with the caller.
-    pub(super) shared: bool,
-}
-
-impl Known {
-    /// A namespace as it is now.
-    fn of(namespace: &Namespace, caller: Caller) -> Self {
-        let now = namespace.published();
-        Self {
-            owner: namespace.owner(),
-            incarnation: namespace.incarnation,
-            version: now.version,
-            root: Some(now.root),
-            shared: namespace.is_shared_with(caller.uid),
-        }
-    }
-}
 
 /// What is followed, for whom, and what is known of it.
 pub(super) struct Sight {
@@ -45,7 +18,9 @@ pub(super) struct Sight {
     pub(super) caller: Caller,
     /// The one namespace that is followed; none: all that the caller may read.
     pub(super) only: Option<SmolStr>,
-    pub(super) known: BTreeMap<SmolStr, Known>,
+    /// The namespaces that are followed, as of the record that was read. A root that is not known is
+    /// that before the version to begin with.
+    pub(super) state: State,
     /// What is read lies in the past, so that a namespace may be met that is not known yet.
     pub(super) late: bool,
     /// The one namespace was removed.
@@ -58,7 +33,7 @@ impl Sight {
             store: store.clone(),
             caller,
             only: only.map(SmolStr::new),
-            known: BTreeMap::new(),
+            state: State::new(store.objects.params()),
             late: false,
             ended: false,
         }
@@ -68,36 +43,72 @@ impl Sight {
         self.only.as_ref().is_none_or(|only| only == name)
     }
 
+    /// Knows of no namespace any more.
+    pub(super) fn forget_all(&mut self) {
+        self.state = State::new(self.store.objects.params());
+    }
+
     /// Takes what is published now as known.
     pub(super) fn learn(&mut self) {
         self.late = false;
-        self.known.clear();
+        self.forget_all();
         for namespace in self.store.namespaces() {
             if self.follows(&namespace.name) {
-                let known = Known::of(&namespace, self.caller);
-                self.known.insert(namespace.name.clone(), known);
+                let (terms, now) = (namespace.terms().clone(), namespace.published());
+                self.state
+                    .assume(&namespace.name, terms, now.version, Some(now.root));
             }
         }
     }
 
-    /// What is known of the namespace of a version. One that is met here first, since its past is read, stood at the version
-    /// before. None if it is not followed, or is gone by now.
-    pub(super) fn before(&mut self, record: &VersionRecord) -> Option<&mut Known> {
-        if !self.follows(&record.namespace) {
-            return None;
+    /// Whether a record is to be applied. What the state includes already, and what is not followed, is
+    /// not. A namespace that is met here first, since the past is read, stood as the record says.
+    pub(super) fn is_news(&mut self, record: &Record) -> bool {
+        let Some(mut subject) = record.subject() else {
+            return false;
+        };
+        let name = subject.namespace;
+        if !self.follows(name) {
+            return false;
         }
-        if self.late && !self.known.contains_key(&record.namespace) {
-            let namespace = self.life(&record.namespace, record.incarnation)?;
-            let known = Known {
-                version: record.version.saturating_sub(1),
-                root: None,
-                ..Known::of(&namespace, self.caller)
-            };
-            self.known.insert(record.namespace.clone(), known);
+        let Some(known) = self.state.namespace(name) else {
+            return subject.begins || (self.late && self.meet(&subject));
+        };
+        let incarnation = known.terms.incarnation;
+        let same = subject.incarnation.is_none_or(|of| of == incarnation);
+        let newer = subject
+            .version
+            .is_none_or(|version| version > known.version);
+        // What changes hands before the version to begin with is in what was learnt.
+        let begun = subject.terms.is_none() || known.root.is_some();
+        let news = same && newer && begun && !subject.begins;
+        if let (true, Some(terms)) = (news && self.late, subject.terms.take()) {
+            // What was taken for its terms when it was met are those of now. The record knows better.
+            let (version, root) = (known.version, known.root);
+            let readers = known.terms.readers.clone();
+            let terms = Terms { readers, ..terms };
+            self.state.assume(name, Arc::new(terms), version, root);
         }
-        let known = self.known.get_mut(&record.namespace)?;
-        let next = record.incarnation == known.incarnation && record.version > known.version;
-        next.then_some(known)
+        news
+    }
+
+    /// Meets a namespace; whether anything can be said of it.
+    fn meet(&mut self, subject: &Subject<'_>) -> bool {
+        let name = subject.namespace;
+        if let Some(terms) = &subject.terms {
+            self.state.assume(name, Arc::new(terms.clone()), 0, None);
+            return true;
+        }
+        let (Some(incarnation), Some(version)) = (subject.incarnation, subject.version) else {
+            return false;
+        };
+        // It is gone by now: of what nobody can read any more only that is told.
+        let Some(namespace) = self.life(name, incarnation) else {
+            return false;
+        };
+        let (terms, before) = (namespace.terms().clone(), version.saturating_sub(1));
+        self.state.assume(name, terms, before, None);
+        true
     }
 
     /// The root that a version replaced; none if the namespace is gone by now.
@@ -133,12 +144,12 @@ impl Sight {
         (namespace.incarnation == incarnation).then_some(namespace)
     }
 
-    /// Whether the caller may know of the namespace now, or, if that life of it is over, might when
-    /// it was as is known.
-    pub(super) fn readable(&self, name: &str, known: &Known) -> bool {
-        match self.life(name, known.incarnation) {
+    /// Whether the caller may know of the namespace now, or, if that incarnation of it is gone, might
+    /// under the terms that it had.
+    pub(super) fn readable(&self, name: &str, terms: &Terms) -> bool {
+        match self.life(name, terms.incarnation) {
             Some(namespace) => self.store.may_read(self.caller, &namespace).is_ok(),
-            None => self.store.may_use(self.caller, known.owner) || known.shared,
+            None => self.store.authority().may_read(self.caller, terms),
         }
     }
 
@@ -151,25 +162,29 @@ impl Sight {
         }
     }
 
+    /// The one namespace that is followed, as far as it is known.
+    fn one(&self) -> Option<&NamespaceState> {
+        self.state.namespace(self.only.as_ref()?)
+    }
+
     /// Of the one namespace that is followed: how far it is known.
     pub(super) fn position(&self) -> Option<Position> {
-        self.known.get(self.only.as_ref()?).map(position)
+        self.one().map(position)
     }
 
     /// Whether the version was met that the one namespace is to be followed from.
     pub(super) fn has_begun(&self) -> bool {
-        let known = self.only.as_ref().and_then(|only| self.known.get(only));
-        known.is_none_or(|known| known.root.is_some())
+        self.one().is_none_or(|known| known.root.is_some())
     }
 
     /// How things stand.
     pub(super) fn infos(&self) -> Vec<NamespaceInfo> {
         let mut namespaces = Vec::new();
-        for (name, known) in &self.known {
-            if let (true, Some(root)) = (self.readable(name, known), known.root) {
+        for (name, known) in self.state.namespaces() {
+            if let (true, Some(root)) = (self.readable(name, &known.terms), known.root) {
                 namespaces.push(NamespaceInfo {
                     name: name.clone(),
-                    owner: known.owner,
+                    owner: known.terms.owner,
                     flags: 0,
                     position: position(known),
                     root,
@@ -181,9 +196,9 @@ impl Sight {
     }
 }
 
-fn position(known: &Known) -> Position {
+fn position(known: &NamespaceState) -> Position {
     Position {
-        incarnation: known.incarnation,
+        incarnation: known.terms.incarnation,
         version: known.version,
     }
 }

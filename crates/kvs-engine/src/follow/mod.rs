@@ -19,9 +19,9 @@ use crate::feed::FeedGuard;
 use crate::limits::FOLLOW_READ_BYTES;
 use crate::namespace::Namespace;
 use crate::place::Place;
-use crate::record::Group;
 use crate::reference::{PRIMARY, Position};
 use crate::request::{Caller, FollowStart, Start};
+use crate::state::{Group, Stamp};
 use crate::store::Store;
 
 use known::Sight;
@@ -89,17 +89,20 @@ impl Follower {
                 .filter(|_| before >= history.oldest())
         };
         let newest = namespace.position().version;
-        let known = self.sight.known.get_mut(&namespace.name);
+        let terms = namespace.terms().clone();
+        let begin = |sight: &mut Sight| {
+            sight
+                .state
+                .assume(&namespace.name, terms.clone(), before, None)
+        };
         if incarnation.is_some_and(|wanted| wanted != namespace.incarnation) {
             self.state = Some(true);
         } else if version > newest {
-            if let Some(known) = known {
-                (known.version, known.root) = (before, None);
-            }
-        } else if let (Some(group), Some(known)) = (start, known) {
+            begin(&mut self.sight);
+        } else if let Some(group) = start {
             self.next = Place::before(self.next.journal, group);
             self.place = self.next;
-            (known.version, known.root) = (before, None);
+            begin(&mut self.sight);
             self.sight.late = true;
         } else {
             self.state = Some(true);
@@ -115,7 +118,7 @@ impl Follower {
             return;
         }
         (self.next, self.place) = (place, place);
-        self.sight.known.clear();
+        self.sight.forget_all();
         self.sight.late = true;
     }
 
@@ -190,13 +193,16 @@ impl Follower {
 
     async fn advance(&mut self, newest: u64) -> Result<(), EngineError> {
         for (number, group) in self.read(newest).await? {
-            let time_ms = group.time_ms;
-            for (record, index) in group.records.into_iter().zip(0..) {
+            let stamp = Stamp {
+                group: number,
+                time_ms: group.time_ms,
+            };
+            for (record, index) in group.records.iter().zip(0..) {
                 let told = (number, index) < (self.next.group, self.next.records);
                 if told || self.sight.ended {
                     continue;
                 }
-                let event = self.sight.tell(record, time_ms).await?;
+                let event = self.sight.tell(stamp, record).await?;
                 self.next.records = index + 1;
                 self.events.extend(event.map(|event| (event, self.next)));
             }

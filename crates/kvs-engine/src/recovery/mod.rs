@@ -6,6 +6,7 @@ mod replay;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use kvs_tree::{HashAlgorithm, StoreParams};
@@ -13,7 +14,6 @@ use smol_str::SmolStr;
 
 use crate::archive::Archive;
 use crate::bulk::Effort;
-use crate::catalog::{Catalog, CheckpointRoot};
 use crate::checkpoint::{Manifest, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::env::Environment;
@@ -22,10 +22,11 @@ use crate::journal::{DiskJournal, Journal, JournalOptions};
 use crate::manifest::ManifestFile;
 use crate::objects::Objects;
 use crate::pack::{BlobStore, PackStore};
-use crate::record::{Group, Record};
+use crate::past::{CheckpointRoot, Past};
 use crate::reference::PRIMARY;
 use crate::reserve::{Reserve, StagingSpace};
 use crate::slices::Slices;
+use crate::state::{Group, Notice, Record, Stamp, State};
 use crate::store::Store;
 use crate::store_dir::StoreDirectory;
 use crate::workers::Threads;
@@ -37,7 +38,9 @@ pub(crate) struct Recovered {
     pub(crate) directory: StoreDirectory,
     pub(crate) target: Target,
     pub(crate) store: Arc<Store>,
-    pub(crate) catalog: Catalog,
+    pub(crate) state: State,
+    pub(crate) checkpoints: Vec<u64>,
+    weak: bool,
     pub(crate) journal: Box<dyn Journal>,
     pub(crate) trimmed_to: u64,
     pub(crate) replayed: (u64, u64),
@@ -82,7 +85,7 @@ fn recover(
     };
     let mut groups: Vec<(u64, Group)> = Vec::new();
     let mut bytes = 0;
-    let from = manifest.catalog.group;
+    let from = manifest.state.group();
     let journal = DiskJournal::open(
         env,
         &directory.journal(),
@@ -94,19 +97,15 @@ fn recover(
             Ok::<(), EngineError>(())
         },
     )?;
-    let mut packs = manifest.catalog.packs.clone();
-    for record in groups.iter().flat_map(|(_, group)| &group.records) {
-        if let Record::PackAdded { pack } = record
-            && !packs.contains(pack)
-        {
-            packs.push(*pack);
-        }
-    }
+    let mut packs = manifest.packs.clone();
+    packs.extend(groups.iter().flat_map(|(_, group)| group.packs()));
+    packs.sort_unstable();
+    packs.dedup();
     let blobs = PackStore::open(env, &directory.packs(), &packs, config.open_files)?;
     // What neither the manifest nor a record names was left by an interrupted request.
     blobs.remove_unlisted(&packs)?;
     let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
-    let Manifest { params, catalog } = manifest;
+    let params = manifest.params;
     let objects = Arc::new(Objects::new(blobs.clone(), params, config.cache_bytes));
     let reader = journal.reader();
     let oldest = reader.oldest();
@@ -120,24 +119,21 @@ fn recover(
         config.instance_owner,
         threads,
     ));
-    let mut replay = Replay::new(&store, catalog, Effort::alone(env.inline));
-    let checkpoints = replay.catalog.checkpoints.iter().copied();
-    let trimmed_to = checkpoints
-        .filter(|&group| oldest > 1 && group + 1 >= oldest)
-        .min();
-    replay.start(trimmed_to);
+    let mut replay = Replay::new(&store, manifest.state, Effort::alone(env.inline));
+    let mut checkpoints = manifest.checkpoints;
+    let reached = |group: &u64| oldest > 1 && group + 1 >= oldest;
+    let trimmed_to = checkpoints.iter().copied().filter(reached).min();
+    replay.start(manifest.pasts, trimmed_to);
     for (number, group) in groups {
         replay.group(number, group)?;
     }
     replay.finish()?;
     replay.pins()?;
     let Replay {
-        mut catalog,
-        versions,
-        ..
+        state, versions, ..
     } = replay;
     let trimmed_to = trimmed_to.unwrap_or(0);
-    catalog.checkpoints.retain(|&group| group >= trimmed_to);
+    checkpoints.retain(|&group| group >= trimmed_to);
     let reserve = Reserve::new(env, directory.path(), config.reserve_bytes());
     reserve.keep();
     let target = Target {
@@ -152,7 +148,9 @@ fn recover(
         directory,
         target,
         store,
-        catalog,
+        state,
+        checkpoints,
+        weak: manifest.weak,
         journal,
         trimmed_to,
         replayed,
@@ -171,20 +169,30 @@ fn new_manifest(config: &EngineConfig, env: &Environment) -> Result<Manifest, En
         algorithm,
         split_key,
     };
-    let mut catalog = Catalog::default();
+    let mut state = State::new(&params);
     let time_ms = env.clock.now_ms();
     let created = Record::Created {
         namespace: PRIMARY.into(),
         owner: config.instance_owner,
         incarnation: incarnation(env)?,
     };
-    catalog.apply(0, time_ms, &created)?;
-    if let Some(primary) = catalog.namespaces.get_mut(PRIMARY) {
-        primary
-            .checkpoints
-            .push(CheckpointRoot::origin(&params, 0, time_ms));
+    let stamp = Stamp { group: 0, time_ms };
+    let mut pasts = BTreeMap::new();
+    if let Notice::Began {
+        namespace, origin, ..
+    } = state.apply(stamp, &created)?
+    {
+        let origin = CheckpointRoot::origin(&origin, stamp.group, stamp.time_ms);
+        pasts.insert(namespace, Past::from(origin));
     }
-    Ok(Manifest { params, catalog })
+    Ok(Manifest {
+        params,
+        state,
+        pasts,
+        packs: Vec::new(),
+        checkpoints: Vec::new(),
+        weak: false,
+    })
 }
 
 fn no_entropy(error: &std::io::Error) -> EngineError {
@@ -219,10 +227,11 @@ impl Recovered {
     /// incarnation, so that nobody takes a version number for one that is gone.
     fn enter_durability(&mut self, config: &EngineConfig) -> Result<(), EngineError> {
         let weak = config.durability != Durability::Commit;
-        if self.catalog.weak {
-            let names: Vec<SmolStr> = self.catalog.namespaces.keys().cloned().collect();
+        if self.weak {
+            let names = self.state.namespaces().map(|(name, _)| name.clone());
+            let names: Vec<SmolStr> = names.collect();
             let mut group = Group {
-                time_ms: self.catalog.time_ms,
+                time_ms: self.state.time_ms(),
                 records: Vec::new(),
             };
             for namespace in names {
@@ -232,19 +241,18 @@ impl Recovered {
                     incarnation,
                 });
             }
-            let after = self.catalog.group;
+            let after = self.state.group();
             match self.journal.append(after, &group.encode()?) {
                 crate::journal::Appended::Done(number) => {
-                    let catalog = std::mem::take(&mut self.catalog);
-                    let mut replay = Replay::new(&self.store, catalog, Effort::BESIDE);
+                    let mut replay = Replay::new(&self.store, self.state.clone(), Effort::BESIDE);
                     replay.group(number, group)?;
-                    self.catalog = replay.catalog;
+                    self.state = replay.state;
                 }
                 crate::journal::Appended::NotWritten(error)
                 | crate::journal::Appended::Unknown(error) => return Err(error.into()),
             }
         }
-        if self.catalog.weak != weak {
+        if self.weak != weak {
             self.rewrite_manifest(weak)?;
         }
         Ok(())
@@ -257,8 +265,8 @@ impl Recovered {
             return Ok(());
         };
         let mut manifest = Manifest::decode(&bytes)?;
-        manifest.catalog.weak = weak;
-        self.catalog.weak = weak;
+        manifest.weak = weak;
+        self.weak = weak;
         self.target.write_manifest(&manifest)
     }
 }

@@ -10,12 +10,12 @@ use kvs_tree::Directory;
 use smol_str::SmolStr;
 
 use crate::bulk::Effort;
-use crate::catalog::{Catalog, CheckpointRoot, NamespaceState};
 use crate::error::EngineError;
 use crate::history::{History, RootAt, Written};
 use crate::limits::REPLAY_BATCH_BYTES;
 use crate::namespace::Namespace;
-use crate::record::{Group, Record, VersionRecord, effect_bytes};
+use crate::past::Past;
+use crate::state::{Group, Notice, Stamp, State, Terms, VersionRecord, effect_bytes};
 use crate::store::{Pinned, Store};
 
 /// Versions of one namespace that are read and not yet replayed.
@@ -28,18 +28,18 @@ struct Pending {
 /// The state while the journal is replayed.
 pub(super) struct Replay<'a> {
     store: &'a Arc<Store>,
-    pub(super) catalog: Catalog,
+    pub(super) state: State,
     pub(super) versions: u64,
     pending: BTreeMap<SmolStr, Pending>,
     effort: Effort,
 }
 
 impl<'a> Replay<'a> {
-    /// Ready to replay behind the group of `catalog`.
-    pub(super) fn new(store: &'a Arc<Store>, catalog: Catalog, effort: Effort) -> Self {
+    /// Ready to replay after the group of `state`.
+    pub(super) fn new(store: &'a Arc<Store>, state: State, effort: Effort) -> Self {
         Self {
             store,
-            catalog,
+            state,
             versions: 0,
             pending: BTreeMap::new(),
             effort,
@@ -50,91 +50,61 @@ impl<'a> Replay<'a> {
     ///
     /// The journal may have been trimmed after the manifest was written: what lies before
     /// `trimmed_to` is not retained any more.
-    pub(super) fn start(&mut self, trimmed_to: Option<u64>) {
-        for (name, state) in &self.catalog.namespaces {
-            let Some(last) = state.checkpoints.last() else {
+    pub(super) fn start(&mut self, mut pasts: BTreeMap<SmolStr, Past>, trimmed_to: Option<u64>) {
+        for (name, state) in self.state.namespaces() {
+            let past = pasts.remove(name).unwrap_or_default();
+            let Some(root) = past.checkpoints.last().map(RootAt::checkpoint) else {
                 continue;
             };
-            let root = RootAt {
-                version: last.version,
-                time_ms: last.time_ms,
-                directory: last.directory(),
-                root: last.root,
-            };
-            let mut history = History::new(state.checkpoints.clone(), state.landmarks.clone());
+            let mut history = History::new(past);
             if let Some(group) = trimmed_to {
                 history.trim(group);
             }
-            self.insert(name, state, root, history);
+            let namespace = Namespace::new(name.clone(), state.terms.clone(), root, history);
+            self.store.insert_namespace(Arc::new(namespace));
         }
-    }
-
-    fn insert(&self, name: &SmolStr, state: &NamespaceState, root: RootAt, history: History) {
-        let (owner, incarnation) = (state.owner, state.incarnation);
-        let namespace = Namespace::new(name.clone(), owner, incarnation, root, history);
-        let namespace = namespace.shared_with(state.readers.clone());
-        self.store.insert_namespace(Arc::new(namespace));
-    }
-
-    /// A namespace that was made, as the catalog has it.
-    fn begin(&self, name: &SmolStr, origin: CheckpointRoot) {
-        let Some(state) = self.catalog.namespaces.get(name) else {
-            return;
-        };
-        let root = RootAt {
-            version: 0,
-            time_ms: origin.time_ms,
-            directory: origin.directory(),
-            root: origin.root,
-        };
-        self.insert(name, state, root, History::new(vec![origin], Vec::new()));
     }
 
     pub(super) fn group(&mut self, number: u64, group: Group) -> Result<(), EngineError> {
+        let stamp = Stamp {
+            group: number,
+            time_ms: group.time_ms,
+        };
         for record in &group.records {
-            self.catalog.apply(number, group.time_ms, record)?;
-            match record {
-                Record::Version(record) => self.version(number, record)?,
-                Record::Created { namespace, .. } => {
-                    let params = self.store.objects.params();
-                    let origin = CheckpointRoot::origin(params, number, group.time_ms);
-                    self.begin(namespace, origin);
-                }
-                Record::Forked {
+            match self.state.apply(stamp, record)? {
+                Notice::Moved { record, .. } => self.version(number, &record)?,
+                Notice::Began {
                     namespace,
-                    root,
-                    stats,
-                    ..
-                } => {
-                    let origin = CheckpointRoot::forked(*root, *stats, number, group.time_ms);
-                    self.begin(namespace, origin);
+                    terms,
+                    origin,
+                } => drop(self.store.begin(stamp, namespace, terms, &origin)),
+                // The versions before it are of the incarnation that it ends.
+                Notice::Ended { namespace, .. } => {
+                    self.flush(&namespace)?;
+                    self.store.end(&namespace);
                 }
-                Record::Shared { namespace, uid } => {
-                    self.store.namespace(namespace)?.share(*uid);
-                }
-                Record::Withdrawn { namespace, uid } => {
-                    let namespace = self.store.namespace(namespace)?;
-                    namespace.withdraw(*uid);
-                }
-                Record::Given {
-                    namespace,
-                    owner,
-                    before,
-                    ..
-                } => {
-                    let namespace = self.store.namespace(namespace)?;
-                    namespace.give(*owner, *before);
-                }
-                // The versions before it are of the life that it ends.
-                Record::Removed { namespace, .. } => {
-                    self.flush(namespace)?;
-                    self.store.remove_namespace(namespace);
-                }
-                Record::Reincarnated { namespace, .. } => self.reincarnate(namespace)?,
-                Record::Pinned(_) | Record::Unpinned { .. } | Record::PackAdded { .. } => {}
+                Notice::Terms {
+                    namespace, after, ..
+                } => self.terms(&namespace, after)?,
+                Notice::Pinned(_) | Notice::Unpinned { .. } | Notice::PackAdded(_) => {}
             }
         }
-        self.catalog.group = number;
+        Ok(())
+    }
+
+    /// A namespace goes on under other terms, under another incarnation as another object, with its
+    /// past readable as before.
+    fn terms(&mut self, name: &SmolStr, after: Arc<Terms>) -> Result<(), EngineError> {
+        let namespace = self.store.namespace(name)?;
+        if namespace.incarnation == after.incarnation {
+            namespace.change_terms(after);
+            return Ok(());
+        }
+        self.flush(name)?;
+        let root = (*namespace.published()).clone();
+        let history = namespace.history().clone();
+        let next = Namespace::new(name.clone(), after, root, history);
+        self.store.insert_namespace(Arc::new(next));
         Ok(())
     }
 
@@ -212,22 +182,9 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The namespace goes on as another life of itself, its past readable as before.
-    fn reincarnate(&mut self, name: &SmolStr) -> Result<(), EngineError> {
-        self.flush(name)?;
-        let old = self.store.namespace(name)?;
-        let Some(state) = self.catalog.namespaces.get(name) else {
-            return Ok(());
-        };
-        let root = (*old.published()).clone();
-        let history = old.history().clone();
-        self.insert(name, state, root, history);
-        Ok(())
-    }
-
     /// The roots of all pins, whose objects are in packs.
     pub(super) fn pins(&mut self) -> Result<(), EngineError> {
-        for pin in self.catalog.pins.values() {
+        for pin in self.state.pins() {
             let root = self.pinned_root(pin)?;
             let pin = pin.clone();
             self.store.pins().insert(pin.id, Pinned { pin, root });

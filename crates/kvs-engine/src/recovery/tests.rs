@@ -8,8 +8,8 @@ use super::open;
 use crate::config::EngineConfig;
 use crate::env::Environment;
 use crate::journal::Appended;
-use crate::record::{Group, Record, TransactionRecord, VersionRecord};
 use crate::reference::PRIMARY;
+use crate::state::{Group, Record, TransactionRecord, VersionRecord};
 use kvs_storage::SimDisk;
 
 fn transaction(number: u64) -> TransactionRecord {

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use super::state::State;
 use crate::error::EngineError;
 use crate::limits::{WATCH_BATCH, WATCH_LOOK, WATCH_LOOK_COST};
-use crate::record::VersionRecord;
 use crate::skim::Filter;
+use crate::state::VersionRecord;
 
 impl State {
     /// The first version after what was read that may concern the watch.

@@ -12,8 +12,8 @@ use super::step::{Pieces, Step};
 use crate::changes::{Between, ChangeKind, ChangeValue, KeyChange, Want, entry_value, needs_roots};
 use crate::gather::{Gathered, Gathering};
 use crate::history::RootAt;
-use crate::record::VersionRecord;
 use crate::shared::{ModeKind, Shape};
+use crate::state::VersionRecord;
 
 fn want(shape: Shape) -> Want {
     Want {

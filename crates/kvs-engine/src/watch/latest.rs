@@ -11,9 +11,9 @@ use super::step::{Keys, Step};
 use crate::changes::tells_below;
 use crate::error::EngineError;
 use crate::limits::EVENT_CHANGES;
-use crate::record::VersionRecord;
 use crate::roots::root_of;
 use crate::slices::Pace;
+use crate::state::VersionRecord;
 
 /// What some versions did to a watch's keys, without their values.
 #[derive(Default)]

@@ -13,11 +13,11 @@ use crate::event::{Behind, TransactionInfo};
 use crate::history::RootAt;
 use crate::lanes::WatchId;
 use crate::namespace::Namespace;
-use crate::record::VersionRecord;
 use crate::reference::Position;
 use crate::request::Caller;
 use crate::shared::{EventKey, Scopes, Shape};
 use crate::skim::Filter;
+use crate::state::VersionRecord;
 use crate::store::Store;
 
 /// A watch's state. An idle watch of a key without links on its way has no `busy`.

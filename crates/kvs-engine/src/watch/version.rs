@@ -13,10 +13,10 @@ use super::turn::compare;
 use crate::changes::{KeyChange, tells_below};
 use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::record::VersionRecord;
 use crate::roots::root_of;
 use crate::shared::EventKey;
 use crate::slices::Pace;
+use crate::state::VersionRecord;
 use crate::told::{any_effect, transactions_of};
 
 /// The scopes whose route is another than before.

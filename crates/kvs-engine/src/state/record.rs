@@ -8,6 +8,7 @@ use kvs_tree::{Blobref, Effect, OperationResult, Stats};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::terms::Terms;
 use crate::error::EngineError;
 use crate::limits::RECORD_DEPTH;
 use crate::pack::PackId;
@@ -172,6 +173,81 @@ pub enum Record {
     },
 }
 
+/// What a record says of the namespace that it is about, for a state that may not know it.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Subject<'a> {
+    pub(crate) namespace: &'a SmolStr,
+    /// Which incarnation it is about, where it says so.
+    pub(crate) incarnation: Option<u64>,
+    /// The version that it makes.
+    pub(crate) version: Option<u64>,
+    /// Whether the namespace begins with it.
+    pub(crate) begins: bool,
+    /// The terms before it, where it says them.
+    pub(crate) terms: Option<Terms>,
+}
+
+impl Record {
+    /// The namespace that it is about, if it is about one.
+    pub(crate) fn subject(&self) -> Option<Subject<'_>> {
+        let about = |namespace| Subject {
+            namespace,
+            incarnation: None,
+            version: None,
+            begins: false,
+            terms: None,
+        };
+        Some(match self {
+            Self::Version(record) => Subject {
+                incarnation: Some(record.incarnation),
+                version: Some(record.version),
+                ..about(&record.namespace)
+            },
+            Self::Created {
+                namespace,
+                incarnation,
+                ..
+            }
+            | Self::Forked {
+                namespace,
+                incarnation,
+                ..
+            } => Subject {
+                incarnation: Some(*incarnation),
+                begins: true,
+                ..about(namespace)
+            },
+            Self::Removed {
+                namespace,
+                incarnation,
+                owner,
+                readers,
+            } => Subject {
+                incarnation: Some(*incarnation),
+                terms: Some(Terms {
+                    readers: readers.clone(),
+                    ..Terms::new(*owner, *incarnation)
+                }),
+                ..about(namespace)
+            },
+            Self::Given {
+                namespace,
+                incarnation,
+                before,
+                ..
+            } => Subject {
+                incarnation: Some(*incarnation),
+                terms: Some(Terms::new(*before, *incarnation)),
+                ..about(namespace)
+            },
+            Self::Reincarnated { namespace, .. }
+            | Self::Shared { namespace, .. }
+            | Self::Withdrawn { namespace, .. } => about(namespace),
+            Self::Pinned(_) | Self::Unpinned { .. } | Self::PackAdded { .. } => return None,
+        })
+    }
+}
+
 /// Everything that one append makes durable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Group {
@@ -186,6 +262,24 @@ impl Group {
     pub fn encode(&self) -> Result<Vec<u8>, EngineError> {
         rmp_serde::to_vec(self)
             .map_err(|e| EngineError::corrupt(format!("a journal group does not encode: {e}")))
+    }
+
+    /// The versions of one namespace in it, in order.
+    pub(crate) fn versions_of(self, namespace: &str) -> impl Iterator<Item = Arc<VersionRecord>> {
+        self.records
+            .into_iter()
+            .filter_map(move |record| match record {
+                Record::Version(record) if record.namespace == namespace => Some(record),
+                _ => None,
+            })
+    }
+
+    /// The packs that it adds.
+    pub(crate) fn packs(&self) -> impl Iterator<Item = PackId> {
+        self.records.iter().filter_map(|record| match record {
+            Record::PackAdded { pack } => Some(*pack),
+            _ => None,
+        })
     }
 
     /// Reads a group back. `number` only names it in the error.

@@ -1,0 +1,73 @@
+//! The points from which the past of a namespace is read: roots that stand in packs, and where in the
+//! journal versions stand.
+
+use kvs_tree::{Blobref, Directory, Stats};
+use serde::{Deserialize, Serialize};
+
+/// What a namespace began as.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Origin {
+    pub(crate) root: Blobref,
+    /// The totals of the stored root that it is a copy of; `None`: it began empty.
+    pub(crate) copied: Option<Stats>,
+}
+
+/// A root that can be read from packs: where versions after it are rebuilt from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct CheckpointRoot {
+    pub(crate) version: u64,
+    /// The last group that this root includes.
+    pub(crate) group: u64,
+    pub(crate) time_ms: u64,
+    pub(crate) root: Blobref,
+    pub(crate) stats: Stats,
+    /// The empty directory of version 0 needs no object.
+    pub(crate) empty: bool,
+}
+
+impl CheckpointRoot {
+    /// Version 0 of a namespace that began in `group`.
+    pub(crate) fn origin(origin: &Origin, group: u64, time_ms: u64) -> Self {
+        Self {
+            version: 0,
+            group,
+            time_ms,
+            root: origin.root,
+            stats: origin.copied.unwrap_or_else(|| Directory::empty().stats()),
+            empty: origin.copied.is_none(),
+        }
+    }
+
+    pub(crate) fn directory(&self) -> Directory {
+        if self.empty {
+            Directory::empty()
+        } else {
+            Directory::stored(self.root, self.stats)
+        }
+    }
+}
+
+/// Where in the journal versions stand: `group` holds the first transaction of `version`. Sparse.
+#[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Landmark {
+    pub(crate) version: u64,
+    pub(crate) group: u64,
+}
+
+/// The retained past of one namespace, as a checkpoint keeps it.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Past {
+    /// Ascending; the first is the oldest retained version.
+    pub(crate) checkpoints: Vec<CheckpointRoot>,
+    pub(crate) landmarks: Vec<Landmark>,
+}
+
+impl From<CheckpointRoot> for Past {
+    /// That of a namespace that has just begun.
+    fn from(origin: CheckpointRoot) -> Self {
+        Self {
+            checkpoints: vec![origin],
+            landmarks: Vec::new(),
+        }
+    }
+}

@@ -1,0 +1,289 @@
+//! The one fold: what a record does to a state.
+
+use std::sync::Arc;
+
+use kvs_tree::Blobref;
+use smol_str::SmolStr;
+
+use super::State;
+use super::outcomes::{Outcomes, TookEffect};
+use super::record::{Record, TransactionRecord, VersionRecord};
+use super::terms::{NamespaceState, Terms};
+use crate::error::EngineError;
+use crate::pack::PackId;
+use crate::past::Origin;
+use crate::request::Pin;
+
+/// Which group a record is in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Its number.
+    pub(crate) group: u64,
+    /// Its time, in milliseconds since the epoch.
+    pub(crate) time_ms: u64,
+}
+
+/// What a record changed, for whatever is derived from a state.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Notice {
+    /// A namespace moved to a new version.
+    Moved {
+        record: Arc<VersionRecord>,
+        /// The root that the version replaced, if the state knew it.
+        previous: Option<Blobref>,
+    },
+    /// A namespace is there, at version 0.
+    Began {
+        namespace: SmolStr,
+        terms: Arc<Terms>,
+        origin: Origin,
+    },
+    /// A namespace is gone.
+    Ended {
+        namespace: SmolStr,
+        terms: Arc<Terms>,
+    },
+    /// A namespace goes on under other terms.
+    Terms {
+        namespace: SmolStr,
+        before: Arc<Terms>,
+        after: Arc<Terms>,
+    },
+    Pinned(Arc<Pin>),
+    Unpinned {
+        id: u64,
+    },
+    /// The journal names a pack, for values too large for a record.
+    PackAdded(PackId),
+}
+
+impl State {
+    /// Takes in one record.
+    ///
+    /// # Errors
+    /// `Corrupt` if the record cannot follow this state, which is unchanged then.
+    pub(crate) fn apply(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
+        let notice = self.fold(stamp, record)?;
+        self.group = stamp.group;
+        self.time_ms = self.time_ms.max(stamp.time_ms);
+        Ok(notice)
+    }
+
+    fn fold(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
+        Ok(match record {
+            Record::Version(version) => self.moved(version)?,
+            Record::Created {
+                namespace,
+                owner,
+                incarnation,
+            } => {
+                let origin = Origin {
+                    root: self.empty_root,
+                    copied: None,
+                };
+                let terms = Terms::new(*owner, *incarnation);
+                self.began(stamp, namespace, terms, origin)?
+            }
+            Record::Forked {
+                namespace,
+                owner,
+                incarnation,
+                root,
+                stats,
+            } => {
+                let origin = Origin {
+                    root: *root,
+                    copied: Some(*stats),
+                };
+                let terms = Terms::new(*owner, *incarnation);
+                self.began(stamp, namespace, terms, origin)?
+            }
+            Record::Removed {
+                namespace,
+                incarnation,
+                ..
+            } => self.ended(namespace, *incarnation)?,
+            Record::Reincarnated {
+                namespace,
+                incarnation,
+            } => self.changed(namespace, |terms| terms.incarnation = *incarnation)?,
+            Record::Shared { namespace, uid } => self.changed(namespace, |terms| {
+                terms.readers.insert(*uid);
+            })?,
+            Record::Withdrawn { namespace, uid } => self.changed(namespace, |terms| {
+                terms.readers.remove(uid);
+            })?,
+            Record::Given {
+                namespace,
+                owner,
+                before,
+                ..
+            } => self.changed(namespace, |terms| {
+                terms.owner = *owner;
+                terms.readers.remove(before);
+                terms.readers.remove(owner);
+            })?,
+            Record::Pinned(pin) => {
+                self.last_pin = self.last_pin.max(pin.id);
+                let pin = Arc::new(pin.clone());
+                self.pins.insert_mut(pin.id, pin.clone());
+                Notice::Pinned(pin)
+            }
+            Record::Unpinned { id } => {
+                self.pins.remove_mut(id);
+                Notice::Unpinned { id: *id }
+            }
+            Record::PackAdded { pack } => Notice::PackAdded(*pack),
+        })
+    }
+
+    fn moved(&mut self, record: &Arc<VersionRecord>) -> Result<Notice, EngineError> {
+        let name = &record.namespace;
+        let state = self.namespaces.get_mut(name);
+        let state = state.ok_or_else(|| absent("moves", name))?;
+        if record.incarnation != state.terms.incarnation || record.version != state.version + 1 {
+            return Err(EngineError::corrupt(format!(
+                "the journal moves namespace {name} to version {} of incarnation {:x}, but it stands at version {} of {:x}",
+                record.version, record.incarnation, state.version, state.terms.incarnation
+            )));
+        }
+        let previous = state.root;
+        state.open(record.time_ms);
+        state.root = Some(record.root);
+        for transaction in &record.transactions {
+            state.accept(transaction, Some(record.root));
+        }
+        Ok(Notice::Moved {
+            record: record.clone(),
+            previous,
+        })
+    }
+
+    fn began(
+        &mut self,
+        stamp: Stamp,
+        name: &SmolStr,
+        terms: Terms,
+        origin: Origin,
+    ) -> Result<Notice, EngineError> {
+        if self.namespaces.contains_key(name) {
+            return Err(EngineError::corrupt(format!(
+                "the journal creates namespace {name}, which exists"
+            )));
+        }
+        let terms = Arc::new(terms);
+        let state = NamespaceState {
+            terms: terms.clone(),
+            version: 0,
+            root: Some(origin.root),
+            time_ms: stamp.time_ms,
+            outcomes: Outcomes::default(),
+        };
+        self.namespaces.insert_mut(name.clone(), state);
+        Ok(Notice::Began {
+            namespace: name.clone(),
+            terms,
+            origin,
+        })
+    }
+
+    fn ended(&mut self, name: &SmolStr, incarnation: u64) -> Result<Notice, EngineError> {
+        let state = self.namespaces.get(name.as_str());
+        let state = state.filter(|state| state.terms.incarnation == incarnation);
+        let terms = state.ok_or_else(|| absent("removes", name))?.terms.clone();
+        self.namespaces.remove_mut(name.as_str());
+        let pins = self.pins.values();
+        let pins = pins.filter(|pin| pin.snapshot.namespace == *name);
+        for id in pins.map(|pin| pin.id).collect::<Vec<_>>() {
+            self.pins.remove_mut(&id);
+        }
+        Ok(Notice::Ended {
+            namespace: name.clone(),
+            terms,
+        })
+    }
+
+    fn changed(
+        &mut self,
+        name: &SmolStr,
+        change: impl FnOnce(&mut Terms),
+    ) -> Result<Notice, EngineError> {
+        let state = self.namespaces.get_mut(name);
+        let state = state.ok_or_else(|| absent("changes", name))?;
+        let before = state.terms.clone();
+        let mut after = (*before).clone();
+        change(&mut after);
+        state.terms = Arc::new(after);
+        Ok(Notice::Terms {
+            namespace: name.clone(),
+            before,
+            after: state.terms.clone(),
+        })
+    }
+
+    /// On the head: opens the next version of a namespace. Its number.
+    ///
+    /// # Errors
+    /// `NoNamespace`.
+    pub(crate) fn open_version(&mut self, name: &str, time_ms: u64) -> Result<u64, EngineError> {
+        let state = self.namespaces.get_mut(name);
+        let state = state.ok_or_else(|| EngineError::no_namespace(name))?;
+        state.open(time_ms);
+        state.root = None;
+        Ok(state.version)
+    }
+
+    /// On the head: takes a transaction into the open version of a namespace, whose root is not known
+    /// yet. What [`apply`](Self::apply) does for each transaction of a version.
+    pub(crate) fn accept(&mut self, name: &str, transaction: &TransactionRecord) {
+        if let Some(state) = self.namespaces.get_mut(name) {
+            state.accept(transaction, None);
+        }
+    }
+
+    /// A follower that reads the past meets a namespace that it knows nothing of: it stood at this
+    /// version, under terms that are taken on trust.
+    pub(crate) fn assume(
+        &mut self,
+        name: &SmolStr,
+        terms: Arc<Terms>,
+        version: u64,
+        root: Option<Blobref>,
+    ) {
+        let state = NamespaceState {
+            terms,
+            version,
+            root,
+            time_ms: 0,
+            outcomes: Outcomes::default(),
+        };
+        self.namespaces.insert_mut(name.clone(), state);
+    }
+
+    /// A follower need not know of a namespace any more.
+    pub(crate) fn forget(&mut self, name: &str) {
+        self.namespaces.remove_mut(name);
+    }
+}
+
+impl NamespaceState {
+    fn open(&mut self, time_ms: u64) {
+        self.version += 1;
+        self.time_ms = time_ms;
+    }
+
+    fn accept(&mut self, transaction: &TransactionRecord, root: Option<Blobref>) {
+        let at = TookEffect {
+            version: self.version,
+            time_ms: self.time_ms,
+            root,
+        };
+        self.outcomes.record(transaction, at);
+    }
+}
+
+fn absent(verb: &str, name: &str) -> EngineError {
+    EngineError::corrupt(format!(
+        "the journal {verb} namespace {name}, which is not there"
+    ))
+}

@@ -1,0 +1,382 @@
+//! Exactly once: which transactions of which clients took effect, and with what answer.
+//!
+//! A client acknowledges the answers that it has. Those are forgotten, so that the table holds what
+//! is in flight. What a client left unacknowledged when it vanished is forgotten by age, and the
+//! *horizon* remembers that something was: a repeat from before it can be told neither "done" nor
+//! "not done" and is answered `outcome-unknown`. Pure; records are its only source of change, so
+//! that replay rebuilds it.
+
+use std::collections::VecDeque;
+
+use kvs_tree::{Blobref, OperationResult};
+use serde::{Deserialize, Serialize};
+
+use super::Map;
+use super::record::TransactionRecord;
+use crate::limits::{OUTCOME_AGE_MS, OUTCOME_CLIENTS, OUTCOME_VERSIONS, OUTCOMES_PER_CLIENT};
+use crate::reference::Position;
+use crate::request::TransactionId;
+
+/// Numbers of transactions whose outcomes stand in one chunk. Part of what replay must agree on.
+const CHUNK: u64 = 64;
+
+/// Clients are ordered by the newest version that they took part in, in steps of this many versions.
+const STEP: u64 = 256;
+
+/// What a transaction did, as much as a repeat must be told.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    pub(crate) version: u64,
+    /// `None` until the version is durable.
+    pub(crate) root: Option<Blobref>,
+    /// Empty stands for "all done", of which there are `operations`.
+    results: Vec<OperationResult>,
+    operations: u32,
+}
+
+impl Outcome {
+    /// One result an operation.
+    pub(crate) fn results(&self) -> Vec<OperationResult> {
+        if self.results.is_empty() {
+            return vec![OperationResult::Done; self.operations as usize];
+        }
+        self.results.clone()
+    }
+}
+
+/// Where a transaction took effect.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TookEffect {
+    pub(crate) version: u64,
+    pub(crate) time_ms: u64,
+    /// The root of the version, once that is known.
+    pub(crate) root: Option<Blobref>,
+}
+
+/// Names a client: user, and id.
+type ClientKey = (u32, [u8; 16]);
+
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+struct Client {
+    /// All lower numbers were answered, or are forgotten.
+    acknowledged: u64,
+    version: u64,
+    time_ms: u64,
+    /// Outcomes in the order of their numbers, `CHUNK` numbers together. Some that were acknowledged
+    /// may still be there.
+    chunks: Map<u64, VecDeque<(u64, Outcome)>>,
+    /// How many there are.
+    count: usize,
+}
+
+impl Client {
+    fn outcome(&self, number: u64) -> Option<&Outcome> {
+        let chunk = self.chunks.get(&(number / CHUNK))?;
+        let at = chunk.binary_search_by_key(&number, |(number, _)| *number);
+        chunk.get(at.ok()?).map(|(_, outcome)| outcome)
+    }
+
+    fn insert(&mut self, number: u64, outcome: Outcome) {
+        let name = number / CHUNK;
+        if !self.chunks.contains_key(&name) {
+            self.chunks.insert_mut(name, VecDeque::new());
+        }
+        let Some(chunk) = self.chunks.get_mut(&name) else {
+            return;
+        };
+        match chunk.binary_search_by_key(&number, |(number, _)| *number) {
+            Ok(at) => {
+                if let Some(before) = chunk.get_mut(at) {
+                    before.1 = outcome;
+                }
+            }
+            Err(at) => {
+                chunk.insert(at, (number, outcome));
+                self.count += 1;
+            }
+        }
+    }
+
+    /// Drops chunks of which every number is acknowledged.
+    fn drop_acknowledged(&mut self) {
+        let first_kept = self.acknowledged / CHUNK;
+        while let Some((&name, chunk)) = self.chunks.first()
+            && name < first_kept
+        {
+            self.count -= chunk.len();
+            self.chunks.remove_mut(&name);
+        }
+    }
+
+    /// Past the limit of outcomes, the oldest count as acknowledged.
+    fn bound(&mut self) {
+        while self.count > OUTCOMES_PER_CLIENT {
+            let Some((&name, _)) = self.chunks.first() else {
+                return;
+            };
+            self.acknowledged = self.acknowledged.max((name + 1).saturating_mul(CHUNK));
+            self.drop_acknowledged();
+        }
+    }
+}
+
+/// What is known of a transaction id.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Seen {
+    /// It never took effect: evaluate it.
+    Never,
+    /// It took effect, with this outcome.
+    Before(Outcome),
+    /// It is older than what is remembered.
+    Unknown,
+}
+
+/// The remembered transactions of one namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct Outcomes {
+    clients: Map<ClientKey, Client>,
+    /// The same clients, the longest silent first: by the step of their newest version.
+    silent: Map<(u64, ClientKey), ()>,
+    /// The newest version whose outcome was forgotten without its client's acknowledgement.
+    horizon: u64,
+}
+
+impl Default for Outcomes {
+    fn default() -> Self {
+        Self {
+            clients: Map::new_sync(),
+            silent: Map::new_sync(),
+            horizon: 0,
+        }
+    }
+}
+
+impl Outcomes {
+    /// What is known of transaction `id` of `uid`. `repeat` is the position that the client knew
+    /// when it first sent it, `incarnation` the namespace's current one.
+    pub(crate) fn seen(
+        &self,
+        uid: u32,
+        id: TransactionId,
+        repeat: Option<Position>,
+        incarnation: u64,
+    ) -> Seen {
+        if let Some(client) = self.clients.get(&(uid, id.client)) {
+            if id.number < client.acknowledged {
+                return Seen::Unknown;
+            }
+            if let Some(outcome) = client.outcome(id.number) {
+                return Seen::Before(outcome.clone());
+            }
+        }
+        match repeat {
+            // Incarnation 0 is "knew no position": safe while nothing was ever forgotten.
+            Some(at) if at.incarnation != incarnation && at.incarnation != 0 => Seen::Unknown,
+            Some(at) if at.version < self.horizon => Seen::Unknown,
+            _ => Seen::Never,
+        }
+    }
+
+    /// Takes in a transaction that took effect. Afterwards at most two clients are forgotten: one that
+    /// is past the limits by versions and time, one that is past the limit by number.
+    pub(crate) fn record(&mut self, transaction: &TransactionRecord, at: TookEffect) {
+        let key = (transaction.uid, transaction.client);
+        if !self.clients.contains_key(&key) {
+            self.clients.insert_mut(key, Client::default());
+            self.silent.insert_mut((at.version / STEP, key), ());
+        }
+        let Some(client) = self.clients.get_mut(&key) else {
+            return;
+        };
+        let (before, now) = (client.version / STEP, at.version / STEP);
+        if client.version != 0 && before != now {
+            self.silent.remove_mut(&(before, key));
+            self.silent.insert_mut((now, key), ());
+        }
+        client.version = at.version;
+        client.time_ms = at.time_ms;
+        client.acknowledged = client.acknowledged.max(transaction.acknowledged);
+        client.drop_acknowledged();
+        client.insert(
+            transaction.number,
+            Outcome {
+                version: at.version,
+                root: at.root,
+                results: transaction.results.clone(),
+                operations: transaction.operations,
+            },
+        );
+        client.bound();
+        if self.clients.size() > OUTCOME_CLIENTS {
+            self.forget_silent(|_| true);
+        }
+        self.forget_silent(|client| {
+            at.version.saturating_sub(client.version) > OUTCOME_VERSIONS
+                && at.time_ms.saturating_sub(client.time_ms) > OUTCOME_AGE_MS
+        });
+    }
+
+    /// Forgets the client that has been silent longest, if `old` says so.
+    fn forget_silent(&mut self, old: impl Fn(&Client) -> bool) {
+        let Some((&(step, key), ())) = self.silent.first() else {
+            return;
+        };
+        let client = self.clients.get(&key).filter(|client| old(client));
+        if let Some(client) = client {
+            self.horizon = self.horizon.max(client.version);
+            self.clients.remove_mut(&key);
+            self.silent.remove_mut(&(step, key));
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.clients.values().map(|client| client.count).sum()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn transaction(client: u8, number: u64, acknowledged: u64) -> TransactionRecord {
+        TransactionRecord {
+            uid: 0,
+            client: [client; 16],
+            number,
+            acknowledged,
+            name: None,
+            results: Vec::new(),
+            operations: 1,
+            effects: Vec::new(),
+        }
+    }
+
+    fn version(version: u64, time_ms: u64) -> TookEffect {
+        TookEffect {
+            version,
+            root: Some(Blobref::of(kvs_tree::HashAlgorithm::Blake3, b"")),
+            time_ms,
+        }
+    }
+
+    fn id(client: u8, number: u64) -> TransactionId {
+        TransactionId {
+            client: [client; 16],
+            number,
+        }
+    }
+
+    #[test]
+    fn a_repeat_gets_the_first_outcome() {
+        let mut outcomes = Outcomes::default();
+        outcomes.record(&transaction(1, 5, 0), version(17, 0));
+        let Seen::Before(outcome) = outcomes.seen(0, id(1, 5), None, 1) else {
+            panic!()
+        };
+        assert_eq!(
+            (outcome.version, outcome.results()),
+            (17, vec![OperationResult::Done])
+        );
+        assert_eq!(outcomes.seen(0, id(1, 6), None, 1), Seen::Never);
+        assert_eq!(
+            outcomes.seen(7, id(1, 5), None, 1),
+            Seen::Never,
+            "ids are scoped by uid"
+        );
+    }
+
+    #[test]
+    fn acknowledged_outcomes_are_forgotten_and_never_evaluated_again() {
+        let mut outcomes = Outcomes::default();
+        for number in 0..1000 {
+            outcomes.record(
+                &transaction(1, number, number.saturating_sub(10)),
+                version(number + 1, 0),
+            );
+        }
+        assert!(outcomes.len() <= 11 + CHUNK as usize);
+        assert_eq!(outcomes.seen(0, id(1, 3), None, 1), Seen::Unknown);
+    }
+
+    #[test]
+    fn a_repeat_from_before_the_horizon_is_unknown() {
+        let mut outcomes = Outcomes::default();
+        outcomes.record(&transaction(1, 0, 0), version(10, 0));
+        let late = version(2 * OUTCOME_VERSIONS, 2 * OUTCOME_AGE_MS);
+        outcomes.record(&transaction(2, 0, 0), late);
+        let at = |version| {
+            Some(Position {
+                incarnation: 1,
+                version,
+            })
+        };
+        assert_eq!(outcomes.seen(0, id(1, 0), at(9), 1), Seen::Unknown);
+        assert_eq!(outcomes.seen(0, id(3, 0), at(10), 1), Seen::Never);
+        let other = Some(Position {
+            incarnation: 2,
+            version: 11,
+        });
+        assert_eq!(outcomes.seen(0, id(3, 0), other, 1), Seen::Unknown);
+    }
+
+    #[test]
+    fn the_number_of_clients_is_bounded() {
+        let mut outcomes = Outcomes::default();
+        for n in 0..(OUTCOME_CLIENTS as u64 + 10) {
+            let mut t = transaction(0, 0, 0);
+            t.client[..8].copy_from_slice(&n.to_be_bytes());
+            outcomes.record(&t, version(n, 0));
+        }
+        assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
+        assert_eq!(outcomes.silent.size(), OUTCOME_CLIENTS);
+        assert!(outcomes.horizon > 0);
+    }
+
+    #[test]
+    fn past_the_limit_the_client_that_was_silent_longest_is_forgotten() {
+        let mut outcomes = Outcomes::default();
+        let client = |n: u64| {
+            let mut t = transaction(0, 0, 0);
+            t.client[..8].copy_from_slice(&n.to_be_bytes());
+            t
+        };
+        let clients = OUTCOME_CLIENTS as u64;
+        for n in 0..clients {
+            outcomes.record(&client(n), version(n * STEP + 1, 0));
+        }
+        let newer = clients * STEP;
+        outcomes.record(&client(0), version(newer + 1, 0));
+        outcomes.record(&client(clients), version(newer + 2, 0));
+        assert!(outcomes.clients.contains_key(&(0, client(0).client)));
+        assert!(!outcomes.clients.contains_key(&(0, client(1).client)));
+        assert_eq!(outcomes.horizon, STEP + 1);
+    }
+
+    #[test]
+    fn the_outcomes_of_a_client_are_bounded_and_older_ones_are_unknown() {
+        let mut outcomes = Outcomes::default();
+        let most = OUTCOMES_PER_CLIENT as u64;
+        for number in 0..=most {
+            outcomes.record(&transaction(1, number, 0), version(number + 1, 0));
+        }
+        assert!(outcomes.len() <= OUTCOMES_PER_CLIENT);
+        assert_eq!(outcomes.seen(0, id(1, 0), None, 1), Seen::Unknown);
+        let kept = |number| matches!(outcomes.seen(0, id(1, number), None, 1), Seen::Before(_));
+        assert!(kept(CHUNK) && kept(most));
+    }
+
+    #[test]
+    fn outcomes_that_come_out_of_order_are_found() {
+        let mut outcomes = Outcomes::default();
+        for (version_number, number) in [(1, 130), (2, 5), (3, 64), (4, 63), (5, 5)] {
+            outcomes.record(&transaction(1, number, 0), version(version_number, 0));
+        }
+        let at = |number| match outcomes.seen(0, id(1, number), None, 1) {
+            Seen::Before(outcome) => outcome.version,
+            _ => 0,
+        };
+        assert_eq!([5, 63, 64, 130, 6].map(at), [5, 4, 3, 1, 0]);
+        assert_eq!(outcomes.len(), 4);
+    }
+}

@@ -1,0 +1,90 @@
+//! Who may do what: asked by commands that change a store and by everybody who reads it.
+
+use super::terms::Terms;
+use crate::error::{EngineError, ErrorKind};
+use crate::request::{Caller, Principal};
+
+/// The one user whom a store belongs to, and what follows from that. `root` counts as the same user.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Authority {
+    instance_owner: u32,
+}
+
+impl Authority {
+    pub(crate) fn new(instance_owner: u32) -> Self {
+        Self { instance_owner }
+    }
+
+    /// The instance owner.
+    pub(crate) fn instance_owner(self) -> Caller {
+        Caller {
+            uid: self.instance_owner,
+        }
+    }
+
+    pub(crate) fn is_instance_owner(self, caller: Caller) -> bool {
+        caller.uid == self.instance_owner || caller.uid == 0
+    }
+
+    /// On whose account the caller's work is done.
+    pub(crate) fn principal(self, caller: Caller) -> Principal {
+        Principal::of(caller, self.instance_owner)
+    }
+
+    /// Whether the caller may use what belongs to `owner`.
+    pub(crate) fn may_use(self, caller: Caller, owner: u32) -> bool {
+        self.is_instance_owner(caller) || caller.uid == owner
+    }
+
+    /// Whether the caller may read a namespace under these terms.
+    pub(crate) fn may_read(self, caller: Caller, terms: &Terms) -> bool {
+        self.may_use(caller, terms.owner) || terms.readers.contains(&caller.uid)
+    }
+
+    /// Refuses callers who may not change the namespace `name`, which belongs to `owner`.
+    pub(crate) fn check_use(
+        self,
+        caller: Caller,
+        owner: u32,
+        name: &str,
+    ) -> Result<(), EngineError> {
+        if self.may_use(caller, owner) {
+            return Ok(());
+        }
+        Err(not_allowed(caller, name))
+    }
+
+    /// Refuses everyone but the instance owner. `what` completes "… is for the instance owner".
+    pub(crate) fn check_instance_owner(
+        self,
+        caller: Caller,
+        what: &str,
+    ) -> Result<(), EngineError> {
+        if self.is_instance_owner(caller) {
+            return Ok(());
+        }
+        let owner = self.instance_owner;
+        Err(EngineError::new(
+            ErrorKind::Permission,
+            format!("{what} is for the instance owner (uid {owner})"),
+        ))
+    }
+
+    /// The error for a namespace that does not exist. A guest gets the error for one that it may not
+    /// use, so that nobody learns which names are in use.
+    pub(crate) fn no_namespace(self, caller: Caller, name: &str) -> EngineError {
+        if self.is_instance_owner(caller) {
+            EngineError::no_namespace(name)
+        } else {
+            not_allowed(caller, name)
+        }
+    }
+}
+
+/// The error for a namespace that the caller may not use.
+pub(crate) fn not_allowed(caller: Caller, name: &str) -> EngineError {
+    EngineError::new(
+        ErrorKind::Permission,
+        format!("uid {} may not use namespace {name}", caller.uid),
+    )
+}

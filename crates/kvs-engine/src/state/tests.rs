@@ -1,0 +1,269 @@
+//! The fold and the decisions, against simple expectations.
+
+use std::sync::Arc;
+
+use kvs_tree::{HashAlgorithm, StoreParams};
+
+use super::*;
+use crate::error::ErrorKind;
+use crate::limits::{GUEST_PINS, READERS};
+use crate::reference::SnapshotRef;
+use crate::request::{Caller, TransactionId};
+
+const PARAMS: StoreParams = StoreParams {
+    algorithm: HashAlgorithm::Blake3,
+    split_key: [7; 32],
+};
+const OWNER: Caller = Caller { uid: 10 };
+const GUEST: Caller = Caller { uid: 1000 };
+
+fn stamp(group: u64) -> Stamp {
+    Stamp {
+        group,
+        time_ms: group * 1000,
+    }
+}
+
+fn authority() -> Authority {
+    Authority::new(OWNER.uid)
+}
+
+fn create(name: &str, owner: Caller, incarnation: u64) -> Change {
+    Change::Create {
+        name: name.into(),
+        owner: owner.uid,
+        incarnation,
+        root: None,
+    }
+}
+
+fn share(caller: Caller, uid: u32, may_read: bool) -> Change {
+    Change::Share {
+        caller,
+        name: "job".into(),
+        uid,
+        may_read,
+    }
+}
+
+fn pin(uid: u32) -> Change {
+    Change::Pin {
+        snapshot: SnapshotRef {
+            namespace: "job".into(),
+            version: 0,
+            root: Blobref::of(HashAlgorithm::Blake3, b""),
+        },
+        uid,
+        expires_ms: None,
+    }
+}
+
+/// Decides a change and applies what comes of it.
+fn perform(state: &mut State, change: Change) -> Result<Option<Notice>, ErrorKind> {
+    let record = state.decide(authority(), change).map_err(|e| e.kind)?;
+    let stamp = stamp(state.group() + 1);
+    Ok(record.map(|record| state.apply(stamp, &record).unwrap()))
+}
+
+fn with_job(owner: Caller) -> State {
+    let mut state = State::new(&PARAMS);
+    perform(&mut state, create("job", owner, 5)).unwrap();
+    state
+}
+
+fn version(state: &State, version: u64) -> Record {
+    let transaction = TransactionRecord {
+        uid: GUEST.uid,
+        client: [1; 16],
+        number: version,
+        acknowledged: 0,
+        name: None,
+        results: Vec::new(),
+        operations: 1,
+        effects: Vec::new(),
+    };
+    Record::Version(Arc::new(VersionRecord {
+        namespace: "job".into(),
+        incarnation: state
+            .namespace("job")
+            .map_or(5, |job| job.terms.incarnation),
+        version,
+        root: Blobref::of(HashAlgorithm::Blake3, &version.to_be_bytes()),
+        time_ms: version,
+        transactions: vec![transaction],
+    }))
+}
+
+#[test]
+fn a_clone_is_not_changed_by_what_comes_later() {
+    let mut state = with_job(GUEST);
+    let (before, group) = (state.clone(), state.group());
+    state.apply(stamp(2), &version(&state, 1)).unwrap();
+    perform(&mut state, share(GUEST, 7, true)).unwrap();
+    perform(&mut state, pin(GUEST.uid)).unwrap();
+    perform(&mut state, create("other", OWNER, 6)).unwrap();
+    assert_eq!(before.group(), group);
+    assert_eq!(before, with_job(GUEST));
+    assert_ne!(before, state);
+}
+
+#[test]
+fn the_head_arrives_where_the_published_state_does_but_for_roots() {
+    let mut published = with_job(GUEST);
+    let mut head = published.clone();
+    let Record::Version(record) = version(&published, 1) else {
+        panic!()
+    };
+    assert_eq!(head.open_version("job", record.time_ms).unwrap(), 1);
+    for transaction in &record.transactions {
+        head.accept("job", transaction);
+    }
+    let id = TransactionId {
+        client: [1; 16],
+        number: 1,
+    };
+    let seen = |state: &State| {
+        let job = state.namespace("job").unwrap();
+        job.outcomes.seen(GUEST.uid, id, None, 5)
+    };
+    let Seen::Before(outcome) = seen(&head) else {
+        panic!()
+    };
+    assert_eq!((outcome.version, outcome.root), (1, None));
+    let root = record.root;
+    published.apply(stamp(2), &Record::Version(record)).unwrap();
+    let Seen::Before(outcome) = seen(&published) else {
+        panic!()
+    };
+    assert_eq!((outcome.version, outcome.root), (1, Some(root)));
+    let job = |state: &State| state.namespace("job").unwrap().clone();
+    let (head, published) = (job(&head), job(&published));
+    assert_eq!(
+        (head.version, head.time_ms, &head.terms),
+        (published.version, published.time_ms, &published.terms)
+    );
+}
+
+#[test]
+fn a_record_that_cannot_follow_is_corrupt_and_changes_nothing() {
+    let state = with_job(GUEST);
+    let skips = version(&state, 2);
+    let twice = Record::Created {
+        namespace: "job".into(),
+        owner: 1,
+        incarnation: 9,
+    };
+    let absent = Record::Shared {
+        namespace: "nosuch".into(),
+        uid: 1,
+    };
+    let other = Record::Removed {
+        namespace: "job".into(),
+        incarnation: 4,
+        owner: 1,
+        readers: Default::default(),
+    };
+    for record in [skips, twice, absent, other] {
+        let mut changed = state.clone();
+        let error = changed.apply(stamp(9), &record).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Corrupt, "{record:?}");
+        assert_eq!(changed, state);
+    }
+}
+
+#[test]
+fn a_namespace_can_be_removed_and_created_again_before_anything_is_durable() {
+    let mut state = with_job(GUEST);
+    perform(&mut state, pin(GUEST.uid)).unwrap();
+    let ended = perform(&mut state, Change::Remove { name: "job".into() });
+    assert!(matches!(ended, Ok(Some(Notice::Ended { .. }))));
+    assert_eq!(state.pins().count(), 0, "its pins are gone with it");
+    assert_eq!(
+        perform(&mut state, Change::Remove { name: "job".into() }),
+        Ok(None)
+    );
+    let began = perform(&mut state, create("job", OWNER, 6));
+    assert!(matches!(began, Ok(Some(Notice::Began { .. }))));
+    let again = perform(&mut state, create("job", OWNER, 7));
+    assert_eq!(again, Err(ErrorKind::Exists));
+}
+
+#[test]
+fn sharing_is_for_the_owners_and_bounded() {
+    let mut state = with_job(GUEST);
+    let stranger = Caller { uid: 1001 };
+    let refused = perform(&mut state, share(stranger, 1001, true));
+    assert_eq!(refused, Err(ErrorKind::Permission));
+    for uid in 0..READERS as u32 {
+        perform(&mut state, share(GUEST, 2000 + uid, true)).unwrap();
+    }
+    let more = perform(&mut state, share(OWNER, 1, true));
+    assert_eq!(more, Err(ErrorKind::Limit));
+    assert!(perform(&mut state, share(OWNER, 2000, true)).is_ok());
+    perform(&mut state, share(GUEST, 2000, false)).unwrap();
+    assert!(perform(&mut state, share(GUEST, 1, true)).is_ok());
+}
+
+#[test]
+fn a_new_owner_is_no_reader_and_the_one_before_keeps_no_right() {
+    let mut state = with_job(GUEST);
+    for uid in [7, 8] {
+        perform(&mut state, share(GUEST, uid, true)).unwrap();
+    }
+    let give = |owner| Change::Give {
+        name: "job".into(),
+        owner,
+    };
+    let changed = perform(&mut state, give(7)).unwrap();
+    let Some(Notice::Terms { before, after, .. }) = changed else {
+        panic!("{changed:?}")
+    };
+    assert_eq!((before.owner, after.owner), (GUEST.uid, 7));
+    assert_eq!(after.readers.iter().copied().collect::<Vec<_>>(), [8]);
+    assert_eq!(perform(&mut state, give(7)), Ok(None));
+    assert!(!authority().may_read(GUEST, &after));
+}
+
+#[test]
+fn pins_are_counted_where_they_are_decided() {
+    let mut state = with_job(GUEST);
+    for _ in 0..GUEST_PINS {
+        perform(&mut state, pin(GUEST.uid)).unwrap();
+    }
+    assert_eq!(perform(&mut state, pin(GUEST.uid)), Err(ErrorKind::Limit));
+    assert!(
+        perform(&mut state, pin(1001)).is_ok(),
+        "another user's count apart"
+    );
+    let unpin = |caller, id| Change::Unpin { caller, id };
+    let stranger = Caller { uid: 1002 };
+    assert_eq!(
+        perform(&mut state, unpin(stranger, 1)),
+        Err(ErrorKind::NotFound),
+        "who may not read the namespace does not learn of its pins"
+    );
+    perform(&mut state, share(GUEST, 1002, true)).unwrap();
+    let refused = perform(&mut state, unpin(stranger, 1));
+    assert_eq!(refused, Err(ErrorKind::Permission));
+    assert!(perform(&mut state, unpin(GUEST, 1)).is_ok());
+    let again = perform(&mut state, unpin(GUEST, 1));
+    assert_eq!(again, Err(ErrorKind::NotFound));
+    let ids: Vec<u64> = state.pins().map(|pin| pin.id).collect();
+    perform(&mut state, pin(GUEST.uid)).unwrap();
+    let newest = state.pins().last().map(|pin| pin.id);
+    assert_eq!(
+        newest,
+        ids.last().map(|id| id + 1),
+        "ids are not given twice"
+    );
+    assert_eq!(perform(&mut state, Change::EndLease { id: 1 }), Ok(None));
+}
+
+#[test]
+fn what_is_on_disk_is_the_state_that_was_written() {
+    let mut state = with_job(GUEST);
+    state.apply(stamp(2), &version(&state, 1)).unwrap();
+    perform(&mut state, pin(GUEST.uid)).unwrap();
+    let bytes = rmp_serde::to_vec(&state).unwrap();
+    assert_eq!(rmp_serde::from_slice::<State>(&bytes).unwrap(), state);
+}
