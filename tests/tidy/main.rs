@@ -3,7 +3,7 @@
 //!
 //! Everything here is textual and needs no build of what it reads. In reading order: `sources` finds
 //! files and strips what is no code, `tokens` and `modules` make the module graph of a crate; then
-//! the checks: `crates`, `order`, `files`, `limits`, `documents`.
+//! the checks: `crates`, `order`, `records`, `files`, `limits`, `documents`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -21,6 +21,7 @@ mod documents;
 mod files;
 mod limits;
 mod order;
+mod records;
 
 /// Fails with one line for each finding.
 fn expect_none(what: &str, findings: Vec<String>) {

@@ -14,7 +14,7 @@ use crate::limits::LEASE_MS;
 use crate::pack::Staged;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin};
-use crate::state::{Change, Record, Stamp};
+use crate::state::{Change, Notice, Record, Stamp};
 
 impl CommitTask {
     pub(super) fn create_namespace(
@@ -86,7 +86,7 @@ impl CommitTask {
             expires_ms: lease_ms.map(|ms| now.saturating_add(ms)),
         });
         let pin = match pinned {
-            Ok(Some(Record::Pinned(pin))) => pin,
+            Ok(Some(Notice::Pinned(pin))) => pin,
             Ok(_) => return,
             Err(error) => return self.hold_error(reply, error),
         };
@@ -95,7 +95,7 @@ impl CommitTask {
         self.building.stage(staged);
         self.pinning.insert(pin.id, root);
         self.hold(Box::new(move |outcome| {
-            let _ = reply.send(outcome.map(|()| pin));
+            let _ = reply.send(outcome.map(|()| (*pin).clone()));
         }));
     }
 
@@ -137,19 +137,19 @@ impl CommitTask {
         &mut self,
         name: &SmolStr,
         change: impl FnOnce(SmolStr) -> Change,
-    ) -> Result<Option<Record>, EngineError> {
-        let decided = self.decide(change(name.clone()))?;
-        if decided.is_some() {
-            self.close(name);
-            self.open.retain(|open| open != name);
-        }
-        self.take(decided)
+    ) -> Result<Option<Notice>, EngineError> {
+        let Some(record) = self.decide(change(name.clone()))? else {
+            return Ok(None);
+        };
+        self.close(name);
+        self.open.retain(|open| open != name);
+        self.take(record).map(Some)
     }
 
     /// Decides a change of no namespace in particular.
-    fn change(&mut self, change: Change) -> Result<Option<Record>, EngineError> {
-        let decided = self.decide(change)?;
-        self.take(decided)
+    fn change(&mut self, change: Change) -> Result<Option<Notice>, EngineError> {
+        let record = self.decide(change)?;
+        record.map(|record| self.take(record)).transpose()
     }
 
     fn decide(&self, change: Change) -> Result<Option<Record>, EngineError> {
@@ -157,20 +157,18 @@ impl CommitTask {
     }
 
     /// Puts a record into the group that is built; the head has it from now on.
-    fn take(&mut self, record: Option<Record>) -> Result<Option<Record>, EngineError> {
-        if let Some(record) = &record {
-            let stamp = Stamp {
-                group: self.head.group(),
-                time_ms: self.now(),
-            };
-            self.head.apply(stamp, record)?;
-            self.building.push(record.clone());
-        }
-        Ok(record)
+    fn take(&mut self, record: Record) -> Result<Notice, EngineError> {
+        let stamp = Stamp {
+            group: self.head.group(),
+            time_ms: self.now(),
+        };
+        let notice = self.head.apply(stamp, &record)?;
+        self.building.push(record);
+        Ok(notice)
     }
 
     /// Answers once everything is durable that the answer could tell of.
-    fn answer(&mut self, reply: Reply<()>, decided: Result<Option<Record>, EngineError>) {
+    fn answer(&mut self, reply: Reply<()>, decided: Result<Option<Notice>, EngineError>) {
         match decided {
             Ok(_) => self.hold(answer(reply)),
             Err(error) => self.hold_error(reply, error),

@@ -5,10 +5,11 @@ use std::sync::Arc;
 use kvs_tree::Blobref;
 use smol_str::SmolStr;
 
-use super::State;
+use super::namespace::NamespaceState;
 use super::outcomes::{Outcomes, TookEffect};
 use super::record::{Record, TransactionRecord, VersionRecord};
-use super::terms::{NamespaceState, Terms};
+use super::terms::Terms;
+use super::whole::State;
 use crate::error::EngineError;
 use crate::pack::PackId;
 use crate::past::Origin;

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 
-use super::State;
 use super::record::Record;
 use super::rights::Authority;
+use super::whole::State;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{GUEST_PINS, NAMESPACES, PINS, READERS};
 use crate::reference::SnapshotRef;

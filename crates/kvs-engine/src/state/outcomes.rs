@@ -11,7 +11,7 @@ use std::collections::VecDeque;
 use kvs_tree::{Blobref, OperationResult};
 use serde::{Deserialize, Serialize};
 
-use super::Map;
+use super::persistent::Map;
 use super::record::TransactionRecord;
 use crate::limits::{OUTCOME_AGE_MS, OUTCOME_CLIENTS, OUTCOME_VERSIONS, OUTCOMES_PER_CLIENT};
 use crate::reference::Position;

@@ -1,12 +1,8 @@
-//! What a namespace is beside its tree.
+//! What of a namespace changes seldom.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
 
-use kvs_tree::Blobref;
 use serde::{Deserialize, Serialize};
-
-use super::outcomes::Outcomes;
 
 /// What of a namespace changes seldom. The published state and the readers of the namespace share it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -27,17 +23,4 @@ impl Terms {
             readers: BTreeSet::new(),
         }
     }
-}
-
-/// One namespace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub(crate) struct NamespaceState {
-    pub(crate) terms: Arc<Terms>,
-    /// The newest version that was applied.
-    pub(crate) version: u64,
-    /// Its root; `None` on the head, where roots are not computed yet.
-    pub(crate) root: Option<Blobref>,
-    /// Its time, in milliseconds since the epoch.
-    pub(crate) time_ms: u64,
-    pub(crate) outcomes: Outcomes,
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kvs_tree::{HashAlgorithm, StoreParams};
+use kvs_tree::{Blobref, HashAlgorithm, StoreParams};
 
 use super::*;
 use crate::error::ErrorKind;

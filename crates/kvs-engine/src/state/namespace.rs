@@ -1,0 +1,22 @@
+//! One namespace beside its tree.
+
+use std::sync::Arc;
+
+use kvs_tree::Blobref;
+use serde::{Deserialize, Serialize};
+
+use super::outcomes::Outcomes;
+use super::terms::Terms;
+
+/// One namespace.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub(crate) struct NamespaceState {
+    pub(crate) terms: Arc<Terms>,
+    /// The newest version that was applied.
+    pub(crate) version: u64,
+    /// Its root; `None` on the head, where roots are not computed yet.
+    pub(crate) root: Option<Blobref>,
+    /// Its time, in milliseconds since the epoch.
+    pub(crate) time_ms: u64,
+    pub(crate) outcomes: Outcomes,
+}
