@@ -57,15 +57,24 @@ async fn idle_connections_do_not_take_what_a_checkpoint_needs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_daemon_whose_store_is_removed_or_moved_ends_with_an_error_busy_or_idle() {
-    for (busy, moved) in [(true, false), (false, false), (false, true)] {
+async fn a_daemon_whose_store_or_a_part_of_it_is_removed_or_moved_ends_with_an_error_busy_or_idle()
+{
+    let (busy, idle) = (true, false);
+    for (busy, moved, part) in [
+        (busy, false, ""),
+        (idle, false, ""),
+        (idle, true, ""),
+        (busy, false, "journal"),
+        (busy, true, "packs"),
+    ] {
         let home = Home::new().unwrap();
         let daemon = home.start().unwrap();
         let primary = daemon.primary().await.unwrap();
         primary.put("a", "1").await.unwrap();
+        let part = home.store().join(part);
         match moved {
-            true => std::fs::rename(home.store(), home.store().with_extension("moved")).unwrap(),
-            false => std::fs::remove_dir_all(home.store()).unwrap(),
+            true => std::fs::rename(part, home.store().with_extension("moved")).unwrap(),
+            false => std::fs::remove_dir_all(part).unwrap(),
         }
         let putting = tokio::spawn(async move {
             // It ends when the daemon does.

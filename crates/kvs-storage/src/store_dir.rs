@@ -48,6 +48,7 @@ fn holder(pid: &Option<u32>) -> String {
 /// A store's directory, locked for this process while this lives.
 #[derive(Debug)]
 pub struct StoreDirectory {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     lock: Arc<LockGuard>,
     made: Made,
@@ -111,15 +112,27 @@ impl Made {
 /// store stays locked while there is one.
 #[derive(Debug, Clone)]
 pub struct Presence {
+    disk: Arc<dyn Disk>,
     dir: PathBuf,
     lock: Arc<LockGuard>,
 }
 
 impl Presence {
-    /// An error if the store was removed under the daemon, or, with `thorough`, replaced.
+    /// An error if the store was removed under the daemon, or, with `thorough`, replaced, or a part of it removed
+    /// without which what is acknowledged could not be found again.
     pub fn check(&self, thorough: bool) -> Result<(), DiskError> {
         let found = self.lock.check(thorough);
-        found.map_err(DiskError::at(&self.dir, "go on in"))
+        found.map_err(DiskError::at(&self.dir, "go on in"))?;
+        let parts = ["FORMAT", "manifest", "journal", "packs"];
+        for part in parts.into_iter().filter(|_| thorough) {
+            let part = self.dir.join(part);
+            // One that cannot be looked for is not known to be gone.
+            if let Ok(false) = self.disk.exists(&part) {
+                let gone = io::Error::new(io::ErrorKind::NotFound, "it was removed");
+                return Err(DiskError::new(&part, "go on without", gone));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -132,14 +145,15 @@ impl StoreDirectory {
     pub fn open(env: &Environment, dir: &Path) -> Result<Self, StoreDirectoryError> {
         let disk = &*env.disk;
         let mut made = Made::nothing(disk, dir);
-        Self::open_or_make(disk, dir, &mut made).inspect_err(|_| made.undo(disk))
+        Self::open_or_make(&env.disk, dir, &mut made).inspect_err(|_| made.undo(disk))
     }
 
     fn open_or_make(
-        disk: &dyn Disk,
+        shared: &Arc<dyn Disk>,
         dir: &Path,
         made: &mut Made,
     ) -> Result<Self, StoreDirectoryError> {
+        let disk = &**shared;
         if made.missing.is_empty() {
             // Before anything is made in a directory of somebody else.
             check_contents(disk, dir)?;
@@ -153,6 +167,7 @@ impl StoreDirectory {
         made.new = !exists && check_contents(disk, dir).is_ok();
         made.lock = Some(Arc::clone(&lock));
         let store = Self {
+            disk: Arc::clone(shared),
             dir: dir.to_path_buf(),
             lock,
             made: made.clone(),
@@ -173,6 +188,7 @@ impl StoreDirectory {
     /// Watches whether it is still there.
     pub fn presence(&self) -> Presence {
         Presence {
+            disk: Arc::clone(&self.disk),
             dir: self.dir.clone(),
             lock: Arc::clone(&self.lock),
         }
@@ -304,6 +320,24 @@ mod tests {
         assert_eq!(pid, std::process::id());
         drop(store);
         let _store = StoreDirectory::open(&env, &path).unwrap();
+    }
+
+    #[test]
+    fn a_store_of_which_a_part_was_removed_is_not_there_any_more() {
+        for part in ["FORMAT", "manifest", "journal", "packs", "lock"] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = StoreDirectory::open(&Environment::real(), dir.path()).unwrap();
+            std::fs::write(dir.path().join("manifest"), "").unwrap();
+            let presence = store.presence();
+            presence.check(true).unwrap();
+            let path = dir.path().join(part);
+            match path.is_dir() {
+                true => std::fs::remove_dir(&path).unwrap(),
+                false => std::fs::remove_file(&path).unwrap(),
+            }
+            let error = presence.check(true).unwrap_err().to_string();
+            assert!(error.contains("it was removed"), "{part}: {error}");
+        }
     }
 
     #[test]

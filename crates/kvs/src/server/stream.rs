@@ -117,11 +117,10 @@ pub(crate) type Stepped = Result<(Source, Option<Told>), EngineError>;
 
 /// One step of a source; a guest's waits for a place first, since it may have to wait for the disk.
 pub(crate) async fn step(aside: Option<Aside>, mut source: Source) -> Stepped {
-    let _place = match &aside {
-        Some(aside) => Some(aside.place().await),
-        None => None,
+    let told = match &aside {
+        Some(aside) => aside.in_places(source.next()).await?,
+        None => source.next().await?,
     };
-    let told = source.next().await?;
     Ok((source, told))
 }
 
