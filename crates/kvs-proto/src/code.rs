@@ -7,6 +7,10 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
 
+/// How the message begins with which a daemon that shuts down ends what it does not wait for: the same
+/// request may be sent to the next daemon.
+pub const SHUTTING_DOWN: &str = "the daemon shuts down";
+
 /// What a caller can do about an error.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]

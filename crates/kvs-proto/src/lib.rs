@@ -42,7 +42,7 @@ mod frame;
 
 pub use body::{decode_body, encode_body};
 pub use brief::{BriefLookup, ReadState};
-pub use code::{Advice, ErrorBody, ErrorCode};
+pub use code::{Advice, ErrorBody, ErrorCode, SHUTTING_DOWN};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
 pub use frame::{

@@ -13,8 +13,8 @@ use crate::pending::{Answer, Receiver, Reply, exchange};
 use crate::stream::StreamState;
 use bytes::BytesMut;
 use kvs_proto::{
-    Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Position, ProtocolError, Request,
-    Status, decode_body, write_request,
+    Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Operation, Position,
+    ProtocolError, Request, SHUTTING_DOWN, Status, decode_body, write_request,
 };
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -24,10 +24,16 @@ use tokio_util::codec::Decoder;
 /// The first id of a request; 0 is that of `hello`.
 const FIRST_ID: u64 = 1;
 
+/// Why an upload, or the commit of one, failed.
+const UPLOAD_LOST: &str =
+    "the upload was lost with its connection, and nothing of it is committed: send the value again";
+
 /// All that a connection owes to callers.
 pub(crate) struct Outstanding {
     known: Arc<Known>,
     next_id: u64,
+    /// Uploads of smaller ids were lost with a connection.
+    kept_from: u64,
     waiting: Slots,
     pub(super) streams: ById<Box<StreamState>>,
     numbers: Numbers,
@@ -55,6 +61,7 @@ impl Outstanding {
         Outstanding {
             known,
             next_id: FIRST_ID,
+            kept_from: FIRST_ID,
             waiting: Slots::default(),
             streams: ById::default(),
             numbers: Numbers::default(),
@@ -256,18 +263,36 @@ impl Outstanding {
             Status::Final => self.answer(id, Ok(body)),
             Status::Error => {
                 let error: ClientError = decode_body::<ErrorBody>(&body)?.into();
-                let waits = self.waiting.get(id);
-                let waits = waits.is_some_and(|wait| matches!(wait.request, Request::Wait(_)));
-                if waits && error.code == ErrorCode::Unavailable {
-                    self.leave();
-                } else {
-                    self.answer(id, Err(error));
+                let request = self.waiting.get(id).map(|waiting| &waiting.request);
+                match request {
+                    Some(request) if goes_on(request, &error) => self.leave(),
+                    Some(request) => {
+                        let error = self.explain(request, error);
+                        self.answer(id, Err(error));
+                    }
+                    None => {}
                 }
             }
             // An item of a watch that was cancelled here and not yet there.
             Status::Item => {}
         }
         Ok(())
+    }
+
+    /// The error of a request. A commit whose value was lost with a connection was not done, as the
+    /// daemon looks for its first answer before it looks for the upload.
+    fn explain(&self, request: &Request, error: ClientError) -> ClientError {
+        let Request::Commit(commit) = request else {
+            return error;
+        };
+        let is_lost = |operation: &Operation| match operation {
+            Operation::PutUpload { upload, .. } => *upload < self.kept_from,
+            _ => false,
+        };
+        if error.code == ErrorCode::Invalid && commit.operations.iter().any(is_lost) {
+            return ClientError::new(ErrorCode::Unavailable, UPLOAD_LOST);
+        }
+        error
     }
 
     /// A watch or wait was ended because the daemon shuts down: it goes on with the next daemon, and so does all that is
@@ -280,6 +305,7 @@ impl Outstanding {
     /// The connection is gone: what may not be repeated is answered, the rest is kept.
     pub(crate) fn disconnected(&mut self) {
         self.online = false;
+        self.kept_from = self.next_id;
         self.out.clear();
         self.unsent.clear();
         self.streams
@@ -302,8 +328,7 @@ impl Outstanding {
         }
         match &waiting.request {
             Request::Upload(_) | Request::UploadData(_) => {
-                let message = "the upload was lost with its connection, and nothing of it is committed: send the value again";
-                Some(ClientError::new(ErrorCode::Unavailable, message))
+                Some(ClientError::new(ErrorCode::Unavailable, UPLOAD_LOST))
             }
             request if waiting.sent && !is_repeatable(request) => {
                 let message = "the connection was lost before the answer came";
@@ -351,6 +376,16 @@ impl Outstanding {
 /// What is queued when there will be no connection any more.
 pub(super) fn given_up() -> ClientError {
     ClientError::disconnected("the connection was given up")
+}
+
+/// Whether a request goes on with the next daemon, because this one ends it as it shuts down.
+fn goes_on(request: &Request, error: &ClientError) -> bool {
+    error.code == ErrorCode::Unavailable
+        && match request {
+            Request::Wait(_) => true,
+            Request::List(_) | Request::Log(_) => error.message.starts_with(SHUTTING_DOWN),
+            _ => false,
+        }
 }
 
 /// Whether a request may reach the daemon twice: reads, and commits, which have their number.

@@ -225,7 +225,11 @@ impl Peer {
     }
 
     pub(super) async fn error(&mut self, id: u64, code: ErrorCode) {
-        self.write(id, Status::Error, &ErrorBody::new(code, "because"))
+        self.error_that(id, code, "because").await;
+    }
+
+    pub(super) async fn error_that(&mut self, id: u64, code: ErrorCode, message: &str) {
+        self.write(id, Status::Error, &ErrorBody::new(code, message))
             .await;
     }
 

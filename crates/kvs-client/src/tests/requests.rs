@@ -548,3 +548,49 @@ async fn each_outage_is_told_once_and_so_is_its_end() {
     drop(client);
     assert_eq!(events.recv().await, None);
 }
+
+#[tokio::test]
+async fn a_commit_whose_upload_is_lost_says_that_the_value_is_to_be_sent_again() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let client = primary.client().clone();
+    let upload = client.upload().await.unwrap();
+    let (id, _) = peer.request().await;
+    peer.answer(id, &Empty {}).await;
+    let first = upload.finish().await.unwrap();
+    let commit = Transaction::new().put_upload("a", first);
+    let pending = primary.submit(commit).await.unwrap();
+    peer.commit().await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let (id, _) = peer.commit().await;
+    peer.error(id, ErrorCode::Invalid).await;
+    let error = pending.await.unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable);
+    assert!(error.message.ends_with("send the value again"), "{error}");
+    // One that the daemon has is refused for its own sake.
+    let upload = client.upload().await.unwrap();
+    let (id, _) = peer.request().await;
+    peer.answer(id, &Empty {}).await;
+    let commit = Transaction::new().put_upload("a..", upload.finish().await.unwrap());
+    let pending = primary.submit(commit).await.unwrap();
+    let (id, _) = peer.commit().await;
+    peer.error(id, ErrorCode::Invalid).await;
+    assert_eq!(pending.await.unwrap_err().code, ErrorCode::Invalid);
+}
+
+#[tokio::test]
+async fn a_list_that_a_daemon_ends_as_it_shuts_down_goes_on_with_the_next() {
+    let (mut fake, primary, mut peer) = pair().await;
+    let listing = primary.clone();
+    let listing = tokio::spawn(async move { listing.list(".", ListOptions::new()).await });
+    let (id, _) = peer.request().await;
+    peer.error_that(id, ErrorCode::Unavailable, kvs_proto::SHUTTING_DOWN)
+        .await;
+    drop(peer);
+    let mut peer = fake.accept().await;
+    let (id, request) = peer.request().await;
+    assert!(matches!(request, Request::List(_)), "{request:?}");
+    peer.error(id, ErrorCode::Unavailable).await;
+    let error = listing.await.unwrap().unwrap_err();
+    assert_eq!(error.code, ErrorCode::Unavailable, "of its own");
+}

@@ -19,7 +19,7 @@ use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
 use kvs_engine::Caller;
-use kvs_proto::{ErrorCode, Op, Request, write_error};
+use kvs_proto::{ErrorCode, Op, Request, SHUTTING_DOWN, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, timeout};
 
@@ -71,7 +71,12 @@ async fn converse<S>(
         shared,
         caller: Caller { uid },
     };
-    let ended = match timeout(HELLO_TIMEOUT, greet(&mut connection, &context, admission)).await {
+    let stopped = context.shared.stop.clone();
+    let greeting = timeout(HELLO_TIMEOUT, greet(&mut connection, &context, admission));
+    let Some(greeted) = stopped.run_until_cancelled(greeting).await else {
+        return tracing::debug!(uid, "no hello before the daemon shuts down");
+    };
+    let ended = match greeted {
         Err(_) => return tracing::debug!(uid, "no hello in time"),
         Ok(Ok(None)) => connection.flush().await,
         Ok(Ok(Some(client))) => {
@@ -115,6 +120,8 @@ struct Session<S> {
     look: Option<Pin<Box<Sleep>>>,
     /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
     open: bool,
+    /// Whether the daemon shuts down.
+    stopping: bool,
     stopped: Pin<Box<dyn Future<Output = ()> + Send>>,
 }
 
@@ -157,6 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             gone,
             look: None,
             open: true,
+            stopping: false,
             stopped,
         }
     }
@@ -175,9 +183,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.turn = requests;
         for _ in 0..rounds {
             let mut moved = false;
-            if self.open && self.stopped.as_mut().poll(cx).is_ready() {
+            if !self.stopping && self.stopped.as_mut().poll(cx).is_ready() {
+                self.stopping = true;
+                self.end();
                 self.close();
-                self.refuse_uploads();
             }
             let engine = &self.context.shared.engine;
             while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
@@ -236,9 +245,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.commits.len() + self.running.slow()
     }
 
-    /// Answers what was received of uploads, as they end with this daemon. Other requests the client
-    /// sends again by itself.
-    fn refuse_uploads(&mut self) {
+    /// Says that the daemon shuts down to what would not end by itself, or not soon, and to what was
+    /// received of uploads, as they end with this daemon. Other requests the client sends again by
+    /// itself.
+    fn end(&mut self) {
+        let failure = Failure::new(ErrorCode::Unavailable, SHUTTING_DOWN);
+        self.streams.end(&failure, &mut self.connection.out);
+        for kind in [Kind::Wait, Kind::Walk] {
+            for id in self.running.cancel_all(kind) {
+                let out = self.connection.out.frames();
+                write_error(out, id, failure.code, &failure.message);
+            }
+        }
         while let Ok(Some(frame)) = self.connection.next_frame() {
             if matches!(Op::from_code(frame.tag), Ok(Op::Upload | Op::UploadData)) {
                 let out = self.connection.out.frames();

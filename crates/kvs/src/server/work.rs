@@ -216,6 +216,8 @@ pub(crate) enum Kind {
     Slow,
     /// Likewise, and it is of no use to anybody when its client is gone.
     Read,
+    /// Likewise, and it may take long: a daemon that shuts down does not wait for it.
+    Walk,
     /// It waits for the world: bounded as streams are, so that it never keeps others from being read.
     Wait,
 }
@@ -296,13 +298,14 @@ impl Running {
         true
     }
 
-    /// Stops all of a kind.
-    pub(crate) fn cancel_all(&mut self, kind: Kind) {
+    /// Stops all of a kind; the ids of those requests.
+    pub(crate) fn cancel_all(&mut self, kind: Kind) -> Vec<u64> {
         let those = self.open.iter().filter(|(_, open)| open.kind == kind);
         let ids: Vec<u64> = those.map(|(id, _)| *id).collect();
-        for id in ids {
-            self.cancel(id);
+        for id in &ids {
+            self.cancel(*id);
         }
+        ids
     }
 
     fn forget(&mut self, open: &Open) {
@@ -368,9 +371,11 @@ mod tests {
         running.spawn(&aside, 1, (Kind::Wait, 0), Box::pin(pending()));
         running.spawn(&aside, 2, (Kind::Slow, 80), Box::pin(pending()));
         running.spawn(&aside, 3, (Kind::Read, 9), Box::pin(pending()));
-        running.cancel_all(Kind::Wait);
-        assert_eq!((running.waits(), running.slow()), (0, 2));
-        running.cancel_all(Kind::Read);
+        running.spawn(&aside, 4, (Kind::Walk, 7), Box::pin(pending()));
+        assert_eq!(running.cancel_all(Kind::Wait), [1]);
+        assert_eq!((running.waits(), running.slow()), (0, 3));
+        assert_eq!(running.cancel_all(Kind::Read), [3]);
+        assert_eq!(running.cancel_all(Kind::Walk), [4]);
         assert_eq!((running.waits(), running.slow()), (0, 1));
         assert_eq!(running.bytes(), 80);
     }

@@ -22,7 +22,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             look.as_mut().reset(Instant::now() + PEER_PERIOD);
             if self.connection.peer_is(self.gone) {
                 self.close();
-                self.running.cancel_all(Kind::Read);
+                for kind in [Kind::Read, Kind::Walk] {
+                    self.running.cancel_all(kind);
+                }
             }
         }
     }

@@ -175,6 +175,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.check_stream(id)?;
                 self.perform(id, Kind::Wait, request);
             }
+            Request::List(_) | Request::Log(_) => self.perform(id, Kind::Walk, request),
             request if ops::only_reads(&request) => self.perform(id, Kind::Read, request),
             request => self.perform(id, Kind::Slow, request),
         }

@@ -30,6 +30,7 @@ mod follows;
 mod gets;
 mod guests;
 mod peers;
+mod stopping;
 mod streams;
 
 const OWNER: u32 = 1000;
