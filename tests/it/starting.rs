@@ -207,6 +207,16 @@ fn a_socket_that_cannot_be_made_and_an_address_that_is_none_have_their_statuses(
     let long = format!("unix:{}/{}", home.socket().display(), "x".repeat(200));
     refusal(start(&long), 2);
     refusal(start("unix:/proc/kvs/kvs.sock"), 73);
+    let precious = home.socket().with_file_name("precious");
+    std::fs::write(&precious, "x").unwrap();
+    refusal(start(&format!("unix:{}", precious.display())), 73);
+    assert!(!home.store().exists(), "no store that nobody could reach");
+    // What was made for a socket goes away with a store that cannot be opened.
+    std::fs::write(home.store(), "precious").unwrap();
+    let deep = home.socket().with_file_name("deep");
+    let socket = deep.join("er/kvs.sock");
+    refusal(start(&format!("unix:{}", socket.display())), 73);
+    assert!(!deep.exists());
 }
 
 #[test]

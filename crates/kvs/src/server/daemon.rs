@@ -94,6 +94,8 @@ impl Daemon {
         if is_alive(&socket).await {
             return Err(BindError::InUse(socket).into());
         }
+        // A store that nobody could reach is not made.
+        let made = Listener::check(&socket, access).await?;
         let (owner, busy_poll) = (engine.instance_owner, engine.busy_poll);
         let store = engine.dir.display().to_string();
         let engine = Engine::open(engine, environment)
@@ -107,6 +109,7 @@ impl Daemon {
                 return Err(error.into());
             }
         };
+        made.keep();
         let shared = Shared::new(engine, owner)
             .allow_guests(access != Access::Owner)
             .guest_rate(guest_rate)

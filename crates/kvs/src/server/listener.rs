@@ -89,21 +89,26 @@ impl Listener {
     ///
     /// Blocks for a moment on the file system. Must be called within a tokio runtime.
     pub(crate) async fn bind(path: &Path, access: Access) -> Result<Listener, BindError> {
+        let (listener, _lock) = Listener::bind_locked(path, access).await?;
+        Ok(listener)
+    }
+
+    /// The same, and the lock that keeps others from looking and binding.
+    async fn bind_locked(path: &Path, access: Access) -> Result<(Listener, File), BindError> {
         let io = |error| BindError::Io(path.to_owned(), error);
         let parent = match path.parent() {
             Some(parent) if !parent.as_os_str().is_empty() => parent,
             _ => Path::new("."),
         };
-        let missing = parent.ancestors().take_while(|dir| !dir.exists());
-        let missing: Vec<PathBuf> = missing.map(Path::to_owned).collect();
+        let made = Made::missing(parent);
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
             .create(parent)
             .map_err(io)?;
-        for made in missing.iter().filter(|dir| !dir.as_os_str().is_empty()) {
+        for directory in &made.0 {
             let mode = Permissions::from_mode(access.directory_mode());
-            std::fs::set_permissions(made, mode).map_err(io)?;
+            std::fs::set_permissions(directory, mode).map_err(io)?;
         }
         let lock = File::open(parent).map_err(io)?;
         flock(&lock, FlockOperation::LockExclusive).map_err(|error| io(error.into()))?;
@@ -115,7 +120,21 @@ impl Listener {
         let mode = Permissions::from_mode(access.socket_mode());
         std::fs::set_permissions(path, mode).map_err(io)?;
         let file = SocketFile::of(path).map_err(io)?;
-        Ok(Listener { listener, file })
+        made.keep();
+        Ok((Listener { listener, file }, lock))
+    }
+
+    /// Finds out whether the socket can be bound, before anything else is made: binds it and removes
+    /// it again. What is made for it goes away with what is returned, unless that is kept.
+    ///
+    /// # Errors
+    /// As [`Listener::bind`].
+    pub(crate) async fn check(path: &Path, access: Access) -> Result<Made, BindError> {
+        let made = Made::missing(path.parent().unwrap_or(Path::new(".")));
+        // Whoever binds meanwhile waits for the lock, and does not take this for a daemon.
+        let (listener, _lock) = Listener::bind_locked(path, access).await?;
+        listener.close();
+        Ok(made)
     }
 
     /// The next connection. Cancel-safe.
@@ -127,6 +146,35 @@ impl Listener {
     /// take the socket for a stale one and put up its own, only for us to remove that.
     pub(crate) fn close(self) {
         self.file.remove();
+    }
+}
+
+/// Directories that are made for a socket. Removed when it is dropped, as far as they are empty.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Made(Vec<PathBuf>);
+
+impl Made {
+    /// Those that are not there yet, the deepest first.
+    fn missing(directory: &Path) -> Made {
+        let missing = directory
+            .ancestors()
+            .take_while(|dir| !dir.as_os_str().is_empty() && !dir.exists());
+        Made(missing.map(Path::to_owned).collect())
+    }
+
+    /// Leaves them where they are.
+    pub(crate) fn keep(mut self) {
+        self.0.clear();
+    }
+}
+
+impl Drop for Made {
+    fn drop(&mut self) {
+        for directory in &self.0 {
+            // Not there, or somebody else uses it.
+            let _ = std::fs::remove_dir(directory);
+        }
     }
 }
 
