@@ -167,12 +167,8 @@ impl Fairness {
 
     async fn prepare(&self, client: &Client) -> anyhow::Result<Namespace> {
         for (name, owner) in [(OWN, Some(GUEST)), (SHARED, None)] {
-            let create = NamespaceCreate {
-                name: name.into(),
-                owner,
-                root: None,
-                from: None,
-            };
+            let mut create = NamespaceCreate::named(name);
+            create.owner = owner;
             client.create_namespace(create).await?;
         }
         client.share_namespace(SHARED, GUEST, true).await?;

@@ -67,11 +67,7 @@ pub(crate) fn snapshot() -> SmolStr {
 
 pub(crate) fn found() -> LookupAnswer {
     LookupAnswer {
-        entry: Some(Entry::Value(ValueInfo {
-            size: 64,
-            bytes: Some(value()),
-            blobref: None,
-        })),
+        entry: Some(Entry::Value(ValueInfo::whole(value()))),
         namespace: "primary".into(),
         key: "bench.key500".into(),
         position: position(),

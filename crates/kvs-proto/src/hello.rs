@@ -44,6 +44,7 @@ pub struct HelloAnswer {
 
 /// Limits that a daemon enforces on a connection; meaning and units as in `limits.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ServerLimits {
     /// Most bytes in a frame, either way.
     pub frame_bytes: u64,

@@ -49,11 +49,20 @@ pub struct LogVersion {
 
 /// One changed key, without its value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct LogChange {
     /// The key.
     pub key: SmolStr,
     /// What happened to it.
     pub kind: ChangeKind,
+}
+
+impl LogChange {
+    /// What happened to a key.
+    pub fn new(key: impl Into<SmolStr>, kind: ChangeKind) -> Self {
+        let key = key.into();
+        LogChange { key, kind }
+    }
 }
 
 /// The answer to `log`.

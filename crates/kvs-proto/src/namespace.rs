@@ -6,6 +6,7 @@ use smol_str::SmolStr;
 
 /// Makes a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct NamespaceCreate {
     /// Its name.
     pub name: SmolStr,

@@ -46,6 +46,7 @@ pub enum Entry {
 
 /// A value, or how to get it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ValueInfo {
     /// Length in bytes.
     pub size: u64,
@@ -61,8 +62,29 @@ pub struct ValueInfo {
     pub blobref: Option<SmolStr>,
 }
 
+impl ValueInfo {
+    /// A value with its bytes.
+    pub fn whole(bytes: Bytes) -> Self {
+        ValueInfo {
+            size: bytes.len() as u64,
+            bytes: Some(bytes),
+            blobref: None,
+        }
+    }
+
+    /// A value of so many bytes that are not told.
+    pub fn of_size(size: u64, blobref: Option<SmolStr>) -> Self {
+        ValueInfo {
+            size,
+            bytes: None,
+            blobref,
+        }
+    }
+}
+
 /// Counts of a directory; none costs a walk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct DirectoryInfo {
     /// Entries below it, at any depth.
     #[serde(default)]
@@ -76,6 +98,18 @@ pub struct DirectoryInfo {
     /// Its direct entries. Absent in lists, where only `entries == 0` tells that it is empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<u64>,
+}
+
+impl DirectoryInfo {
+    /// The counts that cost no read.
+    pub fn new(entries: u64, bytes: u64, depth: u64) -> Self {
+        DirectoryInfo {
+            entries,
+            bytes,
+            depth,
+            names: None,
+        }
+    }
 }
 
 /// A symbolic link.
@@ -143,11 +177,20 @@ pub struct List {
 
 /// One entry of a list.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct ListEntry {
     /// The full key.
     pub key: SmolStr,
     /// What is there.
     pub entry: Entry,
+}
+
+impl ListEntry {
+    /// What is at a key.
+    pub fn new(key: impl Into<SmolStr>, entry: Entry) -> Self {
+        let key = key.into();
+        ListEntry { key, entry }
+    }
 }
 
 /// The answer to `list`.

@@ -243,6 +243,7 @@ pub struct Behind {
 
 /// Who committed something.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct TransactionInfo {
     /// User id.
     pub uid: u32,
@@ -254,6 +255,18 @@ pub struct TransactionInfo {
     /// Its name.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<SmolStr>,
+}
+
+impl TransactionInfo {
+    /// The transaction of that number of a client.
+    pub fn new(uid: u32, client: Bytes, number: u64, name: Option<SmolStr>) -> Self {
+        TransactionInfo {
+            uid,
+            client,
+            number,
+            name,
+        }
+    }
 }
 
 /// What happened to a key.
@@ -314,6 +327,7 @@ impl ChangeValue {
 
 /// One changed key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[non_exhaustive]
 pub struct Change {
     /// The key.
     pub key: SmolStr,

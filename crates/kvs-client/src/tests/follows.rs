@@ -42,10 +42,7 @@ fn moved(version: u64, key: &str, last: bool) -> RootItem {
         snapshot: "".into(),
         time_ms: 0,
         transactions: Vec::new(),
-        changes: vec![LogChange {
-            key: key.into(),
-            kind: ChangeKind::Put,
-        }],
+        changes: vec![LogChange::new(key, ChangeKind::Put)],
         last,
         place: place(version),
     })

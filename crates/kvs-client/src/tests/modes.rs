@@ -50,10 +50,9 @@ fn put(key: &str, value: &'static str) -> Change {
 }
 
 fn append(offset: u64, value: &'static str) -> Change {
-    Change {
-        offset: Some(offset),
-        ..Change::new("k", ChangeKind::Append, ChangeValue::Bytes(value.into()))
-    }
+    let mut append = Change::new("k", ChangeKind::Append, ChangeValue::Bytes(value.into()));
+    append.offset = Some(offset);
+    append
 }
 
 fn mark(version: u64, requested: bool) -> WatchItem {

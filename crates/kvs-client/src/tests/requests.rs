@@ -387,11 +387,7 @@ async fn a_long_value_is_fetched_in_ranges_of_one_snapshot() {
     let (_fake, primary, mut peer) = pair().await;
     let getting = tokio::spawn(async move { primary.get("a").await });
     let (id, _) = peer.request().await;
-    let value = ValueInfo {
-        size: 5,
-        bytes: None,
-        blobref: Some("blake3-x".into()),
-    };
+    let value = ValueInfo::of_size(5, Some("blake3-x".into()));
     let found = LookupAnswer {
         entry: Some(Entry::Value(value)),
         namespace: "other".into(),

@@ -90,9 +90,10 @@ mod tests {
         let mut appended = Appended::new(&[scope(ScopeKind::Auto, ".a..k.")]);
         assert_eq!(appended.offset(7), 7);
         let value = |bytes: &'static str| ChangeValue::Bytes(bytes.into());
-        let append = |offset| Change {
-            offset,
-            ..Change::new("a.k", ChangeKind::Append, value("abc"))
+        let append = |offset| {
+            let mut append = Change::new("a.k", ChangeKind::Append, value("abc"));
+            append.offset = offset;
+            append
         };
         for (change, end) in [
             (append(Some(7)), 10),

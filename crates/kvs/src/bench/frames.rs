@@ -123,11 +123,7 @@ fn committed(operations: usize) -> usize {
 
 fn found(size: &Size) -> usize {
     answer(&LookupAnswer {
-        entry: Some(Entry::Value(ValueInfo {
-            size: size.value as u64,
-            bytes: Some(size.value_with(0)),
-            blobref: None,
-        })),
+        entry: Some(Entry::Value(ValueInfo::whole(size.value_with(0)))),
         namespace: "bench-0000000-put".into(),
         key: size.key_of_request(NUMBER),
         position: position(),

@@ -138,12 +138,10 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
     match args.action {
         Action::Create(args) => {
             for name in &args.names {
-                let create = NamespaceCreate {
-                    name: name.into(),
-                    owner: args.owner,
-                    root: args.rootref.as_deref().map(Into::into),
-                    from: args.from.as_deref().map(Into::into),
-                };
+                let mut create = NamespaceCreate::named(name);
+                create.owner = args.owner;
+                create.root = args.rootref.as_deref().map(Into::into);
+                create.from = args.from.as_deref().map(Into::into);
                 client.create_namespace(create).await.about(name)?;
             }
         }

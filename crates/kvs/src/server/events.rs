@@ -116,12 +116,11 @@ fn change(change: &KeyChange, limit: u64) -> wire::Change {
         (ChangeKind::Append, Some(appended)) => bytes(appended, limit),
         _ => value(&change.value, limit),
     };
-    wire::Change {
-        previous: change.previous.as_ref().map(|one| value(one, limit)),
-        offset: change.offset,
-        more: change.more,
-        ..wire::Change::new(change.key.as_str(), change_kind(change.kind), content)
-    }
+    let kind = change_kind(change.kind);
+    let mut told = wire::Change::new(change.key.as_str(), kind, content);
+    told.previous = change.previous.as_ref().map(|one| value(one, limit));
+    (told.offset, told.more) = (change.offset, change.more);
+    told
 }
 
 /// The content of a key.

@@ -151,10 +151,9 @@ impl Room {
 
     /// What the client is told of it.
     pub(crate) fn limits(&self) -> ServerLimits {
-        ServerLimits {
-            requests_in_flight: self.requests as u64,
-            streams: self.streams as u64,
-            ..ServerLimits::default()
-        }
+        let mut limits = ServerLimits::default();
+        limits.requests_in_flight = self.requests as u64;
+        limits.streams = self.streams as u64;
+        limits
     }
 }

@@ -31,12 +31,8 @@ pub(crate) fn link(link: &Symlink) -> wire::Link {
 /// The counts of a directory that cost no read.
 pub(crate) fn directory(directory: &Directory) -> wire::DirectoryInfo {
     let stats = directory.stats();
-    wire::DirectoryInfo {
-        entries: stats.entries,
-        bytes: stats.bytes,
-        depth: u64::from(stats.depth).saturating_sub(1),
-        names: None,
-    }
+    let depth = u64::from(stats.depth).saturating_sub(1);
+    wire::DirectoryInfo::new(stats.entries, stats.bytes, depth)
 }
 
 /// How long a value may be to travel inline, given what the client asked for.
@@ -56,17 +52,10 @@ pub(crate) async fn value(
             Some(bytes) => bytes,
             None => view.read(value, 0..size).await?,
         };
-        return Ok(wire::ValueInfo {
-            size,
-            bytes: Some(bytes),
-            blobref: None,
-        });
+        return Ok(wire::ValueInfo::whole(bytes));
     }
-    Ok(wire::ValueInfo {
-        size,
-        bytes: None,
-        blobref: view.blobref(value).map(text),
-    })
+    let blobref = view.blobref(value).map(text);
+    Ok(wire::ValueInfo::of_size(size, blobref))
 }
 
 /// An entry, with a value's bytes if it is no longer than `limit`.
@@ -132,12 +121,9 @@ pub(crate) fn pin(pin: &Pin) -> wire::PinInfo {
 
 /// Who made a version.
 pub(crate) fn transaction(transaction: &TransactionInfo) -> wire::TransactionInfo {
-    wire::TransactionInfo {
-        uid: transaction.uid,
-        client: Bytes::copy_from_slice(&transaction.client),
-        number: transaction.number,
-        name: transaction.name.clone(),
-    }
+    let client = Bytes::copy_from_slice(&transaction.client);
+    let name = transaction.name.clone();
+    wire::TransactionInfo::new(transaction.uid, client, transaction.number, name)
 }
 
 /// How a key changed.

@@ -160,10 +160,8 @@ fn parts(whole: wire::Moved, keys: Vec<(Key, ChangeKind)>) -> VecDeque<RootItem>
             bytes = 0;
         }
         bytes += key.as_str().len();
-        part.changes.push(wire::LogChange {
-            key: key.as_str().into(),
-            kind: outgoing::change_kind(kind),
-        });
+        let kind = outgoing::change_kind(kind);
+        part.changes.push(wire::LogChange::new(key.as_str(), kind));
     }
     parts.push_back(RootItem::Moved(part));
     parts

@@ -57,9 +57,8 @@ pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, F
 
 /// A version as the wire tells it.
 fn version(version: LogEntry) -> wire::LogVersion {
-    let change = |(key, kind): &(Key, ChangeKind)| wire::LogChange {
-        key: key.as_str().into(),
-        kind: outgoing::change_kind(*kind),
+    let change = |(key, kind): &(Key, ChangeKind)| {
+        wire::LogChange::new(key.as_str(), outgoing::change_kind(*kind))
     };
     wire::LogVersion {
         position: outgoing::position(version.position),

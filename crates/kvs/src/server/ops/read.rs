@@ -156,8 +156,8 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
         let size = key.as_str().len() + ENTRY_BYTES + variable_bytes(&entry);
         bytes += size;
         pace.spend(1 + size / BYTES_A_VISIT).await;
-        let key = key.as_str().into();
-        shown.push(wire::ListEntry { key, entry });
+        let key = SmolStr::new(key.as_str());
+        shown.push(wire::ListEntry::new(key, entry));
     }
     let read = Read::of(&view, &asked.at);
     Ok(Answer::List(Box::new(wire::ListAnswer {
@@ -213,7 +213,8 @@ pub(super) async fn read(context: &Context, asked: wire::Read) -> Result<Answer,
 pub(super) async fn info(context: &Context, asked: wire::Info) -> Result<Answer, Failure> {
     let view = view(context, &asked.namespace, &asked.at).await?;
     let directory = view.directory();
-    let names = view.count(&directory).await?;
+    let mut counts = outgoing::directory(&directory);
+    counts.names = Some(view.count(&directory).await?);
     let read = Read::of(&view, &asked.at);
     Ok(Answer::Info(Box::new(wire::InfoAnswer {
         namespace: read.namespace,
@@ -222,10 +223,7 @@ pub(super) async fn info(context: &Context, asked: wire::Info) -> Result<Answer,
         snapshot: read.snapshot,
         time_ms: view.time_ms(),
         owner: view.owner(),
-        directory: wire::DirectoryInfo {
-            names: Some(names),
-            ..outgoing::directory(&directory)
-        },
+        directory: counts,
     })))
 }
 
