@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::process::ExitCode;
 
+use clap::builder::NonEmptyStringValueParser;
 use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{CommandFactory as _, Parser, Subcommand};
 use tokio::runtime::Runtime;
@@ -29,7 +30,7 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) uri: Option<String>,
     /// Namespace of verbs that are given none [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
-    #[arg(short = 'N', long, value_name = "NAME")]
+    #[arg(short = 'N', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) namespace: Option<String>,
     #[command(subcommand)]
     pub(crate) command: Command,
@@ -239,10 +240,17 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
         _ => {}
     }
     let text = error.render().to_string();
-    match text.strip_prefix("error: ") {
-        Some(text) => text.to_owned(),
-        None => text,
-    }
+    let text = text.strip_prefix("error: ").unwrap_or(&text);
+    // What the standard library says of numbers.
+    text.replace(": invalid digit found in string", ": not a whole number")
+        .replace(
+            ": cannot parse integer from empty string",
+            ": not a whole number",
+        )
+        .replace(
+            ": number too large to fit in target type",
+            ": too large a number",
+        )
 }
 
 /// The arguments of the process. The optional value of `-L` may stand right behind it, as Flux takes

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use kvs_client::{ErrorCode, LookupOptions, Transaction};
 
 use super::failure::{About as _, failure, failure_as};
@@ -41,10 +42,10 @@ pub(crate) struct MoveArgs {
 #[derive(Debug, Args)]
 struct Pair {
     /// Namespace of the source [default: as for other verbs, kvs -N NAME included]
-    #[arg(short = 'S', long, value_name = "NAME")]
+    #[arg(short = 'S', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     src_namespace: Option<String>,
     /// Namespace of the destination [default: as for the source]
-    #[arg(short = 'D', long, value_name = "NAME")]
+    #[arg(short = 'D', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     dst_namespace: Option<String>,
     /// Key to take; a link is taken as a link
     #[arg(value_name = "SRC")]

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
+use clap::builder::NonEmptyStringValueParser;
 use kvs_client::{
     Address, At, Client, ClientError, Committed, ConnectionEvent, ConnectionEvents, ErrorCode,
     Options, UnixConnector,
@@ -147,7 +148,7 @@ async fn say_outages(mut events: ConnectionEvents, address: String) {
 #[derive(Debug, Args)]
 pub(crate) struct NamespaceOption {
     /// Namespace to use [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
-    #[arg(short = 'N', long, value_name = "NAME")]
+    #[arg(short = 'N', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     namespace: Option<String>,
 }
 
@@ -219,7 +220,11 @@ impl TimeoutOption {
             return work.await;
         };
         let over = |_| {
-            let text = format!("{verb}: timeout: the {timeout:?} of --timeout are over");
+            let time = match timeout {
+                Duration::ZERO => "0s".to_owned(),
+                time => format!("{time:?}"),
+            };
+            let text = format!("{verb}: timeout: the {time} of --timeout are over");
             failed(Kind::TimedOut, text)
         };
         tokio::time::timeout(timeout, work).await.map_err(over)?

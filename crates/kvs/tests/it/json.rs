@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::support::{Background, Daemon};
+use crate::support::{Background, Daemon, run};
 
 fn objects(printed: &str) -> Vec<Value> {
     let lines = printed.lines();
@@ -143,4 +143,81 @@ fn states_pins_and_namespaces_are_objects() {
     let namespace = &objects(&kvs.ok(&["namespace", "list", "--json"]))[0];
     assert_eq!(namespace["namespace"], "primary");
     assert!(namespace["owner"].is_u64());
+}
+
+/// The names of all members, at whatever depth.
+fn members(value: &Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        Value::Object(object) => {
+            for (name, value) in object {
+                // A tree object is what Flux says it is.
+                if found.insert(name.clone()) || name != "treeobj" {
+                    members(value, found);
+                }
+            }
+        }
+        Value::Array(array) => array.iter().for_each(|value| members(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn every_member_that_is_printed_is_documented() {
+    let kvs = Daemon::start();
+    kvs.ok(&["put", "t.a=1", "t.b=2"]);
+    kvs.ok(&["put", "-A", "t.a=2"]);
+    kvs.ok(&["link", "-T", "primary", "t.a", "l"]);
+    run(kvs.command(&["put", "-r", "t.bytes=-"]), b"\xff").ok();
+    kvs.ok(&["mkdir", "m"]);
+    kvs.ok(&["snapshot", "pin", "--lease", "1h"]);
+    let mut found = std::collections::BTreeSet::new();
+    for arguments in [
+        &["get", "t.a", "t.bytes"][..],
+        &["get", "-w", "-A", "-c", "1", "t.a"],
+        &["ls", "-R"],
+        &["ls", "--count"],
+        &["dir", "-R"],
+        &["dir", "--count"],
+        &["readlink", "l"],
+        &["put", "x=1"],
+        &["mkdir", "y"],
+        &["link", "t.a", "z"],
+        &["unlink", "z"],
+        &["getroot"],
+        &["version"],
+        &["snapshot"],
+        &["snapshot", "list"],
+        &["snapshot", "pin"],
+        &["namespace", "list"],
+        &["namespace", "share", "primary"],
+        &["watch", "--from", "1", "--to", "7", "."],
+        &["watch", "--from", "1", "--count", "2", "--previous", "t.a"],
+        &[
+            "watch", "--from", "initial", "--mode", "append", "--count", "1", "t.a",
+        ],
+        &["setroot", "--from", "1", "--count", "3"],
+        &["setroot", "--from", "initial", "--count", "1"],
+        &["log", "--values"],
+    ] {
+        let (verb, rest) = arguments.split_first().unwrap();
+        let (sub, rest) = match (*verb, rest.split_first()) {
+            ("namespace", Some((sub, rest))) | ("snapshot", Some((sub, rest))) => {
+                (Some(*sub), rest)
+            }
+            _ => (None, rest),
+        };
+        let mut command = vec![*verb];
+        command.extend(sub);
+        command.push("--json");
+        command.extend(rest);
+        for object in objects(&kvs.ok(&command)) {
+            members(&object, &mut found);
+        }
+    }
+    let docs = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/cli.md");
+    let docs = std::fs::read_to_string(docs).unwrap();
+    found.retain(|name| {
+        !docs.contains(&format!("`{name}`")) && !docs.contains(&format!("\"{name}\":"))
+    });
+    assert!(found.is_empty(), "not in docs/cli.md: {found:?}");
 }

@@ -77,6 +77,41 @@ fn version_names_the_program() {
 }
 
 #[test]
+fn values_of_options_that_are_none_are_explained() {
+    for (arguments, says) in [
+        (
+            &["ls", "-w", "x"][..],
+            "'x' for '--width <COLS>': not a whole number\n",
+        ),
+        (
+            &["dir", "--limit", "99999999999999999999999"],
+            ": too large a number\n",
+        ),
+        (&["watch", "--to", "", "a"], "--to"),
+        (
+            &["namespace", "chown", "n", "bob"],
+            "'bob' for '<UID>': not a whole number\n",
+        ),
+        (
+            &["get", "-N", "", "a"],
+            "'--namespace <NAME>' but none was supplied",
+        ),
+        (
+            &["-N", "", "get", "a"],
+            "'--namespace <NAME>' but none was supplied",
+        ),
+        (
+            &["copy", "-S", "", "a", "b"],
+            "'--src-namespace <NAME>' but none",
+        ),
+    ] {
+        let outcome = run(without_daemon(arguments), b"");
+        assert_eq!(outcome.code, Some(2), "{outcome:?}");
+        assert!(outcome.err.contains(says), "{outcome:?}");
+    }
+}
+
+#[test]
 fn missing_arguments_print_usage_on_standard_error_and_exit_2() {
     for verb in [
         "put", "get", "mkdir", "unlink", "link", "readlink", "copy", "move", "wait", "watch",
