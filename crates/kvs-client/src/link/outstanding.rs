@@ -285,10 +285,7 @@ impl Outstanding {
         let Request::Commit(commit) = request else {
             return error;
         };
-        let is_lost = |operation: &Operation| match operation {
-            Operation::PutUpload { upload, .. } => *upload < self.kept_from,
-            _ => false,
-        };
+        let is_lost = |operation: &Operation| matches!(operation, Operation::PutUpload { upload, .. } if *upload < self.kept_from);
         if error.code == ErrorCode::Invalid && commit.operations.iter().any(is_lost) {
             return ClientError::new(ErrorCode::Unavailable, UPLOAD_LOST);
         }

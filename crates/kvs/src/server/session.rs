@@ -249,13 +249,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// received of uploads, as they end with this daemon. Other requests the client sends again by
     /// itself.
     fn end(&mut self) {
-        let failure = Failure::new(ErrorCode::Unavailable, SHUTTING_DOWN);
-        self.streams.end(&failure, &mut self.connection.out);
-        for kind in [Kind::Wait, Kind::Walk] {
-            for id in self.running.cancel_all(kind) {
-                let out = self.connection.out.frames();
-                write_error(out, id, failure.code, &failure.message);
-            }
+        let streams = self.streams.clear();
+        let waits = self.running.cancel_all(Kind::Wait);
+        let walks = self.running.cancel_all(Kind::Walk);
+        for id in streams.into_iter().chain(waits).chain(walks) {
+            let out = self.connection.out.frames();
+            write_error(out, id, ErrorCode::Unavailable, SHUTTING_DOWN);
         }
         while let Ok(Some(frame)) = self.connection.next_frame() {
             if matches!(Op::from_code(frame.tag), Ok(Op::Upload | Op::UploadData)) {

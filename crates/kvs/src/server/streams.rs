@@ -232,22 +232,11 @@ impl Streams {
         true
     }
 
-    /// Ends all streams with an error.
-    pub(crate) fn end(&mut self, failure: &Failure, out: &mut Outbox) {
-        for slot in 0..self.table.slots() {
-            let slot = Slot::try_from(slot).unwrap_or(Slot::MAX);
-            if let Some(stream) = self.table.get_mut(slot) {
-                write_error(out.frames(), stream.id, failure.code, &failure.message);
-            }
-        }
-        self.clear();
-    }
-
-    /// Forgets all streams: they end with the connection.
-    pub(crate) fn clear(&mut self) {
-        self.table = Table::default();
+    /// Forgets all streams: they end with the connection. Their ids.
+    pub(crate) fn clear(&mut self) -> Vec<StreamId> {
         self.steps.abort_all();
         self.absent.abort_all();
+        std::mem::take(&mut self.table).into_ids()
     }
 
     /// Lets ready streams put items into `out` while there is room, as many as one turn allows;

@@ -24,6 +24,11 @@ impl Table {
         self.slots.len()
     }
 
+    /// The ids of all of them.
+    pub(crate) fn into_ids(self) -> Vec<StreamId> {
+        self.ids.into_keys().collect()
+    }
+
     /// The slot of the stream with this id, if it is open.
     pub(crate) fn slot(&self, id: StreamId) -> Option<Slot> {
         self.ids.get(&id).copied()
