@@ -223,11 +223,16 @@ fn a_socket_that_cannot_be_made_and_an_address_that_is_none_have_their_statuses(
 fn damage_is_told_from_what_may_be_gone_soon() {
     let home = Home::new().unwrap();
     home.start().unwrap().stop_cleanly().unwrap();
-    let manifest = home.store().join("manifest");
-    let bytes = std::fs::read(&manifest).unwrap();
-    std::fs::write(&manifest, &bytes[..bytes.len() / 2]).unwrap();
+    let slots = ["root.0", "root.1"].map(|slot| home.store().join(slot));
+    let whole = slots.clone().map(|slot| std::fs::read(slot).unwrap());
+    let cut = |at: usize| {
+        let (path, bytes) = (&slots[at], &whole[at]);
+        std::fs::write(path, &bytes[..bytes.len() / 2]).unwrap();
+    };
+    cut(0);
+    cut(1);
     refused(&home, &[], 1);
-    std::fs::write(&manifest, &bytes).unwrap();
+    std::fs::write(&slots[1], &whole[1]).unwrap();
     home.start().unwrap().stop_cleanly().unwrap();
 }
 

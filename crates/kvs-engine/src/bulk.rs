@@ -131,7 +131,7 @@ impl Objects {
         keep: bool,
     ) -> Result<Vec<(Blobref, Object)>, EngineError> {
         let names: Vec<Blobref> = batch.iter().map(|one| one.blobref).collect();
-        let found = self.store().get_all(&names)?;
+        let found = self.store().get_many(&names)?;
         let objects = batch.iter().zip(found).map(|(one, bytes)| {
             let object = self.decode(one, bytes)?;
             if keep {
@@ -157,7 +157,7 @@ impl Source<'_> {
     fn load(&self, mut missing: Vec<Missing>, effort: Effort) -> Result<(), EngineError> {
         let store = self.objects.store();
         let mut loaded = self.loaded.borrow_mut();
-        missing.sort_by_cached_key(|one| (store.place(&one.blobref), one.blobref));
+        missing.sort_by_cached_key(|one| (store.locality_hint(&one.blobref), one.blobref));
         missing.dedup();
         if let Some(again) = missing.iter().find(|one| loaded.contains_key(&one.blobref)) {
             return Err(again_missing(again));
@@ -237,7 +237,8 @@ mod tests {
 
     use super::*;
     use crate::error::ErrorKind;
-    use crate::pack::{BlobStore, MemoryBlobStore};
+    use crate::pack::BlobStore;
+    use kvs_storage::memory::MemoryBlobStore;
 
     const PARAMS: StoreParams = StoreParams {
         algorithm: HashAlgorithm::Blake3,

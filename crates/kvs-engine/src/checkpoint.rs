@@ -1,14 +1,14 @@
-//! A checkpoint: the objects that are new under the roots of one group go into a pack, and a manifest
-//! that names those roots replaces the last one. Then the journal before it may be dropped.
+//! A checkpoint: the objects that are new under the roots of one group go into a pack, and a root
+//! record that names those roots replaces the last one. Then the journal before it may be dropped.
 //!
 //! The plan is made by the commit task between two groups, which costs no I/O; carrying it out may
-//! take long and runs beside further commits. Objects are durable before the manifest that names
-//! them; the order within is fixed by [`BlobStore`] and `ManifestFile`.
+//! take long and runs beside further commits. Objects are durable before the root record that
+//! names them.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
 use serde::{Deserialize, Serialize};
@@ -17,10 +17,9 @@ use smol_str::SmolStr;
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::RECORD_DEPTH;
-use crate::manifest::{ManifestError, ManifestFile};
 use crate::pack::{BlobStore, PackId};
 use crate::past::{CheckpointRoot, Past};
-use crate::reserve::Reserve;
+use crate::root::{RootError, RootRecord};
 use crate::state::State;
 
 /// What a manifest holds: the store's parameters, its state, and what of its past can be read.
@@ -109,26 +108,27 @@ pub(crate) struct Finished {
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) env: Environment,
-    pub(crate) dir: PathBuf,
     pub(crate) blobs: Arc<dyn BlobStore>,
-    pub(crate) reserve: Reserve,
+    pub(crate) root: Arc<dyn RootRecord>,
+    /// Of the current root record.
+    pub(crate) revision: Arc<AtomicU64>,
 }
 
 impl Target {
-    /// Carries out a plan. A pack or manifest that could not be written is written anew once; on a
+    /// Carries out a plan. A pack or root record that could not be written is written again once; on a
     /// full disk the reserve is spent.
     ///
     /// # Errors
     /// `NoSpace`: nothing was lost, try again later. Anything else must stop the store.
     pub(crate) fn write(&self, mut plan: Plan) -> Result<Finished, EngineError> {
         let written = match self.write_all(&mut plan) {
-            Err(error) if error.kind == ErrorKind::NoSpace && self.reserve.release() => {
+            Err(error) if error.kind == ErrorKind::NoSpace && self.blobs.relieve() => {
                 tracing::warn!("a checkpoint spends the reserve of disk space: {error}");
                 self.write_all(&mut plan)
             }
             other => other,
         }?;
-        self.reserve.keep();
+        self.blobs.hold_back();
         Ok(Finished { written, plan })
     }
 
@@ -145,16 +145,22 @@ impl Target {
         Ok(written)
     }
 
-    /// Replaces the manifest.
+    /// Replaces the manifest: the root record gets another payload.
     pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), EngineError> {
         let bytes = manifest.encode()?;
-        match ManifestFile::replace(&self.env, &self.dir, &bytes) {
-            Err(error @ (ManifestError::Disk(_) | ManifestError::Unknown(_))) => {
-                tracing::warn!("the manifest is written anew: {error}");
-                Ok(ManifestFile::replace(&self.env, &self.dir, &bytes)?)
+        let (before, group) = (
+            self.revision.load(Ordering::Acquire),
+            manifest.state.group(),
+        );
+        let swapped = match self.root.swap(before, group, &bytes) {
+            Err(error @ RootError::NotSwapped(_)) => {
+                tracing::warn!("the root record is written again: {error}");
+                self.root.swap(before, group, &bytes)
             }
-            other => Ok(other?),
-        }
+            other => other,
+        };
+        self.revision.store(swapped?, Ordering::Release);
+        Ok(())
     }
 
     fn write_objects(&self, plan: &Plan) -> Result<HashSet<Blobref>, EngineError> {

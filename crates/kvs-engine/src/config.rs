@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use kvs_storage::LocalOptions;
 use kvs_storage::limits::{OPEN_FILES, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
 use kvs_tree::HashAlgorithm;
 
@@ -127,6 +128,16 @@ impl EngineConfig {
     /// Bytes of disk that are set aside for a checkpoint on a full disk.
     pub(crate) fn reserve_bytes(&self) -> u64 {
         self.checkpoint_bytes().min(RESERVE_BYTES)
+    }
+
+    /// Where and how the store is kept on a local disk.
+    pub(crate) fn local(&self) -> LocalOptions {
+        LocalOptions {
+            dir: self.dir.clone(),
+            segment_bytes: self.segment_bytes(),
+            open_files: self.open_files,
+            reserve_bytes: self.reserve_bytes(),
+        }
     }
 
     pub(crate) fn check(&self) -> Result<(), EngineError> {

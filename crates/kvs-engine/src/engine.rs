@@ -11,6 +11,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use kvs_storage::{LocalStorage, Storage};
 use kvs_tree::{Operation, Scope};
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
@@ -78,13 +79,28 @@ impl Engine {
     /// `Busy` if another daemon has the store open or the system refuses a thread, `Corrupt` for damage (naming the file), `Invalid`
     /// for a configuration that does not fit.
     pub async fn open(config: EngineConfig, env: Environment) -> Result<Self, EngineError> {
+        let storage = Arc::new(LocalStorage::new(&env, config.local()));
+        Self::open_on(storage, config, env).await
+    }
+
+    /// The same for a store on any medium. What `config` says of a directory and its files counts for
+    /// nothing then.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn open_on(
+        storage: Arc<dyn Storage>,
+        config: EngineConfig,
+        env: Environment,
+    ) -> Result<Self, EngineError> {
+        config.check()?;
         let recovered = if env.inline {
-            recovery::open(&config, &env, None)?
+            recovery::open(&*storage, &config, &env, None)?
         } else {
             let threads = Threads::start()?;
             let background = threads.background.clone();
             let (config, env) = (config.clone(), env.clone());
-            let open = move || recovery::open(&config, &env, Some(threads));
+            let open = move || recovery::open(&*storage, &config, &env, Some(threads));
             background.run(open).await?
         };
         let (to_reports, reports) = mpsc::unbounded_channel();
@@ -92,7 +108,7 @@ impl Engine {
         let writer = Writer::start(
             recovered.journal,
             recovered.store.clone(),
-            recovered.directory.presence(),
+            recovered.ownership.term(),
             wait,
             to_reports,
         )?;
@@ -106,7 +122,7 @@ impl Engine {
             state: recovered.state,
             checkpoints: recovered.checkpoints,
             target: recovered.target,
-            directory: recovered.directory,
+            ownership: recovered.ownership,
             writer,
             reports,
             queue,

@@ -5,9 +5,9 @@
 use kvs_tree::{TreeError, TreeErrorKind};
 
 use crate::journal::JournalError;
-use crate::manifest::ManifestError;
 use crate::pack::StoreError;
-use crate::store_dir::StoreDirectoryError;
+use crate::root::RootError;
+use crate::storage::AcquireError;
 
 /// What went wrong, in terms of what the caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -174,11 +174,14 @@ impl From<JournalError> for EngineError {
             JournalError::Corrupt { .. } | JournalError::Incomplete { .. } => ErrorKind::Corrupt,
             JournalError::Trimmed { .. } => ErrorKind::Compacted,
             JournalError::Disk(_)
+            | JournalError::Fenced(_)
             | JournalError::NotNext { .. }
             | JournalError::Poisoned { .. } => ErrorKind::Unavailable,
         };
         let disk = match &error {
-            JournalError::NoSpace(error) | JournalError::Disk(error) => Some(error.source.kind()),
+            JournalError::NoSpace(error)
+            | JournalError::Disk(error)
+            | JournalError::Fenced(error) => Some(error.kind()),
             _ => None,
         };
         Self {
@@ -193,14 +196,17 @@ impl From<StoreError> for EngineError {
     fn from(error: StoreError) -> Self {
         let kind = match &error {
             StoreError::NoSpace(_) => ErrorKind::NoSpace,
-            StoreError::Disk(_) => ErrorKind::Unavailable,
+            StoreError::Disk(_) | StoreError::Fenced(_) => ErrorKind::Unavailable,
+            StoreError::Pinned { .. } => ErrorKind::Busy,
             StoreError::Corrupt { .. }
             | StoreError::CorruptPack { .. }
             | StoreError::MissingPack { .. } => ErrorKind::Corrupt,
             StoreError::Limit(_) => ErrorKind::Limit,
         };
         let disk = match &error {
-            StoreError::NoSpace(error) | StoreError::Disk(error) => Some(error.source.kind()),
+            StoreError::NoSpace(error) | StoreError::Disk(error) | StoreError::Fenced(error) => {
+                Some(error.kind())
+            }
             _ => None,
         };
         Self {
@@ -211,18 +217,24 @@ impl From<StoreError> for EngineError {
     }
 }
 
-impl From<ManifestError> for EngineError {
-    fn from(error: ManifestError) -> Self {
+impl From<RootError> for EngineError {
+    fn from(error: RootError) -> Self {
         let kind = match &error {
-            ManifestError::NoSpace(_) => ErrorKind::NoSpace,
-            ManifestError::Disk(_) | ManifestError::Unknown(_) => ErrorKind::Unavailable,
-            ManifestError::Corrupt { .. } => ErrorKind::Corrupt,
-            ManifestError::TooBig { .. } => ErrorKind::Limit,
+            RootError::NoSpace(_) => ErrorKind::NoSpace,
+            // What either record needs is kept, so that may be tried again.
+            RootError::Unknown(failure) if failure.is_shortage() => ErrorKind::NoSpace,
+            RootError::NotSwapped(_)
+            | RootError::Conflict { .. }
+            | RootError::Unknown(_)
+            | RootError::Fenced(_) => ErrorKind::Unavailable,
+            RootError::Corrupt { .. } => ErrorKind::Corrupt,
+            RootError::TooBig { .. } => ErrorKind::Limit,
         };
         let disk = match &error {
-            ManifestError::NoSpace(error)
-            | ManifestError::Disk(error)
-            | ManifestError::Unknown(error) => Some(error.source.kind()),
+            RootError::NoSpace(error)
+            | RootError::NotSwapped(error)
+            | RootError::Unknown(error)
+            | RootError::Fenced(error) => Some(error.kind()),
             _ => None,
         };
         Self {
@@ -233,22 +245,25 @@ impl From<ManifestError> for EngineError {
     }
 }
 
-impl From<StoreDirectoryError> for EngineError {
-    fn from(error: StoreDirectoryError) -> Self {
-        let kind = match &error {
-            StoreDirectoryError::InUse { .. } => ErrorKind::Busy,
-            StoreDirectoryError::NotAStore { .. } => ErrorKind::Corrupt,
-            StoreDirectoryError::Disk(error) if error.is_shortage() => ErrorKind::NoSpace,
-            StoreDirectoryError::Disk(_) => ErrorKind::Unavailable,
-        };
-        let disk = match &error {
-            StoreDirectoryError::Disk(error) => Some(error.source.kind()),
-            _ => None,
-        };
-        Self {
-            kind,
-            message: error.to_string(),
-            disk,
+impl From<AcquireError> for EngineError {
+    fn from(error: AcquireError) -> Self {
+        match error {
+            AcquireError::Busy(message) => Self::new(ErrorKind::Busy, message),
+            AcquireError::NotAStore(message) => Self::new(ErrorKind::Corrupt, message),
+            AcquireError::Journal(error) => error.into(),
+            AcquireError::Blobs(error) => error.into(),
+            AcquireError::Root(error) => error.into(),
+            AcquireError::Failed(failure) => {
+                let kind = match failure.is_shortage() {
+                    true => ErrorKind::NoSpace,
+                    false => ErrorKind::Unavailable,
+                };
+                Self {
+                    kind,
+                    message: failure.to_string(),
+                    disk: Some(failure.kind()),
+                }
+            }
         }
     }
 }

@@ -279,8 +279,8 @@ mod tests {
     use super::*;
     use crate::bulk::Effort;
     use crate::objects::Objects;
-    use crate::pack::MemoryBlobStore;
     use crate::past::Origin;
+    use kvs_storage::memory::MemoryBlobStore;
 
     const PARAMS: StoreParams = StoreParams {
         algorithm: HashAlgorithm::Blake3,

@@ -4,7 +4,7 @@
 
 pub mod limits;
 
-pub(crate) use kvs_storage::{clock, env, journal, manifest, pack, reserve, store_dir};
+pub(crate) use kvs_storage::{blobs as pack, clock, env, journal, root, storage, term};
 
 mod busy_poll;
 
@@ -13,6 +13,8 @@ mod repeats;
 mod tokens;
 
 mod error;
+
+mod settle;
 
 mod workers;
 
@@ -97,8 +99,8 @@ mod engine;
 pub use kvs_storage::limits::OPEN_FILES;
 pub use kvs_storage::{
     Clock, CrashPoints, CrashVariant, Disk, DiskError, DiskFault, DiskFile, DiskResult, Entropy,
-    Environment, FaultPoint, LockGuard, RealClock, RealDisk, RealEntropy, SimClock, SimDisk,
-    SimEntropy,
+    Environment, FaultPoint, LocalOptions, LocalStorage, LockGuard, RealClock, RealDisk,
+    RealEntropy, SimClock, SimDisk, SimEntropy, Storage, memory,
 };
 
 pub use busy_poll::BusyPoll;

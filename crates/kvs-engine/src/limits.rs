@@ -4,6 +4,12 @@
 
 use std::time::Duration;
 
+/// Times that an append whose outcome is unknown is settled before the store stops (8).
+pub const SETTLE_ATTEMPTS: usize = 8;
+
+/// Bytes of the journal that a restart reads at once (1 MiB).
+pub const REPLAY_READ_BYTES: usize = 1024 * 1024;
+
 /// Objects that a thread reads, verifies and decodes before it takes the next ones (256).
 pub const LOAD_BATCH: usize = 256;
 

@@ -112,7 +112,7 @@ impl<'a> Stager<'a> {
 pub(crate) fn set_space_aside(store: &Store, staged: Staged) -> Result<Staged, EngineError> {
     match staged.bytes_to_copy() {
         0 => Ok(staged),
-        bytes => Ok(staged.with(store.space.claim(bytes)?)),
+        bytes => Ok(staged.with(store.objects.store().claim(bytes)?)),
     }
 }
 

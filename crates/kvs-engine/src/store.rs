@@ -21,7 +21,6 @@ use crate::past::{CheckpointRoot, Origin};
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Caller, Pin, Principal};
-use crate::reserve::StagingSpace;
 use crate::slices::Slices;
 use crate::state::{Authority, Stamp, Terms, not_allowed};
 use crate::workers::{Threads, Workers};
@@ -57,8 +56,6 @@ pub(crate) struct Store {
     registered: Mutex<BTreeSet<PackId>>,
     /// How many namespaces were removed since the store was opened.
     removals: AtomicU64,
-    /// Disk space for what is staged.
-    pub(crate) space: StagingSpace,
     authority: Authority,
     /// Threads for what blocks; without, it is done where it is asked for.
     threads: Option<Threads>,
@@ -68,7 +65,6 @@ impl Store {
     pub(crate) fn new(
         objects: Arc<Objects>,
         archive: Archive,
-        space: StagingSpace,
         slices: Slices,
         instance_owner: u32,
         threads: Option<Threads>,
@@ -86,7 +82,6 @@ impl Store {
             remembered: Mutex::default(),
             registered: Mutex::new(listed),
             removals: AtomicU64::new(0),
-            space,
             authority: Authority::new(instance_owner),
             threads,
         }

@@ -1,5 +1,5 @@
-//! What is durable: the journal, packs of objects, the record that both hang from, and the seam to
-//! disk, clock and randomness.
+//! What is durable, behind one seam: the root record, the journal, blobs; and the seam to disk, clock
+//! and randomness.
 //!
 //! Modules stand in reading order: each imports only modules above it. RFC 0009 says what this crate
 //! promises, RFC 0004 what the files contain.
@@ -14,17 +14,26 @@ pub mod disk;
 
 pub mod env;
 
-mod field;
+pub mod failure;
+
+pub mod epoch;
+
+pub mod term;
 
 pub mod journal;
 
-pub mod pack;
+pub mod blobs;
 
-pub mod manifest;
+pub mod root;
 
-pub mod store_dir;
+pub mod storage;
 
-pub mod reserve;
+pub mod local;
+
+pub mod memory;
+
+#[cfg(test)]
+mod conformance;
 
 pub use clock::{Clock, RealClock, SimClock};
 pub use disk::{
@@ -33,3 +42,5 @@ pub use disk::{
 };
 pub use entropy::{Entropy, RealEntropy, SimEntropy};
 pub use env::Environment;
+pub use local::{LocalOptions, LocalStorage};
+pub use storage::{AcquireError, Owned, Storage};

@@ -40,8 +40,8 @@ pub const PACK_READ_BYTES: u64 = 256 * 1024;
 /// Bytes between two objects of a pack that are read as well rather than read around (4 KiB).
 pub const PACK_READ_GAP: u64 = 4 * 1024;
 
-/// Largest manifest, in bytes (1 GiB). A longer length field is damage, not a size to allocate.
-pub const MANIFEST_BYTES: usize = 1024 * 1024 * 1024;
+/// Largest payload of a root record, in bytes (1 GiB). A longer file is damage, not a size to allocate.
+pub const ROOT_BYTES: usize = 1024 * 1024 * 1024;
 
 /// Bytes of disk that are set aside, at most, for objects that are accepted but not in a pack yet (32 MiB): more than
 /// one group holds of them.

@@ -15,7 +15,6 @@ mod head;
 mod command;
 mod inbox;
 mod group;
-mod preparing;
 mod packing;
 mod writer;
 mod time;

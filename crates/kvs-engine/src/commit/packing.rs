@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::error::EngineError;
 use crate::journal::Appended;
-use crate::pack::{Joined, PackId, Staged, StoreError};
+use crate::pack::{Joined, PackId, Staged};
 use crate::state::Record;
 use crate::store::Store;
 
@@ -30,14 +30,7 @@ impl<'a> Packs<'a> {
         }
         let blobs = store.objects.store();
         let staged: Vec<&Staged> = staged.iter().map(Arc::as_ref).collect();
-        let made = match blobs.join(&staged) {
-            Err(StoreError::NoSpace(error)) if store.space.release() => {
-                tracing::debug!("a pack takes the space that was set aside: {error}");
-                blobs.join(&staged)?
-            }
-            other => other?,
-        };
-        packs.made = Some(made);
+        packs.made = Some(blobs.join(&staged)?);
         packs.found = store.new_packs();
         Ok(packs)
     }
@@ -66,7 +59,7 @@ impl<'a> Packs<'a> {
                 self.found.clear();
             }
             Appended::NotWritten(_) => drop(made),
-            Appended::Unknown(_) => made.into_iter().for_each(Joined::leave),
+            Appended::Unknown(_) | Appended::Fenced(_) => made.into_iter().for_each(Joined::leave),
         }
         ids
     }

@@ -57,7 +57,7 @@ impl CommitTask {
                 self.trouble.group_refused(self.time.uptime(), &error);
                 self.not_written(&error.into());
             }
-            Appended::Unknown(error) => self.poison(&error.into()),
+            Appended::Unknown(error) | Appended::Fenced(error) => self.poison(&error.into()),
         }
     }
 

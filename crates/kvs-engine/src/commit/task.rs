@@ -27,7 +27,7 @@ use crate::history::RootAt;
 use crate::journal::JournalError;
 use crate::state::State;
 use crate::store::Store;
-use crate::store_dir::StoreDirectory;
+use crate::term::Ownership;
 
 /// What the commit task is made of.
 pub(crate) struct Parts {
@@ -36,7 +36,7 @@ pub(crate) struct Parts {
     pub(crate) state: State,
     pub(crate) checkpoints: Vec<u64>,
     pub(crate) target: Target,
-    pub(crate) directory: StoreDirectory,
+    pub(crate) ownership: Arc<Ownership>,
     pub(crate) writer: Writer,
     pub(crate) reports: mpsc::UnboundedReceiver<Report>,
     pub(crate) queue: Queue,
@@ -104,7 +104,7 @@ pub(crate) struct CommitTask {
     pub(super) answered: bool,
     pub(super) stopping: Option<Reply<()>>,
     pub(super) final_checkpoint: bool,
-    directory: StoreDirectory,
+    ownership: Arc<Ownership>,
 }
 
 impl CommitTask {
@@ -115,7 +115,7 @@ impl CommitTask {
             store,
             state,
             target,
-            directory,
+            ownership,
             writer,
             ..
         } = parts;
@@ -165,7 +165,7 @@ impl CommitTask {
             synced_at: uptime,
             stopping: None,
             final_checkpoint: false,
-            directory,
+            ownership,
         };
         task.continue_leases();
         let mut closed = false;
@@ -225,13 +225,13 @@ impl CommitTask {
         let Self {
             writer,
             stopping,
-            directory,
+            ownership,
             life,
             ..
         } = task;
         writer.stop();
         // What was acknowledged is safe only in a store that is there.
-        let there = directory.presence().check(true);
+        let there = ownership.term().check(true);
         let stopped = life.borrow().failure().cloned().map_or(Ok(()), Err);
         let stopped = stopped.and(there.map_err(|gone| JournalError::from(gone).into()));
         life.send_if_modified(|life| {
@@ -242,7 +242,7 @@ impl CommitTask {
             closed
         });
         // The store can be opened again from here on.
-        drop(directory);
+        drop(ownership);
         if let Some(reply) = stopping {
             let _ = reply.send(stopped);
         }

@@ -13,15 +13,15 @@ use tokio::sync::mpsc;
 
 use super::draft::{Draft, Sealed, seal};
 use super::packing::Packs;
-use super::preparing::Preparing;
 use crate::busy_poll::BusyPoll;
 use crate::error::EngineError;
-use crate::journal::{Appended, GroupNumber, Journal, JournalError};
+use crate::journal::{Append, Appended, GroupNumber, Journal, JournalError};
 use crate::limits::PRESENCE_PERIOD;
 use crate::pack::{PackId, Staged};
+use crate::settle;
 use crate::state::Record;
 use crate::store::Store;
-use crate::store_dir::Presence;
+use crate::term::Term;
 use crate::workers::spawn;
 
 /// Roughly what a group takes in the journal beside its payload.
@@ -96,11 +96,11 @@ impl Writer {
     pub(crate) fn start(
         journal: Box<dyn Journal>,
         store: Arc<Store>,
-        presence: Presence,
+        term: Term,
         wait: Option<BusyPoll>,
         reports: mpsc::UnboundedSender<Report>,
     ) -> Result<Self, EngineError> {
-        let seat = Seat::new(journal, store, presence);
+        let seat = Seat::new(journal, store, term);
         let Some(mut wait) = wait else {
             let place = Place::Inline(seat);
             return Ok(Self { place, reports });
@@ -127,10 +127,8 @@ impl Writer {
                     }
                     looked = Instant::now();
                 }
-                take(&shared).prepare();
             }
         })?;
-        take(&seat).preparing = Some(Preparing::start()?);
         Ok(Self {
             place: Place::Thread { jobs, thread, seat },
             reports,
@@ -140,10 +138,8 @@ impl Writer {
     /// Ends once everything that was asked for is done and the journal is closed.
     pub(crate) fn stop(self) {
         if let Place::Thread { jobs, thread, seat } = self.place {
-            drop(jobs);
+            drop((jobs, seat));
             let _ = thread.join();
-            let preparing = take(&seat).preparing.take();
-            preparing.into_iter().for_each(Preparing::stop);
         }
     }
 
@@ -159,10 +155,6 @@ impl Writer {
             Place::Inline(seat) => {
                 let report = seat.perform(job);
                 let _ = self.reports.send(report);
-                if seat.journal.wants_preparation() {
-                    // The next append tries again itself.
-                    let _ = seat.journal.preparer().run();
-                }
             }
         }
     }
@@ -178,9 +170,7 @@ impl Writer {
             self.submit(job);
             return None;
         };
-        let report = free.perform(job);
-        free.prepare();
-        Some(report)
+        Some(free.perform(job))
     }
 }
 
@@ -214,8 +204,9 @@ fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Next {
 struct Seat {
     journal: Box<dyn Journal>,
     store: Arc<Store>,
-    presence: Presence,
-    preparing: Option<Preparing>,
+    term: Term,
+    /// Names the next append.
+    next_id: u64,
 }
 
 /// Takes the seat. A panic of another thread leaves the journal as it is on disk, or poisoned.
@@ -224,18 +215,18 @@ fn take(seat: &Mutex<Seat>) -> MutexGuard<'_, Seat> {
 }
 
 impl Seat {
-    fn new(journal: Box<dyn Journal>, store: Arc<Store>, presence: Presence) -> Self {
+    fn new(journal: Box<dyn Journal>, store: Arc<Store>, term: Term) -> Self {
         Self {
             journal,
             store,
-            presence,
-            preparing: None,
+            term,
+            next_id: 1,
         }
     }
 
     /// A report if the store is not there any more.
     fn gone(&self) -> Option<Report> {
-        let gone = self.presence.check(true).err()?;
+        let gone = self.term.check(true).err()?;
         Some(Report {
             done: Done::Removed(JournalError::from(gone).into()),
             bytes: self.journal.bytes(),
@@ -254,7 +245,7 @@ impl Seat {
                 .append(after, time_ms, drafts, &staged, sync)
                 .unwrap_or_else(Done::Refused),
             Job::Sync => Done::Synced(self.journal.sync()),
-            Job::Trim { keep_from } => Done::Trimmed(self.journal.trim(keep_from)),
+            Job::Trim { keep_from } => Done::Trimmed(self.journal.drop_before(keep_from)),
         };
         Report {
             done,
@@ -273,16 +264,14 @@ impl Seat {
         let mut packs = Packs::of(&self.store, staged)?;
         let params = self.store.objects.params();
         let Sealed { records, payload } = seal(packs.records(), drafts, time_ms, params)?;
-        let appended = if sync {
-            self.journal.append(after, &payload)
-        } else {
-            self.journal.append_unsynced(after, &payload)
+        let append = Append {
+            after,
+            id: self.next_id,
+            payload: &payload,
+            sync,
         };
-        // What is written into a file without a name is not kept.
-        let appended = match (appended, self.presence.check(false)) {
-            (Appended::Done(_), Err(gone)) => Appended::Unknown(gone.into()),
-            (appended, _) => appended,
-        };
+        self.next_id += 1;
+        let appended = settle::append(&mut *self.journal, append);
         let packs = packs.settle(&appended);
         let bytes = payload.len() as u64 + GROUP_FRAME_BYTES;
         Ok(Done::Appended {
@@ -292,15 +281,6 @@ impl Seat {
             bytes,
         })
     }
-
-    /// Has the next segment prepared beside the work, if that is wanted.
-    fn prepare(&self) {
-        if let Some(preparing) = &self.preparing
-            && self.journal.wants_preparation()
-        {
-            preparing.order(self.journal.preparer());
-        }
-    }
 }
 
 #[cfg(test)]
@@ -308,7 +288,6 @@ mod tests {
     use super::*;
     use crate::config::EngineConfig;
     use crate::env::Environment;
-    use crate::journal::MemoryJournal;
     use kvs_storage::SimDisk;
 
     #[test]
@@ -318,13 +297,10 @@ mod tests {
         drop(queue);
         let env = Environment::simulated(SimDisk::unrecorded(), 1);
         let config = EngineConfig::new("/store", 0);
-        let recovered = crate::recovery::open(&config, &env, None).unwrap();
-        let presence = recovered.directory.presence();
-        let seat = Seat::new(
-            Box::new(MemoryJournal::default()),
-            recovered.store,
-            presence,
-        );
+        let storage = kvs_storage::memory::MemoryStorage::new(1);
+        let recovered = crate::recovery::open(&storage, &config, &env, None).unwrap();
+        let term = recovered.ownership.term();
+        let seat = Seat::new(recovered.journal, recovered.store, term);
         let mut writer = Writer {
             place: Place::Thread {
                 jobs,

@@ -8,6 +8,7 @@ mod tests;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use kvs_tree::{HashAlgorithm, StoreParams};
 use smol_str::SmolStr;
@@ -18,24 +19,26 @@ use crate::checkpoint::{Manifest, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
-use crate::journal::{DiskJournal, Journal, JournalOptions};
-use crate::manifest::ManifestFile;
+use crate::journal::{Append, Appended, Journal};
+use crate::limits::REPLAY_READ_BYTES;
 use crate::objects::Objects;
-use crate::pack::{BlobStore, PackStore};
+use crate::pack::BlobStore;
 use crate::past::{CheckpointRoot, Past};
 use crate::reference::PRIMARY;
-use crate::reserve::{Reserve, StagingSpace};
+use crate::root::RootRecord;
+use crate::settle;
 use crate::slices::Slices;
 use crate::state::{Group, Notice, Record, Stamp, State};
+use crate::storage::Storage;
 use crate::store::Store;
-use crate::store_dir::StoreDirectory;
+use crate::term::Ownership;
 use crate::workers::Threads;
 
 use replay::Replay;
 
 /// A store that is ready for its commit task.
 pub(crate) struct Recovered {
-    pub(crate) directory: StoreDirectory,
+    pub(crate) ownership: Arc<Ownership>,
     pub(crate) target: Target,
     pub(crate) store: Arc<Store>,
     pub(crate) state: State,
@@ -46,75 +49,96 @@ pub(crate) struct Recovered {
     pub(crate) replayed: (u64, u64),
 }
 
-/// Opens the store of `config`, making it if it is not there. Reads and writes the disk. The store does what blocks on
-/// `threads`, without them where it is asked for.
+/// Acquires a store, making it if it is not there. The store does what blocks on `threads`, without
+/// them where it is asked for.
 ///
 /// # Errors
-/// `Busy` if another daemon has it, `Corrupt` for damage, `Invalid` for a configuration that does not
+/// `Busy` if somebody else has it, `Corrupt` for damage, `Invalid` for a configuration that does not
 /// fit it.
 pub(crate) fn open(
+    storage: &dyn Storage,
     config: &EngineConfig,
     env: &Environment,
     threads: Option<Threads>,
 ) -> Result<Recovered, EngineError> {
-    config.check()?;
-    let directory = StoreDirectory::open(env, &config.dir)?;
-    let made = directory.made();
-    recover(directory, config, env, threads).inspect_err(|_| made.undo(&*env.disk))
+    let owned = storage.acquire()?;
+    let ownership = Arc::new(owned.ownership);
+    let parts = Parts {
+        ownership: ownership.clone(),
+        root: owned.root,
+        journal: owned.journal,
+        blobs: owned.blobs,
+    };
+    recover(parts, config, env, threads).inspect_err(|_| ownership.abandon())
+}
+
+/// What was acquired.
+struct Parts {
+    ownership: Arc<Ownership>,
+    root: Arc<dyn RootRecord>,
+    journal: Box<dyn Journal>,
+    blobs: Arc<dyn BlobStore>,
 }
 
 fn recover(
-    directory: StoreDirectory,
+    parts: Parts,
     config: &EngineConfig,
     env: &Environment,
     threads: Option<Threads>,
 ) -> Result<Recovered, EngineError> {
-    let loaded = match ManifestFile::load(env, directory.path())? {
-        Some(bytes) => Some(Manifest::decode(&bytes)?),
-        None => None,
+    let Parts {
+        ownership,
+        root,
+        journal,
+        blobs,
+    } = parts;
+    let slots = root.load()?;
+    let current = slots.current.as_ref();
+    let target = Target {
+        env: env.clone(),
+        blobs: blobs.clone(),
+        root,
+        revision: Arc::new(AtomicU64::new(current.map_or(0, |root| root.revision))),
     };
-    let is_new = loaded.is_none();
-    let manifest = loaded.map_or_else(|| new_manifest(config, env), Ok)?;
+    let manifest = match current {
+        Some(root) => Manifest::decode(&root.payload)?,
+        None => new_manifest(config, env)?,
+    };
     check_algorithm(config, manifest.params.algorithm)?;
-    if is_new {
-        ManifestFile::replace(env, directory.path(), &manifest.encode()?)?;
+    if current.is_none() {
+        // Into both slots, so that damage of one is not the end of the store.
+        target.write_manifest(&manifest)?;
+        target.write_manifest(&manifest)?;
     }
-    let options = JournalOptions {
-        segment_bytes: config.segment_bytes(),
-        open_files: config.open_files,
-    };
     let mut groups: Vec<(u64, Group)> = Vec::new();
     let mut bytes = 0;
-    let from = manifest.state.group();
-    let journal = DiskJournal::open(
-        env,
-        &directory.journal(),
-        options,
-        from,
-        &mut |number, payload| {
+    let reader = journal.reader();
+    let mut next = manifest.state.group() + 1;
+    while next <= journal.newest() {
+        for (number, payload) in reader.read(next, REPLAY_READ_BYTES)? {
             bytes += payload.len() as u64;
             groups.push((number, Group::decode(number, &payload)?));
-            Ok::<(), EngineError>(())
-        },
-    )?;
+            next = number + 1;
+        }
+    }
     let mut packs = manifest.packs.clone();
     packs.extend(groups.iter().flat_map(|(_, group)| group.packs()));
     packs.sort_unstable();
     packs.dedup();
-    let blobs = PackStore::open(env, &directory.packs(), &packs, config.open_files)?;
-    // What neither the manifest nor a record names was left by an interrupted request.
-    blobs.remove_unlisted(&packs)?;
-    let blobs: Arc<dyn BlobStore> = Arc::new(blobs);
+    blobs.adopt(&packs)?;
+    // What neither a root record nor a group names was left by an interrupted request.
+    if let Some(previous) = &slots.previous {
+        packs.extend(Manifest::decode(&previous.payload)?.packs);
+    }
+    blobs.retain(&packs)?;
     let params = manifest.params;
     let objects = Arc::new(Objects::new(blobs.clone(), params, config.cache_bytes));
-    let reader = journal.reader();
     let oldest = reader.oldest();
     let archive = Archive::new(objects.clone(), reader);
     let slices = Slices::new(env.clock.clone(), config.slice_visits);
     let store = Arc::new(Store::new(
         objects,
         archive,
-        StagingSpace::new(env, &directory.packs()),
         slices,
         config.instance_owner,
         threads,
@@ -134,18 +158,10 @@ fn recover(
     } = replay;
     let trimmed_to = trimmed_to.unwrap_or(0);
     checkpoints.retain(|&group| group >= trimmed_to);
-    let reserve = Reserve::new(env, directory.path(), config.reserve_bytes());
-    reserve.keep();
-    let target = Target {
-        env: env.clone(),
-        dir: directory.path().to_path_buf(),
-        blobs,
-        reserve,
-    };
-    let journal: Box<dyn Journal> = Box::new(journal);
+    blobs.hold_back();
     let replayed = (bytes, versions);
     let mut recovered = Recovered {
-        directory,
+        ownership,
         target,
         store,
         state,
@@ -242,14 +258,22 @@ impl Recovered {
                 });
             }
             let after = self.state.group();
-            match self.journal.append(after, &group.encode()?) {
-                crate::journal::Appended::Done(number) => {
+            let payload = group.encode()?;
+            let append = Append {
+                after,
+                id: 0,
+                payload: &payload,
+                sync: true,
+            };
+            match settle::append(&mut *self.journal, append) {
+                Appended::Done(number) => {
                     let mut replay = Replay::new(&self.store, self.state.clone(), Effort::BESIDE);
                     replay.group(number, group)?;
                     self.state = replay.state;
                 }
-                crate::journal::Appended::NotWritten(error)
-                | crate::journal::Appended::Unknown(error) => return Err(error.into()),
+                Appended::NotWritten(error)
+                | Appended::Fenced(error)
+                | Appended::Unknown(error) => return Err(error.into()),
             }
         }
         if self.weak != weak {
@@ -258,15 +282,16 @@ impl Recovered {
         Ok(())
     }
 
-    /// Replaces the manifest by one that differs in the mode only: same group, same roots.
+    /// Replaces the manifest by one that differs in the mode only: same group, same roots. In both
+    /// slots, since whichever is found must say it.
     fn rewrite_manifest(&mut self, weak: bool) -> Result<(), EngineError> {
-        let env = &self.target.env;
-        let Some(bytes) = ManifestFile::load(env, &self.target.dir)? else {
+        let Some(root) = self.target.root.load()?.current else {
             return Ok(());
         };
-        let mut manifest = Manifest::decode(&bytes)?;
+        let mut manifest = Manifest::decode(&root.payload)?;
         manifest.weak = weak;
         self.weak = weak;
+        self.target.write_manifest(&manifest)?;
         self.target.write_manifest(&manifest)
     }
 }

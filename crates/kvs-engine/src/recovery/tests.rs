@@ -4,13 +4,17 @@ use std::sync::Arc;
 
 use kvs_tree::{Ctx, Effect, Key, replay};
 
-use super::open;
 use crate::config::EngineConfig;
 use crate::env::Environment;
-use crate::journal::Appended;
+use crate::error::EngineError;
+use crate::journal::{Append, Appended};
 use crate::reference::PRIMARY;
 use crate::state::{Group, Record, TransactionRecord, VersionRecord};
-use kvs_storage::SimDisk;
+use kvs_storage::{LocalStorage, SimDisk};
+
+fn open(config: &EngineConfig, env: &Environment) -> Result<super::Recovered, EngineError> {
+    super::open(&LocalStorage::new(env, config.local()), config, env, None)
+}
 
 fn transaction(number: u64) -> TransactionRecord {
     TransactionRecord {
@@ -33,7 +37,7 @@ fn transaction(number: u64) -> TransactionRecord {
 fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
     let env = Environment::simulated(SimDisk::unrecorded(), 3);
     let config = EngineConfig::new("/store", 0);
-    let recovered = open(&config, &env, None).unwrap();
+    let recovered = open(&config, &env).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     let objects = &recovered.store.objects;
     let params = objects.params();
@@ -60,7 +64,12 @@ fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
             time_ms: 1,
             records: vec![Record::Version(Arc::new(record))],
         };
-        let appended = journal.append(version - 1, &group.encode().unwrap());
+        let appended = journal.append(Append {
+            after: version - 1,
+            id: version,
+            payload: &group.encode().unwrap(),
+            sync: true,
+        });
         assert!(matches!(appended, Appended::Done(number) if number == version));
     }
     (config, env)
@@ -69,7 +78,7 @@ fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
 #[test]
 fn a_journal_is_replayed_to_its_last_version() {
     let (config, env) = store(500, None);
-    let recovered = open(&config, &env, None).unwrap();
+    let recovered = open(&config, &env).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     assert_eq!(namespace.position().version, 500);
     assert_eq!(recovered.replayed.1, 500);
@@ -83,7 +92,7 @@ fn a_journal_is_replayed_to_its_last_version() {
 #[test]
 fn a_wrong_root_at_the_end_of_a_batch_stops_recovery_and_names_its_version() {
     let (config, env) = store(500, Some(500));
-    let error = open(&config, &env, None).err().unwrap().to_string();
+    let error = open(&config, &env).err().unwrap().to_string();
     assert!(
         error.contains("replay of version 500 of namespace primary gives root"),
         "{error}"
@@ -93,7 +102,7 @@ fn a_wrong_root_at_the_end_of_a_batch_stops_recovery_and_names_its_version() {
 #[test]
 fn a_wrong_root_inside_a_batch_is_found_when_it_is_read() {
     let (config, env) = store(500, Some(300));
-    let recovered = open(&config, &env, None).unwrap();
+    let recovered = open(&config, &env).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     assert_eq!(namespace.position().version, 500);
     let error = recovered.store.archive.root(&namespace, 300).err().unwrap();

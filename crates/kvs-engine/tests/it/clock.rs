@@ -139,25 +139,27 @@ async fn a_lease_that_ran_out_on_a_full_disk_is_released_when_there_is_space() {
 
 #[tokio::test(start_paused = true)]
 async fn a_checkpoint_that_found_no_space_is_tried_again_in_time() {
-    let manifest = std::path::Path::new("/store/manifest");
+    let slots = |disk: &SimDisk| {
+        ["/store/root.0", "/store/root.1"].map(|slot| disk.content(std::path::Path::new(slot)))
+    };
     for setting in SETTINGS {
         let world = Clocked::new(trimming(10), SimDisk::unrecorded()).await;
         let disk = &world.sim.disk;
-        let before = disk.content(manifest);
+        let before = slots(disk);
         disk.fail_on(
-            FaultPoint::Write,
-            "manifest",
+            FaultPoint::Allocate,
+            "root.",
             0,
             u64::MAX,
             DiskFault::NoSpace,
         );
         world.work().await;
         world.pass(5_000).await;
-        assert!(disk.content(manifest) == before);
+        assert!(slots(disk) == before);
         world.clock.set(setting);
         disk.clear_faults();
         world.pass(1_100).await;
-        let after = disk.content(manifest);
+        let after = slots(disk);
         assert!(before != after, "set to {setting}: no checkpoint was made");
     }
 }

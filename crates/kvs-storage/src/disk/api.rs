@@ -129,6 +129,7 @@ pub trait DiskFile: Send + Sync + fmt::Debug {
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard {
     check: Box<dyn Fn(bool) -> io::Result<()> + Send + Sync>,
+    release: Option<Box<dyn Fn() + Send + Sync>>,
 }
 
 impl LockGuard {
@@ -137,6 +138,20 @@ impl LockGuard {
     pub fn new(check: impl Fn(bool) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self {
             check: Box::new(check),
+            release: None,
+        }
+    }
+
+    /// The same guard, which calls `release` when it is dropped.
+    pub fn with_release(mut self, release: impl Fn() + Send + Sync + 'static) -> Self {
+        self.release = Some(Box::new(release));
+        self
+    }
+
+    /// Releases the lock now, although the guard still answers [`check`](Self::check).
+    pub fn release(&self) {
+        if let Some(release) = &self.release {
+            release();
         }
     }
 
@@ -147,6 +162,12 @@ impl LockGuard {
     /// `NotFound` if it was removed or replaced, which the store in its directory then was, too.
     pub fn check(&self, thorough: bool) -> io::Result<()> {
         (self.check)(thorough)
+    }
+}
+
+impl Drop for LockGuard {
+    fn drop(&mut self) {
+        self.release();
     }
 }
 

@@ -126,7 +126,9 @@ impl Disk for RealDisk {
             .set_len(0)
             .and_then(|()| file.write_all_at(content.as_bytes(), 0));
         let path = path.to_path_buf();
-        Ok(LockGuard::new(move |thorough| {
+        let file = Arc::new(file);
+        let locked = Arc::clone(&file);
+        let check = move |thorough: bool| {
             let ours = file.metadata()?;
             let is_ours = |found: Metadata| (found.dev(), found.ino()) == (ours.dev(), ours.ino());
             if ours.nlink() > 0 && (!thorough || is_ours(std::fs::metadata(&path)?)) {
@@ -136,7 +138,9 @@ impl Disk for RealDisk {
                 io::ErrorKind::NotFound,
                 "it was removed or replaced",
             ))
-        }))
+        };
+        // Closing the file releases the lock in any case.
+        Ok(LockGuard::new(check).with_release(move || drop(locked.unlock())))
     }
 }
 

@@ -1,82 +1,77 @@
 //! What a journal is, whatever keeps it: groups under consecutive numbers, appended one after another.
 //!
-//! Nothing here assumes a local disk or a single process: an append is conditional on what it follows,
-//! and its answer may be "unknown", which reading back settles.
+//! An append is conditional on what it follows. Its answer may be "unknown", which only
+//! [`Journal::settle`] decides: a read that finds nothing proves nothing.
 
-use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::error::{GroupNumber, JournalError};
 
+/// A group to append.
+#[derive(Debug, Clone, Copy)]
+pub struct Append<'a> {
+    /// The group that must be the newest.
+    pub after: GroupNumber,
+    /// Names this attempt within its epoch. Never used again for another payload.
+    pub id: u64,
+    /// The content of the group.
+    pub payload: &'a [u8],
+    /// Whether the group is durable when the answer is "done". Without, it may be lost until
+    /// [`Journal::sync`] succeeds, together with every group after it.
+    pub sync: bool,
+}
+
 /// The answer to an append.
 #[derive(Debug, Clone)]
 #[must_use = "an append that was not done must not be published"]
 pub enum Appended {
-    /// The group is durable (after `append_unsynced`: written) under this number.
+    /// The group is durable (without `sync`: written) under this number.
     Done(GroupNumber),
     /// A clean refusal: there is no trace of the group, now or after a restart. The journal goes on.
     NotWritten(JournalError),
-    /// It may or may not be there after a restart. The journal is poisoned: every later append is
-    /// answered like this one, without touching the disk.
+    /// The caller does not own the store any more. Whether the group was written is not known.
+    Fenced(JournalError),
+    /// It may be there, it may arrive later, or it never will. Nothing else is appended before
+    /// [`Journal::settle`] decides.
     Unknown(JournalError),
 }
 
-/// A segment, the unit of trimming.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct SegmentInfo {
-    /// Ids are consecutive.
-    pub id: u64,
-    /// Its first group; in a segment without one, the number that its first group will have.
-    pub first: GroupNumber,
-    /// Its last group; `first - 1` if it has none.
-    pub last: GroupNumber,
-    /// Bytes it takes on disk, preallocated ones included.
-    pub bytes: u64,
-}
-
-/// The writing side of a journal: one owner, no sharing.
+/// The writing side of a journal: one owner, no sharing. Every call may block.
 pub trait Journal: Send {
-    /// Appends one group and makes it durable, on condition that the newest group is `after`.
-    /// Cost: one write and one sync, plus a new segment if none was prepared when one is needed.
-    fn append(&mut self, after: GroupNumber, payload: &[u8]) -> Appended;
+    /// Appends one group. Cost on a local disk: one write and one sync, plus a new segment if none
+    /// was prepared when one is needed.
+    fn append(&mut self, append: Append<'_>) -> Appended;
 
-    /// Appends one group and publishes it to readers before it is durable: the weaker modes. Groups
-    /// since the last [`sync`](Self::sync) may be lost by a power cut, always the newest ones.
-    fn append_unsynced(&mut self, after: GroupNumber, payload: &[u8]) -> Appended;
+    /// Decides what becomes of an append that was answered "unknown": makes the same append, with
+    /// the same condition and id. Never answers "not written". A local disk whose sync failed
+    /// answers "unknown", always: the system may have dropped what it could not write.
+    fn settle(&mut self, append: Append<'_>) -> Appended;
 
     /// Makes everything appended so far durable; returns the newest group.
     ///
     /// # Errors
-    /// Any failure poisons the journal: what the last groups' fate is, is unknown.
+    /// What became of the groups since the last sync is unknown, and nothing is appended any more.
     fn sync(&mut self) -> Result<GroupNumber, JournalError>;
 
-    /// The newest group that was appended (0: none yet, or the group that the journal starts behind).
+    /// The newest group that was appended (0: none yet; the group that an empty journal starts
+    /// after).
     fn newest(&self) -> GroupNumber;
 
     /// A reader, for any number of threads.
     fn reader(&self) -> Arc<dyn JournalReader>;
 
-    /// Drops the whole segments whose last group is older than `keep_from`. The segment that is
-    /// written to stays. Groups that were dropped read as [`JournalError::Trimmed`].
+    /// Allows everything before group `keep_from` to be removed, in whatever units the journal has,
+    /// except for what a slot of the root record needs. Groups that were removed read as
+    /// [`JournalError::Trimmed`].
     ///
     /// # Errors
-    /// When the disk fails; segments dropped until then are gone. A failed directory sync poisons.
-    fn trim(&mut self, keep_from: GroupNumber) -> Result<(), JournalError>;
+    /// What was removed until then is gone. Only a shortage leaves the journal usable.
+    fn drop_before(&mut self, keep_from: GroupNumber) -> Result<(), JournalError>;
 
-    /// Whether the next segment is not prepared yet: run [`preparer`](Self::preparer) on another
-    /// thread, so that no append pays for it.
-    fn wants_preparation(&self) -> bool;
-
-    /// A handle that prepares the next segment, beside appends.
-    fn preparer(&self) -> Preparer;
-
-    /// Bytes on disk: all segments, the prepared and the recyclable ones included.
+    /// Bytes that it takes.
     fn bytes(&self) -> u64;
-
-    /// The segments that can be read, oldest first.
-    fn segments(&self) -> Vec<SegmentInfo>;
 }
 
 /// The reading side of a journal, concurrent with appends: sees only what was published.
@@ -111,32 +106,4 @@ pub trait JournalReader: Send + Sync {
 
     /// The newest group that can be read.
     fn newest(&self) -> GroupNumber;
-}
-
-/// Prepares the next segment of a journal. Cheap to clone; may run beside appends.
-#[derive(Clone)]
-pub struct Preparer {
-    run: Arc<dyn Fn() -> Result<(), JournalError> + Send + Sync>,
-}
-
-impl Preparer {
-    /// A preparer that calls `run`.
-    pub fn new(run: impl Fn() -> Result<(), JournalError> + Send + Sync + 'static) -> Self {
-        Self { run: Arc::new(run) }
-    }
-
-    /// Makes the next segment if it is missing. Cost: writing and syncing a whole segment (tens of
-    /// milliseconds), or a header of one that is reused.
-    ///
-    /// # Errors
-    /// When the disk is full or fails; the next append then tries again itself.
-    pub fn run(&self) -> Result<(), JournalError> {
-        (self.run)()
-    }
-}
-
-impl fmt::Debug for Preparer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Preparer")
-    }
 }

@@ -1,8 +1,7 @@
 //! What can go wrong with a journal, by what the caller can do about it.
 
-use std::path::PathBuf;
-
 use crate::disk::DiskError;
+use crate::failure::Failure;
 
 /// Number of a group. The first is 1, each next one more; 0 means "none".
 pub type GroupNumber = u64;
@@ -13,10 +12,13 @@ pub enum JournalError {
     /// The disk is full, or the process has no descriptor or memory for it. Nothing was written;
     /// appending works again once there is.
     #[error("{0}")]
-    NoSpace(DiskError),
+    NoSpace(Failure),
     /// The disk failed.
     #[error("journal: {0}")]
-    Disk(#[from] DiskError),
+    Disk(#[from] Failure),
+    /// The caller does not own the store any more.
+    #[error("journal: {0}")]
+    Fenced(Failure),
     /// The group was to follow another than the newest. Nothing was written.
     #[error("the group was to follow group {after}, but the newest is {newest}")]
     NotNext {
@@ -41,20 +43,20 @@ pub enum JournalError {
         reason: String,
     },
     /// Data on disk is not what was written.
-    #[error("journal segment {} is damaged at offset {offset}: {what}", path.display())]
+    #[error("journal segment {segment} is damaged at offset {offset}: {what}")]
     Corrupt {
-        /// The segment file.
-        path: PathBuf,
+        /// Names the segment.
+        segment: String,
         /// Byte offset of the group (or of the header, 0) that is damaged.
         offset: u64,
         /// What is wrong with it.
         what: String,
     },
-    /// A segment that must exist does not, or the journal does not join the manifest.
-    #[error("the journal in {} is incomplete: {what}", dir.display())]
+    /// A segment that must exist does not, or the journal does not join the root record.
+    #[error("the journal in {place} is incomplete: {what}")]
     Incomplete {
-        /// The journal's directory.
-        dir: PathBuf,
+        /// Names the journal.
+        place: String,
         /// What is missing.
         what: String,
     },
@@ -67,12 +69,19 @@ pub enum JournalError {
 }
 
 impl JournalError {
-    /// Sorts a disk error into "full" and everything else.
-    pub fn from_disk(error: DiskError) -> Self {
-        if error.is_shortage() {
-            Self::NoSpace(error)
+    /// Sorts a failure into "full" and everything else.
+    #[must_use]
+    pub fn from_failure(failure: Failure) -> Self {
+        if failure.is_shortage() {
+            Self::NoSpace(failure)
         } else {
-            Self::Disk(error)
+            Self::Disk(failure)
         }
+    }
+}
+
+impl From<DiskError> for JournalError {
+    fn from(error: DiskError) -> Self {
+        Self::Disk(error.into())
     }
 }

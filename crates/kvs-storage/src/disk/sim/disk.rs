@@ -165,37 +165,43 @@ impl Disk for SimDisk {
     }
 
     fn lock(&self, path: &Path, content: &str) -> io::Result<LockGuard> {
-        if !self.lock_state().locks.insert(path.to_path_buf()) {
+        let found = (path.to_path_buf(), self.lock_state().inode(path).ok());
+        if self.lock_state().locks.contains(&found) {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        let held = Held {
-            disk: self.clone(),
-            path: path.to_path_buf(),
-        };
         // As on a real disk, the content is best effort.
         if let Ok(file) = self.create(path) {
             let _ = file.write_at(content.as_bytes(), 0);
         }
         let inode = self.lock_state().inode(path).ok();
-        Ok(LockGuard::new(move |_| {
-            let found = held.disk.lock_state().inode(&held.path);
-            match found.is_ok_and(|found| Some(found) == inode) {
+        let locked = (path.to_path_buf(), inode);
+        self.lock_state().locks.insert(locked.clone());
+        let held = Arc::new(Held {
+            disk: self.clone(),
+            locked,
+        });
+        let released = Arc::clone(&held);
+        let check = move |_| {
+            let (path, inode) = &held.locked;
+            let found = held.disk.lock_state().inode(path);
+            match found.is_ok_and(|found| Some(found) == *inode) {
                 true => Ok(()),
                 false => Err(io::ErrorKind::NotFound.into()),
             }
-        }))
+        };
+        Ok(LockGuard::new(check).with_release(move || released.release()))
     }
 }
 
 #[derive(Debug)]
 struct Held {
     disk: SimDisk,
-    path: PathBuf,
+    locked: (PathBuf, Option<usize>),
 }
 
-impl Drop for Held {
-    fn drop(&mut self) {
-        self.disk.lock_state().locks.remove(&self.path);
+impl Held {
+    fn release(&self) {
+        self.disk.lock_state().locks.remove(&self.locked);
     }
 }
 

@@ -21,7 +21,8 @@ pub(super) struct State {
     /// Handles that may be open at once, and that are.
     pub(super) descriptors: Option<usize>,
     pub(super) open: usize,
-    pub(super) locks: BTreeSet<PathBuf>,
+    /// Locked files. One that was removed may be locked again under the same path.
+    pub(super) locks: BTreeSet<(PathBuf, Option<usize>)>,
     pub(super) written: u64,
     pub(super) syncs: u64,
 }

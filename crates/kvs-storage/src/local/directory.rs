@@ -1,0 +1,347 @@
+//! The directory of a store: one daemon at a time, and only a directory that is a store of a format
+//! that this program knows.
+//!
+//! Layout: `lock`, `FORMAT`, `root.0`, `root.1`, `reserve`, `journal/`, `packs/`. The lock is the
+//! operating system's, so that a killed daemon leaves none behind.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use crate::disk::{Disk, DiskError, LockGuard, write_all};
+use crate::env::Environment;
+use crate::storage::AcquireError;
+use crate::term::Term;
+
+/// Version of the layout of a store's directory; stands in its `FORMAT` file.
+pub const STORE_FORMAT: u32 = 2;
+
+fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
+    let holder = pid.map_or_else(
+        || "another process".to_owned(),
+        |pid| format!("process {pid}"),
+    );
+    AcquireError::Busy(format!("{} is in use by {holder}", dir.display()))
+}
+
+fn not_a_store(dir: &Path, what: &str) -> AcquireError {
+    AcquireError::NotAStore(format!("{} is not a store: {what}", dir.display()))
+}
+
+/// A store's directory, locked for this process while this lives.
+#[derive(Debug)]
+pub(super) struct StoreDirectory {
+    disk: Arc<dyn Disk>,
+    dir: PathBuf,
+    lock: Arc<LockGuard>,
+    made: Made,
+}
+
+/// The files in a store's directory.
+const NAMES: [&str; 6] = [
+    "root.0",
+    "root.1",
+    "reserve",
+    "FORMAT",
+    "FORMAT.new",
+    "lock",
+];
+
+/// What a start made. If it is refused, that is removed again, so that nothing half-made stays.
+#[derive(Debug, Clone)]
+pub(super) struct Made {
+    dir: PathBuf,
+    /// Directories that were missing, the deepest first.
+    missing: Vec<PathBuf>,
+    /// The store is new: all of its files were made by this start.
+    new: bool,
+    /// Nobody else makes anything there meanwhile.
+    lock: Option<Arc<LockGuard>>,
+}
+
+impl Made {
+    fn nothing(disk: &dyn Disk, dir: &Path) -> Self {
+        let missing = dir.ancestors().take_while(|dir| {
+            !dir.as_os_str().is_empty() && disk.exists(dir).is_ok_and(|exists| !exists)
+        });
+        Self {
+            dir: dir.to_path_buf(),
+            missing: missing.map(Path::to_path_buf).collect(),
+            new: false,
+            lock: None,
+        }
+    }
+
+    /// Removes it, as far as that is possible.
+    pub(super) fn undo(&self, disk: &dyn Disk) {
+        if self.new && self.lock.is_some() {
+            for part in [self.dir.join("journal"), self.dir.join("packs")] {
+                for name in disk.list(&part).unwrap_or_default() {
+                    let _ = disk.remove(&part.join(name));
+                }
+                let _ = disk.remove_dir(&part);
+            }
+            for name in NAMES {
+                let _ = disk.remove(&self.dir.join(name));
+            }
+        }
+        for dir in &self.missing {
+            // One that somebody else uses is not empty.
+            if disk.remove_dir(dir).is_err() {
+                break;
+            }
+        }
+    }
+}
+
+impl StoreDirectory {
+    /// Locks the store in `dir`, making an empty one if there is nothing there. Directories
+    /// `journal` and `packs` exist afterwards.
+    ///
+    /// # Errors
+    /// See [`AcquireError`].
+    pub(super) fn open(env: &Environment, dir: &Path) -> Result<Self, AcquireError> {
+        let disk = &*env.disk;
+        let mut made = Made::nothing(disk, dir);
+        Self::open_or_make(&env.disk, dir, &mut made).inspect_err(|_| made.undo(disk))
+    }
+
+    fn open_or_make(
+        shared: &Arc<dyn Disk>,
+        dir: &Path,
+        made: &mut Made,
+    ) -> Result<Self, AcquireError> {
+        let disk = &**shared;
+        if made.missing.is_empty() {
+            // Before anything is made in a directory of somebody else.
+            check_contents(disk, dir)?;
+        }
+        disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
+        let lock = Arc::new(lock(disk, dir)?);
+        let format = dir.join("FORMAT");
+        let exists = disk
+            .exists(&format)
+            .map_err(DiskError::at(&format, "look for"))?;
+        made.new = !exists && check_contents(disk, dir).is_ok();
+        made.lock = Some(Arc::clone(&lock));
+        let store = Self {
+            disk: Arc::clone(shared),
+            dir: dir.to_path_buf(),
+            lock,
+            made: made.clone(),
+        };
+        check_format(disk, dir)?;
+        for part in [store.journal(), store.packs()] {
+            disk.create_dir(&part)
+                .map_err(DiskError::at(&part, "make"))?;
+        }
+        Ok(store)
+    }
+
+    /// What opening it has made, to be undone if the start is refused for another reason.
+    pub(super) fn made(&self) -> Made {
+        self.made.clone()
+    }
+
+    /// Ends the lock, while those who hold the store still learn that it is not theirs any more.
+    pub(super) fn release(&self) {
+        self.lock.release();
+    }
+
+    /// An error if the store was removed under its owner, or, with `thorough`, replaced, or a part of
+    /// it removed without which what is acknowledged could not be found again.
+    pub(super) fn term(&self) -> Term {
+        let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
+        let lock = Arc::clone(&self.lock);
+        Term::new(move |thorough| {
+            let found = lock.check(thorough);
+            found.map_err(DiskError::at(&dir, "go on in"))?;
+            match thorough {
+                true => Ok(check_parts(&*disk, &dir)?),
+                false => Ok(()),
+            }
+        })
+    }
+
+    /// The journal's directory.
+    pub(super) fn journal(&self) -> PathBuf {
+        self.dir.join("journal")
+    }
+
+    /// The packs' directory.
+    pub(super) fn packs(&self) -> PathBuf {
+        self.dir.join("packs")
+    }
+}
+
+/// An error if a part of the store is gone. One slot of the root record is enough.
+fn check_parts(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
+    // One that cannot be looked for is not known to be gone.
+    let is_gone = |part: &str| matches!(disk.exists(&dir.join(part)), Ok(false));
+    let gone = ["FORMAT", "journal", "packs"]
+        .into_iter()
+        .find(|part| is_gone(part));
+    let no_slot = || is_gone("root.0") && is_gone("root.1");
+    match gone.or_else(|| no_slot().then_some("root.0")) {
+        Some(part) => {
+            let gone = io::Error::new(io::ErrorKind::NotFound, "it was removed");
+            Err(DiskError::new(&dir.join(part), "go on without", gone))
+        }
+        None => Ok(()),
+    }
+}
+
+fn lock(disk: &dyn Disk, dir: &Path) -> Result<LockGuard, AcquireError> {
+    let path = dir.join("lock");
+    match disk.lock(&path, &format!("{}\n", std::process::id())) {
+        Ok(guard) => Ok(guard),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+            let pid = read_text(disk, &path)
+                .ok()
+                .and_then(|text| text.trim().parse().ok());
+            Err(in_use(dir, pid))
+        }
+        Err(error) => Err(DiskError::new(&path, "lock", error).into()),
+    }
+}
+
+/// A store without `FORMAT` is a new one, provided that nothing else is there.
+fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
+    let path = dir.join("FORMAT");
+    let expected = format!("kvs store format {STORE_FORMAT}\n");
+    if disk
+        .exists(&path)
+        .map_err(DiskError::at(&path, "look for"))?
+    {
+        let found = read_text(disk, &path).map_err(DiskError::at(&path, "read"))?;
+        if found == expected {
+            return Ok(());
+        }
+        let what = format!("FORMAT says {found:?}, this program knows {expected:?}");
+        return Err(not_a_store(dir, &what));
+    }
+    check_contents(disk, dir)?;
+    let temporary = dir.join("FORMAT.new");
+    let file = disk
+        .create(&temporary)
+        .map_err(DiskError::at(&temporary, "create"))?;
+    write_all(&*file, expected.as_bytes(), 0).map_err(DiskError::at(&temporary, "write"))?;
+    file.sync_data()
+        .map_err(DiskError::at(&temporary, "sync"))?;
+    disk.rename(&temporary, &path)
+        .map_err(DiskError::at(&path, "rename"))?;
+    Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
+}
+
+/// A directory that is to become a store must hold nothing else.
+fn check_contents(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
+    let names = disk.list(dir).map_err(DiskError::at(dir, "list"))?;
+    let ours = |name: &String| matches!(name.as_str(), "lock" | "FORMAT.new");
+    match names.iter().find(|name| !ours(name)) {
+        Some(name) if !names.iter().any(|name| name == "FORMAT") => {
+            let what = format!("it has no FORMAT file, but {name:?}");
+            Err(not_a_store(dir, &what))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The first bytes of a small text file.
+fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
+    let mut bytes = vec![0; 256];
+    let read = disk.open(path)?.read_at(&mut bytes, 0)?;
+    bytes.truncate(read);
+    Ok(String::from_utf8_lossy(&bytes).into_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::disk::{CrashVariant, SimDisk};
+
+    fn open(disk: &SimDisk) -> Result<StoreDirectory, AcquireError> {
+        StoreDirectory::open(
+            &Environment::simulated(disk.clone(), 1),
+            Path::new("/a/store"),
+        )
+    }
+
+    #[test]
+    fn a_second_opening_names_the_store_and_the_holder() {
+        let disk = SimDisk::new();
+        let store = open(&disk).unwrap();
+        let error = open(&disk).unwrap_err();
+        let expected = format!("/a/store is in use by process {}", std::process::id());
+        assert_eq!(error.to_string(), expected);
+        drop(store);
+        let store = open(&disk).unwrap();
+        assert!(disk.exists(&store.journal()).unwrap() && disk.exists(&store.packs()).unwrap());
+    }
+
+    #[test]
+    fn the_lock_of_a_real_file_works_alike() {
+        let dir = tempfile::tempdir().unwrap();
+        let env = Environment::real();
+        let path = dir.path().join("x/store");
+        let store = StoreDirectory::open(&env, &path).unwrap();
+        let error = StoreDirectory::open(&env, &path).unwrap_err();
+        let expected = format!("in use by process {}", std::process::id());
+        assert!(error.to_string().ends_with(&expected), "{error}");
+        drop(store);
+        let _store = StoreDirectory::open(&env, &path).unwrap();
+    }
+
+    #[test]
+    fn a_store_of_which_a_part_was_removed_is_not_there_any_more() {
+        for part in ["FORMAT", "root.0", "journal", "packs", "lock"] {
+            let dir = tempfile::tempdir().unwrap();
+            let store = StoreDirectory::open(&Environment::real(), dir.path()).unwrap();
+            std::fs::write(dir.path().join("root.0"), "").unwrap();
+            let term = store.term();
+            term.check(true).unwrap();
+            let path = dir.path().join(part);
+            match path.is_dir() {
+                true => std::fs::remove_dir(&path).unwrap(),
+                false => std::fs::remove_file(&path).unwrap(),
+            }
+            let error = term.check(true).unwrap_err().to_string();
+            assert!(error.contains("it was removed"), "{part}: {error}");
+        }
+    }
+
+    #[test]
+    fn a_directory_with_other_things_is_refused() {
+        let disk = SimDisk::new();
+        disk.create_dir(Path::new("/a/store")).unwrap();
+        disk.create(Path::new("/a/store/thesis.txt")).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains("thesis.txt"), "{error}");
+        assert_eq!(disk.files(), [Path::new("/a/store/thesis.txt")]);
+    }
+
+    #[test]
+    fn a_store_of_another_format_is_refused() {
+        let disk = SimDisk::new();
+        drop(open(&disk).unwrap());
+        let file = disk.create(Path::new("/a/store/FORMAT")).unwrap();
+        file.write_at(b"kvs store format 999\n", 0).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains("999"), "{error}");
+    }
+
+    #[test]
+    fn a_power_cut_while_a_store_is_made_leaves_none_or_a_store() {
+        let disk = SimDisk::new();
+        drop(open(&disk).unwrap());
+        let mut points = disk.crash_points();
+        loop {
+            let variants = [CrashVariant::Lost, CrashVariant::Kept];
+            for variant in variants.into_iter().chain((0..8).map(CrashVariant::Mixed)) {
+                drop(open(&points.image(variant)).unwrap());
+            }
+            if !points.advance() {
+                break;
+            }
+        }
+    }
+}

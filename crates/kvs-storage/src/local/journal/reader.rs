@@ -1,0 +1,133 @@
+//! Reading a journal beside its writer: the list of segments, and how far it may be read.
+//!
+//! A segment that is trimmed may be overwritten while somebody reads it. Its new groups carry another
+//! identity, so the reader sees damage, looks at the list again, and answers "trimmed".
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
+
+use bytes::Bytes;
+
+use super::segment::Segment;
+use super::segment_file::SegmentInfo;
+use crate::journal::{GroupNumber, JournalError, JournalReader};
+
+/// What the writer of a journal, its preparer and its readers share.
+#[derive(Debug, Default)]
+pub(super) struct Shared {
+    /// Oldest first; the last is written to.
+    segments: RwLock<Vec<Arc<Segment>>>,
+    newest: AtomicU64,
+    poison: OnceLock<String>,
+}
+
+impl Shared {
+    pub(super) fn new(segments: Vec<Arc<Segment>>, newest: GroupNumber) -> Self {
+        Self {
+            segments: RwLock::new(segments),
+            newest: AtomicU64::new(newest),
+            poison: OnceLock::new(),
+        }
+    }
+
+    fn list(&self) -> RwLockReadGuard<'_, Vec<Arc<Segment>>> {
+        self.segments.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn list_mut(&self) -> RwLockWriteGuard<'_, Vec<Arc<Segment>>> {
+        self.segments
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Lets readers see all groups up to `newest`.
+    pub(super) fn publish(&self, newest: GroupNumber) {
+        self.newest.store(newest, Ordering::Release);
+    }
+
+    /// Stops the journal for good; the first reason stays.
+    pub(super) fn poison(&self, error: &JournalError) {
+        let _ = self.poison.set(error.to_string());
+    }
+
+    /// The error of every append once the journal is poisoned.
+    pub(super) fn poisoned(&self) -> Option<JournalError> {
+        self.poison.get().map(|reason| JournalError::Poisoned {
+            reason: reason.clone(),
+        })
+    }
+
+    pub(super) fn infos(&self) -> Vec<SegmentInfo> {
+        self.list().iter().map(|segment| segment.info()).collect()
+    }
+
+    /// Reads from the segment that holds a group; from none if there is no such group yet.
+    fn readable<T>(
+        &self,
+        from: GroupNumber,
+        read: impl FnOnce(GroupNumber, Option<Arc<Segment>>) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        let newest = self.newest();
+        let oldest = self.oldest();
+        if from < oldest {
+            return Err(JournalError::Trimmed { oldest });
+        }
+        let segment = if from > newest { None } else { self.find(from) };
+        let result = read(newest, segment);
+        // Trimmed, perhaps reused, in between?
+        let oldest = self.oldest();
+        if from < oldest {
+            Err(JournalError::Trimmed { oldest })
+        } else {
+            result
+        }
+    }
+
+    fn find(&self, group: GroupNumber) -> Option<Arc<Segment>> {
+        let list = self.list();
+        let place = list.partition_point(|segment| segment.info().first <= group);
+        list.get(place.checked_sub(1)?).cloned()
+    }
+}
+
+impl JournalReader for Shared {
+    fn read(
+        &self,
+        from: GroupNumber,
+        max_bytes: usize,
+    ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError> {
+        self.readable(from, |newest, segment| match segment {
+            Some(segment) => segment.read(from, newest, max_bytes),
+            None => Ok(Vec::new()),
+        })
+    }
+
+    fn look(
+        &self,
+        from: GroupNumber,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(GroupNumber, &[u8]) -> bool,
+    ) -> Result<(), JournalError> {
+        self.readable(from, |newest, segment| match segment {
+            Some(segment) => segment.look(
+                from,
+                newest,
+                max_bytes,
+                buffer,
+                &mut |number, payload, _| each(number, payload),
+            ),
+            None => Ok(()),
+        })
+    }
+
+    fn oldest(&self) -> GroupNumber {
+        self.list()
+            .first()
+            .map_or(1, |segment| segment.info().first)
+    }
+
+    fn newest(&self) -> GroupNumber {
+        self.newest.load(Ordering::Acquire)
+    }
+}

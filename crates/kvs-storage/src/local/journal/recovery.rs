@@ -1,0 +1,266 @@
+//! Finding the end of a journal after whatever happened.
+//!
+//! The last segment that begins with a group is the one that was written to. Only there may the chain
+//! end early, and only if nothing proves that more of it was durable. What lies behind the end is
+//! zeroed, what may have been written without a sync is written again (a page whose write-back failed
+//! reads fine and is not on disk), all of it is synced; only then is anything believed.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use super::frame::{GroupHash, find_proof, parse};
+use super::segment::{Segment, Walk};
+use super::segment_file::{GROUPS_AT, SegmentFile, file_name, parse_file_name};
+use super::spare::{FREE, NEW, zero};
+use crate::disk::{Disk, DiskError, DiskFile, FileCache, write_all};
+use crate::journal::{GroupNumber, JournalError};
+use crate::limits::RECYCLED_SEGMENTS;
+
+/// A journal as found, its end clean and durable.
+pub(super) struct Recovered {
+    /// Oldest first; the last is the one to write to. Empty: there is no group at all.
+    pub(super) segments: Vec<Arc<Segment>>,
+    pub(super) newest: GroupNumber,
+    pub(super) last_hash: GroupHash,
+    /// The highest epoch of a group in the last segment, and so of all.
+    pub(super) epoch: u64,
+    /// Where the next group goes in the last segment.
+    pub(super) end: u64,
+    pub(super) next_id: u64,
+    /// Files to reuse.
+    pub(super) free: Vec<PathBuf>,
+}
+
+/// Finds the end of the journal in `dir`, which is to be replayed behind group `replay_from`.
+pub(super) fn recover(
+    cache: &FileCache,
+    dir: &Path,
+    segment_bytes: u64,
+    replay_from: GroupNumber,
+) -> Result<Recovered, JournalError> {
+    let disk = &**cache.disk();
+    let (ids, mut free) = look(disk, dir, segment_bytes)?;
+    let mut files = Vec::new();
+    for id in &ids {
+        let path = dir.join(file_name(*id));
+        let file = cache.file(path.clone());
+        files.push(SegmentFile::open(path, file, *id)?);
+    }
+    let incomplete = |what: String| JournalError::Incomplete {
+        place: dir.display().to_string(),
+        what,
+    };
+    if let Some((id, _)) = ids
+        .iter()
+        .zip(ids.iter().skip(1))
+        .find(|(a, b)| **a + 1 != **b)
+    {
+        return Err(incomplete(format!("segment {} is missing", id + 1)));
+    }
+    let next_id = ids.last().map_or(1, |id| id + 1);
+
+    let unused = split_unused(&mut files)?;
+    let mut recovered = Recovered {
+        segments: Vec::new(),
+        newest: replay_from,
+        last_hash: GroupHash::default(),
+        epoch: 0,
+        end: GROUPS_AT,
+        next_id: next_id - unused.len() as u64,
+        free: Vec::new(),
+    };
+    let last = files.pop();
+    let expected = match last {
+        Some(last) => {
+            close_chain(&mut recovered, files, last)?;
+            Some(recovered.newest + 1)
+        }
+        None => None,
+    };
+    for file in unused.iter().rev() {
+        set_aside(disk, dir, segment_bytes, expected, file, &mut free)?;
+    }
+    disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
+    recovered.free = free;
+
+    let oldest = recovered
+        .segments
+        .first()
+        .map_or(replay_from + 1, |segment| segment.info().first);
+    if oldest > replay_from + 1 {
+        return Err(incomplete(format!(
+            "it begins at group {oldest}, not {}",
+            replay_from + 1
+        )));
+    }
+    if recovered.newest < replay_from {
+        let newest = recovered.newest;
+        return Err(incomplete(format!(
+            "it ends at group {newest}, not {replay_from} or later"
+        )));
+    }
+    Ok(recovered)
+}
+
+/// The ids of the segments, ascending, and the files to reuse; removes what is neither.
+fn look(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment_bytes: u64,
+) -> Result<(Vec<u64>, Vec<PathBuf>), JournalError> {
+    let mut ids = Vec::new();
+    let mut free = Vec::new();
+    for name in disk.list(dir).map_err(DiskError::at(dir, "list"))? {
+        if let Some(id) = parse_file_name(&name) {
+            ids.push(id);
+            continue;
+        }
+        let path = dir.join(&name);
+        if name.starts_with(FREE) && free.len() < RECYCLED_SEGMENTS {
+            let file = disk.open(&path).map_err(DiskError::at(&path, "open"))?;
+            if file.len().map_err(DiskError::at(&path, "measure"))? == segment_bytes {
+                free.push(path);
+                continue;
+            }
+        }
+        if name.starts_with(FREE) || name.starts_with(NEW) {
+            disk.remove(&path).map_err(DiskError::at(&path, "remove"))?;
+        }
+    }
+    ids.sort_unstable();
+    Ok((ids, free))
+}
+
+/// Takes the segments behind the last one that begins with a group off the end of `files`.
+fn split_unused(files: &mut Vec<SegmentFile>) -> Result<Vec<SegmentFile>, JournalError> {
+    let mut used = files.len();
+    while let Some(file) = used.checked_sub(1).and_then(|last| files.get(last)) {
+        if parse(&file.read_group(GROUPS_AT)?, file.identity).is_ok() {
+            break;
+        }
+        used -= 1;
+    }
+    Ok(files.split_off(used))
+}
+
+/// Joins the sealed segments and finds, cleans and syncs the end of the last.
+fn close_chain(
+    recovered: &mut Recovered,
+    sealed: Vec<SegmentFile>,
+    last: SegmentFile,
+) -> Result<(), JournalError> {
+    let (mut next_first, mut next_previous) = first_group(&last)?;
+    let active = close(recovered, last, next_first)?;
+    recovered.segments.push(active);
+    for file in sealed.into_iter().rev() {
+        let (first, previous) = first_group(&file)?;
+        if first >= next_first {
+            return Err(file.corrupt(GROUPS_AT, "the next segment begins with an older group"));
+        }
+        let segment = Segment::sealed(file, first, next_first - 1, next_previous);
+        recovered.segments.push(Arc::new(segment));
+        (next_first, next_previous) = (first, previous);
+    }
+    recovered.segments.reverse();
+    Ok(())
+}
+
+/// Number of the first group of a segment, and what it follows.
+fn first_group(file: &SegmentFile) -> Result<(GroupNumber, GroupHash), JournalError> {
+    let bytes = file.read_group(GROUPS_AT)?;
+    match parse(&bytes, file.identity) {
+        Ok(frame) if frame.number > 0 => Ok((frame.number, frame.previous)),
+        Ok(_) => Err(file.corrupt(GROUPS_AT, "the group has number 0")),
+        Err(invalid) => Err(file.corrupt(GROUPS_AT, invalid.reason())),
+    }
+}
+
+/// Finds the end of the last segment, whose first group is `first`, and makes it clean and durable.
+fn close(
+    recovered: &mut Recovered,
+    file: SegmentFile,
+    first: GroupNumber,
+) -> Result<Arc<Segment>, JournalError> {
+    // It is written to from here on.
+    file.file
+        .hold()
+        .map_err(|error| file.failed("open", error))?;
+    let bytes = file.read_groups()?;
+    let segment = Segment::empty(file, first);
+    let file = &segment.file;
+    let mut walk = Walk::new(&bytes, file.identity, first);
+    let mut starts = Vec::new();
+    let mut durable = 0;
+    while let Ok((at, frame)) = walk.step() {
+        segment.push(
+            frame.number,
+            GROUPS_AT + at as u64,
+            GROUPS_AT + walk.at as u64,
+        );
+        starts.push((frame.number, at));
+        durable = frame.durable;
+        recovered.epoch = recovered.epoch.max(frame.epoch);
+        recovered.last_hash = frame.hash();
+    }
+    let end = GROUPS_AT + walk.at as u64;
+    let rest = bytes.get(walk.at..).unwrap_or_default();
+    if parse(rest, file.identity).is_ok() {
+        return Err(file.corrupt(end, "the group does not follow the one before it"));
+    }
+    if let Some((_, later)) = find_proof(&bytes, walk.at, file.identity, Some(walk.next)) {
+        let what = format!(
+            "group {} is damaged, but group {later} is behind it",
+            walk.next
+        );
+        return Err(file.corrupt(end, what));
+    }
+    if rest.iter().any(|byte| *byte != 0) {
+        zero(&*file.file, end, file.capacity).map_err(|error| file.failed("zero", error))?;
+    }
+    let unsynced = starts
+        .iter()
+        .find(|(number, _)| *number > durable)
+        .map(|(_, at)| *at);
+    if let Some(again) = unsynced.and_then(|at| Some((at, bytes.get(at..walk.at)?))) {
+        rewrite(file, again)?;
+    }
+    file.file
+        .sync_data()
+        .map_err(|error| file.failed("sync", error))?;
+    recovered.newest = walk.next - 1;
+    recovered.end = end;
+    Ok(Arc::new(segment))
+}
+
+fn rewrite(file: &SegmentFile, (at, bytes): (usize, &[u8])) -> Result<(), JournalError> {
+    let file_at = GROUPS_AT + at as u64;
+    write_all(&*file.file, bytes, file_at).map_err(|error| file.failed("rewrite", error))
+}
+
+/// Puts a segment that holds no valid first group aside for reuse, unless it must have held one.
+fn set_aside(
+    disk: &dyn Disk,
+    dir: &Path,
+    segment_bytes: u64,
+    expected: Option<GroupNumber>,
+    file: &SegmentFile,
+    free: &mut Vec<PathBuf>,
+) -> Result<(), JournalError> {
+    let bytes = file.read_groups()?;
+    if let Some((_, later)) = find_proof(&bytes, 0, file.identity, expected) {
+        let what = format!("its first group is damaged, but group {later} is behind it");
+        return Err(file.corrupt(GROUPS_AT, what));
+    }
+    let path = &file.path;
+    let to = dir.join(format!("{FREE}{}", file_name(file.identity.id)));
+    let room = free.len() < RECYCLED_SEGMENTS && !free.contains(&to);
+    if room && file.capacity == segment_bytes {
+        disk.rename(path, &to)
+            .map_err(DiskError::at(path, "set aside"))?;
+        free.push(to);
+    } else {
+        disk.remove(path).map_err(DiskError::at(path, "remove"))?;
+    }
+    // One sync for each: a power cut must not take an older segment's name and leave a newer's.
+    Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
+}

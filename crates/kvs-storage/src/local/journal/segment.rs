@@ -1,0 +1,299 @@
+//! The groups of a segment: walking over them, where they lie, reading them.
+//!
+//! In memory a segment keeps an offset for every 4 KiB of groups. A sealed segment that recovery had
+//! no reason to read is verified as a whole, its end included, when it is read first.
+
+use std::fmt;
+use std::sync::{PoisonError, RwLock};
+
+use bytes::Bytes;
+
+use super::frame::{Frame, GroupHash, HEADER, Identity, Invalid, parse};
+use super::segment_file::{GROUPS_AT, SegmentFile, SegmentInfo, to_len};
+use crate::journal::{GroupNumber, JournalError};
+use crate::limits::JOURNAL_INDEX_STRIDE;
+
+/// A walk over the groups of a segment, each following the one before in number and hash.
+pub(super) struct Walk<'a> {
+    bytes: &'a [u8],
+    identity: Identity,
+    /// Bytes walked so far.
+    pub(super) at: usize,
+    /// What the next group must be.
+    pub(super) next: GroupNumber,
+    /// What it must follow; `None`: not known, anything.
+    pub(super) previous: Option<GroupHash>,
+}
+
+impl<'a> Walk<'a> {
+    /// A walk over `bytes`, which begin with group `next`.
+    pub(super) fn new(bytes: &'a [u8], identity: Identity, next: GroupNumber) -> Self {
+        Self {
+            bytes,
+            identity,
+            at: 0,
+            next,
+            previous: None,
+        }
+    }
+
+    /// The next group and where it begins.
+    pub(super) fn step(&mut self) -> Result<(usize, Frame<'a>), Invalid> {
+        let frame = parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity)?;
+        if frame.number != self.next {
+            return Err(Invalid::Damaged(
+                "the group has another number than expected",
+            ));
+        }
+        if self
+            .previous
+            .is_some_and(|previous| previous != frame.previous)
+        {
+            return Err(Invalid::Damaged(
+                "the group does not follow the one before it",
+            ));
+        }
+        let at = self.at;
+        self.at += frame.len();
+        self.next += 1;
+        self.previous = Some(frame.hash());
+        Ok((at, frame))
+    }
+}
+
+/// What is known of the groups of a segment.
+#[derive(Debug, Default)]
+struct Groups {
+    first: GroupNumber,
+    /// `first - 1` while there is none.
+    last: GroupNumber,
+    /// Offsets of some groups, ascending; at least the first, once `indexed`.
+    index: Vec<(GroupNumber, u64)>,
+    /// Where the last group ends.
+    end: u64,
+    /// Hash of the last group, as the next segment says. Only of sealed segments.
+    last_hash: Option<GroupHash>,
+    indexed: bool,
+}
+
+impl Groups {
+    fn push(&mut self, number: GroupNumber, at: u64, end: u64) {
+        if self
+            .index
+            .last()
+            .is_none_or(|(_, last)| at - last >= JOURNAL_INDEX_STRIDE)
+        {
+            self.index.push((number, at));
+        }
+        self.last = number;
+        self.end = end;
+    }
+}
+
+/// A segment and what is known of its groups. Shared by the writer and all readers.
+pub(super) struct Segment {
+    pub(super) file: SegmentFile,
+    groups: RwLock<Groups>,
+}
+
+impl fmt::Debug for Segment {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Segment")
+            .field("path", &self.file.path)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Segment {
+    /// A segment without groups, the first of which will be `first`.
+    pub(super) fn empty(file: SegmentFile, first: GroupNumber) -> Self {
+        let groups = Groups {
+            first,
+            last: first - 1,
+            end: GROUPS_AT,
+            indexed: true,
+            ..Groups::default()
+        };
+        Self {
+            file,
+            groups: RwLock::new(groups),
+        }
+    }
+
+    /// A sealed segment whose groups nobody has looked at yet.
+    pub(super) fn sealed(
+        file: SegmentFile,
+        first: GroupNumber,
+        last: GroupNumber,
+        last_hash: GroupHash,
+    ) -> Self {
+        let groups = Groups {
+            first,
+            last,
+            last_hash: Some(last_hash),
+            ..Groups::default()
+        };
+        Self {
+            file,
+            groups: RwLock::new(groups),
+        }
+    }
+
+    /// Records a group that may now be read.
+    pub(super) fn push(&self, number: GroupNumber, at: u64, end: u64) {
+        self.groups
+            .write()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(number, at, end);
+    }
+
+    pub(super) fn info(&self) -> SegmentInfo {
+        let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+        SegmentInfo {
+            id: self.file.identity.id,
+            first: groups.first,
+            last: groups.last,
+            bytes: self.file.capacity,
+        }
+    }
+
+    /// Reads and verifies the whole of a sealed segment, unless that was done before.
+    pub(super) fn verify(&self) -> Result<(), JournalError> {
+        if self
+            .groups
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .indexed
+        {
+            return Ok(());
+        }
+        let bytes = self.file.read_groups()?;
+        self.verify_bytes(&bytes)
+    }
+
+    /// Verifies a sealed segment from the bytes behind its header.
+    pub(super) fn verify_bytes(&self, bytes: &[u8]) -> Result<(), JournalError> {
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        if groups.indexed {
+            return Ok(());
+        }
+        let last = groups.last;
+        let mut found = Groups {
+            first: groups.first,
+            ..Groups::default()
+        };
+        let mut walk = Walk::new(bytes, self.file.identity, groups.first);
+        while walk.next <= last {
+            let offset = GROUPS_AT + walk.at as u64;
+            let (_, frame) = walk
+                .step()
+                .map_err(|invalid| self.file.corrupt(offset, invalid.reason()))?;
+            found.push(frame.number, offset, GROUPS_AT + walk.at as u64);
+        }
+        if walk.previous != groups.last_hash {
+            let offset = found.index.last().map_or(GROUPS_AT, |(_, at)| *at);
+            let what = "the next segment does not follow the last group of this one";
+            return Err(self.file.corrupt(offset, what));
+        }
+        found.last_hash = groups.last_hash;
+        found.indexed = true;
+        *groups = found;
+        Ok(())
+    }
+
+    /// Groups `from..=to` as far as `max_bytes` of payload go, at least one. `from` is in this
+    /// segment.
+    pub(super) fn read(
+        &self,
+        from: GroupNumber,
+        to: GroupNumber,
+        max_bytes: usize,
+    ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError> {
+        let mut buffer = Vec::new();
+        let mut found = Vec::new();
+        self.look(
+            from,
+            to,
+            max_bytes,
+            &mut buffer,
+            &mut |number, payload, at| {
+                found.push((number, at..at + payload.len()));
+                true
+            },
+        )?;
+        let bytes = Bytes::from(buffer);
+        let found = found.into_iter();
+        Ok(found
+            .map(|(number, place)| (number, bytes.slice(place)))
+            .collect())
+    }
+
+    /// Shows the same groups, each with its place in the buffer, while `each` says so.
+    pub(super) fn look(
+        &self,
+        from: GroupNumber,
+        to: GroupNumber,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(GroupNumber, &[u8], usize) -> bool,
+    ) -> Result<(), JournalError> {
+        self.verify()?;
+        let (mut number, mut at, end, to) = {
+            let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+            let place = groups.index.partition_point(|(number, _)| *number <= from);
+            let place = place
+                .checked_sub(1)
+                .and_then(|place| groups.index.get(place));
+            let Some((number, at)) = place.copied() else {
+                return Ok(());
+            };
+            (number, at, groups.end, to.min(groups.last))
+        };
+        let slack = to_len(JOURNAL_INDEX_STRIDE) + HEADER;
+        let mut want = max_bytes.saturating_add(slack);
+        let mut found_bytes = None;
+        // One round, unless the first group wanted is longer than what was read.
+        loop {
+            let expected = want.min(to_len(end - at));
+            let bytes = self.file.read_into(buffer, at, expected)?;
+            if bytes.len() < expected {
+                return Err(self.damaged(at, bytes.len(), "the file is cut short"));
+            }
+            let mut rest = 0;
+            while number <= to {
+                match parse(bytes.get(rest..).unwrap_or_default(), self.file.identity) {
+                    Ok(frame) if frame.number == number => {
+                        let next = rest + frame.len();
+                        if number >= from {
+                            let found = found_bytes.unwrap_or(0) + frame.payload.len();
+                            if found_bytes.is_some() && found > max_bytes {
+                                return Ok(());
+                            }
+                            found_bytes = Some(found);
+                            if !each(number, frame.payload, rest + HEADER) {
+                                return Ok(());
+                            }
+                        }
+                        rest = next;
+                        number += 1;
+                    }
+                    Err(_) if rest == bytes.len() => break,
+                    Err(Invalid::Short(len)) if at + (rest + len) as u64 <= end => {
+                        want = want.max(len.saturating_add(slack));
+                        break;
+                    }
+                    Ok(_) => return Err(self.damaged(at, rest, "the group has another number")),
+                    Err(invalid) => return Err(self.damaged(at, rest, invalid.reason())),
+                }
+            }
+            at += rest as u64;
+            if found_bytes.is_some() || number > to || at >= end {
+                return Ok(());
+            }
+        }
+    }
+
+    fn damaged(&self, at: u64, rest: usize, what: &str) -> JournalError {
+        self.file.corrupt(at + rest as u64, what)
+    }
+}

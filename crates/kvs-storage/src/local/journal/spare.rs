@@ -1,0 +1,275 @@
+//! Segment files before and after their use: making the next one ahead of time, reusing trimmed ones.
+//!
+//! A segment gets its name only when it is complete: a new file is preallocated, zeroed and synced as
+//! `new-<id>`, a trimmed one waits as `free-<id>` and gets a header with a new identity; then the file
+//! is renamed and the directory synced. So a named segment is always whole, and an append into it
+//! needs nothing but its own sync.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+
+use super::frame::Identity;
+use super::reader::Shared;
+use super::segment::Segment;
+use super::segment_file::{SegmentFile, SegmentInfo, encode_header, file_name};
+use crate::disk::{DiskError, DiskFile, FileCache, write_all};
+use crate::env::Environment;
+use crate::journal::JournalError;
+use crate::limits::{RECYCLED_SEGMENTS, SEGMENT_UNSYNCED_BYTES};
+
+/// Begins the name of a file that is not a segment yet.
+pub(super) const NEW: &str = "new-";
+/// Begins the name of a file that is not a segment any more.
+pub(super) const FREE: &str = "free-";
+
+/// What is written over a segment, a piece at a time. The pieces are small because the page cache of
+/// Linux 6.16 and later keeps a file in units as large as the writes that filled it, and counts the
+/// whole unit as written again when a group touches a part of it.
+static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
+
+/// Writes zeros over `from..to`.
+pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
+    let mut at = from;
+    while at < to {
+        let len = usize::try_from(to - at)
+            .unwrap_or(usize::MAX)
+            .min(ZEROS.len());
+        write_all(file, ZEROS.get(..len).unwrap_or_default(), at)?;
+        at += len as u64;
+    }
+    Ok(())
+}
+
+/// The files of a journal that hold no groups.
+pub(super) struct Spare {
+    env: Environment,
+    files: FileCache,
+    dir: PathBuf,
+    segment_bytes: u64,
+    shared: Arc<Shared>,
+    /// Never held while a file is made: groups are appended meanwhile.
+    state: Mutex<State>,
+    made: Condvar,
+}
+
+struct State {
+    next_id: u64,
+    ready: Option<SegmentFile>,
+    /// Somebody makes the next segment.
+    making: bool,
+    free: Vec<PathBuf>,
+}
+
+/// The making of the next segment, from [`Spare::begin`] until it is dropped.
+struct Making<'a>(&'a Spare);
+
+impl Drop for Making<'_> {
+    fn drop(&mut self) {
+        self.0.lock().making = false;
+        self.0.made.notify_all();
+    }
+}
+
+impl fmt::Debug for Spare {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Spare")
+            .field("dir", &self.dir)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Spare {
+    pub(super) fn new(
+        env: &Environment,
+        files: FileCache,
+        dir: &Path,
+        segment_bytes: u64,
+        shared: Arc<Shared>,
+        next_id: u64,
+        free: Vec<PathBuf>,
+    ) -> Self {
+        let state = Mutex::new(State {
+            next_id,
+            ready: None,
+            making: false,
+            free,
+        });
+        Self {
+            env: env.clone(),
+            files,
+            dir: dir.to_path_buf(),
+            segment_bytes,
+            shared,
+            state,
+            made: Condvar::new(),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Bytes of files that hold no groups.
+    pub(super) fn bytes(&self) -> u64 {
+        let state = self.lock();
+        let ready = state.ready.as_ref().map_or(0, |ready| ready.capacity);
+        ready + state.free.len() as u64 * self.segment_bytes
+    }
+
+    pub(super) fn is_ready(&self) -> bool {
+        self.lock().ready.is_some()
+    }
+
+    /// Makes the next segment if it is not there yet and nobody is about it.
+    pub(super) fn prepare(&self) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        if state.ready.is_some() || state.making || self.shared.poisoned().is_some() {
+            return Ok(());
+        }
+        let making = self.begin(&mut state);
+        drop(state);
+        let file = self.make()?;
+        self.lock().ready = Some(file);
+        drop(making);
+        Ok(())
+    }
+
+    /// The next segment, made now if it was not prepared.
+    pub(super) fn take(&self) -> Result<SegmentFile, JournalError> {
+        let mut state = self.lock();
+        while state.making {
+            let waited = self.made.wait(state);
+            state = waited.unwrap_or_else(PoisonError::into_inner);
+        }
+        let making = self.begin(&mut state);
+        let ready = state.ready.take();
+        drop(state);
+        let file = match ready {
+            Some(file) => file,
+            None => self.make()?,
+        };
+        self.lock().next_id += 1;
+        drop(making);
+        Ok(file)
+    }
+
+    /// Says that the next segment is being made.
+    fn begin(&self, state: &mut State) -> Making<'_> {
+        state.making = true;
+        Making(self)
+    }
+
+    fn make(&self) -> Result<SegmentFile, JournalError> {
+        let mut tag = [0; 8];
+        let random = self.env.entropy.fill(&mut tag);
+        random.map_err(DiskError::at(&self.dir, "get random bytes for"))?;
+        let (id, free) = {
+            let state = self.lock();
+            (state.next_id, state.free.last().cloned())
+        };
+        let identity = Identity {
+            id,
+            tag: u64::from_le_bytes(tag),
+        };
+        let name = file_name(identity.id);
+        let (temporary, reused) = match free {
+            Some(path) => (path, true),
+            None => (self.dir.join(format!("{NEW}{name}")), false),
+        };
+        let path = self.dir.join(name);
+        let made = self.fill(&temporary, reused, identity).and_then(|file| {
+            let renamed = self.env.disk.rename(&temporary, &path);
+            renamed
+                .map(|()| file)
+                .map_err(DiskError::at(&path, "rename to"))
+        });
+        // Until here no segment that was trimmed meanwhile could take its name.
+        self.lock().free.retain(|path| *path != temporary);
+        let file = match made {
+            Ok(file) => file,
+            Err(error) => {
+                // What cannot be removed now is removed when the journal is opened.
+                let _ = self.env.disk.remove(&temporary);
+                return Err(JournalError::from_failure(error.into()));
+            }
+        };
+        self.sync_dir()?;
+        let file = self.files.held(path.clone(), file);
+        Ok(SegmentFile {
+            identity,
+            path,
+            file: Arc::new(file),
+            capacity: self.segment_bytes,
+        })
+    }
+
+    /// The file of a segment, complete and synced, under its temporary name.
+    fn fill(
+        &self,
+        path: &Path,
+        reused: bool,
+        identity: Identity,
+    ) -> Result<Arc<dyn DiskFile>, DiskError> {
+        let disk = &self.env.disk;
+        let file = if reused {
+            disk.open(path).map_err(DiskError::at(path, "open"))?
+        } else {
+            let file = disk.create(path).map_err(DiskError::at(path, "create"))?;
+            file.allocate(self.segment_bytes)
+                .map_err(DiskError::at(path, "preallocate"))?;
+            self.zero_in_steps(&*file, path)?;
+            file
+        };
+        write_all(&*file, &encode_header(identity), 0).map_err(DiskError::at(path, "write"))?;
+        file.sync_data().map_err(DiskError::at(path, "sync"))?;
+        Ok(file)
+    }
+
+    /// Zeroes a new file. Groups are appended meanwhile, and each of their syncs waits for what the disk
+    /// was given before: so that is never much.
+    fn zero_in_steps(&self, file: &dyn DiskFile, path: &Path) -> Result<(), DiskError> {
+        let mut at = 0;
+        while at < self.segment_bytes {
+            let to = self.segment_bytes.min(at + SEGMENT_UNSYNCED_BYTES);
+            zero(file, at, to).map_err(DiskError::at(path, "zero"))?;
+            file.sync_data().map_err(DiskError::at(path, "sync"))?;
+            at = to;
+        }
+        Ok(())
+    }
+
+    /// Takes the file of a trimmed segment away: its name is gone, durably, when this returns.
+    pub(super) fn retire(&self, segment: &Segment) -> Result<(), JournalError> {
+        let mut state = self.lock();
+        let SegmentInfo { id, bytes, .. } = segment.info();
+        let path = &segment.file.path;
+        let free = self.dir.join(format!("{FREE}{}", file_name(id)));
+        let room = state.free.len() < RECYCLED_SEGMENTS && !state.free.contains(&free);
+        let reuse = room && bytes == self.segment_bytes;
+        // Those who read it still find it, whatever its name.
+        let held = segment.file.file.hold();
+        held.map_err(|error| segment.file.failed("open", error))?;
+        let moved = if reuse {
+            self.env.disk.rename(path, &free)
+        } else {
+            self.env.disk.remove(path)
+        };
+        moved.map_err(DiskError::at(path, "trim"))?;
+        // One sync for each: a power cut must not take a newer segment's name and leave an older's.
+        self.sync_dir()?;
+        if reuse {
+            state.free.push(free);
+        }
+        Ok(())
+    }
+
+    /// Syncs the directory. What a failure left of the names is unknown, so it stops the journal.
+    fn sync_dir(&self) -> Result<(), JournalError> {
+        self.env.disk.sync_dir(&self.dir).map_err(|error| {
+            let error = JournalError::from(DiskError::new(&self.dir, "sync", error));
+            self.shared.poison(&error);
+            error
+        })
+    }
+}

@@ -1,0 +1,116 @@
+//! A store on a local disk, as the seam has it.
+//!
+//! The lock is taken first and the parts are read in the order in which they depend on each other:
+//! slots, journal, and only then, when the engine has decoded what they name, packs.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+
+use super::directory::StoreDirectory;
+use super::journal::{DiskJournal, JournalOptions};
+use super::pack::PackStore;
+use super::reserve::Reserve;
+use super::slots::{Found, LocalRoot};
+use crate::disk::DiskError;
+use crate::env::Environment;
+use crate::epoch::Epoch;
+use crate::limits::{OPEN_FILES, SEGMENT_BYTES};
+use crate::storage::{AcquireError, Owned, Storage};
+use crate::term::Ownership;
+
+/// How a store is kept on a local disk.
+#[derive(Debug, Clone)]
+pub struct LocalOptions {
+    /// Its directory.
+    pub dir: PathBuf,
+    /// Bytes of a new segment of the journal. Existing segments keep their size.
+    pub segment_bytes: u64,
+    /// Files of each kind that are kept open for reading, about, however many there are.
+    pub open_files: usize,
+    /// Bytes that are set aside for a checkpoint on a full disk.
+    pub reserve_bytes: u64,
+}
+
+impl LocalOptions {
+    /// A store in `dir`, with the usual sizes and without a reserve.
+    #[must_use]
+    pub fn new(dir: &Path) -> Self {
+        Self {
+            dir: dir.to_path_buf(),
+            segment_bytes: SEGMENT_BYTES,
+            open_files: OPEN_FILES,
+            reserve_bytes: 0,
+        }
+    }
+}
+
+/// A store in a directory. Real and simulated disks differ by the environment only.
+#[derive(Debug)]
+pub struct LocalStorage {
+    env: Environment,
+    options: LocalOptions,
+}
+
+impl LocalStorage {
+    /// The store of `options`. Nothing is opened or made yet.
+    #[must_use]
+    pub fn new(env: &Environment, options: LocalOptions) -> Self {
+        let env = env.clone();
+        Self { env, options }
+    }
+
+    fn parts(&self, directory: StoreDirectory) -> Result<Owned, AcquireError> {
+        let (env, options, dir) = (&self.env, &self.options, &self.options.dir);
+        let found = Found::read(&*env.disk, dir)?;
+        let from = found.slots.current.as_ref().map_or(0, |root| root.group);
+        let journal_options = JournalOptions {
+            segment_bytes: options.segment_bytes,
+            open_files: options.open_files,
+        };
+        let mut journal = DiskJournal::open(env, &directory.journal(), journal_options, from)?;
+        found.check(dir, crate::journal::Journal::newest(&journal) == 0)?;
+        let mut id = [0; 16];
+        let random = env.entropy.fill(&mut id);
+        random.map_err(DiskError::at(dir, "get random bytes for"))?;
+        let epoch = Epoch {
+            number: found.slots.newest_epoch().max(journal.epoch()) + 1,
+            id: u128::from_le_bytes(id),
+        };
+        let needed_after = Arc::new(AtomicU64::new(0));
+        let term = directory.term();
+        let root = LocalRoot::new(
+            env.disk.clone(),
+            dir,
+            &found,
+            epoch,
+            term.clone(),
+            needed_after.clone(),
+        );
+        journal.begin(epoch.number, term.clone(), needed_after);
+        let started = journal.prepare_ahead(env.inline);
+        started.map_err(|error| {
+            AcquireError::Busy(format!("cannot start the thread kvs-prepare: {error}"))
+        })?;
+        let reserve = Reserve::new(env, dir, options.reserve_bytes);
+        let blobs = PackStore::new(env, &directory.packs(), reserve, options.open_files)?;
+        let (made, disk) = (directory.made(), env.disk.clone());
+        let ownership = Ownership::new(term, move || directory.release());
+        Ok(Owned {
+            epoch,
+            ownership: ownership.with_undo(move || made.undo(&*disk)),
+            root: Arc::new(root),
+            journal: Box::new(journal),
+            blobs: Arc::new(blobs),
+        })
+    }
+}
+
+impl Storage for LocalStorage {
+    fn acquire(&self) -> Result<Owned, AcquireError> {
+        let directory = StoreDirectory::open(&self.env, &self.options.dir)?;
+        let made = directory.made();
+        self.parts(directory)
+            .inspect_err(|_| made.undo(&*self.env.disk))
+    }
+}

@@ -1,0 +1,201 @@
+//! What outlives every owner of a store in memory, and what may go wrong with it.
+
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::io::ErrorKind;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use kvs_tree::Blobref;
+
+use crate::blobs::PackId;
+use crate::entropy::SimEntropy;
+use crate::epoch::Epoch;
+use crate::failure::Failure;
+use crate::journal::GroupNumber;
+use crate::root::Slots;
+
+/// What becomes of an append.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    /// It is done, and the answer says so.
+    Done,
+    /// It is refused, and the answer says so.
+    Refused,
+    /// It is done, but the answer is lost.
+    AnswerLost,
+    /// The answer is lost, and it arrives later, if its condition still holds then.
+    Late,
+    /// The answer is lost, and it never arrives.
+    Lost,
+}
+
+/// How often what goes wrong: one time in so many, 0 for never.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Weather {
+    /// Answers to appends that were done are lost.
+    pub answer_lost: u64,
+    /// Appends arrive later, without an answer.
+    pub late: u64,
+    /// Appends never arrive, without an answer.
+    pub lost: u64,
+}
+
+/// A group, and who appended it.
+pub(super) struct Stored {
+    pub(super) epoch: u64,
+    pub(super) id: u64,
+    pub(super) payload: Bytes,
+}
+
+/// An append that is still under way.
+pub(super) struct Late {
+    pub(super) after: GroupNumber,
+    pub(super) group: Stored,
+    pub(super) sync: bool,
+}
+
+/// The objects of a pack.
+pub(super) type Pack = HashMap<Blobref, Bytes>;
+
+/// The state of a store.
+pub(super) struct Medium {
+    /// The epoch of the owner.
+    pub(super) epoch: Epoch,
+    pub(super) slots: Slots,
+    /// The group before the first in `groups`.
+    pub(super) before: GroupNumber,
+    pub(super) groups: VecDeque<Stored>,
+    /// The newest group that is durable.
+    pub(super) durable: GroupNumber,
+    pub(super) late: Vec<Late>,
+    pub(super) packs: BTreeMap<PackId, Pack>,
+    pub(super) newest_pack: u32,
+    pub(super) full: bool,
+    pub(super) weather: Weather,
+    /// Fates of the next appends, before the weather decides.
+    pub(super) planned: VecDeque<Fate>,
+    pub(super) random: SimEntropy,
+}
+
+/// A medium and everybody who has to do with it.
+pub(super) type Shared = Arc<Mutex<Medium>>;
+
+/// Locks the medium. A panic of another thread leaves it as it is.
+pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Medium> {
+    shared.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Medium {
+    pub(super) fn new(seed: u64) -> Self {
+        Self {
+            epoch: Epoch::default(),
+            slots: Slots::default(),
+            before: 0,
+            groups: VecDeque::new(),
+            durable: 0,
+            late: Vec::new(),
+            packs: BTreeMap::new(),
+            newest_pack: 0,
+            full: false,
+            weather: Weather::default(),
+            planned: VecDeque::new(),
+            random: SimEntropy::new(seed),
+        }
+    }
+
+    pub(super) fn newest(&self) -> GroupNumber {
+        self.before + self.groups.len() as u64
+    }
+
+    pub(super) fn group(&self, number: GroupNumber) -> Option<&Stored> {
+        let at = number.checked_sub(self.before + 1)?;
+        self.groups.get(usize::try_from(at).ok()?)
+    }
+
+    /// The error of somebody whose epoch is over.
+    pub(super) fn fenced(&self, epoch: u64) -> Result<(), Failure> {
+        if epoch == self.epoch.number {
+            return Ok(());
+        }
+        let text = format!("epoch {epoch} is over: the store is at {}", self.epoch);
+        Err(Failure::new(ErrorKind::PermissionDenied, text))
+    }
+
+    /// The error of a full store.
+    pub(super) fn room(&self) -> Result<(), Failure> {
+        match self.full {
+            true => Err(Failure::new(ErrorKind::StorageFull, "the store is full")),
+            false => Ok(()),
+        }
+    }
+
+    fn one_in(&self, many: u64) -> bool {
+        many > 0 && self.random.below(many) == 0
+    }
+
+    /// What becomes of the next append.
+    pub(super) fn fate(&mut self) -> Fate {
+        if let Some(fate) = self.planned.pop_front() {
+            return fate;
+        }
+        let weather = self.weather;
+        if self.one_in(weather.answer_lost) {
+            return Fate::AnswerLost;
+        }
+        if self.one_in(weather.late) {
+            return Fate::Late;
+        }
+        match self.one_in(weather.lost) {
+            true => Fate::Lost,
+            false => Fate::Done,
+        }
+    }
+
+    /// Adds a group if it follows the newest and its owner is the owner. Returns whether it does.
+    pub(super) fn arrive(&mut self, late: Late) -> bool {
+        let may = late.after == self.newest() && late.group.epoch == self.epoch.number;
+        if may {
+            self.groups.push_back(late.group);
+            if late.sync {
+                self.durable = self.newest();
+            }
+        }
+        may
+    }
+
+    /// Some of what is under way arrives now, in any order.
+    pub(super) fn some_arrive(&mut self) {
+        let mut waiting = std::mem::take(&mut self.late);
+        while !waiting.is_empty() {
+            let at = self.random.below(waiting.len() as u64);
+            let late = waiting.swap_remove(usize::try_from(at).unwrap_or(0));
+            if self.one_in(2) {
+                self.arrive(late);
+            } else {
+                self.late.push(late);
+                if self.one_in(2) {
+                    break;
+                }
+            }
+        }
+        self.late.append(&mut waiting);
+    }
+
+    /// A new owner: what was not durable may be gone, from some group on.
+    pub(super) fn begin(&mut self) -> Epoch {
+        self.some_arrive();
+        let unsynced = self.newest() - self.durable;
+        let kept = self.durable + self.random.below(unsynced + 1);
+        let len = usize::try_from(kept - self.before).unwrap_or(usize::MAX);
+        self.groups.truncate(len);
+        self.durable = self.newest();
+        let in_groups = self.groups.iter().map(|group| group.epoch).max();
+        let newest = self.slots.newest_epoch().max(in_groups.unwrap_or(0));
+        let id = u128::from(self.random.next()) << 64 | u128::from(self.random.next());
+        self.epoch = Epoch {
+            number: newest.max(self.epoch.number) + 1,
+            id,
+        };
+        self.epoch
+    }
+}
