@@ -16,6 +16,8 @@ mod error;
 
 mod settle;
 
+mod owner;
+
 mod workers;
 
 mod reference;

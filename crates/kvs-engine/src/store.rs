@@ -16,6 +16,7 @@ use crate::limits::REMEMBERED_REFERENCES;
 use crate::matched::Matched;
 use crate::namespace::Namespace;
 use crate::objects::Objects;
+use crate::owner::Owner;
 use crate::pack::PackId;
 use crate::past::{CheckpointRoot, Origin};
 use crate::quota::ScopeQuota;
@@ -56,6 +57,7 @@ pub(crate) struct Store {
     registered: Mutex<BTreeSet<PackId>>,
     /// How many namespaces were removed since the store was opened.
     removals: AtomicU64,
+    owner: Owner,
     authority: Authority,
     /// Threads for what blocks; without, it is done where it is asked for.
     threads: Option<Threads>,
@@ -66,6 +68,7 @@ impl Store {
         objects: Arc<Objects>,
         archive: Archive,
         slices: Slices,
+        owner: Owner,
         instance_owner: u32,
         threads: Option<Threads>,
     ) -> Self {
@@ -82,6 +85,7 @@ impl Store {
             remembered: Mutex::default(),
             registered: Mutex::new(listed),
             removals: AtomicU64::new(0),
+            owner,
             authority: Authority::new(instance_owner),
             threads,
         }
@@ -201,6 +205,7 @@ impl Store {
         caller: Caller,
         name: &str,
     ) -> Result<Arc<Namespace>, EngineError> {
+        self.owner.check()?;
         let found = self.namespace(name);
         let namespace = found.map_err(|_| self.authority.no_namespace(caller, name))?;
         self.may_read(caller, &namespace)?;

@@ -53,3 +53,7 @@ pub const STAGING_SPACE_STEP: u64 = 1024 * 1024;
 /// Bytes that the writer of a pack leaves to the system before it has them synced (32 MiB), so that the
 /// sync at the end is short and the journal's own never waits long behind it.
 pub const PACK_UNSYNCED_BYTES: u64 = 32 * 1024 * 1024;
+
+/// Milliseconds for which an owner relies on having seen that it owns its store (5): reads then cost no
+/// system call. Whoever takes over from an owner that may live waits for twice as long.
+pub const TERM_MS: u64 = 5;

@@ -22,6 +22,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::journal::{Append, Appended, Journal};
 use crate::limits::REPLAY_READ_BYTES;
 use crate::objects::Objects;
+use crate::owner::Owner;
 use crate::pack::BlobStore;
 use crate::past::{CheckpointRoot, Past};
 use crate::reference::PRIMARY;
@@ -140,6 +141,7 @@ fn recover(
         objects,
         archive,
         slices,
+        Owner::new(ownership.term(), env.clock.clone()),
         config.instance_owner,
         threads,
     ));

@@ -21,6 +21,7 @@ mod matching;
 mod namespace;
 mod retention;
 mod rights;
+mod seam;
 mod sim;
 mod shortage;
 mod slices;

@@ -35,6 +35,8 @@ pub(super) struct StoreDirectory {
     dir: PathBuf,
     lock: Arc<LockGuard>,
     made: Made,
+    /// The store was there and its lock file was not: its owner may live.
+    taken_over: bool,
 }
 
 /// The files in a store's directory.
@@ -117,6 +119,8 @@ impl StoreDirectory {
             check_contents(disk, dir)?;
         }
         disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
+        let is_there = |name: &str| matches!(disk.exists(&dir.join(name)), Ok(true));
+        let taken_over = is_there("FORMAT") && !is_there("lock");
         let lock = Arc::new(lock(disk, dir)?);
         let format = dir.join("FORMAT");
         let exists = disk
@@ -129,6 +133,7 @@ impl StoreDirectory {
             dir: dir.to_path_buf(),
             lock,
             made: made.clone(),
+            taken_over,
         };
         check_format(disk, dir)?;
         for part in [store.journal(), store.packs()] {
@@ -141,6 +146,11 @@ impl StoreDirectory {
     /// What opening it has made, to be undone if the start is refused for another reason.
     pub(super) fn made(&self) -> Made {
         self.made.clone()
+    }
+
+    /// Whether another owner may live that does not know yet that it is deposed.
+    pub(super) fn is_taken_over(&self) -> bool {
+        self.taken_over
     }
 
     /// Ends the lock, while those who hold the store still learn that it is not theirs any more.

@@ -6,6 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use super::directory::StoreDirectory;
 use super::journal::{DiskJournal, JournalOptions};
@@ -15,7 +16,7 @@ use super::slots::{Found, LocalRoot};
 use crate::disk::DiskError;
 use crate::env::Environment;
 use crate::epoch::Epoch;
-use crate::limits::{OPEN_FILES, SEGMENT_BYTES};
+use crate::limits::{OPEN_FILES, SEGMENT_BYTES, TERM_MS};
 use crate::storage::{AcquireError, Owned, Storage};
 use crate::term::Ownership;
 
@@ -109,6 +110,10 @@ impl LocalStorage {
 impl Storage for LocalStorage {
     fn acquire(&self) -> Result<Owned, AcquireError> {
         let directory = StoreDirectory::open(&self.env, &self.options.dir)?;
+        if directory.is_taken_over() && !self.env.inline {
+            // Until then the owner before may answer reads.
+            std::thread::sleep(Duration::from_millis(2 * TERM_MS));
+        }
         let made = directory.made();
         self.parts(directory)
             .inspect_err(|_| made.undo(&*self.env.disk))

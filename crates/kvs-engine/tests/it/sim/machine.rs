@@ -8,8 +8,9 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
+use kvs_engine::memory::{MemoryStorage, Weather};
 use kvs_engine::{
-    CrashVariant, Disk, DiskFile, Durability, Engine, EngineConfig, EngineError, Environment,
+    At, CrashVariant, Disk, DiskFile, Durability, Engine, EngineConfig, EngineError, Environment,
     LockGuard, SimClock, SimDisk, SimEntropy,
 };
 
@@ -99,6 +100,30 @@ impl DiskFile for LyingFile {
     }
 }
 
+/// What keeps the store.
+#[derive(Clone)]
+pub(super) enum Medium {
+    /// The simulated disk.
+    Disk,
+    /// The same, but it lies.
+    LyingDisk,
+    /// Memory, on which answers are lost and appends arrive late. A new daemon fences the old one.
+    Memory(MemoryStorage),
+}
+
+impl Medium {
+    /// Memory in bad weather.
+    pub(super) fn memory(seed: u64) -> Self {
+        let storage = MemoryStorage::new(seed);
+        storage.set_weather(Weather {
+            answer_lost: 20,
+            late: 20,
+            lost: 25,
+        });
+        Self::Memory(storage)
+    }
+}
+
 /// One life of a daemon.
 pub(super) struct Machine {
     pub(super) engine: Engine,
@@ -109,7 +134,7 @@ pub(super) struct Machine {
     config: EngineConfig,
     clock: Arc<SimClock>,
     seed: u64,
-    lies: bool,
+    medium: Medium,
     /// In the weaker modes, what a power cut must leave of each namespace.
     floor: BTreeMap<String, u64>,
 }
@@ -119,37 +144,47 @@ async fn start(
     disk: &SimDisk,
     clock: &Arc<SimClock>,
     seed: u64,
-    lies: bool,
+    medium: &Medium,
 ) -> Result<Engine, EngineError> {
     let env = Environment {
-        disk: match lies {
-            true => Arc::new(Liar(disk.clone())),
-            false => Arc::new(disk.clone()),
+        disk: match medium {
+            Medium::LyingDisk => Arc::new(Liar(disk.clone())),
+            Medium::Disk | Medium::Memory(_) => Arc::new(disk.clone()),
         },
         clock: clock.clone(),
         entropy: Arc::new(SimEntropy::new(seed)),
         inline: true,
     };
-    Engine::open(config.clone(), env).await
+    match medium {
+        Medium::Memory(storage) => {
+            Engine::open_on(Arc::new(storage.clone()), config.clone(), env).await
+        }
+        Medium::Disk | Medium::LyingDisk => Engine::open(config.clone(), env).await,
+    }
 }
 
 impl Machine {
-    pub(super) async fn new(config: EngineConfig, seed: u64, lies: bool) -> Self {
+    pub(super) async fn new(config: EngineConfig, seed: u64, medium: Medium) -> Self {
         let disk = SimDisk::new();
         let clock = Arc::new(SimClock::new(1_700_000_000_000));
         let mut machine = Self {
-            engine: start(&config, &disk, &clock, seed, lies).await.unwrap(),
+            engine: start(&config, &disk, &clock, seed, &medium).await.unwrap(),
             disk,
             lives: Lives::default(),
             shared: Default::default(),
             config,
             clock,
             seed,
-            lies,
+            medium,
             floor: BTreeMap::new(),
         };
         machine.meet();
         machine
+    }
+
+    /// Whether what a power cut would leave can be looked at without one.
+    pub(super) fn has_images(&self) -> bool {
+        !matches!(self.medium, Medium::Memory(_))
     }
 
     /// Whether a power cut may take back what was told.
@@ -227,15 +262,27 @@ impl Machine {
     async fn start(&mut self) {
         self.seed += 1;
         let (config, disk, clock) = (&self.config, &self.disk, &self.clock);
-        let engine = start(config, disk, clock, self.seed, self.lies).await;
+        let engine = start(config, disk, clock, self.seed, &self.medium).await;
         self.engine = engine.unwrap();
     }
 
     /// The power goes once the disk has done `operations`, and comes back.
     pub(super) async fn cut(&mut self, operations: usize, random: &mut Random) {
         let before: Vec<String> = self.world().newest.keys().cloned().collect();
-        self.disk = self.disk.images_after(operations, some_variant(random));
+        if self.has_images() {
+            self.disk = self.disk.images_after(operations, some_variant(random));
+        }
+        // Memory is taken over from a daemon that is still there and learns that it is deposed.
+        let old = self.engine.clone();
+        if !self.has_images() {
+            self.clock.advance(10);
+        }
         self.start().await;
+        if !self.has_images() {
+            let answer = old.view(OWNER, NS, At::Current).await;
+            assert!(answer.is_err(), "a deposed owner answers a read");
+        }
+        drop(old);
         let infos = self.engine.namespaces(OWNER);
         let names: Vec<String> = infos.iter().map(|info| info.name.to_string()).collect();
         assert_eq!(names, before, "namespaces are as they were");
@@ -274,7 +321,8 @@ impl Machine {
             if safe.get(&moment.namespace) < Some(&moment.version) {
                 while points.operation() < moment.operations && points.advance() {}
                 let image = points.image(some_variant(random));
-                let started = start(&self.config, &image, &self.clock, self.seed, false).await;
+                let started =
+                    start(&self.config, &image, &self.clock, self.seed, &Medium::Disk).await;
                 safe = started.map_or_else(|_| BTreeMap::new(), |engine| self.indexes(&engine));
             }
             let left = safe.get(&moment.namespace).copied();

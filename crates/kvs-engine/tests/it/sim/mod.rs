@@ -44,14 +44,18 @@ use kvs_engine::ErrorKind;
 use self::faults::FAULTS;
 use self::history::{History, Kind, Seen, Step};
 use self::lives::life;
-use self::run::{Outcome, Wrong, run};
+use self::run::{On, Outcome, Wrong, run};
 use self::validators::complaints;
 use crate::support::Random;
 
 fn simulate(seed: u64, wrong: Wrong) -> Outcome {
+    simulate_on(On::Disk, seed, wrong)
+}
+
+fn simulate_on(on: On, seed: u64, wrong: Wrong) -> Outcome {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     let runtime = runtime.enable_time().start_paused(true).build().unwrap();
-    runtime.block_on(run(seed, wrong))
+    runtime.block_on(run(seed, wrong, on))
 }
 
 fn number(name: &str) -> Option<u64> {
@@ -137,11 +141,11 @@ impl Tally {
 }
 
 /// Runs seeds and gives what is wrong.
-fn runs(seeds: impl Iterator<Item = u64>, tally: &mut Tally) -> Vec<String> {
+fn runs(on: On, seeds: impl Iterator<Item = u64>, tally: &mut Tally) -> Vec<String> {
     let mut wrong = Vec::new();
     for seed in seeds {
         let run = std::panic::catch_unwind(|| {
-            let outcome = simulate(seed, Wrong::default());
+            let outcome = simulate_on(on, seed, Wrong::default());
             let wrong = check(&outcome);
             (outcome, wrong)
         });
@@ -158,7 +162,7 @@ fn runs(seeds: impl Iterator<Item = u64>, tally: &mut Tally) -> Vec<String> {
 }
 
 /// Half of the runs, so that two cores share them.
-fn half(rest: u64) {
+fn half(on: On, rest: u64) {
     let (seed, count) = (
         number("KVS_SIM_SEED"),
         number("KVS_SIM_RUNS").unwrap_or(200),
@@ -166,7 +170,7 @@ fn half(rest: u64) {
     let mut tally = Tally::default();
     let from = number("KVS_SIM_FROM").unwrap_or(0);
     let seeds = seed.map_or(from..from + count, |seed| seed..seed + 1);
-    let wrong = runs(seeds.filter(|seed| seed % 2 == rest), &mut tally);
+    let wrong = runs(on, seeds.filter(|seed| seed % 2 == rest), &mut tally);
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));
     if seed.is_none() && count >= 200 {
         println!("{tally:?}");
@@ -202,22 +206,35 @@ fn half(rest: u64) {
 
 #[test]
 fn watches_keep_their_promises_whatever_happens_even_seeds() {
-    half(0);
+    half(On::Disk, 0);
 }
 
 #[test]
 fn watches_keep_their_promises_whatever_happens_odd_seeds() {
-    half(1);
+    half(On::Disk, 1);
+}
+
+#[test]
+fn watches_keep_their_promises_on_storage_that_loses_answers_even_seeds() {
+    half(On::Memory, 0);
+}
+
+#[test]
+fn watches_keep_their_promises_on_storage_that_loses_answers_odd_seeds() {
+    half(On::Memory, 1);
 }
 
 #[test]
 fn one_seed_is_one_run() {
-    for seed in [1, 3, 7, 32] {
+    for (on, seed) in [On::Disk, On::Memory]
+        .into_iter()
+        .flat_map(|on| [1, 3, 7, 32].map(|seed| (on, seed)))
+    {
         let (first, second) = (
-            simulate(seed, Wrong::default()),
-            simulate(seed, Wrong::default()),
+            simulate_on(on, seed, Wrong::default()),
+            simulate_on(on, seed, Wrong::default()),
         );
-        assert!(first.histories == second.histories, "seed {seed}");
+        assert!(first.histories == second.histories, "seed {seed} on {on:?}");
     }
 }
 

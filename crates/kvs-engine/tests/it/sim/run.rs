@@ -9,7 +9,7 @@ use tokio::task::yield_now;
 use super::generate::{self, one_of};
 use super::history::{History, Moment, Step, Wish};
 use super::lives::LIFE;
-use super::machine::Machine;
+use super::machine::{Machine, Medium};
 use super::reader::Reader;
 use super::sent::{Sent, truths};
 use super::sight::Truths;
@@ -23,6 +23,15 @@ pub(super) struct Wrong {
     pub(super) lying_disk: bool,
     /// Readers resume with the last version that they had.
     pub(super) repeats: bool,
+}
+
+/// What the store of a run is kept on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum On {
+    /// The simulated disk.
+    Disk,
+    /// Memory in bad weather.
+    Memory,
 }
 
 /// What came of a run.
@@ -81,10 +90,15 @@ fn is_weak(seed: u64) -> bool {
     seed % 7 == 4
 }
 
-pub(super) async fn run(seed: u64, wrong: Wrong) -> Outcome {
+pub(super) async fn run(seed: u64, wrong: Wrong, on: On) -> Outcome {
     let mut random = Random(seed.wrapping_mul(0x51_7C_C1_B7_27_22_0A_95));
     let config = settings(seed, &mut random);
-    let machine = Machine::new(config, seed, wrong.lying_disk).await;
+    let medium = match on {
+        On::Memory => Medium::memory(seed),
+        On::Disk if wrong.lying_disk => Medium::LyingDisk,
+        On::Disk => Medium::Disk,
+    };
+    let machine = Machine::new(config, seed, medium).await;
     let mut run = Run {
         random,
         machine,
@@ -375,7 +389,7 @@ impl Run {
 
     /// Finds out for what readers were told in this life of the machine whether it was safe then.
     async fn weigh(&mut self) {
-        if self.machine.is_weak() {
+        if self.machine.is_weak() || !self.machine.has_images() {
             for (reader, _) in &mut self.readers {
                 reader.moments.clear();
             }

@@ -1,0 +1,307 @@
+//! A store on storage that loses answers, lets appends arrive late, and changes its owner; and what is
+//! planted into that storage on purpose, which has to be noticed.
+
+use std::sync::{Arc, Mutex};
+
+use bytes::Bytes;
+use kvs_engine::memory::{MemoryStorage, Weather};
+use kvs_engine::{At, CommitRequest, Engine, EngineConfig, Environment, SimClock, SimDisk};
+use kvs_engine::{Prepared, Storage, TransactionId};
+use kvs_storage::journal::{Append, Appended, GroupNumber, Journal, JournalError, JournalReader};
+use kvs_storage::root::{Root, RootError, RootRecord, Slots};
+use kvs_storage::term::{Ownership, Term};
+use kvs_storage::{AcquireError, Owned};
+use kvs_tree::Transaction;
+
+use crate::support::{NS, OWNER, put, read, trimming};
+
+/// What is wrong with the storage on purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Bug {
+    None,
+    /// A deposed owner is told that its term lasts.
+    EndlessTerm,
+    /// Settling says that an append is done, and leaves it at that.
+    SettledForgotten,
+    /// An append whose answer was lost counts as done.
+    UnknownTakenForDone,
+    /// The record of an older epoch is taken for the current one.
+    OlderSlot,
+}
+
+#[derive(Debug)]
+struct Planted {
+    storage: MemoryStorage,
+    bug: Bug,
+    /// The first root record that there was.
+    first: Arc<Mutex<Option<Root>>>,
+}
+
+impl Storage for Planted {
+    fn acquire(&self) -> Result<Owned, AcquireError> {
+        let owned = self.storage.acquire()?;
+        let ownership = match self.bug {
+            Bug::EndlessTerm => {
+                let inner = owned.ownership;
+                Ownership::new(Term::new(|_| Ok(())), move || drop(inner))
+            }
+            _ => owned.ownership,
+        };
+        let (bug, first) = (self.bug, self.first.clone());
+        Ok(Owned {
+            ownership,
+            journal: Box::new(PlantedJournal(owned.journal, bug)),
+            root: Arc::new(PlantedRoot(owned.root, bug, first)),
+            ..owned
+        })
+    }
+}
+
+struct PlantedJournal(Box<dyn Journal>, Bug);
+
+impl Journal for PlantedJournal {
+    fn append(&mut self, append: Append<'_>) -> Appended {
+        match self.0.append(append) {
+            Appended::Unknown(_) if self.1 == Bug::UnknownTakenForDone => {
+                Appended::Done(append.after + 1)
+            }
+            other => other,
+        }
+    }
+
+    fn settle(&mut self, append: Append<'_>) -> Appended {
+        match self.1 {
+            Bug::SettledForgotten => Appended::Done(append.after + 1),
+            _ => self.0.settle(append),
+        }
+    }
+
+    fn sync(&mut self) -> Result<GroupNumber, JournalError> {
+        self.0.sync()
+    }
+
+    fn newest(&self) -> GroupNumber {
+        self.0.newest()
+    }
+
+    fn reader(&self) -> Arc<dyn JournalReader> {
+        self.0.reader()
+    }
+
+    fn drop_before(&mut self, keep_from: GroupNumber) -> Result<(), JournalError> {
+        self.0.drop_before(keep_from)
+    }
+
+    fn bytes(&self) -> u64 {
+        self.0.bytes()
+    }
+}
+
+struct PlantedRoot(Arc<dyn RootRecord>, Bug, Arc<Mutex<Option<Root>>>);
+
+impl RootRecord for PlantedRoot {
+    fn load(&self) -> Result<Slots, RootError> {
+        let mut slots = self.0.load()?;
+        let mut first = self.2.lock().unwrap();
+        if first.is_none() {
+            *first = slots.current.clone();
+        }
+        if self.1 == Bug::OlderSlot && first.is_some() {
+            slots.current = first.clone();
+        }
+        Ok(slots)
+    }
+
+    fn swap(&self, expected: u64, group: GroupNumber, payload: &[u8]) -> Result<u64, RootError> {
+        self.0.swap(expected, group, payload)
+    }
+}
+
+/// Engines on one store, one after the other and side by side.
+struct World {
+    storage: Arc<Planted>,
+    config: EngineConfig,
+    clock: Arc<SimClock>,
+    seed: u64,
+    number: u64,
+    complaints: Vec<String>,
+}
+
+impl World {
+    fn new(bug: Bug, seed: u64) -> Self {
+        let storage = MemoryStorage::new(seed);
+        storage.set_weather(Weather {
+            answer_lost: 12,
+            late: 12,
+            lost: 15,
+        });
+        Self {
+            storage: Arc::new(Planted {
+                storage,
+                bug,
+                first: Arc::default(),
+            }),
+            config: trimming(1),
+            clock: Arc::new(SimClock::new(1_700_000_000_000)),
+            seed,
+            number: 0,
+            complaints: Vec::new(),
+        }
+    }
+
+    async fn open(&mut self) -> Option<Engine> {
+        self.seed += 1;
+        let mut env = Environment::simulated(SimDisk::unrecorded(), self.seed);
+        env.clock = self.clock.clone();
+        // The owner before does not rely on an old look any more.
+        self.clock.advance(20);
+        let opened = Engine::open_on(self.storage.clone(), self.config.clone(), env).await;
+        opened
+            .inspect_err(|error| self.complaints.push(format!("does not open: {error}")))
+            .ok()
+    }
+
+    /// Puts the next number; an error if that was not acknowledged.
+    async fn put(&mut self, engine: &Engine) -> Result<(), String> {
+        let number = self.number + 1;
+        let request = CommitRequest {
+            namespace: NS.into(),
+            caller: OWNER,
+            id: TransactionId {
+                client: [5; 16],
+                number,
+            },
+            acknowledged: number - 1,
+            repeat: None,
+            name: None,
+            no_merge: false,
+            prepared: Prepared::default(),
+            transaction: Transaction {
+                conditions: Vec::new(),
+                operations: vec![put("a", number.to_string())],
+            },
+        };
+        let answer = engine.commit(request).await;
+        answer.map_err(|error| format!("a put is refused: {error}"))?;
+        self.number = number;
+        Ok(())
+    }
+
+    async fn get(&self, engine: &Engine) -> Option<Bytes> {
+        let view = engine.view(OWNER, NS, At::Current).await.ok()?;
+        read(&view, "a").await
+    }
+
+    async fn expect(&mut self, engine: &Engine, when: &str) {
+        let found = self.get(engine).await;
+        let expected = Bytes::from(self.number.to_string());
+        if found.as_ref() != Some(&expected) {
+            let what = format!("{when}: {found:?} instead of {expected:?}");
+            self.complaints.push(what);
+        }
+    }
+
+    async fn run(&mut self) -> Option<()> {
+        let mut engine = self.open().await?;
+        for round in 0..6 {
+            for _ in 0..25 {
+                if let Err(refusal) = self.put(&engine).await {
+                    self.complaints.push(refusal);
+                    return None;
+                }
+                self.expect(&engine, "right after").await;
+            }
+            if round % 2 == 0
+                && let Err(error) = engine.checkpoint().await
+            {
+                let what = format!("a checkpoint fails: {error}");
+                self.complaints.push(what);
+            }
+            // Somebody else takes the store over while this engine is there.
+            let old = engine;
+            engine = self.open().await?;
+            self.expect(&engine, "after another owner came").await;
+            if let Err(refusal) = self.put(&engine).await {
+                self.complaints.push(refusal);
+            }
+            if self.get(&old).await.is_some() {
+                let what = "a deposed owner answers a read".to_owned();
+                self.complaints.push(what);
+            }
+            let newest = self.number;
+            if self.put(&old).await.is_ok() {
+                let what = "a deposed owner acknowledges a put".to_owned();
+                self.complaints.push(what);
+                self.number = newest;
+            }
+            let versions = self.number;
+            let info = engine.namespaces(OWNER).into_iter();
+            let found = info.map(|info| info.position.version).max();
+            if found != Some(versions) {
+                let what = format!("{found:?} versions of {versions} puts");
+                self.complaints.push(what);
+            }
+            if engine
+                .log(OWNER, NS, versions, versions, &[], 10)
+                .await
+                .is_err()
+            {
+                self.complaints
+                    .push("the newest version is not in the journal".to_owned());
+            }
+        }
+        Some(())
+    }
+}
+
+async fn complaints(bug: Bug, seed: u64) -> Vec<String> {
+    let mut world = World::new(bug, seed);
+    let _ = world.run().await;
+    world.complaints
+}
+
+#[tokio::test(start_paused = true)]
+async fn acknowledged_commits_survive_lost_answers_and_changes_of_owner() {
+    for seed in 0..12 {
+        let found = complaints(Bug::None, 100 * seed).await;
+        assert!(found.is_empty(), "seed {seed}: {found:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn every_bug_that_is_planted_into_storage_is_noticed() {
+    for (bug, says) in [
+        (Bug::EndlessTerm, "a deposed owner answers a read"),
+        // Seen as a lost commit, or by the root record that names a group which is not there.
+        (Bug::SettledForgotten, ""),
+        (Bug::UnknownTakenForDone, ""),
+        (Bug::OlderSlot, "the root record has revision"),
+    ] {
+        let mut noticed = 0;
+        let mut all = Vec::new();
+        for seed in 0..6 {
+            let found = complaints(bug, 100 * seed).await;
+            noticed += usize::from(found.iter().any(|what| what.contains(says)));
+            all.extend(found);
+        }
+        assert!(
+            noticed >= 4,
+            "{bug:?} is noticed in {noticed} runs of 6: {all:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_deposed_owner_answers_no_read() {
+    let mut world = World::new(Bug::None, 9);
+    let old = world.open().await.unwrap();
+    world.put(&old).await.unwrap();
+    assert!(world.get(&old).await.is_some());
+    let _new = world.open().await.unwrap();
+    assert!(old.view(OWNER, NS, At::Current).await.is_err());
+    let version = old.view(OWNER, NS, At::Version(1)).await;
+    assert_eq!(
+        version.map(|_| ()).unwrap_err().kind,
+        kvs_engine::ErrorKind::Unavailable
+    );
+}
