@@ -115,7 +115,10 @@ async fn a_store_that_is_removed_under_the_daemon_acknowledges_nothing_any_more(
         assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{error}");
         assert!(error.message.contains("/store"), "{error}");
         assert_eq!(sim.engine.failed().await.error.kind, ErrorKind::Unavailable);
-        assert_eq!(sim.get("a").await.unwrap(), "1");
+        // Nor does it answer reads, for a store that may be another's by now.
+        let read = sim.engine.view(OWNER, NS, At::Current).await;
+        let error = read.map(|_| ()).unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
     }
     // Also if nothing was committed since.
     let sim = Sim::with(config(), SimDisk::unrecorded()).await;
