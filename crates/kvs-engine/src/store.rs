@@ -198,6 +198,11 @@ impl Store {
             .ok_or_else(|| EngineError::no_namespace(name))
     }
 
+    /// Refuses to tell of the newest state of a store that somebody else may own.
+    pub(crate) fn check_owned(&self) -> Result<(), EngineError> {
+        self.owner.check()
+    }
+
     /// The namespace, if the caller may read it. A guest is refused one that does not exist as one
     /// that is not shared with it, so that nobody learns which names are in use.
     pub(crate) fn readable(

@@ -300,7 +300,8 @@ impl CommitTask {
     /// Gives an answer once everything that it could tell of is durable.
     pub(super) fn hold(&mut self, reply: HeldReply) {
         if self.is_idle() {
-            reply(Ok(()));
+            // It tells of the newest state as a read does.
+            reply(self.store.check_owned());
         } else {
             self.building.hold(reply);
         }

@@ -5,7 +5,10 @@ use std::sync::{Arc, Mutex};
 
 use bytes::Bytes;
 use kvs_engine::memory::{MemoryStorage, Weather};
-use kvs_engine::{At, CommitRequest, Engine, EngineConfig, Environment, SimClock, SimDisk};
+use kvs_engine::{
+    At, CommitRequest, CrashVariant, Durability, Engine, EngineConfig, Environment, ErrorKind,
+    SimClock, SimDisk,
+};
 use kvs_engine::{Prepared, Storage, TransactionId};
 use kvs_storage::journal::{Append, Appended, GroupNumber, Journal, JournalError, JournalReader};
 use kvs_storage::root::{Root, RootError, RootRecord, Slots};
@@ -13,7 +16,7 @@ use kvs_storage::term::{Ownership, Term};
 use kvs_storage::{AcquireError, Owned};
 use kvs_tree::Transaction;
 
-use crate::support::{NS, OWNER, put, read, trimming};
+use crate::support::{NS, OWNER, Sim, put, read, trimming};
 
 /// What is wrong with the storage on purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -304,4 +307,61 @@ async fn a_deposed_owner_answers_no_read() {
         version.map(|_| ()).unwrap_err().kind,
         kvs_engine::ErrorKind::Unavailable
     );
+}
+
+const SLOTS: [&str; 2] = ["/store/root.0", "/store/root.1"];
+
+/// The disk as a power cut leaves it, with a flipped bit in some slots of the root record.
+fn damaged(disk: &SimDisk, slots: &[&str]) -> SimDisk {
+    let image = disk.images_after(disk.operations(), CrashVariant::Lost);
+    for slot in slots {
+        assert!(image.flip(std::path::Path::new(slot), 80, 1));
+    }
+    image
+}
+
+#[tokio::test(start_paused = true)]
+async fn either_slot_of_the_root_record_leads_to_the_same_state() {
+    let sim = Sim::with(trimming(3), SimDisk::new()).await;
+    for round in 0..8_u64 {
+        for number in 0..40_u64 {
+            let key = format!("d{}.k{}", round % 3, number % 20);
+            sim.put(&key, vec![round as u8; 100]).await;
+        }
+        sim.put("large", vec![round as u8; 100_000]).await;
+        sim.engine.checkpoint().await.unwrap();
+        sim.put("after", round.to_string()).await;
+        let expected = sim.view(At::Current).await.snapshot();
+        for slot in SLOTS {
+            let image = damaged(&sim.disk, &[slot]);
+            let again = Sim::with(trimming(3), image).await;
+            assert_eq!(again.view(At::Current).await.snapshot(), expected);
+            let large = again.get("large").await.unwrap();
+            assert!(large.len() == 100_000 && large.iter().all(|byte| *byte == round as u8));
+            // It goes on from there, and so does the next start.
+            again.forget_numbers();
+            again.put("after", "x").await;
+            again.engine.checkpoint().await.unwrap();
+            let again = again.restart().await;
+            assert_eq!(again.get("after").await.unwrap(), "x");
+        }
+        let both = Sim::try_open(trimming(3), damaged(&sim.disk, &SLOTS)).await;
+        assert_eq!(both.err().unwrap().kind, ErrorKind::Corrupt);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn that_a_weaker_mode_was_at_work_is_known_from_either_slot() {
+    let mut config = trimming(3);
+    let sim = Sim::with(config.clone(), SimDisk::new()).await;
+    sim.put("a", "1").await;
+    let before = sim.position().await.incarnation;
+    sim.engine.shutdown().await.unwrap();
+    config.durability = Durability::None;
+    let weak = Sim::with(config.clone(), sim.disk.clone()).await;
+    assert_eq!(weak.position().await.incarnation, before);
+    for slot in SLOTS {
+        let again = Sim::with(config.clone(), damaged(&weak.disk, &[slot])).await;
+        assert_ne!(again.position().await.incarnation, before, "{slot}");
+    }
 }
