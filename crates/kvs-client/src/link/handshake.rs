@@ -4,8 +4,8 @@ use crate::error::ClientError;
 use crate::transport::{Connector, Transport};
 use bytes::BytesMut;
 use kvs_proto::{
-    ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Hello, HelloAnswer, Request, Status,
-    decode_body, write_request,
+    ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Hello, HelloAnswer, PROTOCOL_VERSION,
+    Request, Status, decode_body, write_request,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -66,25 +66,45 @@ async fn attempt(connector: Arc<dyn Connector>, hello: Hello) -> Result<Establis
     let mut read = BytesMut::new();
     let mut codec = FrameCodec::default();
     let frame: Frame = loop {
-        if let Some(frame) = codec.decode(&mut read)? {
+        // Any program may listen at a path: what it sends is not to be taken at its word.
+        if let Some(frame) = codec.decode(&mut read).map_err(|_| is_another_program())? {
             break frame;
         }
         if transport.read_buf(&mut read).await.map_err(failed)? == 0 {
             return Err(ClientError::disconnected("it closed the connection"));
         }
     };
-    match Status::from_code(frame.tag)? {
-        Status::Final if frame.id == HELLO_ID => Ok(Established {
-            transport,
-            read,
-            server: decode_body(&frame.body)?,
-        }),
-        Status::Error => Err(decode_body::<ErrorBody>(&frame.body)?.into()),
-        _ => Err(ClientError::new(
-            ErrorCode::ProtocolVersion,
-            "it does not speak this protocol",
-        )),
+    match Status::from_code(frame.tag) {
+        Ok(Status::Final) if frame.id == HELLO_ID => {
+            let server: HelloAnswer = decode_body(&frame.body).map_err(|_| is_another_version())?;
+            if server.version != PROTOCOL_VERSION {
+                return Err(is_another_version());
+            }
+            Ok(Established {
+                transport,
+                read,
+                server,
+            })
+        }
+        Ok(Status::Error) => {
+            let refusal: ErrorBody = decode_body(&frame.body).map_err(|_| is_another_program())?;
+            Err(refusal.into())
+        }
+        _ => Err(is_another_program()),
     }
+}
+
+/// What comes is no frame of this protocol. Nothing is wrong with what was asked for.
+fn is_another_program() -> ClientError {
+    ClientError::disconnected("what listens there is not a kvs daemon")
+}
+
+/// A daemon answers hello in another version of the protocol than the one that was offered.
+fn is_another_version() -> ClientError {
+    ClientError::new(
+        ErrorCode::ProtocolVersion,
+        "it does not speak this version of the protocol",
+    )
 }
 
 /// The text of an operating system error without its number.

@@ -149,6 +149,17 @@ impl Fake {
         (client.unwrap(), peer)
     }
 
+    /// What listens sends these bytes, whatever it is asked, and stays.
+    pub(super) async fn fails_to_connect_to(&mut self, sent: &[u8]) -> ClientError {
+        let listener = async {
+            let mut stream = self.accepted.recv().await.unwrap();
+            stream.write_all(sent).await.unwrap();
+            stream
+        };
+        let client = Client::connect_with(self.door.clone(), Options::default());
+        tokio::join!(client, listener).0.unwrap_err()
+    }
+
     pub(super) async fn fails_to_connect(&self, options: Options) -> ClientError {
         Client::connect_with(self.door.clone(), options)
             .await

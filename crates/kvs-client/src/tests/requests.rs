@@ -210,6 +210,40 @@ async fn the_first_connect_can_wait_for_the_daemon() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn another_program_is_told_apart_whatever_it_sends() {
+    let mut fake = Fake::new();
+    for sent in [
+        b"HTTP/1.1 400 Bad Request\r\n\r\n".as_slice(),
+        b"SSH-2.0-OpenSSH_9.6\r\n",
+        b"220 mail ESMTP\r\n",
+        &[0; 64],
+        &[0xff; 64],
+        b"\0\0\0\x05\xc1\xc1\xc1\xc1\xc1",
+        // Statuses that there are none of, of a stream, and of another request.
+        b"\0\0\0\x04\x93\0\x63\x80",
+        b"\0\0\0\x04\x93\0\x02\x80",
+        b"\0\0\0\x04\x93\x07\0\x80",
+        // A refusal without a reason.
+        b"\0\0\0\x04\x93\0\x01\x80",
+    ] {
+        let error = fake.fails_to_connect_to(sent).await;
+        assert_eq!(error.code, ErrorCode::Disconnected, "{sent:?}");
+        assert_eq!(
+            error.message, "cannot connect to fake: what listens there is not a kvs daemon",
+            "{sent:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_daemon_of_another_version_of_the_protocol_is_told_apart() {
+    let mut fake = Fake::new();
+    // An answer to hello without anything that this version has.
+    let error = fake.fails_to_connect_to(b"\0\0\0\x04\x93\0\0\x80").await;
+    assert_eq!(error.code, ErrorCode::ProtocolVersion);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_daemon_that_says_nothing_is_told_apart() {
     let fake = Fake::new();
     let error = fake.fails_to_connect(Options::default()).await;

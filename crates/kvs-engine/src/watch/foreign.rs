@@ -85,6 +85,8 @@ impl Foreign {
             untold: false,
         };
         loop {
+            // What is not there has no time, not that of the link which leads there either.
+            found.time_ms = 0;
             found.behind = nowhere(&name);
             let namespace = match store.readable(caller, &name) {
                 Ok(namespace) => namespace,

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use super::options::Daemon;
 use super::signals::{Signals, status_of};
 use crate::bench::{self, Cpus, Layout, Pin, Plan, Workload};
+use crate::output::print;
 use crate::quantity::{duration, size};
 
 /// The name that stands for every workload.
@@ -127,12 +128,12 @@ pub(crate) async fn run(daemon: &Daemon, args: BenchArgs) -> Result<ExitCode> {
             return Ok(ExitCode::from(status));
         };
         if args.json {
-            anstream::println!("{}", figures.json());
+            print(&figures.json())?;
         }
         all.push(figures);
     }
     if !args.json {
-        anstream::println!("{}", bench::table(&all, stdout().is_terminal()));
+        print(&bench::table(&all, stdout().is_terminal()))?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -2,14 +2,15 @@
 //!
 //! Within a namespace each is one atomic transaction of constant cost. Across namespaces nothing is
 //! atomic: a copy puts the source's tree object at the destination, and a move then unlinks the
-//! source, on condition that it is still what was copied.
+//! source, on condition that it is still what was copied. A value too long for that is sent there
+//! piece by piece.
 
 use std::process::ExitCode;
 
 use anyhow::{Result, anyhow};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use kvs_client::{ErrorCode, LookupOptions, Transaction};
+use kvs_client::{Client, ErrorCode, LookupAnswer, LookupOptions, Transaction, Uploaded};
 
 use super::failure::{About as _, failure, failure_as};
 use super::key::normal;
@@ -97,13 +98,22 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
     }
     let object = found
         .treeobj
+        .clone()
         .ok_or_else(|| anyhow!("{source}: the daemon sent no tree object"))?;
+    let to = client.namespace(to);
     let transaction = Transaction::new().put_object(destination, object);
-    client
-        .namespace(to)
-        .commit(transaction)
-        .await
-        .about(destination)?;
+    match to.commit(transaction).await {
+        Err(error) if error.code == ErrorCode::TooBig => {
+            let Some(uploaded) = send(&client, &found, pair).await? else {
+                return Err(error).about(destination);
+            };
+            let transaction = Transaction::new().put_upload(destination, uploaded);
+            to.commit(transaction).await.about(destination)?;
+        }
+        answer => {
+            answer.about(destination)?;
+        }
+    }
     if and_unlink {
         let transaction = Transaction::new()
             .if_unchanged(source, found.position.version)
@@ -111,4 +121,16 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
         from.commit(transaction).await.about(source)?;
     }
     Ok(ExitCode::SUCCESS)
+}
+
+/// Sends the value that was found to the daemon again, piece by piece. `None` if it is no value.
+async fn send(client: &Client, found: &LookupAnswer, pair: &Pair) -> Result<Option<Uploaded>> {
+    let Some(mut value) = client.found_reader(found) else {
+        return Ok(None);
+    };
+    let mut upload = client.upload().await.about(&pair.destination)?;
+    while let Some(piece) = value.next().await.about(&pair.source)? {
+        upload.write(piece).await.about(&pair.destination)?;
+    }
+    Ok(Some(upload.finish().await.about(&pair.destination)?))
 }

@@ -11,6 +11,7 @@ use kvs_client::Address;
 
 use super::signals::{Signals, status_of};
 use crate::demo::{self, ClientOptions};
+use crate::output::print;
 use crate::private::remove;
 
 /// Options of `kvs demo`.
@@ -59,9 +60,9 @@ pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
         return Ok(ExitCode::from(status));
     };
     if args.json {
-        anstream::println!("{}", report.json());
+        print(&report.json())?;
     } else {
-        anstream::println!("{}", report.table(stdout().is_terminal()));
+        print(&report.table(stdout().is_terminal()))?;
     }
     removed?;
     Ok(if report.is_clean() {

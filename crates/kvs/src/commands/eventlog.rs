@@ -210,6 +210,11 @@ async fn get(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
 }
 
 async fn wait_event(daemon: &Daemon, args: WaitEventArgs) -> Result<ExitCode> {
+    if args.event.is_empty() {
+        return Err(usage(
+            "eventlog wait-event: the name of the event must not be empty",
+        ));
+    }
     end_on_interrupt();
     let namespace = args.namespace.name(daemon);
     let waiting = async {

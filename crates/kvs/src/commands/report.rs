@@ -4,6 +4,8 @@
 //! After a lost connection the daemon tells a version that was printed in part again from its
 //! beginning. The printer then goes on behind what it has printed, if that is what is told again.
 
+use std::time::UNIX_EPOCH;
+
 use anyhow::{Result, anyhow};
 use kvs_client::{
     Behind, Change, ChangeValue, Client, Event, Gap, LogVersion, Position, TransactionInfo,
@@ -124,7 +126,8 @@ pub(super) fn head(namespace: &str, event: &Event) -> Option<VersionReport> {
             namespace: namespace.to_owned(),
             version: version.position.version,
             root: version.root.to_string(),
-            time: Some(version.time),
+            // That a namespace behind a link is not there any more has no time.
+            time: Some(version.time).filter(|time| *time != UNIX_EPOCH),
             initial: false,
             differences: false,
             skipped: version.skipped,

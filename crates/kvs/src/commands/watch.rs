@@ -7,6 +7,7 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use kvs_client::{Client, ErrorCode, Event, Mode, Position, WatchOptions, WatchStream};
+use kvs_proto::MARK_INTERVAL_MIN_MS;
 use serde_json::json;
 
 use super::events::is_last;
@@ -21,6 +22,15 @@ use super::until::{Asking, Until};
 use crate::limits::WATCH_WHOLE_BYTES;
 use crate::output::{Sink, reader_gone};
 use crate::quantity::{duration, size};
+
+/// Reads the interval of bookmarks; what the daemon would not do is refused and not stretched.
+fn bookmark_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(MARK_INTERVAL_MIN_MS) {
+        return Err(format!("less than {MARK_INTERVAL_MIN_MS} ms"));
+    }
+    Ok(interval)
+}
 
 /// Options of `kvs watch`.
 #[derive(Debug, Args)]
@@ -80,8 +90,8 @@ pub(crate) struct WatchArgs {
     /// With --exec: of what comes while the command runs, only the newest
     #[arg(long, requires = "exec")]
     coalesce: bool,
-    /// Tell at this interval how far the watch is, if nothing else does
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// Tell at this interval, 100ms or more, how far the watch is, if nothing else does
+    #[arg(long, value_name = "DURATION", value_parser = bookmark_interval)]
     bookmarks: Option<Duration>,
     /// End after so many versions
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]

@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 
 use super::job::{STATE_SCOPE, Transition};
 use super::record::{Handled, Record};
-use crate::output::complain;
+use crate::output::{complain, print};
 
 /// Events that the slow client has fetched ahead, and handles between two pauses.
 const SLOW_PREFETCH: u64 = 4;
@@ -74,7 +74,7 @@ pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::R
         record.add(&handled)?;
         newest = handled.version;
         count += handled.transitions.len() as u64;
-        anstream::println!("{count}");
+        print(&count.to_string())?;
         if options.hold_at.is_some_and(|hold_at| count >= hold_at) {
             pending::<()>().await;
         }

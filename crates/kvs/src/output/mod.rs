@@ -30,6 +30,6 @@ pub(crate) use json::{EntryJson, version_of};
 pub(crate) use moves::{RootReport, Standing, Touched};
 pub(crate) use pieces::{Encoding, Halves, Pieces, Utf8Check};
 pub(crate) use progress::Progress;
-pub(crate) use sink::{Sink, known_columns, reader_gone, terminal_columns};
+pub(crate) use sink::{Sink, known_columns, print, reader_gone, terminal_columns};
 pub(crate) use status::status_lines;
 pub(crate) use stderr::{complain, complain_safely, last_words};

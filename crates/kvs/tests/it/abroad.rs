@@ -169,7 +169,9 @@ fn a_watch_goes_on_when_the_namespace_is_removed_and_made_again() {
     let first = object(&watch.line());
     assert_eq!(first["changes"][0]["value"], "1");
     kvs.ok(&["namespace", "remove", "deep"]);
-    let (namespace, gone) = change(&watch.line());
+    let removed = watch.line();
+    assert_eq!(object(&removed)["time"], serde_json::Value::Null);
+    let (namespace, gone) = change(&removed);
     assert_eq!(
         (namespace, gone["kind"].as_str()),
         ("deep".into(), Some("unlink"))

@@ -1,6 +1,6 @@
 //! `link`, `readlink`, `copy`, `move`.
 
-use crate::support::Daemon;
+use crate::support::{Daemon, run};
 
 #[test]
 fn links_are_followed_when_reading() {
@@ -130,6 +130,23 @@ fn copying_what_is_missing_the_root_or_into_itself_is_an_error() {
     let err = kvs.fails(&["move", "a", "a.y"]);
     let because = ": Invalid argument: it cannot be moved below itself\n";
     assert!(err.ends_with(because), "{err}");
+}
+
+#[test]
+fn a_value_of_any_length_reaches_another_namespace() {
+    let kvs = Daemon::start();
+    kvs.ok(&["namespace", "create", "other"]);
+    // Longer than a value that the daemon puts together from a tree object.
+    let long = vec![b'x'; (64 << 20) + 5];
+    run(kvs.command(&["put", "-r", "a=-"]), &long).ok();
+    kvs.ok(&["copy", "-D", "other", "a", "b"]);
+    kvs.ok(&["move", "-S", "other", "-D", "primary", "b", "c"]);
+    assert_eq!(
+        kvs.fails(&["get", "-N", "other", "b"]),
+        "kvs: b: No such file or directory\n"
+    );
+    let objects = [kvs.ok(&["get", "-t", "a"]), kvs.ok(&["get", "-t", "c"])];
+    assert_eq!(objects[0], objects[1]);
 }
 
 #[test]

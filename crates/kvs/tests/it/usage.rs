@@ -367,13 +367,17 @@ fn the_statuses_of_the_manual_are_those_of_the_reference() {
 }
 
 #[test]
-fn what_cannot_be_printed_is_an_error_also_of_help() {
+fn what_cannot_be_printed_is_an_error_of_every_verb_also_of_help() {
     for arguments in [
         &["--help"][..],
         &["--version"],
         &["help"],
         &["man"],
         &["completions", "zsh"],
+        &["bench", "put", "--seconds", "0.01", "--json"],
+        &["bench", "put", "--seconds", "0.01"],
+        &["demo", "--jobs", "1"],
+        &["demo", "--jobs", "1", "--json"],
     ] {
         let full = std::fs::OpenOptions::new()
             .write(true)

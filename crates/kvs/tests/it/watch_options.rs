@@ -195,6 +195,13 @@ fn append_tells_what_is_new_of_a_value_and_where_it_begins() {
     ends_well(watch);
     let err = kvs.fails(&["watch", "--offset", "2", "log"]);
     assert_eq!(err, "kvs: watch: --offset is for --mode append\n");
+    for interval in ["0", "99ms", "99.9ms"] {
+        let err = kvs.fails(&["watch", "--bookmarks", interval, "log"]);
+        assert!(
+            err.contains("'--bookmarks <DURATION>': less than 100 ms"),
+            "{err}"
+        );
+    }
 }
 
 #[test]
