@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use kvs_proto::MARK_INTERVAL_MIN_MS;
+
 /// Units of durations, in nanoseconds. Without a unit a number is in seconds.
 const TIME_UNITS: [(&str, u64); 8] = [
     ("", 1_000_000_000),
@@ -47,6 +49,15 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
         Wrong::TooLarge => "too long".to_owned(),
     })?;
     Ok(Duration::from_nanos(nanoseconds))
+}
+
+/// Reads the interval of bookmarks; what the daemon would not do is refused and not stretched.
+pub(crate) fn bookmark_interval(text: &str) -> Result<Duration, String> {
+    let interval = duration(text)?;
+    if interval < Duration::from_millis(MARK_INTERVAL_MIN_MS) {
+        return Err(format!("less than {MARK_INTERVAL_MIN_MS} ms"));
+    }
+    Ok(interval)
 }
 
 /// The same, of a duration that must be more than nothing.

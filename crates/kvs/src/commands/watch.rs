@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, ValueEnum};
 use kvs_client::{Client, ErrorCode, Event, Mode, Position, WatchOptions, WatchStream};
-use kvs_proto::MARK_INTERVAL_MIN_MS;
 use serde_json::json;
 
 use super::events::is_last;
@@ -21,16 +20,7 @@ use super::report::{Printer, gap, head};
 use super::until::{Asking, Until};
 use crate::limits::WATCH_WHOLE_BYTES;
 use crate::output::{Sink, reader_gone};
-use crate::quantity::{duration, size};
-
-/// Reads the interval of bookmarks; what the daemon would not do is refused and not stretched.
-fn bookmark_interval(text: &str) -> Result<Duration, String> {
-    let interval = duration(text)?;
-    if interval < Duration::from_millis(MARK_INTERVAL_MIN_MS) {
-        return Err(format!("less than {MARK_INTERVAL_MIN_MS} ms"));
-    }
-    Ok(interval)
-}
+use crate::quantity::{bookmark_interval, size};
 
 /// Options of `kvs watch`.
 #[derive(Debug, Args)]
