@@ -14,6 +14,7 @@ use kvs_client::{Client, Namespace, NamespaceCreate, Transaction};
 
 use crate::daemon::Home;
 use crate::flood::{Flood, OWN, SHARED};
+use crate::process::Counters;
 use crate::report::{Report, percentile};
 
 /// The guest: no user that there is.
@@ -25,21 +26,36 @@ const TARGET_RATIO: f64 = 2.0;
 /// How the run is made.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Fairness {
-    /// Puts measured beside each flood; fewer if they take longer than may be
+    /// Puts measured beside each flood at least; fewer if they take longer than may be
     #[arg(long, default_value_t = Self::LONG.puts)]
     pub puts: u64,
     /// Seconds that they may take
     #[arg(long, default_value_t = Self::LONG.seconds)]
     pub seconds: u64,
-    /// The guest also lists a huge tree recursively
-    #[arg(long)]
-    pub lists: bool,
+    /// Milliseconds that they take at least: a flood may come in waves
+    #[arg(long, default_value_t = Self::LONG.least_ms)]
+    pub least_ms: u64,
+    /// Only these floods; else all
+    #[arg(long, value_name = "HOW")]
+    pub only: Vec<Flood>,
     /// Versions of the namespace that the guest may read
     #[arg(long, default_value_t = Self::LONG.versions)]
     pub versions: u64,
     /// The program that floods as another user, `measure`; else this one
     #[arg(skip)]
     pub flooder: Option<PathBuf>,
+}
+
+/// What was measured beside a flood.
+struct Beside {
+    /// Microseconds of each put.
+    latencies: Vec<f64>,
+    /// Processor time of the guest's process, per second.
+    processors: f64,
+    /// The most that were held for a user.
+    held_mib: f64,
+    /// The daemon's peak memory.
+    memory_mib: f64,
 }
 
 /// The guest's process; ended with the value.
@@ -62,7 +78,8 @@ impl Fairness {
     pub const LONG: Self = Self {
         puts: 3_000,
         seconds: 10,
-        lists: false,
+        least_ms: 3_000,
+        only: Vec::new(),
         versions: 20_000,
         flooder: None,
     };
@@ -71,7 +88,8 @@ impl Fairness {
     pub const SHORT: Self = Self {
         puts: 100,
         seconds: 2,
-        lists: false,
+        least_ms: 0,
+        only: Vec::new(),
         versions: 1_000,
         flooder: None,
     };
@@ -100,39 +118,41 @@ impl Fairness {
         };
         std::fs::copy(built, &flooder)?;
         std::fs::set_permissions(&flooder, std::fs::Permissions::from_mode(0o755))?;
-        let mut alone: f64 = 0.0;
         for flood in Flood::value_variants() {
-            if *flood == Flood::Lists && !self.lists {
+            let left_out = !self.only.is_empty() && !self.only.contains(flood);
+            if *flood == Flood::Spin || left_out {
                 continue;
             }
-            let (mut latencies, held, rss) = self.beside(*flood, &flooder, directory).await?;
-            let p99 = percentile(&mut latencies, 99);
-            let longest = percentile(&mut latencies, 100);
+            // One right after the other, as other load on the machine changes.
+            let mut alone = self.beside(Flood::Spin, &flooder, directory).await?;
+            let mut beside = self.beside(*flood, &flooder, directory).await?;
+            let alone = percentile(&mut alone.latencies, 99);
+            let latencies = &mut beside.latencies;
+            let p99 = percentile(latencies, 99);
+            let longest = percentile(latencies, 100);
             let name = flood.name().replace('-', "_");
-            report.figure(format!("{name}_p50_us"), percentile(&mut latencies, 50));
+            report.figure(format!("{name}_spin_p99_us"), alone);
+            report.figure(format!("{name}_p50_us"), percentile(latencies, 50));
             report.figure(format!("{name}_p99_us"), p99);
             report.figure(format!("{name}_longest_us"), longest);
-            report.figure(format!("{name}_held_mib"), held);
-            report.figure(format!("{name}_memory_mib"), rss);
-            if *flood == Flood::Spin {
-                alone = p99;
-                continue;
-            }
+            report.figure(format!("{name}_processors"), beside.processors);
+            report.figure(format!("{name}_held_mib"), beside.held_mib);
+            report.figure(format!("{name}_memory_mib"), beside.memory_mib);
             let what = format!("99th percentile beside {name}, of that beside a spinning process");
             report.at_most(&what, p99 / alone.max(1.0), TARGET_RATIO);
-            report.at_most(&format!("MiB held at once, {name}"), held, Self::HELD_MIB);
+            let what = format!("MiB held at once, {name}");
+            report.at_most(&what, beside.held_mib, Self::HELD_MIB);
         }
         Ok(report)
     }
 
-    /// The microseconds of each put beside a flood, the most MiB that were held for a user, and the
-    /// daemon's memory.
+    /// The owner's puts beside a flood.
     async fn beside(
         &self,
         flood: Flood,
         flooder: &Path,
         directory: &Path,
-    ) -> anyhow::Result<(Vec<f64>, f64, f64)> {
+    ) -> anyhow::Result<Beside> {
         let home = Home::in_directory(directory)?;
         let daemon = home.start_with(&["--allow-guests"])?;
         let socket = home.socket();
@@ -141,28 +161,38 @@ impl Fairness {
         let client = daemon.connect().await?;
         let shared = self.prepare(&client).await?;
         let mut guest = self.start(flood, flooder, &socket)?;
+        let counters = Counters::of(guest.0.id());
+        let busy_before = counters.busy_ns()?;
         let begin = Instant::now();
         let mut latencies = Vec::new();
-        for number in 0..self.puts {
+        for number in 0.. {
             let put = Transaction::new().put(format!("k{}", number % 8), vec![b'v'; 64]);
             let start = Instant::now();
             shared.commit(put).await?;
             latencies.push(start.elapsed().as_secs_f64() * 1e6);
-            if begin.elapsed() > Duration::from_secs(self.seconds) {
+            let elapsed = begin.elapsed();
+            let enough = number + 1 >= self.puts && elapsed >= Duration::from_millis(self.least_ms);
+            if enough || elapsed > Duration::from_secs(self.seconds) {
                 break;
             }
         }
+        let busy = counters.busy_ns()?.saturating_sub(busy_before);
+        let processors = busy as f64 / 1e9 / begin.elapsed().as_secs_f64();
         let ended = guest.0.try_wait()?;
         ensure!(
             ended.is_none(),
             "the flood {} has ended: {ended:?}",
             flood.name()
         );
-        let held = held(&client).await?;
-        let rss = daemon.counters().peak_memory_kib()? as f64 / 1024.0;
+        let beside = Beside {
+            latencies,
+            processors,
+            held_mib: held(&client).await?,
+            memory_mib: daemon.counters().peak_memory_kib()? as f64 / 1024.0,
+        };
         drop(guest);
         daemon.stop_cleanly()?;
-        Ok((latencies, held, rss))
+        Ok(beside)
     }
 
     async fn prepare(&self, client: &Client) -> anyhow::Result<Namespace> {

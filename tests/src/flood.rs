@@ -4,6 +4,7 @@
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
 use std::path::Path;
+use std::time::Duration;
 
 use anyhow::{Context, bail};
 use bytes::{Bytes, BytesMut};
@@ -34,6 +35,8 @@ pub enum Flood {
     Puts,
     /// Puts of 60 kB
     LargePuts,
+    /// Puts of 1 MiB, each stored in a pack
+    PackedPuts,
     /// Lookups of a long value whose answers are not read
     Unread,
     /// Watches of very many patterns on what the owner writes
@@ -123,12 +126,20 @@ impl Flood {
 
     fn flood(self, mut guest: Guest, versions: u64) -> anyhow::Result<()> {
         if self == Self::Unread {
-            for _ in 0..32 {
-                guest.send(lookup(OWN, "big", wire::At::Current))?;
-            }
-            // Held for as long as the process lives.
             loop {
-                std::thread::park();
+                for _ in 0..32 {
+                    guest.send(lookup(OWN, "big", wire::At::Current))?;
+                }
+                // One half is held for as long as the process lives, the other comes again and again.
+                while guest.client.is_multiple_of(2) {
+                    std::thread::park();
+                }
+                std::thread::sleep(Duration::from_millis(50));
+                let Guest { stream, client, .. } = guest;
+                let address = stream.peer_addr()?;
+                drop(stream);
+                let path = address.as_pathname().context("a socket with a path")?;
+                guest = Self::come_again(path, client)?;
             }
         }
         if matches!(self, Self::Patterns | Self::Waits) {
@@ -139,13 +150,29 @@ impl Flood {
                 guest.receive()?;
             }
         }
-        for number in 0.. {
+        for number in 0_u64.. {
+            if self == Self::Uploads && number.is_multiple_of(2) && number > 0 {
+                // The one before is dropped, so that there is room for one more.
+                let upload = guest.last - 1;
+                guest.send_as(upload, &Request::Cancel(wire::Empty {}))?;
+            }
             guest.send(self.request(&guest, number, versions))?;
             if number >= IN_FLIGHT {
                 guest.receive()?;
             }
         }
         Ok(())
+    }
+
+    /// A connection in place of one that was closed, which may be counted still.
+    fn come_again(socket: &Path, client: u8) -> anyhow::Result<Guest> {
+        for _ in 0..1_000 {
+            if let Ok(guest) = Guest::greet(UnixStream::connect(socket)?, client) {
+                return Ok(guest);
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        bail!("a connection was refused for a second")
     }
 
     /// A request that stays open.
@@ -174,6 +201,12 @@ impl Flood {
     fn request(self, guest: &Guest, number: u64, versions: u64) -> Request {
         match self {
             Self::LargePuts => put(number + 100, &format!("k{}", number % 8), vec![1; 60_000]),
+            Self::PackedPuts => {
+                let mut value = vec![1; 1 << 20];
+                let salt = number * 256 + u64::from(guest.client);
+                value.splice(..8, salt.to_be_bytes());
+                put(number + 100, &format!("k{}", number % 8), value)
+            }
             Self::Pins if number % 2 == 1 => wire::Unpin { id: number }.into(),
             Self::Pins => {
                 let snapshot = format!("{SHARED}@0:blake3-{:064x}", number).into();
@@ -295,10 +328,14 @@ impl Guest {
     }
 
     fn send(&mut self, request: Request) -> anyhow::Result<()> {
-        let mut frame = BytesMut::new();
-        write_request(&mut frame, FRAME_BYTES, self.next, &request)?;
         self.last = self.next;
         self.next += 1;
+        self.send_as(self.last, &request)
+    }
+
+    fn send_as(&mut self, id: u64, request: &Request) -> anyhow::Result<()> {
+        let mut frame = BytesMut::new();
+        write_request(&mut frame, FRAME_BYTES, id, request)?;
         Ok(self.stream.write_all(&frame)?)
     }
 

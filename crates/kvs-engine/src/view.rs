@@ -335,12 +335,15 @@ impl View {
     pub async fn read(&self, value: &Value, range: Range<u64>) -> Result<Bytes, EngineError> {
         let value = value.clone();
         let range = range.start.min(value.len())..range.end.min(value.len());
-        let len = value.len();
+        let (len, wanted) = (value.len(), range.end - range.start);
         let step = move |source: &dyn NodeSource| value.read(source, range.clone());
         if len <= CACHED_VALUE_BYTES {
             return self.step(step).await;
         }
-        if let Some(done) = self.store.objects.at_once(&step) {
+        // Putting many chunks together is work, too, which would hold up other tasks.
+        if wanted <= CACHED_VALUE_BYTES
+            && let Some(done) = self.store.objects.at_once(&step)
+        {
             return done;
         }
         self.store

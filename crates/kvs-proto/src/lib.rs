@@ -46,8 +46,8 @@ pub use code::{Advice, ErrorBody, ErrorCode, SHUTTING_DOWN};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
 pub use frame::{
-    Frame, FrameCodec, Peeked, Status, write_answer, write_committed, write_error, write_found,
-    write_head, write_request,
+    Frame, FrameCodec, Peeked, Status, encode_in_pieces, write_answer, write_committed,
+    write_error, write_found, write_head, write_request,
 };
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;

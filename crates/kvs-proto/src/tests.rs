@@ -711,3 +711,33 @@ fn a_head_and_an_encoded_body_are_the_frame_of_an_answer() {
     assert!(write_head(&mut none, 10, 1, Status::Item, 10).is_err());
     assert!(none.is_empty());
 }
+
+#[test]
+fn an_answer_in_pieces_is_the_same_and_shares_its_long_payloads() {
+    let payloads = [0_usize, 10, 4096, 5000, 20, 5000].map(|length| Bytes::from(vec![7; length]));
+    let nodes = payloads.to_vec();
+    let value = Some(Bytes::from(vec![8; 9000]));
+    let answer = NodesAnswer {
+        nodes,
+        more: false,
+        value,
+        position: Position {
+            incarnation: 1,
+            version: 2,
+        },
+        root: "root".into(),
+        snapshot: "snapshot".into(),
+    };
+    let fields = answer.nodes.iter().chain(&answer.value);
+    let pieces = encode_in_pieces(&answer, fields.clone(), 4096).unwrap();
+    assert_eq!(pieces.concat(), encode_body(&answer).unwrap());
+    let long: Vec<_> = fields.filter(|field| field.len() >= 4096).collect();
+    assert_eq!(long.len(), 4);
+    for field in long {
+        let shared = |piece: &Bytes| piece.as_ptr() == field.as_ptr() && piece.len() == field.len();
+        assert!(pieces.iter().any(shared));
+    }
+    // Without payloads that are told of, all of it is copied.
+    let whole = encode_in_pieces(&answer, std::iter::empty(), 0).unwrap();
+    assert_eq!((whole.len(), whole.concat()), (1, pieces.concat()));
+}

@@ -56,6 +56,9 @@ pub(crate) const HELLO_BYTES: usize = 64 * 1024;
 /// Frames from this many bytes on are received only if there is room for the whole (64 KiB).
 pub(crate) const LONG_FRAME_BYTES: usize = 64 * 1024;
 
+/// Time in which such a frame must arrive as a whole (60 s); the connection ends if it does not, so that its room is free.
+pub(crate) const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
+
 /// Requests of one guest that may wait for the disk at once, on all its connections (1).
 pub(crate) const GUEST_SLOW_REQUESTS: usize = 1;
 
@@ -72,6 +75,9 @@ pub(crate) const PEER_PERIOD: Duration = Duration::from_millis(100);
 /// Requests that a connection of a guest takes in one turn.
 pub(crate) const GUEST_TURN_REQUESTS: usize = 32;
 
+/// Bytes of answers that take as much of a turn of a connection of a guest as a request does (32 KiB).
+pub(crate) const GUEST_TURN_BYTES_A_REQUEST: usize = 32 * 1024;
+
 /// Rounds that a connection of a guest moves bytes, requests and events in one turn.
 pub(crate) const GUEST_ROUNDS: usize = 2;
 
@@ -80,6 +86,10 @@ pub(crate) const GUEST_STREAM_TURNS: usize = 16;
 
 /// Bytes a second that one guest may write, by default (8 MiB).
 pub(crate) const GUEST_RATE: u64 = 8 * 1024 * 1024;
+
+/// Milliseconds of its rate that a guest may write at once when it has written nothing for as long
+/// (125 ms: 1 MiB by default).
+pub(crate) const GUEST_BURST_MS: u64 = 125;
 
 /// What a commit is written as beside its own bytes, about, in bytes (256).
 pub(crate) const COMMIT_OVERHEAD_BYTES: usize = 256;

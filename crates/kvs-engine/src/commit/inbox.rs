@@ -3,10 +3,10 @@
 //!
 //! Between the instance owner and a guest they come out as they came, as long as neither gets more than a turn ahead by
 //! it. Then the instance owner and guests alternate; guests share their turns by user, and each its
-//! own by client. So an order holds within a client, and nobody waits for all that somebody else has
-//! queued. Guests wait for the next group when they have had their part of one.
+//! own by client, as the instance owner's clients do where one of them has queued much. So an order holds within a
+//! client, and nobody waits for all that somebody else has queued. Guests wait for the next group when they have had their part of one.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -14,6 +14,7 @@ use foldhash::fast::RandomState;
 use tokio::sync::mpsc;
 
 use super::command::{Command, refuse};
+use super::line::{Lines, OwnerLine, Queued};
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{GUEST_INBOX, INBOX, TURN_BYTES};
 use crate::request::Principal;
@@ -93,26 +94,11 @@ pub(crate) struct WeakInbox {
     waiting: Arc<Waiting>,
 }
 
-/// A command, and the number of its arrival.
-struct Queued(u64, Command);
-
-/// The client whose commits stand in a line; zeros for all other commands.
-type Client = [u8; 16];
-
-/// The lines of one guest.
-struct Lines(Turns<Client, VecDeque<Queued>>);
-
-impl Default for Lines {
-    fn default() -> Self {
-        Self(Turns::new(TURN_BYTES))
-    }
-}
-
 /// Where the commit task finds them.
 pub(crate) struct Queue {
     receiver: mpsc::UnboundedReceiver<Batch>,
     waiting: Arc<Waiting>,
-    owner: VecDeque<Queued>,
+    owner: OwnerLine,
     guests: Turns<u32, Lines>,
     /// What the instance owner was given more than guests, who waited; below zero what less.
     ahead: i64,
@@ -130,7 +116,7 @@ pub(crate) fn inbox() -> (Inbox, Queue) {
     let queue = Queue {
         receiver,
         waiting,
-        owner: VecDeque::new(),
+        owner: OwnerLine::default(),
         guests: Turns::new(TURN_BYTES),
         ahead: 0,
         arrived: 0,
@@ -233,14 +219,17 @@ impl Queue {
     fn sort(&mut self, batch: Batch) {
         for command in batch.commands {
             self.arrived += 1;
-            let queued = Queued(self.arrived, command);
+            let queued = Queued {
+                arrived: self.arrived,
+                cost: command.cost(),
+                command,
+            };
             match batch.principal {
-                Principal::Owner => self.owner.push_back(queued),
+                Principal::Owner => self.owner.push(queued),
                 Principal::Guest(uid) => {
-                    let client = queued.1.client();
-                    let lines = self.guests.line(uid);
-                    if let Some(line) = lines.and_then(|lines| lines.0.line(client)) {
-                        line.push_back(queued);
+                    let client = queued.command.client();
+                    if let Some(lines) = self.guests.line(uid) {
+                        lines.push(client, queued);
                     }
                 }
             }
@@ -254,8 +243,8 @@ impl Queue {
             return self.ahead < 0;
         }
         let guest = self.guests.front();
-        let guest = guest.and_then(|(_, lines)| Some(lines.0.front()?.1.front()?.0));
-        self.owner.front().map(|queued| queued.0) < guest
+        let guest = guest.and_then(|(_, lines)| Some(lines.front()?.arrived));
+        self.owner.arrived() < guest
     }
 
     /// The next command, if there is one; of guests only if they may have one. With what it takes.
@@ -268,23 +257,17 @@ impl Queue {
         }
         let guests = guests && !self.guests.is_empty();
         if !guests || (!self.owner.is_empty() && self.owner_is_next()) {
-            let Queued(_, command) = self.owner.pop_front()?;
+            let Queued { command, cost, .. } = self.owner.pop()?;
             self.waiting.leave(Principal::Owner, 1);
             let turn = i64::from(TURN_BYTES);
             self.ahead = match guests {
-                true => (self.ahead + i64::from(command.cost())).min(turn),
+                true => (self.ahead + i64::from(cost)).min(turn),
                 false => 0,
             };
             return Some((Principal::Owner, command));
         }
         let (uid, lines) = self.guests.front()?;
-        let (_, line) = lines.0.front()?;
-        let Queued(_, command) = line.pop_front()?;
-        let cost = command.cost();
-        match line.is_empty() {
-            true => drop(lines.0.retire()),
-            false => lines.0.spend(cost),
-        }
+        let (Queued { command, cost, .. }, _) = lines.pop()?;
         match lines.0.is_empty() {
             true => drop(self.guests.retire()),
             false => self.guests.spend(cost),

@@ -13,6 +13,7 @@ mod merge;
 mod draft;
 mod head;
 mod command;
+mod line;
 mod inbox;
 mod group;
 mod packing;

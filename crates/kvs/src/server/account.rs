@@ -19,8 +19,8 @@ use tokio::time::Instant;
 
 use super::gate::{Gate, Gated};
 use crate::limits::{
-    FREE_BYTES, GUEST_BYTES, GUEST_SLOW_REQUESTS, GUEST_STREAMS_IN_ALL, GUEST_UPLOADS, OWNER_BYTES,
-    PLACE_STEPS,
+    FREE_BYTES, GUEST_BURST_MS, GUEST_BYTES, GUEST_SLOW_REQUESTS, GUEST_STREAMS_IN_ALL,
+    GUEST_UPLOADS, OWNER_BYTES, PLACE_STEPS,
 };
 
 /// What belongs to one principal.
@@ -173,22 +173,16 @@ impl Account {
         woken.iter().for_each(Waker::wake_by_ref);
     }
 
-    /// Takes bytes that are written off what the principal may write.
-    pub(crate) fn charge(&self, bytes: usize) {
-        if let Some(rate) = &self.rate {
-            let mut bucket = rate.lock().unwrap_or_else(PoisonError::into_inner);
-            bucket.spend(bytes, Instant::now());
-        }
-    }
-
-    /// How long the principal has to wait before it may write more.
-    pub(crate) fn pause(&self) -> Option<Duration> {
-        let mut bucket = self
-            .rate
-            .as_ref()?
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        bucket.wait(Instant::now())
+    /// Takes bytes that are to be written off what the principal may write. How long it waits before it
+    /// writes them: until what it was charged for before is paid. So writes follow each other at the
+    /// rate, on however many connections they arrive.
+    pub(crate) fn charge(&self, bytes: usize) -> Option<Duration> {
+        let rate = self.rate.as_ref()?;
+        let mut bucket = rate.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = Instant::now();
+        let wait = bucket.wait(now);
+        bucket.spend(bytes, now);
+        wait
     }
 
     /// Counts an upload in, unless there are too many.
@@ -289,11 +283,12 @@ impl Aside {
     }
 }
 
-/// Bytes that may be written: so many a second, and what was not used of the last one. Below zero
-/// after more was taken, which is waited for afterwards.
+/// Bytes that may be written: so many a second, and at once what was not used of the last
+/// `GUEST_BURST_MS`. Below zero after more was taken, which the next write waits for.
 #[derive(Debug)]
 struct Bucket {
     rate: u64,
+    full: i128,
     level: i128,
     at: Instant,
 }
@@ -303,9 +298,12 @@ const PARTS: i128 = 1_000_000_000;
 
 impl Bucket {
     fn new(rate: u64, now: Instant) -> Bucket {
+        let rate = rate.max(1);
+        let full = i128::from(rate) * PARTS / 1000 * i128::from(GUEST_BURST_MS);
         Bucket {
-            rate: rate.max(1),
-            level: i128::from(rate) * PARTS,
+            rate,
+            full,
+            level: full,
             at: now,
         }
     }
@@ -313,9 +311,8 @@ impl Bucket {
     fn fill(&mut self, now: Instant) {
         let nanos = now.saturating_duration_since(self.at).as_nanos();
         let nanos = i128::try_from(nanos).unwrap_or(i128::MAX / 2);
-        let full = i128::from(self.rate) * PARTS;
         let added = nanos.saturating_mul(self.rate.into());
-        self.level = self.level.saturating_add(added).min(full);
+        self.level = self.level.saturating_add(added).min(self.full);
         self.at = now;
     }
 
@@ -470,7 +467,7 @@ mod tests {
     async fn bytes_come_at_their_rate_and_what_was_taken_before_is_waited_for() {
         let mut bucket = Bucket::new(1000, Instant::now());
         assert_eq!(bucket.wait(Instant::now()), None);
-        bucket.spend(1500, Instant::now());
+        bucket.spend(burst() + 500, Instant::now());
         let wait = bucket.wait(Instant::now()).unwrap();
         assert!(
             wait > Duration::from_millis(499) && wait < Duration::from_millis(502),
@@ -478,9 +475,26 @@ mod tests {
         );
         tokio::time::advance(wait).await;
         assert_eq!(bucket.wait(Instant::now()), None);
-        // What is not used is kept for a second only.
+        // Of what is not used only a burst is kept.
         tokio::time::advance(Duration::from_secs(100)).await;
-        bucket.spend(1001, Instant::now());
+        bucket.spend(burst() + 1, Instant::now());
         assert!(bucket.wait(Instant::now()).is_some());
+    }
+
+    /// Bytes of a burst at a rate of 1,000 a second.
+    fn burst() -> usize {
+        usize::try_from(GUEST_BURST_MS).unwrap()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn writes_of_any_number_of_connections_follow_each_other_at_the_rate() {
+        let account = guest();
+        // One overdraws, and each one after it waits for all before.
+        assert_eq!(account.charge(burst() + 1000), None);
+        let waits = (0..4).map(|_| account.charge(1000).unwrap());
+        for (number, wait) in waits.enumerate() {
+            let least = Duration::from_secs(1 + number as u64);
+            assert!(wait >= least && wait < least + Duration::from_millis(2));
+        }
     }
 }

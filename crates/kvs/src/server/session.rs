@@ -110,6 +110,8 @@ struct Session<S> {
     parked: Option<(u64, usize, Request)>,
     /// Bytes of the long frame that is being received.
     incoming: usize,
+    /// When it must be there as a whole.
+    frame_end: Option<Pin<Box<Sleep>>>,
     /// Until more may be written.
     pause: Option<Pin<Box<Sleep>>>,
     /// Requests that may still be taken in this turn.
@@ -159,6 +161,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             held: Held::default(),
             parked: None,
             incoming: 0,
+            frame_end: None,
             pause: None,
             turn: 0,
             gone,
@@ -178,6 +181,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         self.uploads.poll_expire(cx);
         self.poll_pause(cx);
+        if self.poll_frame_end(cx) {
+            let uid = self.context.caller.uid;
+            tracing::debug!(uid, "a frame did not arrive in time");
+            return Poll::Ready(Ok(()));
+        }
         self.poll_peer(cx);
         let (requests, rounds, _) = self.room.turn;
         self.turn = requests;
@@ -201,7 +209,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             while let Poll::Ready((id, answer)) = self.running.poll_next(cx) {
                 moved = true;
-                ops::write(self.connection.out.frames(), id, &answer);
+                ops::write(&mut self.connection.out, id, &answer);
             }
             moved |= self.streams.poll(cx, &mut self.connection.out);
             if self.open {

@@ -1,15 +1,21 @@
 //! What operations have in common: what they are given, what they answer, and how an answer becomes
 //! a frame.
 
+use std::iter;
 use std::sync::Arc;
 
-use bytes::BytesMut;
+use bytes::Bytes;
 use kvs_engine::Caller;
 use kvs_proto as wire;
-use kvs_proto::{FRAME_BYTES, Status, write_answer, write_error};
+use kvs_proto::{
+    FRAME_BYTES, ProtocolError, Status, encode_in_pieces, write_answer, write_error, write_head,
+};
+use serde::Serialize;
 
 use super::super::failure::Failure;
+use super::super::outbox::Outbox;
 use super::super::shared::Shared;
+use crate::limits::SHARED_BODY_BYTES;
 
 /// What an operation needs of its session.
 #[derive(Clone)]
@@ -52,43 +58,83 @@ pub(crate) enum Answer {
     Done,
 }
 
-/// Appends the final answer under `id` to `out`; an answer that fits no frame becomes an error.
-pub(crate) fn write(out: &mut BytesMut, id: u64, answer: &Result<Answer, Failure>) {
+/// The bytes of a value that stands in an entry.
+fn value(entry: &wire::Entry) -> Option<&Bytes> {
+    match entry {
+        wire::Entry::Value(value) => value.bytes.as_ref(),
+        wire::Entry::Directory(_) | wire::Entry::Link(_) => None,
+    }
+}
+
+/// Appends the final answer under `id` to `out`; an answer that fits no frame becomes an error. Long values are shared
+/// and not copied.
+pub(crate) fn write(out: &mut Outbox, id: u64, answer: &Result<Answer, Failure>) {
     let answer = match answer {
         Ok(answer) => answer,
-        Err(failure) => return write_error(out, id, failure.code, &failure.message),
+        Err(failure) => return write_error(out.frames(), id, failure.code, &failure.message),
     };
     let written = match answer {
-        Answer::Lookup(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::List(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Read(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Info(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::LookupMany(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Nodes(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Wait(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Log(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Pin(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Pins(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Namespace(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Namespaces(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Status(body) => write_answer(out, FRAME_BYTES, id, Status::Final, body),
-        Answer::Done => write_answer(out, FRAME_BYTES, id, Status::Final, &wire::Empty {}),
+        Answer::Lookup(body) => send(out, id, body, body.entry.iter().filter_map(value)),
+        Answer::List(body) => {
+            let entries = body.entries.iter().map(|listed| &listed.entry);
+            send(out, id, body, entries.filter_map(value))
+        }
+        Answer::Read(body) => send(out, id, body, iter::once(&body.bytes)),
+        Answer::LookupMany(body) => {
+            let found = body.results.iter().filter_map(|result| match result {
+                wire::LookedUp::Found(entry) => value(entry),
+                wire::LookedUp::Absent | wire::LookedUp::Failed(_) => None,
+            });
+            send(out, id, body, found)
+        }
+        Answer::Nodes(body) => send(out, id, body, body.nodes.iter().chain(&body.value)),
+        Answer::Info(body) => copy(out, id, body),
+        Answer::Wait(body) => copy(out, id, body),
+        Answer::Log(body) => copy(out, id, body),
+        Answer::Pin(body) => copy(out, id, body),
+        Answer::Pins(body) => copy(out, id, body),
+        Answer::Namespace(body) => copy(out, id, body),
+        Answer::Namespaces(body) => copy(out, id, body),
+        Answer::Status(body) => copy(out, id, body),
+        Answer::Done => copy(out, id, &wire::Empty {}),
     };
     if let Err(error) = written {
         let failure = Failure::from(error);
-        write_error(out, id, failure.code, &failure.message);
+        write_error(out.frames(), id, failure.code, &failure.message);
     }
+}
+
+fn copy(out: &mut Outbox, id: u64, body: &impl Serialize) -> Result<(), ProtocolError> {
+    write_answer(out.frames(), FRAME_BYTES, id, Status::Final, body)
+}
+
+/// Appends an answer with these values, in the order in which it has them.
+fn send<'a>(
+    out: &mut Outbox,
+    id: u64,
+    body: &impl Serialize,
+    values: impl Iterator<Item = &'a Bytes> + Clone,
+) -> Result<(), ProtocolError> {
+    if values.clone().all(|value| value.len() < SHARED_BODY_BYTES) {
+        return copy(out, id, body);
+    }
+    let pieces = encode_in_pieces(body, values, SHARED_BODY_BYTES)?;
+    let bytes = pieces.iter().map(Bytes::len).sum();
+    write_head(out.frames(), FRAME_BYTES, id, Status::Final, bytes)?;
+    pieces.iter().for_each(|piece| out.share(piece));
+    Ok(())
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use bytes::BytesMut;
     use kvs_proto::{ErrorBody, ErrorCode, FrameCodec, decode_body};
     use tokio_util::codec::Decoder;
 
     #[test]
     fn an_answer_that_fits_no_frame_becomes_an_error() {
-        let mut out = BytesMut::new();
+        let mut out = Outbox::default();
         let treeobj = Some("x".repeat(FRAME_BYTES));
         let answer = wire::LookupAnswer {
             entry: None,
@@ -103,10 +149,33 @@ mod tests {
             treeobj,
         };
         write(&mut out, 7, &Ok(Answer::Lookup(Box::new(answer))));
-        let frame = FrameCodec::default().decode(&mut out).unwrap().unwrap();
+        let mut codec = FrameCodec::default();
+        let frame = codec.decode(out.frames()).unwrap().unwrap();
         assert_eq!((frame.id, frame.tag), (7, Status::Error.code()));
         let body: ErrorBody = decode_body(&frame.body).unwrap();
         assert_eq!(body.kind(), ErrorCode::TooBig);
         assert!(out.is_empty());
+    }
+
+    #[test]
+    fn a_long_value_is_sent_without_a_copy_and_a_short_one_with_the_rest() {
+        for (length, shared) in [(SHARED_BODY_BYTES, true), (SHARED_BODY_BYTES - 1, false)] {
+            let bytes = Bytes::from(vec![b'x'; length]);
+            let read = wire::ReadAnswer {
+                bytes: bytes.clone(),
+                size: length as u64,
+                position: wire::Position {
+                    incarnation: 1,
+                    version: 1,
+                },
+                snapshot: "".into(),
+            };
+            let mut wanted = BytesMut::new();
+            write_answer(&mut wanted, FRAME_BYTES, 7, Status::Final, &read).unwrap();
+            let mut out = Outbox::default();
+            write(&mut out, 7, &Ok(Answer::Read(read)));
+            assert_eq!(out.len(), wanted.len());
+            assert_eq!(out.shared() == Some(bytes.as_ptr()), shared);
+        }
     }
 }

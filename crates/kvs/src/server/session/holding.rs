@@ -10,8 +10,8 @@ use super::super::account::Held;
 use super::super::ops;
 use super::Session;
 use crate::limits::{
-    COMMIT_OVERHEAD_BYTES, LONG_FRAME_BYTES, OUTGOING_BYTES, SLOW_REQUESTS_IN_FLIGHT,
-    UPLOAD_BYTES_IN_FLIGHT,
+    COMMIT_OVERHEAD_BYTES, FRAME_TIMEOUT, LONG_FRAME_BYTES, OUTGOING_BYTES,
+    SLOW_REQUESTS_IN_FLIGHT, UPLOAD_BYTES_IN_FLIGHT,
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
@@ -43,6 +43,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             if self.pause.is_none() {
                 cx.waker().wake_by_ref();
             }
+        }
+        // It may have been set just now.
+        if self.poll_frame_end(cx) {
+            cx.waker().wake_by_ref();
         }
         self.keep_looking(cx);
         self.record();
@@ -82,9 +86,24 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let bytes = self.connection.incoming();
         if admitted && bytes >= LONG_FRAME_BYTES && self.incoming == 0 {
             self.incoming = bytes.min(FRAME_BYTES);
+            self.frame_end = Some(Box::pin(sleep(FRAME_TIMEOUT)));
             self.record();
         }
         admitted
+    }
+
+    /// Whether the frame that is being received, and that room is kept for, has taken too long. The time in
+    /// which the daemon does not read does not count.
+    pub(super) fn poll_frame_end(&mut self, cx: &mut Context<'_>) -> bool {
+        while let Some(end) = &mut self.frame_end
+            && end.as_mut().poll(cx).is_ready()
+        {
+            if self.pause.is_none() && self.parked.is_none() && self.in_work() == 0 {
+                return true;
+            }
+            self.frame_end = Some(Box::pin(sleep(FRAME_TIMEOUT)));
+        }
+        false
     }
 
     pub(super) fn poll_pause(&mut self, cx: &mut Context<'_>) {
@@ -95,10 +114,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Takes bytes that a request writes off what the user may write.
-    pub(super) fn charge(&mut self, bytes: usize) {
-        self.account.charge(bytes + COMMIT_OVERHEAD_BYTES);
-        self.pause = self.account.pause().map(|wait| Box::pin(sleep(wait)));
+    /// Takes bytes that a request writes off what the user may write. Whether it may be begun now; else
+    /// once the pause is over.
+    pub(super) fn charge(&mut self, bytes: usize) -> bool {
+        let wait = self.account.charge(bytes + COMMIT_OVERHEAD_BYTES);
+        self.pause = wait.map(|wait| Box::pin(sleep(wait)));
+        self.pause.is_none()
     }
 
     /// Whether one more request may be taken.

@@ -8,13 +8,14 @@ use super::super::incoming;
 use super::super::ops::{self, Answer, Context};
 use super::super::work::{Kind, Pending, at_once};
 use super::Session;
+use crate::limits::GUEST_TURN_BYTES_A_REQUEST;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Takes requests that were received, as far as there is room; whether there were any.
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
         if let Some((id, bytes, request)) = self.parked.take() {
-            if !self.admits(ops::answer_bytes(&request)) {
+            if self.pause.is_some() || !self.admits(ops::answer_bytes(&request)) {
                 self.parked = Some((id, bytes, request));
                 return false;
             }
@@ -31,6 +32,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(Some(frame)) => {
                     self.turn -= 1;
                     self.incoming = 0;
+                    self.frame_end = None;
                     self.take(frame);
                 }
                 Ok(None) => break,
@@ -82,7 +84,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Ok(request) => request,
             Err(error) => return self.refuse(id, &Failure::from(error)),
         };
-        if self.admits(ops::answer_bytes(&request)) {
+        let written = match &request {
+            Request::Commit(_) => frame.body.len(),
+            Request::UploadData(data) => data.bytes.len(),
+            _ => 0,
+        };
+        let is_paid = written == 0 || !self.aside.needs_place() || self.charge(written);
+        if is_paid && self.admits(ops::answer_bytes(&request)) {
             self.begin(id, frame.body.len(), request);
         } else {
             self.parked = Some((id, frame.body.len(), request));
@@ -109,14 +117,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
 
     /// Starts what a request of so many bytes asks for. An error is its answer.
     fn start(&mut self, id: u64, bytes: usize, request: Request) -> Result<(), Failure> {
-        let written = match &request {
-            Request::Commit(_) => bytes,
-            Request::UploadData(data) => data.bytes.len(),
-            _ => 0,
-        };
-        if written > 0 && self.aside.needs_place() {
-            self.charge(written);
-        }
         let Context { shared, caller } = &self.context;
         match request {
             Request::Commit(commit) => {
@@ -165,10 +165,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             Request::Upload(_) => {
                 self.uploads.open(shared, caller.uid, id)?;
-                ops::write(self.connection.out.frames(), id, &Ok(Answer::Done));
+                ops::write(&mut self.connection.out, id, &Ok(Answer::Done));
             }
             Request::UploadData(data) => {
                 let work = self.uploads.data(data)?;
+                let work = self.in_turn(work);
                 self.advance(id, (Kind::Slow, 0), work);
             }
             Request::Wait(_) => {
@@ -215,6 +216,18 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.advance(id, (kind, bytes), work);
     }
 
+    /// Work that writes to the disk; a guest's waits for a place first.
+    fn in_turn<T>(&self, work: impl Future<Output = T> + Send + 'static) -> Pending<T> {
+        if !self.aside.needs_place() {
+            return Box::pin(work);
+        }
+        let aside = self.aside.clone();
+        Box::pin(async move {
+            let _place = aside.place().await;
+            work.await
+        })
+    }
+
     /// Answers at once if that is possible, else gives the work a task.
     fn advance(
         &mut self,
@@ -223,7 +236,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         mut work: Pending<Result<Answer, Failure>>,
     ) {
         match at_once(&mut work) {
-            Some(answer) => ops::write(self.connection.out.frames(), id, &answer),
+            Some(answer) => {
+                let before = self.connection.out.len();
+                ops::write(&mut self.connection.out, id, &answer);
+                if self.aside.needs_place() {
+                    let bytes = self.connection.out.len().saturating_sub(before);
+                    self.turn = self.turn.saturating_sub(bytes / GUEST_TURN_BYTES_A_REQUEST);
+                }
+            }
             None => self.running.spawn(&self.aside, id, kind, work),
         }
     }

@@ -2,9 +2,11 @@
 
 use kvs_proto::{LookupAnswer, WaitAnswer};
 
+use super::super::work::at_once;
 use super::*;
 use crate::limits::{
-    FREE_BYTES, GUEST_BYTES, GUEST_STREAMS, GUEST_STREAMS_IN_ALL, HELLO_BYTES, LONG_FRAME_BYTES,
+    FRAME_TIMEOUT, FREE_BYTES, GUEST_BYTES, GUEST_STREAMS, GUEST_STREAMS_IN_ALL, HELLO_BYTES,
+    LONG_FRAME_BYTES,
 };
 
 const GUEST: u32 = 4711;
@@ -140,6 +142,43 @@ async fn long_frames_that_never_end_take_no_more_than_a_guest_may_hold() {
     assert_eq!(account.bytes(), 0);
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_long_frame_that_does_not_arrive_in_time_ends_its_connection_and_frees_its_room() {
+    let shared = open_daemon().await;
+    let begun = |length: usize| {
+        let mut begun = (length as u32).to_be_bytes().to_vec();
+        begun.resize(2_000, 0);
+        begun
+    };
+    let mut long = guest(&shared, 1).await;
+    long.0.out.frames().extend_from_slice(&begun(FRAME_BYTES));
+    long.0.flush().await.unwrap();
+    let mut short = guest(&shared, 2).await;
+    let frame = begun(LONG_FRAME_BYTES - 1);
+    short.0.out.frames().extend_from_slice(&frame);
+    short.0.flush().await.unwrap();
+    // One that takes its time, but less than it may, is received.
+    let mut slow = guest(&shared, 3).await;
+    slow.queue(1, theirs(1, "a", vec![1; 2 * LONG_FRAME_BYTES]));
+    let rest = slow.0.out.frames().split_off(1_000);
+    slow.0.flush().await.unwrap();
+    settle().await;
+    let account = shared.account(GUEST);
+    assert!(account.bytes() > FRAME_BYTES);
+    let before = tokio::time::Instant::now();
+    tokio::time::sleep(FRAME_TIMEOUT / 2).await;
+    slow.0.out.frames().extend_from_slice(&rest);
+    slow.0.flush().await.unwrap();
+    assert_eq!(slow.receive().await.tag, Status::Final.code());
+    assert!(long.ended().await);
+    assert_eq!(before.elapsed().as_secs(), FRAME_TIMEOUT.as_secs());
+    settle().await;
+    assert_eq!(account.bytes(), 0);
+    // One that no room is kept for may stay.
+    tokio::time::sleep(2 * FRAME_TIMEOUT).await;
+    assert!(at_once(&mut (Box::pin(async move { short.ended().await }) as _)).is_none());
+}
+
 #[tokio::test]
 async fn a_hello_is_short() {
     let shared = daemon().await;
@@ -198,7 +237,7 @@ async fn a_guest_writes_as_much_a_second_as_it_may_and_nobody_else_waits() {
         .guest_rate(20_000);
     let shared = Arc::new(shared);
     let began = tokio::time::Instant::now();
-    // Two connections, 100 kB in all: the first 20 kB at once, the rest at 20 kB a second.
+    // Two connections, 100 kB in all: a burst of 2.5 kB at once, the rest at 20 kB a second.
     let mut tasks = Vec::new();
     for client in 0..2 {
         let mut raw = guest(&shared, client).await;
