@@ -10,6 +10,7 @@ use anyhow::{Context, ensure};
 use kvs_client::{
     At, Client, ListOptions, LogOptions, LookupOptions, Mode, Namespace, Transaction, WatchOptions,
 };
+use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -31,10 +32,24 @@ const FEW: u64 = 200;
 const SHORT_WHILE: Duration = Duration::from_millis(20);
 
 /// Visits of one slice: `SLICE_VISITS` of the engine.
-const SLICE_VISITS: f64 = 2_048.0;
+const SLICE_VISITS: f64 = 512.0;
 
-/// Most visits of one item, which is begun while a slice has a visit left: a look of the log.
-const ITEM_VISITS: f64 = 1_024.0;
+/// Most visits of one item, which is begun while a slice has a visit left: a part of an event, which
+/// is encoded as a whole.
+const ITEM_VISITS: f64 = 640.0;
+
+/// Keys of a directory with longer values, and their length.
+const LONGER: u64 = 64;
+const LONGER_BYTES: usize = 16 * 1024;
+
+/// Bytes of one long value.
+const LONG_BYTES: usize = 2 * 1024 * 1024;
+
+/// Rounds of the loop that does nothing but compute: about as much as a slice.
+const CONTROL_ROUNDS: u64 = 40_000;
+
+/// Pause between two of these loops, so that they take a tenth of a processor.
+const CONTROL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Longest slice in milliseconds of thread time.
 const TARGET_SLICE_MS: f64 = 1.0;
@@ -85,8 +100,11 @@ impl Slices {
         grow(&client).await?;
         let begin = Instant::now();
         let done = Arc::new(AtomicBool::new(false));
-        let (mut gets, tally) =
-            tokio::try_join!(gets(&daemon, done.clone()), self.work(&daemon, seed, &done))?;
+        let (mut gets, mut control, tally) = tokio::try_join!(
+            gets(&daemon, done.clone()),
+            control(done.clone()),
+            self.work(&daemon, seed, &done)
+        )?;
         let seconds = begin.elapsed().as_secs_f64();
         let counters = client.status().await?.counters;
         let counter = |name: &str| {
@@ -103,7 +121,7 @@ impl Slices {
         daemon.stop_cleanly()?;
 
         let about = format!(
-            "{} random requests of seed {seed}, {AT_ONCE} at a time, over a tree that {DOUBLINGS} rounds of copying made and copies of it; another client gets a key meanwhile, one get after the other",
+            "{} random requests of seed {seed}, {AT_ONCE} at a time, over a tree that {DOUBLINGS} rounds of copying made and copies of it; another client gets a key meanwhile, one get after the other. control: a loop that only computes, by the same clock",
             self.requests
         );
         let mut report = Report::new("slices", about);
@@ -115,6 +133,9 @@ impl Slices {
         report.figure("visits_a_slice", visits / slices);
         report.figure("most_visits", most);
         report.figure("longest_slice_ms", longest_ms);
+        report.figure("control_loops", control.len() as f64);
+        report.figure("control_p50_ms", percentile(&mut control, 50));
+        report.figure("control_longest_ms", percentile(&mut control, 100));
         report.figure("gets", gets.len() as f64);
         report.figure("get_p50_ms", percentile(&mut gets, 50));
         report.figure("get_p99_ms", percentile(&mut gets, 99));
@@ -139,7 +160,7 @@ impl Slices {
             workers.spawn(async move {
                 worker.copy_again().await?;
                 while worker.tally.answered < share as u64 {
-                    let kind = worker.random.below(12);
+                    let kind = worker.random.below(14);
                     timeout(PATIENCE, worker.request(kind))
                         .await
                         .with_context(|| format!("no answer, kind {kind}"))?
@@ -164,6 +185,7 @@ impl Slices {
 impl Worker {
     async fn request(&mut self, kind: u64) -> anyhow::Result<()> {
         match kind {
+            10 => self.read_long_values().await,
             0 => self.list_recursively().await,
             1 => self.list().await,
             2 => {
@@ -231,6 +253,31 @@ impl Worker {
         let page = self.primary.list(dir, options).await?;
         ensure!(!page.entries.is_empty(), "{dir} is empty");
         Ok(())
+    }
+
+    async fn read_long_values(&mut self) -> anyhow::Result<()> {
+        match self.random.below(4) {
+            0 => {
+                let found = self.primary.get("long").await?;
+                ensure!(found.is_some_and(|value| value.len() == LONG_BYTES));
+                Ok(())
+            }
+            1 => {
+                let keys: Vec<String> = (0..LONGER).map(longer).collect();
+                let found = self.primary.get_many(keys, At::Current).await?;
+                ensure!(!found.values.is_empty(), "nothing found");
+                Ok(())
+            }
+            2 => {
+                let page = self.primary.list("longer", ListOptions::new()).await?;
+                ensure!(!page.entries.is_empty(), "no entries");
+                Ok(())
+            }
+            _ => {
+                let options = WatchOptions::new().scope("longer").initial();
+                self.watch(options).await
+            }
+        }
     }
 
     async fn log(&mut self) -> anyhow::Result<()> {
@@ -311,6 +358,10 @@ fn few(number: u64) -> String {
     format!("few.k{number:03}")
 }
 
+fn longer(number: u64) -> String {
+    format!("longer.k{number:03}")
+}
+
 /// Makes the tree, and what stands beside it.
 async fn grow(client: &Client) -> anyhow::Result<()> {
     let primary = client.namespace("primary");
@@ -318,7 +369,11 @@ async fn grow(client: &Client) -> anyhow::Result<()> {
     for number in 0..FEW {
         first = first.put(few(number), "v");
     }
+    for number in 0..LONGER {
+        first = first.put(longer(number), vec![b'v'; LONGER_BYTES]);
+    }
     primary.commit(first).await?;
+    primary.put("long", vec![b'v'; LONG_BYTES]).await?;
     for _ in 0..DOUBLINGS {
         let double = Transaction::new()
             .copy("D", "E")
@@ -327,6 +382,29 @@ async fn grow(client: &Client) -> anyhow::Result<()> {
         primary.commit(double).await?;
     }
     Ok(())
+}
+
+/// What a loop without any input, output or memory takes of a processor, in milliseconds of thread
+/// time, again and again: what of the longest slice is the machine's.
+async fn control(done: Arc<AtomicBool>) -> anyhow::Result<Vec<f64>> {
+    apart("control", async move || {
+        let mut taken = Vec::new();
+        let mut number = 1;
+        while !done.load(Ordering::Relaxed) {
+            let start = clock_gettime(ClockId::ThreadCPUTime);
+            for _ in 0..CONTROL_ROUNDS {
+                number = Random::mix(number);
+            }
+            let end = clock_gettime(ClockId::ThreadCPUTime);
+            std::hint::black_box(number);
+            let seconds = (end.tv_sec - start.tv_sec) as f64;
+            let rest = (end.tv_nsec - start.tv_nsec) as f64;
+            taken.push(seconds * 1e3 + rest / 1e6);
+            tokio::time::sleep(CONTROL_PAUSE).await;
+        }
+        Ok(taken)
+    })
+    .await
 }
 
 /// Gets a key until the others are done; the milliseconds of each get.

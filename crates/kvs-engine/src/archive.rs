@@ -14,7 +14,8 @@ use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::journal::{JournalError, JournalReader};
 use crate::limits::{
-    JOURNAL_READ_BYTES, REBUILT_BYTES, REPLAY_BATCH, REPLAY_STEP, WATCH_BATCH, WATCH_LOOK_BYTES,
+    JOURNAL_READ_BYTES, REBUILD_STEP_BYTES, REBUILT_BYTES, REPLAY_BATCH, REPLAY_STEP, WATCH_BATCH,
+    WATCH_LOOK_BYTES,
 };
 use crate::namespace::Namespace;
 use crate::objects::Objects;
@@ -67,6 +68,29 @@ impl Scan {
     }
 }
 
+/// The root of an old version, or how far its rebuild is.
+pub(crate) enum Rebuild {
+    Done(RootAt),
+    Going(Rebuilding),
+}
+
+/// A rebuild that is under way.
+pub(crate) struct Rebuilding {
+    /// The version whose root is wanted.
+    version: u64,
+    /// Where the rebuild began.
+    base: u64,
+    /// How far it is.
+    at: u64,
+    /// Where in the journal to go on, if nothing was found so far behind that.
+    group: Option<u64>,
+    /// The state there.
+    directory: Directory,
+    weight: usize,
+    /// The last record that was performed.
+    reached: Option<Arc<VersionRecord>>,
+}
+
 /// The past of every namespace of a store.
 pub(crate) struct Archive {
     objects: Arc<Objects>,
@@ -104,24 +128,38 @@ impl Archive {
         from: u64,
         limit: usize,
     ) -> Result<Vec<Arc<VersionRecord>>, EngineError> {
+        let (records, _) = self.read(namespace, from, None, (limit, usize::MAX))?;
+        Ok(records)
+    }
+
+    /// The same from `group` on if the caller knows how far it has read, but no more once `enough`
+    /// bytes were looked at, be it with nothing found; and the group at which to go on.
+    fn read(
+        &self,
+        namespace: &Namespace,
+        from: u64,
+        group: Option<u64>,
+        (limit, enough): (usize, usize),
+    ) -> Result<(Vec<Arc<VersionRecord>>, u64), EngineError> {
         if from > namespace.position().version {
-            return Ok(Vec::new());
+            return Ok((Vec::new(), 0));
         }
         let (oldest, start, recent_from) = {
             let history = namespace.history();
             let oldest = history.oldest();
             let recent = history.recent_records(from, limit);
             if let Some(records) = recent.filter(|_| from > oldest) {
-                return Ok(records);
+                return Ok((records, 0));
             }
-            (oldest, history.group_of(from), history.first_recent())
+            let start = group.or_else(|| history.group_of(from));
+            (oldest, start, history.first_recent())
         };
         let gone = || compacted(namespace, from, oldest + 1);
         if from <= oldest {
             return Err(gone());
         }
         let mut group = start.ok_or_else(gone)?;
-        let mut found = Vec::new();
+        let (mut found, mut bytes) = (Vec::new(), 0);
         loop {
             let page = match self.journal.read(group, JOURNAL_READ_BYTES) {
                 Ok(page) => page,
@@ -136,6 +174,7 @@ impl Archive {
             };
             let next = last + 1;
             for (number, payload) in &page {
+                bytes += payload.len();
                 for record in Group::decode(*number, payload)?.versions_of(&namespace.name) {
                     if record.version >= from && found.len() < limit {
                         found.push(record);
@@ -143,12 +182,12 @@ impl Archive {
                 }
             }
             let reached = found.last().map_or(from, |r| r.version + 1);
-            if found.len() >= limit || (reached > from && recent_from.is_none_or(|r| r <= reached))
-            {
-                return Ok(found);
+            let met = reached > from && recent_from.is_none_or(|r| r <= reached);
+            if found.len() >= limit || bytes >= enough || met {
+                return Ok((found, next));
             }
             if !found.is_empty() && next > self.journal.newest() {
-                return Ok(found);
+                return Ok((found, next));
             }
             group = next;
         }
@@ -236,15 +275,32 @@ impl Archive {
             .collect()
     }
 
-    /// The root of `version`, rebuilt if need be.
+    /// The root of `version`, rebuilt in one go if need be.
     ///
     /// # Errors
-    /// `Compacted` if the version is not retained, `Corrupt` if replay does not arrive at the
-    /// recorded root.
+    /// As [`find_root`](Self::find_root) and [`rebuild`](Self::rebuild).
     pub(crate) fn root(&self, namespace: &Namespace, version: u64) -> Result<RootAt, EngineError> {
+        let mut found = self.find_root(namespace, version)?;
+        loop {
+            match found {
+                Rebuild::Done(root) => return Ok(root),
+                Rebuild::Going(rest) => found = self.rebuild(namespace, rest)?,
+            }
+        }
+    }
+
+    /// The root of `version`, or where its rebuild begins.
+    ///
+    /// # Errors
+    /// `Compacted` if the version is not retained.
+    pub(crate) fn find_root(
+        &self,
+        namespace: &Namespace,
+        version: u64,
+    ) -> Result<Rebuild, EngineError> {
         let published = namespace.published();
         if published.version == version {
-            return Ok((*published).clone());
+            return Ok(Rebuild::Done((*published).clone()));
         }
         if version > published.version {
             return Err(EngineError::new(
@@ -258,16 +314,24 @@ impl Archive {
         let base = {
             let history = namespace.history();
             if let Some(root) = history.recent_root(version) {
-                return Ok(root);
+                return Ok(Rebuild::Done(root));
             }
             let base = history.base(version);
             base.ok_or_else(|| compacted(namespace, version, history.oldest()))?
         };
         let base = self.nearest_rebuilt(namespace, version, base);
         if base.version == version {
-            return Ok(base);
+            return Ok(Rebuild::Done(base));
         }
-        self.rebuild(namespace, base, version)
+        Ok(Rebuild::Going(Rebuilding {
+            version,
+            base: base.version,
+            at: base.version,
+            group: None,
+            directory: base.directory,
+            weight: 0,
+            reached: None,
+        }))
     }
 
     fn nearest_rebuilt(&self, namespace: &Namespace, version: u64, base: RootAt) -> RootAt {
@@ -287,27 +351,39 @@ impl Archive {
         }
     }
 
-    fn rebuild(
+    /// Rebuilds further: what some [`REPLAY_BATCH`] versions did, or [`REBUILD_STEP_BYTES`] of journal.
+    ///
+    /// # Errors
+    /// `Compacted` if the version is not retained any more, `Corrupt` if replay does not arrive at
+    /// the recorded root.
+    pub(crate) fn rebuild(
         &self,
         namespace: &Namespace,
-        base: RootAt,
-        version: u64,
-    ) -> Result<RootAt, EngineError> {
-        let mut directory = base.directory;
-        let mut at = base.version;
-        let mut weight = 0;
-        let mut reached = None;
-        while at < version {
-            let left = usize::try_from(version - at).unwrap_or(usize::MAX);
-            let records = self.records(namespace, at + 1, left.min(REPLAY_BATCH))?;
+        mut going: Rebuilding,
+    ) -> Result<Rebuild, EngineError> {
+        let version = going.version;
+        if going.at < version {
+            let left = usize::try_from(version - going.at).unwrap_or(usize::MAX);
+            let limit = left.min(REPLAY_BATCH);
+            let bounds = (limit, REBUILD_STEP_BYTES);
+            let (records, next) = self.read(namespace, going.at + 1, going.group, bounds)?;
             let records_of = records.iter().map(Arc::as_ref);
-            directory = self.replay(&directory, records_of, Effort::BESIDE)?;
-            weight += 4096 * records.iter().map(|r| r.effects().count()).sum::<usize>();
-            reached = records.into_iter().last().or(reached);
-            at = reached.as_ref().map_or(version, |record| record.version);
+            going.directory = self.replay(&going.directory, records_of, Effort::BESIDE)?;
+            going.weight += 4096 * records.iter().map(|r| r.effects().count()).sum::<usize>();
+            if records.is_empty() && next <= going.group.unwrap_or(0) {
+                return Err(compacted(namespace, version, going.at));
+            }
+            going.group = records.is_empty().then_some(next);
+            going.reached = records.into_iter().last().or(going.reached);
+            let reached = going.reached.as_ref();
+            going.at = reached.map_or(going.at, |record| record.version);
+            if going.at < version {
+                return Ok(Rebuild::Going(going));
+            }
         }
-        let record = reached.ok_or_else(|| compacted(namespace, version, base.version))?;
-        let root = directory.seal(self.objects.params());
+        let gone = || compacted(namespace, version, going.base);
+        let record = going.reached.ok_or_else(gone)?;
+        let root = going.directory.seal(self.objects.params());
         if root != record.root {
             return Err(EngineError::corrupt(format!(
                 "version {version} of namespace {} was rebuilt as {root}, but was committed as {}",
@@ -317,11 +393,11 @@ impl Archive {
         let root = RootAt {
             version,
             time_ms: record.time_ms,
-            directory,
+            directory: going.directory,
             root,
         };
-        self.keep(namespace, root.clone(), weight);
-        Ok(root)
+        self.keep(namespace, root.clone(), going.weight);
+        Ok(Rebuild::Done(root))
     }
 
     /// What `records` did, done to `directory`, in steps of bounded length.

@@ -123,7 +123,7 @@ pub use request::{
     Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Prepared, Principal,
     Start, TransactionId, WatchRequest,
 };
-pub use slices::{Pace, SliceCounts, Slices};
+pub use slices::{Pace, SliceCounts, Slices, visits_of_bytes};
 pub use state::{Group, Record, TransactionRecord, VersionRecord};
 pub use turns::Turns;
 pub use upload::Upload;

@@ -74,6 +74,10 @@ pub const TURN_BYTES: u32 = 16 * 1024;
 /// the instance owner never waits long for what guests write.
 pub const GUEST_GROUP_BYTES: u64 = 64 * 1024;
 
+/// Names in the keys of one transaction of a guest (16,384), which is applied in one piece: 10,000 keys of one name,
+/// or 2,700 of six.
+pub const GUEST_TRANSACTION_NAMES: usize = 16_384;
+
 /// Nodes and watches of an index that are visited at a time, to find out whom a version wakes, before others have their
 /// turn (1,024).
 pub const MATCH_SLICE: usize = 1_024;
@@ -124,6 +128,9 @@ pub const JOURNAL_READ_BYTES: usize = 256 * 1024;
 
 /// Versions that are replayed between two looks at the journal (1,024).
 pub const REPLAY_BATCH: usize = 1_024;
+
+/// Bytes of journal after which the rebuild of an old root lets others have its thread (4 MiB).
+pub const REBUILD_STEP_BYTES: usize = 4 * 1024 * 1024;
 
 /// Bytes of records that a restart replays between two looks at a root (64 MiB).
 pub const REPLAY_BATCH_BYTES: usize = 64 * 1024 * 1024;
@@ -215,8 +222,8 @@ pub const CHANGE_VALUE_BYTES: u64 = 64 * 1024;
 /// Changes in one part of an event (1,000).
 pub const EVENT_CHANGES: usize = 1_000;
 
-/// Bytes of keys and values in one part of an event (1 MiB).
-pub const EVENT_BYTES: usize = 1024 * 1024;
+/// Bytes of keys and values in one part of an event (512 KiB).
+pub const EVENT_BYTES: usize = 512 * 1024;
 
 /// What an event takes beside its changes, about, in bytes (160): position, root, time, who.
 pub const EVENT_OVERHEAD_BYTES: usize = 160;
@@ -230,22 +237,31 @@ pub const SHARED_EVENT_BYTES: usize = 8 * 1024 * 1024;
 /// Differences looked up in one step (1,000).
 pub const DIFF_PAGE: usize = 1_000;
 
-/// Visits (RFC 0001) after which long work gives way to others (2,048): some 200 µs.
-pub const SLICE_VISITS: usize = 2_048;
+/// Visits (RFC 0001) after which long work gives way to others (512): some 150 µs.
+pub const SLICE_VISITS: usize = 512;
 
-/// The part of a slice that is done at once when a request is taken (an eighth): many may be taken in a row.
-pub const FIRST_SLICE_PART: usize = 8;
+/// Bytes that are copied or encoded for one visit (1 KiB).
+pub const BYTES_A_VISIT: usize = 1024;
 
-/// Slices of one part of a watch's event after which other streams of its connection have their turn (8).
-pub const WATCH_SLICES: usize = 8;
+/// Bytes of a value that are copied in one step (128 KiB); more are copied in slices.
+pub const READ_AT_ONCE_BYTES: usize = 128 * 1024;
 
-/// Slices of one request for a list or log after which it is answered with a place to go on from (128), if its client
+/// The part of a slice that is done at once when a request is taken (half): many may be taken in a row.
+pub const FIRST_SLICE_PART: usize = 2;
+
+/// Slices of one part of a watch's event after which other streams of its connection have their turn (32).
+pub const WATCH_SLICES: usize = 32;
+
+/// Slices of one request for a list or log after which it is answered with a place to go on from (512), if its client
 /// can do that.
-pub const REQUEST_SLICES: usize = 128;
+pub const REQUEST_SLICES: usize = 512;
 
-/// Slices for the keys that the log tells of one version (16); what is not found by then is left out, and the log
+/// Slices that a look through the journal counts for (2), which is made on a thread beside (`WATCH_LOOK_BYTES`).
+pub const LOOK_SLICES: usize = 2;
+
+/// Slices for the keys that the log tells of one version (64); what is not found by then is left out, and the log
 /// says so.
-pub const LOG_SLICES: usize = 16;
+pub const LOG_SLICES: usize = 64;
 
 /// Keys that the log tells of one version (1,000); of more it says so.
 pub const LOG_CHANGES: usize = 1_000;

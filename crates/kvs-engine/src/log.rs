@@ -8,16 +8,13 @@ use crate::archive::Scan;
 use crate::changes::ChangeKind;
 use crate::error::EngineError;
 use crate::event::TransactionInfo;
-use crate::limits::{LOG_PAGE, REQUEST_SLICES, WATCH_BATCH};
+use crate::limits::{LOG_PAGE, LOOK_SLICES, REQUEST_SLICES, WATCH_BATCH};
 use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::Caller;
 use crate::skim::Filter;
 use crate::store::Store;
 use crate::told::{changes_of, transactions_of};
-
-/// About how many visits it is worth to look through a stretch of the journal.
-const LOOK_VISITS: usize = 1024;
 
 /// One version in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,7 +94,10 @@ pub(crate) async fn page(
         if pace.ended() < REQUEST_SLICES {
             reached = reached.max(scan.reached + 1);
         }
-        pace.spend(LOOK_VISITS).await;
+        pace.spend(1 + scan.records.len()).await;
+        if scan.group > 0 {
+            pace.beside(LOOK_SLICES);
+        }
         if reached > newest || pace.ended() >= REQUEST_SLICES {
             break;
         }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use kvs_tree::{Blobref, Entry};
 
+use crate::archive::Rebuild;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::namespace::Namespace;
@@ -20,7 +21,8 @@ pub(crate) fn stale(snapshot: &SnapshotRef, found: &RootAt) -> EngineError {
     )
 }
 
-/// The root of a retained or pinned version.
+/// The root of a retained or pinned version. One that has to be rebuilt is so in steps; dropping the
+/// future ends it.
 pub(crate) async fn root_of(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,
@@ -36,10 +38,33 @@ pub(crate) async fn root_of(
     if let Some(root) = namespace.history().recent_root(version) {
         return Ok(root);
     }
-    let namespace = namespace.clone();
-    store
-        .offload(move |store| store.archive.root(&namespace, version))
-        .await
+    match rebuilt(store, namespace, version).await {
+        // Where it began may have been trimmed since. If the version is retained there is a later one.
+        Err(error) if error.kind == ErrorKind::Compacted => {
+            rebuilt(store, namespace, version).await
+        }
+        found => found,
+    }
+}
+
+/// Rebuilds the root of a version in steps, between which others have the thread.
+async fn rebuilt(
+    store: &Arc<Store>,
+    namespace: &Arc<Namespace>,
+    version: u64,
+) -> Result<RootAt, EngineError> {
+    let of = namespace.clone();
+    let find = move |store: &Arc<Store>| store.archive.find_root(&of, version);
+    let mut found = store.offload(find).await?;
+    loop {
+        let of = namespace.clone();
+        let rest = match found {
+            Rebuild::Done(root) => return Ok(root),
+            Rebuild::Going(rest) => rest,
+        };
+        let rebuild = move |store: &Arc<Store>| store.archive.rebuild(&of, rest);
+        found = store.offload(rebuild).await?;
+    }
 }
 
 /// A bare reference: a root of some retained version, or a directory that was shown before.

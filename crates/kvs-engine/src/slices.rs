@@ -12,8 +12,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::limits::FIRST_SLICE_PART;
+use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART};
 use crate::request::Caller;
+
+/// Visits for which so many bytes are copied or encoded.
+#[must_use]
+pub fn visits_of_bytes(bytes: usize) -> usize {
+    bytes / BYTES_A_VISIT
+}
 
 /// What was done in slices since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -142,6 +148,11 @@ impl Pace {
         self.ended += 1;
         self.slices.give_way(self.caller).await;
         self.left = self.slices.visits;
+    }
+
+    /// Takes notice of work on another thread that was worth so many slices.
+    pub(crate) fn beside(&mut self, slices: usize) {
+        self.ended += slices;
     }
 
     fn close(&mut self) {

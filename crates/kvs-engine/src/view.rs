@@ -4,7 +4,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use kvs_tree::{
     Blobref, Bounds, Ctx, Directory, Entry, Fault, Key, LINK_DEPTH, NodeSource, Resolved, Scope,
     Value, list, lookup, path, to_json,
@@ -12,12 +12,12 @@ use kvs_tree::{
 
 use crate::error::EngineError;
 use crate::history::RootAt;
-use crate::limits::{CACHED_VALUE_BYTES, REQUEST_SLICES};
+use crate::limits::{CACHED_VALUE_BYTES, READ_AT_ONCE_BYTES, REQUEST_SLICES};
 use crate::namespace::Namespace;
 use crate::reference::{At, Position, SnapshotRef};
 use crate::request::Caller;
 use crate::roots::{bare, root_of, stale};
-use crate::slices::Pace;
+use crate::slices::{Pace, visits_of_bytes};
 use crate::store::Store;
 
 /// One state of one namespace.
@@ -331,24 +331,40 @@ impl View {
         }
     }
 
-    /// The bytes `range` of a value that was found in this view, clamped to its length.
+    /// The bytes `range` of a value that was found in this view, clamped to its length. Copied in
+    /// slices if there are many.
     pub async fn read(&self, value: &Value, range: Range<u64>) -> Result<Bytes, EngineError> {
         let value = value.clone();
         let range = range.start.min(value.len())..range.end.min(value.len());
-        let (len, wanted) = (value.len(), range.end - range.start);
-        let step = move |source: &dyn NodeSource| value.read(source, range.clone());
-        if len <= CACHED_VALUE_BYTES {
-            return self.step(step).await;
+        let bytes = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
+        let len = value.len();
+        if bytes <= READ_AT_ONCE_BYTES && len <= CACHED_VALUE_BYTES {
+            return self
+                .step(move |source| value.read(source, range.clone()))
+                .await;
         }
-        // Putting many chunks together is work, too, which would hold up other tasks.
-        if wanted <= CACHED_VALUE_BYTES
-            && let Some(done) = self.store.objects.at_once(&step)
-        {
-            return done;
+        let step = move |source: &dyn NodeSource| value.pieces(source, range.clone());
+        let pieces = if len <= CACHED_VALUE_BYTES {
+            self.step(step).await?
+        } else {
+            match self.store.objects.at_once(&step) {
+                Some(done) => done?,
+                None => {
+                    let pass = move |store: &Arc<Store>| store.objects.pass(step);
+                    self.store.offload(pass).await?
+                }
+            }
+        };
+        if let [piece] = pieces.as_slice() {
+            return Ok(piece.clone());
         }
-        self.store
-            .offload(move |store| store.objects.pass(step))
-            .await
+        let mut pace = self.store.slices.pace(self.caller);
+        let mut joined = BytesMut::with_capacity(bytes);
+        for piece in pieces {
+            joined.extend_from_slice(&piece);
+            pace.spend(visits_of_bytes(piece.len())).await;
+        }
+        Ok(joined.freeze())
     }
 
     /// How many entries a directory has itself.

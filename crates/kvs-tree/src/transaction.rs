@@ -127,6 +127,20 @@ pub enum Operation {
     },
 }
 
+impl Transaction {
+    /// The names in all of its keys: what it costs to apply grows with them.
+    #[must_use]
+    pub fn names(&self) -> usize {
+        let sources = self.operations.iter().filter_map(|one| match one {
+            Operation::Copy { from, .. } | Operation::Move { from, .. } => Some(from),
+            _ => None,
+        });
+        let conditions = self.conditions.iter().map(Condition::key);
+        let keys = self.operations.iter().map(Operation::key);
+        keys.chain(sources).chain(conditions).map(Key::depth).sum()
+    }
+}
+
 impl Operation {
     /// The key that the operation writes.
     #[must_use]

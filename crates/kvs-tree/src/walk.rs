@@ -26,6 +26,9 @@ const PLAIN_SCOPES_A_VISIT: usize = 8;
 /// Visits for which a key's bytes are copied.
 const KEY_BYTES_A_VISIT: usize = 256;
 
+/// Entries that are read ahead for one visit. Each is a visit again when the walk comes to it.
+const ENTRIES_READ_A_VISIT: usize = 8;
+
 /// Visits for which that many pairs of a byte of a key and a byte of a glob are compared.
 const GLOB_PAIRS_A_VISIT: usize = 1024;
 
@@ -231,7 +234,7 @@ impl<D, E> Walk<'_, D, E> {
         Ok(levels)
     }
 
-    /// Reads the next page of the innermost level; how many names were asked for one by one.
+    /// Reads the next page of the innermost level; the visits that this took.
     fn fill(&self, levels: &mut [Level<D, E>]) -> Result<usize, Fault> {
         let Some((level, outer)) = levels.split_last_mut() else {
             return Ok(0);
@@ -252,13 +255,14 @@ impl<D, E> Walk<'_, D, E> {
                 return Err(with_more(fault, MISSING_REPORTED, siblings));
             }
         };
+        let read = page.len() / ENTRIES_READ_A_VISIT;
         level.complete = page.len() < level.ahead;
         level.ahead = (level.ahead * 2).min(self.ahead);
         if let Some((name, _)) = page.last() {
             level.last = Some(name.clone());
         }
         level.buffer = page.into();
-        Ok(asked)
+        Ok(asked + read)
     }
 }
 

@@ -7,11 +7,28 @@ use smol_str::SmolStr;
 use super::command::{Command, refuse};
 use super::head::{CommitReply, Head};
 use super::task::CommitTask;
-use crate::error::EngineError;
+use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
+use crate::limits::GUEST_TRANSACTION_NAMES;
 use crate::request::{CommitRequest, Committed};
 use crate::roots::root_of;
 use crate::state::{Outcome, Seen};
+use crate::store::Store;
+
+/// Whether a guest's transaction is small enough to be applied in one piece, while others wait.
+fn check_names(store: &Store, request: &CommitRequest) -> Result<(), EngineError> {
+    if store.authority().is_instance_owner(request.caller) {
+        return Ok(());
+    }
+    let names = request.transaction.names();
+    if names <= GUEST_TRANSACTION_NAMES {
+        return Ok(());
+    }
+    let message = format!(
+        "a transaction with {names} names in its keys; the limit for guests is {GUEST_TRANSACTION_NAMES}: split it"
+    );
+    Err(EngineError::new(ErrorKind::Limit, message))
+}
 
 impl CommitTask {
     /// Applies a transaction to the head of its namespace and lets it join a version.
@@ -164,7 +181,8 @@ impl CommitTask {
         match state.outcomes.seen(id.0, id.1, request.repeat, incarnation) {
             Seen::Never => {
                 let authority = self.store.authority();
-                match authority.check_use(request.caller, state.terms.owner, name) {
+                let may = authority.check_use(request.caller, state.terms.owner, name);
+                match may.and_then(|()| check_names(&self.store, request)) {
                     Ok(()) => Some(reply),
                     Err(error) => {
                         self.hold_error(reply, error);

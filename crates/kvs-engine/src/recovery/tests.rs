@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use kvs_tree::{Ctx, Effect, Key, replay};
 
+use crate::archive::Rebuild;
 use crate::config::EngineConfig;
 use crate::env::Environment;
 use crate::error::EngineError;
 use crate::journal::{Append, Appended};
+use crate::limits::REPLAY_BATCH;
 use crate::reference::PRIMARY;
 use crate::state::{Group, Record, TransactionRecord, VersionRecord};
 use kvs_storage::{LocalStorage, SimDisk};
@@ -87,6 +89,29 @@ fn a_journal_is_replayed_to_its_last_version() {
         let root = recovered.store.archive.root(&namespace, version).unwrap();
         assert_eq!(root.version, version);
     }
+}
+
+#[test]
+fn an_old_root_is_rebuilt_in_steps() {
+    let versions = 3 * REPLAY_BATCH as u64 + 10;
+    let (mut config, env) = store(versions, None);
+    // Nothing in the middle to begin at.
+    config.checkpoint_versions = u64::MAX;
+    let recovered = open(&config, &env, None).unwrap();
+    let namespace = recovered.store.namespace(PRIMARY).unwrap();
+    let archive = &recovered.store.archive;
+    let whole = archive.root(&namespace, 2).unwrap();
+    let mut found = archive.find_root(&namespace, versions - 1).unwrap();
+    let mut steps = 0;
+    let root = loop {
+        match found {
+            Rebuild::Done(root) => break root,
+            Rebuild::Going(rest) => found = archive.rebuild(&namespace, rest).unwrap(),
+        }
+        steps += 1;
+    };
+    assert!(steps >= 3, "{steps} steps");
+    assert_eq!((whole.version, root.version), (2, versions - 1));
 }
 
 #[test]

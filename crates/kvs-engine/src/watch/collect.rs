@@ -1,10 +1,11 @@
-//! Collecting the changes of a part until it is full.
+//! Collecting the changes of a part until it is full, or copying their values has taken a slice.
 
 use kvs_tree::{Entry, Fault, Key, NodeSource, StoreParams};
 
 use crate::changes::{ChangeKind, ChangeValue, KeyChange, change, entered, entry_value};
-use crate::limits::{EVENT_BYTES, EVENT_CHANGES};
+use crate::limits::{BYTES_A_VISIT, EVENT_BYTES, EVENT_CHANGES};
 use crate::shared::{ModeKind, Shape};
+use crate::slices::visits_of_bytes;
 
 /// What every step needs.
 pub(super) struct Context<'a> {
@@ -18,19 +19,23 @@ pub(super) struct Collector<'a, 'b> {
     context: &'a Context<'b>,
     pub(super) found: Vec<KeyChange>,
     bytes: usize,
+    /// Bytes after which it is full.
+    most: usize,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
-    pub(super) fn new(context: &'a Context<'b>) -> Self {
+    /// Collects values for half of so many visits, beside what it takes to find them.
+    pub(super) fn new(context: &'a Context<'b>, visits: usize) -> Self {
         Self {
             context,
             found: Vec::new(),
             bytes: 0,
+            most: EVENT_BYTES.min(visits.saturating_mul(BYTES_A_VISIT / 2)),
         }
     }
 
     pub(super) fn full(&self) -> bool {
-        self.found.len() >= EVENT_CHANGES || self.bytes >= EVENT_BYTES
+        self.found.len() >= EVENT_CHANGES || self.bytes >= self.most
     }
 
     /// Adds what stands at a key now; `before` is given where something else did.
@@ -60,8 +65,17 @@ impl<'a, 'b> Collector<'a, 'b> {
         {
             one.previous = Some(entry_value(before, source, params)?);
         }
-        self.bytes += key.as_str().len() + one.size();
-        self.found.push(one);
+        self.push(one);
         Ok(())
+    }
+
+    pub(super) fn push(&mut self, one: KeyChange) {
+        self.bytes += one.key.as_str().len() + one.size();
+        self.found.push(one);
+    }
+
+    /// Visits that the bytes were worth.
+    pub(super) fn visits(&self) -> usize {
+        visits_of_bytes(self.bytes)
     }
 }

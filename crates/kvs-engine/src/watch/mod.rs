@@ -43,7 +43,11 @@ use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::{Caller, Mode, Start, WatchRequest};
 use crate::shared::{ModeKind, Scopes, Shape};
+use crate::state::VersionRecord;
 use crate::store::Store;
+
+/// Effects of a version, or versions that are summed up, from which on it is timed what they take.
+const MUCH: usize = 64;
 
 /// A registered watch. Dropping it unregisters it.
 pub struct Watch(State);
@@ -231,9 +235,11 @@ impl State {
     /// One step: an event, or something that brings the next one nearer.
     async fn advance(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
         if let Some(beginning) = self.busy.as_ref().and_then(|busy| busy.start.clone()) {
+            let slices = self.store.slices.clone();
             let foreign_life = self.busy.as_ref().and_then(|busy| busy.gap);
             match foreign_life {
                 Some((from, _)) => self.lost(from).await?,
+                None if beginning.list => slices.timed(self.begin(beginning)).await?,
                 None => self.begin(beginning).await?,
             }
             self.busy().start = None;
@@ -253,7 +259,17 @@ impl State {
             return Ok(Some(event));
         }
         match self.next_record().await? {
-            Some(record) if self.sums_up(record.version) => self.tell_newest(record).await?,
+            Some(record) if self.sums_up(record.version) => match self.has_much(&record) {
+                true => {
+                    let slices = self.store.slices.clone();
+                    slices.timed(self.tell_newest(record)).await?;
+                }
+                false => self.tell_newest(record).await?,
+            },
+            Some(record) if self.has_much(&record) => {
+                let slices = self.store.slices.clone();
+                slices.timed(self.tell(&record)).await?;
+            }
             Some(record) => self.tell(&record).await?,
             None if self.tell_abroad().await? => {}
             None => {
@@ -265,6 +281,17 @@ impl State {
             return self.part().await;
         }
         Ok(None)
+    }
+
+    /// Whether there is enough to look at for the time that it takes to be worth a look at the clock.
+    fn has_much(&self, record: &VersionRecord) -> bool {
+        let ahead = self.busy.as_ref().map_or(0, |busy| busy.batch.len());
+        let records = if self.shape.kind == ModeKind::Latest {
+            ahead
+        } else {
+            0
+        };
+        records > MUCH || record.effects().nth(MUCH).is_some()
     }
 
     /// Whether versions from this one on are told as one.

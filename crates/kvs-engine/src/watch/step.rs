@@ -9,7 +9,7 @@ use kvs_tree::{Bounds, Directory, Entry, Fault, Key, Scope, Value, diff, entry_a
 use super::collect::{Collector, Context};
 use super::route::Aim;
 use crate::changes::{ChangeKind, ChangeValue, KeyChange, change};
-use crate::limits::{CHANGE_VALUE_BYTES, EVENT_BYTES, EVENT_CHANGES};
+use crate::limits::{CHANGE_VALUE_BYTES, EVENT_CHANGES};
 
 /// Work that is left to do for an event.
 #[derive(Clone)]
@@ -32,12 +32,18 @@ pub(super) struct Page {
 }
 
 impl Page {
-    fn last(found: Vec<KeyChange>) -> Self {
+    /// What was collected, for so many visits beside what it took to collect the values.
+    fn of(to: Collector<'_, '_>, rest: Option<Step>, visits: usize) -> Self {
         Self {
-            visits: 1 + found.len(),
-            found,
-            rest: None,
+            visits: visits + to.visits(),
+            found: to.found,
+            rest,
         }
+    }
+
+    fn last(to: Collector<'_, '_>) -> Self {
+        let visits = 1 + to.found.len();
+        Self::of(to, None, visits)
     }
 }
 
@@ -48,7 +54,7 @@ impl Step {
             Step::List(list) => list.page(context, visits),
             Step::Compare(compare) => compare.page(context, visits),
             Step::Keys(keys) => keys.page(context, visits),
-            Step::Pieces(pieces) => pieces.page(context),
+            Step::Pieces(pieces) => pieces.page(context, visits),
         }
     }
 
@@ -100,15 +106,15 @@ pub(super) struct List {
 
 impl List {
     fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
-        let mut to = Collector::new(context);
+        let mut to = Collector::new(context, visits);
         let Some(entry) = entry_at(&self.root, context.source, &self.top)? else {
-            return Ok(Page::last(Vec::new()));
+            return Ok(Page::last(to));
         };
         if self.after.is_none() && !self.top.is_root() && self.scope.matches(&self.top) {
             self.add(&mut to, &self.top, &entry)?;
         }
         if matches!(self.scope, Scope::Key(_)) || !matches!(entry, Entry::Directory(_)) {
-            return Ok(Page::last(to.found));
+            return Ok(Page::last(to));
         }
         let page = list(
             &self.root,
@@ -119,7 +125,9 @@ impl List {
             true,
             Some(&self.scope),
         )?;
-        let (mut next, mut after) = (page.next, self.after.clone());
+        // What stands at the top was told in the first page.
+        let begun = (!to.found.is_empty()).then(|| self.top.clone());
+        let (mut next, mut after) = (page.next, self.after.clone().or(begun));
         for (key, entry) in page.items {
             if to.full() {
                 next = after;
@@ -134,11 +142,7 @@ impl List {
                 ..self.clone()
             })
         });
-        Ok(Page {
-            found: to.found,
-            rest,
-            visits: page.visits,
-        })
+        Ok(Page::of(to, rest, page.visits))
     }
 
     fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
@@ -229,7 +233,7 @@ impl Compare {
     }
 
     fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
-        let mut to = Collector::new(context);
+        let mut to = Collector::new(context, visits);
         let (before, after) = (self.before.as_ref(), self.after.as_ref());
         if let (Show::Under(key), None) = (&self.show, &self.from) {
             let nothing = before.is_none() && after.is_none();
@@ -238,10 +242,10 @@ impl Compare {
             }
         }
         if !self.below {
-            return Ok(Page::last(to.found));
+            return Ok(Page::last(to));
         }
         let scopes = match &self.show {
-            Show::Aim(aim) if aim.scopes().is_empty() => return Ok(Page::last(to.found)),
+            Show::Aim(aim) if aim.scopes().is_empty() => return Ok(Page::last(to)),
             Show::Aim(aim) => aim.scopes(),
             Show::Under(_) => &[],
         };
@@ -255,7 +259,9 @@ impl Compare {
             self.from.as_ref(),
             bounds(visits),
         )?;
-        let (mut next, mut from) = (page.next, self.from.clone());
+        // The entry itself was told in the first page.
+        let begun = (!to.found.is_empty()).then_some(Key::ROOT);
+        let (mut next, mut from) = (page.next, self.from.clone().or(begun));
         for found in page.items {
             if to.full() {
                 next = from;
@@ -277,11 +283,7 @@ impl Compare {
                 ..self.clone()
             })
         });
-        Ok(Page {
-            found: to.found,
-            rest,
-            visits: page.visits,
-        })
+        Ok(Page::of(to, rest, page.visits))
     }
 }
 
@@ -301,7 +303,7 @@ impl Keys {
     }
 
     fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
-        let mut to = Collector::new(context);
+        let mut to = Collector::new(context, visits);
         let (mut next, mut made) = (self.next, 0);
         for key in self.keys.iter().skip(self.next) {
             if to.full() || made >= visits {
@@ -320,11 +322,7 @@ impl Keys {
                 ..self.clone()
             })
         });
-        Ok(Page {
-            found: to.found,
-            rest,
-            visits: made,
-        })
+        Ok(Page::of(to, rest, made))
     }
 }
 
@@ -352,19 +350,18 @@ impl Pieces {
         }
     }
 
-    fn page(&self, context: &Context<'_>) -> Result<Page, Fault> {
+    fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         let (mut at, mut next) = (self.at, self.next);
-        let (mut found, mut bytes) = (Vec::new(), 0);
+        let mut to = Collector::new(context, visits);
         while let Some(end) = self.ends.get(next).copied() {
-            if found.len() >= EVENT_CHANGES || bytes >= EVENT_BYTES {
+            if to.full() {
                 break;
             }
             let stop = end.min(at + CHANGE_VALUE_BYTES);
             let mut one = change(&self.shown, ChangeKind::Append, ChangeValue::None);
             one.appended = Some(self.value.read(context.source, at..stop)?);
             (one.offset, one.more) = (Some(at), stop < end);
-            bytes += self.shown.as_str().len() + one.size();
-            found.push(one);
+            to.push(one);
             at = stop;
             next += usize::from(stop == end);
         }
@@ -375,9 +372,7 @@ impl Pieces {
                 ..self.clone()
             })
         });
-        Ok(Page {
-            rest,
-            ..Page::last(found)
-        })
+        let visits = 1 + to.found.len();
+        Ok(Page::of(to, rest, visits))
     }
 }

@@ -15,6 +15,10 @@ use crate::changes::KeyChange;
 use crate::event::{SharedEvent, WatchEvent};
 use crate::limits::{EVENT_BYTES, EVENT_CHANGES, WATCH_SLICES};
 use crate::shared::ModeKind;
+use crate::slices::visits_of_bytes;
+
+/// Changes that are encoded for one visit.
+const CHANGES_A_VISIT: usize = 8;
 
 /// Moves finished changes that fit into a part.
 fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes: &mut usize) {
@@ -117,6 +121,13 @@ impl State {
                 self.check()?;
             }
         }
+        let work = self.busy.as_ref().and_then(|busy| busy.work.as_ref());
+        let visits = work.map_or(0, Work::encoding_visits);
+        if visits > pace.left() {
+            pace.give_way().await;
+            self.check()?;
+        }
+        pace.note(visits);
         Ok(self.finish())
     }
 
@@ -191,6 +202,11 @@ impl State {
 }
 
 impl Work {
+    /// Visits that it takes to put the part together and to encode it. None for a small one.
+    fn encoding_visits(&self) -> usize {
+        self.part.len() / CHANGES_A_VISIT + visits_of_bytes(self.bytes)
+    }
+
     /// An event without content yet.
     pub(super) fn new(
         head: Head,

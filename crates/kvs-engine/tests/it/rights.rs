@@ -472,3 +472,34 @@ async fn a_guest_has_so_many_waits_and_followers_and_no_more() {
     followers.pop();
     follow(READER).unwrap();
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_guests_transaction_is_small_enough_not_to_hold_others_up() {
+    use kvs_engine::limits::GUEST_TRANSACTION_NAMES;
+
+    let sim = Sim::new().await;
+    shared(&sim).await;
+    let deep = ["d"; 64].join(".");
+    let puts = |count: usize| {
+        let keys = std::iter::repeat_n(put(&deep, "v"), count);
+        keys.collect::<Vec<_>>()
+    };
+    let commit = async |caller, name: &str, operations| {
+        let mut request = sim.request(operations);
+        (request.namespace, request.caller) = (name.into(), caller);
+        sim.engine.commit(request).await.map_err(|error| error.kind)
+    };
+    let most = GUEST_TRANSACTION_NAMES / 64;
+    commit(OWNING, "theirs", puts(most)).await.unwrap();
+    let mut more = puts(most);
+    more.push(unlink("d"));
+    let before = sim.engine.view(OWNER, "theirs", At::Current).await.unwrap();
+    let refused = commit(OWNING, "theirs", more.clone()).await;
+    assert_eq!(refused.unwrap_err(), ErrorKind::Limit);
+    let after = sim.engine.view(OWNER, "theirs", At::Current).await.unwrap();
+    assert_eq!(before.root(), after.root());
+    // Whose rights are in question learns nothing else.
+    let refused = commit(READER, "theirs", more.clone()).await;
+    assert_eq!(refused.unwrap_err(), ErrorKind::Permission);
+    commit(OWNER, NS, more).await.unwrap();
+}

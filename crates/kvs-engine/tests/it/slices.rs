@@ -4,9 +4,11 @@
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
 
-use kvs_engine::limits::{LOG_CHANGES, SLICE_VISITS};
-use kvs_engine::{At, Listed, Listing, Start, WatchEvent, WatchRequest};
-use kvs_tree::{Key, Operation, Scope};
+use kvs_engine::limits::{
+    BYTES_A_VISIT, EVENT_BYTES, LOG_CHANGES, READ_AT_ONCE_BYTES, SLICE_VISITS,
+};
+use kvs_engine::{At, ChangeValue, Listed, Listing, Start, WatchEvent, WatchRequest};
+use kvs_tree::{Entry, Key, Operation, Scope};
 
 use crate::support::{NS, OWNER, Sim, Wakes, changes, config, drain, key, put, unlink};
 
@@ -247,4 +249,79 @@ async fn a_version_of_many_effects_under_many_scopes_is_told_in_slices() {
         counts.most_visits <= SLICE_VISITS as u64 + 2 * 1024,
         "{counts:?}"
     );
+}
+
+#[tokio::test]
+async fn long_values_are_told_and_read_in_slices() {
+    let sim = Sim::new().await;
+    let bytes = READ_AT_ONCE_BYTES / 4;
+    // More than a part of an event, and more than a slice copies.
+    for n in 0..60 {
+        sim.commit(vec![put(&format!("d.k{n:02}"), vec![n; bytes])])
+            .await;
+    }
+    sim.commit(vec![put("long", vec![1; 30 * bytes])]).await;
+    let sink = Arc::new(Wakes::default());
+    let mut watch = watch(&sim, &["d"], Start::Initial, sink).await;
+    let told: Vec<(String, usize)> = drain(&mut watch)
+        .await
+        .iter()
+        .flat_map(|event| match event {
+            WatchEvent::Initial { entries, .. } => entries.clone(),
+            _ => Vec::new(),
+        })
+        .map(|one| match one.value {
+            ChangeValue::Inline(value) => (one.key.to_string(), value.len()),
+            _ => (one.key.to_string(), 0),
+        })
+        .collect();
+    let keys = (0..60).map(|n| (format!("d.k{n:02}"), bytes));
+    let all: Vec<_> = std::iter::once(("d".to_owned(), 0)).chain(keys).collect();
+    assert_eq!(told, all);
+
+    let view = sim.engine.view(OWNER, NS, At::Current).await.unwrap();
+    let found = view.lookup(&key("long"), true).await.unwrap().unwrap();
+    let Entry::Value(value) = found.entry else {
+        panic!("no value")
+    };
+    let before = sim.engine.slices().counts().slices;
+    let read = view.read(&value, 5..value.len()).await.unwrap();
+    assert_eq!(read, vec![1; 30 * bytes - 5]);
+    let slices = sim.engine.slices().counts().slices - before;
+    assert!(slices > 1, "{slices} slices");
+    let most = sim.engine.slices().counts().most_visits as usize;
+    assert!(
+        most <= SLICE_VISITS + EVENT_BYTES / BYTES_A_VISIT + 128,
+        "{most}"
+    );
+}
+
+#[tokio::test]
+async fn the_entry_at_the_top_is_told_once_however_short_the_slices_are() {
+    for visits in [1, 2, 64] {
+        let mut config = config();
+        config.slice_visits = visits;
+        let sim = Sim::with(config, kvs_engine::SimDisk::unrecorded()).await;
+        let top = ["d"; 3].map(|name| name.repeat(255)).join(".");
+        let puts = (0..9).map(|n| put(&format!("{top}.k{n}"), vec![n; 3_000]));
+        sim.commit(puts.collect()).await;
+        let sink = Arc::new(Wakes::default());
+        let mut watch = watch(&sim, &[&top], Start::Initial, sink.clone()).await;
+        let mut told = Vec::new();
+        let mut woken = 0;
+        loop {
+            for event in drain(&mut watch).await {
+                if let WatchEvent::Initial { entries, .. } = event {
+                    told.extend(entries.into_iter().map(|one| one.key.to_string()));
+                }
+            }
+            if sink.count() == woken {
+                break;
+            }
+            woken = sink.count();
+        }
+        let keys = (0..9).map(|n| format!("{top}.k{n}"));
+        let all: Vec<_> = std::iter::once(top.clone()).chain(keys).collect();
+        assert_eq!(told, all, "slices of {visits}");
+    }
 }

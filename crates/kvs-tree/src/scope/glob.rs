@@ -142,21 +142,24 @@ impl GlobPattern {
 
     /// The positions that the names of the key can lead to.
     fn positions(&self, key: &Key) -> Positions {
-        let mut positions = self.skip_deep(1);
+        let deep = self.deep();
+        // `**` may stand for no name. Two of them never follow each other.
+        let skip = |positions: Positions| positions | ((positions & deep) << 1);
+        let mut positions = skip(1);
         for name in key.names() {
-            let mut next = 0;
-            for (index, part) in self.parts.iter().enumerate() {
-                if positions & (1 << index) == 0 {
-                    continue;
-                }
-                match part {
-                    Part::Deep => next |= 1 << index,
-                    Part::Literal(own) if own == name => next |= 1 << (index + 1),
-                    Part::Name(pattern) if pattern.matches(name) => next |= 1 << (index + 1),
-                    Part::Literal(_) | Part::Name(_) => {}
-                }
+            let mut next = positions & deep;
+            let mut rest = positions & !deep;
+            while rest != 0 {
+                let index = rest.trailing_zeros();
+                rest &= rest - 1;
+                let fits = match self.parts.get(index as usize) {
+                    Some(Part::Literal(own)) => own == name,
+                    Some(Part::Name(pattern)) => pattern.matches(name),
+                    Some(Part::Deep) | None => false,
+                };
+                next |= Positions::from(fits) << (index + 1);
             }
-            positions = self.skip_deep(next);
+            positions = skip(next);
             if positions == 0 {
                 break;
             }
@@ -164,14 +167,11 @@ impl GlobPattern {
         positions
     }
 
-    /// Adds the positions that are reached because `**` may stand for no name.
-    fn skip_deep(&self, mut positions: Positions) -> Positions {
-        for (index, part) in self.parts.iter().enumerate() {
-            if *part == Part::Deep && positions & (1 << index) != 0 {
-                positions |= 1 << (index + 1);
-            }
-        }
-        positions
+    /// The positions in front of a `**`.
+    fn deep(&self) -> Positions {
+        let parts = self.parts.iter().enumerate();
+        let deep = parts.filter(|(_, part)| **part == Part::Deep);
+        deep.fold(0, |all, (index, _)| all | 1 << index)
     }
 }
 

@@ -117,6 +117,16 @@ impl Value {
         }
     }
 
+    /// The same bytes in the pieces in which they are stored, which are not copied.
+    pub fn pieces(&self, source: &dyn NodeSource, range: Range<u64>) -> Result<Vec<Bytes>, Fault> {
+        let end = range.end.min(self.len());
+        let range = range.start.min(end)..end;
+        match &self.0 {
+            Content::Inline(_) => Ok(vec![self.read(source, range)?]),
+            _ => self.find(range, source)?.pieces(source),
+        }
+    }
+
     /// Whether this value begins with all the bytes of `old`: whether appends could have made it. Costs one path of each
     /// chunk tree and the last chunk of `old`; what both share is not read.
     pub fn begins_with(

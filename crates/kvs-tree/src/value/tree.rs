@@ -261,8 +261,17 @@ impl Found {
         Ok(())
     }
 
-    /// The bytes of all chunks found; all missing ones are reported at once.
-    pub(super) fn read(mut self, source: &dyn NodeSource) -> Result<Bytes, Fault> {
+    /// The bytes of all chunks found in one piece; all missing ones are reported at once.
+    pub(super) fn read(self, source: &dyn NodeSource) -> Result<Bytes, Fault> {
+        let parts = self.pieces(source)?;
+        Ok(match parts.as_slice() {
+            [part] => part.clone(),
+            parts => parts.concat().into(),
+        })
+    }
+
+    /// The same as they are stored, without a copy.
+    pub(super) fn pieces(mut self, source: &dyn NodeSource) -> Result<Vec<Bytes>, Fault> {
         let mut parts: Vec<Bytes> = Vec::with_capacity(self.chunks.len());
         for (link, range) in &self.chunks {
             let range = range.start as usize..range.end as usize;
@@ -284,10 +293,7 @@ impl Found {
         if !self.missing.is_empty() {
             return Err(Fault::Missing(self.missing));
         }
-        Ok(match parts.as_slice() {
-            [part] => part.clone(),
-            parts => parts.concat().into(),
-        })
+        Ok(parts)
     }
 
     /// The names of all chunks found.

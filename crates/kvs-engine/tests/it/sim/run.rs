@@ -66,7 +66,7 @@ fn settings(seed: u64, random: &mut Random) -> EngineConfig {
     config.match_slice = [1, 1_024, 4, 20][(seed % 4) as usize];
     config.match_lag = [1, 4_096, 3][(seed % 3) as usize];
     // Not of the run's own random numbers, of which there are not more for it.
-    config.slice_visits = one_of(&mut Random(!seed), &[1, 5, 30, 2048]);
+    config.slice_visits = one_of(&mut Random(!seed), &[1, 5, 30, 512]);
     if is_heavy(seed) {
         config.checkpoint_bytes = 1024 * 1024;
         config.segment_bytes = Some(1024 * 1024);

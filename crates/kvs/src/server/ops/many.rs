@@ -7,7 +7,7 @@ use smol_str::SmolStr;
 
 use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
-use super::read::{BYTES_A_VISIT, Read, variable_bytes, view};
+use super::read::{Read, variable_bytes, view, visits_of};
 
 /// About what a result takes on the wire beside a value.
 const RESULT_BYTES: usize = 64;
@@ -36,7 +36,7 @@ pub(super) async fn lookup_many(
         let size = RESULT_BYTES + size_of(&result);
         bytes += size;
         results.push(result);
-        pace.spend(visits + size / BYTES_A_VISIT).await;
+        pace.spend(visits + visits_of(size)).await;
     }
     let read = Read::of(&view, &asked.at);
     Ok(Answer::LookupMany(wire::LookupManyAnswer {

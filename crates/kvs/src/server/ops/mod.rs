@@ -44,7 +44,7 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
     match request {
         Request::Lookup(lookup) => read::lookup(context, lookup).await,
         Request::List(list) => slices.timed(read::list(context, list)).await,
-        Request::Read(range) => read::read(context, range).await,
+        Request::Read(range) => slices.timed(read::read(context, range)).await,
         Request::Info(info) => read::info(context, info).await,
         Request::LookupMany(keys) => slices.timed(many::lookup_many(context, keys)).await,
         Request::Nodes(way) => slices.timed(many::nodes(context, way)).await,

@@ -1,7 +1,8 @@
 //! The operations that read one state: lookup, list, read, info, wait.
 
 use bytes::Bytes;
-use kvs_engine::{Listed, Listing, Located, Position, View};
+use kvs_engine::limits::READ_AT_ONCE_BYTES;
+use kvs_engine::{Listed, Listing, Located, Position, View, visits_of_bytes};
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, PAGE_ENTRIES, PART_BYTES, VALUE_BYTES_A_FRAME};
 use kvs_tree::{Entry, Key};
@@ -12,9 +13,6 @@ use super::answer::{Answer, Context};
 
 /// About what an entry of a list takes on the wire beside its key and value.
 const ENTRY_BYTES: usize = 48;
-
-/// Bytes of an answer that are worth one visit.
-pub(super) const BYTES_A_VISIT: usize = 1024;
 
 /// Opens the state that a request names.
 pub(super) async fn view(
@@ -155,7 +153,7 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
         let entry = outgoing::entry(&view, &entry, limit).await?;
         let size = key.as_str().len() + ENTRY_BYTES + variable_bytes(&entry);
         bytes += size;
-        pace.spend(1 + size / BYTES_A_VISIT).await;
+        pace.spend(1 + visits_of(size)).await;
         let key = SmolStr::new(key.as_str());
         shown.push(wire::ListEntry::new(key, entry));
     }
@@ -170,6 +168,11 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
         root: read.root,
         snapshot: read.snapshot,
     })))
+}
+
+/// Visits that something of that size in an answer is worth; a long value counts as it is copied.
+pub(super) fn visits_of(size: usize) -> usize {
+    visits_of_bytes(size.min(READ_AT_ONCE_BYTES))
 }
 
 /// Bytes of an entry that may be many.
