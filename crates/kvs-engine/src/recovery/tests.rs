@@ -97,7 +97,7 @@ fn an_old_root_is_rebuilt_in_steps() {
     let (mut config, env) = store(versions, None);
     // Nothing in the middle to begin at.
     config.checkpoint_versions = u64::MAX;
-    let recovered = open(&config, &env, None).unwrap();
+    let recovered = open(&config, &env).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
     let archive = &recovered.store.archive;
     let whole = archive.root(&namespace, 2).unwrap();
