@@ -1,13 +1,15 @@
 //! Reading one state of one namespace: lookups, listings, values. A view is a root and the means to
 //! load what lies under it; it stays consistent however far the namespace moves on.
 
+mod encoded;
+
 use std::ops::Range;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use kvs_tree::{
-    Blobref, Bounds, Ctx, Directory, Entry, Fault, Key, LINK_DEPTH, NodeSource, Resolved, Scope,
-    Value, list, lookup, path, to_json,
+    Blobref, Bounds, Directory, Entry, Fault, Key, LINK_DEPTH, NodeSource, Resolved, Scope, Value,
+    list, lookup,
 };
 
 use crate::error::EngineError;
@@ -230,48 +232,6 @@ impl View {
         }
     }
 
-    /// The nodes of directories that a lookup of `key` reads, links followed as far as they stay in the namespace; without the first `have` of them, and
-    /// at least one, but no more once they have `enough` bytes.
-    ///
-    /// # Errors
-    /// Those of reading the nodes. What a lookup is refused for is not refused here: the nodes show it.
-    pub async fn nodes(&self, key: &Key, have: u64, enough: usize) -> Result<Nodes, EngineError> {
-        let params = *self.store.objects.params();
-        let (root, key) = (self.root.directory.clone(), key.clone());
-        let have = usize::try_from(have).unwrap_or(usize::MAX);
-        self.step(move |source| {
-            let ctx = Ctx {
-                source,
-                params: &params,
-            };
-            let way = path(&root, &ctx, &key);
-            let value = match way.end {
-                Ok(Resolved::Found {
-                    entry: Entry::Value(value),
-                    ..
-                }) if !value.is_inline() => Some(value),
-                Ok(_) | Err(Fault::Tree(_)) => None,
-                Err(fault) => return Err(fault),
-            };
-            let (mut nodes, mut bytes) = (Vec::new(), 0);
-            let mut rest = way.nodes.iter().skip(have).peekable();
-            while bytes < enough
-                && let Some((_, node)) = rest.next()
-            {
-                let encoded = node.encode(&params);
-                bytes += encoded.len();
-                nodes.push(encoded);
-            }
-            let more = rest.peek().is_some();
-            Ok(Nodes {
-                nodes,
-                more,
-                value: value.filter(|_| !more),
-            })
-        })
-        .await
-    }
-
     /// Up to `limit` entries of the directory `dir` (links not followed), sorted, those after
     /// `after` only; recursive listings descend in walk order. `scope` filters. Read in slices, as
     /// many as it takes.
@@ -371,42 +331,5 @@ impl View {
     pub async fn count(&self, directory: &Directory) -> Result<u64, EngineError> {
         let directory = directory.clone();
         self.step(move |source| directory.len(source)).await
-    }
-
-    /// The entry as a tree object in RFC 11 JSON. A directory's reference can be read again later
-    /// while it is remembered.
-    pub async fn tree_object(&self, entry: &Entry) -> Result<String, EngineError> {
-        let params = *self.store.objects.params();
-        let references = match entry {
-            Entry::Directory(directory) => vec![directory.seal(&params)],
-            Entry::Value(value) => {
-                let value = value.clone();
-                self.step(move |source| value.blobs(source, &params))
-                    .await?
-            }
-            Entry::Symlink(_) => Vec::new(),
-        };
-        // Only the instance owner may use a bare reference, so what guests are shown is not kept.
-        let usable = self.store.authority().is_instance_owner(self.caller);
-        for reference in references.into_iter().filter(|_| usable) {
-            self.store
-                .remember(reference, entry.clone(), self.snapshot());
-        }
-        let entry = entry.clone();
-        self.step(move |source| {
-            to_json(
-                &entry,
-                &Ctx {
-                    source,
-                    params: &params,
-                },
-            )
-        })
-        .await
-    }
-
-    /// The blob, or the root of the chunks, of a value; `None` if it is stored inline.
-    pub fn blobref(&self, value: &Value) -> Option<Blobref> {
-        value.blobref(self.store.objects.params())
     }
 }
