@@ -47,6 +47,7 @@ mod kill_nine;
 mod large_value;
 mod many_namespaces;
 mod restart;
+mod control;
 mod slices;
 mod stalled_watchers;
 mod watch_churn;

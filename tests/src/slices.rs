@@ -10,11 +10,11 @@ use anyhow::{Context, ensure};
 use kvs_client::{
     At, Client, ListOptions, LogOptions, LookupOptions, Mode, Namespace, Transaction, WatchOptions,
 };
-use rustix::time::{ClockId, clock_gettime};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
 use crate::apart::apart;
+use crate::control::control;
 use crate::daemon::{Daemon, Home, PATIENCE};
 use crate::random::Random;
 use crate::report::{Report, percentile};
@@ -44,12 +44,6 @@ const LONGER_BYTES: usize = 16 * 1024;
 
 /// Bytes of one long value.
 const LONG_BYTES: usize = 2 * 1024 * 1024;
-
-/// Rounds of the loop that does nothing but compute: about as much as a slice.
-const CONTROL_ROUNDS: u64 = 40_000;
-
-/// Pause between two of these loops, so that they take a tenth of a processor.
-const CONTROL_PAUSE: Duration = Duration::from_millis(1);
 
 /// Longest slice in milliseconds of thread time.
 const TARGET_SLICE_MS: f64 = 1.0;
@@ -382,29 +376,6 @@ async fn grow(client: &Client) -> anyhow::Result<()> {
         primary.commit(double).await?;
     }
     Ok(())
-}
-
-/// What a loop without any input, output or memory takes of a processor, in milliseconds of thread
-/// time, again and again: what of the longest slice is the machine's.
-async fn control(done: Arc<AtomicBool>) -> anyhow::Result<Vec<f64>> {
-    apart("control", async move || {
-        let mut taken = Vec::new();
-        let mut number = 1;
-        while !done.load(Ordering::Relaxed) {
-            let start = clock_gettime(ClockId::ThreadCPUTime);
-            for _ in 0..CONTROL_ROUNDS {
-                number = Random::mix(number);
-            }
-            let end = clock_gettime(ClockId::ThreadCPUTime);
-            std::hint::black_box(number);
-            let seconds = (end.tv_sec - start.tv_sec) as f64;
-            let rest = (end.tv_nsec - start.tv_nsec) as f64;
-            taken.push(seconds * 1e3 + rest / 1e6);
-            tokio::time::sleep(CONTROL_PAUSE).await;
-        }
-        Ok(taken)
-    })
-    .await
 }
 
 /// Gets a key until the others are done; the milliseconds of each get.

@@ -16,7 +16,6 @@ use bytes::{Buf, BufMut, Bytes, BytesMut};
 use rmp::decode::{read_array_len, read_int};
 use serde::ser::Serialize;
 use std::io::{self, Write};
-use std::iter::Peekable;
 use tokio_util::codec::{Decoder, Encoder};
 
 const LENGTH_BYTES: usize = 4;
@@ -321,68 +320,6 @@ pub fn write_answer<T: Serialize>(
     write(out, limit, id, status.code(), "answer", |out| {
         rmp_serde::encode::write_named(&mut Appender(out), body)
     })
-}
-
-/// Encodes the body of an answer in pieces, to be sent behind [`write_head`]. Of `payloads`, byte fields of the body in
-/// the order in which it has them, those of at least `from` bytes become pieces of their own that share their memory;
-/// all else is copied.
-///
-/// # Errors
-/// If it cannot be encoded.
-pub fn encode_in_pieces<'a, T: Serialize>(
-    body: &T,
-    payloads: impl Iterator<Item = &'a Bytes>,
-    from: usize,
-) -> Result<Vec<Bytes>, ProtocolError> {
-    let mut pieces = Pieces {
-        payloads: payloads.filter(|payload| payload.len() >= from).peekable(),
-        done: Vec::new(),
-        open: BytesMut::new(),
-    };
-    rmp_serde::encode::write_named(&mut pieces, body).map_err(|error| ProtocolError::Body {
-        what: "answer",
-        reason: error.to_string(),
-    })?;
-    pieces.close();
-    Ok(pieces.done)
-}
-
-/// What [`encode_in_pieces`] writes to.
-struct Pieces<'a, I: Iterator<Item = &'a Bytes>> {
-    payloads: Peekable<I>,
-    done: Vec<Bytes>,
-    open: BytesMut,
-}
-
-impl<'a, I: Iterator<Item = &'a Bytes>> Pieces<'a, I> {
-    fn close(&mut self) {
-        if !self.open.is_empty() {
-            self.done.push(self.open.split().freeze());
-        }
-    }
-}
-
-impl<'a, I: Iterator<Item = &'a Bytes>> Write for Pieces<'a, I> {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        self.write_all(bytes)?;
-        Ok(bytes.len())
-    }
-
-    fn write_all(&mut self, bytes: &[u8]) -> io::Result<()> {
-        let same = |payload: &&'a Bytes| std::ptr::eq::<[u8]>(payload.as_ref(), bytes);
-        match self.payloads.next_if(same) {
-            Some(payload) => {
-                self.close();
-                self.done.push(payload.clone());
-            }
-            None => self.open.extend_from_slice(bytes),
-        }
-        Ok(())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
 }
 
 /// Appends the frame of the answer to a lookup that found this value; as [`write_answer`], but sooner.

@@ -40,13 +40,16 @@ mod request;
 
 mod frame;
 
+mod pieces;
+
 pub use body::{decode_body, encode_body};
 pub use brief::{BriefLookup, ReadState};
 pub use code::{Advice, ErrorBody, ErrorCode, SHUTTING_DOWN};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
+pub use pieces::encode_in_pieces;
 pub use frame::{
-    Frame, FrameCodec, Peeked, Status, encode_in_pieces, write_answer, write_committed,
+    Frame, FrameCodec, Peeked, Status, write_answer, write_committed,
     write_error, write_found, write_head, write_request,
 };
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
