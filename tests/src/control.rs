@@ -37,4 +37,3 @@ pub(crate) async fn control(done: Arc<AtomicBool>) -> anyhow::Result<Vec<f64>> {
     })
     .await
 }
-

@@ -47,10 +47,9 @@ pub use brief::{BriefLookup, ReadState};
 pub use code::{Advice, ErrorBody, ErrorCode, SHUTTING_DOWN};
 pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
 pub use error::ProtocolError;
-pub use pieces::encode_in_pieces;
 pub use frame::{
-    Frame, FrameCodec, Peeked, Status, write_answer, write_committed,
-    write_error, write_found, write_head, write_request,
+    Frame, FrameCodec, Peeked, Status, write_answer, write_committed, write_error, write_found,
+    write_head, write_request,
 };
 pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
 pub use limits::*;
@@ -60,6 +59,7 @@ pub use namespace::{
     NamespaceChown, NamespaceCreate, NamespaceInfo, NamespaceRemove, NamespaceShare, Namespaces,
     NamespacesAnswer,
 };
+pub use pieces::encode_in_pieces;
 pub use pin::{Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Unpin};
 pub use plain::{CommittedState, PlainCommit, PlainOperation};
 pub use position::{At, Position, RepeatFrom};
