@@ -1,14 +1,15 @@
-//! A checkpoint: the objects that are new under the roots of one group go into a pack, and a root
-//! record that names those roots replaces the last one. Then the journal before it may be dropped.
+//! A checkpoint: what is new under the roots of one group goes into a pack, what changed of the state
+//! into another, and a root record that names both replaces the last one. Then the journal before it
+//! may be dropped.
 //!
 //! The plan is made by the commit task between two groups, which costs no I/O; carrying it out may
-//! take long and runs beside further commits. Objects are durable before the root record that
-//! names them.
+//! take long and runs beside further commits. Objects are durable before the root record that names
+//! them.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::HashSet;
 use std::str::FromStr;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use kvs_tree::{Blobref, Directory, HashAlgorithm, StoreParams};
 use serde::{Deserialize, Serialize};
@@ -17,20 +18,20 @@ use smol_str::SmolStr;
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::RECORD_DEPTH;
+use crate::namespace::Namespace;
 use crate::pack::{BlobStore, PackId};
 use crate::past::{CheckpointRoot, Past};
 use crate::root::{RootError, RootRecord};
-use crate::state::State;
+use crate::state::{Changed, State};
+use crate::system::{Snapshot, System, SystemRoot, Written, write_new};
 
-/// What a manifest holds: the store's parameters, its state, and what of its past can be read.
-#[derive(Clone)]
-pub(crate) struct Manifest {
+/// What a root record holds: the parameters of a store, and where everything else is found.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct StoreRoot {
     pub(crate) params: StoreParams,
-    pub(crate) state: State,
-    /// By namespace.
-    pub(crate) pasts: BTreeMap<SmolStr, Past>,
-    /// Live packs.
-    pub(crate) packs: Vec<PackId>,
+    /// The last group that is included.
+    pub(crate) group: u64,
+    pub(crate) system: SystemRoot,
     /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of them.
     pub(crate) checkpoints: Vec<u64>,
     /// A daemon with a weak durability mode is (or was, and did not stop cleanly) at work.
@@ -41,30 +42,35 @@ pub(crate) struct Manifest {
 struct Stored {
     algorithm: String,
     split_key: [u8; 32],
-    state: State,
-    pasts: BTreeMap<SmolStr, Past>,
-    packs: Vec<PackId>,
+    group: u64,
+    state: Blobref,
+    local: Blobref,
+    state_packs: Vec<PackId>,
+    whole_bytes: u64,
     checkpoints: Vec<u64>,
     weak: bool,
 }
 
-impl Manifest {
+impl StoreRoot {
     pub(crate) fn encode(&self) -> Result<Vec<u8>, EngineError> {
         let stored = Stored {
             algorithm: self.params.algorithm.to_string(),
             split_key: self.params.split_key,
-            state: self.state.clone(),
-            pasts: self.pasts.clone(),
-            packs: self.packs.clone(),
+            group: self.group,
+            state: self.system.state,
+            local: self.system.local,
+            state_packs: self.system.packs.clone(),
+            whole_bytes: self.system.whole_bytes,
             checkpoints: self.checkpoints.clone(),
             weak: self.weak,
         };
         rmp_serde::to_vec(&stored)
-            .map_err(|e| EngineError::corrupt(format!("the manifest does not encode: {e}")))
+            .map_err(|e| EngineError::corrupt(format!("the root record does not encode: {e}")))
     }
 
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
-        let wrong = |e: String| EngineError::corrupt(format!("the manifest does not decode: {e}"));
+        let wrong =
+            |e: String| EngineError::corrupt(format!("the root record does not decode: {e}"));
         let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
         decoder.set_max_depth(RECORD_DEPTH);
         let stored = Stored::deserialize(&mut decoder).map_err(|e| wrong(e.to_string()))?;
@@ -73,15 +79,18 @@ impl Manifest {
         }
         let algorithm = HashAlgorithm::from_str(&stored.algorithm)
             .map_err(|_| wrong(format!("unknown hash {:?}", stored.algorithm)))?;
-        let params = StoreParams {
-            algorithm,
-            split_key: stored.split_key,
-        };
         Ok(Self {
-            params,
-            state: stored.state,
-            pasts: stored.pasts,
-            packs: stored.packs,
+            params: StoreParams {
+                algorithm,
+                split_key: stored.split_key,
+            },
+            group: stored.group,
+            system: SystemRoot {
+                state: stored.state,
+                local: stored.local,
+                packs: stored.state_packs,
+                whole_bytes: stored.whole_bytes,
+            },
             checkpoints: stored.checkpoints,
             weak: stored.weak,
         })
@@ -90,11 +99,17 @@ impl Manifest {
 
 /// Everything that a checkpoint needs, as it was after one group.
 pub(crate) struct Plan {
-    pub(crate) manifest: Manifest,
-    /// The roots to write: of the namespaces, and of pins.
+    pub(crate) state: State,
+    /// What of it was changed since it was written last.
+    pub(crate) changed: Changed,
+    /// The pasts of the namespaces that were changed; `None`: it is gone.
+    pub(crate) pasts: Vec<(SmolStr, Option<Past>)>,
+    pub(crate) checkpoints: Vec<u64>,
+    pub(crate) weak: bool,
+    /// The roots to write: of the namespaces that were changed, and of new pins.
     pub(crate) roots: Vec<Directory>,
-    /// What each namespace's history gains.
-    pub(crate) points: Vec<(Arc<crate::namespace::Namespace>, CheckpointRoot)>,
+    /// What the histories of those namespaces gain.
+    pub(crate) points: Vec<(Arc<Namespace>, CheckpointRoot)>,
 }
 
 /// A checkpoint that is durable.
@@ -104,11 +119,15 @@ pub(crate) struct Finished {
     pub(crate) plan: Plan,
 }
 
+/// What came of a checkpoint. If it was not written, what it was to write has to be written next time.
+pub(crate) type Outcome = Result<Box<Finished>, (EngineError, Changed)>;
+
 /// Where checkpoints go.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) env: Environment,
     pub(crate) blobs: Arc<dyn BlobStore>,
+    pub(crate) system: Arc<Mutex<System>>,
     pub(crate) root: Arc<dyn RootRecord>,
     /// Of the current root record.
     pub(crate) revision: Arc<AtomicU64>,
@@ -120,42 +139,82 @@ impl Target {
     ///
     /// # Errors
     /// `NoSpace`: nothing was lost, try again later. Anything else must stop the store.
-    pub(crate) fn write(&self, mut plan: Plan) -> Result<Finished, EngineError> {
-        let written = match self.write_all(&mut plan) {
+    pub(crate) fn write(&self, plan: Plan) -> Outcome {
+        let written = match self.write_all(&plan) {
             Err(error) if error.kind == ErrorKind::NoSpace && self.blobs.relieve() => {
                 tracing::warn!("a checkpoint spends the reserve of disk space: {error}");
-                self.write_all(&mut plan)
+                self.write_all(&plan)
             }
             other => other,
-        }?;
-        self.blobs.hold_back();
-        Ok(Finished { written, plan })
+        };
+        match written {
+            Ok(written) => {
+                self.blobs.hold_back();
+                Ok(Box::new(Finished { written, plan }))
+            }
+            Err(error) => Err((error, plan.changed)),
+        }
     }
 
-    fn write_all(&self, plan: &mut Plan) -> Result<HashSet<Blobref>, EngineError> {
-        let written = match self.write_objects(plan) {
-            Err(error) if error.kind != ErrorKind::NoSpace => {
-                tracing::warn!("a pack is written anew: {error}");
-                self.write_objects(plan)?
-            }
-            other => other?,
+    fn write_all(&self, plan: &Plan) -> Result<HashSet<Blobref>, EngineError> {
+        let written = again("a pack", || self.write_objects(plan))?;
+        let packs: Vec<PackId> = self.blobs.packs().iter().map(|pack| pack.id).collect();
+        let snapshot = Snapshot {
+            state: &plan.state,
+            changed: &plan.changed,
+            pasts: &plan.pasts,
+            packs: &packs,
         };
-        plan.manifest.packs = self.blobs.packs().iter().map(|p| p.id).collect();
-        self.write_manifest(&plan.manifest)?;
+        let mut system = self.system();
+        let state = again("a pack of the state", || system.write(&snapshot))?;
+        self.name(&mut system, state, plan)?;
         Ok(written)
     }
 
-    /// Replaces the manifest: the root record gets another payload.
-    pub(crate) fn write_manifest(&self, manifest: &Manifest) -> Result<(), EngineError> {
-        let bytes = manifest.encode()?;
-        let (before, group) = (
-            self.revision.load(Ordering::Acquire),
-            manifest.state.group(),
-        );
-        let swapped = match self.root.swap(before, group, &bytes) {
+    /// Has the root record name what was written.
+    fn name(&self, system: &mut System, state: Written, plan: &Plan) -> Result<(), EngineError> {
+        let root = StoreRoot {
+            params: *system.params(),
+            group: plan.state.group(),
+            system: state.root.clone(),
+            checkpoints: plan.checkpoints.clone(),
+            weak: plan.weak,
+        };
+        if let Err(error) = self.write_root(&root) {
+            if error.kind == ErrorKind::NoSpace {
+                system.take_back(state);
+            }
+            return Err(error);
+        }
+        // Into both slots if it replaces the packs before, so that neither names them.
+        let alone = match state.replaces {
+            true => self.write_root(&root),
+            false => Ok(()),
+        };
+        match alone {
+            Ok(()) => system.named(state),
+            Err(error) if error.kind == ErrorKind::NoSpace => {
+                system.named_beside(state);
+                Ok(())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The writer of the state.
+    pub(crate) fn system(&self) -> MutexGuard<'_, System> {
+        // A panic elsewhere ends the process.
+        self.system.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Replaces the root record.
+    pub(crate) fn write_root(&self, root: &StoreRoot) -> Result<(), EngineError> {
+        let bytes = root.encode()?;
+        let before = self.revision.load(Ordering::Acquire);
+        let swapped = match self.root.swap(before, root.group, &bytes) {
             Err(error @ RootError::NotSwapped(_)) => {
                 tracing::warn!("the root record is written again: {error}");
-                self.root.swap(before, group, &bytes)
+                self.root.swap(before, root.group, &bytes)
             }
             other => other,
         };
@@ -164,24 +223,22 @@ impl Target {
     }
 
     fn write_objects(&self, plan: &Plan) -> Result<HashSet<Blobref>, EngineError> {
-        let mut written = HashSet::new();
-        let mut pack = self.blobs.begin_pack()?;
-        for root in &plan.roots {
-            let mut failed = None;
-            let mut new = Vec::new();
-            let known = |reference: &Blobref| written.contains(reference);
-            root.unwritten(&plan.manifest.params, &known, &mut |reference, _, bytes| {
-                new.push(reference);
-                if failed.is_none() {
-                    failed = pack.add(&reference, &bytes).err();
-                }
-            });
-            if let Some(error) = failed {
-                return Err(error.into());
-            }
-            written.extend(new);
-        }
-        let _: Option<PackId> = pack.finish()?;
+        let params = *self.system().params();
+        let (_, written) = write_new(&*self.blobs, &params, &plan.roots)?;
         Ok(written)
+    }
+}
+
+/// Does something again if it failed, unless for want of space.
+fn again<T>(
+    what: &str,
+    mut write: impl FnMut() -> Result<T, EngineError>,
+) -> Result<T, EngineError> {
+    match write() {
+        Err(error) if error.kind != ErrorKind::NoSpace => {
+            tracing::warn!("{what} is written again: {error}");
+            write()
+        }
+        other => other,
     }
 }

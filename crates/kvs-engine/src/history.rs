@@ -35,6 +35,21 @@ impl RootAt {
     }
 }
 
+impl CheckpointRoot {
+    /// The root of a namespace, as it was after `group`.
+    pub(crate) fn of(root: &RootAt, group: u64) -> Self {
+        let stats = root.directory.stats();
+        Self {
+            version: root.version,
+            group,
+            time_ms: root.time_ms,
+            root: root.root,
+            stats,
+            empty: root.version == 0 && stats.entries == 0,
+        }
+    }
+}
+
 /// A version as the journal has it.
 pub(crate) struct Written {
     pub(crate) record: Arc<VersionRecord>,

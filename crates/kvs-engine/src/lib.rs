@@ -88,6 +88,8 @@ mod stage;
 
 mod upload;
 
+mod system;
+
 mod checkpoint;
 
 mod config;

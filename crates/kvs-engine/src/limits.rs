@@ -47,8 +47,18 @@ pub const UPLOAD_PIECE_BYTES: usize = 1024 * 1024;
 /// everything else.
 pub const CACHED_VALUE_BYTES: u64 = 1024 * 1024;
 
-/// Nesting of MessagePack in records and manifests (64): theirs is less than 10.
+/// Nesting of MessagePack in records, root records and the state (64): theirs is less than 10.
 pub const RECORD_DEPTH: usize = 64;
+
+/// Memory for objects of the state that checkpoints read (4 MiB).
+pub const STATE_CACHE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Packs of the state (64): with more, a checkpoint writes all that is of use into one.
+pub const STATE_PACKS: usize = 64;
+
+/// Bytes that the packs of the state may take beyond twice what is of use (1 MiB), before a checkpoint
+/// writes all of it into one.
+pub const STATE_WASTE_BYTES: u64 = 1024 * 1024;
 
 /// Transactions that may share one version (1,000): bounds what one event can carry.
 pub const VERSION_TRANSACTIONS: usize = 1_000;

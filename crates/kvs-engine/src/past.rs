@@ -62,6 +62,16 @@ pub(crate) struct Past {
     pub(crate) landmarks: Vec<Landmark>,
 }
 
+impl Past {
+    /// Notes a finished checkpoint. A namespace that did not move keeps the one that it has.
+    pub(crate) fn checkpointed(&mut self, point: CheckpointRoot) {
+        let last = self.checkpoints.last();
+        if last.is_none_or(|last| last.version < point.version) {
+            self.checkpoints.push(point);
+        }
+    }
+}
+
 impl From<CheckpointRoot> for Past {
     /// That of a namespace that has just begun.
     fn from(origin: CheckpointRoot) -> Self {

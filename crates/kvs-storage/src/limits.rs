@@ -24,6 +24,10 @@ pub const RECYCLED_SEGMENTS: usize = 2;
 /// (256): a store may have more files than a process may have open.
 pub const OPEN_FILES: usize = 256;
 
+/// Packs of the state that are kept open for reading (1): what is in them is read once, at opening,
+/// and by a checkpoint.
+pub const STATE_OPEN_FILES: usize = 1;
+
 /// Bytes of journal between two entries of the in-memory offset index of a segment (4 KiB): a read
 /// that starts at any group skips at most this much.
 pub const JOURNAL_INDEX_STRIDE: u64 = 4 * 1024;

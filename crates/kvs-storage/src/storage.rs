@@ -63,6 +63,8 @@ pub struct Owned {
     pub journal: Box<dyn Journal>,
     /// The blobs, none of which is in use before it is adopted.
     pub blobs: Arc<dyn BlobStore>,
+    /// Blobs apart from those, for what the engine keeps beside its trees: neither relies on the other.
+    pub state: Arc<dyn BlobStore>,
 }
 
 impl fmt::Debug for Owned {

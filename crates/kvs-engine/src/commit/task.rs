@@ -20,7 +20,7 @@ use super::matching::Matching;
 use super::time::{Ages, Leases, Time};
 use super::trouble::Trouble;
 use super::writer::{Done, Report, Writer};
-use crate::checkpoint::{Finished, Target};
+use crate::checkpoint::{Outcome, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::error::{EngineError, Stopped};
 use crate::history::RootAt;
@@ -91,7 +91,7 @@ pub(crate) struct CommitTask {
     /// Until then, in uptime, a checkpoint that found no space is not tried again.
     pub(super) checkpoint_retry: Option<u64>,
     pub(super) trouble: Trouble,
-    pub(super) finished: mpsc::UnboundedSender<Result<Box<Finished>, EngineError>>,
+    pub(super) finished: mpsc::UnboundedSender<Outcome>,
     /// Groups were published that no sync covers yet (weaker modes).
     pub(super) unsynced: bool,
     /// A sync was asked of the journal; the replies wait for it.

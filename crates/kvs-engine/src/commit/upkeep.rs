@@ -1,17 +1,14 @@
 //! Checkpoints, trimming and syncs: what keeps a restart short, the journal bounded, and the weaker
 //! modes within their window.
 
-use std::collections::BTreeMap;
-
 use super::command::{Command, Reply};
 use super::detaching::Detaching;
 use super::retention::Past;
 use super::task::CommitTask;
 use super::writer::Job;
-use crate::checkpoint::{Finished, Manifest, Plan};
+use crate::checkpoint::{Finished, Outcome, Plan};
 use crate::config::Durability;
 use crate::error::{EngineError, ErrorKind};
-use crate::history::RootAt;
 use crate::journal::JournalError;
 use crate::limits::{CHECKPOINT_RETRY_MS, SYNC_INTERVAL_MS};
 use crate::past::CheckpointRoot;
@@ -43,8 +40,7 @@ impl CommitTask {
         self.versions_since = 0;
         let (target, finished) = (self.target.clone(), self.finished.clone());
         let work = move || {
-            let done = target.write(plan).map(Box::new);
-            let _ = finished.send(done);
+            let _ = finished.send(target.write(plan));
         };
         self.store.in_background(work);
     }
@@ -55,59 +51,46 @@ impl CommitTask {
             .is_none_or(|retry| self.time.uptime() >= retry)
     }
 
-    /// What is published, between two groups.
+    /// What is published and was changed since the last checkpoint, between two groups. Cost: linear in
+    /// the namespaces and pins that were changed.
     fn plan(&mut self, clean: bool) -> Plan {
         let group = self.published.group();
         self.ages.made(group, self.time.uptime());
-        let (mut roots, mut points, mut pasts) = (Vec::new(), Vec::new(), BTreeMap::new());
-        for head in self.heads.values() {
-            let RootAt {
-                version,
-                time_ms,
-                directory,
-                root,
-            } = (*head.namespace.published()).clone();
-            let stats = directory.stats();
-            let empty = version == 0 && stats.entries == 0;
-            let point = CheckpointRoot {
-                version,
-                group,
-                time_ms,
-                root,
-                stats,
-                empty,
+        let changed = self.published.take_changed();
+        let (mut roots, mut points, mut pasts) = (Vec::new(), Vec::new(), Vec::new());
+        for (name, ()) in &changed.namespaces {
+            let Some(head) = self.heads.get(name) else {
+                pasts.push((name.clone(), None));
+                continue;
             };
+            let published = head.namespace.published();
+            let point = CheckpointRoot::of(&published, group);
             let mut past = head.namespace.history().past();
-            if past
-                .checkpoints
-                .last()
-                .is_none_or(|last| last.version < version)
-            {
-                past.checkpoints.push(point.clone());
-            }
-            pasts.insert(head.namespace.name.clone(), past);
-            roots.push(directory);
+            past.checkpointed(point.clone());
+            pasts.push((name.clone(), Some(past)));
+            roots.push(published.directory.clone());
             points.push((head.namespace.clone(), point));
         }
-        roots.extend(self.store.pins().values().map(|p| p.root.directory.clone()));
+        {
+            let pins = self.store.pins();
+            let pinned = changed.pins.keys().filter_map(|id| pins.get(id));
+            roots.extend(pinned.map(|pinned| pinned.root.directory.clone()));
+        }
         let mut checkpoints = self.checkpoints.clone();
         checkpoints.push(group);
         Plan {
-            manifest: Manifest {
-                params: *self.store.objects.params(),
-                state: self.published.clone(),
-                pasts,
-                packs: Vec::new(),
-                checkpoints,
-                weak: !self.durable() && !clean,
-            },
+            state: self.published.clone(),
+            changed,
+            pasts,
+            checkpoints,
+            weak: !self.durable() && !clean,
             roots,
             points,
         }
     }
 
     /// A checkpoint is durable, or failed.
-    pub(super) fn on_checkpoint(&mut self, done: Result<Box<Finished>, EngineError>) {
+    pub(super) fn on_checkpoint(&mut self, done: Outcome) {
         self.checkpointing = false;
         let waiting = std::mem::take(&mut self.checkpoint_waiting);
         match done {
@@ -120,7 +103,8 @@ impl CommitTask {
                     .for_each(|reply| drop(reply.send(Ok(()))));
                 self.trim();
             }
-            Err(error) => {
+            Err((error, changed)) => {
+                self.published.give_back(&changed);
                 for reply in waiting {
                     let _ = reply.send(Err(error.clone()));
                 }
@@ -136,11 +120,11 @@ impl CommitTask {
 
     fn take_checkpoint(&mut self, finished: Finished) {
         let Finished { written, plan } = finished;
-        let mut detaching = Detaching::of(plan.manifest.params, written);
-        for head in self.heads.values_mut() {
-            head.directory = detaching.detacher.directory(&head.directory);
-        }
+        let mut detaching = Detaching::of(*self.store.objects.params(), written);
         for (namespace, point) in plan.points {
+            if let Some(head) = self.heads.get_mut(&namespace.name) {
+                head.directory = detaching.detacher.directory(&head.directory);
+            }
             namespace.history().checkpointed(point);
             let mut root = (*namespace.published()).clone();
             root.directory = detaching.detacher.directory(&root.directory);
@@ -148,7 +132,7 @@ impl CommitTask {
             detaching.add(namespace);
         }
         self.store.detach(&mut detaching.detacher);
-        let group = plan.manifest.state.group();
+        let group = plan.state.group();
         tracing::info!(group, "checkpoint written");
         self.checkpoints.push(group);
         let before = self.detaching.replace(detaching);
@@ -184,26 +168,15 @@ impl CommitTask {
         let groups: Vec<u64> = groups.filter(|&g| g > self.trimmed_to).collect();
         let now = self.time.uptime();
         let age = |at: &CheckpointRoot| self.ages.of(at, now);
-        let namespaces: Vec<_> = self.heads.values().map(|h| h.namespace.clone()).collect();
-        let histories: Vec<_> = namespaces
-            .iter()
-            .map(|n| (n.position().version, n.history().checkpoints().to_vec()))
-            .collect();
-        let pasts = || {
-            histories
-                .iter()
-                .map(|(version, checkpoints)| Past {
-                    version: *version,
-                    checkpoints,
-                })
-                .collect()
-        };
+        let namespaces = || self.heads.values().map(|head| &head.namespace);
+        let pasts = namespaces().map(|namespace| Past {
+            version: namespace.position().version,
+            checkpoints: namespace.history().checkpoints().to_vec(),
+        });
         let Some(group) = self.config.retention.drop_before(&groups, pasts, age, over) else {
             return;
         };
-        namespaces
-            .iter()
-            .for_each(|namespace| namespace.history().trim(group));
+        namespaces().for_each(|namespace| namespace.history().trim(group));
         self.trimmed_to = group;
         self.ages.forget_before(group);
         self.checkpoints.retain(|&g| g >= group);

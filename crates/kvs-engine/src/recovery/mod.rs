@@ -1,4 +1,4 @@
-//! Opening a store: manifest, packs, and the journal behind the manifest's group, replayed in batches,
+//! Opening a store: root record, state, packs, and the journal after the root record's group, replayed in batches,
 //! each of which must arrive at the recorded root.
 
 mod replay;
@@ -7,15 +7,15 @@ mod replay;
 mod tests;
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use kvs_tree::{HashAlgorithm, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
 use crate::bulk::Effort;
-use crate::checkpoint::{Manifest, Target};
+use crate::checkpoint::{StoreRoot, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
@@ -23,7 +23,7 @@ use crate::journal::{Append, Appended, Journal};
 use crate::limits::REPLAY_READ_BYTES;
 use crate::objects::Objects;
 use crate::owner::Owner;
-use crate::pack::BlobStore;
+use crate::pack::{BlobStore, PackId};
 use crate::past::{CheckpointRoot, Past};
 use crate::reference::PRIMARY;
 use crate::root::RootRecord;
@@ -32,6 +32,7 @@ use crate::slices::Slices;
 use crate::state::{Group, Notice, Record, Stamp, State};
 use crate::storage::Storage;
 use crate::store::Store;
+use crate::system::{Loaded, Snapshot, System};
 use crate::term::Ownership;
 use crate::workers::Threads;
 
@@ -69,6 +70,7 @@ pub(crate) fn open(
         root: owned.root,
         journal: owned.journal,
         blobs: owned.blobs,
+        state: owned.state,
     };
     recover(parts, config, env, threads).inspect_err(|_| ownership.abandon())
 }
@@ -79,6 +81,7 @@ struct Parts {
     root: Arc<dyn RootRecord>,
     journal: Box<dyn Journal>,
     blobs: Arc<dyn BlobStore>,
+    state: Arc<dyn BlobStore>,
 }
 
 fn recover(
@@ -92,29 +95,53 @@ fn recover(
         root,
         journal,
         blobs,
+        state,
     } = parts;
     let slots = root.load()?;
     let current = slots.current.as_ref();
+    let revision = Arc::new(AtomicU64::new(current.map_or(0, |root| root.revision)));
+    let current = current
+        .map(|root| StoreRoot::decode(&root.payload))
+        .transpose()?;
+    let previous = slots.previous.as_ref();
+    let previous = previous
+        .map(|root| StoreRoot::decode(&root.payload))
+        .transpose()?;
+    let named = current.iter().chain(&previous);
+    let named: Vec<PackId> = named
+        .flat_map(|root| root.system.packs.iter().copied())
+        .collect();
+    let is_new = current.is_none();
+    let (system, at, loaded) = match current {
+        Some(at) => {
+            check_algorithm(config, at.params.algorithm)?;
+            state.adopt(&at.system.packs)?;
+            let (system, loaded) = System::load(state.clone(), at.params, at.system.clone())?;
+            (system, at, loaded)
+        }
+        None => {
+            // What a start left that was interrupted.
+            state.adopt(&[])?;
+            state.retain(&[])?;
+            first_state(config, env, state.clone())?
+        }
+    };
     let target = Target {
         env: env.clone(),
         blobs: blobs.clone(),
+        system: Arc::new(Mutex::new(system)),
         root,
-        revision: Arc::new(AtomicU64::new(current.map_or(0, |root| root.revision))),
+        revision,
     };
-    let manifest = match current {
-        Some(root) => Manifest::decode(&root.payload)?,
-        None => new_manifest(config, env)?,
-    };
-    check_algorithm(config, manifest.params.algorithm)?;
-    if current.is_none() {
+    if is_new {
         // Into both slots, so that damage of one is not the end of the store.
-        target.write_manifest(&manifest)?;
-        target.write_manifest(&manifest)?;
+        target.write_root(&at)?;
+        target.write_root(&at)?;
     }
     let mut groups: Vec<(u64, Group)> = Vec::new();
     let mut bytes = 0;
     let reader = journal.reader();
-    let mut next = manifest.state.group() + 1;
+    let mut next = loaded.state.group() + 1;
     while next <= journal.newest() {
         for (number, payload) in reader.read(next, REPLAY_READ_BYTES)? {
             bytes += payload.len() as u64;
@@ -122,17 +149,27 @@ fn recover(
             next = number + 1;
         }
     }
-    let mut packs = manifest.packs.clone();
+    let mut packs = loaded.packs;
     packs.extend(groups.iter().flat_map(|(_, group)| group.packs()));
     packs.sort_unstable();
     packs.dedup();
     blobs.adopt(&packs)?;
     // What neither a root record nor a group names was left by an interrupted request.
-    if let Some(previous) = &slots.previous {
-        packs.extend(Manifest::decode(&previous.payload)?.packs);
+    let previous = previous.map(|root| target.system().packs_of(&root.system));
+    match previous.transpose() {
+        Ok(previous) => {
+            packs.extend(previous.into_iter().flatten());
+            blobs.retain(&packs)?;
+        }
+        // Nothing may be deleted that it may name.
+        Err(error) => tracing::warn!("the previous root record cannot be used: {error}"),
     }
-    blobs.retain(&packs)?;
-    let params = manifest.params;
+    let kept: Vec<PackId> = match is_new {
+        true => at.system.packs.clone(),
+        false => named,
+    };
+    state.retain(&kept)?;
+    let params = at.params;
     let objects = Arc::new(Objects::new(blobs.clone(), params, config.cache_bytes));
     let oldest = reader.oldest();
     let archive = Archive::new(objects.clone(), reader);
@@ -145,11 +182,11 @@ fn recover(
         config.instance_owner,
         threads,
     ));
-    let mut replay = Replay::new(&store, manifest.state, Effort::alone(env.inline));
-    let mut checkpoints = manifest.checkpoints;
+    let mut replay = Replay::new(&store, loaded.state, Effort::alone(env.inline));
+    let mut checkpoints = at.checkpoints;
     let reached = |group: &u64| oldest > 1 && group + 1 >= oldest;
     let trimmed_to = checkpoints.iter().copied().filter(reached).min();
-    replay.start(manifest.pasts, trimmed_to);
+    replay.start(loaded.pasts, trimmed_to);
     for (number, group) in groups {
         replay.group(number, group)?;
     }
@@ -168,7 +205,7 @@ fn recover(
         store,
         state,
         checkpoints,
-        weak: manifest.weak,
+        weak: at.weak,
         journal,
         trimmed_to,
         replayed,
@@ -177,7 +214,12 @@ fn recover(
     Ok(recovered)
 }
 
-fn new_manifest(config: &EngineConfig, env: &Environment) -> Result<Manifest, EngineError> {
+/// The state of a new store, in which `primary` is there. It is written; a root record is to name it.
+fn first_state(
+    config: &EngineConfig,
+    env: &Environment,
+    blobs: Arc<dyn BlobStore>,
+) -> Result<(System, StoreRoot, Loaded), EngineError> {
     let mut split_key = [0; 32];
     env.entropy
         .fill(&mut split_key)
@@ -203,14 +245,32 @@ fn new_manifest(config: &EngineConfig, env: &Environment) -> Result<Manifest, En
         let origin = CheckpointRoot::origin(&origin, stamp.group, stamp.time_ms);
         pasts.insert(namespace, Past::from(origin));
     }
-    Ok(Manifest {
+    let mut system = System::new(blobs, params);
+    let changed = state.take_changed();
+    let written = pasts.iter();
+    let written: Vec<_> = written
+        .map(|(name, past)| (name.clone(), Some(past.clone())))
+        .collect();
+    let written = system.write(&Snapshot {
+        state: &state,
+        changed: &changed,
+        pasts: &written,
+        packs: &[],
+    })?;
+    let root = StoreRoot {
         params,
+        group: 0,
+        system: written.root.clone(),
+        checkpoints: Vec::new(),
+        weak: false,
+    };
+    system.named(written)?;
+    let loaded = Loaded {
         state,
         pasts,
         packs: Vec::new(),
-        checkpoints: Vec::new(),
-        weak: false,
-    })
+    };
+    Ok((system, root, loaded))
 }
 
 fn no_entropy(error: &std::io::Error) -> EngineError {
@@ -279,21 +339,23 @@ impl Recovered {
             }
         }
         if self.weak != weak {
-            self.rewrite_manifest(weak)?;
+            self.rewrite_root(weak)?;
         }
         Ok(())
     }
 
-    /// Replaces the manifest by one that differs in the mode only: same group, same roots. In both
+    /// Replaces the root record by one that differs in the mode only: same group, same roots. In both
     /// slots, since whichever is found must say it.
-    fn rewrite_manifest(&mut self, weak: bool) -> Result<(), EngineError> {
+    fn rewrite_root(&mut self, weak: bool) -> Result<(), EngineError> {
         let Some(root) = self.target.root.load()?.current else {
             return Ok(());
         };
-        let mut manifest = Manifest::decode(&root.payload)?;
-        manifest.weak = weak;
+        let root = StoreRoot {
+            weak,
+            ..StoreRoot::decode(&root.payload)?
+        };
         self.weak = weak;
-        self.target.write_manifest(&manifest)?;
-        self.target.write_manifest(&manifest)
+        self.target.write_root(&root)?;
+        self.target.write_root(&root)
     }
 }

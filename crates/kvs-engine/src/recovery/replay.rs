@@ -1,4 +1,4 @@
-//! Replay: the namespaces of the manifest, moved on by every record behind it.
+//! Replay: the namespaces of the root record, moved on by every record after it.
 //!
 //! Versions are replayed in batches: a root is computed and compared once a batch, since that of the last version is right
 //! only if all effects before it were. Roots between are rebuilt when somebody reads them.
@@ -46,9 +46,9 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The namespaces as the manifest has them.
+    /// The namespaces as the root record has them.
     ///
-    /// The journal may have been trimmed after the manifest was written: what lies before
+    /// The journal may have been trimmed after the root record was written: what lies before
     /// `trimmed_to` is not retained any more.
     pub(super) fn start(&mut self, mut pasts: BTreeMap<SmolStr, Past>, trimmed_to: Option<u64>) {
         for (name, state) in self.state.namespaces() {

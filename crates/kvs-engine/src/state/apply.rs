@@ -65,6 +65,9 @@ impl State {
     /// `Corrupt` if the record cannot follow this state, which is unchanged then.
     pub(crate) fn apply(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
         let notice = self.fold(stamp, record)?;
+        if let (Some(subject), false) = (record.subject(), matches!(notice, Notice::Moved { .. })) {
+            self.mark(subject.namespace);
+        }
         self.group = stamp.group;
         self.time_ms = self.time_ms.max(stamp.time_ms);
         Ok(notice)
@@ -128,10 +131,12 @@ impl State {
                 self.last_pin = self.last_pin.max(pin.id);
                 let pin = Arc::new(pin.clone());
                 self.pins.insert_mut(pin.id, pin.clone());
+                self.changed.pins.insert_mut(pin.id, ());
                 Notice::Pinned(pin)
             }
             Record::Unpinned { id } => {
                 self.pins.remove_mut(id);
+                self.changed.pins.insert_mut(*id, ());
                 Notice::Unpinned { id: *id }
             }
             Record::PackAdded { pack } => Notice::PackAdded(*pack),
@@ -153,6 +158,9 @@ impl State {
         state.root = Some(record.root);
         for transaction in &record.transactions {
             state.accept(transaction, Some(record.root));
+        }
+        if !std::mem::replace(&mut state.changed, true) {
+            self.changed.namespaces.insert_mut(name.clone(), ());
         }
         Ok(Notice::Moved {
             record: record.clone(),
@@ -179,6 +187,7 @@ impl State {
             root: Some(origin.root),
             time_ms: stamp.time_ms,
             outcomes: Outcomes::default(),
+            changed: false,
         };
         self.namespaces.insert_mut(name.clone(), state);
         Ok(Notice::Began {
@@ -197,6 +206,7 @@ impl State {
         let pins = pins.filter(|pin| pin.snapshot.namespace == *name);
         for id in pins.map(|pin| pin.id).collect::<Vec<_>>() {
             self.pins.remove_mut(&id);
+            self.changed.pins.insert_mut(id, ());
         }
         Ok(Notice::Ended {
             namespace: name.clone(),
@@ -257,6 +267,7 @@ impl State {
             root,
             time_ms: 0,
             outcomes: Outcomes::default(),
+            changed: false,
         };
         self.namespaces.insert_mut(name.clone(), state);
     }

@@ -21,6 +21,8 @@ mod apply;
 
 mod decide;
 
+mod stored;
+
 #[cfg(test)]
 mod tests;
 
@@ -31,5 +33,6 @@ pub(crate) use outcomes::{Outcome, Seen};
 pub use record::{Group, Record, TransactionRecord, VersionRecord};
 pub(crate) use record::{Subject, effect_bytes};
 pub(crate) use rights::{Authority, not_allowed};
+pub(crate) use stored::{Area, Restore, STORE, decode, encode, entry_name, namespace_name};
 pub(crate) use terms::Terms;
-pub(crate) use whole::State;
+pub(crate) use whole::{Changed, State};

@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use kvs_tree::Blobref;
-use serde::{Deserialize, Serialize};
 
 use super::outcomes::Outcomes;
 use super::terms::Terms;
 
 /// One namespace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NamespaceState {
     pub(crate) terms: Arc<Terms>,
     /// The newest version that was applied.
@@ -19,4 +18,6 @@ pub(crate) struct NamespaceState {
     /// Its time, in milliseconds since the epoch.
     pub(crate) time_ms: u64,
     pub(crate) outcomes: Outcomes,
+    /// Whether it was changed since the state was last written.
+    pub(super) changed: bool,
 }

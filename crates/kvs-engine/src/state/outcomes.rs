@@ -54,18 +54,27 @@ pub(crate) struct TookEffect {
 }
 
 /// Names a client: user, and id.
-type ClientKey = (u32, [u8; 16]);
+pub(super) type ClientKey = (u32, [u8; 16]);
 
-#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
-struct Client {
+/// Outcomes in the order of their numbers.
+pub(super) type Chunk = VecDeque<(u64, Outcome)>;
+
+/// What is known of a client beside its outcomes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub(super) struct ClientHead {
     /// All lower numbers were answered, or are forgotten.
     acknowledged: u64,
+    /// The newest version that it took part in, and its time.
     version: u64,
     time_ms: u64,
-    /// Outcomes in the order of their numbers, `CHUNK` numbers together. Some that were acknowledged
-    /// may still be there.
-    chunks: Map<u64, VecDeque<(u64, Outcome)>>,
-    /// How many there are.
+}
+
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(super) struct Client {
+    pub(super) head: ClientHead,
+    /// `CHUNK` numbers together. Some outcomes that were acknowledged may still be there.
+    pub(super) chunks: Map<u64, Chunk>,
+    /// How many outcomes there are.
     count: usize,
 }
 
@@ -99,7 +108,7 @@ impl Client {
 
     /// Drops chunks of which every number is acknowledged.
     fn drop_acknowledged(&mut self) {
-        let first_kept = self.acknowledged / CHUNK;
+        let first_kept = self.head.acknowledged / CHUNK;
         while let Some((&name, chunk)) = self.chunks.first()
             && name < first_kept
         {
@@ -114,7 +123,7 @@ impl Client {
             let Some((&name, _)) = self.chunks.first() else {
                 return;
             };
-            self.acknowledged = self.acknowledged.max((name + 1).saturating_mul(CHUNK));
+            self.head.acknowledged = self.head.acknowledged.max((name + 1).saturating_mul(CHUNK));
             self.drop_acknowledged();
         }
     }
@@ -132,7 +141,7 @@ pub(crate) enum Seen {
 }
 
 /// The remembered transactions of one namespace.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outcomes {
     clients: Map<ClientKey, Client>,
     /// The same clients, the longest silent first: by the step of their newest version.
@@ -162,7 +171,7 @@ impl Outcomes {
         incarnation: u64,
     ) -> Seen {
         if let Some(client) = self.clients.get(&(uid, id.client)) {
-            if id.number < client.acknowledged {
+            if id.number < client.head.acknowledged {
                 return Seen::Unknown;
             }
             if let Some(outcome) = client.outcome(id.number) {
@@ -188,14 +197,14 @@ impl Outcomes {
         let Some(client) = self.clients.get_mut(&key) else {
             return;
         };
-        let (before, now) = (client.version / STEP, at.version / STEP);
-        if client.version != 0 && before != now {
+        let (before, now) = (client.head.version / STEP, at.version / STEP);
+        if client.head.version != 0 && before != now {
             self.silent.remove_mut(&(before, key));
             self.silent.insert_mut((now, key), ());
         }
-        client.version = at.version;
-        client.time_ms = at.time_ms;
-        client.acknowledged = client.acknowledged.max(transaction.acknowledged);
+        client.head.version = at.version;
+        client.head.time_ms = at.time_ms;
+        client.head.acknowledged = client.head.acknowledged.max(transaction.acknowledged);
         client.drop_acknowledged();
         client.insert(
             transaction.number,
@@ -211,8 +220,8 @@ impl Outcomes {
             self.forget_silent(|_| true);
         }
         self.forget_silent(|client| {
-            at.version.saturating_sub(client.version) > OUTCOME_VERSIONS
-                && at.time_ms.saturating_sub(client.time_ms) > OUTCOME_AGE_MS
+            at.version.saturating_sub(client.head.version) > OUTCOME_VERSIONS
+                && at.time_ms.saturating_sub(client.head.time_ms) > OUTCOME_AGE_MS
         });
     }
 
@@ -223,15 +232,85 @@ impl Outcomes {
         };
         let client = self.clients.get(&key).filter(|client| old(client));
         if let Some(client) = client {
-            self.horizon = self.horizon.max(client.version);
+            self.horizon = self.horizon.max(client.head.version);
             self.clients.remove_mut(&key);
             self.silent.remove_mut(&(step, key));
         }
     }
 
+    /// The horizon: see the field.
+    pub(super) fn horizon(&self) -> u64 {
+        self.horizon
+    }
+
+    pub(super) fn client(&self, key: &ClientKey) -> Option<&Client> {
+        self.clients.get(key)
+    }
+
+    /// All clients.
+    pub(super) fn clients(&self) -> impl Iterator<Item = (&ClientKey, &Client)> {
+        self.clients.iter()
+    }
+
+    /// Clients that took part in a version after `since`. Cost: linear in them, and in those of the same
+    /// step.
+    pub(super) fn active_since(&self, since: u64) -> impl Iterator<Item = (&ClientKey, &Client)> {
+        let recent = self.silent.keys().rev();
+        let recent = recent.take_while(move |(step, _)| *step >= since / STEP);
+        let clients = recent.filter_map(|(_, key)| self.clients.get_key_value(key));
+        clients.filter(move |(_, client)| client.head.version > since)
+    }
+
+    /// Clients that were known in `before`, an earlier state of the same outcomes, and are forgotten.
+    /// Cost: linear in them, and in those that came back in between.
+    pub(super) fn forgotten_since<'a>(
+        &'a self,
+        before: &'a Outcomes,
+    ) -> impl Iterator<Item = &'a ClientKey> {
+        // They are forgotten in this order.
+        let silent = before.silent.keys();
+        let gone = silent.take_while(|entry| !self.silent.contains_key(*entry));
+        let gone = gone.map(|(_, key)| key);
+        gone.filter(|key| !self.clients.contains_key(*key))
+    }
+
+    /// Outcomes as they were written: clients with their chunks.
+    pub(super) fn restore(horizon: u64) -> Self {
+        Self {
+            horizon,
+            ..Self::default()
+        }
+    }
+
+    /// Takes in a client as it was written.
+    pub(super) fn restore_client(
+        &mut self,
+        key: ClientKey,
+        head: ClientHead,
+        chunks: Map<u64, Chunk>,
+    ) {
+        let count = chunks.values().map(VecDeque::len).sum();
+        self.silent.insert_mut((head.version / STEP, key), ());
+        let client = Client {
+            head,
+            chunks,
+            count,
+        };
+        self.clients.insert_mut(key, client);
+    }
+
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.clients.values().map(|client| client.count).sum()
+    }
+}
+
+impl Client {
+    /// Its chunks that hold an outcome of a version after `since`.
+    pub(super) fn chunks_since(&self, since: u64) -> impl Iterator<Item = (&u64, &Chunk)> {
+        let newer = move |(_, outcome): &(u64, Outcome)| outcome.version > since;
+        let chunks = self.chunks.iter();
+        chunks.filter(move |(_, chunk)| chunk.iter().any(newer))
     }
 }
 

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use kvs_tree::{Blobref, Directory, StoreParams};
-use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::namespace::NamespaceState;
@@ -11,7 +10,7 @@ use super::persistent::Map;
 use crate::request::Pin;
 
 /// The state of a store beside its trees, as of one group.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     pub(super) group: u64,
     pub(super) time_ms: u64,
@@ -20,6 +19,23 @@ pub(crate) struct State {
     pub(super) namespaces: Map<SmolStr, NamespaceState>,
     pub(super) pins: Map<u64, Arc<Pin>>,
     pub(super) last_pin: u64,
+    pub(super) changed: Changed,
+}
+
+/// What was changed since the state was last written.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Changed {
+    pub(crate) namespaces: Map<SmolStr, ()>,
+    pub(crate) pins: Map<u64, ()>,
+}
+
+impl Default for Changed {
+    fn default() -> Self {
+        Self {
+            namespaces: Map::new_sync(),
+            pins: Map::new_sync(),
+        }
+    }
 }
 
 impl State {
@@ -32,6 +48,7 @@ impl State {
             namespaces: Map::new_sync(),
             pins: Map::new_sync(),
             last_pin: 0,
+            changed: Changed::default(),
         }
     }
 
@@ -61,5 +78,38 @@ impl State {
     /// All pins, by id.
     pub(crate) fn pins(&self) -> impl Iterator<Item = &Arc<Pin>> {
         self.pins.values()
+    }
+
+    /// What was changed since this was called last; from now on that counts as written.
+    pub(crate) fn take_changed(&mut self) -> Changed {
+        let changed = std::mem::take(&mut self.changed);
+        for (name, ()) in &changed.namespaces {
+            if let Some(state) = self.namespaces.get_mut(name) {
+                state.changed = false;
+            }
+        }
+        changed
+    }
+
+    /// What was taken could not be written.
+    pub(crate) fn give_back(&mut self, changed: &Changed) {
+        for (name, ()) in &changed.namespaces {
+            self.mark(name);
+        }
+        for (id, ()) in &changed.pins {
+            self.changed.pins.insert_mut(*id, ());
+        }
+    }
+
+    /// Notes that a namespace has changed, or is gone.
+    pub(super) fn mark(&mut self, name: &SmolStr) {
+        match self.namespaces.get_mut(name) {
+            Some(state) if state.changed => {}
+            Some(state) => {
+                state.changed = true;
+                self.changed.namespaces.insert_mut(name.clone(), ());
+            }
+            None => self.changed.namespaces.insert_mut(name.clone(), ()),
+        }
     }
 }

@@ -17,7 +17,8 @@ fn large(number: usize) -> Bytes {
 fn packs(disk: &SimDisk) -> (usize, usize) {
     let files = disk.files();
     let names = files.iter().map(|file| file.to_string_lossy().into_owned());
-    let names: Vec<String> = names.filter(|name| !name.ends_with("space.tmp")).collect();
+    let of_trees = |name: &String| name.contains("/packs/") && !name.ends_with("space.tmp");
+    let names: Vec<String> = names.filter(of_trees).collect();
     let ending = |end: &str| names.iter().filter(|name| name.ends_with(end)).count();
     (ending(".pack"), ending(".tmp"))
 }

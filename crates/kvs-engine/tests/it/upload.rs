@@ -47,8 +47,9 @@ async fn put_upload(sim: &Sim, at: &str, value: &Bytes, piece: usize) {
 fn packs(disk: &SimDisk) -> (usize, usize) {
     let files = disk.files();
     let ending = |end: &str| {
-        let matching = files.iter().filter(|f| f.to_string_lossy().ends_with(end));
-        matching.count()
+        let names = files.iter().map(|file| file.to_string_lossy());
+        let of_trees = names.filter(|name| name.contains("/packs/") && name.ends_with(end));
+        of_trees.count()
     };
     (ending(".pack"), ending(".tmp"))
 }

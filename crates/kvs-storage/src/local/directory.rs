@@ -77,7 +77,7 @@ impl Made {
     /// Removes it, as far as that is possible.
     pub(super) fn undo(&self, disk: &dyn Disk) {
         if self.new && self.lock.is_some() {
-            for part in [self.dir.join("journal"), self.dir.join("packs")] {
+            for part in ["journal", "packs", "state"].map(|part| self.dir.join(part)) {
                 for name in disk.list(&part).unwrap_or_default() {
                     let _ = disk.remove(&part.join(name));
                 }
@@ -98,7 +98,7 @@ impl Made {
 
 impl StoreDirectory {
     /// Locks the store in `dir`, making an empty one if there is nothing there. Directories
-    /// `journal` and `packs` exist afterwards.
+    /// `journal`, `packs` and `state` exist afterwards.
     ///
     /// # Errors
     /// See [`AcquireError`].
@@ -136,7 +136,7 @@ impl StoreDirectory {
             taken_over,
         };
         check_format(disk, dir)?;
-        for part in [store.journal(), store.packs()] {
+        for part in [store.journal(), store.packs(), store.state()] {
             disk.create_dir(&part)
                 .map_err(DiskError::at(&part, "make"))?;
         }
@@ -182,13 +182,18 @@ impl StoreDirectory {
     pub(super) fn packs(&self) -> PathBuf {
         self.dir.join("packs")
     }
+
+    /// The directory of the packs of the state.
+    pub(super) fn state(&self) -> PathBuf {
+        self.dir.join("state")
+    }
 }
 
 /// An error if a part of the store is gone. One slot of the root record is enough.
 fn check_parts(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
     // One that cannot be looked for is not known to be gone.
     let is_gone = |part: &str| matches!(disk.exists(&dir.join(part)), Ok(false));
-    let gone = ["FORMAT", "journal", "packs"]
+    let gone = ["FORMAT", "journal", "packs", "state"]
         .into_iter()
         .find(|part| is_gone(part));
     let no_slot = || is_gone("root.0") && is_gone("root.1");

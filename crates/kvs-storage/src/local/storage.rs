@@ -16,7 +16,7 @@ use super::slots::{Found, LocalRoot};
 use crate::disk::DiskError;
 use crate::env::Environment;
 use crate::epoch::Epoch;
-use crate::limits::{OPEN_FILES, SEGMENT_BYTES, TERM_MS};
+use crate::limits::{OPEN_FILES, SEGMENT_BYTES, STATE_OPEN_FILES, TERM_MS};
 use crate::storage::{AcquireError, Owned, Storage};
 use crate::term::Ownership;
 
@@ -95,6 +95,9 @@ impl LocalStorage {
         })?;
         let reserve = Reserve::new(env, dir, options.reserve_bytes);
         let blobs = PackStore::new(env, &directory.packs(), reserve, options.open_files)?;
+        // Nothing is held back for it, and what is read is read once.
+        let none = Reserve::new(env, &directory.state(), 0);
+        let state = PackStore::new(env, &directory.state(), none, STATE_OPEN_FILES)?;
         let (made, disk) = (directory.made(), env.disk.clone());
         let ownership = Ownership::new(term, move || directory.release());
         Ok(Owned {
@@ -103,6 +106,7 @@ impl LocalStorage {
             root: Arc::new(root),
             journal: Box::new(journal),
             blobs: Arc::new(blobs),
+            state: Arc::new(state),
         })
     }
 }

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use bytes::Bytes;
 use kvs_tree::Blobref;
 
-use super::medium::{Medium, Pack, Shared, lock};
+use super::medium::{Area, Medium, Pack, Shared, lock};
 use crate::blobs::{
     BlobPin, BlobStore, Joined, PackId, PackInfo, PackWriter, SpaceClaim, Staged, StoreError,
     Unused,
@@ -24,6 +24,7 @@ struct Known {
 #[derive(Clone)]
 pub struct MemoryBlobStore {
     shared: Shared,
+    area: Area,
     epoch: u64,
     known: Arc<Mutex<Known>>,
 }
@@ -39,14 +40,15 @@ impl MemoryBlobStore {
     #[must_use]
     pub fn new() -> Self {
         let medium = Medium::new(0);
-        Self::of(Arc::new(Mutex::new(medium)))
+        Self::of(Arc::new(Mutex::new(medium)), Area::Trees)
     }
 
     /// The blobs of the owner of a store.
-    pub(super) fn of(shared: Shared) -> Self {
+    pub(super) fn of(shared: Shared, area: Area) -> Self {
         let epoch = lock(&shared).epoch.number;
         Self {
             shared,
+            area,
             epoch,
             known: Arc::default(),
         }
@@ -62,7 +64,7 @@ impl MemoryBlobStore {
         let medium = lock(&self.shared);
         let mut packs = known.in_use.iter().rev();
         let holds = |id: &&PackId| {
-            let pack = medium.packs.get(*id);
+            let pack = medium.packs(self.area).get(*id);
             pack.is_some_and(|pack| pack.contains_key(blobref))
         };
         packs.find(holds).copied()
@@ -78,7 +80,7 @@ impl MemoryBlobStore {
         medium.room()?;
         medium.newest_pack += 1;
         let id = PackId(medium.newest_pack);
-        medium.packs.insert(id, objects);
+        medium.packs_mut(self.area).insert(id, objects);
         Ok(Some(id))
     }
 
@@ -90,7 +92,7 @@ impl MemoryBlobStore {
         let mut medium = lock(&self.shared);
         medium.fenced(self.epoch).map_err(StoreError::Fenced)?;
         known.in_use.retain(|id| !gone(*id));
-        medium.packs.retain(|id, _| !gone(*id));
+        medium.packs_mut(self.area).retain(|id, _| !gone(*id));
         Ok(())
     }
 }
@@ -101,7 +103,10 @@ impl BlobStore for MemoryBlobStore {
             return Ok(None);
         };
         let medium = lock(&self.shared);
-        let found = medium.packs.get(&pack).and_then(|pack| pack.get(blobref));
+        let found = medium
+            .packs(self.area)
+            .get(&pack)
+            .and_then(|pack| pack.get(blobref));
         match found {
             Some(bytes) if Blobref::of(blobref.algorithm(), bytes) != *blobref => {
                 Err(StoreError::Corrupt {
@@ -137,6 +142,7 @@ impl BlobStore for MemoryBlobStore {
         let ids: Vec<PackId> = pack.into_iter().collect();
         let unused: Unused = Arc::new(AtomicBool::new(true));
         let made = Made {
+            area: self.area,
             ids: ids.clone(),
             shared: self.shared.clone(),
             unused: unused.clone(),
@@ -154,7 +160,7 @@ impl BlobStore for MemoryBlobStore {
         let known = self.known();
         let medium = lock(&self.shared);
         let packs = known.in_use.iter();
-        let packs = packs.filter_map(|id| Some((id, medium.packs.get(id)?)));
+        let packs = packs.filter_map(|id| Some((id, medium.packs(self.area).get(id)?)));
         let info = |(id, pack): (&PackId, &Pack)| PackInfo {
             id: *id,
             objects: pack.len() as u64,
@@ -167,7 +173,7 @@ impl BlobStore for MemoryBlobStore {
         let mut known = self.known();
         let medium = lock(&self.shared);
         for pack in packs {
-            if !medium.packs.contains_key(pack) {
+            if !medium.packs(self.area).contains_key(pack) {
                 return Err(StoreError::MissingPack {
                     pack: *pack,
                     place: "in memory".to_owned(),
@@ -248,6 +254,7 @@ impl Drop for Pinned {
 struct Made {
     ids: Vec<PackId>,
     shared: Shared,
+    area: Area,
     unused: Unused,
 }
 
@@ -255,7 +262,9 @@ impl Drop for Made {
     fn drop(&mut self) {
         if self.unused.load(Ordering::Relaxed) {
             let mut medium = lock(&self.shared);
-            medium.packs.retain(|id, _| !self.ids.contains(id));
+            medium
+                .packs_mut(self.area)
+                .retain(|id, _| !self.ids.contains(id));
         }
     }
 }

@@ -54,6 +54,15 @@ pub(super) struct Late {
     pub(super) sync: bool,
 }
 
+/// Which blobs: neither area relies on the other.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Area {
+    /// Those of trees.
+    Trees,
+    /// Those of the state.
+    State,
+}
+
 /// The objects of a pack.
 pub(super) type Pack = HashMap<Blobref, Bytes>;
 
@@ -68,7 +77,8 @@ pub(super) struct Medium {
     /// The newest group that is durable.
     pub(super) durable: GroupNumber,
     pub(super) late: Vec<Late>,
-    pub(super) packs: BTreeMap<PackId, Pack>,
+    /// By area.
+    pub(super) packs: [BTreeMap<PackId, Pack>; 2],
     pub(super) newest_pack: u32,
     pub(super) full: bool,
     pub(super) weather: Weather,
@@ -86,6 +96,24 @@ pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Medium> {
 }
 
 impl Medium {
+    /// The packs of an area.
+    pub(super) fn packs(&self, area: Area) -> &BTreeMap<PackId, Pack> {
+        let [trees, state] = &self.packs;
+        match area {
+            Area::Trees => trees,
+            Area::State => state,
+        }
+    }
+
+    /// The same, to be changed.
+    pub(super) fn packs_mut(&mut self, area: Area) -> &mut BTreeMap<PackId, Pack> {
+        let [trees, state] = &mut self.packs;
+        match area {
+            Area::Trees => trees,
+            Area::State => state,
+        }
+    }
+
     pub(super) fn new(seed: u64) -> Self {
         Self {
             epoch: Epoch::default(),
@@ -94,7 +122,7 @@ impl Medium {
             groups: VecDeque::new(),
             durable: 0,
             late: Vec::new(),
-            packs: BTreeMap::new(),
+            packs: Default::default(),
             newest_pack: 0,
             full: false,
             weather: Weather::default(),

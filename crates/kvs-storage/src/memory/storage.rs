@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex};
 
 use super::blobs::MemoryBlobStore;
 use super::journal::MemoryJournal;
-use super::medium::{Fate, Medium, Shared, Weather, lock};
+use super::medium::{Area, Fate, Medium, Shared, Weather, lock};
 use super::root::MemoryRoot;
 use crate::journal::JournalError;
 use crate::root::RootError;
@@ -86,7 +86,8 @@ impl Storage for MemoryStorage {
             ownership: Ownership::new(term, || {}),
             root: Arc::new(root),
             journal: Box::new(journal),
-            blobs: Arc::new(MemoryBlobStore::of(self.shared.clone())),
+            blobs: Arc::new(MemoryBlobStore::of(self.shared.clone(), Area::Trees)),
+            state: Arc::new(MemoryBlobStore::of(self.shared.clone(), Area::State)),
         })
     }
 }

@@ -1,0 +1,342 @@
+//! A state as tree objects, so that a checkpoint writes what changed and nothing else (RFC 0008).
+//!
+//! Three directories: namespaces by name, clients by incarnation and id, pins by id. Pure: the edits
+//! that lead from one state to a later one, and the way back from what was written to a state.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use kvs_tree::{Blobref, Ctx, Directory, Entry, Fault, StoreParams, Value};
+use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
+use smol_str::{SmolStr, format_smolstr};
+
+use super::namespace::NamespaceState;
+use super::outcomes::{Chunk, ClientHead, ClientKey, Outcomes};
+use super::persistent::Map;
+use super::terms::Terms;
+use super::whole::{Changed, State};
+use crate::error::EngineError;
+use crate::limits::RECORD_DEPTH;
+use crate::request::Pin;
+
+/// A directory of a written state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Area {
+    Namespaces,
+    Clients,
+    Pins,
+}
+
+impl Area {
+    /// All of them, in the order in which they are read: each may refer to those before it.
+    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Clients, Self::Pins];
+
+    /// Its name in the root directory.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Namespaces => "namespaces",
+            Self::Clients => "clients",
+            Self::Pins => "pins",
+        }
+    }
+}
+
+/// The name of the one value in the root directory.
+pub(crate) const STORE: &str = "store";
+
+/// The name of a client's entry that is no chunk.
+const HEAD: &str = "head";
+
+#[derive(Serialize, Deserialize)]
+struct StoredStore {
+    group: u64,
+    time_ms: u64,
+    last_pin: u64,
+}
+
+#[derive(Serialize, Deserialize)]
+struct StoredNamespace {
+    terms: Terms,
+    version: u64,
+    root: Blobref,
+    time_ms: u64,
+    horizon: u64,
+}
+
+/// A change of one entry.
+#[derive(Clone, Debug)]
+pub(crate) struct Edit {
+    pub(crate) area: Area,
+    name: SmolStr,
+    what: What,
+}
+
+#[derive(Clone, Debug)]
+enum What {
+    Put(Bytes),
+    /// Of the directory that the entry is: what stands under these names.
+    Within(Vec<(SmolStr, Option<Bytes>)>),
+    Remove,
+}
+
+impl Edit {
+    /// Performs it in the directory of its area. May be repeated on what was there before.
+    pub(crate) fn apply(&self, directory: &mut Directory, ctx: &Ctx<'_>) -> Result<(), Fault> {
+        let value = |bytes: &Bytes| Entry::Value(Value::new(ctx.params, bytes.clone()));
+        directory.update(ctx, &self.name, &mut |entry| {
+            match &self.what {
+                What::Put(bytes) => *entry = Some(value(bytes)),
+                What::Remove => *entry = None,
+                What::Within(edits) => {
+                    let mut inner = match entry {
+                        Some(Entry::Directory(directory)) => directory.clone(),
+                        _ => Directory::empty(),
+                    };
+                    for (name, bytes) in edits {
+                        let new = bytes.as_ref().map(value);
+                        inner.update(ctx, name, &mut |entry| {
+                            *entry = new.clone();
+                            Ok(())
+                        })?;
+                    }
+                    *entry = Some(Entry::Directory(inner));
+                }
+            }
+            Ok(())
+        })
+    }
+}
+
+/// The name of an entry for a namespace. Dots cannot stand in names, control characters cannot in those
+/// of namespaces.
+pub(crate) fn entry_name(namespace: &str) -> SmolStr {
+    SmolStr::from(namespace.replace('.', "\u{1}"))
+}
+
+/// The namespace of an entry.
+pub(crate) fn namespace_name(entry: &str) -> SmolStr {
+    SmolStr::from(entry.replace('\u{1}', "."))
+}
+
+fn client_name(incarnation: u64, (uid, id): &ClientKey) -> SmolStr {
+    let id = u128::from_be_bytes(*id);
+    format_smolstr!("{incarnation:016x}-{uid:08x}-{id:032x}")
+}
+
+fn parse_client(name: &str) -> Option<(u64, ClientKey)> {
+    let mut parts = name.split('-');
+    let (incarnation, uid, id) = (parts.next()?, parts.next()?, parts.next()?);
+    let uid = u32::from_str_radix(uid, 16).ok()?;
+    let id = u128::from_str_radix(id, 16).ok()?;
+    let incarnation = u64::from_str_radix(incarnation, 16).ok()?;
+    Some((incarnation, (uid, id.to_be_bytes())))
+}
+
+pub(crate) fn encode(value: &impl Serialize) -> Result<Bytes, EngineError> {
+    let bytes = rmp_serde::to_vec(value);
+    let bytes =
+        bytes.map_err(|e| EngineError::corrupt(format!("the state does not encode: {e}")))?;
+    Ok(bytes.into())
+}
+
+/// Reads back what [`encode`] made. `what` names it in the error.
+pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
+    let wrong = |e: &dyn std::fmt::Display| {
+        EngineError::corrupt(format!("{what} of the state does not decode: {e}"))
+    };
+    let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
+    decoder.set_max_depth(RECORD_DEPTH);
+    let value = T::deserialize(&mut decoder).map_err(|e| wrong(&e))?;
+    if decoder.position() != bytes.len() as u64 {
+        return Err(wrong(&"it has trailing bytes"));
+    }
+    Ok(value)
+}
+
+impl State {
+    /// The value that stands beside the areas.
+    pub(crate) fn stored_store(&self) -> Result<Bytes, EngineError> {
+        encode(&StoredStore {
+            group: self.group,
+            time_ms: self.time_ms,
+            last_pin: self.last_pin,
+        })
+    }
+
+    /// The edits that lead from `before`, as it was written, to this state; `changed` is what was changed
+    /// in between. Cost: linear in that.
+    pub(crate) fn edits(
+        &self,
+        before: &State,
+        changed: &Changed,
+    ) -> Result<Vec<Edit>, EngineError> {
+        let mut edits = Vec::new();
+        for (name, ()) in &changed.namespaces {
+            let (old, new) = (before.namespace(name), self.namespace(name));
+            edits.push(Edit {
+                area: Area::Namespaces,
+                name: entry_name(name),
+                what: match new {
+                    Some(state) => What::Put(state.stored(name)?),
+                    None => What::Remove,
+                },
+            });
+            client_edits(old, new, &mut edits)?;
+        }
+        for (id, ()) in &changed.pins {
+            edits.push(Edit {
+                area: Area::Pins,
+                name: format_smolstr!("{id:016x}"),
+                what: match self.pin(*id) {
+                    Some(pin) => What::Put(encode(&**pin)?),
+                    None => What::Remove,
+                },
+            });
+        }
+        Ok(edits)
+    }
+}
+
+/// The edits for the clients of one namespace. Another incarnation has other entries.
+fn client_edits(
+    old: Option<&NamespaceState>,
+    new: Option<&NamespaceState>,
+    edits: &mut Vec<Edit>,
+) -> Result<(), EngineError> {
+    let incarnation = |state: &NamespaceState| state.terms.incarnation;
+    let same = old.map(incarnation) == new.map(incarnation);
+    if let (Some(old), false) = (old, same) {
+        let removed = old.outcomes.clients();
+        edits.extend(removed.map(|(key, _)| remove_client(incarnation(old), key)));
+    }
+    let Some(new) = new else {
+        return Ok(());
+    };
+    let old = old.filter(|_| same);
+    if let Some(old) = old {
+        let forgotten = new.outcomes.forgotten_since(&old.outcomes);
+        edits.extend(forgotten.map(|key| remove_client(incarnation(new), key)));
+    }
+    let since = old.map_or(0, |old| old.version);
+    for (key, client) in new.outcomes.active_since(since) {
+        let mut within = vec![(HEAD.into(), Some(encode(&client.head)?))];
+        for (number, chunk) in client.chunks_since(since) {
+            within.push((format_smolstr!("{number:016x}"), Some(encode(chunk)?)));
+        }
+        let before = old.and_then(|old| old.outcomes.client(key));
+        let before = before.into_iter().flat_map(|client| client.chunks.keys());
+        let gone = before.filter(|number| !client.chunks.contains_key(*number));
+        within.extend(gone.map(|number| (format_smolstr!("{number:016x}"), None)));
+        edits.push(Edit {
+            area: Area::Clients,
+            name: client_name(incarnation(new), key),
+            what: What::Within(within),
+        });
+    }
+    Ok(())
+}
+
+fn remove_client(incarnation: u64, key: &ClientKey) -> Edit {
+    Edit {
+        area: Area::Clients,
+        name: client_name(incarnation, key),
+        what: What::Remove,
+    }
+}
+
+impl NamespaceState {
+    fn stored(&self, name: &str) -> Result<Bytes, EngineError> {
+        let missing = || EngineError::corrupt(format!("namespace {name} has no root to write"));
+        encode(&StoredNamespace {
+            terms: (*self.terms).clone(),
+            version: self.version,
+            root: self.root.ok_or_else(missing)?,
+            time_ms: self.time_ms,
+            horizon: self.outcomes.horizon(),
+        })
+    }
+}
+
+/// A state that is being read back, area by area.
+pub(crate) struct Restore {
+    state: State,
+    /// By incarnation.
+    names: BTreeMap<u64, SmolStr>,
+}
+
+impl Restore {
+    /// Begins with the value beside the areas.
+    ///
+    /// # Errors
+    /// `Corrupt` for what does not decode, here and below.
+    pub(crate) fn new(params: &StoreParams, store: &[u8]) -> Result<Self, EngineError> {
+        let store: StoredStore = decode(STORE, store)?;
+        let mut state = State::new(params);
+        state.group = store.group;
+        state.time_ms = store.time_ms;
+        state.last_pin = store.last_pin;
+        Ok(Self {
+            state,
+            names: BTreeMap::new(),
+        })
+    }
+
+    /// Takes in an entry of `Namespaces` or `Pins`.
+    pub(crate) fn value(
+        &mut self,
+        area: Area,
+        name: &str,
+        bytes: &[u8],
+    ) -> Result<(), EngineError> {
+        if area == Area::Pins {
+            let pin: Pin = decode("a pin", bytes)?;
+            self.state.pins.insert_mut(pin.id, Arc::new(pin));
+            return Ok(());
+        }
+        let stored: StoredNamespace = decode("a namespace", bytes)?;
+        let name = namespace_name(name);
+        self.names.insert(stored.terms.incarnation, name.clone());
+        let state = NamespaceState {
+            terms: Arc::new(stored.terms),
+            version: stored.version,
+            root: Some(stored.root),
+            time_ms: stored.time_ms,
+            outcomes: Outcomes::restore(stored.horizon),
+            changed: false,
+        };
+        self.state.namespaces.insert_mut(name, state);
+        Ok(())
+    }
+
+    /// Takes in an entry of `Clients`, with what stands in it.
+    pub(crate) fn client(
+        &mut self,
+        name: &str,
+        entries: Vec<(SmolStr, Bytes)>,
+    ) -> Result<(), EngineError> {
+        let unknown = || EngineError::corrupt(format!("client {name} of the state is no client"));
+        let (incarnation, key) = parse_client(name).ok_or_else(unknown)?;
+        let namespace = self.names.get(&incarnation).ok_or_else(unknown)?;
+        let namespace = self.state.namespaces.get_mut(namespace);
+        let namespace = namespace.ok_or_else(unknown)?;
+        let (mut head, mut chunks) = (ClientHead::default(), Map::new_sync());
+        for (entry, bytes) in entries {
+            if entry == HEAD {
+                head = decode("a client", &bytes)?;
+                continue;
+            }
+            let number = u64::from_str_radix(&entry, 16).map_err(|_| unknown())?;
+            let chunk: Chunk = decode("outcomes", &bytes)?;
+            chunks.insert_mut(number, chunk);
+        }
+        namespace.outcomes.restore_client(key, head, chunks);
+        Ok(())
+    }
+
+    /// The state, as it was written.
+    pub(crate) fn finish(self) -> State {
+        self.state
+    }
+}
