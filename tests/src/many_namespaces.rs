@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use anyhow::ensure;
+use anyhow::{Context, ensure};
 use kvs_client::{Client, NamespaceCreate};
 use tokio::task::JoinSet;
 
@@ -20,6 +20,21 @@ const WARM_UP: u64 = 256;
 
 /// Most memory of a namespace with one key, in bytes.
 const TARGET_BYTES: f64 = 16_384.0;
+
+/// Bytes of a value that is put again and again, so that checkpoints become due by bytes of journal.
+const AGAIN_BYTES: usize = 40_000;
+
+/// Most bytes of a checkpoint after puts to one namespace, its value included.
+const TARGET_CHECKPOINT_BYTES: f64 = 65_536.0;
+
+/// Longest time for which such a checkpoint holds commits up, in milliseconds of thread time.
+const TARGET_HELD_MS: f64 = 2.0;
+
+/// What a checkpoint cost, by the daemon's counters.
+struct Checkpoint {
+    bytes: f64,
+    held_ms: f64,
+}
 
 /// How the run is made.
 #[derive(Clone, Debug)]
@@ -79,6 +94,7 @@ impl ManyNamespaces {
         client.status().await?;
         let restart_s = start.elapsed().as_secs_f64();
         each(&client, all, check).await?;
+        let checkpoint = checkpoint_of_one(&client).await?;
 
         let count = self.namespaces as f64;
         let about = format!(
@@ -98,7 +114,19 @@ impl ManyNamespaces {
         report.figure("memory_mib", filled.memory / f64::from(1 << 20));
         report.figure("list_s", list_s);
         report.figure("restart_s", restart_s);
+        report.figure("checkpoint_bytes", checkpoint.bytes);
+        report.figure("checkpoint_held_ms", checkpoint.held_ms);
         report.at_most("bytes of memory for one with a key", with_key, TARGET_BYTES);
+        report.at_most(
+            "bytes of a checkpoint after puts to one of them",
+            checkpoint.bytes,
+            TARGET_CHECKPOINT_BYTES,
+        );
+        report.at_most(
+            "milliseconds of thread time for which it held commits up",
+            checkpoint.held_ms,
+            TARGET_HELD_MS,
+        );
         report.held("all of them are there, with their keys, after kill -9");
         Ok(report)
     }
@@ -126,6 +154,30 @@ where
     while let Some(ended) = running.join_next().await {
         ended??;
     }
+    Ok(())
+}
+
+/// The cost of a checkpoint before which one namespace alone was written to.
+async fn checkpoint_of_one(client: &Client) -> anyhow::Result<Checkpoint> {
+    let counter = async |name: &str| {
+        let status = client.status().await?;
+        let found = status.counters.get(name).copied();
+        found.with_context(|| format!("the daemon does not count {name}"))
+    };
+    // The first one writes what was replayed as well.
+    let enough = counter("checkpoints").await? + 2;
+    while counter("checkpoints").await? < enough {
+        each(client, 0..AT_ONCE, again).await?;
+    }
+    Ok(Checkpoint {
+        bytes: counter("checkpoint_last_bytes").await? as f64,
+        held_ms: counter("checkpoint_last_held_ns").await? as f64 / 1e6,
+    })
+}
+
+async fn again(client: Client, number: u64) -> anyhow::Result<()> {
+    let value = (number % 10).to_string().repeat(AGAIN_BYTES);
+    client.namespace(name(0)).put("again", value).await?;
     Ok(())
 }
 

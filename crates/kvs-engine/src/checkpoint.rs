@@ -110,12 +110,16 @@ pub(crate) struct Plan {
     pub(crate) roots: Vec<Directory>,
     /// What the histories of those namespaces gain.
     pub(crate) points: Vec<(Arc<Namespace>, CheckpointRoot)>,
+    /// Thread time that making the plan took, in nanoseconds.
+    pub(crate) held_ns: u64,
 }
 
 /// A checkpoint that is durable.
 pub(crate) struct Finished {
     /// Objects that only packs need to hold from now on.
     pub(crate) written: HashSet<Blobref>,
+    /// Bytes of packs and root record.
+    pub(crate) bytes: u64,
     pub(crate) plan: Plan,
 }
 
@@ -148,17 +152,24 @@ impl Target {
             other => other,
         };
         match written {
-            Ok(written) => {
+            Ok((written, bytes)) => {
                 self.blobs.hold_back();
-                Ok(Box::new(Finished { written, plan }))
+                Ok(Box::new(Finished {
+                    written,
+                    bytes,
+                    plan,
+                }))
             }
             Err(error) => Err((error, plan.changed)),
         }
     }
 
-    fn write_all(&self, plan: &Plan) -> Result<HashSet<Blobref>, EngineError> {
-        let written = again("a pack", || self.write_objects(plan))?;
-        let packs: Vec<PackId> = self.blobs.packs().iter().map(|pack| pack.id).collect();
+    fn write_all(&self, plan: &Plan) -> Result<(HashSet<Blobref>, u64), EngineError> {
+        let (pack, written) = again("a pack", || self.write_objects(plan))?;
+        let in_use = self.blobs.packs();
+        let new = in_use.iter().find(|info| Some(info.id) == pack);
+        let bytes = new.map_or(0, |info| info.bytes);
+        let packs: Vec<PackId> = in_use.iter().map(|pack| pack.id).collect();
         let snapshot = Snapshot {
             state: &plan.state,
             changed: &plan.changed,
@@ -167,12 +178,12 @@ impl Target {
         };
         let mut system = self.system();
         let state = again("a pack of the state", || system.write(&snapshot))?;
-        self.name(&mut system, state, plan)?;
-        Ok(written)
+        let bytes = bytes + system.new_bytes(&state) + self.name(&mut system, state, plan)?;
+        Ok((written, bytes))
     }
 
-    /// Has the root record name what was written.
-    fn name(&self, system: &mut System, state: Written, plan: &Plan) -> Result<(), EngineError> {
+    /// Has the root record name what was written. Its bytes.
+    fn name(&self, system: &mut System, state: Written, plan: &Plan) -> Result<u64, EngineError> {
         let root = StoreRoot {
             params: *system.params(),
             group: plan.state.group(),
@@ -191,14 +202,15 @@ impl Target {
             true => self.write_root(&root),
             false => Ok(()),
         };
+        let bytes = root.encode()?.len() as u64;
         match alone {
-            Ok(()) => system.named(state),
+            Ok(()) => system.named(state)?,
             Err(error) if error.kind == ErrorKind::NoSpace => {
                 system.named_beside(state);
-                Ok(())
             }
-            Err(error) => Err(error),
+            Err(error) => return Err(error),
         }
+        Ok(bytes)
     }
 
     /// The writer of the state.
@@ -222,10 +234,12 @@ impl Target {
         Ok(())
     }
 
-    fn write_objects(&self, plan: &Plan) -> Result<HashSet<Blobref>, EngineError> {
+    fn write_objects(
+        &self,
+        plan: &Plan,
+    ) -> Result<(Option<PackId>, HashSet<Blobref>), EngineError> {
         let params = *self.system().params();
-        let (_, written) = write_new(&*self.blobs, &params, &plan.roots)?;
-        Ok(written)
+        write_new(&*self.blobs, &params, &plan.roots)
     }
 }
 

@@ -16,6 +16,7 @@ use kvs_tree::{Operation, Scope};
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
 use crate::busy_poll::BusyPoll;
+use crate::checkpoint_counts::CheckpointCounts;
 use crate::commit::{Command, CommitTask, Inbox, Life, Parts, Writer, inbox};
 use crate::config::EngineConfig;
 use crate::dispatch::{Wake, WakeSink};
@@ -309,6 +310,11 @@ impl Engine {
     ) -> Result<LogPage, EngineError> {
         let namespace = self.store.readable(caller, namespace)?;
         log::page(&self.store, caller, &namespace, (from, to), scopes, limit).await
+    }
+
+    /// What checkpoints have cost so far.
+    pub fn checkpoint_counts(&self) -> CheckpointCounts {
+        self.store.checkpoints.counts()
     }
 
     /// What it has cost so far to find out whom versions wake.

@@ -58,6 +58,8 @@ mod quota;
 
 mod matched;
 
+mod checkpoint_counts;
+
 mod skim;
 
 mod history;
@@ -110,6 +112,7 @@ pub use kvs_storage::{
 pub use busy_poll::BusyPoll;
 pub use changes::{ChangeKind, ChangeValue, KeyChange};
 
+pub use checkpoint_counts::CheckpointCounts;
 pub use config::{Durability, EngineConfig, Retention};
 pub use dispatch::WakeSink;
 pub use engine::{Engine, Glimpse, Submitted};

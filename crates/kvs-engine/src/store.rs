@@ -9,6 +9,7 @@ use kvs_tree::{Blobref, Detacher, Entry, Fault, NodeSource, StoreParams};
 use smol_str::SmolStr;
 
 use crate::archive::Archive;
+use crate::checkpoint_counts::CheckpointCounters;
 use crate::error::EngineError;
 use crate::feed::Feed;
 use crate::history::{History, RootAt};
@@ -49,6 +50,8 @@ pub(crate) struct Store {
     pub(crate) scopes: ScopeQuota,
     /// What matching has cost.
     pub(crate) matched: Matched,
+    /// What checkpoints have cost.
+    pub(crate) checkpoints: CheckpointCounters,
     pub(crate) slices: Arc<Slices>,
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
@@ -79,6 +82,7 @@ impl Store {
             feed: Arc::default(),
             scopes: ScopeQuota::default(),
             matched: Matched::default(),
+            checkpoints: CheckpointCounters::default(),
             slices: Arc::new(slices),
             namespaces: RwLock::default(),
             pins: Mutex::default(),

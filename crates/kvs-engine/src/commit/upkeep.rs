@@ -54,6 +54,7 @@ impl CommitTask {
     /// What is published and was changed since the last checkpoint, between two groups. Cost: linear in
     /// the namespaces and pins that were changed.
     fn plan(&mut self, clean: bool) -> Plan {
+        let start = self.target.env.clock.thread_ns();
         let group = self.published.group();
         self.ages.made(group, self.time.uptime());
         let changed = self.published.take_changed();
@@ -86,6 +87,7 @@ impl CommitTask {
             weak: !self.durable() && !clean,
             roots,
             points,
+            held_ns: self.target.env.clock.thread_ns().saturating_sub(start),
         }
     }
 
@@ -119,7 +121,12 @@ impl CommitTask {
     }
 
     fn take_checkpoint(&mut self, finished: Finished) {
-        let Finished { written, plan } = finished;
+        let start = self.target.env.clock.thread_ns();
+        let Finished {
+            written,
+            bytes,
+            plan,
+        } = finished;
         let mut detaching = Detaching::of(*self.store.objects.params(), written);
         for (namespace, point) in plan.points {
             if let Some(head) = self.heads.get_mut(&namespace.name) {
@@ -133,10 +140,12 @@ impl CommitTask {
         }
         self.store.detach(&mut detaching.detacher);
         let group = plan.state.group();
-        tracing::info!(group, "checkpoint written");
+        tracing::info!(group, bytes, "checkpoint written");
         self.checkpoints.push(group);
         let before = self.detaching.replace(detaching);
         self.drop_beside((before, plan.roots));
+        let held_ns = self.target.env.clock.thread_ns().saturating_sub(start);
+        self.store.checkpoints.note(bytes, plan.held_ns + held_ns);
     }
 
     /// While there is nothing else to do: recent versions let go of what packs hold. Whether there was

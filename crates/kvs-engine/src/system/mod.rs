@@ -202,6 +202,14 @@ impl System {
         }
     }
 
+    /// Bytes of the packs that were written for this.
+    pub(crate) fn new_bytes(&self, written: &Written) -> u64 {
+        let named = |pack: &&PackId| self.root.iter().any(|root| root.packs.contains(*pack));
+        let new = written.root.packs.iter().filter(|pack| !named(pack));
+        let new: HashSet<PackId> = new.chain(&written.pack).copied().collect();
+        self.bytes(&new.into_iter().collect::<Vec<_>>())
+    }
+
     /// Bytes that these packs take.
     fn bytes(&self, packs: &[PackId]) -> u64 {
         let all = self.objects.store().packs();

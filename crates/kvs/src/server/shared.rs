@@ -211,6 +211,7 @@ impl Shared {
         let connections = self.connections.load(Ordering::Relaxed) as u64;
         let slices = self.engine.slices().counts();
         let matched = self.engine.match_counts();
+        let checkpoints = self.engine.checkpoint_counts();
         let most_connections = self.most_connections() as u64;
         let uploads = self.uploads.load(Ordering::Relaxed) as u64;
         let descriptors = self.descriptors.limit as u64;
@@ -231,6 +232,19 @@ impl Shared {
             (SmolStr::new_static("slice_visits"), slices.visits),
             (SmolStr::new_static("slice_visits_max"), slices.most_visits),
             (SmolStr::new_static("slice_max_ns"), slices.longest_ns),
+            (SmolStr::new_static("checkpoints"), checkpoints.checkpoints),
+            (
+                SmolStr::new_static("checkpoint_last_bytes"),
+                checkpoints.last_bytes,
+            ),
+            (
+                SmolStr::new_static("checkpoint_last_held_ns"),
+                checkpoints.last_held_ns,
+            ),
+            (
+                SmolStr::new_static("checkpoint_most_held_ns"),
+                checkpoints.most_held_ns,
+            ),
             (SmolStr::new_static("match_slices"), matched.slices),
             (SmolStr::new_static("match_visits"), matched.visits),
             (SmolStr::new_static("match_visits_max"), matched.visits_most),

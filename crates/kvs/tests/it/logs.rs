@@ -104,6 +104,8 @@ fn a_daemon_tells_how_it_is() {
     for work in [
         "slice_visits_max",
         "slice_max_ns",
+        "checkpoint_last_bytes",
+        "checkpoint_most_held_ns",
         "match_visits_max",
         "match_lag_max",
     ] {
