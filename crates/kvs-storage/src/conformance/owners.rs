@@ -1,7 +1,7 @@
 //! Statements about owners, their epochs, and what those can do who are owners no more.
 
 use super::{append, append_after, each, groups, revision, swap};
-use crate::blobs::BlobStore;
+use crate::blobs::{BlobStore, PackId, Staged, StoreError};
 use crate::journal::{Appended, JournalError};
 use crate::root::RootError;
 use crate::storage::Owned;
@@ -57,6 +57,16 @@ fn assert_deposed(old: &mut Owned) {
     let synced = old.journal.sync();
     assert!(matches!(synced, Err(JournalError::Fenced(_))), "{synced:?}");
     assert!(old.journal.drop_before(u64::MAX).is_err());
+    let object = kvs_tree::Blobref::of(kvs_tree::HashAlgorithm::Blake3, b"late");
+    let late = || std::iter::once((object, bytes::Bytes::from_static(b"late")));
+    let written = old.blobs.write_pack(&mut late());
+    assert!(matches!(written, Err(StoreError::Fenced(_))), "{written:?}");
+    let staged = Staged::in_memory(late().collect());
+    let joined = old.blobs.join(&[&staged]);
+    assert!(matches!(joined, Err(StoreError::Fenced(_))), "{joined:?}");
+    for refused in [old.blobs.retain(&[]), old.blobs.delete(PackId(1))] {
+        assert!(matches!(refused, Err(StoreError::Fenced(_))), "{refused:?}");
+    }
     for expected in 0..6 {
         let swapped = old.root.swap(expected, 0, b"late");
         let refused = matches!(

@@ -94,10 +94,23 @@ impl LocalStorage {
             AcquireError::Busy(format!("cannot start the thread kvs-prepare: {error}"))
         })?;
         let reserve = Reserve::new(env, dir, options.reserve_bytes);
-        let blobs = PackStore::new(env, &directory.packs(), reserve, options.open_files)?;
+        let blobs = PackStore::new(
+            env,
+            &directory.packs(),
+            reserve,
+            term.clone(),
+            options.open_files,
+        )?;
         // Nothing is held back for it, and what is read is read once.
         let none = Reserve::new(env, &directory.state(), 0);
-        let state = PackStore::new(env, &directory.state(), none, STATE_OPEN_FILES)?;
+        let term = directory.term();
+        let state = PackStore::new(
+            env,
+            &directory.state(),
+            none,
+            term.clone(),
+            STATE_OPEN_FILES,
+        )?;
         let (made, disk) = (directory.made(), env.disk.clone());
         let ownership = Ownership::new(term, move || directory.release());
         Ok(Owned {

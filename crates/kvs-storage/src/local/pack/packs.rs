@@ -18,6 +18,7 @@ use crate::blobs::{Joined, PackId, Staged, StoreError};
 use crate::disk::{Disk, DiskError, DiskFile, FileCache};
 use crate::limits::{PACK_READ_BYTES, PACK_READ_GAP};
 use crate::local::reserve::{Reserve, StagingSpace};
+use crate::term::Term;
 
 /// The packs of a store and what is set aside for more of them.
 pub(super) struct Packs {
@@ -25,6 +26,8 @@ pub(super) struct Packs {
     pub(super) dir: PathBuf,
     pub(super) newest: AtomicU32,
     pub(super) pins: Pins,
+    /// Whoever is not the owner any more must not replace or delete packs of another.
+    pub(super) term: Term,
     /// For a checkpoint.
     pub(super) reserve: Reserve,
     /// For what is staged.
@@ -98,6 +101,11 @@ impl Packs {
         self.newest.fetch_max(newest, Ordering::Relaxed);
         *self.write() = found;
         Ok(())
+    }
+
+    /// Refuses writes of an owner that was deposed.
+    fn check_owned(&self) -> Result<(), StoreError> {
+        self.term.check(false).map_err(StoreError::Fenced)
     }
 
     pub(super) fn disk(&self) -> &dyn Disk {
@@ -195,6 +203,7 @@ impl Packs {
     }
 
     pub(super) fn remove_packs(&self, gone: impl Fn(PackId) -> bool) -> Result<(), StoreError> {
+        self.check_owned()?;
         let mut removed = Vec::new();
         {
             let mut state = self.write();
@@ -227,6 +236,7 @@ impl Packs {
     }
 
     pub(super) fn join(&self, staged: &[&Staged]) -> Result<Joined, StoreError> {
+        self.check_owned()?;
         let joiner = Joiner {
             files: &self.files,
             dir: &self.dir,
@@ -249,6 +259,7 @@ impl Packs {
 
     /// Completes a pack and takes it into use.
     pub(super) fn finish(&self, builder: PackBuilder) -> Result<PackId, StoreError> {
+        self.check_owned()?;
         let (pack, entries) = builder.finish()?;
         let id = pack.id;
         self.write().insert(pack, &entries);

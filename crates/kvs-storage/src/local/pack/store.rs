@@ -20,6 +20,7 @@ use crate::blobs::{
 use crate::disk::{DiskError, FileCache};
 use crate::env::Environment;
 use crate::local::reserve::{Reserve, StagingSpace};
+use crate::term::Term;
 
 /// The packs of a store on disk. Cheap to clone; clones are the same store.
 #[derive(Clone)]
@@ -45,6 +46,7 @@ impl PackStore {
         env: &Environment,
         dir: &Path,
         reserve: Reserve,
+        term: Term,
         open_files: usize,
     ) -> Result<Self, StoreError> {
         let files = FileCache::new(&env.disk, open_files);
@@ -55,6 +57,7 @@ impl PackStore {
             dir: dir.to_path_buf(),
             newest: AtomicU32::new(0),
             pins: Pins::default(),
+            term,
             reserve,
             space: StagingSpace::new(env, dir),
             state: RwLock::default(),

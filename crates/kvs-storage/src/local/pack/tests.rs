@@ -11,13 +11,20 @@ use crate::disk::{CrashVariant, Disk, DiskFault, FaultPoint, SimDisk};
 use crate::entropy::SimEntropy;
 use crate::env::Environment;
 use crate::local::reserve::Reserve;
+use crate::term::Term;
 
 const DIR: &str = "/store/packs";
 
 fn open(disk: &SimDisk, live: &[PackId]) -> Result<PackStore, StoreError> {
     let env = Environment::simulated(disk.clone(), 1);
     let dir = Path::new(DIR);
-    let store = PackStore::new(&env, dir, Reserve::new(&env, dir, 0), 2)?;
+    let store = PackStore::new(
+        &env,
+        dir,
+        Reserve::new(&env, dir, 0),
+        Term::new(|_| Ok(())),
+        2,
+    )?;
     store.adopt(live)?;
     Ok(store)
 }
