@@ -138,3 +138,23 @@ fn a_store_that_was_given_up_can_be_acquired_though_parts_of_it_live() {
         drop(blobs);
     });
 }
+
+#[test]
+fn an_owner_that_was_deposed_makes_no_segment_over_that_of_another() {
+    each(|subject| {
+        let mut old = subject.acquire();
+        append(&mut *old.journal, 1);
+        (subject.depose)();
+        let mut new = subject.acquire();
+        // Over the end of segments, which both would make under the same names.
+        append(&mut *new.journal, 150);
+        for number in 1..150 {
+            let appended = append_after(&mut *old.journal, number, true);
+            assert!(!matches!(appended, Appended::Done(_)), "{appended:?}");
+        }
+        append(&mut *new.journal, 50);
+        assert_eq!(groups(&*new.journal), 1..=201);
+        drop((old, new));
+        assert_eq!(groups(&*subject.acquire().journal), 1..=201);
+    });
+}

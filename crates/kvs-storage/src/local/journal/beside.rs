@@ -14,8 +14,10 @@ use super::tests::{
 use super::*;
 use crate::disk::{Disk, DiskFault, DiskFile, FaultPoint, LockGuard, SimDisk};
 use crate::env::Environment;
-use crate::journal::Journal;
+use crate::failure::Failure;
+use crate::journal::{Journal, JournalError};
 use crate::limits::{SEGMENT_BYTES_MIN, SEGMENT_UNSYNCED_BYTES};
+use crate::term::Term;
 
 /// What says that a file is begun with, and what it waits for then.
 type Gate = (PathBuf, SyncSender<()>, Receiver<()>);
@@ -188,4 +190,34 @@ fn the_next_segment_is_synced_in_steps() {
         disk.fail_on(FaultPoint::SyncData, NEW, syncs, 1, DiskFault::Io);
         assert_eq!(journal.spare().prepare().is_ok(), enough);
     }
+}
+
+#[test]
+fn a_segment_whose_owner_was_deposed_while_it_was_made_gets_no_name() {
+    let (mut journal, slow) = slow(SimDisk::new(), 0);
+    let deposed = Arc::new(std::sync::atomic::AtomicBool::new(false));
+    let over = deposed.clone();
+    let term = Term::new(
+        move |_| match over.load(std::sync::atomic::Ordering::SeqCst) {
+            true => Err(Failure::new(io::ErrorKind::NotFound, "another came")),
+            false => Ok(()),
+        },
+    );
+    journal.begin(2, term, Arc::default());
+    let new = Path::new(DIR).join(format!("{NEW}{}", segment_file::file_name(2)));
+    let (begun, begins) = sync_channel(0);
+    let (go_on, goes_on) = sync_channel(1);
+    *slow.gate.lock().unwrap() = Some((new.clone(), begun, goes_on));
+    let spare = journal.spare();
+    let thread = thread::spawn(move || spare.prepare());
+    begins.recv().unwrap();
+    deposed.store(true, std::sync::atomic::Ordering::SeqCst);
+    go_on.send(()).unwrap();
+    let made = thread.join().unwrap();
+    assert!(matches!(made, Err(JournalError::Fenced(_))), "{made:?}");
+    let named = Path::new(DIR).join(segment_file::file_name(2));
+    assert!(!slow.exists(&named).unwrap());
+    // Nor is one begun, and what may be another's is not removed.
+    assert!(journal.spare().prepare().is_err());
+    assert!(slow.exists(&new).unwrap());
 }

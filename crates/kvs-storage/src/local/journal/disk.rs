@@ -143,6 +143,7 @@ impl DiskJournal {
 
     /// Begins an epoch, for as long as `term` lasts. What a slot of the root record needs is kept.
     pub(crate) fn begin(&mut self, epoch: u64, term: Term, needed_after: Arc<AtomicU64>) {
+        self.spare.make_while(term.clone());
         (self.epoch, self.term, self.needed_after) = (epoch, term, needed_after);
     }
 
@@ -221,6 +222,7 @@ impl DiskJournal {
         {
             return match self.shared.poisoned() {
                 Some(_) => Appended::Unknown(error),
+                None if matches!(error, JournalError::Fenced(_)) => Appended::Fenced(error),
                 None => Appended::NotWritten(error),
             };
         }

@@ -7,7 +7,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use super::frame::Identity;
 use super::reader::Shared;
@@ -17,6 +17,7 @@ use crate::disk::{DiskError, DiskFile, FileCache, write_all};
 use crate::env::Environment;
 use crate::journal::JournalError;
 use crate::limits::{RECYCLED_SEGMENTS, SEGMENT_UNSYNCED_BYTES};
+use crate::term::Term;
 
 /// Begins the name of a file that is not a segment yet.
 pub(super) const NEW: &str = "new-";
@@ -48,6 +49,8 @@ pub(super) struct Spare {
     dir: PathBuf,
     segment_bytes: u64,
     shared: Arc<Shared>,
+    /// For how long files may be made: set once the store is acquired.
+    term: OnceLock<Term>,
     /// Never held while a file is made: groups are appended meanwhile.
     state: Mutex<State>,
     made: Condvar,
@@ -101,6 +104,7 @@ impl Spare {
             dir: dir.to_path_buf(),
             segment_bytes,
             shared,
+            term: OnceLock::new(),
             state,
             made: Condvar::new(),
         }
@@ -160,7 +164,19 @@ impl Spare {
         Making(self)
     }
 
+    /// Files are made from now on for as long as `term` lasts.
+    pub(super) fn make_while(&self, term: Term) {
+        let _ = self.term.set(term);
+    }
+
+    /// A name that is given after another owner came may be that of its segment.
+    fn check_owned(&self) -> Result<(), JournalError> {
+        let checked = self.term.get().map_or(Ok(()), |term| term.check(false));
+        checked.map_err(JournalError::Fenced)
+    }
+
     fn make(&self) -> Result<SegmentFile, JournalError> {
+        self.check_owned()?;
         let mut tag = [0; 8];
         let random = self.env.entropy.fill(&mut tag);
         random.map_err(DiskError::at(&self.dir, "get random bytes for"))?;
@@ -178,20 +194,27 @@ impl Spare {
             None => (self.dir.join(format!("{NEW}{name}")), false),
         };
         let path = self.dir.join(name);
-        let made = self.fill(&temporary, reused, identity).and_then(|file| {
+        let made = self.fill(&temporary, reused, identity);
+        let made = made.map_err(|error| JournalError::from_failure(error.into()));
+        let made = made.and_then(|file| {
+            self.check_owned()?;
             let renamed = self.env.disk.rename(&temporary, &path);
+            let renamed = renamed.map_err(DiskError::at(&path, "rename to"));
             renamed
                 .map(|()| file)
-                .map_err(DiskError::at(&path, "rename to"))
+                .map_err(|error| JournalError::from_failure(error.into()))
         });
         // Until here no segment that was trimmed meanwhile could take its name.
         self.lock().free.retain(|path| *path != temporary);
         let file = match made {
             Ok(file) => file,
             Err(error) => {
-                // What cannot be removed now is removed when the journal is opened.
-                let _ = self.env.disk.remove(&temporary);
-                return Err(JournalError::from_failure(error.into()));
+                // What cannot be removed now is removed when the journal is opened. The file of a
+                // newer owner may have the same name by now.
+                if self.check_owned().is_ok() {
+                    let _ = self.env.disk.remove(&temporary);
+                }
+                return Err(error);
             }
         };
         self.sync_dir()?;
