@@ -282,6 +282,7 @@ impl NamespaceState {
     fn open(&mut self, time_ms: u64) {
         self.version += 1;
         self.time_ms = time_ms;
+        self.outcomes.forget_old(self.version, time_ms);
     }
 
     fn accept(&mut self, transaction: &TransactionRecord, root: Option<Blobref>) {

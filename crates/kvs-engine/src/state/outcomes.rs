@@ -87,13 +87,18 @@ impl Client {
 
     fn insert(&mut self, number: u64, outcome: Outcome) {
         let name = number / CHUNK;
-        if !self.chunks.contains_key(&name) {
-            self.chunks.insert_mut(name, VecDeque::new());
-        }
         let Some(chunk) = self.chunks.get_mut(&name) else {
+            let chunk = VecDeque::from([(number, outcome)]);
+            self.chunks.insert_mut(name, chunk);
+            self.count += 1;
             return;
         };
-        match chunk.binary_search_by_key(&number, |(number, _)| *number) {
+        let newest = chunk.back().is_none_or(|(last, _)| *last < number);
+        let found = match newest {
+            true => Err(chunk.len()),
+            false => chunk.binary_search_by_key(&number, |(number, _)| *number),
+        };
+        match found {
             Ok(at) => {
                 if let Some(before) = chunk.get_mut(at) {
                     before.1 = outcome;
@@ -102,6 +107,17 @@ impl Client {
             Err(at) => {
                 chunk.insert(at, (number, outcome));
                 self.count += 1;
+            }
+        }
+    }
+
+    /// Takes in up to where the client has its answers.
+    fn acknowledge(&mut self, acknowledged: u64) {
+        let before = self.head.acknowledged;
+        if acknowledged > before {
+            self.head.acknowledged = acknowledged;
+            if acknowledged / CHUNK != before / CHUNK {
+                self.drop_acknowledged();
             }
         }
     }
@@ -186,11 +202,13 @@ impl Outcomes {
         }
     }
 
-    /// Takes in a transaction that took effect. Afterwards at most two clients are forgotten: one that
-    /// is past the limits by versions and time, one that is past the limit by number.
+    /// Takes in a transaction that took effect. If there are too many clients by it, one is forgotten.
     pub(crate) fn record(&mut self, transaction: &TransactionRecord, at: TookEffect) {
         let key = (transaction.uid, transaction.client);
         if !self.clients.contains_key(&key) {
+            if self.clients.size() >= OUTCOME_CLIENTS {
+                self.forget_silent(|_| true);
+            }
             self.clients.insert_mut(key, Client::default());
             self.silent.insert_mut((at.version / STEP, key), ());
         }
@@ -204,8 +222,7 @@ impl Outcomes {
         }
         client.head.version = at.version;
         client.head.time_ms = at.time_ms;
-        client.head.acknowledged = client.head.acknowledged.max(transaction.acknowledged);
-        client.drop_acknowledged();
+        client.acknowledge(transaction.acknowledged);
         client.insert(
             transaction.number,
             Outcome {
@@ -216,12 +233,14 @@ impl Outcomes {
             },
         );
         client.bound();
-        if self.clients.size() > OUTCOME_CLIENTS {
-            self.forget_silent(|_| true);
-        }
+    }
+
+    /// A version is opened: the client that has been silent longest is forgotten if it is past the limits
+    /// by versions and time.
+    pub(crate) fn forget_old(&mut self, version: u64, time_ms: u64) {
         self.forget_silent(|client| {
-            at.version.saturating_sub(client.head.version) > OUTCOME_VERSIONS
-                && at.time_ms.saturating_sub(client.head.time_ms) > OUTCOME_AGE_MS
+            version.saturating_sub(client.head.version) > OUTCOME_VERSIONS
+                && time_ms.saturating_sub(client.head.time_ms) > OUTCOME_AGE_MS
         });
     }
 
@@ -383,6 +402,7 @@ mod tests {
         let mut outcomes = Outcomes::default();
         outcomes.record(&transaction(1, 0, 0), version(10, 0));
         let late = version(2 * OUTCOME_VERSIONS, 2 * OUTCOME_AGE_MS);
+        outcomes.forget_old(late.version, late.time_ms);
         outcomes.record(&transaction(2, 0, 0), late);
         let at = |version| {
             Some(Position {
