@@ -9,6 +9,7 @@ use super::Engine;
 use crate::commit::Command;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::LEASE_MS;
+use crate::namespace::Namespace;
 use crate::pack::Staged;
 use crate::reference::{At, PRIMARY, SnapshotRef, check_namespace_name};
 use crate::request::{Caller, NamespaceInfo, Pin};
@@ -213,31 +214,38 @@ impl Engine {
             .await
     }
 
-    /// The namespaces that the caller may read, by name.
+    /// The namespaces that the caller may read, by name. Cost: linear in all that there are.
     pub fn namespaces(&self, caller: Caller) -> Vec<NamespaceInfo> {
-        let mut found = Vec::new();
-        for namespace in self.store.namespaces() {
-            if self.store.may_read(caller, &namespace).is_err() {
-                continue;
-            }
-            // Who else may read it is the owners' business.
-            let owned = self.store.check_owner(caller, &namespace).is_ok();
-            let terms = namespace.terms();
-            let readers = if owned {
-                terms.readers.iter().copied().collect()
-            } else {
-                Vec::new()
-            };
-            let published = namespace.published();
-            found.push(NamespaceInfo {
-                name: namespace.name.clone(),
-                owner: terms.owner,
-                flags: 0,
-                position: namespace.at(published.version),
-                root: published.root,
-                readers,
-            });
-        }
-        found
+        let all = self.store.namespaces();
+        let info = |namespace: &Arc<Namespace>| self.info(caller, namespace);
+        all.iter().filter_map(info).collect()
+    }
+
+    /// One namespace.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`.
+    pub fn namespace(&self, caller: Caller, name: &str) -> Result<NamespaceInfo, EngineError> {
+        let namespace = self.store.readable(caller, name)?;
+        let info = self.info(caller, &namespace);
+        info.ok_or_else(|| self.store.authority().no_namespace(caller, name))
+    }
+
+    /// What the caller may know of a namespace; nothing of one that it may not read.
+    fn info(&self, caller: Caller, namespace: &Namespace) -> Option<NamespaceInfo> {
+        self.store.may_read(caller, namespace).ok()?;
+        // Who else may read it is the owners' business.
+        let owned = self.store.check_owner(caller, namespace).is_ok();
+        let terms = namespace.terms();
+        let readers = terms.readers.iter().copied().filter(|_| owned);
+        let published = namespace.published();
+        Some(NamespaceInfo {
+            name: namespace.name.clone(),
+            owner: terms.owner,
+            flags: 0,
+            position: namespace.at(published.version),
+            root: published.root,
+            readers: readers.collect(),
+        })
     }
 }

@@ -63,18 +63,8 @@ pub(super) async fn namespace_create(
                 .await?;
         }
     }
-    let made = shared
-        .engine
-        .namespaces(*caller)
-        .into_iter()
-        .find(|info| info.name == asked.name);
-    // Somebody may have removed it at once.
-    let made = made.ok_or_else(|| {
-        Failure::new(
-            ErrorCode::NoNamespace,
-            format!("namespace {} is gone", asked.name),
-        )
-    })?;
+    // Somebody may have removed it at once: then that is the answer.
+    let made = engine.namespace(*caller, &asked.name)?;
     Ok(Answer::Namespace(namespace(made)))
 }
 
