@@ -17,13 +17,13 @@ use smol_str::SmolStr;
 
 use crate::env::Environment;
 use crate::error::{EngineError, ErrorKind};
-use crate::limits::RECORD_DEPTH;
 use crate::namespace::Namespace;
 use crate::pack::{BlobStore, PackId};
 use crate::past::{CheckpointRoot, Past};
 use crate::root::{RootError, RootRecord};
 use crate::state::{Changed, State};
 use crate::system::{Snapshot, System, SystemRoot, Written, write_new};
+use crate::whole_value;
 
 /// What a root record holds: the parameters of a store, and where everything else is found.
 #[derive(Clone, Debug, PartialEq)]
@@ -71,12 +71,7 @@ impl StoreRoot {
     pub(crate) fn decode(bytes: &[u8]) -> Result<Self, EngineError> {
         let wrong =
             |e: String| EngineError::corrupt(format!("the root record does not decode: {e}"));
-        let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
-        decoder.set_max_depth(RECORD_DEPTH);
-        let stored = Stored::deserialize(&mut decoder).map_err(|e| wrong(e.to_string()))?;
-        if decoder.position() != bytes.len() as u64 {
-            return Err(wrong("it has trailing bytes".into()));
-        }
+        let stored: Stored = whole_value::decode(bytes).map_err(wrong)?;
         let algorithm = HashAlgorithm::from_str(&stored.algorithm)
             .map_err(|_| wrong(format!("unknown hash {:?}", stored.algorithm)))?;
         Ok(Self {
@@ -165,7 +160,10 @@ impl Target {
     }
 
     fn write_all(&self, plan: &Plan) -> Result<(HashSet<Blobref>, u64), EngineError> {
-        let (pack, written) = again("a pack", || self.write_objects(plan))?;
+        let mut system = self.system();
+        let params = *system.params();
+        let objects = || write_new(&*self.blobs, &params, &plan.roots);
+        let (pack, written) = again("a pack", objects)?;
         let in_use = self.blobs.packs();
         let new = in_use.iter().find(|info| Some(info.id) == pack);
         let bytes = new.map_or(0, |info| info.bytes);
@@ -176,7 +174,6 @@ impl Target {
             pasts: &plan.pasts,
             packs: &packs,
         };
-        let mut system = self.system();
         let state = again("a pack of the state", || system.write(&snapshot))?;
         let bytes = bytes + system.new_bytes(&state) + self.name(&mut system, state, plan)?;
         Ok((written, bytes))
@@ -191,23 +188,23 @@ impl Target {
             checkpoints: plan.checkpoints.clone(),
             weak: plan.weak,
         };
-        if let Err(error) = self.write_root(&root) {
-            if error.kind == ErrorKind::NoSpace {
-                system.take_back(state);
+        let bytes = match self.write_root(&root) {
+            Ok(bytes) => bytes,
+            Err(error) => {
+                if error.kind == ErrorKind::NoSpace {
+                    system.take_back(state);
+                }
+                return Err(error);
             }
-            return Err(error);
-        }
+        };
         // Into both slots if it replaces the packs before, so that neither names them.
         let alone = match state.replaces {
-            true => self.write_root(&root),
+            true => self.write_root(&root).map(drop),
             false => Ok(()),
         };
-        let bytes = root.encode()?.len() as u64;
         match alone {
             Ok(()) => system.named(state)?,
-            Err(error) if error.kind == ErrorKind::NoSpace => {
-                system.named_beside(state);
-            }
+            Err(error) if error.kind == ErrorKind::NoSpace => system.named_beside(state),
             Err(error) => return Err(error),
         }
         Ok(bytes)
@@ -219,8 +216,8 @@ impl Target {
         self.system.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces the root record.
-    pub(crate) fn write_root(&self, root: &StoreRoot) -> Result<(), EngineError> {
+    /// Replaces the root record. Its bytes.
+    pub(crate) fn write_root(&self, root: &StoreRoot) -> Result<u64, EngineError> {
         let bytes = root.encode()?;
         let before = self.revision.load(Ordering::Acquire);
         let swapped = match self.root.swap(before, root.group, &bytes) {
@@ -231,15 +228,7 @@ impl Target {
             other => other,
         };
         self.revision.store(swapped?, Ordering::Release);
-        Ok(())
-    }
-
-    fn write_objects(
-        &self,
-        plan: &Plan,
-    ) -> Result<(Option<PackId>, HashSet<Blobref>), EngineError> {
-        let params = *self.system().params();
-        write_new(&*self.blobs, &params, &plan.roots)
+        Ok(bytes.len() as u64)
     }
 }
 

@@ -72,23 +72,17 @@ pub(crate) struct History {
     records: VecDeque<Recent>,
     record_bytes: usize,
     roots: VecDeque<RootAt>,
-    landmarks: Vec<Landmark>,
-    checkpoints: Vec<CheckpointRoot>,
+    past: Past,
 }
 
 impl History {
     /// A past that reaches back to the first of its checkpoints, of which there is at least one.
     pub(crate) fn new(past: Past) -> Self {
-        let Past {
-            checkpoints,
-            landmarks,
-        } = past;
         Self {
             records: VecDeque::new(),
             record_bytes: 0,
             roots: VecDeque::new(),
-            landmarks,
-            checkpoints,
+            past,
         }
     }
 
@@ -100,11 +94,11 @@ impl History {
             bytes,
         } = written;
         let version = record.version;
-        let near = self.landmarks.last().is_some_and(|last| {
+        let near = self.past.landmarks.last().is_some_and(|last| {
             version - last.version < LANDMARK_DISTANCE && group - last.group < LANDMARK_DISTANCE
         });
         if !near {
-            self.landmarks.push(Landmark { version, group });
+            self.past.landmarks.push(Landmark { version, group });
         }
         self.record_bytes += bytes;
         self.records.push_back(Recent { record, bytes });
@@ -129,7 +123,7 @@ impl History {
 
     /// The oldest version that can still be read.
     pub(crate) fn oldest(&self) -> u64 {
-        self.checkpoints.first().map_or(0, |c| c.version)
+        self.past.checkpoints.first().map_or(0, |c| c.version)
     }
 
     /// Records from version `from` on, as far as memory holds them, at most `limit`; `None` if
@@ -183,7 +177,12 @@ impl History {
             .rev()
             .find(|r| r.version <= version)
             .cloned();
-        let checkpoint = self.checkpoints.iter().rev().find(|c| c.version <= version);
+        let checkpoint = self
+            .past
+            .checkpoints
+            .iter()
+            .rev()
+            .find(|c| c.version <= version);
         match (recent, checkpoint) {
             (Some(root), Some(check)) if root.version >= check.version => Some(root),
             (root, None) => root,
@@ -193,8 +192,11 @@ impl History {
 
     /// The group from which reading the journal meets `version`.
     pub(crate) fn group_of(&self, version: u64) -> Option<u64> {
-        let at = self.landmarks.partition_point(|l| l.version <= version);
-        self.landmarks.get(at.checked_sub(1)?).map(|l| l.group)
+        let at = self
+            .past
+            .landmarks
+            .partition_point(|l| l.version <= version);
+        self.past.landmarks.get(at.checked_sub(1)?).map(|l| l.group)
     }
 
     /// The version, if a retained one that is known without replay, that had `root`.
@@ -210,7 +212,8 @@ impl History {
             found.map(|r| r.record.version)
         };
         let check = || {
-            self.checkpoints
+            self.past
+                .checkpoints
                 .iter()
                 .rev()
                 .find(|c| c.root == *root)
@@ -220,24 +223,17 @@ impl History {
     }
 
     pub(crate) fn checkpoints(&self) -> &[CheckpointRoot] {
-        &self.checkpoints
+        &self.past.checkpoints
     }
 
     /// What of it outlives a restart.
     pub(crate) fn past(&self) -> Past {
-        Past {
-            checkpoints: self.checkpoints.clone(),
-            landmarks: self.landmarks.clone(),
-        }
+        self.past.clone()
     }
 
     /// Notes a finished checkpoint.
     pub(crate) fn checkpointed(&mut self, checkpoint: CheckpointRoot) {
-        // A namespace that did not move keeps the checkpoint that it has.
-        let last = self.checkpoints.last();
-        if last.is_none_or(|last| last.version < checkpoint.version) {
-            self.checkpoints.push(checkpoint);
-        }
+        self.past.checkpointed(checkpoint);
     }
 
     /// Lets go of what packs hold in up to `most` roots in memory, of versions from `from` to `upto`, the
@@ -266,14 +262,17 @@ impl History {
     /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is dropped:
     /// the newest checkpoint at or before it becomes the oldest retained version.
     pub(crate) fn trim(&mut self, group: u64) {
-        let upto = self.checkpoints.partition_point(|c| c.group <= group);
-        self.checkpoints.drain(..upto.saturating_sub(1));
-        let Some(oldest) = self.checkpoints.first().map(|c| c.version) else {
+        let upto = self.past.checkpoints.partition_point(|c| c.group <= group);
+        self.past.checkpoints.drain(..upto.saturating_sub(1));
+        let Some(oldest) = self.past.checkpoints.first().map(|c| c.version) else {
             return;
         };
-        let first = self.landmarks.partition_point(|l| l.version <= oldest + 1);
-        self.landmarks.drain(..first.saturating_sub(1));
-        if let Some(first) = self.landmarks.first_mut()
+        let first = self
+            .past
+            .landmarks
+            .partition_point(|l| l.version <= oldest + 1);
+        self.past.landmarks.drain(..first.saturating_sub(1));
+        if let Some(first) = self.past.landmarks.first_mut()
             && first.group <= group
         {
             // What the landmark named is gone; the next version can only stand behind it.

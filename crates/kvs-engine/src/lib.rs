@@ -12,6 +12,8 @@ mod repeats;
 
 mod tokens;
 
+mod whole_value;
+
 mod error;
 
 mod settle;

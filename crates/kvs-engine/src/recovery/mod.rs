@@ -356,6 +356,7 @@ impl Recovered {
         };
         self.weak = weak;
         self.target.write_root(&root)?;
-        self.target.write_root(&root)
+        self.target.write_root(&root)?;
+        Ok(())
     }
 }

@@ -65,9 +65,6 @@ impl State {
     /// `Corrupt` if the record cannot follow this state, which is unchanged then.
     pub(crate) fn apply(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
         let notice = self.fold(stamp, record)?;
-        if let (Some(subject), false) = (record.subject(), matches!(notice, Notice::Moved { .. })) {
-            self.mark(subject.namespace);
-        }
         self.group = stamp.group;
         self.time_ms = self.time_ms.max(stamp.time_ms);
         Ok(notice)
@@ -190,6 +187,7 @@ impl State {
             changed: false,
         };
         self.namespaces.insert_mut(name.clone(), state);
+        self.mark(name);
         Ok(Notice::Began {
             namespace: name.clone(),
             terms,
@@ -202,6 +200,7 @@ impl State {
         let state = state.filter(|state| state.terms.incarnation == incarnation);
         let terms = state.ok_or_else(|| absent("removes", name))?.terms.clone();
         self.namespaces.remove_mut(name.as_str());
+        self.mark(name);
         let pins = self.pins.values();
         let pins = pins.filter(|pin| pin.snapshot.namespace == *name);
         for id in pins.map(|pin| pin.id).collect::<Vec<_>>() {
@@ -224,11 +223,13 @@ impl State {
         let before = state.terms.clone();
         let mut after = (*before).clone();
         change(&mut after);
-        state.terms = Arc::new(after);
+        let after = Arc::new(after);
+        state.terms = after.clone();
+        self.mark(name);
         Ok(Notice::Terms {
             namespace: name.clone(),
             before,
-            after: state.terms.clone(),
+            after,
         })
     }
 

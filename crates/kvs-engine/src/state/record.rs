@@ -10,9 +10,9 @@ use smol_str::SmolStr;
 
 use super::terms::Terms;
 use crate::error::EngineError;
-use crate::limits::RECORD_DEPTH;
 use crate::pack::PackId;
 use crate::request::{Pin, TransactionId};
+use crate::whole_value;
 
 /// One transaction inside a version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -284,17 +284,9 @@ impl Group {
 
     /// Reads a group back. `number` only names it in the error.
     pub fn decode(number: u64, payload: &[u8]) -> Result<Self, EngineError> {
-        let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(payload));
-        decoder.set_max_depth(RECORD_DEPTH);
-        let group = Self::deserialize(&mut decoder).map_err(|e| {
-            EngineError::corrupt(format!("journal group {number} does not decode: {e}"))
-        })?;
-        if decoder.position() != payload.len() as u64 {
-            return Err(EngineError::corrupt(format!(
-                "journal group {number} has trailing bytes"
-            )));
-        }
-        Ok(group)
+        whole_value::decode(payload).map_err(|reason| {
+            EngineError::corrupt(format!("journal group {number} does not decode: {reason}"))
+        })
     }
 }
 

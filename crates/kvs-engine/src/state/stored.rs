@@ -18,8 +18,8 @@ use super::persistent::Map;
 use super::terms::Terms;
 use super::whole::{Changed, State};
 use crate::error::EngineError;
-use crate::limits::RECORD_DEPTH;
 use crate::request::Pin;
+use crate::whole_value;
 
 /// A directory of a written state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,16 +143,8 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Bytes, EngineError> {
 
 /// Reads back what [`encode`] made. `what` names it in the error.
 pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
-    let wrong = |e: &dyn std::fmt::Display| {
-        EngineError::corrupt(format!("{what} of the state does not decode: {e}"))
-    };
-    let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
-    decoder.set_max_depth(RECORD_DEPTH);
-    let value = T::deserialize(&mut decoder).map_err(|e| wrong(&e))?;
-    if decoder.position() != bytes.len() as u64 {
-        return Err(wrong(&"it has trailing bytes"));
-    }
-    Ok(value)
+    let wrong = |reason| format!("{what} of the state does not decode: {reason}");
+    whole_value::decode(bytes).map_err(|reason| EngineError::corrupt(wrong(reason)))
 }
 
 impl State {

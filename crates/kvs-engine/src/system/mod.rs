@@ -194,20 +194,25 @@ impl System {
 
     /// No root record names what was written.
     pub(crate) fn take_back(&self, written: Written) {
-        let named = |pack: &PackId| self.root.iter().any(|root| root.packs.contains(pack));
-        let new = written.root.packs.iter().chain(&written.pack);
-        for pack in new.filter(|pack| !named(pack)) {
+        for pack in self.new_packs(&written) {
             // What cannot be deleted now is deleted when the store is opened.
-            let _ = self.objects.store().delete(*pack);
+            let _ = self.objects.store().delete(pack);
         }
     }
 
     /// Bytes of the packs that were written for this.
     pub(crate) fn new_bytes(&self, written: &Written) -> u64 {
-        let named = |pack: &&PackId| self.root.iter().any(|root| root.packs.contains(*pack));
-        let new = written.root.packs.iter().filter(|pack| !named(pack));
-        let new: HashSet<PackId> = new.chain(&written.pack).copied().collect();
-        self.bytes(&new.into_iter().collect::<Vec<_>>())
+        self.bytes(&self.new_packs(written))
+    }
+
+    /// The packs that were written for this, whether it names them or not.
+    fn new_packs(&self, written: &Written) -> Vec<PackId> {
+        let before = self.root.as_ref().map_or(&[][..], |root| &root.packs);
+        let mut new = written.root.packs.clone();
+        new.retain(|pack| !before.contains(pack));
+        let aside = written.pack.filter(|pack| !new.contains(pack));
+        new.extend(aside);
+        new
     }
 
     /// Bytes that these packs take.
