@@ -9,19 +9,11 @@ use kvs_proto::{
 };
 
 fn commit(number: u64, key: &str, value: Vec<u8>) -> Commit {
-    Commit {
-        namespace: "primary".into(),
-        number,
-        acknowledged: 0,
-        repeat: None,
-        name: None,
-        no_merge: false,
-        conditions: Vec::new(),
-        operations: vec![Operation::Put {
-            key: key.into(),
-            value: value.into(),
-        }],
-    }
+    let operation = Operation::Put {
+        key: key.into(),
+        value: value.into(),
+    };
+    Commit::new("primary", number, vec![operation])
 }
 
 fn watch() -> Watch {

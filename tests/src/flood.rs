@@ -267,14 +267,8 @@ fn say() -> anyhow::Result<()> {
 
 fn commit(number: u64, operations: Vec<wire::Operation>) -> Request {
     wire::Commit {
-        namespace: OWN.into(),
-        number,
         acknowledged: number.saturating_sub(2 * IN_FLIGHT),
-        repeat: None,
-        name: None,
-        no_merge: false,
-        conditions: Vec::new(),
-        operations,
+        ..wire::Commit::new(OWN, number, operations)
     }
     .into()
 }

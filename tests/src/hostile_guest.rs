@@ -323,21 +323,11 @@ impl Talk<'_> {
     }
 
     fn commit(&mut self, id: u64, namespace: &str, key: &str) -> Request {
-        let value = self.value();
-        Commit {
-            namespace: namespace.into(),
-            number: id,
-            acknowledged: 0,
-            repeat: None,
-            name: None,
-            no_merge: false,
-            conditions: Vec::new(),
-            operations: vec![Operation::Put {
-                key: key.into(),
-                value,
-            }],
-        }
-        .into()
+        let operation = Operation::Put {
+            key: key.into(),
+            value: self.value(),
+        };
+        Commit::new(namespace, id, vec![operation]).into()
     }
 
     /// Random patterns, up to 64.

@@ -33,6 +33,22 @@ pub struct Commit {
     pub operations: Vec<Operation>,
 }
 
+impl Commit {
+    /// Operations without conditions, sent for the first time, of a client that has no answers yet.
+    pub fn new(namespace: impl Into<SmolStr>, number: u64, operations: Vec<Operation>) -> Self {
+        Self {
+            namespace: namespace.into(),
+            number,
+            acknowledged: 0,
+            repeat: None,
+            name: None,
+            no_merge: false,
+            conditions: Vec::new(),
+            operations,
+        }
+    }
+}
+
 /// A demand on the state that a transaction is applied to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]

@@ -308,14 +308,8 @@ mod tests {
             (vec![put("a", COPY_BELOW_BYTES)], false),
         ] {
             let request = wire::Commit {
-                namespace: "primary".into(),
-                number: 3,
                 acknowledged: 2,
-                repeat: None,
-                name: None,
-                no_merge: false,
-                conditions: Vec::new(),
-                operations,
+                ..wire::Commit::new("primary", 3, operations)
             };
             let body = wire::encode_body(&request).unwrap();
             let read = plain_commit(Caller { uid: 7 }, [1; 16], &body);
@@ -329,22 +323,14 @@ mod tests {
 
     #[test]
     fn a_bad_key_anywhere_refuses_the_commit() {
-        let request = wire::Commit {
-            namespace: "primary".into(),
-            number: 1,
-            acknowledged: 0,
-            repeat: None,
-            name: None,
-            no_merge: false,
-            conditions: Vec::new(),
-            operations: vec![
-                wire::Operation::Mkdir { key: "a".into() },
-                wire::Operation::Copy {
-                    from: "a".into(),
-                    to: "".into(),
-                },
-            ],
-        };
+        let operations = vec![
+            wire::Operation::Mkdir { key: "a".into() },
+            wire::Operation::Copy {
+                from: "a".into(),
+                to: "".into(),
+            },
+        ];
+        let request = wire::Commit::new("primary", 1, operations);
         let refused = commit(Caller { uid: 0 }, [0; 16], request).unwrap_err();
         assert_eq!(refused.code, ErrorCode::Invalid);
     }

@@ -106,19 +106,13 @@ fn hello(version: u32) -> Hello {
 }
 
 fn put(number: u64, key: &str, value: impl Into<Bytes>) -> Commit {
-    let value = value.into();
+    let operation = Operation::Put {
+        key: key.into(),
+        value: value.into(),
+    };
     Commit {
-        namespace: "primary".into(),
-        number,
-        acknowledged: 0,
-        repeat: None,
-        name: None,
         no_merge: true,
-        conditions: Vec::new(),
-        operations: vec![Operation::Put {
-            key: key.into(),
-            value,
-        }],
+        ..Commit::new("primary", number, vec![operation])
     }
 }
 
