@@ -1,4 +1,5 @@
-//! What replay is going to read, found level by level before it begins, so that much can be loaded at once.
+//! What replay is going to read, found level by level before it begins, so that much can be loaded
+//! at once.
 
 use std::ops::Range;
 
@@ -6,11 +7,11 @@ use crate::effect::Effect;
 use crate::node::{Body, Directory, Entry, Link, Node, Value};
 use crate::source::{Ctx, Fault, Missing};
 
-/// The way from a root to everything that effects change: nodes of directories, and the ends of values that are appended
-/// to. Each node is looked at once, however many keys lead through it.
+/// The way from a root to everything that effects change: nodes of directories, and the ends of
+/// values that are appended to. Each node is looked at once, however many keys lead through it.
 ///
-/// What effects make themselves, by copies or otherwise, and the neighbours that a directory is grouped anew with, are
-/// not foreseen: that is little, and replay asks for it.
+/// What effects make themselves, by copies or otherwise, and the neighbours that a directory is
+/// grouped anew with, are not foreseen: that is little, and replay asks for it.
 #[derive(Debug)]
 pub struct Ahead<'a> {
     /// In the order of names.
@@ -74,7 +75,8 @@ impl<'a> Ahead<'a> {
         }
     }
 
-    /// What is needed to get further; nothing: the way is known to its end. To be called again once that is at hand.
+    /// What is needed to get further; nothing: the way is known to its end. To be called again once
+    /// that is at hand.
     pub fn next(&mut self, ctx: &Ctx<'_>) -> Vec<Missing> {
         let mut open = std::mem::take(&mut self.ends);
         let mut missing = Vec::new();
@@ -180,7 +182,8 @@ impl<'a> Ahead<'a> {
     }
 }
 
-/// The names of a key as bytes that are ordered as keys are: no byte of a name is below that between two names.
+/// The names of a key as bytes that are ordered as keys are: no byte of a name is below that
+/// between two names.
 fn names(key: &str) -> impl Iterator<Item = u16> + '_ {
     key.bytes()
         .map(|byte| if byte == b'.' { 0 } else { u16::from(byte) + 1 })

@@ -94,8 +94,8 @@ impl Wanted {
     }
 }
 
-/// `fault`, and if it asks for objects, also for those that the further attempts miss, until there are
-/// `most`.
+/// `fault`, and if it asks for objects, also for those that the further attempts miss, until there
+/// are `most`.
 pub(crate) fn with_more<T>(
     fault: Fault,
     most: usize,

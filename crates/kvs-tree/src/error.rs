@@ -1,4 +1,5 @@
-//! Errors of the pure core: a kind that tells the caller what went wrong, and a message that names the key or operation.
+//! Errors of the pure core: a kind that tells the caller what went wrong, and a message that names
+//! the key or operation.
 
 use thiserror::Error;
 

@@ -1,5 +1,5 @@
-//! Names of objects: a blobref is the hash of an object's bytes, with the algorithm. Also the parameters that a store
-//! fixes when it is made, since they decide every name in it.
+//! Names of objects: a blobref is the hash of an object's bytes, with the algorithm. Also the
+//! parameters that a store fixes when it is made, since they decide every name in it.
 
 use crate::error::{TreeError, TreeErrorKind};
 use data_encoding::HEXLOWER;
@@ -54,8 +54,8 @@ impl FromStr for HashAlgorithm {
 
 /// The name of an object: algorithm and digest of its bytes. 33 bytes, copied freely.
 ///
-/// As text `blake3-<64 hex>` or `sha1-<40 hex>`, lower case only; in compact serde formats the digest, whose length tells
-/// the algorithm.
+/// As text `blake3-<64 hex>` or `sha1-<40 hex>`, lower case only; in compact serde formats the
+/// digest, whose length tells the algorithm.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Blobref(Digested);
 
@@ -176,13 +176,14 @@ impl Visitor<'_> for BlobrefVisitor {
     }
 }
 
-/// Parameters of a store, fixed when it is made, copied to its replicas and backups: with them, content decides names.
+/// Parameters of a store, fixed when it is made, copied to its replicas and backups: with them,
+/// content decides names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreParams {
     /// Names every object of the store.
     pub algorithm: HashAlgorithm,
-    /// Key of the hash by which large directories are split. Random and not told to clients, so that nobody can choose
-    /// names that make a directory lopsided.
+    /// Key of the hash by which large directories are split. Random and not told to clients, so
+    /// that nobody can choose names that make a directory lopsided.
     pub split_key: [u8; 32],
 }
 

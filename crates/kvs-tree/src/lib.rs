@@ -1,5 +1,6 @@
-//! The pure core of kvs: keys, blobrefs, tree objects, lookup, apply and diff. No runtime, no files, no clock, no logging:
-//! what is not at hand is reported as missing, and the caller loads it and calls again.
+//! The pure core of kvs: keys, blobrefs, tree objects, lookup, apply and diff. No runtime, no
+//! files, no clock, no logging: what is not at hand is reported as missing, and the caller loads it
+//! and calls again.
 //!
 //! The modules stand in reading order; each uses only those above it.
 

@@ -45,8 +45,8 @@ pub enum Resolved {
     },
 }
 
-/// What stands at a key as it is, no link followed: nothing, where a link or a value is on its way. The
-/// root is a directory.
+/// What stands at a key as it is, no link followed: nothing, where a link or a value is on its way.
+/// The root is a directory.
 ///
 /// # Errors
 /// Only `Missing` and `Corrupt`.
@@ -68,8 +68,9 @@ pub fn entry_at(
     Ok(Some(entry))
 }
 
-/// What `see` makes of the value at a key, which is neither copied nor are nodes in memory held: for readers in a hurry.
-/// `None` if no value stands there, or none but behind a link: then [`lookup`] tells what does.
+/// What `see` makes of the value at a key, which is neither copied nor are nodes in memory held:
+/// for readers in a hurry. `None` if no value stands there, or none but behind a link: then
+/// [`lookup`] tells what does.
 ///
 /// # Errors
 /// Only `Missing` and `Corrupt`.
@@ -123,8 +124,9 @@ pub struct Path {
     pub end: Result<Resolved, Fault>,
 }
 
-/// Looks a key up, links followed, and tells which nodes that takes. Whoever has these can look the key up himself; who has
-/// only the first of them gets exactly so far, and so can tell by their number which he lacks.
+/// Looks a key up, links followed, and tells which nodes that takes. Whoever has these can look the
+/// key up himself; who has only the first of them gets exactly so far, and so can tell by their
+/// number which he lacks.
 pub fn path(root: &Directory, ctx: &Ctx<'_>, key: &Key) -> Path {
     let nodes = RefCell::new(Vec::new());
     let seen = RefCell::new(HashSet::new());
@@ -197,7 +199,8 @@ fn walk(
     walk_below(root, source, (1, key.as_str()), follow_last, visit)
 }
 
-/// Goes on with the rest of a key, the first name of which is the so-many-th. Calls itself once for each name.
+/// Goes on with the rest of a key, the first name of which is the so-many-th. Calls itself once for
+/// each name.
 fn walk_below(
     directory: &Directory,
     source: &dyn NodeSource,

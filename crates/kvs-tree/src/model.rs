@@ -350,7 +350,8 @@ impl Store {
         self.run(|ctx| apply(root, ctx, &past, transaction))
     }
 
-    /// Applies a transaction where it works, if that can be done; a step that fails must leave no trace.
+    /// Applies a transaction where it works, if that can be done; a step that fails must leave no
+    /// trace.
     fn write(
         &self,
         root: &mut Directory,
@@ -375,7 +376,8 @@ impl Store {
             return Ok(None);
         };
         let before = (root.seal(&PARAMS), root.stats());
-        // Where the write goes is at hand now; what it needs beside that shall be missing, once each.
+        // Where the write goes is at hand now; what it needs beside that shall be missing, once
+        // each.
         self.nodes.borrow_mut().clear();
         self.blobs.borrow_mut().clear();
         self.run(|ctx| {

@@ -1,8 +1,9 @@
 //! Replaying recorded effects: what recovery and copies on other machines do.
 //!
-//! Effects on two keys do not meet unless one of the keys lies below the other. So they are not done in the order in which
-//! they were recorded, but directory by directory: each is found once, each name in it is changed once, and what is done
-//! at or below one name keeps its order. A copy reads what stands elsewhere, so it comes after all before it and before all after it.
+//! Effects on two keys do not meet unless one of the keys lies below the other. So they are not
+//! done in the order in which they were recorded, but directory by directory: each is found once,
+//! each name in it is changed once, and what is done at or below one name keeps its order. A copy
+//! reads what stands elsewhere, so it comes after all before it and before all after it.
 
 use std::cell::Cell;
 
@@ -14,9 +15,11 @@ use crate::lookup::{Resolved, lookup};
 use crate::node::{Directory, Entry, Value};
 use crate::source::{Ctx, Fault};
 
-/// Does again what the effects say. From the root that they were made from this leads to the root that they led to.
+/// Does again what the effects say. From the root that they were made from this leads to the root
+/// that they led to.
 ///
-/// What is missing is asked for level by level; whoever has many effects lets [`Ahead`] find it before.
+/// What is missing is asked for level by level; whoever has many effects lets [`Ahead`] find it
+/// before.
 ///
 /// # Errors
 /// `Corrupt` if an effect does not fit the tree. Messages name the effect (counted from 0) and its

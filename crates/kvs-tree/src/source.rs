@@ -1,5 +1,6 @@
-//! How pure code gets at stored objects: it asks, and where the answer is "missing" the whole step reports what it needs.
-//! The caller loads that and calls again with the same inputs; objects never change, so this is safe.
+//! How pure code gets at stored objects: it asks, and where the answer is "missing" the whole step
+//! reports what it needs. The caller loads that and calls again with the same inputs; objects never
+//! change, so this is safe.
 
 use crate::error::TreeError;
 use crate::hash::{Blobref, StoreParams};
@@ -9,7 +10,8 @@ use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Stored objects: "have it, or missing". Cheap, and never waits, unless the caller of the step chose one that reads. Objects that are only in memory are never asked for.
+/// Stored objects: "have it, or missing". Cheap, and never waits, unless the caller of the step
+/// chose one that reads. Objects that are only in memory are never asked for.
 pub trait NodeSource {
     /// The decoded node of this name, if at hand.
     fn node(&self, blobref: &Blobref) -> Option<Arc<Node>>;
@@ -29,7 +31,8 @@ pub struct Missing {
 /// Why a pure step did not finish.
 #[derive(Clone, Debug, Error)]
 pub enum Fault {
-    /// Stored objects are needed: load them and call again with the same inputs. Never empty; more may be missing then.
+    /// Stored objects are needed: load them and call again with the same inputs. Never empty; more
+    /// may be missing then.
     #[error("{} stored objects are needed first", .0.len())]
     Missing(Vec<Missing>),
     /// The root of this past version is needed: call again when it is at hand.

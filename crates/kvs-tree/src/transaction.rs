@@ -76,8 +76,8 @@ pub enum Operation {
         /// Where.
         key: Key,
     },
-    /// Makes an empty directory; a value or link that stood there is replaced, a directory is left as
-    /// it is, with all that is in it.
+    /// Makes an empty directory; a value or link that stood there is replaced, a directory is left
+    /// as it is, with all that is in it.
     Mkdir {
         /// Where.
         key: Key,

@@ -57,8 +57,8 @@ impl<'a> Draft<'a> {
         Ok((key, entry))
     }
 
-    /// Puts an entry at a resolved key and records the directories that this makes. Tells whether keys stood below what it
-    /// replaces.
+    /// Puts an entry at a resolved key and records the directories that this makes. Tells whether
+    /// keys stood below what it replaces.
     pub(super) fn place(&mut self, key: &Key, entry: Entry) -> Result<bool, Fault> {
         let (mut entry, mut subtree) = (Some(entry), false);
         let mut made = Vec::new();

@@ -57,7 +57,8 @@ fn check_key(operation: &Operation) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Where an operation that works at one key alone does so, and what stands there. Refuses what can be refused without knowing that.
+/// Where an operation that works at one key alone does so, and what stands there. Refuses what can
+/// be refused without knowing that.
 pub(super) fn locate(
     draft: &mut Draft<'_>,
     operation: &Operation,

@@ -1,9 +1,11 @@
-//! A transaction of one operation at one key, in two steps: first where it works, then the work itself, in place. For a plain put, which
-//! tells by itself where it works unless a link is in its way, the second step alone.
+//! A transaction of one operation at one key, in two steps: first where it works, then the work
+//! itself, in place. For a plain put, which tells by itself where it works unless a link is in its
+//! way, the second step alone.
 //!
-//! Between the steps the caller may put the tree aside that was there before. If he does not, nobody else holds the nodes that
-//! an earlier transaction has copied, and they are changed where they are: of many transactions in a row each node is copied
-//! once, not once for each. A step that fails leaves the tree as it was.
+//! Between the steps the caller may put the tree aside that was there before. If he does not,
+//! nobody else holds the nodes that an earlier transaction has copied, and they are changed where
+//! they are: of many transactions in a row each node is copied once, not once for each. A step that
+//! fails leaves the tree as it was.
 
 use super::draft::{Draft, Written};
 use super::{PastRoots, check_all, named, operation, write};
@@ -33,14 +35,15 @@ fn only_put(transaction: &Transaction) -> Option<(&Operation, &Key, &Bytes)> {
     }
 }
 
-/// The key that a transaction touches which is nothing but a put, if no link is on its way; `None` for other transactions.
+/// The key that a transaction touches which is nothing but a put, if no link is on its way; `None`
+/// for other transactions.
 pub fn plain_put(transaction: &Transaction) -> Option<&Key> {
     only_put(transaction).map(|(_, key, _)| key)
 }
 
-/// Performs a transaction that is a [plain put](plain_put), in place. `None`, and nothing is done, if it is another one, if anything is in
-/// its way, as a link, or if it might break a limit: [`locate`] and [`crate::apply`] tell what. Cost: one way through the tree, where
-/// these take two.
+/// Performs a transaction that is a [plain put](plain_put), in place. `None`, and nothing is done,
+/// if it is another one, if anything is in its way, as a link, or if it might break a limit:
+/// [`locate`] and [`crate::apply`] tell what. Cost: one way through the tree, where these take two.
 ///
 /// # Errors
 /// Only `Missing`; nothing is done then.
@@ -66,9 +69,9 @@ pub fn put_plainly(
     }
 }
 
-/// Checks the conditions of a transaction and finds where its operation works. `None` if it is none of those that can be done
-/// in place: it has not exactly one operation, or one that removes, moves or grafts, or it might break a limit of the whole
-/// tree. Then [`crate::apply`] is to be asked.
+/// Checks the conditions of a transaction and finds where its operation works. `None` if it is none
+/// of those that can be done in place: it has not exactly one operation, or one that removes, moves
+/// or grafts, or it might break a limit of the whole tree. Then [`crate::apply`] is to be asked.
 ///
 /// # Errors
 /// Those of [`crate::apply`], with the same messages.
@@ -111,10 +114,12 @@ impl Located {
         &self.touched
     }
 
-    /// Performs the operation of the transaction that was located in `root`, which must not have changed since.
+    /// Performs the operation of the transaction that was located in `root`, which must not have
+    /// changed since.
     ///
     /// # Errors
-    /// Those of [`crate::apply`]. `root` has the same content then as before, and the call can be repeated; after it has succeeded it cannot.
+    /// Those of [`crate::apply`]. `root` has the same content then as before, and the call can be
+    /// repeated; after it has succeeded it cannot.
     pub fn write(
         &mut self,
         root: &mut Directory,
@@ -134,8 +139,8 @@ impl Located {
     }
 }
 
-/// Whether the operation can be done in place: it works at one key, takes nothing away, and cannot bring a tree of these
-/// totals to a limit, which is looked at when it is too late to go back.
+/// Whether the operation can be done in place: it works at one key, takes nothing away, and cannot
+/// bring a tree of these totals to a limit, which is looked at when it is too late to go back.
 fn fits(stats: Stats, operation: &Operation) -> bool {
     let bytes = match operation {
         Operation::Put { value, .. } | Operation::Append { value, .. } => value.len() as u64,
@@ -147,7 +152,8 @@ fn fits(stats: Stats, operation: &Operation) -> bool {
         | Operation::Move { .. }
         | Operation::PutObject { .. } => return false,
     };
-    // A key has so many names at most, and each makes one entry at most, also when links were followed.
+    // A key has so many names at most, and each makes one entry at most, also when links were
+    // followed.
     stats.entries.saturating_add(KEY_NAMES as u64) <= ENTRIES
         && stats.bytes.saturating_add(bytes) <= LOGICAL_BYTES
 }

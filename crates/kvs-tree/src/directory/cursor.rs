@@ -1,5 +1,5 @@
-//! Walking directories in order of names: pages, and what differs between two directories. Parts that are equal, by their hash, are
-//! stepped over without being loaded.
+//! Walking directories in order of names: pages, and what differs between two directories. Parts
+//! that are equal, by their hash, are stepped over without being loaded.
 
 use super::regroup::damaged;
 use crate::hash::StoreParams;
@@ -21,8 +21,8 @@ pub struct EntryChange {
     pub after: Option<Entry>,
 }
 
-/// Adds entries behind `after` until there are `limit`. Where a child is missing, those of its neighbours that will be needed
-/// are reported with it.
+/// Adds entries behind `after` until there are `limit`. Where a child is missing, those of its
+/// neighbours that will be needed are reported with it.
 pub(super) fn page(
     node: &Node,
     source: &dyn NodeSource,

@@ -1,5 +1,5 @@
-//! Editing one entry. Most edits change one leaf and the totals on the path to it; where a cut may appear, vanish or move, the
-//! surroundings are grouped anew.
+//! Editing one entry. Most edits change one leaf and the totals on the path to it; where a cut may
+//! appear, vanish or move, the surroundings are grouped anew.
 
 use super::levels::Mark;
 use super::regroup::{damaged, regroup};
@@ -10,10 +10,12 @@ use crate::node::name::Sought;
 use crate::node::{Body, Directory, Entry, Inner, Leaf, Link, Node, Stats, Value};
 use crate::source::{Ctx, Fault};
 
-/// What becomes of an entry: gets what stands there, leaves what shall stand there, on an error what stood there.
+/// What becomes of an entry: gets what stands there, leaves what shall stand there, on an error
+/// what stood there.
 pub(super) type Change<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
 
-/// Applies `change` to the entry `name`. On an error the directory is as it was, unless `change` took the entry away.
+/// Applies `change` to the entry `name`. On an error the directory is as it was, unless `change`
+/// took the entry away.
 pub(super) fn update(
     directory: &mut Directory,
     ctx: &Ctx<'_>,
@@ -45,7 +47,8 @@ pub(super) fn update(
 enum Outcome {
     /// Done; the totals of the edited node are right.
     Done,
-    /// The directory, which will have `count` entries, is to be grouped anew with `entry` at the name.
+    /// The directory, which will have `count` entries, is to be grouped anew with `entry` at the
+    /// name.
     Regroup { entry: Option<Entry>, count: u64 },
 }
 
@@ -185,9 +188,10 @@ impl Edit<'_> {
         Outcome::Done
     }
 
-    /// Whether cuts may appear or move when the name is inserted at this place of a leaf. They do not if it comes behind the first
-    /// name, is no cut itself, and would not have been chosen for one of the cuts next to it: then it goes down the
-    /// same way through the recursive cutting, to this leaf.
+    /// Whether cuts may appear or move when the name is inserted at this place of a leaf. They do
+    /// not if it comes behind the first name, is no cut itself, and would not have been chosen for
+    /// one of the cuts next to it: then it goes down the same way through the recursive cutting, to
+    /// this leaf.
     fn insertion_moves_cuts(&self, leaf: &Leaf, at: usize, edges: Edges<'_>) -> bool {
         if self.flat && self.count < FLAT_MAX as u64 {
             return false;
@@ -205,8 +209,9 @@ impl Edit<'_> {
             || edges.next.is_some_and(|next| new < mark(next))
     }
 
-    /// Whether cuts may vanish or move when the entry at this place of a leaf is removed. They do not if it is not the first and the
-    /// cuts next to it do not depend on the length of what is between them.
+    /// Whether cuts may vanish or move when the entry at this place of a leaf is removed. They do
+    /// not if it is not the first and the cuts next to it do not depend on the length of what is
+    /// between them.
     fn removal_moves_cuts(&self, leaf: &Leaf, at: usize, edges: Edges<'_>) -> bool {
         if self.flat {
             return false;

@@ -1,8 +1,9 @@
 //! Where large directories are cut: a function of the names and the store's split key alone.
 //!
-//! A name's keyed hash gives it a level; names of level h + 1 begin nodes of height h. What is then still too long is cut at its
-//! smallest hash, recursively. That is a treap over the names, cut off where runs are short enough: an insertion or removal
-//! moves few cuts, and none outside its own run.
+//! A name's keyed hash gives it a level; names of level h + 1 begin nodes of height h. What is then
+//! still too long is cut at its smallest hash, recursively. That is a treap over the names, cut off
+//! where runs are short enough: an insertion or removal moves few cuts, and none outside its own
+//! run.
 
 use crate::hash::StoreParams;
 use crate::limits::{HASHED_HEIGHTS, LEVEL_BITS};
@@ -34,8 +35,9 @@ impl Mark {
     }
 }
 
-/// The positions, in order, at which nodes of this height begin, but the first; `marks` are those of the first names of the
-/// items to be grouped, which are a whole number of natural runs. Cost O(n).
+/// The positions, in order, at which nodes of this height begin, but the first; `marks` are those
+/// of the first names of the items to be grouped, which are a whole number of natural runs. Cost
+/// O(n).
 pub(super) fn cuts(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
     let mut cuts = Vec::new();
     let mut start = 0;
@@ -56,10 +58,12 @@ pub(super) fn cuts(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
     cuts
 }
 
-/// Cuts start..end at its smallest mark (not the first item; the first of equals), both parts likewise while they are longer
-/// than `max`. Without the recursion: an item is a cut if it is the smallest of at least `max` neighbours.
+/// Cuts start..end at its smallest mark (not the first item; the first of equals), both parts
+/// likewise while they are longer than `max`. Without the recursion: an item is a cut if it is the
+/// smallest of at least `max` neighbours.
 fn smallest(marks: &[Mark], start: usize, end: usize, max: usize, cuts: &mut Vec<usize>) {
-    // Items to the left of which nothing smaller stands, ascending: (position, mark, where its neighbours begin).
+    // Items to the left of which nothing smaller stands, ascending: (position, mark, where its
+    // neighbours begin).
     let mut open: Vec<(usize, Mark, usize)> = Vec::new();
     let found = cuts.len();
     for (at, mark) in marks.iter().enumerate().take(end).skip(start + 1) {

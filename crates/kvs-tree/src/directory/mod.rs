@@ -1,5 +1,6 @@
-//! Directories of any size: one flat leaf while they are small, then a tree of nodes that is cut where the names alone decide. So
-//! equal content has an equal name whatever the history, an edit rewrites one path, and entries come sorted in pages.
+//! Directories of any size: one flat leaf while they are small, then a tree of nodes that is cut
+//! where the names alone decide. So equal content has an equal name whatever the history, an edit
+//! rewrites one path, and entries come sorted in pages.
 
 mod levels;
 
@@ -35,7 +36,8 @@ fn check_name(name: &str) -> Result<(), TreeError> {
 }
 
 impl Entry {
-    /// Whether both are the same: kind and content. Compares hashes; computes those of changed nodes.
+    /// Whether both are the same: kind and content. Compares hashes; computes those of changed
+    /// nodes.
     pub fn same(&self, other: &Entry, params: &StoreParams) -> bool {
         match (self, other) {
             (Entry::Value(one), Entry::Value(two)) => one.same(two, params),
@@ -115,8 +117,8 @@ impl Directory {
         }
     }
 
-    /// A directory of these entries: the same as putting them in one by one, in any order, but cheaper. Refuses
-    /// ([`TreeErrorKind::Invalid`]) what is no name. Cost O(n).
+    /// A directory of these entries: the same as putting them in one by one, in any order, but
+    /// cheaper. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(n).
     pub fn from_entries(
         params: &StoreParams,
         entries: BTreeMap<SmolStr, Entry>,
@@ -140,7 +142,8 @@ impl Directory {
         }
     }
 
-    /// A stored directory that is known by its name alone: the totals are taken from its decoded node.
+    /// A stored directory that is known by its name alone: the totals are taken from its decoded
+    /// node.
     pub fn load_root(blobref: Blobref, node: &Arc<Node>) -> Self {
         Directory {
             link: Link::Stored(blobref),
@@ -168,8 +171,8 @@ impl Directory {
         self.descend(source, name, &|_, _| (), |entry| Ok(entry.cloned()))
     }
 
-    /// What `see` makes of the entry of this name, which is neither copied nor are nodes in memory held. Shows each node on the
-    /// way, from the top, with the link that led to it.
+    /// What `see` makes of the entry of this name, which is neither copied nor are nodes in memory
+    /// held. Shows each node on the way, from the top, with the link that led to it.
     pub(crate) fn descend<T>(
         &self,
         source: &dyn NodeSource,
@@ -180,8 +183,11 @@ impl Directory {
         descend(&self.link, source, name, visit, see)
     }
 
-    /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand there, on an
-    /// error what stood there. Then `self` is as it was; but if `f` took the entry away, `self` is unspecified on an error: such callers work on a clone. `f` is called at most once. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(log n): one path is copied if it is shared.
+    /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand
+    /// there, on an error what stood there. Then `self` is as it was; but if `f` took the entry
+    /// away, `self` is unspecified on an error: such callers work on a clone. `f` is called at most
+    /// once. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(log n): one path is
+    /// copied if it is shared.
     pub fn update(
         &mut self,
         ctx: &Ctx<'_>,
@@ -204,8 +210,9 @@ impl Directory {
         Ok(found)
     }
 
-    /// At most `limit` direct entries that differ between `self` (before) and `other` (after), in order of names, from the
-    /// first behind `after`. Skips parts of equal hash: the cost grows with the differences, not with the directories.
+    /// At most `limit` direct entries that differ between `self` (before) and `other` (after), in
+    /// order of names, from the first behind `after`. Skips parts of equal hash: the cost grows
+    /// with the differences, not with the directories.
     pub fn changes(
         &self,
         other: &Directory,
@@ -221,14 +228,15 @@ impl Directory {
         self.link.seal(params)
     }
 
-    /// Parts of the directory, and of what is below, that have no hash yet, at least so many if there are: where much was
-    /// changed, they can be sealed on several threads, and then the directory with little left to do.
+    /// Parts of the directory, and of what is below, that have no hash yet, at least so many if
+    /// there are: where much was changed, they can be sealed on several threads, and then the
+    /// directory with little left to do.
     pub fn unsealed(&self, parts: usize) -> Vec<Arc<Node>> {
         unsealed(&self.link, parts)
     }
 
-    /// Emits every object that is only in memory and that `is_written` does not know, once each, children before parents.
-    /// Does not descend into written ones.
+    /// Emits every object that is only in memory and that `is_written` does not know, once each,
+    /// children before parents. Does not descend into written ones.
     pub fn unwritten(
         &self,
         params: &StoreParams,
@@ -238,7 +246,8 @@ impl Directory {
         Emitter::new(params, is_written, emit).link(&self.link);
     }
 
-    /// The same directory with written objects referred to by name, so that their memory is freed. See [`Detacher`].
+    /// The same directory with written objects referred to by name, so that their memory is freed.
+    /// See [`Detacher`].
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Directory {
         Detacher::new(*params, is_written).directory(self)
     }

@@ -1,7 +1,9 @@
-//! Grouping: a directory built from its entries, and the repair of a directory in which cuts appear, vanish or move.
+//! Grouping: a directory built from its entries, and the repair of a directory in which cuts
+//! appear, vanish or move.
 //!
-//! A repair goes up height by height. At each it takes the run between the natural cuts around the name (the *zone*), with what the
-//! height below became, and groups it anew; nothing outside can change, since cuts depend on their own run alone.
+//! A repair goes up height by height. At each it takes the run between the natural cuts around the
+//! name (the *zone*), with what the height below became, and groups it anew; nothing outside can
+//! change, since cuts depend on their own run alone.
 
 use super::levels::{self, Mark};
 use crate::error::{TreeError, TreeErrorKind};
@@ -15,7 +17,8 @@ use std::sync::Arc;
 
 type Entries = Vec<(Name, Entry)>;
 
-/// The top node of a directory of these sorted entries: what every history of edits must arrive at. Cost O(n).
+/// The top node of a directory of these sorted entries: what every history of edits must arrive at.
+/// Cost O(n).
 pub(super) fn build(entries: Entries, params: &StoreParams) -> Arc<Node> {
     if entries.len() <= FLAT_MAX {
         return leaf(entries);
@@ -102,9 +105,10 @@ fn split<T>(items: Vec<T>, cuts: &[usize]) -> impl Iterator<Item = (usize, Vec<T
     })
 }
 
-/// The directory `root` with `entry` at `name` (`None`: without it), where its cuts may differ from those of `root`. Totals on the
-/// path to `name` need not be right yet, and the entry may be gone already. Cost O(log n) expected, O(n) for a directory that
-/// becomes flat (it is small) or whose names were chosen with knowledge of the split key.
+/// The directory `root` with `entry` at `name` (`None`: without it), where its cuts may differ from
+/// those of `root`. Totals on the path to `name` need not be right yet, and the entry may be gone
+/// already. Cost O(log n) expected, O(n) for a directory that becomes flat (it is small) or whose
+/// names were chosen with knowledge of the split key.
 pub(super) fn regroup(
     root: &Arc<Node>,
     ctx: &Ctx<'_>,
@@ -188,7 +192,8 @@ fn replace(entries: &mut Entries, name: &str, entry: Option<Entry>) {
     }
 }
 
-/// The nodes of one height between the natural cuts next to a name, that name itself left out of account.
+/// The nodes of one height between the natural cuts next to a name, that name itself left out of
+/// account.
 #[derive(Default)]
 struct Zone {
     nodes: Vec<Arc<Node>>,

@@ -81,7 +81,8 @@ enum Family {
     Plain,
     /// No natural cut at all.
     Uncut,
-    /// No natural cut, and marks rise with the names: cutting at the smallest peels off one name at a time.
+    /// No natural cut, and marks rise with the names: cutting at the smallest peels off one name at
+    /// a time.
     Rising,
     /// Every name begins a leaf.
     Cuts,

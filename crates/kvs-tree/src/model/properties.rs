@@ -204,8 +204,8 @@ fn check_in_place(
     }
 }
 
-/// Replay of many transactions at once leads to the last version: from the first, and from the middle
-/// with nothing at hand.
+/// Replay of many transactions at once leads to the last version: from the first, and from the
+/// middle with nothing at hand.
 fn check_batches(store: &Store, versions: &[(Model, Directory)], effects: &[Vec<Effect>]) {
     let last = versions.last().unwrap().1.seal(&PARAMS);
     let all = store.replay(&versions[0].1, &effects.concat());

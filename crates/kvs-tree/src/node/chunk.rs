@@ -1,5 +1,6 @@
-//! Chunks of a value in memory. The last chunk of a value that is appended to grows in a buffer that all versions of the
-//! value share, each seeing its own length of it, and carries its hash in progress: an append costs what it appends.
+//! Chunks of a value in memory. The last chunk of a value that is appended to grows in a buffer
+//! that all versions of the value share, each seeing its own length of it, and carries its hash in
+//! progress: an append costs what it appends.
 
 use crate::hash::{Blobref, GrowingHash, HashAlgorithm};
 use bytes::Bytes;
@@ -36,7 +37,8 @@ impl Chunk {
         }
     }
 
-    /// A chunk with more bytes at its end. Costs what is added, if nothing was added to `self` before, else a copy of it.
+    /// A chunk with more bytes at its end. Costs what is added, if nothing was added to `self`
+    /// before, else a copy of it.
     pub(crate) fn extended(&self, algorithm: HashAlgorithm, more: &[u8]) -> Self {
         let (buffer, mut hash) = match &self.bytes {
             ChunkBytes::Growing { buffer, len, hash } => {
@@ -68,7 +70,8 @@ impl Chunk {
         }
     }
 
-    /// These bytes of the chunk; the range is cut to its length. Copies only while the chunk is growing.
+    /// These bytes of the chunk; the range is cut to its length. Copies only while the chunk is
+    /// growing.
     pub(crate) fn slice(&self, range: Range<usize>) -> Bytes {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;

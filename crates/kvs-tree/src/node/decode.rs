@@ -1,5 +1,5 @@
-//! Decoding of nodes, strict: what is accepted is exactly what the encoder writes, so one content has one name. Lengths are
-//! checked against the limits before anything is allocated for them.
+//! Decoding of nodes, strict: what is accepted is exactly what the encoder writes, so one content
+//! has one name. Lengths are checked against the limits before anything is allocated for them.
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
@@ -17,8 +17,9 @@ use rmp::decode;
 use smol_str::SmolStr;
 
 impl Node {
-    /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not the canonical encoding of what they
-    /// say. Inline values are copied if they are short, else slices of `bytes`. Cost O(bytes); nothing is hashed.
+    /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not the canonical
+    /// encoding of what they say. Inline values are copied if they are short, else slices of
+    /// `bytes`. Cost O(bytes); nothing is hashed.
     pub fn decode(algorithm: HashAlgorithm, bytes: &Bytes) -> Result<Node, TreeError> {
         let decoded = Reader {
             all: bytes,

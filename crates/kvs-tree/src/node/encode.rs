@@ -1,5 +1,6 @@
-//! The canonical encoding of nodes, field by field as in RFC 0001, and their names, which are the hash of it. A parent's
-//! encoding holds the names of its children, so both are computed together, once per changed node.
+//! The canonical encoding of nodes, field by field as in RFC 0001, and their names, which are the
+//! hash of it. A parent's encoding holds the names of its children, so both are computed together,
+//! once per changed node.
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
@@ -101,8 +102,8 @@ impl PieceLink {
     }
 }
 
-/// MessagePack into memory, which cannot fail; so the results of `rmp` are dropped here and nowhere else. No text or value is
-/// longer than 2^32 bytes.
+/// MessagePack into memory, which cannot fail; so the results of `rmp` are dropped here and nowhere
+/// else. No text or value is longer than 2^32 bytes.
 struct Writer(Vec<u8>);
 
 impl Writer {

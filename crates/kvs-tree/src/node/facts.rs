@@ -54,8 +54,8 @@ impl Node {
         }
     }
 
-    /// Names and kinds of the stored objects that this node refers to directly; those that are only in memory are left out
-    /// (a decoded node has none).
+    /// Names and kinds of the stored objects that this node refers to directly; those that are only
+    /// in memory are left out (a decoded node has none).
     pub fn children(&self) -> Vec<(Blobref, ObjectKind)> {
         match &self.body {
             Body::Inner(inner) => inner
@@ -79,7 +79,8 @@ impl Node {
         }
     }
 
-    /// Roughly the memory that this node takes, in bytes, without what it refers to. Cost O(entries).
+    /// Roughly the memory that this node takes, in bytes, without what it refers to. Cost
+    /// O(entries).
     pub fn memory_size(&self) -> usize {
         let body = match &self.body {
             Body::Leaf(leaf) => leaf

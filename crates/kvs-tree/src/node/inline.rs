@@ -1,11 +1,13 @@
-//! The bytes of a value that stands in its directory's leaf. Short ones lie in the entry itself, so that copying a leaf, which
-//! every version does with those that it changes, copies memory and counts no references.
+//! The bytes of a value that stands in its directory's leaf. Short ones lie in the entry itself, so
+//! that copying a leaf, which every version does with those that it changes, copies memory and
+//! counts no references.
 
 use bytes::Bytes;
 use std::fmt;
 use std::ops::Deref;
 
-/// Longest value that lies in its entry, in bytes: so long that an entry is no larger than it must be for other kinds.
+/// Longest value that lies in its entry, in bytes: so long that an entry is no larger than it must
+/// be for other kinds.
 const SHORT_BYTES: usize = 70;
 
 /// At most [`crate::INLINE_BYTES`] bytes.

@@ -1,7 +1,9 @@
-//! Tree objects in memory: nodes of directories and of chunk trees, linked either by hash (stored) or by pointer (new, or
-//! changed and not yet written). Everything is shared and copied on write; the hash of a node is computed once, on demand.
+//! Tree objects in memory: nodes of directories and of chunk trees, linked either by hash (stored)
+//! or by pointer (new, or changed and not yet written). Everything is shared and copied on write;
+//! the hash of a node is computed once, on demand.
 //!
-//! These types refer to each other, so they stand in one module; what can be done with them is in the modules below it.
+//! These types refer to each other, so they stand in one module; what can be done with them is in
+//! the modules below it.
 
 pub(crate) mod chunk;
 
@@ -39,7 +41,8 @@ pub enum ObjectKind {
 /// Totals of a directory with everything below it, kept in its nodes so that no walk is needed.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
-    /// Entries at all levels below, directories themselves included. A subtree that occurs twice counts twice.
+    /// Entries at all levels below, directories themselves included. A subtree that occurs twice
+    /// counts twice.
     pub entries: u64,
     /// Lengths of all values below, in bytes.
     pub bytes: u64,
@@ -74,8 +77,9 @@ pub struct Directory {
     pub(crate) stats: Stats,
 }
 
-/// An opaque value: inline up to [`crate::INLINE_BYTES`], one blob up to [`crate::limits::SMALL_CHUNK`], beyond that a tree of
-/// chunks. The length alone decides, so equal bytes have equal names.
+/// An opaque value: inline up to [`crate::INLINE_BYTES`], one blob up to
+/// [`crate::limits::SMALL_CHUNK`], beyond that a tree of chunks. The length alone decides, so equal
+/// bytes have equal names.
 #[derive(Clone, Debug)]
 pub struct Value(pub(crate) Content);
 
@@ -102,8 +106,8 @@ pub(crate) enum ChunkLink {
     Loaded(Arc<Chunk>),
 }
 
-/// A decoded tree object of any kind: a leaf or an inner node of a directory, or a node of a chunk tree. Immutable once
-/// shared; its name is computed once.
+/// A decoded tree object of any kind: a leaf or an inner node of a directory, or a node of a chunk
+/// tree. Immutable once shared; its name is computed once.
 pub struct Node {
     pub(crate) body: Body,
     hash: OnceLock<Blobref>,
@@ -134,8 +138,8 @@ pub(crate) struct Inner {
     pub(crate) len: u64,
     /// Always the totals of the children's.
     pub(crate) stats: Stats,
-    /// The names of the children, once this node was encoded: a copy need not look for them in the children, which may lie
-    /// far away in memory.
+    /// The names of the children, once this node was encoded: a copy need not look for them in the
+    /// children, which may lie far away in memory.
     hashes: OnceLock<Box<[Blobref]>>,
 }
 
@@ -224,8 +228,9 @@ impl Value {
         Value(Content::Inline(inline))
     }
 
-    /// A stored value by its length in bytes and its name, that of its only blob or of the top of its chunk tree.
-    /// `len` must be more than [`crate::INLINE_BYTES`]: shorter values are inline always.
+    /// A stored value by its length in bytes and its name, that of its only blob or of the top of
+    /// its chunk tree. `len` must be more than [`crate::INLINE_BYTES`]: shorter values are inline
+    /// always.
     pub fn stored(len: u64, blobref: Blobref) -> Self {
         Value(if len <= SMALL_CHUNK {
             Content::Blob {

@@ -1,5 +1,6 @@
-//! Names of entries as nodes hold them: with the first eight bytes as a number, by which most comparisons are decided. A search
-//! compares dozens of names, and calling for a comparison of bytes, each in its own place in memory, takes ten times as long.
+//! Names of entries as nodes hold them: with the first eight bytes as a number, by which most
+//! comparisons are decided. A search compares dozens of names, and calling for a comparison of
+//! bytes, each in its own place in memory, takes ten times as long.
 
 use smol_str::SmolStr;
 use std::cmp::Ordering;
@@ -80,8 +81,8 @@ impl<'a> Sought<'a> {
     }
 }
 
-/// The first eight bytes, the first being the highest; zeros where there are none. So of two names with different heads
-/// that with the smaller one is the smaller.
+/// The first eight bytes, the first being the highest; zeros where there are none. So of two names
+/// with different heads that with the smaller one is the smaller.
 fn head(name: &[u8]) -> u64 {
     let mut head = [0; 8];
     for (place, byte) in head.iter_mut().zip(name) {

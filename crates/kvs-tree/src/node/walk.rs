@@ -1,5 +1,6 @@
-//! Walks over what is only in memory: emitting it for writing, and letting go of what has been written. Both visit a node
-//! once, however often it occurs: copies share nodes, so the number of paths may be exponential.
+//! Walks over what is only in memory: emitting it for writing, and letting go of what has been
+//! written. Both visit a node once, however often it occurs: copies share nodes, so the number of
+//! paths may be exponential.
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
@@ -87,7 +88,8 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Nodes below `link` without a hash, none of which is above another: at least `parts` where a level has as many.
+/// Nodes below `link` without a hash, none of which is above another: at least `parts` where a
+/// level has as many.
 pub(crate) fn unsealed(link: &Link, parts: usize) -> Vec<Arc<Node>> {
     let mut level = Vec::new();
     open(link, &mut level);
@@ -130,11 +132,13 @@ fn open(link: &Link, to: &mut Vec<Arc<Node>>) {
     }
 }
 
-/// Swaps trees for equal ones in which written objects are referred to by name, so that their memory is freed.
+/// Swaps trees for equal ones in which written objects are referred to by name, so that their
+/// memory is freed.
 ///
-/// Use one for all trees that may share nodes, such as the versions of a namespace: a node is visited once, and what was
-/// shared stays shared. Cost: the nodes that are not written, once each; nodes with nothing written below are kept as they
-/// are. A tree that it has seen before costs as much as its top node.
+/// Use one for all trees that may share nodes, such as the versions of a namespace: a node is
+/// visited once, and what was shared stays shared. Cost: the nodes that are not written, once each;
+/// nodes with nothing written below are kept as they are. A tree that it has seen before costs as
+/// much as its top node.
 pub struct Detacher<W> {
     params: StoreParams,
     is_written: W,

@@ -16,10 +16,10 @@ use crate::limits::{KEY_BYTES, KEY_NAMES, PATTERN_LOOPS};
 
 /// A pattern for keys.
 ///
-/// A component `*` is exactly one name, `**` any number of names, none included. Within a name
-/// `*` is any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one outside of it;
-/// `\` takes the next character as it is. Dots collapse as in a key. At most [`KEY_NAMES`]
-/// components in at most [`KEY_BYTES`], with at most [`PATTERN_LOOPS`] of `**` and of `*` within a name.
+/// A component `*` is exactly one name, `**` any number of names, none included. Within a name `*`
+/// is any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one outside of it; `\`
+/// takes the next character as it is. Dots collapse as in a key. At most [`KEY_NAMES`] components
+/// in at most [`KEY_BYTES`], with at most [`PATTERN_LOOPS`] of `**` and of `*` within a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GlobPattern {
     text: SmolStr,

@@ -1,7 +1,7 @@
 //! Many scopes that keys are asked for one after the other.
 //!
-//! A few scopes are tried one by one. More are compiled: a key then costs its names and the patterns
-//! that are alive on its way, not the number of scopes.
+//! A few scopes are tried one by one. More are compiled: a key then costs its names and the
+//! patterns that are alive on its way, not the number of scopes.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};

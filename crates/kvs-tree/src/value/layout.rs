@@ -1,5 +1,5 @@
-//! Where values are cut: chunk boundaries depend on offsets alone, small chunks first. So equal bytes have equal chunks, and
-//! an append leaves all chunks but the last as they are.
+//! Where values are cut: chunk boundaries depend on offsets alone, small chunks first. So equal
+//! bytes have equal chunks, and an append leaves all chunks but the last as they are.
 
 use crate::limits::{LARGE_CHUNK, MIDDLE_CHUNK, MIDDLE_CHUNKS_END, SMALL_CHUNK, SMALL_CHUNKS_END};
 

@@ -1,5 +1,6 @@
-//! Values of any length: inline, one blob, or a tree of chunks, by length alone. An append costs what it appends, a read of a
-//! range costs the range. What is new stays in memory until it is emitted for writing.
+//! Values of any length: inline, one blob, or a tree of chunks, by length alone. An append costs
+//! what it appends, a read of a range costs the range. What is new stays in memory until it is
+//! emitted for writing.
 
 mod layout;
 
@@ -19,8 +20,8 @@ use std::sync::Arc;
 use tree::Found;
 
 impl Value {
-    /// A value of these bytes. Short values are copied (they must not hold on to the buffer they came in), longer ones are
-    /// cut without copying. Cost O(chunks); nothing is hashed yet.
+    /// A value of these bytes. Short values are copied (they must not hold on to the buffer they
+    /// came in), longer ones are cut without copying. Cost O(chunks); nothing is hashed yet.
     pub fn new(_params: &StoreParams, bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
         if bytes.len() <= INLINE_BYTES {
@@ -57,7 +58,8 @@ impl Value {
         }
     }
 
-    /// The name of the blob or of the top of the chunk tree; `None` if the value is inline. Hashes what has no hash yet.
+    /// The name of the blob or of the top of the chunk tree; `None` if the value is inline. Hashes
+    /// what has no hash yet.
     pub fn blobref(&self, params: &StoreParams) -> Option<Blobref> {
         match &self.0 {
             Content::Inline(_) => None,
@@ -66,8 +68,9 @@ impl Value {
         }
     }
 
-    /// Adds bytes at the end. Costs what is appended and one path of the chunk tree; the last chunk is read once if it is
-    /// stored. Refuses ([`TreeErrorKind::TooBig`]) more than [`VALUE_BYTES`]. On an error the value is unspecified.
+    /// Adds bytes at the end. Costs what is appended and one path of the chunk tree; the last chunk
+    /// is read once if it is stored. Refuses ([`TreeErrorKind::TooBig`]) more than [`VALUE_BYTES`].
+    /// On an error the value is unspecified.
     pub fn append(&mut self, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
         let added = more.len() as u64;
         if added > VALUE_BYTES.saturating_sub(self.len()) {
@@ -104,7 +107,8 @@ impl Value {
         Ok(())
     }
 
-    /// These bytes, as far as there are any. Touches the chunks of the range only; missing chunks are reported all at once.
+    /// These bytes, as far as there are any. Touches the chunks of the range only; missing chunks
+    /// are reported all at once.
     pub fn read(&self, source: &dyn NodeSource, range: Range<u64>) -> Result<Bytes, Fault> {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
@@ -127,8 +131,8 @@ impl Value {
         }
     }
 
-    /// Whether this value begins with all the bytes of `old`: whether appends could have made it. Costs one path of each
-    /// chunk tree and the last chunk of `old`; what both share is not read.
+    /// Whether this value begins with all the bytes of `old`: whether appends could have made it.
+    /// Costs one path of each chunk tree and the last chunk of `old`; what both share is not read.
     pub fn begins_with(
         &self,
         old: &Value,
@@ -146,7 +150,8 @@ impl Value {
         }
     }
 
-    /// The names of the blobs whose bytes in this order are the value; none if it is inline. Cost O(chunks).
+    /// The names of the blobs whose bytes in this order are the value; none if it is inline. Cost
+    /// O(chunks).
     pub fn blobs(
         &self,
         source: &dyn NodeSource,
@@ -165,8 +170,8 @@ impl Value {
         Ok(found)
     }
 
-    /// Emits every object that is only in memory and that `is_written` does not know, once each, children before parents.
-    /// Does not descend into written ones.
+    /// Emits every object that is only in memory and that `is_written` does not know, once each,
+    /// children before parents. Does not descend into written ones.
     pub fn unwritten(
         &self,
         params: &StoreParams,

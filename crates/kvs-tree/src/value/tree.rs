@@ -1,5 +1,5 @@
-//! Chunk trees: the chunks of a long value, in order, [`CHUNK_FAN_OUT`] to a node by index alone, so that all nodes but those on
-//! the right edge are full.
+//! Chunk trees: the chunks of a long value, in order, [`CHUNK_FAN_OUT`] to a node by index alone,
+//! so that all nodes but those on the right edge are full.
 
 use super::layout::{chunk_at, chunk_index};
 use crate::error::{TreeError, TreeErrorKind};
@@ -86,8 +86,8 @@ pub(super) fn append(top: &mut Link, len: u64, ctx: &Ctx<'_>, more: &Bytes) -> R
     Ok(())
 }
 
-/// Whether the tree `new` begins with all the bytes of the tree `old`. Chunk boundaries depend on offsets alone, so all children
-/// but the last of each node of `old` must be those of `new`.
+/// Whether the tree `new` begins with all the bytes of the tree `old`. Chunk boundaries depend on
+/// offsets alone, so all children but the last of each node of `old` must be those of `new`.
 pub(super) fn begins_with(
     new: &Link,
     old: &Link,
