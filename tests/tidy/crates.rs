@@ -1,11 +1,11 @@
-//! The crates import each other as designed, and no other way: the core knows nobody, the engine and
-//! the protocol never meet but in `kvs`.
+//! The crates import each other as designed, and no other way: the core knows nobody, the engine
+//! and the protocol never meet but in `kvs`.
 
 use super::expect_none;
 use super::sources::{package_name, packages, read};
 
 /// Which crates of the workspace a crate may build on.
-const MAY_USE: &[(&str, &[&str])] = &[
+pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("kvs-tree", &[]),
     ("kvs-storage", &["kvs-tree"]),
     ("kvs-engine", &["kvs-storage", "kvs-tree"]),
@@ -28,7 +28,7 @@ const IMPURE: &[&str] = &[
 ];
 
 /// The names in a table of dependencies, tests' own left out unless `with_dev`.
-fn dependencies(package: &str, with_dev: bool) -> Vec<String> {
+pub(crate) fn dependencies(package: &str, with_dev: bool) -> Vec<String> {
     let text = read(&format!("{package}/Cargo.toml"));
     let mut found = Vec::new();
     let mut inside = false;

@@ -23,8 +23,8 @@ fn every_file_begins_with_a_header() {
     expect_none("files without a header", bare.collect());
 }
 
-#[test]
-fn no_file_is_long() {
+/// Files of too many lines.
+pub(crate) fn long() -> Vec<String> {
     let modules = all();
     let tests: BTreeSet<&str> = modules
         .values()
@@ -37,15 +37,25 @@ fn no_file_is_long() {
         if tests.contains(file.as_str()) || is_test(&file) {
             continue;
         }
-        let text = read(&file);
-        let code = blank(&text);
-        let in_tests = code.lines().count() - lines_outside_tests(&code);
-        let lines = text.lines().count() - in_tests;
+        let lines = lines_without_tests(&file);
         if lines >= FILE_LINES {
             findings.push(format!("{file}: {lines} lines"));
         }
     }
-    expect_none("long files", findings);
+    findings
+}
+
+#[test]
+fn no_file_is_long() {
+    expect_none("long files", long());
+}
+
+/// The lines of a file, those that are compiled for tests only left out.
+pub(crate) fn lines_without_tests(file: &str) -> usize {
+    let text = read(file);
+    let code = blank(&text);
+    let in_tests = code.lines().count() - lines_outside_tests(&code);
+    text.lines().count() - in_tests
 }
 
 /// Whether the file is of a test binary.

@@ -4,6 +4,7 @@
 //! does not count as using what it shows, nor its readers as using all of it.
 
 use std::collections::BTreeMap;
+use std::sync::{LazyLock, OnceLock};
 
 use super::sources::{blank, exists, read, without_tests};
 use super::tokens::{Import, paths, tokens};
@@ -24,7 +25,7 @@ pub(crate) struct Module {
 }
 
 /// All modules of a crate; the first is its root.
-pub(crate) struct Modules(pub(crate) Vec<Module>);
+pub(crate) struct Modules(pub(crate) Vec<Module>, OnceLock<Vec<Use>>);
 
 /// A use of one module's item by another.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -36,7 +37,7 @@ pub(crate) struct Use {
 impl Modules {
     /// Reads the crate whose root is `file`.
     pub(crate) fn load(file: &str) -> Self {
-        let mut modules = Self(Vec::new());
+        let mut modules = Self(Vec::new(), OnceLock::new());
         modules.add(file.to_owned(), Vec::new(), None, false);
         modules
     }
@@ -85,8 +86,13 @@ impl Modules {
     }
 
     /// Who uses whom, tests left out.
-    pub(crate) fn uses(&self) -> Vec<Use> {
+    pub(crate) fn uses(&self) -> &[Use] {
+        self.1.get_or_init(|| self.find_uses())
+    }
+
+    fn find_uses(&self) -> Vec<Use> {
         let found: Vec<_> = self.0.iter().map(|module| paths(&module.code)).collect();
+        let imports: Vec<&[Import]> = found.iter().map(|p| p.imports.as_slice()).collect();
         let mut uses = Vec::new();
         for (user, paths) in found
             .iter()
@@ -99,7 +105,6 @@ impl Modules {
                 .filter(|import| !(import.public && self.is_own(user, import)))
                 .map(|import| &import.path);
             for path in imported.chain(&paths.spelled) {
-                let imports: Vec<&[Import]> = found.iter().map(|p| p.imports.as_slice()).collect();
                 if let Some(used) = self.resolve(user, path, &imports, 0)
                     && used != user
                 {
@@ -219,14 +224,17 @@ pub(crate) fn roots(package: &str, files: &[String]) -> Vec<String> {
     files.iter().filter(is_root).cloned().collect()
 }
 
-/// The modules of every crate root of the workspace, by the root's file.
-pub(crate) fn all() -> BTreeMap<String, Modules> {
-    let mut found = BTreeMap::new();
-    for package in super::sources::packages() {
-        let files = super::sources::files(&package, &[".rs"]);
-        for root in roots(&package, &files) {
-            found.insert(root.clone(), Modules::load(&root));
+/// The modules of every crate root of the workspace, by the root's file. Read once.
+pub(crate) fn all() -> &'static BTreeMap<String, Modules> {
+    static ALL: LazyLock<BTreeMap<String, Modules>> = LazyLock::new(|| {
+        let mut found = BTreeMap::new();
+        for package in super::sources::packages() {
+            let files = super::sources::files(&package, &[".rs"]);
+            for root in roots(&package, &files) {
+                found.insert(root.clone(), Modules::load(&root));
+            }
         }
-    }
-    found
+        found
+    });
+    &ALL
 }

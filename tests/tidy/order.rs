@@ -1,16 +1,16 @@
-//! A module imports only modules that are declared above it, so that each crate can be read from top
-//! to bottom; a module and those below it do not import each other.
+//! A module imports only modules that are declared above it, so that each crate can be read from
+//! top to bottom; a module and those below it do not import each other.
 
 use std::collections::BTreeSet;
 
 use super::expect_none;
 use super::modules::{Modules, Use, all};
 
-#[test]
-fn a_module_imports_only_modules_above_it() {
+/// Imports of modules that are declared below.
+pub(crate) fn against_the_order() -> Vec<String> {
     let mut findings = Vec::new();
     for modules in all().values() {
-        for &Use { user, used } in &modules.uses() {
+        for &Use { user, used } in modules.uses() {
             if !is_above(modules, user, used) {
                 findings.push(format!(
                     "{}: {} imports {}, which is declared below it",
@@ -21,11 +21,16 @@ fn a_module_imports_only_modules_above_it() {
             }
         }
     }
-    expect_none("imports against the reading order", findings);
+    findings
 }
 
-/// Whether what is used stands above its user where their paths part. One that contains the other is
-/// as good: whether they import each other is the business of the next test.
+#[test]
+fn a_module_imports_only_modules_above_it() {
+    expect_none("imports against the reading order", against_the_order());
+}
+
+/// Whether what is used stands above its user where their paths part. One that contains the other
+/// is as good: whether they import each other is the business of the next test.
 fn is_above(modules: &Modules, user: usize, used: usize) -> bool {
     let (mut at, mut depth) = (0, 0);
     loop {
@@ -44,8 +49,8 @@ fn is_above(modules: &Modules, user: usize, used: usize) -> bool {
     }
 }
 
-#[test]
-fn modules_do_not_import_each_other_in_a_circle() {
+/// Modules that import each other in a circle, for each crate that has some.
+pub(crate) fn circles() -> Vec<String> {
     let mut findings = Vec::new();
     for modules in all().values() {
         let uses = modules.uses();
@@ -71,5 +76,10 @@ fn modules_do_not_import_each_other_in_a_circle() {
             findings.push(format!("{}: {}", modules.0[0].file, names.join(", ")));
         }
     }
-    expect_none("modules in a circle", findings);
+    findings
+}
+
+#[test]
+fn modules_do_not_import_each_other_in_a_circle() {
+    expect_none("modules in a circle", circles());
 }

@@ -73,10 +73,12 @@ pub struct ListOptions {
     pub recursive: bool,
     /// Only entries inside the scope.
     pub scope: Option<Scope>,
-    /// Values longer than this many bytes come as size and blobref; 0 for no values. `None`: the daemon's default.
+    /// Values longer than this many bytes come as size and blobref; 0 for no values. `None`: the
+    /// daemon's default.
     pub inline_max: Option<u64>,
-    /// Whether a page may end early, possibly without entries, when the daemon has visited many: go on after the
-    /// answer's `next`. Otherwise an answer takes as long as it takes to find an entry.
+    /// Whether a page may end early, possibly without entries, when the daemon has visited many: go
+    /// on after the answer's `next`. Otherwise an answer takes as long as it takes to find an
+    /// entry.
     pub bounded: bool,
 }
 
@@ -110,7 +112,8 @@ impl ListOptions {
         self
     }
 
-    /// Only entries inside a scope, read as its text looks: a glob if it has one of `*?[`, else a key and all below it.
+    /// Only entries inside a scope, read as its text looks: a glob if it has one of `*?[`, else a
+    /// key and all below it.
     pub fn scope(mut self, text: impl Into<SmolStr>) -> Self {
         let (kind, text) = (ScopeKind::Auto, text.into());
         self.scope = Some(Scope { kind, text });
@@ -131,6 +134,13 @@ impl ListOptions {
 }
 
 /// Which versions to list.
+///
+/// ```
+/// use kvs_client::LogOptions;
+///
+/// let states = LogOptions::new().from_version(10).to_version(20).scope("lwj.*.state");
+/// assert_eq!((states.from, states.to), (10, Some(20)));
+/// ```
 #[derive(Debug, Clone, Default)]
 #[non_exhaustive]
 pub struct LogOptions {

@@ -5,6 +5,16 @@ use kvs_proto::{Condition, Operation};
 use smol_str::SmolStr;
 
 /// What is committed together: all operations, in order, or none. Keys are checked by the daemon.
+///
+/// ```
+/// use kvs_client::Transaction;
+///
+/// // Finishes a job, but only if it still runs.
+/// let finish = Transaction::new()
+///     .if_equals("lwj.1.state", "running")
+///     .put("lwj.1.state", "complete");
+/// assert_eq!((finish.conditions.len(), finish.operations.len()), (1, 1));
+/// ```
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Transaction {
@@ -18,8 +28,8 @@ pub struct Transaction {
     pub no_merge: bool,
 }
 
-/// A value that the daemon has, for [`Transaction::put_upload`]. Can be committed once, on the same connection, and within a
-/// minute.
+/// A value that the daemon has, for [`Transaction::put_upload`]. Can be committed once, on the same
+/// connection, and within a minute.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Uploaded {
     /// Names the upload.

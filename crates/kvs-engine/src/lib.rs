@@ -124,7 +124,7 @@ pub use follow::Follower;
 pub use log::{LogEntry, LogPage};
 pub use matched::MatchCounts;
 pub use place::Place;
-pub use reference::{At, PRIMARY, Position, SnapshotRef, check_namespace_name};
+pub use reference::{At, PRIMARY, Position, SnapshotRef};
 pub use repeats::Repeats;
 pub use request::{
     Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, Prepared, Principal,

@@ -82,7 +82,7 @@ pub enum At {
 /// # Errors
 /// `Invalid` for an empty name, one over [`NAMESPACE_BYTES`], or one with `@`, `:`, blanks or
 /// control characters.
-pub fn check_namespace_name(name: &str) -> Result<(), EngineError> {
+pub(crate) fn check_namespace_name(name: &str) -> Result<(), EngineError> {
     let bad = |c: char| c == '@' || c == ':' || c.is_whitespace() || c.is_control();
     if name.is_empty() || name.len() > NAMESPACE_BYTES || name.contains(bad) {
         return Err(EngineError::new(

@@ -1,7 +1,7 @@
 //! The root record: the one mutable value of a store, in two slots that are written in turn.
 //!
-//! Everything that either slot names is kept, so whichever is found after a failure leads to the same
-//! state. RFC 0009 says what each answer means.
+//! Everything that either slot names is kept, so whichever is found after a failure leads to the
+//! same state. RFC 0009 says what each answer means.
 
 use bytes::Bytes;
 
@@ -62,14 +62,14 @@ impl Slots {
 
     /// The groups after this one are needed by one of the records. `None`: there is no record.
     #[must_use]
-    pub fn needed_after(&self) -> Option<GroupNumber> {
+    pub(crate) fn needed_after(&self) -> Option<GroupNumber> {
         let both = self.current.iter().chain(&self.previous);
         both.map(|root| root.group).min()
     }
 
     /// The highest number of an epoch in either record.
     #[must_use]
-    pub fn newest_epoch(&self) -> u64 {
+    pub(crate) fn newest_epoch(&self) -> u64 {
         let both = self.current.iter().chain(&self.previous);
         both.map(|root| root.epoch.number).max().unwrap_or(0)
     }

@@ -54,12 +54,13 @@ impl Ownership {
     }
 
     /// The same, where `undo` removes what the acquisition made.
-    pub fn with_undo(mut self, undo: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_undo(mut self, undo: impl Fn() + Send + Sync + 'static) -> Self {
         self.undo = Box::new(undo);
         self
     }
 
-    /// Undoes a start that failed: a store that was made by it is removed, as far as that is possible.
+    /// Undoes a start that failed: a store that was made by it is removed, as far as that is
+    /// possible.
     pub fn abandon(&self) {
         (self.undo)();
     }

@@ -58,10 +58,7 @@ pub use lookup::{Path, Resolved, entry_at, glimpse, lookup, path};
 pub use node::walk::Detacher;
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
 pub use replay::replay;
-pub use scope::{
-    GlobPattern, PatternId, PatternIndex, PatternSearch, Scope, ScopeSet, any_matches,
-    any_may_match_below,
-};
+pub use scope::{GlobPattern, PatternId, PatternIndex, PatternSearch, Scope, ScopeSet};
 pub use source::{Ctx, Fault, Missing, NoSource, NodeSource};
 pub use transaction::{Condition, Operation, OperationResult, Transaction};
 pub use treeobj::{TreeObject, from_json, to_json};

@@ -113,13 +113,13 @@ impl FromStr for Scope {
 
 /// Whether any of the scopes holds the key; no scopes at all hold every key.
 #[must_use]
-pub fn any_matches(scopes: &[Scope], key: &Key) -> bool {
+pub(crate) fn any_matches(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.matches(key))
 }
 
 /// Whether any of the scopes could hold a key below this one; no scopes at all hold every key.
 #[must_use]
-pub fn any_may_match_below(scopes: &[Scope], key: &Key) -> bool {
+pub(crate) fn any_may_match_below(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.may_match_below(key))
 }
 

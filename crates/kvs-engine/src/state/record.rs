@@ -44,14 +44,6 @@ impl TransactionRecord {
             number: self.number,
         }
     }
-
-    /// One result an operation.
-    pub fn all_results(&self) -> Vec<OperationResult> {
-        if self.results.is_empty() {
-            return vec![OperationResult::Done; self.operations as usize];
-        }
-        self.results.clone()
-    }
 }
 
 /// One version of one namespace.
@@ -129,7 +121,8 @@ pub enum Record {
         /// The pack; it is synced already.
         pack: PackId,
     },
-    /// A namespace was made as a copy of a state, at version 0. Packs hold everything under its root.
+    /// A namespace was made as a copy of a state, at version 0. Packs hold everything under its
+    /// root.
     #[serde(rename = "F")]
     Forked {
         /// Its name.

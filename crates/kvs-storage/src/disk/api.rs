@@ -67,8 +67,8 @@ pub trait Disk: Send + Sync + fmt::Debug {
     /// A failure means that any of them may be lost, also if a later call succeeds.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes an exclusive lock on the file, making it if needed and writing `content` into it, until
-    /// the guard is dropped or the process ends in whatever way.
+    /// Takes an exclusive lock on the file, making it if needed and writing `content` into it,
+    /// until the guard is dropped or the process ends in whatever way.
     ///
     /// # Errors
     /// `WouldBlock` if another holds it.
@@ -143,7 +143,7 @@ impl LockGuard {
     }
 
     /// The same guard, which calls `release` when it is dropped.
-    pub fn with_release(mut self, release: impl Fn() + Send + Sync + 'static) -> Self {
+    pub(crate) fn with_release(mut self, release: impl Fn() + Send + Sync + 'static) -> Self {
         self.release = Some(Box::new(release));
         self
     }
@@ -155,8 +155,8 @@ impl LockGuard {
         }
     }
 
-    /// Whether the file that is locked is still there; with `thorough` also whether it is still what
-    /// its path leads to. Cost: less than a microsecond, a little more if it is thorough.
+    /// Whether the file that is locked is still there; with `thorough` also whether it is still
+    /// what its path leads to. Cost: less than a microsecond, a little more if it is thorough.
     ///
     /// # Errors
     /// `NotFound` if it was removed or replaced, which the store in its directory then was, too.

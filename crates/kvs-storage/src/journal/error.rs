@@ -71,7 +71,7 @@ pub enum JournalError {
 impl JournalError {
     /// Sorts a failure into "full" and everything else.
     #[must_use]
-    pub fn from_failure(failure: Failure) -> Self {
+    pub(crate) fn from_failure(failure: Failure) -> Self {
         if failure.is_shortage() {
             Self::NoSpace(failure)
         } else {

@@ -44,12 +44,14 @@ impl MemoryStorage {
     }
 
     /// Refuses whatever takes space, or stops doing so.
-    pub fn set_full(&self, full: bool) {
+    #[cfg(test)]
+    pub(crate) fn set_full(&self, full: bool) {
         lock(&self.shared).full = full;
     }
 
     /// Everything arrives that is under way, as far as its condition still holds.
-    pub fn deliver(&self) {
+    #[cfg(test)]
+    pub(crate) fn deliver(&self) {
         let mut medium = lock(&self.shared);
         for late in std::mem::take(&mut medium.late) {
             medium.arrive(late);

@@ -7,6 +7,7 @@ use proptest::option;
 use proptest::prelude::*;
 
 use super::*;
+use crate::scope::any_matches;
 
 type Keys = BoxedStrategy<Key>;
 

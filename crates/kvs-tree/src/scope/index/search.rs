@@ -57,7 +57,7 @@ pub struct PatternSearch {
 impl PatternSearch {
     /// Whether a search is under way.
     #[must_use]
-    pub fn is_under_way(&self) -> bool {
+    pub(crate) fn is_under_way(&self) -> bool {
         self.phase != Phase::Done
     }
 
