@@ -9,7 +9,7 @@ use kvs_proto::{
     At, BriefLookup, FRAME_BYTES, FrameCodec, Lookup, LookupAnswer, ReadState, Status,
     write_answer, write_found, write_request,
 };
-use kvs_tree::{Key, NoSource, glimpse};
+use kvs_tree::{Key, NoSource, try_get_inline};
 use tokio_util::codec::Decoder;
 
 use super::codec::{NUMBER, found, position, root, snapshot};
@@ -59,7 +59,7 @@ fn answer(key: &str, rounds: u64) -> anyhow::Result<()> {
         let request = codec.peek(black_box(&input)).context("no frame")?;
         let asked = BriefLookup::read(request.body).context("no ordinary lookup")?;
         let key = Key::parse(asked.key)?;
-        let written = glimpse(&tree, &NoSource, &key, |value| {
+        let written = try_get_inline(&tree, &NoSource, &key, |value| {
             let value = value.in_place()?;
             write_found(
                 &mut out,

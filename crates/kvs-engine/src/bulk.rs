@@ -7,7 +7,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
-use kvs_tree::{Ahead, Blobref, Ctx, Directory, Effect, Fault, Missing, Node, NodeSource, replay};
+use kvs_tree::{
+    Blobref, Ctx, Directory, Effect, Fault, Missing, Node, NodeSource, ReplayPrefetch, replay,
+};
 
 use crate::error::EngineError;
 use crate::limits::{LOAD_BATCH, REPLAY_THREADS, SEAL_PARTS};
@@ -87,7 +89,7 @@ impl Objects {
             failed: RefCell::default(),
         };
         let params = self.params();
-        let mut ahead = Ahead::new(directory, effects);
+        let mut ahead = ReplayPrefetch::new(directory, effects);
         loop {
             let missing = ahead.next(&Ctx {
                 source: &AtHand(&source),

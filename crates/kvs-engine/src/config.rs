@@ -36,7 +36,7 @@ impl FromStr for Durability {
             "none" => Ok(Self::None),
             _ => Err(EngineError::new(
                 ErrorKind::Invalid,
-                format!("{text:?} is no durability mode: commit, interval or none"),
+                format!("invalid durability mode {text:?}: use commit, interval or none"),
             )),
         }
     }

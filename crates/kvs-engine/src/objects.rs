@@ -162,7 +162,7 @@ impl Objects {
         match self.load(missing, true)? {
             Object::Node(node) => Ok(node),
             Object::Blob(_) => Err(EngineError::corrupt(format!(
-                "{} is no node",
+                "{} is not a node",
                 missing.blobref
             ))),
         }

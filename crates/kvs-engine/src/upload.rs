@@ -143,7 +143,7 @@ impl Upload {
 }
 
 fn failed() -> EngineError {
-    let message = "the upload has failed before: begin anew";
+    let message = "the upload failed earlier: start it again";
     EngineError::new(ErrorKind::Invalid, message)
 }
 

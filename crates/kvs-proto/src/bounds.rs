@@ -89,12 +89,12 @@ impl<'a> Walk<'a> {
     /// Steps over a request: a map whose keys are texts. What follows it is not looked at.
     fn request(&mut self) -> Result<(), ProtocolError> {
         let Head::Map(fields) = self.head()? else {
-            return Err(self.malformed("it is no map"));
+            return Err(self.malformed("it is not a map"));
         };
         self.add(fields.saturating_mul(2))?;
         for _ in 0..fields {
             let Head::Text(length) = self.head()? else {
-                return Err(self.malformed("the name of a field is no text"));
+                return Err(self.malformed("the name of a field is not text"));
             };
             let field = self.text("", length, TEXT_BYTES, ErrorCode::Limit)?;
             match self.head()? {
@@ -158,7 +158,7 @@ impl<'a> Walk<'a> {
 
     fn head(&mut self) -> Result<Head, ProtocolError> {
         let head = self.rest.head();
-        head.ok_or_else(|| self.malformed("it ends too early, or is no MessagePack"))
+        head.ok_or_else(|| self.malformed("it ends too early, or is not MessagePack"))
     }
 
     fn skip(&mut self, length: usize) -> Result<&'a [u8], ProtocolError> {

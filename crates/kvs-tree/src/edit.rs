@@ -24,7 +24,7 @@ pub(crate) fn edit(
     f: Edit<'_>,
 ) -> Result<(), Fault> {
     if key.is_root() {
-        return Err(TreeError::new(TreeErrorKind::Invalid, "the root is no entry").into());
+        return Err(TreeError::new(TreeErrorKind::Invalid, "the root is not an entry").into());
     }
     descend(root, ctx, key.as_str(), 1, made, f)
 }
@@ -51,7 +51,7 @@ fn descend(
             }
             (before, _) => {
                 *slot = before;
-                let message = format!("'{}' is no directory", name.escape_debug());
+                let message = format!("'{}' is not a directory", name.escape_debug());
                 return Err(TreeError::new(TreeErrorKind::Corrupt, message).into());
             }
         };

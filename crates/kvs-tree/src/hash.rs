@@ -46,7 +46,7 @@ impl FromStr for HashAlgorithm {
             "sha1" => Ok(HashAlgorithm::Sha1),
             _ => Err(TreeError::new(
                 TreeErrorKind::Invalid,
-                format!("{text:?} is no hash algorithm (blake3 or sha1)"),
+                format!("invalid hash algorithm {text:?}: use blake3 or sha1"),
             )),
         }
     }
@@ -132,7 +132,7 @@ impl FromStr for Blobref {
         parsed.ok_or_else(|| {
             TreeError::new(
                 TreeErrorKind::Invalid,
-                format!("{text:?} is no blobref (blake3-HEX or sha1-HEX)"),
+                format!("invalid blobref {text:?}: expected blake3-HEX or sha1-HEX"),
             )
         })
     }

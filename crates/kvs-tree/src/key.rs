@@ -153,7 +153,7 @@ impl Key {
     /// where no client can name them, and a walk still must.
     pub fn child(&self, name: &str) -> Result<Key, TreeError> {
         if name.is_empty() || name.contains('.') {
-            let message = format!("'{}' is no name", name.escape_debug());
+            let message = format!("invalid name '{}'", name.escape_debug());
             return Err(TreeError::new(TreeErrorKind::Invalid, message));
         }
         check_name(name)?;

@@ -40,11 +40,10 @@ mod treeobj;
 
 mod apply;
 
-mod ahead;
+mod prefetch;
 
 mod replay;
 
-pub use ahead::Ahead;
 pub use apply::{Applied, Located, PastRoots, Written, apply, locate, plain_put, put_plainly};
 pub use diff::{Change, diff};
 pub use directory::EntryChange;
@@ -54,9 +53,10 @@ pub use hash::{Blobref, HashAlgorithm, StoreParams};
 pub use key::Key;
 pub use limits::*;
 pub use list::list;
-pub use lookup::{Path, Resolved, entry_at, glimpse, lookup, path};
+pub use lookup::{Path, Resolved, entry_at, lookup, path, try_get_inline};
 pub use node::walk::Detacher;
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
+pub use prefetch::ReplayPrefetch;
 pub use replay::replay;
 pub use scope::{GlobPattern, PatternId, PatternIndex, PatternSearch, Scope, ScopeSet};
 pub use source::{Ctx, Fault, Missing, NoSource, NodeSource};

@@ -64,7 +64,7 @@ fn directory_at(root: &Directory, source: &dyn NodeSource, key: &Key) -> Result<
         directory = match directory.get(source, name)? {
             Some(Entry::Directory(next)) => next,
             Some(_) => {
-                let message = format!("{key} is no directory");
+                let message = format!("{key} is not a directory");
                 return Err(TreeError::new(TreeErrorKind::NotDirectory, message).into());
             }
             None => {

@@ -10,7 +10,7 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::Blobref;
 use crate::key::{Key, first_name};
 use crate::limits::LINK_DEPTH;
-use crate::node::{Directory, Entry, Link, Node, Symlink, Value};
+use crate::node::{Directory, Entry, Node, NodeRef, Symlink, Value};
 use crate::source::{Ctx, Fault, NodeSource};
 
 /// What a lookup came to.
@@ -74,7 +74,7 @@ pub fn entry_at(
 ///
 /// # Errors
 /// Only `Missing` and `Corrupt`.
-pub fn glimpse<T>(
+pub fn try_get_inline<T>(
     root: &Directory,
     source: &dyn NodeSource,
     key: &Key,
@@ -130,7 +130,7 @@ pub struct Path {
 pub fn path(root: &Directory, ctx: &Ctx<'_>, key: &Key) -> Path {
     let nodes = RefCell::new(Vec::new());
     let seen = RefCell::new(HashSet::new());
-    let visit = |link: &Link, node: &Arc<Node>| {
+    let visit = |link: &NodeRef, node: &Arc<Node>| {
         let blobref = link.seal(ctx.params);
         if seen.borrow_mut().insert(blobref) {
             nodes.borrow_mut().push((blobref, node.clone()));
@@ -147,7 +147,7 @@ fn find(
     key: &Key,
     follow_last: bool,
     followed: usize,
-    visit: &impl Fn(&Link, &Arc<Node>),
+    visit: &impl Fn(&NodeRef, &Arc<Node>),
 ) -> Result<Resolved, Fault> {
     let mut links = Vec::new();
     let mut key = key.clone();
@@ -191,7 +191,7 @@ fn walk(
     source: &dyn NodeSource,
     key: &Key,
     follow_last: bool,
-    visit: &impl Fn(&Link, &Arc<Node>),
+    visit: &impl Fn(&NodeRef, &Arc<Node>),
 ) -> Result<Step, Fault> {
     if key.is_root() {
         return Ok(Step::Found(Entry::Directory(root.clone())));
@@ -206,7 +206,7 @@ fn walk_below(
     source: &dyn NodeSource,
     (at, names): (usize, &str),
     follow_last: bool,
-    visit: &impl Fn(&Link, &Arc<Node>),
+    visit: &impl Fn(&NodeRef, &Arc<Node>),
 ) -> Result<Step, Fault> {
     let (name, rest) = first_name(names);
     directory.descend(source, name, visit, |entry| match (entry, rest) {

@@ -498,9 +498,11 @@ impl Store {
     }
 
     /// The bytes of the value that stands there, if no link leads to it.
-    fn glimpse(&self, root: &Directory, key: &Key) -> Option<Vec<u8>> {
+    fn try_get_inline(&self, root: &Directory, key: &Key) -> Option<Vec<u8>> {
         let see = |value: &Value| Entry::Value(value.clone());
-        let seen = self.run(|ctx| glimpse(root, ctx.source, key, see)).unwrap();
+        let seen = self
+            .run(|ctx| try_get_inline(root, ctx.source, key, see))
+            .unwrap();
         match seen.map(|entry| self.thing(&entry)) {
             Some(Thing::Value(bytes)) => Some(bytes),
             _ => None,

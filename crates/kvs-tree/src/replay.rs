@@ -7,18 +7,18 @@
 
 use std::cell::Cell;
 
-use crate::ahead::Ahead;
 use crate::edit::edit;
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::lookup::{Resolved, lookup};
 use crate::node::{Directory, Entry, Value};
+use crate::prefetch::ReplayPrefetch;
 use crate::source::{Ctx, Fault};
 
 /// Does again what the effects say. From the root that they were made from this leads to the root
 /// that they led to.
 ///
-/// What is missing is asked for level by level; whoever has many effects lets [`Ahead`] find it
+/// What is missing is asked for level by level; whoever has many effects lets [`ReplayPrefetch`] find it
 /// before.
 ///
 /// # Errors
@@ -35,7 +35,7 @@ pub fn replay(root: &Directory, ctx: &Ctx<'_>, effects: &[Effect]) -> Result<Dir
             TreeError::new(TreeErrorKind::Corrupt, message).into()
         }
         Fault::Missing(missing) => {
-            let wanted = Ahead::new(root, effects).next(ctx);
+            let wanted = ReplayPrefetch::new(root, effects).next(ctx);
             Fault::Missing(if wanted.is_empty() { missing } else { wanted })
         }
         fault => fault,
@@ -137,7 +137,7 @@ fn in_entry(
         doing.set(part.first().map_or(0, |step| step.index));
         let Some(Entry::Directory(mut directory)) = slot.take() else {
             let name = part.first().map_or("", |step| step.name);
-            return mismatch(format!("'{}' is no directory", name.escape_debug()));
+            return mismatch(format!("'{}' is not a directory", name.escape_debug()));
         };
         in_directory(&mut directory, ctx, part, doing)?;
         *slot = Some(Entry::Directory(directory));

@@ -5,7 +5,7 @@
 use crate::error::TreeError;
 use crate::hash::{Blobref, StoreParams};
 use crate::node::chunk::Chunk;
-use crate::node::{Child, ChunkLink, Link, Node, ObjectKind};
+use crate::node::{Child, ChunkLink, Node, NodeRef, ObjectKind};
 use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
@@ -72,12 +72,12 @@ impl NodeSource for NoSource {
     }
 }
 
-impl Link {
+impl NodeRef {
     /// The node behind this link.
     pub(crate) fn load(&self, source: &dyn NodeSource) -> Result<Arc<Node>, Fault> {
         match self {
-            Link::Loaded(node) => Ok(node.clone()),
-            Link::Stored(blobref) => source
+            NodeRef::Loaded(node) => Ok(node.clone()),
+            NodeRef::Stored(blobref) => source
                 .node(blobref)
                 .ok_or_else(|| Fault::missing(*blobref, ObjectKind::Node)),
         }
@@ -85,12 +85,12 @@ impl Link {
 
     /// The node behind this link for a change: loaded if it was stored, copied if it is shared.
     pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
-        if let Link::Stored(_) = self {
-            *self = Link::Loaded(self.load(source)?);
+        if let NodeRef::Stored(_) = self {
+            *self = NodeRef::Loaded(self.load(source)?);
         }
         match self {
-            Link::Loaded(node) => Ok(Arc::make_mut(node)),
-            Link::Stored(blobref) => Err(Fault::missing(*blobref, ObjectKind::Node)),
+            NodeRef::Loaded(node) => Ok(Arc::make_mut(node)),
+            NodeRef::Stored(blobref) => Err(Fault::missing(*blobref, ObjectKind::Node)),
         }
     }
 }

@@ -188,7 +188,7 @@ impl Engine {
             .authority()
             .check_instance_owner(caller, "changing the owner of a namespace")?;
         if owner == NO_USER {
-            let message = format!("{owner} is no user id");
+            let message = format!("{owner} is not a valid user id");
             return Err(EngineError::new(ErrorKind::Invalid, message));
         }
         let name = SmolStr::new(name);

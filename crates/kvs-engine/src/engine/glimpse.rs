@@ -1,6 +1,6 @@
 //! Reading a small current value without a view: what readers ask for most, and nothing is waited for, counted or copied.
 
-use kvs_tree::{Blobref, Key, glimpse};
+use kvs_tree::{Blobref, Key, try_get_inline};
 
 use super::Engine;
 use crate::reference::{Position, SnapshotRef};
@@ -43,7 +43,7 @@ impl Engine {
         let namespace = self.store.readable(caller, namespace).ok()?;
         let source = &*self.store.objects;
         let seen = namespace.with_published(|root| {
-            glimpse(&root.directory, source, key, |value| {
+            try_get_inline(&root.directory, source, key, |value| {
                 Some(see(Glimpse {
                     value: value.in_place()?,
                     namespace: &namespace.name,

@@ -308,7 +308,7 @@ impl Restore {
         name: &str,
         entries: Vec<(SmolStr, Bytes)>,
     ) -> Result<(), EngineError> {
-        let unknown = || EngineError::corrupt(format!("client {name} of the state is no client"));
+        let unknown = || EngineError::corrupt(format!("{name} in the state is not a valid client"));
         let (incarnation, key) = parse_client(name).ok_or_else(unknown)?;
         let namespace = self.names.get(&incarnation).ok_or_else(unknown)?;
         let namespace = self.state.namespaces.get_mut(namespace);

@@ -84,7 +84,7 @@ fn graft(draft: &mut Draft<'_>, key: Key, blobref: &Blobref) -> Result<(), Fault
         None => return Err(Fault::missing(*blobref, ObjectKind::Node)),
     };
     if !is_directory(&node) {
-        let message = format!("{blobref} is no directory");
+        let message = format!("{blobref} is not a directory");
         return refused(TreeErrorKind::BadObject, message);
     }
     let directory = Directory::load_root(*blobref, &node);

@@ -4,7 +4,7 @@
 use super::regroup::damaged;
 use crate::hash::StoreParams;
 use crate::node::name::{Name, Sought};
-use crate::node::{Body, Child, Directory, Entry, Link, Node, ObjectKind};
+use crate::node::{Body, Child, Directory, Entry, Node, NodeRef, ObjectKind};
 use crate::source::{Ctx, Fault, Missing, NodeSource};
 use smol_str::SmolStr;
 use std::cmp::Ordering;
@@ -66,9 +66,9 @@ pub(super) fn page(
     }
 }
 
-fn absent(link: &Link, source: &dyn NodeSource) -> Option<Missing> {
+fn absent(link: &NodeRef, source: &dyn NodeSource) -> Option<Missing> {
     match link {
-        Link::Stored(blobref) if source.node(blobref).is_none() => Some(Missing {
+        NodeRef::Stored(blobref) if source.node(blobref).is_none() => Some(Missing {
             blobref: *blobref,
             kind: ObjectKind::Node,
         }),

@@ -7,7 +7,7 @@ use crate::hash::StoreParams;
 use crate::limits::{FLAT_MAX, LEAF_MAX};
 use crate::node::inline::Inline;
 use crate::node::name::Sought;
-use crate::node::{Body, Directory, Entry, Inner, Leaf, Link, Node, Stats, Value};
+use crate::node::{Body, Directory, Entry, Inner, Leaf, Node, NodeRef, Stats, Value};
 use crate::source::{Ctx, Fault};
 
 /// What becomes of an entry: gets what stands there, leaves what shall stand there, on an error
@@ -36,9 +36,9 @@ pub(super) fn update(
     };
     if let Outcome::Regroup { entry, count } = edit.node(root, edges, change)? {
         let root = directory.link.load(ctx.source)?;
-        directory.link = Link::Loaded(regroup(&root, ctx, name, entry, count)?);
+        directory.link = NodeRef::Loaded(regroup(&root, ctx, name, entry, count)?);
     }
-    if let Link::Loaded(root) = &directory.link {
+    if let NodeRef::Loaded(root) = &directory.link {
         directory.stats = root.stats();
     }
     Ok(())

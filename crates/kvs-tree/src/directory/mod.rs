@@ -15,7 +15,7 @@ use crate::hash::{Blobref, StoreParams};
 use crate::node::name::Sought;
 use crate::node::walk::{Detacher, Emitter, unsealed};
 use crate::node::{
-    Body, Child, Directory, Entry, Inner, Leaf, Link, Node, ObjectKind, Stats, is_name,
+    Body, Child, Directory, Entry, Inner, Leaf, Node, NodeRef, ObjectKind, Stats, is_name,
 };
 use crate::source::{Ctx, Fault, NodeSource};
 use bytes::Bytes;
@@ -31,7 +31,7 @@ fn check_name(name: &str) -> Result<(), TreeError> {
     }
     Err(TreeError::new(
         TreeErrorKind::Invalid,
-        format!("{name:?} is no name of an entry"),
+        format!("{name:?} is not a valid entry name"),
     ))
 }
 
@@ -68,13 +68,13 @@ fn in_inner<'a>(inner: &'a Inner, name: &str) -> Option<&'a Child> {
 
 /// See [`Directory::descend`].
 fn descend<T>(
-    mut link: &Link,
+    mut link: &NodeRef,
     source: &dyn NodeSource,
     name: &str,
-    visit: &impl Fn(&Link, &Arc<Node>),
+    visit: &impl Fn(&NodeRef, &Arc<Node>),
     see: impl FnOnce(Option<&Entry>) -> Result<T, Fault>,
 ) -> Result<T, Fault> {
-    while let Link::Loaded(node) = link {
+    while let NodeRef::Loaded(node) = link {
         visit(link, node);
         link = match below(node, name)? {
             Below::Entry(entry) => return see(entry),
@@ -93,7 +93,7 @@ fn descend<T>(
 /// Where the way to a name leads from a node.
 enum Below<'a> {
     Entry(Option<&'a Entry>),
-    Part(&'a Link),
+    Part(&'a NodeRef),
 }
 
 fn below<'a>(node: &'a Node, name: &str) -> Result<Below<'a>, Fault> {
@@ -112,7 +112,7 @@ impl Directory {
     pub fn empty() -> Self {
         let node = Node::new(Body::Leaf(Leaf::new(Vec::new())));
         Directory {
-            link: Link::Loaded(Arc::new(node)),
+            link: NodeRef::Loaded(Arc::new(node)),
             stats: Stats::EMPTY,
         }
     }
@@ -130,14 +130,14 @@ impl Directory {
         let node = regroup::build(entries.collect(), params);
         Ok(Directory {
             stats: node.stats(),
-            link: Link::Loaded(node),
+            link: NodeRef::Loaded(node),
         })
     }
 
     /// A stored directory, with the totals that stand beside its name in its parent.
     pub fn stored(blobref: Blobref, stats: Stats) -> Self {
         Directory {
-            link: Link::Stored(blobref),
+            link: NodeRef::Stored(blobref),
             stats,
         }
     }
@@ -146,7 +146,7 @@ impl Directory {
     /// node.
     pub fn load_root(blobref: Blobref, node: &Arc<Node>) -> Self {
         Directory {
-            link: Link::Stored(blobref),
+            link: NodeRef::Stored(blobref),
             stats: node.stats(),
         }
     }
@@ -177,7 +177,7 @@ impl Directory {
         &self,
         source: &dyn NodeSource,
         name: &str,
-        visit: &impl Fn(&Link, &Arc<Node>),
+        visit: &impl Fn(&NodeRef, &Arc<Node>),
         see: impl FnOnce(Option<&Entry>) -> Result<T, Fault>,
     ) -> Result<T, Fault> {
         descend(&self.link, source, name, visit, see)

@@ -10,7 +10,7 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::StoreParams;
 use crate::limits::{FLAT_MAX, INNER_MAX, LEAF_MAX};
 use crate::node::name::Name;
-use crate::node::{Body, Child, Entry, Inner, Leaf, Link, Node};
+use crate::node::{Body, Child, Entry, Inner, Leaf, Node, NodeRef};
 use crate::source::{Ctx, Fault};
 use std::cmp::Ordering;
 use std::sync::Arc;
@@ -47,7 +47,7 @@ fn top(nodes: Vec<Item>) -> Arc<Node> {
         Some(Item {
             child:
                 Child {
-                    link: Link::Loaded(node),
+                    link: NodeRef::Loaded(node),
                     ..
                 },
             ..
@@ -84,7 +84,7 @@ fn item(node: Arc<Node>, mark: Option<&Mark>) -> Item {
         first: node.first().cloned().unwrap_or_default(),
         len: node.len(),
         stats: node.stats(),
-        link: Link::Loaded(node),
+        link: NodeRef::Loaded(node),
         hash: None,
     };
     Item {

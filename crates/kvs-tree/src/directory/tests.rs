@@ -56,7 +56,7 @@ fn check(directory: &Directory) -> u8 {
                 let sum = crate::node::Inner::new(inner.height, inner.children.clone());
                 assert_eq!((sum.len, sum.stats), (inner.len, inner.stats));
                 for child in &inner.children {
-                    let Link::Loaded(below) = &child.link else {
+                    let NodeRef::Loaded(below) = &child.link else {
                         continue;
                     };
                     assert_eq!(below.height() + 1, inner.height);
@@ -409,7 +409,7 @@ fn what_is_written_is_all_that_is_needed() {
     .unwrap();
     let source = MapSource::default();
     let stored = source.write(&root, &PARAMS);
-    assert!(matches!(stored.link, Link::Stored(_)));
+    assert!(matches!(stored.link, NodeRef::Stored(_)));
     assert!(stored.same(&root, &PARAMS));
     let again = Directory::stored(stored.seal(&PARAMS), root.stats());
     for copy in ["dir", "copy"] {
@@ -449,7 +449,7 @@ fn what_is_written_is_all_that_is_needed() {
     assert_eq!(edited.stats().entries, root.stats().entries + 1);
     let detached = edited.detach(&PARAMS, &is_written);
     assert!(
-        matches!(detached.link, Link::Loaded(_)),
+        matches!(detached.link, NodeRef::Loaded(_)),
         "what is not written stays"
     );
     assert!(detached.same(&edited, &PARAMS));
@@ -476,8 +476,8 @@ fn versions_share_after_a_detach_what_they_shared_before() {
     root.unwritten(&PARAMS, &|_| false, &mut |name, _, _| {
         written.insert(name);
     });
-    fn nodes(link: &Link, found: &mut HashSet<*const Node>) {
-        let Link::Loaded(node) = link else { return };
+    fn nodes(link: &NodeRef, found: &mut HashSet<*const Node>) {
+        let NodeRef::Loaded(node) = link else { return };
         found.insert(Arc::as_ptr(node));
         if let Body::Inner(inner) = &node.body {
             inner
@@ -530,7 +530,7 @@ fn a_directory_copied_into_itself_sixty_times_is_walked_by_its_nodes_not_by_its_
     assert_eq!(source.written.borrow().len(), 61);
     assert!(stored.same(&root, &PARAMS));
     let partly = root.detach(&PARAMS, &|name| *name != root.seal(&PARAMS));
-    assert!(matches!(partly.link, Link::Loaded(_)));
+    assert!(matches!(partly.link, NodeRef::Loaded(_)));
 }
 
 #[test]

@@ -346,7 +346,7 @@ proptest! {
         let store = Store::default();
         for (model, root) in run(&store, &history) {
             for key in &keys {
-                let seen = store.glimpse(&root, key);
+                let seen = store.try_get_inline(&root, key);
                 match (model.resolve(key, false), seen) {
                     (Ok(resolved), Some(bytes)) if resolved == *key => {
                         prop_assert_eq!(model.0.get(key), Some(&Thing::Value(bytes)));

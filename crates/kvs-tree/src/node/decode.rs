@@ -8,7 +8,7 @@ use crate::node::encode::{CHUNKS, DIRECTORY, INNER, LEAF, SYMLINK, VALUE};
 use crate::node::inline::Inline;
 use crate::node::name::Name;
 use crate::node::{
-    Body, Child, ChunkLink, Chunks, Directory, Entry, Inner, Leaf, Link, Node, Piece, PieceLink,
+    Body, Child, ChunkLink, Chunks, Directory, Entry, Inner, Leaf, Node, NodeRef, Piece, PieceLink,
     Stats, Symlink, Value, is_name,
 };
 use bytes::Bytes;
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
             if children.last().is_some_and(|last| last.first >= first) {
                 return None;
             }
-            let link = Link::Stored(self.blobref()?);
+            let link = NodeRef::Stored(self.blobref()?);
             let len = self.uint()?;
             let stats = self.stats()?;
             if len == 0 || len > stats.entries {
@@ -113,7 +113,7 @@ impl<'a> Reader<'a> {
             let blobref = self.blobref()?;
             let link = match height {
                 0 => PieceLink::Chunk(ChunkLink::Stored(blobref)),
-                _ => PieceLink::Node(Link::Stored(blobref)),
+                _ => PieceLink::Node(NodeRef::Stored(blobref)),
             };
             children.push(Piece {
                 link,
@@ -137,7 +137,7 @@ impl<'a> Reader<'a> {
                 Some(Entry::Value(Value::stored(len, blobref)))
             }
             (DIRECTORY, 5) => {
-                let link = Link::Stored(self.blobref()?);
+                let link = NodeRef::Stored(self.blobref()?);
                 Some(Entry::Directory(Directory {
                     link,
                     stats: self.stats()?,

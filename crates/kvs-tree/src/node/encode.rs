@@ -4,7 +4,7 @@
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
-    Body, Child, ChunkLink, Content, Directory, Entry, Link, Node, PieceLink, Stats, Value,
+    Body, Child, ChunkLink, Content, Directory, Entry, Node, NodeRef, PieceLink, Stats, Value,
 };
 use bytes::Bytes;
 
@@ -69,11 +69,11 @@ impl Node {
     }
 }
 
-impl Link {
+impl NodeRef {
     pub(crate) fn seal(&self, params: &StoreParams) -> Blobref {
         match self {
-            Link::Stored(blobref) => *blobref,
-            Link::Loaded(node) => node.seal(params),
+            NodeRef::Stored(blobref) => *blobref,
+            NodeRef::Loaded(node) => node.seal(params),
         }
     }
 }

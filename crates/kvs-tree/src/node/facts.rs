@@ -3,7 +3,8 @@
 use crate::hash::Blobref;
 use crate::node::name::Name;
 use crate::node::{
-    Body, Child, ChunkLink, Content, Entry, Link, Node, ObjectKind, Piece, PieceLink, Stats, Value,
+    Body, Child, ChunkLink, Content, Entry, Node, NodeRef, ObjectKind, Piece, PieceLink, Stats,
+    Value,
 };
 
 impl Node {
@@ -106,11 +107,11 @@ impl Node {
     }
 }
 
-impl Link {
+impl NodeRef {
     fn stored(&self) -> Option<(Blobref, ObjectKind)> {
         match self {
-            Link::Stored(blobref) => Some((*blobref, ObjectKind::Node)),
-            Link::Loaded(_) => None,
+            NodeRef::Stored(blobref) => Some((*blobref, ObjectKind::Node)),
+            NodeRef::Loaded(_) => None,
         }
     }
 }

@@ -73,7 +73,7 @@ pub struct Symlink {
 /// A directory of any size: a handle that is cloned in O(1) and edited by copy on write.
 #[derive(Clone, Debug)]
 pub struct Directory {
-    pub(crate) link: Link,
+    pub(crate) link: NodeRef,
     pub(crate) stats: Stats,
 }
 
@@ -87,12 +87,12 @@ pub struct Value(pub(crate) Content);
 pub(crate) enum Content {
     Inline(Inline),
     Blob { len: u64, link: ChunkLink },
-    Tree { len: u64, link: Link },
+    Tree { len: u64, link: NodeRef },
 }
 
 /// How a node is reached.
 #[derive(Clone)]
-pub(crate) enum Link {
+pub(crate) enum NodeRef {
     /// By its name: ask the source.
     Stored(Blobref),
     /// In memory.
@@ -147,7 +147,7 @@ pub(crate) struct Inner {
 pub(crate) struct Child {
     /// The first name of the child.
     pub(crate) first: Name,
-    pub(crate) link: Link,
+    pub(crate) link: NodeRef,
     /// The name of the child, if the parent that this one was copied from knew it.
     pub(crate) hash: Option<Blobref>,
     /// Direct entries of the directory in this part.
@@ -174,7 +174,7 @@ pub(crate) struct Piece {
 #[derive(Clone, Debug)]
 pub(crate) enum PieceLink {
     Chunk(ChunkLink),
-    Node(Link),
+    Node(NodeRef),
 }
 
 /// Whether a name may stand in a directory: not empty, at most [`NAME_BYTES`] long, no dot.
@@ -240,7 +240,7 @@ impl Value {
         } else {
             Content::Tree {
                 len,
-                link: Link::Stored(blobref),
+                link: NodeRef::Stored(blobref),
             }
         })
     }
@@ -360,11 +360,11 @@ impl fmt::Debug for Node {
     }
 }
 
-impl fmt::Debug for Link {
+impl fmt::Debug for NodeRef {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Link::Stored(blobref) => fmt::Display::fmt(blobref, f),
-            Link::Loaded(_) => f.write_str("(in memory)"),
+            NodeRef::Stored(blobref) => fmt::Display::fmt(blobref, f),
+            NodeRef::Loaded(_) => f.write_str("(in memory)"),
         }
     }
 }

@@ -4,8 +4,8 @@
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
-    Body, Child, ChunkLink, Chunks, Content, Directory, Entry, Inner, Leaf, Link, Node, ObjectKind,
-    Piece, PieceLink, Value,
+    Body, Child, ChunkLink, Chunks, Content, Directory, Entry, Inner, Leaf, Node, NodeRef,
+    ObjectKind, Piece, PieceLink, Value,
 };
 use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
@@ -33,8 +33,8 @@ impl<'a> Emitter<'a> {
         }
     }
 
-    pub(crate) fn link(&mut self, link: &Link) {
-        let Link::Loaded(node) = link else { return };
+    pub(crate) fn link(&mut self, link: &NodeRef) {
+        let NodeRef::Loaded(node) = link else { return };
         let blobref = node.seal(self.params);
         if !self.is_new(&blobref) {
             return;
@@ -90,7 +90,7 @@ impl<'a> Emitter<'a> {
 
 /// Nodes below `link` without a hash, none of which is above another: at least `parts` where a
 /// level has as many.
-pub(crate) fn unsealed(link: &Link, parts: usize) -> Vec<Arc<Node>> {
+pub(crate) fn unsealed(link: &NodeRef, parts: usize) -> Vec<Arc<Node>> {
     let mut level = Vec::new();
     open(link, &mut level);
     while level.len() < parts {
@@ -124,8 +124,8 @@ pub(crate) fn unsealed(link: &Link, parts: usize) -> Vec<Arc<Node>> {
     level
 }
 
-fn open(link: &Link, to: &mut Vec<Arc<Node>>) {
-    if let Link::Loaded(node) = link
+fn open(link: &NodeRef, to: &mut Vec<Arc<Node>>) {
+    if let NodeRef::Loaded(node) = link
         && node.hash.get().is_none()
     {
         to.push(node.clone());
@@ -170,13 +170,13 @@ impl<W: Fn(&Blobref) -> bool> Detacher<W> {
     }
 
     /// What a link shall be; `None`: what it is.
-    fn link(&mut self, link: &Link) -> Option<Link> {
-        let Link::Loaded(node) = link else {
+    fn link(&mut self, link: &NodeRef) -> Option<NodeRef> {
+        let NodeRef::Loaded(node) = link else {
             return None;
         };
         let blobref = node.seal(&self.params);
         if (self.is_written)(&blobref) {
-            return Some(Link::Stored(blobref));
+            return Some(NodeRef::Stored(blobref));
         }
         let done = match self.done.get(&blobref) {
             Some(done) => done.clone(),
@@ -192,7 +192,7 @@ impl<W: Fn(&Blobref) -> bool> Detacher<W> {
                 done
             }
         };
-        (!Arc::ptr_eq(&done, node)).then_some(Link::Loaded(done))
+        (!Arc::ptr_eq(&done, node)).then_some(NodeRef::Loaded(done))
     }
 
     fn body(&mut self, body: &Body) -> Option<Body> {

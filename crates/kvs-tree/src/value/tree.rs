@@ -6,7 +6,7 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
 use crate::limits::CHUNK_FAN_OUT;
 use crate::node::chunk::Chunk;
-use crate::node::{Body, ChunkLink, Chunks, Link, Node, ObjectKind, Piece, PieceLink};
+use crate::node::{Body, ChunkLink, Chunks, Node, NodeRef, ObjectKind, Piece, PieceLink};
 use crate::source::{Ctx, Fault, Missing, NodeSource};
 use bytes::Bytes;
 use std::ops::Range;
@@ -34,7 +34,7 @@ pub(super) fn piece(chunk: Chunk) -> Piece {
 }
 
 /// The top of the tree of these pieces.
-pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> Link {
+pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> NodeRef {
     let mut pieces: Vec<Piece> = pieces.collect();
     let mut height = 0;
     loop {
@@ -64,13 +64,18 @@ pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> Link {
 fn node_piece(chunks: Chunks) -> Piece {
     let len = chunks.len;
     Piece {
-        link: PieceLink::Node(Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))))),
+        link: PieceLink::Node(NodeRef::Loaded(Arc::new(Node::new(Body::Chunks(chunks))))),
         len,
     }
 }
 
 /// Appends to the tree `top` of a value of `len` bytes: fills its last chunk, then adds chunks.
-pub(super) fn append(top: &mut Link, len: u64, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
+pub(super) fn append(
+    top: &mut NodeRef,
+    len: u64,
+    ctx: &Ctx<'_>,
+    more: &Bytes,
+) -> Result<(), Fault> {
     let room = chunk_at(len.saturating_sub(1)).end - len;
     let fill = more.slice(..more.len().min(room as usize));
     let rest = more.slice(fill.len()..);
@@ -89,8 +94,8 @@ pub(super) fn append(top: &mut Link, len: u64, ctx: &Ctx<'_>, more: &Bytes) -> R
 /// Whether the tree `new` begins with all the bytes of the tree `old`. Chunk boundaries depend on
 /// offsets alone, so all children but the last of each node of `old` must be those of `new`.
 pub(super) fn begins_with(
-    new: &Link,
-    old: &Link,
+    new: &NodeRef,
+    old: &NodeRef,
     source: &dyn NodeSource,
     params: &StoreParams,
 ) -> Result<bool, Fault> {
@@ -159,7 +164,7 @@ pub(super) fn extended(chunk: &Chunk, algorithm: HashAlgorithm, more: &[u8]) -> 
 }
 
 /// Adds the chunk of this index, which is the number of chunks so far.
-fn push(top: &mut Link, piece: Piece, index: u64, ctx: &Ctx<'_>) -> Result<(), Fault> {
+fn push(top: &mut NodeRef, piece: Piece, index: u64, ctx: &Ctx<'_>) -> Result<(), Fault> {
     let height = match &top.load(ctx.source)?.body {
         Body::Chunks(chunks) => chunks.height,
         _ => return Err(damaged()),
@@ -176,7 +181,7 @@ fn push(top: &mut Link, piece: Piece, index: u64, ctx: &Ctx<'_>) -> Result<(), F
         len,
     };
     let chunks = Chunks::new(height + 1, vec![old, wrapped(piece, height + 1)]);
-    *top = Link::Loaded(Arc::new(Node::new(Body::Chunks(chunks))));
+    *top = NodeRef::Loaded(Arc::new(Node::new(Body::Chunks(chunks))));
     Ok(())
 }
 
@@ -231,7 +236,7 @@ impl Found {
     /// Collects the chunks of a range that is counted from the start of `link`.
     pub(super) fn walk(
         &mut self,
-        link: &Link,
+        link: &NodeRef,
         range: Range<u64>,
         source: &dyn NodeSource,
     ) -> Result<(), Fault> {

@@ -17,7 +17,7 @@ pub(crate) async fn run(request: usize, answer: usize) -> anyhow::Result<()> {
         .context("no socket on standard input")?;
     let socket = StdStream::from(socket);
     socket.set_nonblocking(true)?;
-    let socket = UnixStream::from_std(socket).context("standard input is no unix socket")?;
+    let socket = UnixStream::from_std(socket).context("standard input is not a unix socket")?;
     // Served by a task, like a connection of the daemon.
     tokio::spawn(serve(socket, request.max(1), answer)).await?
 }

@@ -104,7 +104,7 @@ pub(super) const STATUSES: [(u8, &str); 10] = [
     ),
     (7, "this user is not allowed to do it"),
     (130, "SIGINT ended a command that was waiting"),
-    (141, "whoever read standard output has gone away"),
+    (141, "the reader of standard output has gone away"),
 ];
 
 /// An error that ends a command: its line, without the `kvs: ` before it, and its kind.

@@ -73,7 +73,7 @@ const VARIABLES: [(&str, &str); 6] = [
     ),
     (
         "COLUMNS",
-        "width of a line where there is no terminal to tell it",
+        "line width when standard output is not a terminal",
     ),
     ("NO_COLOR", "if set, output has no colours"),
 ];
@@ -95,7 +95,7 @@ const SERVE_VARIABLES: [(&str, &str); 5] = [
     ),
     (
         "NOTIFY_SOCKET",
-        "set by systemd: it is told when the daemon serves, and when it stops",
+        "set by systemd: the daemon reports there when it is ready and when it stops",
     ),
 ];
 

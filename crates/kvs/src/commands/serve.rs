@@ -176,8 +176,7 @@ fn input() -> Result<pipe::Receiver, DaemonError> {
     let input = std::io::stdin().as_fd().try_clone_to_owned();
     let input = input.and_then(pipe::Receiver::from_owned_fd);
     input.map_err(|error| {
-        let message =
-            format!("--until-eof: standard input is no pipe that can be waited for: {error}");
+        let message = format!("--until-eof: cannot wait for the end of standard input: {error}");
         DaemonError::usage(message)
     })
 }

@@ -4,7 +4,7 @@
 use std::ops::Range;
 
 use crate::effect::Effect;
-use crate::node::{Body, Directory, Entry, Link, Node, Value};
+use crate::node::{Body, Directory, Entry, Node, NodeRef, Value};
 use crate::source::{Ctx, Fault, Missing};
 
 /// The way from a root to everything that effects change: nodes of directories, and the ends of
@@ -13,7 +13,7 @@ use crate::source::{Ctx, Fault, Missing};
 /// What effects make themselves, by copies or otherwise, and the neighbours that a directory is
 /// grouped anew with, are not foreseen: that is little, and replay asks for it.
 #[derive(Debug)]
-pub struct Ahead<'a> {
+pub struct ReplayPrefetch<'a> {
     /// In the order of names.
     wanted: Vec<Wanted<'a>>,
     /// Where the ways have come to.
@@ -32,7 +32,7 @@ struct Wanted<'a> {
 enum End<'a> {
     /// At a node of a directory.
     Node {
-        link: Link,
+        link: NodeRef,
         /// The keys whose way leads through it.
         wanted: Range<usize>,
         /// Where in them the names begin that stand in its directory.
@@ -42,7 +42,7 @@ enum End<'a> {
     Value { value: Value, effect: &'a Effect },
 }
 
-impl<'a> Ahead<'a> {
+impl<'a> ReplayPrefetch<'a> {
     /// Looks for what `effects` change below `root`. Cost O(n log n).
     pub fn new(root: &Directory, effects: &'a [Effect]) -> Self {
         let mut wanted = Vec::with_capacity(effects.len());
@@ -69,7 +69,7 @@ impl<'a> Ahead<'a> {
             wanted: 0..wanted.len(),
             at: 0,
         };
-        Ahead {
+        ReplayPrefetch {
             wanted,
             ends: vec![all],
         }
