@@ -53,3 +53,32 @@ async fn fifty_clients_put_read_and_watch_at_once() {
         .unwrap();
     assert_eq!(log.newest, CLIENTS * PUTS);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lease_ends_while_clients_add_to_one_key_without_a_pause() {
+    let home = Home::new().unwrap();
+    let daemon = home.start().unwrap();
+    let client = daemon.connect().await.unwrap();
+    let committed = client.namespace("primary").put("n", "0").await.unwrap();
+    let lease = std::time::Duration::from_millis(300);
+    let pin = client.pin(committed.snapshot(), Some(lease)).await.unwrap();
+    assert_eq!(pin.lease, Some(lease));
+    assert!(pin.left <= Some(lease));
+    let mut adding = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let primary = daemon.primary().await.unwrap();
+        adding.spawn(async move {
+            loop {
+                let add = Transaction::new().add("n", 1);
+                primary.commit(add).await.unwrap();
+            }
+        });
+    }
+    // It ends while they go on, however long that takes on this machine.
+    while !client.pins().await.unwrap().is_empty() {
+        assert!(adding.try_join_next().is_none());
+        tokio::task::yield_now().await;
+    }
+    let primary = client.namespace("primary");
+    assert_ne!(primary.get("n").await.unwrap().unwrap(), "0");
+}

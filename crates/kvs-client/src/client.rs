@@ -129,7 +129,7 @@ impl Client {
     /// use std::time::Duration;
     /// let committed = client.namespace("primary").put("doc.pin.a", "1").await?;
     /// let pin = client.pin(committed.snapshot(), Some(Duration::from_secs(60))).await?;
-    /// assert!(pin.expires.is_some());
+    /// assert_eq!(pin.lease, Some(Duration::from_secs(60)));
     /// client.unpin(pin.id).await?;
     /// # Ok(()) }
     /// ```

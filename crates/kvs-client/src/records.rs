@@ -5,7 +5,7 @@ use kvs_proto as wire;
 use kvs_proto::{LogChange, Position, ServerLimits, TransactionInfo};
 use smol_str::SmolStr;
 use std::collections::BTreeMap;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 /// A page of versions, oldest first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -122,8 +122,11 @@ pub struct PinInfo {
     pub snapshot: SmolStr,
     /// User id of who pinned it.
     pub uid: u32,
-    /// When its lease ends. `None`: never.
-    pub expires: Option<SystemTime>,
+    /// How long its lease is. `None`: until it is unpinned.
+    pub lease: Option<Duration>,
+    /// How much of its lease is left; less by the time that the answer took. A start of the daemon
+    /// begins the lease anew. `None`: until it is unpinned.
+    pub left: Option<Duration>,
 }
 
 impl From<wire::PinInfo> for PinInfo {
@@ -132,13 +135,15 @@ impl From<wire::PinInfo> for PinInfo {
             id,
             snapshot,
             uid,
-            expires_ms,
+            lease_ms,
+            left_ms,
         } = pin;
         PinInfo {
             id,
             snapshot,
             uid,
-            expires: expires_ms.map(wall_time),
+            lease: lease_ms.map(Duration::from_millis),
+            left: left_ms.map(Duration::from_millis),
         }
     }
 }

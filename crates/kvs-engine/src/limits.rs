@@ -335,6 +335,13 @@ pub(crate) const REPEAT_PERIOD: Duration = Duration::from_secs(60);
 /// Milliseconds after which a checkpoint that found no space is tried again (1 s).
 pub(crate) const CHECKPOINT_RETRY_MS: u64 = 1_000;
 
+/// Milliseconds between two ticks of lease time, while there are leases (50 ms).
+pub(crate) const LEASE_TICK_MS: u64 = 50;
+
+/// Milliseconds by which a tick lets lease time go on at most (100 ms): a process that was stopped,
+/// or had too much to do, ends no lease for it.
+pub(crate) const LEASE_TICK_MOST_MS: u64 = 100;
+
 /// Milliseconds after which the release of a pin whose lease ran out is tried again, if a full disk
 /// refused it (1 s).
 pub(crate) const LEASE_RETRY_MS: u64 = 1_000;

@@ -128,8 +128,24 @@ pub struct Pin {
     pub snapshot: SnapshotRef,
     /// Who pinned it.
     pub uid: u32,
-    /// Milliseconds since the epoch at which the lease runs out; `None`: until unpinned.
-    pub expires_ms: Option<u64>,
+    /// The term of its lease, in milliseconds; `None`: until unpinned.
+    pub lease_ms: Option<u64>,
+}
+
+/// A pin as it stands now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PinInfo {
+    /// Names the pin, for `unpin`.
+    pub id: u64,
+    /// What stays readable.
+    pub snapshot: SnapshotRef,
+    /// Who pinned it.
+    pub uid: u32,
+    /// The term of its lease, in milliseconds; `None`: until unpinned.
+    pub lease_ms: Option<u64>,
+    /// How many milliseconds of its lease are left; `None`: until unpinned. Every start of the
+    /// store begins the lease anew.
+    pub left_ms: Option<u64>,
 }
 
 /// What `namespace list` and `getroot` tell of a namespace.

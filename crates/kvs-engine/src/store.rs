@@ -22,7 +22,7 @@ use crate::pack::PackId;
 use crate::past::{CheckpointRoot, Origin};
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, Pin, Principal};
+use crate::request::{Caller, Pin, PinInfo, Principal};
 use crate::slices::Slices;
 use crate::state::{Authority, Stamp, Terms, not_allowed};
 use crate::workers::{Threads, Workers};
@@ -39,6 +39,8 @@ struct Remembered {
 pub(crate) struct Pinned {
     pub(crate) pin: Arc<Pin>,
     pub(crate) root: RootAt,
+    /// When its lease ends, in lease time.
+    pub(crate) deadline: Option<u64>,
 }
 
 /// The shared, readable side of a store.
@@ -55,6 +57,8 @@ pub(crate) struct Store {
     pub(crate) slices: Arc<Slices>,
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
+    /// The time that leases are counted in; the commit task lets it go on.
+    pub(crate) lease_time: Arc<AtomicU64>,
     remembered: Mutex<Remembered>,
     /// Packs that a restart knows, or that the group registers that is being written.
     registered: Mutex<BTreeSet<PackId>>,
@@ -86,6 +90,7 @@ impl Store {
             slices: Arc::new(slices),
             namespaces: RwLock::default(),
             pins: Mutex::default(),
+            lease_time: Arc::default(),
             remembered: Mutex::default(),
             registered: Mutex::new(listed),
             removals: AtomicU64::new(0),
@@ -320,6 +325,18 @@ impl Store {
 
     pub(crate) fn pins(&self) -> MutexGuard<'_, BTreeMap<u64, Pinned>> {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A pin as it stands now. `deadline` is that of its lease.
+    pub(crate) fn pin_info(&self, pin: &Pin, deadline: Option<u64>) -> PinInfo {
+        let now = self.lease_time.load(Ordering::Relaxed);
+        PinInfo {
+            id: pin.id,
+            snapshot: pin.snapshot.clone(),
+            uid: pin.uid,
+            lease_ms: pin.lease_ms,
+            left_ms: deadline.map(|at| at.saturating_sub(now)),
+        }
     }
 
     /// The pinned root of a version, if there is one.

@@ -23,9 +23,12 @@ pub struct PinInfo {
     /// Who pinned it.
     #[serde(default)]
     pub uid: u32,
-    /// When its lease ends, in milliseconds since 1970. Absent: never.
+    /// How long its lease is, in milliseconds. Absent: until it is unpinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_ms: Option<u64>,
+    pub lease_ms: Option<u64>,
+    /// How much of its lease is left, in milliseconds. Absent: until it is unpinned.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_ms: Option<u64>,
 }
 
 /// The answer to `pin`.

@@ -78,6 +78,19 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A duration for people, rounded down: its two largest units, such as `3d4h`, `59m12s` or `2.7s`.
+pub(crate) fn spoken(duration: Duration) -> String {
+    let seconds = duration.as_secs();
+    let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
+    let (minutes, rest) = (seconds / 60 % 60, seconds % 60);
+    match (days, hours, minutes) {
+        (0, 0, 0) => format!("{rest}.{}s", duration.subsec_millis() / 100),
+        (0, 0, _) => format!("{minutes}m{rest}s"),
+        (0, _, _) => format!("{hours}h{minutes}m"),
+        _ => format!("{days}d{hours}h"),
+    }
+}
+
 /// Why a text is not a quantity.
 enum Wrong {
     Number,
@@ -139,6 +152,20 @@ mod tests {
             assert_eq!(duration(text).unwrap().as_millis(), ms, "{text}");
         }
         assert_eq!(duration("200us"), Ok(Duration::from_micros(200)));
+    }
+
+    #[test]
+    fn durations_are_shown_in_two_units() {
+        for (ms, text) in [
+            (0, "0.0s"),
+            (2_799, "2.7s"),
+            (60_000, "1m0s"),
+            (3_599_999, "59m59s"),
+            (5_400_000, "1h30m"),
+            (90_000_000, "1d1h"),
+        ] {
+            assert_eq!(spoken(Duration::from_millis(ms)), text);
+        }
     }
 
     #[test]

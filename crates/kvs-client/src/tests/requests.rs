@@ -407,12 +407,13 @@ async fn leases_are_rounded_up_to_milliseconds_and_none_is_of_no_time() {
             id: 1,
             snapshot: pin.snapshot,
             uid: 0,
-            expires_ms: pin.lease_ms,
+            lease_ms: pin.lease_ms,
+            left_ms: pin.lease_ms,
         };
         peer.answer(id, &kvs_proto::PinAnswer { pin }).await;
-        let expires = pinning.await.unwrap().unwrap().expires.unwrap();
-        let since = expires.duration_since(std::time::UNIX_EPOCH).unwrap();
-        assert_eq!(since, Duration::from_millis(expected));
+        let pin = pinning.await.unwrap().unwrap();
+        let expected = Some(Duration::from_millis(expected));
+        assert_eq!((pin.lease, pin.left), (expected, expected));
     }
 }
 

@@ -10,10 +10,9 @@ use super::group::HeldReply;
 use super::task::CommitTask;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
-use crate::limits::LEASE_MS;
 use crate::pack::Staged;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, Pin};
+use crate::request::{Caller, PinInfo};
 use crate::state::{Change, Notice, Record, Stamp};
 
 impl CommitTask {
@@ -77,25 +76,24 @@ impl CommitTask {
         uid: u32,
         lease_ms: Option<u64>,
         staged: Vec<Arc<Staged>>,
-        reply: Reply<Pin>,
+        reply: Reply<PinInfo>,
     ) {
-        let now = self.now();
         let pinned = self.change(Change::Pin {
             snapshot,
             uid,
-            expires_ms: lease_ms.map(|ms| now.saturating_add(ms)),
+            lease_ms,
         });
         let pin = match pinned {
             Ok(Some(Notice::Pinned(pin))) => pin,
             Ok(_) => return,
             Err(error) => return self.hold_error(reply, error),
         };
-        let deadline = lease_ms.map(|ms| self.time.uptime().saturating_add(ms));
-        self.leases.set(pin.id, deadline);
+        let deadline = self.leases.begin(pin.id, lease_ms, self.time.uptime());
         self.building.stage(staged);
-        self.pinning.insert(pin.id, root);
+        self.pinning.insert(pin.id, (root, deadline));
+        let store = self.store.clone();
         self.hold(Box::new(move |outcome| {
-            let _ = reply.send(outcome.map(|()| (*pin).clone()));
+            let _ = reply.send(outcome.map(|()| store.pin_info(&pin, deadline)));
         }));
     }
 
@@ -104,27 +102,28 @@ impl CommitTask {
         self.answer(reply, unpinned);
     }
 
-    /// The leases of pins that were there go on where the newest record left them, so that neither
-    /// the time between two daemons nor a clock that was set meanwhile ends any.
-    pub(super) fn continue_leases(&mut self) {
-        let (now, newest) = (self.time.uptime(), self.published.time_ms());
+    /// The leases of pins that were there begin anew, so that neither the time between two daemons
+    /// nor a clock that was set meanwhile ends any.
+    pub(super) fn renew_leases(&mut self) {
+        let uptime = self.time.uptime();
         for pin in self.published.pins() {
-            let left = |at: u64| at.saturating_sub(newest).min(LEASE_MS);
-            self.leases
-                .set(pin.id, pin.expires_ms.map(|at| now + left(at)));
+            self.leases.begin(pin.id, pin.lease_ms, uptime);
         }
     }
 
-    /// Releases pins whose lease has run out.
-    pub(super) fn expire_leases(&mut self) {
-        if self.leases.next().is_none() {
+    /// Lets lease time go on if it is time, and releases pins whose lease has ended. `waiting` is
+    /// how many commands wait.
+    pub(super) fn tick(&mut self, waiting: usize) {
+        if self.leases.is_empty() || self.has_failed() {
             return;
         }
-        let now = self.time.uptime();
-        while let Some(id) = self.leases.take_due(now) {
+        if !self.leases.tick(self.time.uptime(), self.taken, waiting) {
+            return;
+        }
+        while let Some(id) = self.leases.take_due() {
             if self.head.pin(id).is_none() && self.published.pin(id).is_none() {
                 // Its group was dropped, or its namespace is gone.
-                self.leases.set(id, None);
+                self.leases.end(id);
             } else if let Err(error) = self.change(Change::EndLease { id }) {
                 tracing::error!("cannot end the lease of pin {id}: {error}");
             }

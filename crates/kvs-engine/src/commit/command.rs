@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::pack::Staged;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, CommitRequest, Pin};
+use crate::request::{Caller, CommitRequest, PinInfo};
 
 /// The answer to a command other than a commit.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -64,7 +64,7 @@ pub(crate) enum Command {
         lease_ms: Option<u64>,
         /// What of the root no pack has.
         staged: Vec<Arc<Staged>>,
-        reply: Reply<Pin>,
+        reply: Reply<PinInfo>,
     },
     Unpin {
         caller: Caller,

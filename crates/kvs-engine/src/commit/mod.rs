@@ -3,11 +3,13 @@
 //!
 //! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
 //! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
-//! `group` (what one append carries), `preparing` and `packing` (segments and packs for it), `writer` (the journal's owner), `time` (stamps, deadlines and
-//! ages), `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what is tried again), `life` (whether it serves), `task` (the task itself: its loop), and its
-//! parts `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
-//! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and when
-//! to look), `handle` (which of them a command is for).
+//! `group` (what one append carries), `preparing` and `packing` (segments and packs for it),
+//! `writer` (the journal's owner), `time` (stamps and ages), `leases` (deadlines of pins),
+//! `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what
+//! is tried again), `life` (whether it serves), `task` (the task itself: its loop), and its parts
+//! `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
+//! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
+//! when to look), `handle` (which of them a command is for).
 
 mod merge;
 mod draft;
@@ -19,6 +21,7 @@ mod group;
 mod packing;
 mod writer;
 mod time;
+mod leases;
 mod retention;
 mod detaching;
 mod trouble;

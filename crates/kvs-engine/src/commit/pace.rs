@@ -22,6 +22,7 @@ impl CommitTask {
             if principal.is_guest() {
                 self.building.count_guests(command.cost());
             }
+            self.taken += 1;
             self.handle(command);
         }
     }
@@ -43,7 +44,7 @@ impl CommitTask {
         // One that is past has been tried: it stays as it is until the next failure.
         let retry = self.checkpoint_retry;
         let retry = retry.filter(|retry| *retry > self.time.uptime());
-        [self.leases.next(), sync, retry]
+        [self.leases.next_tick(), sync, retry]
             .into_iter()
             .flatten()
             .min()

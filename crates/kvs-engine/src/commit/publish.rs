@@ -127,12 +127,18 @@ impl CommitTask {
                 }
             }
             Notice::Pinned(pin) => {
-                if let Some(root) = self.pinning.remove(&pin.id) {
-                    self.store.pins().insert(pin.id, Pinned { pin, root });
+                if let Some((root, deadline)) = self.pinning.remove(&pin.id) {
+                    let id = pin.id;
+                    let pinned = Pinned {
+                        pin,
+                        root,
+                        deadline,
+                    };
+                    self.store.pins().insert(id, pinned);
                 }
             }
             Notice::Unpinned { id } => {
-                self.leases.set(id, None);
+                self.leases.end(id);
                 self.store.pins().remove(&id);
             }
             Notice::PackAdded(_) => {}

@@ -15,9 +15,10 @@ use super::detaching::Detaching;
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
+use super::leases::Leases;
 use super::life::Life;
 use super::matching::Matching;
-use super::time::{Ages, Leases, Time};
+use super::time::{Ages, Time};
 use super::trouble::Trouble;
 use super::writer::{Done, Report, Writer};
 use crate::checkpoint::{Outcome, Target};
@@ -69,7 +70,9 @@ pub(crate) struct CommitTask {
     pub(super) building: OpenGroup,
     pub(super) in_flight: Option<InFlight>,
     /// The roots of pins that are on their way into the journal.
-    pub(super) pinning: HashMap<u64, RootAt>,
+    pub(super) pinning: HashMap<u64, (RootAt, Option<u64>)>,
+    /// How many commands were taken so far.
+    pub(super) taken: u64,
     pub(super) time: Time,
     pub(super) leases: Leases,
     pub(super) ages: Ages,
@@ -130,7 +133,8 @@ impl CommitTask {
         let matching = Matching::new(&config);
         let mut task = Self {
             time,
-            leases: Leases::default(),
+            leases: Leases::new(store.lease_time.clone()),
+            taken: 0,
             ages: Ages::new(uptime, state.time_ms(), state.group()),
             heads: heads.collect(),
             config,
@@ -167,12 +171,13 @@ impl CommitTask {
             final_checkpoint: false,
             ownership,
         };
-        task.continue_leases();
+        task.renew_leases();
         let mut closed = false;
         // One timer for all rounds: making one for each would wake the runtime's driver each time.
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
         loop {
+            task.tick(queue.len());
             if let Some(report) = task.advance() {
                 task.on_report(report);
                 continue;
@@ -254,7 +259,6 @@ impl CommitTask {
             self.refuse_everything();
             return None;
         }
-        self.expire_leases();
         if self.in_flight.is_some() {
             return None;
         }
@@ -345,7 +349,7 @@ impl CommitTask {
         self.in_flight.is_none() && self.building.is_empty() && self.open.is_empty()
     }
 
-    fn has_failed(&self) -> bool {
+    pub(super) fn has_failed(&self) -> bool {
         self.life.borrow().failure().is_some()
     }
 

@@ -4,11 +4,11 @@
 //! Ages of what earlier daemons wrote are known by stamps only: they are counted back from the newest
 //! stamp at the opening, and the time between two daemons counts for nothing.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
-use crate::limits::{CLOCK_JUMP_MS, LEASE_RETRY_MS};
+use crate::limits::CLOCK_JUMP_MS;
 use crate::past::CheckpointRoot;
 
 /// What the wall clock may drift by while this many milliseconds pass and be no more than slewed.
@@ -80,45 +80,6 @@ impl Drift {
         (self.apart_ms, self.seen) = (apart, uptime);
         (jump.unsigned_abs() >= u128::from(slewed))
             .then(|| i64::try_from(jump).unwrap_or(if jump < 0 { i64::MIN } else { i64::MAX }))
-    }
-}
-
-/// When the leases of pins run out, in uptime.
-#[derive(Default)]
-pub(crate) struct Leases {
-    due: BTreeSet<(u64, u64)>,
-    of: HashMap<u64, u64>,
-}
-
-impl Leases {
-    /// The lease of a pin runs out at that time; `None`: never.
-    pub(crate) fn set(&mut self, pin: u64, deadline: Option<u64>) {
-        let before = match deadline {
-            Some(deadline) => self.of.insert(pin, deadline),
-            None => self.of.remove(&pin),
-        };
-        if let Some(before) = before {
-            self.due.remove(&(before, pin));
-        }
-        if let Some(deadline) = deadline {
-            self.due.insert((deadline, pin));
-        }
-    }
-
-    /// The next deadline.
-    pub(crate) fn next(&self) -> Option<u64> {
-        self.due.first().map(|(deadline, _)| *deadline)
-    }
-
-    /// A pin whose lease has run out. It comes again in a while unless it is released by then, as its
-    /// release may be refused by a full disk.
-    pub(crate) fn take_due(&mut self, uptime: u64) -> Option<u64> {
-        let (deadline, pin) = *self.due.first()?;
-        if deadline > uptime {
-            return None;
-        }
-        self.set(pin, Some(uptime + LEASE_RETRY_MS));
-        Some(pin)
     }
 }
 
@@ -196,23 +157,6 @@ mod tests {
         let mut drift = Drift::new(1_000_000, 0);
         assert_eq!(drift.jump(1_000_000 + day + 43_200, day), None, "500 ppm");
         assert_eq!(drift.jump(0, day), Some(-1_000_000 - 86_443_200));
-    }
-
-    #[test]
-    fn a_lease_that_ran_out_comes_again_until_the_pin_is_released() {
-        let mut leases = Leases::default();
-        leases.set(1, Some(50));
-        leases.set(2, Some(40));
-        leases.set(3, None);
-        leases.set(2, Some(60));
-        assert_eq!((leases.next(), leases.take_due(49)), (Some(50), None));
-        assert_eq!(leases.take_due(70), Some(1));
-        assert_eq!(leases.take_due(70), Some(2));
-        assert_eq!(leases.take_due(70), None);
-        leases.set(1, None);
-        assert_eq!(leases.take_due(70 + LEASE_RETRY_MS), Some(2));
-        leases.set(2, None);
-        assert_eq!((leases.next(), leases.of.len()), (None, 0));
     }
 
     fn root(group: u64, time_ms: u64) -> CheckpointRoot {

@@ -12,7 +12,7 @@ use crate::limits::LEASE_MS;
 use crate::namespace::Namespace;
 use crate::pack::Staged;
 use crate::reference::{At, PRIMARY, SnapshotRef, check_namespace_name};
-use crate::request::{Caller, NamespaceInfo, Pin};
+use crate::request::{Caller, NamespaceInfo, PinInfo};
 use crate::stage;
 use crate::store::Store;
 
@@ -46,7 +46,7 @@ impl Engine {
         caller: Caller,
         snapshot: SnapshotRef,
         lease_ms: Option<u64>,
-    ) -> Result<Pin, EngineError> {
+    ) -> Result<PinInfo, EngineError> {
         check_lease(lease_ms)?;
         let name = snapshot.namespace.clone();
         let view = self
@@ -81,14 +81,17 @@ impl Engine {
     }
 
     /// The pins on namespaces that the caller may read.
-    pub fn pins(&self, caller: Caller) -> Vec<Pin> {
-        let pins: Vec<Pin> = self
+    pub fn pins(&self, caller: Caller) -> Vec<PinInfo> {
+        let pins: Vec<PinInfo> = self
             .store
             .pins()
             .values()
-            .map(|p| (*p.pin).clone())
+            .map(|pinned| self.store.pin_info(&pinned.pin, pinned.deadline))
             .collect();
-        let readable = |pin: &Pin| self.store.readable(caller, &pin.snapshot.namespace).is_ok();
+        let readable = |info: &PinInfo| {
+            let namespace = &info.snapshot.namespace;
+            self.store.readable(caller, namespace).is_ok()
+        };
         pins.into_iter().filter(readable).collect()
     }
 

@@ -187,7 +187,14 @@ impl<'a> Replay<'a> {
         for pin in self.state.pins() {
             let root = self.pinned_root(pin)?;
             let pin = pin.clone();
-            self.store.pins().insert(pin.id, Pinned { pin, root });
+            let (id, deadline) = (pin.id, pin.lease_ms);
+            // Lease time begins with the owner.
+            let pinned = Pinned {
+                pin,
+                root,
+                deadline,
+            };
+            self.store.pins().insert(id, pinned);
         }
         Ok(())
     }

@@ -40,7 +40,7 @@ pub(crate) enum Change {
     Pin {
         snapshot: SnapshotRef,
         uid: u32,
-        expires_ms: Option<u64>,
+        lease_ms: Option<u64>,
     },
     /// Release a pin.
     Unpin { caller: Caller, id: u64 },
@@ -76,8 +76,8 @@ impl State {
             Change::Pin {
                 snapshot,
                 uid,
-                expires_ms,
-            } => self.add_pin(authority, snapshot, uid, expires_ms).map(Some),
+                lease_ms,
+            } => self.add_pin(authority, snapshot, uid, lease_ms).map(Some),
             Change::Unpin { caller, id } => self.unpin(authority, caller, id).map(Some),
             Change::EndLease { id } => Ok(self.pin(id).map(|_| Record::Unpinned { id })),
         }
@@ -165,7 +165,7 @@ impl State {
         authority: Authority,
         snapshot: SnapshotRef,
         uid: u32,
-        expires_ms: Option<u64>,
+        lease_ms: Option<u64>,
     ) -> Result<Record, EngineError> {
         let caller = Caller { uid };
         if !self.namespaces.contains_key(&snapshot.namespace) {
@@ -188,7 +188,7 @@ impl State {
             id: self.last_pin + 1,
             snapshot,
             uid,
-            expires_ms,
+            lease_ms,
         }))
     }
 

@@ -55,7 +55,7 @@ fn pin(uid: u32) -> Change {
             root: Blobref::of(HashAlgorithm::Blake3, b""),
         },
         uid,
-        expires_ms: None,
+        lease_ms: None,
     }
 }
 

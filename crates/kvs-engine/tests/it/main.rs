@@ -17,6 +17,7 @@ mod crash;
 mod faults;
 mod fork;
 mod history;
+mod leases;
 mod matching;
 mod namespace;
 mod retention;

@@ -120,12 +120,18 @@ async fn a_lease_runs_out() {
         .unwrap()
         .snapshot();
     let pin = engine.pin(OWNER, snapshot, Some(5_000)).await.unwrap();
-    assert_eq!(pin.expires_ms, Some(1_005_000));
-    clock.advance(4_999);
-    engine.sync(OWNER).await.unwrap();
-    assert_eq!(engine.pins(OWNER).len(), 1);
-    clock.advance(1);
-    engine.sync(OWNER).await.unwrap();
+    assert_eq!((pin.lease_ms, pin.left_ms), (Some(5_000), Some(5_000)));
+    let pass = async |ms| {
+        clock.advance(ms);
+        engine.sync(OWNER).await.unwrap();
+    };
+    for left in (1..100).rev().map(|ticks| ticks * 50) {
+        pass(50).await;
+        let pins = engine.pins(OWNER);
+        let [pin] = &pins[..] else { panic!("{pins:?}") };
+        assert_eq!((pin.lease_ms, pin.left_ms), (Some(5_000), Some(left)));
+    }
+    pass(50).await;
     engine.sync(OWNER).await.unwrap();
     assert_eq!(engine.pins(OWNER).len(), 0);
 }
@@ -145,7 +151,7 @@ async fn a_lease_that_cannot_be_kept_is_refused_and_pins_nothing() {
     }
     assert_eq!(sim.engine.pins(OWNER).len(), 0);
     let longest = sim.engine.pin(OWNER, snapshot, Some(LEASE_MS)).await;
-    assert!(longest.unwrap().expires_ms.is_some());
+    assert!(longest.unwrap().left_ms.is_some());
 }
 
 #[tokio::test(start_paused = true)]

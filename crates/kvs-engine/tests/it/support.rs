@@ -111,23 +111,7 @@ impl Sim {
 
     pub(crate) fn request(&self, operations: Vec<Operation>) -> CommitRequest {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
-        CommitRequest {
-            namespace: NS.into(),
-            caller: OWNER,
-            id: TransactionId {
-                client: [1; 16],
-                number,
-            },
-            acknowledged: 0,
-            repeat: None,
-            name: None,
-            no_merge: false,
-            prepared: kvs_engine::Prepared::default(),
-            transaction: Transaction {
-                conditions: Vec::new(),
-                operations,
-            },
-        }
+        commit_request([1; 16], number, operations)
     }
 
     pub(crate) async fn commit(&self, operations: Vec<Operation>) -> Committed {
@@ -159,6 +143,28 @@ impl Sim {
 
     pub(crate) async fn position(&self) -> Position {
         self.view(At::Current).await.position()
+    }
+}
+
+/// A commit of the instance owner in primary.
+pub(crate) fn commit_request(
+    client: [u8; 16],
+    number: u64,
+    operations: Vec<Operation>,
+) -> CommitRequest {
+    CommitRequest {
+        namespace: NS.into(),
+        caller: OWNER,
+        id: TransactionId { client, number },
+        acknowledged: 0,
+        repeat: None,
+        name: None,
+        no_merge: false,
+        prepared: kvs_engine::Prepared::default(),
+        transaction: Transaction {
+            conditions: Vec::new(),
+            operations,
+        },
     }
 }
 

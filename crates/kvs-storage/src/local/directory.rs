@@ -14,7 +14,7 @@ use crate::storage::AcquireError;
 use crate::term::Term;
 
 /// Version of the layout of a store's directory; stands in its `FORMAT` file.
-pub const STORE_FORMAT: u32 = 2;
+pub const STORE_FORMAT: u32 = 3;
 
 fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
     let holder = pid.map_or_else(
@@ -26,6 +26,19 @@ fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
 
 fn not_a_store(dir: &Path, what: &str) -> AcquireError {
     AcquireError::NotAStore(format!("{} is not a store: {what}", dir.display()))
+}
+
+/// A store whose `FORMAT` says something else than this build writes.
+fn other_format(dir: &Path, found: &str) -> AcquireError {
+    let number = found.strip_prefix("kvs store format ");
+    let number = number.and_then(|text| text.trim_end().parse::<u32>().ok());
+    let Some(number) = number else {
+        return not_a_store(dir, &format!("its FORMAT file says {found:?}"));
+    };
+    let dir = dir.display();
+    AcquireError::NotAStore(format!(
+        "{dir} is a store of format {number}, and this build reads and writes format {STORE_FORMAT}"
+    ))
 }
 
 /// A store's directory, locked for this process while this lives.
@@ -232,8 +245,7 @@ fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
         if found == expected {
             return Ok(());
         }
-        let what = format!("FORMAT says {found:?}, this program knows {expected:?}");
-        return Err(not_a_store(dir, &what));
+        return Err(other_format(dir, &found));
     }
     check_contents(disk, dir)?;
     let temporary = dir.join("FORMAT.new");
@@ -341,7 +353,14 @@ mod tests {
         let file = disk.create(Path::new("/a/store/FORMAT")).unwrap();
         file.write_at(b"kvs store format 999\n", 0).unwrap();
         let error = open(&disk).unwrap_err().to_string();
-        assert!(error.contains("999"), "{error}");
+        let formats = format!(
+            "is a store of format 999, and this build reads and writes format {STORE_FORMAT}"
+        );
+        assert!(error.ends_with(&formats), "{error}");
+        let file = disk.create(Path::new("/a/store/FORMAT")).unwrap();
+        file.write_at(b"kvs store format 2x\n", 0).unwrap();
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(error.contains("is not a store"), "{error}");
     }
 
     #[test]

@@ -11,8 +11,8 @@ use serde_json::json;
 use super::failure::{About as _, Kind, failed};
 use super::options::{Daemon, NamespaceOption, version};
 use super::root::info_json;
-use crate::output::{Sink, local_time, seconds};
-use crate::quantity::positive_duration;
+use crate::output::Sink;
+use crate::quantity::{positive_duration, spoken};
 
 /// Options of `kvs snapshot`.
 #[derive(Debug, Args)]
@@ -57,7 +57,7 @@ Examples:
     /// List pins
     #[command(after_help = "\
 Examples:
-  kvs snapshot list        a header, then ID, OWNER, EXPIRES, SNAPSHOT of each pin")]
+  kvs snapshot list        a header, then ID, OWNER, LEFT, SNAPSHOT of each pin")]
     List,
 }
 
@@ -140,18 +140,18 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
             let client = daemon.connect("primary").await?;
             let pins = client.pins().await.about("snapshot list")?;
             if !as_json {
-                sink.line(&row("ID", "OWNER", "EXPIRES", "SNAPSHOT"))?;
+                sink.line(&row("ID", "OWNER", "LEFT", "SNAPSHOT"))?;
             }
             for pin in pins {
                 if as_json {
                     sink.line(&pin_json(&pin))?;
                     continue;
                 }
-                let expires = pin.expires.map_or_else(|| "never".to_owned(), local_time);
+                let left = pin.left.map_or_else(|| "unlimited".to_owned(), spoken);
                 let line = row(
                     &pin.id.to_string(),
                     &pin.uid.to_string(),
-                    &expires,
+                    &left,
                     &pin.snapshot,
                 );
                 sink.line(&line)?;
@@ -162,19 +162,20 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// A pin as JSON. `expires` is in seconds since 1970; null is never.
+/// A pin as JSON. `lease` and `left` are in seconds; null: until it is released.
 fn pin_json(pin: &PinInfo) -> String {
     json!({
         "id": pin.id,
         "owner": pin.uid,
-        "expires": pin.expires.map(seconds),
+        "lease": pin.lease.map(|lease| lease.as_secs_f64()),
+        "left": pin.left.map(|left| left.as_secs_f64()),
         "snapshot": pin.snapshot,
     })
     .to_string()
 }
 
-fn row(id: &str, owner: &str, expires: &str, snapshot: &str) -> String {
-    format!("{id:<8} {owner:>10} {expires:<29} {snapshot}")
+fn row(id: &str, owner: &str, left: &str, snapshot: &str) -> String {
+    format!("{id:<8} {owner:>10} {left:<10} {snapshot}")
 }
 
 /// The ids of all pins of a snapshot.

@@ -18,9 +18,7 @@ mod sink;
 mod status;
 mod stderr;
 
-pub(crate) use changes::{
-    Before, ChangeReport, Elsewhere, Told, VersionReport, Who, local_time, seconds,
-};
+pub(crate) use changes::{Before, ChangeReport, Elsewhere, Told, VersionReport, Who, seconds};
 pub(crate) use colours::{colours_are_wanted, settle_colours};
 pub(crate) use columns::Columns;
 pub(crate) use directory::DirectoryLine;

@@ -2,7 +2,7 @@
 //! longer than the client wants inline.
 
 use bytes::{Bytes, BytesMut};
-use kvs_engine::{ChangeKind, Committed, Pin, Position, TransactionInfo, View};
+use kvs_engine::{ChangeKind, Committed, PinInfo, Position, TransactionInfo, View};
 use kvs_proto as wire;
 use kvs_proto::{
     CommittedState, FRAME_BYTES, INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME, write_committed,
@@ -110,12 +110,13 @@ pub(crate) fn committed(
 }
 
 /// A pin.
-pub(crate) fn pin(pin: &Pin) -> wire::PinInfo {
+pub(crate) fn pin(pin: &PinInfo) -> wire::PinInfo {
     wire::PinInfo {
         id: pin.id,
         snapshot: pin.snapshot.to_smolstr(),
         uid: pin.uid,
-        expires_ms: pin.expires_ms,
+        lease_ms: pin.lease_ms,
+        left_ms: pin.left_ms,
     }
 }
 

@@ -139,7 +139,8 @@ fn states_pins_and_namespaces_are_objects() {
     assert_eq!(kvs.ok(&["snapshot", "list", "--json"]), pin);
     let pin = &objects(&pin)[0];
     assert_eq!(pin["snapshot"], reference.trim());
-    assert_eq!(pin["expires"], Value::Null);
+    assert_eq!(pin["lease"], Value::Null);
+    assert_eq!(pin["left"], Value::Null);
     let namespace = &objects(&kvs.ok(&["namespace", "list", "--json"]))[0];
     assert_eq!(namespace["namespace"], "primary");
     assert!(namespace["owner"].is_u64());

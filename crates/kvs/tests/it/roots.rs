@@ -124,11 +124,11 @@ fn pins_are_made_listed_and_released() {
         .lines()
         .map(|line| line.split_whitespace().collect())
         .collect();
-    assert_eq!(lines[0], ["ID", "OWNER", "EXPIRES", "SNAPSHOT"]);
+    assert_eq!(lines[0], ["ID", "OWNER", "LEFT", "SNAPSHOT"]);
     assert_eq!(lines.len(), 3, "{list}");
     assert_eq!(
         (lines[1][0], lines[1][2], lines[1][3]),
-        (first.trim(), "never", reference.trim())
+        (first.trim(), "unlimited", reference.trim())
     );
     assert_eq!(
         (lines[2][0], lines[2][3]),
