@@ -87,22 +87,19 @@ impl Kind {
 /// What each exit status of a client of a daemon means.
 pub(super) const STATUSES: [(u8, &str); 10] = [
     (0, "success"),
-    (1, "an error that none of the others stands for"),
-    (
-        2,
-        "the command line is wrong; nothing was asked of a daemon",
-    ),
-    (3, "a key, namespace, pin or event is not there"),
+    (1, "any other error"),
+    (2, "the command line is wrong; no request was sent"),
+    (3, "a key, namespace, pin or event does not exist"),
     (
         4,
         "a condition of a transaction does not hold; nothing changed",
     ),
-    (5, "the time of --timeout is over"),
+    (5, "--timeout expired"),
     (
         6,
-        "no daemon answers, or it went away and did not come back",
+        "no daemon answers, or it went away and did not come back in time",
     ),
-    (7, "this user is not allowed to do it"),
+    (7, "permission denied"),
     (130, "SIGINT ended a command that was waiting"),
     (141, "the reader of standard output has gone away"),
 ];
