@@ -1,15 +1,15 @@
 //! Random requests over a tree that copying made huge: how much the daemon does in one go, by its own
 //! counters, and how long a get of another client waits meanwhile.
 
+mod worker;
+
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use anyhow::{Context, ensure};
-use kvs_client::{
-    At, Client, ListOptions, LogOptions, LookupOptions, Mode, Namespace, Transaction, WatchOptions,
-};
+use kvs_client::{Client, Transaction};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
@@ -18,38 +18,26 @@ use crate::control::control;
 use crate::daemon::{Daemon, Home, PATIENCE};
 use crate::random::Random;
 use crate::report::{Report, percentile};
+use worker::{DOUBLINGS, FEW, LONG_BYTES, LONGER, Tally, Worker, few, longer};
 
 /// Requests under way at a time, each on a connection of its own.
 const AT_ONCE: u64 = 8;
 
-/// Rounds of copying; each doubles the tree.
-const DOUBLINGS: u64 = 24;
-
-/// Keys of a directory beside the tree.
-const FEW: u64 = 200;
-
-/// How long an event is waited for before its watch is dropped.
-const SHORT_WHILE: Duration = Duration::from_millis(20);
-
 /// Visits of one slice: `SLICE_VISITS` of the engine.
-const SLICE_VISITS: f64 = 512.0;
+const SLICE_VISITS: f64 = 256.0;
 
 /// Most visits of one item, which is begun while a slice has a visit left: a part of an event, which
 /// is encoded as a whole.
 const ITEM_VISITS: f64 = 640.0;
 
-/// Keys of a directory with longer values, and their length.
-const LONGER: u64 = 64;
+/// Bytes of each of the longer values.
 const LONGER_BYTES: usize = 16 * 1024;
-
-/// Bytes of one long value.
-const LONG_BYTES: usize = 2 * 1024 * 1024;
 
 /// Longest slice in milliseconds of thread time.
 const TARGET_SLICE_MS: f64 = 1.0;
 
-/// Patterns over the whole tree: of nothing, of something, of all.
-const PATTERNS: [&str; 4] = ["**.nothing", "D.*.b.**.nothing", "**.a.x", "**"];
+/// The kinds of slices, as the daemon's counters name them.
+const KINDS: [&str; 6] = ["list", "read", "lookup_many", "nodes", "log", "watch"];
 
 /// How the run is made.
 #[derive(Clone, Debug, clap::Args)]
@@ -57,23 +45,6 @@ pub struct Slices {
     /// Requests, 8 of them under way at a time
     #[arg(long, default_value_t = Self::LONG.requests)]
     pub requests: u64,
-}
-
-/// What was answered.
-#[derive(Clone, Copy, Default)]
-struct Tally {
-    answered: u64,
-    cut: u64,
-    events: u64,
-}
-
-/// One after the other, requests that are drawn by lot.
-struct Worker {
-    primary: Namespace,
-    random: Random,
-    /// A copy of the tree of its own.
-    copy: String,
-    tally: Tally,
 }
 
 impl Slices {
@@ -108,6 +79,12 @@ impl Slices {
         let (slices, visits) = (counter("slices")?, counter("slice_visits")?);
         let most = counter("slice_visits_max")?;
         let longest_ms = counter("slice_max_ns")? / 1e6;
+        let (long, slices_ms) = (counter("slice_long")?, counter("slice_total_ns")? / 1e6);
+        let mut kinds = Vec::new();
+        for kind in KINDS {
+            let longest = counter(&format!("slice_max_ns_{kind}"))? / 1e6;
+            kinds.push((format!("longest_slice_ms_{kind}"), longest));
+        }
         ensure!(slices > 0.0, "nothing was done in slices");
         let bound = SLICE_VISITS + ITEM_VISITS;
         ensure!(most <= bound, "a slice of {most} visits, over {bound}");
@@ -127,6 +104,16 @@ impl Slices {
         report.figure("visits_a_slice", visits / slices);
         report.figure("most_visits", most);
         report.figure("longest_slice_ms", longest_ms);
+        for (kind, longest) in kinds {
+            report.figure(kind, longest);
+        }
+        let control_ms: f64 = control.iter().sum();
+        let control_long = control.iter().filter(|ms| **ms > TARGET_SLICE_MS).count() as f64;
+        let every = |long: f64, ms: f64| long / (ms / 1e3);
+        report.figure("seconds_in_slices", slices_ms / 1e3);
+        report.figure("slices_over_1_ms", long);
+        report.figure("control_seconds", control_ms / 1e3);
+        report.figure("control_over_1_ms", control_long);
         report.figure("control_loops", control.len() as f64);
         report.figure("control_p50_ms", percentile(&mut control, 50));
         report.figure("control_longest_ms", percentile(&mut control, 100));
@@ -137,6 +124,10 @@ impl Slices {
         report.at_most("visits in the largest slice", most, bound);
         let what = "milliseconds of thread time of the longest slice";
         report.at_most(what, longest_ms, TARGET_SLICE_MS);
+        let what =
+            "slices over 1 ms a second of thread time, of which the control shows the machine's";
+        let machine = every(control_long.max(1.0), control_ms);
+        report.at_most(what, every(long, slices_ms), 2.0 * machine);
         report.held("every request was answered, and none with an error");
         Ok(report)
     }
@@ -174,186 +165,6 @@ impl Slices {
         done.store(true, Ordering::Relaxed);
         Ok(all)
     }
-}
-
-impl Worker {
-    async fn request(&mut self, kind: u64) -> anyhow::Result<()> {
-        match kind {
-            10 => self.read_long_values().await,
-            0 => self.list_recursively().await,
-            1 => self.list().await,
-            2 => {
-                let key = self.deep("D");
-                let found = self.primary.lookup(key, LookupOptions::new()).await?;
-                ensure!(found.entry.is_some(), "a key of the tree is not there");
-                Ok(())
-            }
-            3 | 4 => {
-                let keys: Vec<String> = (0..32).map(|_| self.deep("D")).collect();
-                let found = self.primary.get_many(keys, At::Current).await?;
-                let all = found.values.iter().all(|one| matches!(one, Ok(Some(_))));
-                ensure!(all, "keys of the tree are not there");
-                Ok(())
-            }
-            5 => self.log().await,
-            6 => {
-                let options = WatchOptions::new().scope(self.pattern()).initial();
-                self.watch(options).await
-            }
-            7 => {
-                let scope = match self.random.below(2) {
-                    0 => self.pattern().to_owned(),
-                    _ => "few".to_owned(),
-                };
-                let options = WatchOptions::new().scope(scope).mode(Mode::Latest);
-                let options = match self.random.below(2) {
-                    0 => options,
-                    _ => options.initial(),
-                };
-                self.watch(options).await
-            }
-            8 => self.unlink_under_a_watch().await,
-            9 => {
-                let tree = self.copy.clone();
-                let key = self.deep(&tree);
-                self.put(key).await
-            }
-            _ => {
-                let key = few(self.random.below(FEW));
-                self.put(key).await
-            }
-        }
-    }
-
-    /// One page, which may end before it found anything.
-    async fn list_recursively(&mut self) -> anyhow::Result<()> {
-        let options = ListOptions::new()
-            .recursive()
-            .bounded()
-            .scope(self.pattern())
-            .limit(1 + self.random.below(1_000));
-        let page = self.primary.list(".", options).await?;
-        self.tally.cut += u64::from(page.more);
-        Ok(())
-    }
-
-    async fn list(&mut self) -> anyhow::Result<()> {
-        let dir = match self.random.below(3) {
-            0 => ".",
-            1 => "few",
-            _ => "D.a.b",
-        };
-        let options = ListOptions::new().limit(1 + self.random.below(FEW));
-        let page = self.primary.list(dir, options).await?;
-        ensure!(!page.entries.is_empty(), "{dir} is empty");
-        Ok(())
-    }
-
-    async fn read_long_values(&mut self) -> anyhow::Result<()> {
-        match self.random.below(4) {
-            0 => {
-                let found = self.primary.get("long").await?;
-                ensure!(found.is_some_and(|value| value.len() == LONG_BYTES));
-                Ok(())
-            }
-            1 => {
-                let keys: Vec<String> = (0..LONGER).map(longer).collect();
-                let found = self.primary.get_many(keys, At::Current).await?;
-                ensure!(!found.values.is_empty(), "nothing found");
-                Ok(())
-            }
-            2 => {
-                let page = self.primary.list("longer", ListOptions::new()).await?;
-                ensure!(!page.entries.is_empty(), "no entries");
-                Ok(())
-            }
-            _ => {
-                let options = WatchOptions::new().scope("longer").initial();
-                self.watch(options).await
-            }
-        }
-    }
-
-    async fn log(&mut self) -> anyhow::Result<()> {
-        let scope = match self.random.below(2) {
-            0 => self.pattern().to_owned(),
-            _ => few(self.random.below(FEW)),
-        };
-        let options = LogOptions::new()
-            .scope(scope)
-            .limit(1 + self.random.below(20));
-        let page = self.primary.log(options).await?;
-        self.tally.cut += u64::from(page.next.is_some());
-        Ok(())
-    }
-
-    /// Opens a watch and drops it after its first event, or a short while.
-    async fn watch(&mut self, options: WatchOptions) -> anyhow::Result<()> {
-        let mut options = options;
-        // The first part is enough.
-        options.assemble_bytes = 1;
-        let mut watch = self.primary.watch(options).await?;
-        if let Ok(told) = timeout(SHORT_WHILE, watch.recv()).await {
-            told?;
-            self.tally.events += 1;
-        }
-        Ok(())
-    }
-
-    async fn unlink_under_a_watch(&mut self) -> anyhow::Result<()> {
-        let below = match self.random.below(2) {
-            0 => "**",
-            _ => "**.nothing",
-        };
-        let mut options = WatchOptions::new().glob(format!("{}.{below}", self.copy));
-        options.assemble_bytes = 1;
-        let mut watch = self.primary.watch(options).await?;
-        let unlink = Transaction::new().unlink(self.copy.as_str());
-        self.primary.commit(unlink).await?;
-        if let Ok(told) = timeout(SHORT_WHILE, watch.recv()).await {
-            told?;
-            self.tally.events += 1;
-        }
-        self.copy_again().await
-    }
-
-    async fn copy_again(&self) -> anyhow::Result<()> {
-        let copy = Transaction::new().copy("D", self.copy.as_str());
-        self.primary.commit(copy).await?;
-        Ok(())
-    }
-
-    async fn put(&mut self, key: String) -> anyhow::Result<()> {
-        let value = self.random.bytes(64);
-        self.primary.put(key, value).await?;
-        Ok(())
-    }
-
-    fn pattern(&mut self) -> &'static str {
-        let drawn = self.random.below(PATTERNS.len() as u64) as usize;
-        PATTERNS.get(drawn).copied().unwrap_or_default()
-    }
-
-    /// A key that is there, somewhere in the tree.
-    fn deep(&mut self, tree: &str) -> String {
-        let mut key = tree.to_owned();
-        for _ in 0..self.random.below(DOUBLINGS) {
-            key.push_str(if self.random.below(2) == 0 {
-                ".a"
-            } else {
-                ".b"
-            });
-        }
-        key + ".x"
-    }
-}
-
-fn few(number: u64) -> String {
-    format!("few.k{number:03}")
-}
-
-fn longer(number: u64) -> String {
-    format!("longer.k{number:03}")
 }
 
 /// Makes the tree, and what stands beside it.

@@ -24,7 +24,9 @@ use std::time::Duration;
 
 /// A client of one daemon. Clones share the connection, which is closed when the last clone, namespace handle and
 /// watch is gone. Must be made within a Tokio runtime that has I/O and time enabled, where the
-/// connection's task runs; otherwise that is an error. Its handles may be used anywhere while that runtime runs.
+/// connection's task runs; outside of one that is an error. (In a runtime that was built without
+/// `enable_all` Tokio panics: it offers no way to ask first.) Its handles may be used anywhere while
+/// that runtime runs.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) queue: Arc<Queue>,

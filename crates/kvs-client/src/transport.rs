@@ -3,15 +3,10 @@
 //! Tests and modules inside the daemon bring their own connector over an in-memory stream.
 
 use crate::address::Address;
-use std::future::poll_fn;
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
-use std::task::Poll;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::UnixStream;
-
-const NO_DRIVER: &str = "the Tokio runtime has no I/O; build it with `enable_all`";
 
 /// A byte stream to a daemon.
 pub trait Transport: AsyncRead + AsyncWrite + Send + Unpin {}
@@ -47,13 +42,7 @@ impl Connector for UnixConnector {
     fn connect(&self) -> ConnectFuture {
         let Address::Unix(path) = self.address.clone();
         Box::pin(async move {
-            let mut connecting = Box::pin(UnixStream::connect(path));
-            let stream = poll_fn(|context| {
-                // In a runtime without I/O Tokio panics.
-                catch_unwind(AssertUnwindSafe(|| connecting.as_mut().poll(context)))
-                    .unwrap_or_else(|_| Poll::Ready(Err(io::Error::other(NO_DRIVER))))
-            })
-            .await?;
+            let stream = UnixStream::connect(path).await?;
             Ok(Box::new(stream) as Box<dyn Transport>)
         })
     }

@@ -130,7 +130,7 @@ pub use request::{
     Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, PinInfo, Prepared,
     Principal, Start, TransactionId, WatchRequest,
 };
-pub use slices::{Pace, SliceCounts, Slices, visits_of_bytes};
+pub use slices::{Pace, SliceCounts, SliceKind, Slices, visits_of_bytes};
 pub use state::{Group, Record, TransactionRecord, VersionRecord};
 pub use turns::Turns;
 pub use upload::Upload;

@@ -257,8 +257,12 @@ pub(crate) const SHARED_EVENT_BYTES: usize = 8 * 1024 * 1024;
 /// Differences looked up in one step (1,000).
 pub(crate) const DIFF_PAGE: usize = 1_000;
 
-/// Visits (RFC 0001) after which long work gives way to others (512): some 150 µs.
-pub const SLICE_VISITS: usize = 512;
+/// Visits (RFC 0001) after which long work gives way to others (256): some 100 µs, and half a
+/// millisecond where every node is cold.
+pub const SLICE_VISITS: usize = 256;
+
+/// Time of a processor, in nanoseconds, that no slice should take (1 ms): longer ones are counted.
+pub(crate) const SLICE_NS: u64 = 1_000_000;
 
 /// Bytes that are copied or encoded for one visit (1 KiB).
 pub const BYTES_A_VISIT: usize = 1024;
@@ -271,20 +275,20 @@ pub const READ_AT_ONCE_BYTES: usize = 128 * 1024;
 pub(crate) const FIRST_SLICE_PART: usize = 2;
 
 /// Slices of one part of a watch's event after which other streams of its connection have their
-/// turn (32).
-pub(crate) const WATCH_SLICES: usize = 32;
+/// turn (64).
+pub(crate) const WATCH_SLICES: usize = 64;
 
 /// Slices of one request for a list or log after which it is answered with a place to go on from
-/// (512), if its client can do that.
-pub(crate) const REQUEST_SLICES: usize = 512;
+/// (1,024), if its client can do that.
+pub(crate) const REQUEST_SLICES: usize = 1_024;
 
-/// Slices that a look through the journal counts for (2), which is made on a thread beside
+/// Slices that a look through the journal counts for (4), which is made on a thread beside
 /// (`WATCH_LOOK_BYTES`).
-pub(crate) const LOOK_SLICES: usize = 2;
+pub(crate) const LOOK_SLICES: usize = 4;
 
-/// Slices for the keys that the log tells of one version (64); what is not found by then is left
+/// Slices for the keys that the log tells of one version (128); what is not found by then is left
 /// out, and the log says so.
-pub(crate) const LOG_SLICES: usize = 64;
+pub(crate) const LOG_SLICES: usize = 128;
 
 /// Keys that the log tells of one version (1,000); of more it says so.
 pub const LOG_CHANGES: usize = 1_000;

@@ -12,13 +12,42 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART};
+use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART, SLICE_NS};
 use crate::request::Caller;
 
 /// Visits for which so many bytes are copied or encoded.
 #[must_use]
 pub fn visits_of_bytes(bytes: usize) -> usize {
     bytes / BYTES_A_VISIT
+}
+
+/// What slices are for; each kind has its longest one counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SliceKind {
+    /// A list.
+    List,
+    /// A part of a long value.
+    Read,
+    /// Many lookups in one request.
+    LookupMany,
+    /// Nodes for clients that keep trees.
+    Nodes,
+    /// The log.
+    Log,
+    /// Events of a watch.
+    Watch,
+}
+
+impl SliceKind {
+    /// All kinds, each at its place in [`SliceCounts::longest_ns_of`].
+    pub const ALL: [Self; 6] = [
+        Self::List,
+        Self::Read,
+        Self::LookupMany,
+        Self::Nodes,
+        Self::Log,
+        Self::Watch,
+    ];
 }
 
 /// What was done in slices since the store was opened.
@@ -30,8 +59,20 @@ pub struct SliceCounts {
     pub visits: u64,
     /// Most visits in one.
     pub most_visits: u64,
-    /// Longest time of a processor that one took, in nanoseconds. 0 where time is simulated.
-    pub longest_ns: u64,
+    /// Time of a processor that they took together, in nanoseconds. 0 where time is simulated.
+    pub total_ns: u64,
+    /// How many took more than `SLICE_NS`.
+    pub long: u64,
+    /// The longest of each kind, in the order of [`SliceKind::ALL`].
+    pub longest_ns_of: [u64; SliceKind::ALL.len()],
+}
+
+impl SliceCounts {
+    /// The longest of all, in nanoseconds.
+    #[must_use]
+    pub fn longest_ns(&self) -> u64 {
+        self.longest_ns_of.into_iter().max().unwrap_or(0)
+    }
 }
 
 /// How long work in a store is cut, and what was done so far.
@@ -41,7 +82,9 @@ pub struct Slices {
     slices: AtomicU64,
     visited: AtomicU64,
     most_visits: AtomicU64,
-    longest_ns: AtomicU64,
+    total_ns: AtomicU64,
+    long: AtomicU64,
+    longest_ns_of: [AtomicU64; SliceKind::ALL.len()],
 }
 
 impl Slices {
@@ -53,7 +96,9 @@ impl Slices {
             slices: AtomicU64::new(0),
             visited: AtomicU64::new(0),
             most_visits: AtomicU64::new(0),
-            longest_ns: AtomicU64::new(0),
+            total_ns: AtomicU64::new(0),
+            long: AtomicU64::new(0),
+            longest_ns_of: Default::default(),
         }
     }
 
@@ -63,7 +108,12 @@ impl Slices {
             slices: self.slices.load(Ordering::Relaxed),
             visits: self.visited.load(Ordering::Relaxed),
             most_visits: self.most_visits.load(Ordering::Relaxed),
-            longest_ns: self.longest_ns.load(Ordering::Relaxed),
+            total_ns: self.total_ns.load(Ordering::Relaxed),
+            long: self.long.load(Ordering::Relaxed),
+            longest_ns_of: self
+                .longest_ns_of
+                .each_ref()
+                .map(|longest| longest.load(Ordering::Relaxed)),
         }
     }
 
@@ -84,16 +134,26 @@ impl Slices {
     }
 
     /// Does some work and takes notice of how long each part of it takes, from one wait to the next.
-    pub async fn timed<F: Future>(&self, work: F) -> F::Output {
+    pub async fn timed<F: Future>(&self, kind: SliceKind, work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| {
             let start = self.clock.thread_ns();
             let done = work.as_mut().poll(cx);
             let taken = self.clock.thread_ns().saturating_sub(start);
-            self.longest_ns.fetch_max(taken, Ordering::Relaxed);
+            self.note_time(kind, taken);
             done
         })
         .await
+    }
+
+    fn note_time(&self, kind: SliceKind, ns: u64) {
+        self.total_ns.fetch_add(ns, Ordering::Relaxed);
+        if ns > SLICE_NS {
+            self.long.fetch_add(1, Ordering::Relaxed);
+        }
+        if let Some(longest) = self.longest_ns_of.get(kind as usize) {
+            longest.fetch_max(ns, Ordering::Relaxed);
+        }
     }
 
     fn note(&self, visits: usize) {
@@ -190,7 +250,23 @@ mod tests {
         drop(pace);
         let counts = slices.counts();
         assert_eq!((counts.slices, counts.visits), (3, 1_087));
-        assert_eq!((counts.most_visits, counts.longest_ns), (1_000, 0));
+        assert_eq!((counts.most_visits, counts.longest_ns()), (1_000, 0));
+    }
+
+    #[test]
+    fn each_kind_has_its_longest_slice_and_long_ones_are_counted() {
+        let slices = Slices::new(Arc::new(SimClock::new(0)), 80);
+        for (number, kind) in (1..).zip(SliceKind::ALL) {
+            slices.note_time(kind, number);
+            slices.note_time(kind, 1);
+        }
+        slices.note_time(SliceKind::Log, SLICE_NS);
+        assert_eq!(slices.counts().long, 0);
+        slices.note_time(SliceKind::Log, SLICE_NS + 1);
+        let counts = slices.counts();
+        assert_eq!(counts.longest_ns_of, [1, 2, 3, 4, SLICE_NS + 1, 6]);
+        assert_eq!((counts.longest_ns(), counts.long), (SLICE_NS + 1, 1));
+        assert_eq!(counts.total_ns, 27 + 2 * SLICE_NS + 1);
     }
 
     #[tokio::test]

@@ -22,9 +22,7 @@ use crate::known::Known;
 use crate::options::Options;
 use crate::transport::Connector;
 use kvs_proto::{ErrorCode, Hello, HelloAnswer, PROTOCOL_VERSION};
-use std::panic::catch_unwind;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::runtime::Handle;
 use tokio::sync::Semaphore;
 
@@ -74,14 +72,15 @@ pub(crate) async fn open(
     Ok((Arc::new(Queue::new(shared, client)), server))
 }
 
-/// The runtime that the caller is in. Without one, or in one without a timer, Tokio would panic.
+/// The runtime that the caller is in. Tokio has no way to ask whether it has I/O and time.
 pub(crate) fn current_runtime() -> Result<Handle, ClientError> {
-    let runtime = Handle::try_current().ok();
-    // Nothing tells whether a runtime has a timer, but that it panics where one is asked for.
-    let has_timer = || catch_unwind(|| drop(tokio::time::sleep(Duration::ZERO))).is_ok();
-    runtime.filter(|_| has_timer()).ok_or_else(|| {
-        let message = "the caller is not in a Tokio runtime that has I/O and time enabled; \
-                       build one with `enable_all`, and call this within its `block_on`";
+    Handle::try_current().map_err(|error| {
+        let message = if error.is_thread_local_destroyed() {
+            "the Tokio runtime of this thread has ended"
+        } else {
+            "the caller is not in a Tokio runtime; build one with `enable_all`, and call this \
+             within its `block_on`"
+        };
         ClientError::new(ErrorCode::Invalid, message)
     })
 }

@@ -1,4 +1,4 @@
-//! Calls outside a runtime, in one that lacks something, in another one, and after it has ended.
+//! Calls outside a runtime, in another one, and after it has ended.
 
 use super::fake::{Fake, Peer, at};
 use crate::*;
@@ -36,20 +36,6 @@ fn connecting_outside_a_runtime_is_an_error() {
     let fake = Fake::new();
     let connecting = Client::connect_with(fake.door.clone(), Options::default());
     assert_eq!(at_once(connecting).unwrap_err().code, ErrorCode::Invalid);
-}
-
-#[test]
-fn connecting_in_a_runtime_without_time_or_io_is_an_error() {
-    let directory = tempfile::tempdir().unwrap();
-    let path = directory.path().join("kvs.sock");
-    let _listener = std::os::unix::net::UnixListener::bind(&path).unwrap();
-    let address = Address::Unix(path);
-    let bare = Builder::new_current_thread().build().unwrap();
-    let error = bare.block_on(Client::connect(&address)).unwrap_err();
-    assert_eq!(error.code, ErrorCode::Invalid);
-    let timed = Builder::new_current_thread().enable_time().build().unwrap();
-    let error = timed.block_on(Client::connect(&address)).unwrap_err();
-    assert!(error.message.contains("enable_all"), "{}", error.message);
 }
 
 #[test]

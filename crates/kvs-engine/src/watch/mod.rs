@@ -43,6 +43,7 @@ use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::{Caller, Mode, Start, WatchRequest};
 use crate::shared::{ModeKind, Scopes, Shape};
+use crate::slices::SliceKind;
 use crate::state::VersionRecord;
 use crate::store::Store;
 
@@ -239,7 +240,11 @@ impl State {
             let foreign_life = self.busy.as_ref().and_then(|busy| busy.gap);
             match foreign_life {
                 Some((from, _)) => self.lost(from).await?,
-                None if beginning.list => slices.timed(self.begin(beginning)).await?,
+                None if beginning.list => {
+                    slices
+                        .timed(SliceKind::Watch, self.begin(beginning))
+                        .await?
+                }
                 None => self.begin(beginning).await?,
             }
             self.busy().start = None;
@@ -262,13 +267,15 @@ impl State {
             Some(record) if self.sums_up(record.version) => match self.has_much(&record) {
                 true => {
                     let slices = self.store.slices.clone();
-                    slices.timed(self.tell_newest(record)).await?;
+                    slices
+                        .timed(SliceKind::Watch, self.tell_newest(record))
+                        .await?;
                 }
                 false => self.tell_newest(record).await?,
             },
             Some(record) if self.has_much(&record) => {
                 let slices = self.store.slices.clone();
-                slices.timed(self.tell(&record)).await?;
+                slices.timed(SliceKind::Watch, self.tell(&record)).await?;
             }
             Some(record) => self.tell(&record).await?,
             None if self.tell_abroad().await? => {}

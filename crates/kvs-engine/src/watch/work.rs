@@ -15,7 +15,7 @@ use crate::changes::KeyChange;
 use crate::event::{SharedEvent, WatchEvent};
 use crate::limits::{EVENT_BYTES, EVENT_CHANGES, WATCH_SLICES};
 use crate::shared::ModeKind;
-use crate::slices::visits_of_bytes;
+use crate::slices::{SliceKind, visits_of_bytes};
 
 /// Changes that are encoded for one visit.
 const CHANGES_A_VISIT: usize = 8;
@@ -59,7 +59,7 @@ impl State {
             return self.make_part().await;
         }
         let slices = self.store.slices.clone();
-        slices.timed(self.make_part()).await
+        slices.timed(SliceKind::Watch, self.make_part()).await
     }
 
     async fn make_part(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {

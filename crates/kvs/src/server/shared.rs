@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
-use kvs_engine::Engine;
+use kvs_engine::{Engine, SliceKind};
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -210,6 +210,13 @@ impl Shared {
         let uptime = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let connections = self.connections.load(Ordering::Relaxed) as u64;
         let slices = self.engine.slices().counts();
+        let of = |kind: SliceKind| {
+            slices
+                .longest_ns_of
+                .get(kind as usize)
+                .copied()
+                .unwrap_or(0)
+        };
         let matched = self.engine.match_counts();
         let checkpoints = self.engine.checkpoint_counts();
         let most_connections = self.most_connections() as u64;
@@ -231,7 +238,30 @@ impl Shared {
             (SmolStr::new_static("slices"), slices.slices),
             (SmolStr::new_static("slice_visits"), slices.visits),
             (SmolStr::new_static("slice_visits_max"), slices.most_visits),
-            (SmolStr::new_static("slice_max_ns"), slices.longest_ns),
+            (SmolStr::new_static("slice_total_ns"), slices.total_ns),
+            (SmolStr::new_static("slice_long"), slices.long),
+            (SmolStr::new_static("slice_max_ns"), slices.longest_ns()),
+            (
+                SmolStr::new_static("slice_max_ns_list"),
+                of(SliceKind::List),
+            ),
+            (
+                SmolStr::new_static("slice_max_ns_read"),
+                of(SliceKind::Read),
+            ),
+            (
+                SmolStr::new_static("slice_max_ns_lookup_many"),
+                of(SliceKind::LookupMany),
+            ),
+            (
+                SmolStr::new_static("slice_max_ns_nodes"),
+                of(SliceKind::Nodes),
+            ),
+            (SmolStr::new_static("slice_max_ns_log"), of(SliceKind::Log)),
+            (
+                SmolStr::new_static("slice_max_ns_watch"),
+                of(SliceKind::Watch),
+            ),
             (SmolStr::new_static("checkpoints"), checkpoints.checkpoints),
             (
                 SmolStr::new_static("checkpoint_last_bytes"),

@@ -103,7 +103,9 @@ fn a_daemon_tells_how_it_is() {
     assert!(status["uptime_ms"].is_u64() && status["connections"].is_u64());
     for work in [
         "slice_visits_max",
+        "slice_long",
         "slice_max_ns",
+        "slice_max_ns_watch",
         "checkpoint_last_bytes",
         "checkpoint_most_held_ns",
         "match_visits_max",

@@ -12,6 +12,7 @@ mod read;
 mod glimpse;
 mod many;
 
+use kvs_engine::SliceKind;
 use kvs_proto::{ErrorCode, Request};
 
 use super::failure::Failure;
@@ -43,13 +44,29 @@ pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answe
     let slices = context.shared.engine.slices();
     match request {
         Request::Lookup(lookup) => read::lookup(context, lookup).await,
-        Request::List(list) => slices.timed(read::list(context, list)).await,
-        Request::Read(range) => slices.timed(read::read(context, range)).await,
+        Request::List(list) => {
+            slices
+                .timed(SliceKind::List, read::list(context, list))
+                .await
+        }
+        Request::Read(range) => {
+            slices
+                .timed(SliceKind::Read, read::read(context, range))
+                .await
+        }
         Request::Info(info) => read::info(context, info).await,
-        Request::LookupMany(keys) => slices.timed(many::lookup_many(context, keys)).await,
-        Request::Nodes(way) => slices.timed(many::nodes(context, way)).await,
+        Request::LookupMany(keys) => {
+            slices
+                .timed(SliceKind::LookupMany, many::lookup_many(context, keys))
+                .await
+        }
+        Request::Nodes(way) => {
+            slices
+                .timed(SliceKind::Nodes, many::nodes(context, way))
+                .await
+        }
         Request::Wait(wait) => read::wait(context, wait).await,
-        Request::Log(page) => slices.timed(log::log(context, page)).await,
+        Request::Log(page) => slices.timed(SliceKind::Log, log::log(context, page)).await,
         Request::Pin(pin) => admin::pin(context, pin).await,
         Request::Unpin(unpin) => admin::unpin(context, unpin).await,
         Request::Pins(_) => admin::pins(context).await,
