@@ -1,5 +1,5 @@
 //! The crates import each other as designed, and no other way: the core knows nobody, the engine
-//! and the protocol never meet but in `kvs`.
+//! and the protocol never meet but in `kvs-server`.
 
 use super::expect_none;
 use super::sources::{package_name, packages, read};
@@ -12,8 +12,12 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
     ("kvs-proto", &["kvs-tree"]),
     ("kvs-client", &["kvs-proto", "kvs-tree"]),
     (
-        "kvs",
+        "kvs-server",
         &["kvs-client", "kvs-engine", "kvs-proto", "kvs-tree"],
+    ),
+    (
+        "kvs",
+        &["kvs-client", "kvs-server", "kvs-proto", "kvs-tree"],
     ),
 ];
 

@@ -1,7 +1,6 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
-//! Reading order: `output` is how things are printed, `panics` the end of a process that has a fault;
-//! `server` is the daemon, `private` one in a child process, `demo` and `bench` what
+//! Reading order: `output` is how things are printed; `private` is a daemon in a child process, `demo` and `bench` what
 //! `kvs demo` and `kvs bench` do with it; `eventlog` is the format of eventlogs, `txn` that of
 //! written transactions; `commands` are the verbs, one file each; `cli` is what can be typed. Errors of every
 //! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
@@ -11,10 +10,6 @@ mod limits;
 mod quantity;
 
 mod output;
-
-mod panics;
-
-mod server;
 
 mod private;
 
@@ -39,7 +34,7 @@ use std::process::ExitCode;
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
 
 fn main() -> ExitCode {
-    panics::end_process();
+    kvs_server::end_process_on_panic(output::last_words);
     output::settle_colours();
     let cli = match cli::parse() {
         Ok(cli) => cli,

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
-use kvs_engine::Durability;
 use kvs_proto::REQUESTS_IN_FLIGHT;
+use kvs_server::Durability;
 use kvs_tree::HashAlgorithm;
 use tokio_util::sync::CancellationToken;
 

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use kvs_client::Address;
-use kvs_engine::Durability;
+use kvs_server::{Access, Daemon, DaemonError, Descriptors, Durability, Options, READY};
 use kvs_tree::HashAlgorithm;
 use nix::unistd::Group;
 use rustix::fs::Mode;
@@ -22,7 +22,6 @@ use super::signals::{Signals, status_of};
 use crate::limits::{BUSY_POLL_MOST, SERVE_THREADS};
 use crate::output::complain;
 use crate::quantity::{duration, size};
-use crate::server::{Access, Daemon, DaemonError, Descriptors, Options, READY};
 
 /// Options of `kvs serve`.
 #[derive(Debug, clap::Args)]
@@ -292,7 +291,7 @@ fn busy_poll(text: &str) -> Result<Duration, String> {
 #[cfg(test)]
 mod tests {
     use clap::Args as _;
-    use kvs_engine::limits::{BUSY_POLL, RETAIN_BYTES, RETAIN_MS, RETAIN_VERSIONS};
+    use kvs_server::engine_limits::{BUSY_POLL, RETAIN_BYTES, RETAIN_MS, RETAIN_VERSIONS};
 
     use super::*;
 

@@ -17,7 +17,7 @@ use super::failure::say;
 use super::guard::Guard;
 use super::signals::{Signals, status_of};
 use crate::output::reason;
-use crate::server::{Daemon, Options};
+use kvs_server::{Daemon, Options};
 
 /// Exit status when the command cannot be run, as in a shell.
 const CANNOT_RUN: u8 = 126;

@@ -25,9 +25,9 @@ const NO_PERMISSION: u8 = 77;
 
 /// Why a daemon did not start, or has ended by itself.
 #[derive(Debug)]
-pub(crate) struct DaemonError {
+pub struct DaemonError {
     /// The exit status of the process.
-    pub(crate) status: u8,
+    pub status: u8,
     /// One sentence, for people.
     message: String,
 }
@@ -49,12 +49,12 @@ impl DaemonError {
     }
 
     /// The options cannot be followed.
-    pub(crate) fn usage(message: impl Into<String>) -> DaemonError {
+    pub fn usage(message: impl Into<String>) -> DaemonError {
         DaemonError::new(USAGE, message)
     }
 
     /// The system refuses something that every process needs.
-    pub(crate) fn system(doing: &str, error: &std::io::Error) -> DaemonError {
+    pub fn system(doing: &str, error: &std::io::Error) -> DaemonError {
         DaemonError::new(TEMPORARY, format!("{doing}: {error}"))
     }
 

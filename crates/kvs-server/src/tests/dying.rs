@@ -157,7 +157,7 @@ fn a_daemon_that_is_to_panic() {
     let (Ok(thread), Some(directory)) = (std::env::var(THREAD), std::env::var_os(DIRECTORY)) else {
         return;
     };
-    crate::panics::end_process();
+    crate::end_process_on_panic(|message| eprintln!("{message}"));
     let directory = PathBuf::from(directory);
     let armed = directory.join("armed");
     let fault = Fault {
@@ -173,7 +173,7 @@ fn a_daemon_that_is_to_panic() {
     runtime.worker_threads(1).thread_name(SERVING).enable_all();
     runtime.build().unwrap().block_on(async move {
         let socket = directory.join("kvs.sock");
-        let mut options = super::super::Options::new(directory.join("store"), socket);
+        let mut options = crate::Options::new(directory.join("store"), socket);
         options.engine = config(&directory);
         let daemon = Daemon::open_in(options, environment).await.unwrap();
         eprintln!("{READY}");

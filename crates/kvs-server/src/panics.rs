@@ -5,20 +5,21 @@
 //! was acknowledged is there, as after `kill -9`. The hook ends the process before anything unwinds,
 //! so no code sees a state that a panic left behind.
 
+use std::io::Write as _;
 use std::panic::PanicHookInfo;
-
-use crate::output::last_words;
 
 /// Exit status after a fault of the program (`EX_SOFTWARE`).
 pub(crate) const SOFTWARE: u8 = 70;
 
-/// From now on a panic of any thread ends the process.
-pub(crate) fn end_process() {
-    std::panic::set_hook(Box::new(|panic| {
-        last_words(&message(panic));
+/// From now on a panic of any thread ends the process with status 70, after `report` was given the message. The
+/// other threads are still at work then: `report` must not wait for them.
+pub fn end_process_on_panic(report: fn(&str)) {
+    std::panic::set_hook(Box::new(move |panic| {
+        report(&message(panic));
         let trace = std::backtrace::Backtrace::capture();
         if trace.status() == std::backtrace::BacktraceStatus::Captured {
-            crate::output::complain(&trace.to_string());
+            // There is nowhere to report that nobody reads it.
+            let _ = writeln!(std::io::stderr(), "{trace}");
         }
         std::process::exit(SOFTWARE.into());
     }));

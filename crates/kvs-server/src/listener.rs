@@ -47,7 +47,7 @@ impl std::error::Error for BindError {}
 
 /// Who may connect to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Access {
+pub enum Access {
     /// The user of the daemon (and root, always).
     Owner,
     /// Also the members of a group, by its id.

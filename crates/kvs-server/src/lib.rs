@@ -1,10 +1,14 @@
 //! The daemon: a unix socket in front of the engine.
 //!
-//! Reading order: `descriptors` (of files, shared out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes and frames), `failure`,
+//! Reading order: `panics` (the end of a process that has a fault), `descriptors` (of files, shared out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes and frames), `failure`,
 //! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared` (what
 //! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
 //! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
 //! turn), `greeting` (its hello) and `session` (one connection), and the [`Daemon`] that ties them together.
+
+mod limits;
+
+mod panics;
 
 mod descriptors;
 
@@ -58,13 +62,17 @@ mod session;
 
 mod daemon;
 
-pub(crate) use daemon::{Daemon, Options};
-pub(crate) use descriptors::Descriptors;
-pub(crate) use end::DaemonError;
-pub(crate) use listener::Access;
+pub use daemon::{Daemon, Options};
+pub use descriptors::Descriptors;
+pub use end::DaemonError;
+pub use listener::Access;
+pub use panics::end_process_on_panic;
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.
-pub(crate) const READY: &str = "kvs: serving on ";
+pub const READY: &str = "kvs: serving on ";
+
+// What stands in the options of a daemon.
+pub use kvs_engine::{Durability, EngineConfig, Retention, limits as engine_limits};
 
 #[cfg(test)]
 mod tests;

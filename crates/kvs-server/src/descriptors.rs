@@ -9,7 +9,7 @@ use crate::limits::{REFUSED_CONNECTIONS, STORE_DESCRIPTORS, UPLOADS};
 
 /// How the descriptors of the process are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Descriptors {
+pub struct Descriptors {
     /// All of them.
     pub(crate) limit: usize,
     /// Connections that are served at once.
@@ -22,7 +22,7 @@ pub(crate) struct Descriptors {
 
 impl Descriptors {
     /// Raises the soft limit to the hard one and shares out what there is.
-    pub(crate) fn raise() -> Descriptors {
+    pub fn raise() -> Descriptors {
         let before = getrlimit(Resource::Nofile);
         let wanted = Rlimit {
             current: before.maximum,

@@ -25,24 +25,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
 /// What a daemon is started with.
 #[derive(Clone, Debug)]
-pub(crate) struct Options {
+pub struct Options {
     /// The store and how it is kept.
-    pub(crate) engine: EngineConfig,
+    pub engine: EngineConfig,
     /// Path of the socket.
-    pub(crate) socket: PathBuf,
+    pub socket: PathBuf,
     /// Who may connect.
-    pub(crate) access: Access,
+    pub access: Access,
     /// Whether it is there for one command only, and nobody will start it again.
-    pub(crate) temporary: bool,
+    pub temporary: bool,
     /// How the descriptors of the process are shared out.
-    pub(crate) descriptors: Descriptors,
+    pub descriptors: Descriptors,
     /// Bytes a second that each guest may write.
-    pub(crate) guest_rate: u64,
+    pub guest_rate: u64,
 }
 
 impl Options {
     /// The defaults, for the store in this directory, owned by the user of this process.
-    pub(crate) fn new(store: PathBuf, socket: PathBuf) -> Options {
+    pub fn new(store: PathBuf, socket: PathBuf) -> Options {
         let owner = rustix::process::geteuid().as_raw();
         Options {
             engine: EngineConfig::new(store, owner),
@@ -56,7 +56,7 @@ impl Options {
 }
 
 /// A daemon with its store open and its socket bound; [`Daemon::run`] serves.
-pub(crate) struct Daemon {
+pub struct Daemon {
     listener: Listener,
     shared: Arc<Shared>,
     busy_poll: Duration,
@@ -69,7 +69,7 @@ impl Daemon {
     /// # Errors
     /// The store is locked, damaged or of another kind, the address is in use, a permission is
     /// missing.
-    pub(crate) async fn open(options: Options) -> Result<Daemon, DaemonError> {
+    pub async fn open(options: Options) -> Result<Daemon, DaemonError> {
         Self::open_in(options, Environment::real()).await
     }
 
@@ -123,7 +123,7 @@ impl Daemon {
     }
 
     /// Ends the daemon when it is cancelled.
-    pub(crate) fn stopper(&self) -> CancellationToken {
+    pub fn stopper(&self) -> CancellationToken {
         self.shared.stop.clone()
     }
 
@@ -133,7 +133,7 @@ impl Daemon {
     /// # Errors
     /// Why the store failed: its disk, damage, or a fault of the program. What was acknowledged is safe, but nothing more
     /// can be.
-    pub(crate) async fn run(self) -> Result<(), DaemonError> {
+    pub async fn run(self) -> Result<(), DaemonError> {
         let Daemon {
             listener,
             shared,

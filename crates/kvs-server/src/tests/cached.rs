@@ -2,7 +2,7 @@
 
 use super::gate::Gate;
 use super::*;
-use crate::server::work::at_once;
+use crate::work::at_once;
 use kvs_client::{CachedNamespace, ClientError, Namespace, Options, Snapshot, Values};
 use kvs_proto::{
     FRAME_BYTES, LOOKUP_KEYS, LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer,
