@@ -3,7 +3,7 @@
 use anyhow::Context;
 use bytes::Bytes;
 use kvs_engine::{
-    Caller, CommitRequest, Engine, EngineConfig, Environment, PRIMARY, SimDisk, TransactionId,
+    CommitRequest, Engine, EngineConfig, Environment, PRIMARY, Principal, SimDisk, TransactionId,
 };
 use kvs_tree::{Key, Operation, Transaction};
 
@@ -35,7 +35,7 @@ pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
 async fn group(engine: &Engine, number: &mut u64) -> anyhow::Result<()> {
     let requests: anyhow::Result<Vec<_>> = (*number..*number + GROUP).map(put).collect();
     *number += GROUP;
-    for answer in engine.submit_all(Caller { uid: 0 }, requests?) {
+    for answer in engine.submit_all(Principal::Uid(0), requests?) {
         answer.await?;
     }
     Ok(())
@@ -54,7 +54,7 @@ fn put(number: u64) -> anyhow::Result<CommitRequest> {
     };
     Ok(CommitRequest {
         namespace: PRIMARY.into(),
-        caller: Caller { uid: 0 },
+        caller: Principal::Uid(0),
         id: TransactionId {
             client: [1; 16],
             number: number + 1,

@@ -28,7 +28,7 @@ use crate::log::{self, LogPage};
 use crate::matched::MatchCounts;
 use crate::recovery;
 use crate::reference::At;
-use crate::request::{Caller, CommitRequest, Committed, FollowStart, WatchRequest};
+use crate::request::{CommitRequest, Committed, FollowStart, Principal, WatchRequest};
 use crate::slices::Slices;
 use crate::stage;
 use crate::store::Store;
@@ -179,7 +179,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Permission` for a caller who may change no namespace at all.
-    pub fn upload(&self, caller: Caller, limit: u64) -> Result<Upload, EngineError> {
+    pub fn upload(&self, caller: Principal, limit: u64) -> Result<Upload, EngineError> {
         stage::check_writer(&self.store, caller)?;
         Upload::begin(&self.store, limit)
     }
@@ -212,7 +212,7 @@ impl Engine {
     /// the first answer if it was, else `refusal`.
     pub fn settle(&self, request: CommitRequest, refusal: EngineError) -> Submitted {
         let (reply, answer) = oneshot::channel();
-        let principal = self.store.principal(request.caller);
+        let tenant = self.store.tenant(request.caller);
         let request = Box::new(request);
         let command = Command::Settle {
             request,
@@ -220,7 +220,7 @@ impl Engine {
             reply,
         };
         // If there is nobody to take it any more, that is the answer.
-        let _ = self.inbox.send(principal, command);
+        let _ = self.inbox.send(tenant, command);
         Submitted(answer)
     }
 
@@ -229,20 +229,20 @@ impl Engine {
     /// much is queued, one of the transaction, `NoSpace` if the disk is full, `OutcomeUnknown` if only
     /// a restart can tell.
     pub fn submit(&self, request: CommitRequest) -> Submitted {
-        let principal = self.store.principal(request.caller);
+        let tenant = self.store.tenant(request.caller);
         let (command, submitted) = submission(request);
-        self.inbox.send_all(principal, vec![command]);
+        self.inbox.send_all(tenant, vec![command]);
         submitted
     }
 
     /// The same for several transactions of one caller; cheaper than one by one.
     pub fn submit_all(
         &self,
-        caller: Caller,
+        caller: Principal,
         requests: impl IntoIterator<Item = CommitRequest>,
     ) -> Vec<Submitted> {
         let (commands, submitted) = requests.into_iter().map(submission).unzip();
-        self.inbox.send_all(self.store.principal(caller), commands);
+        self.inbox.send_all(self.store.tenant(caller), commands);
         submitted
     }
 
@@ -256,7 +256,12 @@ impl Engine {
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Compacted`, `StaleSnapshot`.
-    pub async fn view(&self, caller: Caller, namespace: &str, at: At) -> Result<View, EngineError> {
+    pub async fn view(
+        &self,
+        caller: Principal,
+        namespace: &str,
+        at: At,
+    ) -> Result<View, EngineError> {
         View::open(&self.store, caller, namespace, at).await
     }
 
@@ -266,7 +271,7 @@ impl Engine {
     /// `NoNamespace`, `Permission`, `Limit`; `Invalid` for options that do not go together.
     pub fn watch(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: &str,
         request: WatchRequest,
         sink: Arc<dyn WakeSink>,
@@ -284,7 +289,7 @@ impl Engine {
     /// `NoNamespace`, `Permission`, `Limit`, `Invalid`.
     pub fn follow(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: Option<&str>,
         start: impl Into<FollowStart>,
         sink: Arc<dyn WakeSink>,
@@ -301,7 +306,7 @@ impl Engine {
     /// `Compacted` if `from` is not retained any more.
     pub async fn log(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: &str,
         from: u64,
         to: u64,
@@ -326,7 +331,7 @@ impl Engine {
     ///
     /// # Errors
     /// When it is not.
-    pub async fn sync(&self, caller: Caller) -> Result<(), EngineError> {
+    pub async fn sync(&self, caller: Principal) -> Result<(), EngineError> {
         self.ask(caller, |reply| Command::Sync { reply }).await
     }
 
@@ -369,7 +374,7 @@ impl Engine {
     }
 
     /// The instance owner.
-    fn owner(&self) -> Caller {
+    fn owner(&self) -> Principal {
         self.store.authority().instance_owner()
     }
 
@@ -380,12 +385,11 @@ impl Engine {
 
     async fn ask<T>(
         &self,
-        caller: Caller,
+        caller: Principal,
         command: impl FnOnce(oneshot::Sender<Result<T, EngineError>>) -> Command,
     ) -> Result<T, EngineError> {
         let (reply, answer) = oneshot::channel();
-        self.inbox
-            .send(self.store.principal(caller), command(reply))?;
+        self.inbox.send(self.store.tenant(caller), command(reply))?;
         answer.await.map_err(|_| EngineError::stopped())?
     }
 }

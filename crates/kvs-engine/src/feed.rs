@@ -10,7 +10,7 @@ use crate::dispatch::{Slice, Wake};
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{FOLLOWERS, GUEST_FOLLOWERS};
 use crate::places::Places;
-use crate::request::Principal;
+use crate::request::Tenant;
 
 /// A follower and, unless it was woken since, the newest group that it has seen.
 struct Following {
@@ -60,7 +60,7 @@ pub(crate) struct Feed {
 /// A place among those who are woken; dropping it gives it up.
 pub(crate) struct FeedGuard {
     feed: Arc<Feed>,
-    principal: Principal,
+    tenant: Tenant,
     id: u64,
 }
 
@@ -71,7 +71,7 @@ impl Drop for FeedGuard {
             waiting.armed.remove(&(seen, self.id));
         }
         waiting.for_namespaces.remove(&self.id);
-        waiting.places.give_back(self.principal);
+        waiting.places.give_back(self.tenant);
     }
 }
 
@@ -153,11 +153,11 @@ impl Feed {
     /// Wakes `wake` for each published group.
     pub(crate) fn follow(
         self: &Arc<Self>,
-        principal: Principal,
+        tenant: Tenant,
         wake: Wake,
     ) -> Result<FeedGuard, EngineError> {
         let newest = self.newest();
-        self.place(principal, |waiting, id| {
+        self.place(tenant, |waiting, id| {
             let seen = None;
             waiting.followers.insert(id, Following { wake, seen });
             waiting.arm(id, newest);
@@ -167,21 +167,21 @@ impl Feed {
     /// Wakes `wake` whenever a namespace is made.
     pub(crate) fn on_created(
         self: &Arc<Self>,
-        principal: Principal,
+        tenant: Tenant,
         wake: Wake,
     ) -> Result<FeedGuard, EngineError> {
-        self.place(principal, |waiting, id| {
+        self.place(tenant, |waiting, id| {
             drop(waiting.for_namespaces.insert(id, wake))
         })
     }
 
     fn place(
         self: &Arc<Self>,
-        principal: Principal,
+        tenant: Tenant,
         put: impl FnOnce(&mut Waiting, u64),
     ) -> Result<FeedGuard, EngineError> {
         let mut waiting = self.waiting();
-        let taken = waiting.places.take(principal, FOLLOWERS, GUEST_FOLLOWERS);
+        let taken = waiting.places.take(tenant, FOLLOWERS, GUEST_FOLLOWERS);
         if let Err(most) = taken {
             return Err(EngineError::new(
                 ErrorKind::Limit,
@@ -193,7 +193,7 @@ impl Feed {
         put(&mut waiting, id);
         Ok(FeedGuard {
             feed: self.clone(),
-            principal,
+            tenant,
             id,
         })
     }

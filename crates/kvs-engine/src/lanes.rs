@@ -1,7 +1,7 @@
 //! The watches of a namespace in lanes, each of which is matched by itself.
 //!
 //! Watches of keys and directories share one lane: finding them costs next to nothing, however many
-//! they are. Watches with a pattern have a lane for each principal, so that whoever watches with
+//! they are. Watches with a pattern have a lane for each tenant, so that whoever watches with
 //! costly patterns holds up the matching of nobody else.
 
 use std::collections::HashMap;
@@ -9,7 +9,7 @@ use std::collections::HashMap;
 use kvs_tree::Scope;
 
 use crate::dispatch::{Dispatch, Wake, WatchNumber};
-use crate::request::Principal;
+use crate::request::Tenant;
 
 /// Numbers a lane within its namespace; used again once its last watch is gone.
 pub(crate) type LaneNumber = u16;
@@ -26,7 +26,7 @@ pub(crate) struct WatchId {
 
 #[derive(Default)]
 pub(crate) struct Lane {
-    principal: Option<Principal>,
+    tenant: Option<Tenant>,
     pub(crate) dispatch: Dispatch,
     /// Whether somebody is to advance it.
     pub(crate) queued: bool,
@@ -35,7 +35,7 @@ pub(crate) struct Lane {
 /// All watches of one namespace.
 pub(crate) struct Lanes {
     lanes: Vec<Lane>,
-    by_principal: HashMap<Principal, LaneNumber>,
+    by_tenant: HashMap<Tenant, LaneNumber>,
     free: Vec<LaneNumber>,
     watches: usize,
 }
@@ -44,7 +44,7 @@ impl Default for Lanes {
     fn default() -> Self {
         Self {
             lanes: vec![Lane::default()],
-            by_principal: HashMap::new(),
+            by_tenant: HashMap::new(),
             free: Vec::new(),
             watches: 0,
         }
@@ -57,10 +57,10 @@ impl Lanes {
         self.watches
     }
 
-    /// Adds a watch of a principal, as [`Dispatch::add`]; none if there are lanes for too many principals.
+    /// Adds a watch of a tenant, as [`Dispatch::add`]; none if there are lanes for too many tenants.
     pub(crate) fn add(
         &mut self,
-        principal: Principal,
+        tenant: Tenant,
         scopes: &[Scope],
         read: u64,
         published: u64,
@@ -68,7 +68,7 @@ impl Lanes {
     ) -> Option<WatchId> {
         let patterned = scopes.iter().any(|scope| matches!(scope, Scope::Glob(_)));
         let number = match patterned {
-            true => self.lane_of(principal)?,
+            true => self.lane_of(tenant)?,
             false => SHARED,
         };
         let lane = self.lanes.get_mut(usize::from(number))?;
@@ -80,8 +80,8 @@ impl Lanes {
         })
     }
 
-    fn lane_of(&mut self, principal: Principal) -> Option<LaneNumber> {
-        if let Some(&number) = self.by_principal.get(&principal) {
+    fn lane_of(&mut self, tenant: Tenant) -> Option<LaneNumber> {
+        if let Some(&number) = self.by_tenant.get(&tenant) {
             return Some(number);
         }
         let number = match self.free.pop() {
@@ -92,8 +92,8 @@ impl Lanes {
                 number
             }
         };
-        self.lanes.get_mut(usize::from(number))?.principal = Some(principal);
-        self.by_principal.insert(principal, number);
+        self.lanes.get_mut(usize::from(number))?.tenant = Some(tenant);
+        self.by_tenant.insert(tenant, number);
         Some(number)
     }
 
@@ -105,9 +105,9 @@ impl Lanes {
         lane.dispatch.remove(id.number, scopes);
         self.watches -= 1;
         if lane.dispatch.is_empty()
-            && let Some(principal) = lane.principal.take()
+            && let Some(tenant) = lane.tenant.take()
         {
-            self.by_principal.remove(&principal);
+            self.by_tenant.remove(&tenant);
             self.free.push(id.lane);
         }
     }

@@ -127,8 +127,8 @@ pub use place::Place;
 pub use reference::{At, PRIMARY, Position, SnapshotRef};
 pub use repeats::Repeats;
 pub use request::{
-    Caller, CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, PinInfo, Prepared,
-    Principal, Start, TransactionId, WatchRequest,
+    CommitRequest, Committed, FollowStart, Mode, NamespaceInfo, Pin, PinInfo, Prepared, Principal,
+    Start, Tenant, TransactionId, WatchRequest,
 };
 pub use slices::{Pace, SliceCounts, SliceKind, Slices, visits_of_bytes};
 pub use state::{Group, Record, TransactionRecord, VersionRecord};

@@ -78,7 +78,7 @@ pub(crate) const INBOX: usize = 65_536;
 /// Requests of one guest that may wait for the commit task (4,096); more are answered `busy`.
 pub(crate) const GUEST_INBOX: usize = 4_096;
 
-/// Work, in bytes, that the commit task takes from one principal before the next has its turn
+/// Work, in bytes, that the commit task takes from one tenant before the next has its turn
 /// (16 KiB); an operation counts 1 KiB and its value.
 pub(crate) const TURN_BYTES: u32 = 16 * 1024;
 

@@ -11,7 +11,7 @@ use crate::event::TransactionInfo;
 use crate::limits::{LOG_PAGE, LOOK_SLICES, REQUEST_SLICES, WATCH_BATCH};
 use crate::namespace::Namespace;
 use crate::reference::Position;
-use crate::request::Caller;
+use crate::request::Principal;
 use crate::skim::Filter;
 use crate::store::Store;
 use crate::told::{changes_of, transactions_of};
@@ -51,7 +51,7 @@ pub struct LogPage {
 /// `Compacted` if `from` is not retained any more; 0 stands for the oldest retained.
 pub(crate) async fn page(
     store: &Arc<Store>,
-    caller: Caller,
+    caller: Principal,
     namespace: &Arc<Namespace>,
     (from, to): (u64, u64),
     scopes: &[Scope],

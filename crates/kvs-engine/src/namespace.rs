@@ -18,7 +18,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::history::{History, RootAt, Written};
 use crate::lanes::Lanes;
 use crate::reference::{Position, SnapshotRef};
-use crate::request::Principal;
+use crate::request::Tenant;
 use crate::shared::SharedEvents;
 use crate::state::{Terms, VersionRecord};
 use crate::waiters::Waiters;
@@ -188,11 +188,7 @@ impl Namespace {
     }
 
     /// Waits until `version` is published, or rights have changed: then the version that is told is a lower one.
-    pub(crate) async fn wait(
-        &self,
-        principal: Principal,
-        version: u64,
-    ) -> Result<Position, EngineError> {
+    pub(crate) async fn wait(&self, tenant: Tenant, version: u64) -> Result<Position, EngineError> {
         let receiver = {
             let mut waiters = lock(&self.waiters);
             // Looked at under the lock, so that a publication cannot slip in between.
@@ -200,7 +196,7 @@ impl Namespace {
             if now.version >= version {
                 return Ok(now);
             }
-            waiters.add(principal, version).map_err(|most| {
+            waiters.add(tenant, version).map_err(|most| {
                 EngineError::new(
                     ErrorKind::Limit,
                     format!("{most} waits on namespace {} already", self.name),

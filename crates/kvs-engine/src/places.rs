@@ -5,36 +5,36 @@ use std::collections::HashMap;
 
 use foldhash::fast::RandomState;
 
-use crate::request::Principal;
+use crate::request::{Principal, Tenant};
 
-/// How many places each principal has taken.
+/// How many places each tenant has taken.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     owner: usize,
     guests: usize,
-    each: HashMap<u32, usize, RandomState>,
+    each: HashMap<Principal, usize, RandomState>,
 }
 
 impl Places {
     /// Takes a place among `most`, of which a guest may have `most_of_guest`.
     ///
     /// # Errors
-    /// The number of places that the principal, or all guests, have and may not exceed.
+    /// The number of places that the tenant, or all guests, have and may not exceed.
     pub(crate) fn take(
         &mut self,
-        principal: Principal,
+        tenant: Tenant,
         most: usize,
         most_of_guest: usize,
     ) -> Result<(), usize> {
         let half = most / 2;
-        match principal {
-            Principal::Owner if self.owner >= half => return Err(half),
-            Principal::Owner => self.owner += 1,
-            Principal::Guest(uid) => {
+        match tenant {
+            Tenant::Owner if self.owner >= half => return Err(half),
+            Tenant::Owner => self.owner += 1,
+            Tenant::Guest(guest) => {
                 if self.guests >= half {
                     return Err(half);
                 }
-                let own = self.each.entry(uid).or_default();
+                let own = self.each.entry(guest).or_default();
                 if *own >= most_of_guest {
                     return Err(most_of_guest);
                 }
@@ -46,15 +46,15 @@ impl Places {
     }
 
     /// Gives a place back.
-    pub(crate) fn give_back(&mut self, principal: Principal) {
-        match principal {
-            Principal::Owner => self.owner = self.owner.saturating_sub(1),
-            Principal::Guest(uid) => {
+    pub(crate) fn give_back(&mut self, tenant: Tenant) {
+        match tenant {
+            Tenant::Owner => self.owner = self.owner.saturating_sub(1),
+            Tenant::Guest(guest) => {
                 self.guests = self.guests.saturating_sub(1);
-                if let Some(own) = self.each.get_mut(&uid) {
+                if let Some(own) = self.each.get_mut(&guest) {
                     *own = own.saturating_sub(1);
                     if *own == 0 {
-                        self.each.remove(&uid);
+                        self.each.remove(&guest);
                     }
                 }
             }
@@ -69,25 +69,29 @@ mod tests {
     #[test]
     fn nobody_takes_the_place_of_others() {
         let mut places = Places::default();
-        let mut take = |principal| places.take(principal, 20, 4);
+        let mut take = |tenant| places.take(tenant, 20, 4);
         for _ in 0..4 {
-            assert_eq!(take(Principal::Guest(1)), Ok(()));
+            assert_eq!(take(Tenant::Guest(Principal::Uid(1))), Ok(()));
         }
-        assert_eq!(take(Principal::Guest(1)), Err(4));
+        assert_eq!(take(Tenant::Guest(Principal::Uid(1))), Err(4));
         for uid in [2, 2, 2, 2, 3, 3] {
-            assert_eq!(take(Principal::Guest(uid)), Ok(()));
+            assert_eq!(take(Tenant::Guest(Principal::Uid(uid))), Ok(()));
         }
-        assert_eq!(take(Principal::Guest(3)), Err(10), "all guests have half");
+        assert_eq!(
+            take(Tenant::Guest(Principal::Uid(3))),
+            Err(10),
+            "all guests have half"
+        );
         for _ in 0..10 {
-            assert_eq!(take(Principal::Owner), Ok(()));
+            assert_eq!(take(Tenant::Owner), Ok(()));
         }
-        assert_eq!(take(Principal::Owner), Err(10));
-        places.give_back(Principal::Guest(2));
-        assert_eq!(places.take(Principal::Guest(3), 20, 4), Ok(()));
-        places.give_back(Principal::Owner);
-        assert_eq!(places.take(Principal::Owner, 20, 4), Ok(()));
+        assert_eq!(take(Tenant::Owner), Err(10));
+        places.give_back(Tenant::Guest(Principal::Uid(2)));
+        assert_eq!(places.take(Tenant::Guest(Principal::Uid(3)), 20, 4), Ok(()));
+        places.give_back(Tenant::Owner);
+        assert_eq!(places.take(Tenant::Owner, 20, 4), Ok(()));
         for uid in [1, 1, 1, 1, 2, 2, 2, 3, 3, 3] {
-            places.give_back(Principal::Guest(uid));
+            places.give_back(Tenant::Guest(Principal::Uid(uid)));
         }
         assert!(places.guests == 0 && places.each.is_empty());
     }

@@ -1,6 +1,6 @@
-//! How many scopes the watches of each principal hold, over all connections and namespaces.
+//! How many scopes the watches of each tenant hold, over all connections and namespaces.
 //!
-//! A scope costs memory in an index, and a pattern also time at each version, so each principal
+//! A scope costs memory in an index, and a pattern also time at each version, so each tenant
 //! may have so many, guests fewer.
 
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use crate::limits::{
     GUEST_PATTERNS_HELD, GUEST_SCOPE_BYTES_HELD, GUEST_SCOPES_HELD, PATTERNS_HELD,
     SCOPE_BYTES_HELD, SCOPES_HELD,
 };
-use crate::request::Principal;
+use crate::request::Tenant;
 
 /// Scopes, or how many of them are allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -70,28 +70,24 @@ const GUEST_MOST: Amount = Amount {
     bytes: GUEST_SCOPE_BYTES_HELD,
 };
 
-/// What each principal's watches hold.
+/// What each tenant's watches hold.
 #[derive(Default)]
-pub(crate) struct ScopeQuota(Mutex<HashMap<Principal, Amount>>);
+pub(crate) struct ScopeQuota(Mutex<HashMap<Tenant, Amount>>);
 
 impl ScopeQuota {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Principal, Amount>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Tenant, Amount>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Counts the scopes of a new watch.
     ///
     /// # Errors
-    /// `Limit` if the principal would hold too much.
-    pub(crate) fn hold(&self, principal: Principal, scopes: &[Scope]) -> Result<(), EngineError> {
+    /// `Limit` if the tenant would hold too much.
+    pub(crate) fn hold(&self, tenant: Tenant, scopes: &[Scope]) -> Result<(), EngineError> {
         let mut held = self.lock();
-        let before = held.get(&principal).copied().unwrap_or_default();
+        let before = held.get(&tenant).copied().unwrap_or_default();
         let after = before.plus(Amount::of(scopes));
-        let most = if principal.is_guest() {
-            GUEST_MOST
-        } else {
-            MOST
-        };
+        let most = if tenant.is_guest() { GUEST_MOST } else { MOST };
         let all = [
             ("scopes", after.scopes, before.scopes, most.scopes),
             ("patterns", after.patterns, before.patterns, most.patterns),
@@ -104,17 +100,17 @@ impl ScopeQuota {
             );
             return Err(EngineError::new(ErrorKind::Limit, message));
         }
-        held.insert(principal, after);
+        held.insert(tenant, after);
         Ok(())
     }
 
     /// Takes back [`hold`](Self::hold).
-    pub(crate) fn release(&self, principal: Principal, scopes: &[Scope]) {
+    pub(crate) fn release(&self, tenant: Tenant, scopes: &[Scope]) {
         let mut held = self.lock();
-        if let Some(amount) = held.get_mut(&principal) {
+        if let Some(amount) = held.get_mut(&tenant) {
             *amount = amount.minus(Amount::of(scopes));
             if *amount == Amount::default() {
-                held.remove(&principal);
+                held.remove(&tenant);
             }
         }
     }
@@ -123,6 +119,7 @@ impl ScopeQuota {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::request::Principal;
 
     fn scopes(count: usize, of: impl Fn(usize) -> String) -> Vec<Scope> {
         (0..count).map(|n| Scope::parse(&of(n)).unwrap()).collect()
@@ -138,27 +135,32 @@ mod tests {
     fn a_guest_may_hold_so_many_scopes_and_fewer_patterns() {
         let quota = ScopeQuota::default();
         let keys = scopes(GUEST_SCOPES_HELD / 2, |n| format!("k{n}"));
-        quota.hold(Principal::Guest(7), &keys).unwrap();
-        quota.hold(Principal::Guest(7), &keys).unwrap();
+        quota.hold(Tenant::Guest(Principal::Uid(7)), &keys).unwrap();
+        quota.hold(Tenant::Guest(Principal::Uid(7)), &keys).unwrap();
         let one = scopes(1, |_| "a".to_owned());
-        let message = refusal(quota.hold(Principal::Guest(7), &one));
+        let message = refusal(quota.hold(Tenant::Guest(Principal::Uid(7)), &one));
         assert!(
             message.contains("your watches hold 8192 of at most 8192"),
             "{message}"
         );
-        quota.hold(Principal::Guest(8), &one).unwrap();
-        quota.hold(Principal::Owner, &keys).unwrap();
-        quota.release(Principal::Guest(7), &keys);
+        quota.hold(Tenant::Guest(Principal::Uid(8)), &one).unwrap();
+        quota.hold(Tenant::Owner, &keys).unwrap();
+        quota.release(Tenant::Guest(Principal::Uid(7)), &keys);
         let patterns = scopes(GUEST_PATTERNS_HELD, |n| format!("*.{n}"));
-        quota.hold(Principal::Guest(7), &patterns).unwrap();
-        let message = refusal(quota.hold(Principal::Guest(7), &scopes(1, |_| "**".to_owned())));
+        quota
+            .hold(Tenant::Guest(Principal::Uid(7)), &patterns)
+            .unwrap();
+        let message = refusal(quota.hold(
+            Tenant::Guest(Principal::Uid(7)),
+            &scopes(1, |_| "**".to_owned()),
+        ));
         assert!(message.contains("1 more patterns"), "{message}");
-        quota.hold(Principal::Guest(7), &one).unwrap();
-        quota.release(Principal::Guest(7), &patterns);
-        quota.release(Principal::Guest(7), &keys);
-        quota.release(Principal::Guest(7), &one);
-        quota.release(Principal::Guest(8), &one);
-        quota.release(Principal::Owner, &keys);
+        quota.hold(Tenant::Guest(Principal::Uid(7)), &one).unwrap();
+        quota.release(Tenant::Guest(Principal::Uid(7)), &patterns);
+        quota.release(Tenant::Guest(Principal::Uid(7)), &keys);
+        quota.release(Tenant::Guest(Principal::Uid(7)), &one);
+        quota.release(Tenant::Guest(Principal::Uid(8)), &one);
+        quota.release(Tenant::Owner, &keys);
         assert!(quota.lock().is_empty());
     }
 
@@ -168,12 +170,12 @@ mod tests {
         let long = scopes(100, |n| format!("{}.b{n:02}", "a".repeat(250)));
         let rounds = GUEST_SCOPE_BYTES_HELD / 25_400;
         for _ in 0..rounds {
-            quota.hold(Principal::Guest(7), &long).unwrap();
+            quota.hold(Tenant::Guest(Principal::Uid(7)), &long).unwrap();
         }
-        let message = refusal(quota.hold(Principal::Guest(7), &long));
+        let message = refusal(quota.hold(Tenant::Guest(Principal::Uid(7)), &long));
         assert!(message.contains("bytes of scopes"), "{message}");
         for _ in 0..rounds {
-            quota.release(Principal::Guest(7), &long);
+            quota.release(Tenant::Guest(Principal::Uid(7)), &long);
         }
         assert!(quota.lock().is_empty());
     }

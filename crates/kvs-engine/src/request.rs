@@ -13,30 +13,47 @@ use crate::place::Place;
 use crate::reference::Position;
 use crate::reference::SnapshotRef;
 
-/// Who asks: the user id that the kernel reports for the peer.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Caller {
-    /// The peer's user id.
-    pub uid: u32,
-}
-
-/// On whose account work is done. The instance owner and root are one; each guest, a user who is
-/// neither, is one by itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// Who asks. Decided once, at the door, when the server takes a byte stream; nothing that a client sends changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Principal {
-    /// The instance owner.
-    Owner,
-    /// A guest, by user id.
-    Guest(u32),
+    /// A user of this machine, by the user id that the kernel reports for the peer.
+    Uid(u32),
 }
 
 impl Principal {
-    /// The principal of a caller at a store of this instance owner.
-    pub fn of(caller: Caller, instance_owner: u32) -> Self {
-        if caller.uid == instance_owner || caller.uid == 0 {
+    /// The user id.
+    pub const fn uid(self) -> u32 {
+        let Self::Uid(uid) = self;
+        uid
+    }
+}
+
+/// As "uid 1000", for messages and logs.
+impl std::fmt::Display for Principal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self::Uid(uid) = self;
+        write!(f, "uid {uid}")
+    }
+}
+
+/// Whose quotas and turns work is charged to. The instance owner and root are one tenant; each guest, a
+/// principal that is neither, is one by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Tenant {
+    /// The instance owner.
+    Owner,
+    /// A guest.
+    Guest(Principal),
+}
+
+impl Tenant {
+    /// The tenant that a principal is at a store of this instance owner.
+    pub fn of(principal: Principal, instance_owner: u32) -> Self {
+        let Principal::Uid(uid) = principal;
+        if uid == instance_owner || uid == 0 {
             Self::Owner
         } else {
-            Self::Guest(caller.uid)
+            Self::Guest(principal)
         }
     }
 
@@ -62,7 +79,7 @@ pub struct CommitRequest {
     /// The namespace to change.
     pub namespace: SmolStr,
     /// Who asks.
-    pub caller: Caller,
+    pub caller: Principal,
     /// Its name for exactly-once.
     pub id: TransactionId,
     /// Every transaction of this client with a lower number was answered; the engine forgets those.

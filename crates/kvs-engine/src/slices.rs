@@ -13,7 +13,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
 use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART, SLICE_NS};
-use crate::request::Caller;
+use crate::request::Principal;
 
 /// Visits for which so many bytes are copied or encoded.
 #[must_use]
@@ -118,7 +118,7 @@ impl Slices {
     }
 
     /// The pace of a piece of work for a caller that is about to begin.
-    pub fn pace(self: &Arc<Self>, caller: Caller) -> Pace {
+    pub fn pace(self: &Arc<Self>, caller: Principal) -> Pace {
         Pace {
             left: (self.visits / FIRST_SLICE_PART).max(1),
             slices: self.clone(),
@@ -129,7 +129,7 @@ impl Slices {
     }
 
     /// Lets others have their turn before more is done for this caller.
-    async fn give_way(&self, _caller: Caller) {
+    async fn give_way(&self, _caller: Principal) {
         tokio::task::yield_now().await;
     }
 
@@ -167,7 +167,7 @@ impl Slices {
 /// How one piece of work is cut into slices.
 pub struct Pace {
     slices: Arc<Slices>,
-    caller: Caller,
+    caller: Principal,
     /// Visits that the present slice may still make.
     left: usize,
     /// Visits that the present slice made.
@@ -234,7 +234,7 @@ mod tests {
     use super::*;
     use crate::clock::SimClock;
 
-    const CALLER: Caller = Caller { uid: 1 };
+    const CALLER: Principal = Principal::Uid(1);
 
     #[tokio::test]
     async fn work_is_cut_and_counted() {

@@ -9,7 +9,7 @@ use kvs_tree::{Blobref, Directory, Entry, Operation, Transaction, TreeObject, Va
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{OWN_PACK_BYTES, RECORD_VALUE_BYTES};
 use crate::pack::{PackWriter, Staged, StoreError};
-use crate::request::{Caller, CommitRequest};
+use crate::request::{CommitRequest, Principal};
 use crate::store::Store;
 
 /// Whether the transaction needs staging before it is submitted.
@@ -34,13 +34,13 @@ pub(crate) fn check_rights(store: &Store, request: &CommitRequest) -> Result<(),
 }
 
 /// Refuses a caller who may change no namespace at all, so that what he sends need not be kept.
-pub(crate) fn check_writer(store: &Store, caller: Caller) -> Result<(), EngineError> {
+pub(crate) fn check_writer(store: &Store, caller: Principal) -> Result<(), EngineError> {
     if store.authority().is_instance_owner(caller) || store.owns_any(caller) {
         return Ok(());
     }
     let message = format!(
         "uid {} owns no namespace that it could put a value into",
-        caller.uid
+        caller.uid()
     );
     Err(EngineError::new(ErrorKind::Permission, message))
 }
@@ -160,7 +160,7 @@ pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<Staged, Engi
 /// could be checked, so that only the instance owner may use it.
 fn check_references(
     store: &Store,
-    caller: Caller,
+    caller: Principal,
     transaction: &Transaction,
 ) -> Result<(), EngineError> {
     for operation in &transaction.operations {

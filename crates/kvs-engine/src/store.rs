@@ -22,7 +22,7 @@ use crate::pack::PackId;
 use crate::past::{CheckpointRoot, Origin};
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, Pin, PinInfo, Principal};
+use crate::request::{Pin, PinInfo, Principal, Tenant};
 use crate::slices::Slices;
 use crate::state::{Authority, Stamp, Terms, not_allowed};
 use crate::workers::{Threads, Workers};
@@ -216,7 +216,7 @@ impl Store {
     /// that is not shared with it, so that nobody learns which names are in use.
     pub(crate) fn readable(
         &self,
-        caller: Caller,
+        caller: Principal,
         name: &str,
     ) -> Result<Arc<Namespace>, EngineError> {
         self.owner.check()?;
@@ -229,7 +229,7 @@ impl Store {
     /// Refuses callers who neither own the namespace nor were given the right to read it.
     pub(crate) fn may_read(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: &Namespace,
     ) -> Result<(), EngineError> {
         if self.authority.may_read(caller, &namespace.terms()) {
@@ -242,7 +242,7 @@ impl Store {
     /// namespace's.
     pub(crate) fn check_owner(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: &Namespace,
     ) -> Result<(), EngineError> {
         let owner = namespace.terms().owner;
@@ -255,8 +255,8 @@ impl Store {
     }
 
     /// On whose account the caller's work is done.
-    pub(crate) fn principal(&self, caller: Caller) -> Principal {
-        self.authority.principal(caller)
+    pub(crate) fn tenant(&self, caller: Principal) -> Tenant {
+        self.authority.tenant(caller)
     }
 
     pub(crate) fn namespaces(&self) -> Vec<Arc<Namespace>> {
@@ -268,14 +268,14 @@ impl Store {
     }
 
     /// Whether the caller owns a namespace.
-    pub(crate) fn owns_any(&self, caller: Caller) -> bool {
+    pub(crate) fn owns_any(&self, caller: Principal) -> bool {
         let namespaces = self
             .namespaces
             .read()
             .unwrap_or_else(PoisonError::into_inner);
         namespaces
             .values()
-            .any(|namespace| namespace.terms().owner == caller.uid)
+            .any(|namespace| namespace.terms().owner == caller.uid())
     }
 
     /// A namespace is there, at version 0.

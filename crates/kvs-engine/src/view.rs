@@ -17,7 +17,7 @@ use crate::history::RootAt;
 use crate::limits::{CACHED_VALUE_BYTES, READ_AT_ONCE_BYTES, REQUEST_SLICES};
 use crate::namespace::Namespace;
 use crate::reference::{At, Position, SnapshotRef};
-use crate::request::Caller;
+use crate::request::Principal;
 use crate::roots::{bare, root_of, stale};
 use crate::slices::{Pace, visits_of_bytes};
 use crate::store::Store;
@@ -27,7 +27,7 @@ use crate::store::Store;
 pub struct View {
     store: Arc<Store>,
     namespace: Arc<Namespace>,
-    caller: Caller,
+    caller: Principal,
     root: RootAt,
 }
 
@@ -81,7 +81,7 @@ impl View {
     /// The state `at` of a namespace.
     pub(crate) async fn open(
         store: &Arc<Store>,
-        caller: Caller,
+        caller: Principal,
         name: &str,
         at: At,
     ) -> Result<Self, EngineError> {

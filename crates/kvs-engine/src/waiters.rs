@@ -8,10 +8,10 @@ use crate::dispatch::Slice;
 use crate::limits::{GUEST_VERSION_WAITERS, VERSION_WAITERS, WAKE_VISITS};
 use crate::places::Places;
 use crate::reference::Position;
-use crate::request::Principal;
+use crate::request::Tenant;
 
 /// Who waits, and where the answer goes.
-type Waiting = Vec<(Principal, oneshot::Sender<Position>)>;
+type Waiting = Vec<(Tenant, oneshot::Sender<Position>)>;
 
 /// Those who wait for versions.
 #[derive(Default)]
@@ -31,12 +31,12 @@ impl Waiters {
     /// How many wait already, if it is too many.
     pub(crate) fn add(
         &mut self,
-        principal: Principal,
+        tenant: Tenant,
         version: u64,
     ) -> Result<oneshot::Receiver<Position>, usize> {
         let take = |waiters: &mut Self| {
             let places = &mut waiters.places;
-            places.take(principal, VERSION_WAITERS, GUEST_VERSION_WAITERS)
+            places.take(tenant, VERSION_WAITERS, GUEST_VERSION_WAITERS)
         };
         if take(self).is_err() {
             self.tidy();
@@ -44,17 +44,17 @@ impl Waiters {
         }
         let (sender, receiver) = oneshot::channel();
         let waiting = self.by_version.entry(version).or_default();
-        waiting.push((principal, sender));
+        waiting.push((tenant, sender));
         Ok(receiver)
     }
 
     /// Forgets those that went away.
     fn tidy(&mut self) {
         for list in self.by_version.values_mut() {
-            list.retain(|(principal, waiter)| {
+            list.retain(|(tenant, waiter)| {
                 let gone = waiter.is_closed();
                 if gone {
-                    self.places.give_back(*principal);
+                    self.places.give_back(*tenant);
                 }
                 !gone
             });
@@ -95,8 +95,8 @@ impl Waiters {
                 continue;
             };
             match (waiting.pop(), answer) {
-                (Some((principal, sender)), answer) => {
-                    self.places.give_back(principal);
+                (Some((tenant, sender)), answer) => {
+                    self.places.give_back(tenant);
                     slice.visits = slice.visits.saturating_sub(WAKE_VISITS);
                     if let Some(position) = answer {
                         // A waiter that went away does not want to know.
@@ -125,7 +125,7 @@ mod tests {
     #[test]
     fn all_who_wait_for_a_version_are_let_go_in_slices_and_others_stay() {
         let mut waiters = Waiters::default();
-        let mut wait = |version| waiters.add(Principal::Owner, version).unwrap();
+        let mut wait = |version| waiters.add(Tenant::Owner, version).unwrap();
         let mut due: Vec<_> = (0..500).map(|n| wait(n % 3 + 1)).collect();
         let mut later = wait(4);
         assert!(waiters.is_due(3) && !waiters.is_due(3));

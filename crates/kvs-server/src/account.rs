@@ -1,4 +1,4 @@
-//! What is done on one principal's account: bytes that are held for it, streams, uploads, work that
+//! What is done on one tenant's account: bytes that are held for it, streams, uploads, work that
 //! waits for the disk, and bytes that it writes. Every connection of a guest shares one account, so
 //! that more connections get no more; so do those of the instance owner and root.
 //!
@@ -12,7 +12,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Poll, Waker};
 use std::time::Duration;
 
-use kvs_engine::Principal;
+use kvs_engine::{Principal, Tenant};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{AbortHandle, JoinSet, yield_now};
 use tokio::time::Instant;
@@ -23,9 +23,9 @@ use crate::limits::{
     GUEST_UPLOADS, OWNER_BYTES, PLACE_STEPS,
 };
 
-/// What belongs to one principal.
+/// What belongs to one tenant.
 pub(crate) struct Account {
-    principal: Principal,
+    tenant: Tenant,
     /// Bytes that are held for it: received, in work, or waiting to be sent.
     bytes: AtomicUsize,
     /// The most that these have been.
@@ -66,7 +66,7 @@ impl Account {
     /// The account of the instance owner.
     pub(crate) fn owner() -> Account {
         Account {
-            principal: Principal::Owner,
+            tenant: Tenant::Owner,
             bytes: AtomicUsize::new(0),
             most: AtomicUsize::new(0),
             streams: AtomicUsize::new(0),
@@ -81,10 +81,10 @@ impl Account {
 
     /// The account of a guest who may write `rate` bytes a second. `all` are the places that guests
     /// share for requests that wait for the disk.
-    pub(crate) fn guest(uid: u32, rate: u64, all: Arc<Semaphore>) -> Account {
+    pub(crate) fn guest(principal: Principal, rate: u64, all: Arc<Semaphore>) -> Account {
         let own = Arc::new(Semaphore::new(GUEST_SLOW_REQUESTS));
         Account {
-            principal: Principal::Guest(uid),
+            tenant: Tenant::Guest(principal),
             gate: Some(Gate::start()),
             slow: Some(Slow { own, all }),
             rate: Some(Mutex::new(Bucket::new(rate, Instant::now()))),
@@ -93,9 +93,9 @@ impl Account {
     }
 
     fn limit(&self) -> usize {
-        match self.principal {
-            Principal::Owner => OWNER_BYTES,
-            Principal::Guest(_) => GUEST_BYTES,
+        match self.tenant {
+            Tenant::Owner => OWNER_BYTES,
+            Tenant::Guest(_) => GUEST_BYTES,
         }
     }
 
@@ -116,15 +116,15 @@ impl Account {
         let sum = now.saturating_add(more);
         others.saturating_add(sum) <= self.limit()
             || sum <= FREE_BYTES
-            || (now == 0 && !self.principal.is_guest())
+            || (now == 0 && !self.tenant.is_guest())
     }
 
     /// Whether one more stream may be opened.
     pub(crate) fn has_stream(&self, held: Held, now: usize) -> Result<(), usize> {
         let others = self.streams.load(Ordering::Relaxed);
         let all = others.saturating_sub(held.streams).saturating_add(now);
-        match self.principal {
-            Principal::Guest(_) if all >= GUEST_STREAMS_IN_ALL => Err(GUEST_STREAMS_IN_ALL),
+        match self.tenant {
+            Tenant::Guest(_) if all >= GUEST_STREAMS_IN_ALL => Err(GUEST_STREAMS_IN_ALL),
             _ => Ok(()),
         }
     }
@@ -173,7 +173,7 @@ impl Account {
         woken.iter().for_each(Waker::wake_by_ref);
     }
 
-    /// Takes bytes that are to be written off what the principal may write. How long it waits before it
+    /// Takes bytes that are to be written off what the tenant may write. How long it waits before it
     /// writes them: until what it was charged for before is paid. So writes follow each other at the
     /// rate, on however many connections they arrive.
     pub(crate) fn charge(&self, bytes: usize) -> Option<Duration> {
@@ -187,7 +187,7 @@ impl Account {
 
     /// Counts an upload in, unless there are too many.
     pub(crate) fn enter_upload(&self) -> bool {
-        if !self.principal.is_guest() {
+        if !self.tenant.is_guest() {
             return true;
         }
         let others = self.uploads.fetch_add(1, Ordering::Relaxed);
@@ -200,7 +200,7 @@ impl Account {
 
     /// Counts an upload out.
     pub(crate) fn leave_upload(&self) {
-        if self.principal.is_guest() {
+        if self.tenant.is_guest() {
             self.uploads.fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -270,7 +270,7 @@ impl Aside {
         }
     }
 
-    /// Gives work a task, which has its turns with everything else of its principal.
+    /// Gives work a task, which has its turns with everything else of its tenant.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         tasks: &mut JoinSet<T>,
@@ -342,7 +342,7 @@ mod tests {
     }
 
     fn guest() -> Account {
-        Account::guest(7, 1000, Arc::new(Semaphore::new(2)))
+        Account::guest(Principal::Uid(7), 1000, Arc::new(Semaphore::new(2)))
     }
 
     #[tokio::test]
@@ -409,7 +409,8 @@ mod tests {
     #[tokio::test]
     async fn requests_that_wait_for_the_disk_take_turns_by_guest_and_then_by_connection() {
         let all = Arc::new(Semaphore::new(1));
-        let [one, two] = [1, 2].map(|uid| Arc::new(Account::guest(uid, 1, all.clone())));
+        let [one, two] =
+            [1, 2].map(|uid| Arc::new(Account::guest(Principal::Uid(uid), 1, all.clone())));
         let connections = [Aside::new(&one), Aside::new(&one), Aside::new(&two)];
         let order: Arc<Mutex<Vec<usize>>> = Arc::default();
         let mut tasks = JoinSet::new();
@@ -441,8 +442,13 @@ mod tests {
     #[tokio::test]
     async fn work_that_never_ends_gives_others_its_place_now_and_then() {
         let all = Arc::new(Semaphore::new(2));
-        let guests =
-            [1, 2, 3].map(|uid| Aside::new(&Arc::new(Account::guest(uid, 1, all.clone()))));
+        let guests = [1, 2, 3].map(|uid| {
+            Aside::new(&Arc::new(Account::guest(
+                Principal::Uid(uid),
+                1,
+                all.clone(),
+            )))
+        });
         let mut endless = JoinSet::new();
         for aside in &guests[..2] {
             let aside = aside.clone();

@@ -1,12 +1,13 @@
 //! The daemon as a whole: opened in an order in which nothing is promised too early, and ended in
 //! one in which nothing that was promised is lost.
 
+use std::io;
 use std::path::PathBuf;
 use std::pin::pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use kvs_engine::{Engine, EngineConfig, Environment, Repeats, Stopped};
+use kvs_engine::{Engine, EngineConfig, Environment, Principal, Repeats, Stopped};
 use tokio::net::UnixStream;
 use tokio::task::JoinSet;
 use tokio::time::{sleep, timeout};
@@ -15,9 +16,10 @@ use tokio_util::sync::CancellationToken;
 use super::descriptors::Descriptors;
 use super::end::DaemonError;
 use super::listener::{Access, BindError, Listener, has_hung_up, is_alive};
+use super::memory::{MemoryConnector, MemoryListener};
 use super::polling::keep_polling;
-use super::session;
-use super::shared::{Admission, Shared};
+use super::server::Server;
+use super::shared::Shared;
 use crate::limits::{GUEST_RATE, SHUTDOWN_TIMEOUT};
 
 /// Pause after the system refused to accept a connection, as when it is out of file descriptors.
@@ -28,8 +30,8 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub struct Options {
     /// The store and how it is kept.
     pub engine: EngineConfig,
-    /// Path of the socket.
-    pub socket: PathBuf,
+    /// Path of the socket; without one the daemon is reached from within its process alone.
+    pub socket: Option<PathBuf>,
     /// Who may connect.
     pub access: Access,
     /// Whether it is there for one command only, and nobody will start it again.
@@ -41,12 +43,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, for the store in this directory, owned by the user of this process.
-    pub fn new(store: PathBuf, socket: PathBuf) -> Options {
+    /// The defaults, for the store in this directory, owned by the user of this process, without a socket.
+    pub fn new(store: PathBuf) -> Options {
         let owner = rustix::process::geteuid().as_raw();
         Options {
             engine: EngineConfig::new(store, owner),
-            socket,
+            socket: None,
             access: Access::Owner,
             temporary: false,
             descriptors: Descriptors::current(),
@@ -55,9 +57,10 @@ impl Options {
     }
 }
 
-/// A daemon with its store open and its socket bound; [`Daemon::run`] serves.
+/// A daemon with its store open and its socket bound. Whoever connects is served while [`Daemon::run`] runs.
 pub struct Daemon {
-    listener: Listener,
+    listener: Option<Listener>,
+    memory: MemoryListener,
     shared: Arc<Shared>,
     busy_poll: Duration,
 }
@@ -91,25 +94,33 @@ impl Daemon {
         } = options;
         engine.open_files = descriptors.open_files;
         // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
-        if is_alive(&socket).await {
-            return Err(BindError::InUse(socket).into());
+        let mut made = None;
+        if let Some(socket) = &socket {
+            if is_alive(socket).await {
+                return Err(BindError::InUse(socket.clone()).into());
+            }
+            // A store that nobody could reach is not made.
+            made = Some(Listener::check(socket, access).await?);
         }
-        // A store that nobody could reach is not made.
-        let made = Listener::check(&socket, access).await?;
         let (owner, busy_poll) = (engine.instance_owner, engine.busy_poll);
         let store = engine.dir.display().to_string();
         let engine = Engine::open(engine, environment)
             .await
             .map_err(|error| DaemonError::open(&store, &error))?;
-        let listener = match Listener::bind(&socket, access).await {
-            Ok(listener) => listener,
-            Err(error) => {
-                // It has taken nothing yet; the first error is the one to tell.
-                let _ = engine.shutdown().await;
-                return Err(error.into());
+        let mut listener = None;
+        if let Some(socket) = &socket {
+            match Listener::bind(socket, access).await {
+                Ok(bound) => listener = Some(bound),
+                Err(error) => {
+                    // It has taken nothing yet; the first error is the one to tell.
+                    let _ = engine.shutdown().await;
+                    return Err(error.into());
+                }
             }
-        };
-        made.keep();
+        }
+        if let Some(made) = made {
+            made.keep();
+        }
         let shared = Shared::new(engine, owner)
             .allow_guests(access != Access::Owner)
             .guest_rate(guest_rate)
@@ -117,6 +128,7 @@ impl Daemon {
             .descriptors(descriptors);
         Ok(Daemon {
             listener,
+            memory: MemoryListener::new(),
             shared: Arc::new(shared),
             busy_poll,
         })
@@ -125,6 +137,17 @@ impl Daemon {
     /// Ends the daemon when it is cancelled.
     pub fn stopper(&self) -> CancellationToken {
         self.shared.stop.clone()
+    }
+
+    /// Serves streams that somebody else accepts. Not for longer than [`Daemon::run`] runs, which does not wait for
+    /// these.
+    pub fn server(&self) -> Server {
+        Server::new(Arc::clone(&self.shared))
+    }
+
+    /// Opens in-memory streams to this daemon, as that principal.
+    pub fn connector(&self, principal: Principal) -> MemoryConnector {
+        self.memory.connector(principal)
     }
 
     /// Serves until the stopper is cancelled or the store fails; then removes the socket, lets what
@@ -136,9 +159,11 @@ impl Daemon {
     pub async fn run(self) -> Result<(), DaemonError> {
         let Daemon {
             listener,
+            mut memory,
             shared,
             busy_poll,
         } = self;
+        let server = Server::new(Arc::clone(&shared));
         let mut sessions = JoinSet::new();
         let polled = Arc::clone(&shared);
         let polling = tokio::spawn(async move { keep_polling(&polled.activity, busy_poll).await });
@@ -149,16 +174,24 @@ impl Daemon {
             tokio::select! {
                 () = shared.stop.cancelled() => break None,
                 error = &mut failed => break Some(error),
-                accepted = listener.accept() => match accepted {
+                (stream, principal) = memory.accept() => {
+                    sessions.spawn(server.admit(principal).serve(stream, |_| false));
+                }
+                accepted = accept(listener.as_ref()) => match accepted {
                     Ok(stream) => {
                         if let Some(times) = refused.over() {
                             tracing::warn!(times, "connections are accepted again");
                         }
-                        if let Some(uid) = admit(&mut sessions, &shared, stream)
+                        let Some(principal) = principal(&stream) else {
+                            continue;
+                        };
+                        let admitted = server.admit(principal);
+                        if admitted.is_refused()
                             && let Some(times) = turned_away.again(started.elapsed())
                         {
-                            tracing::info!(uid, times, "a connection is refused");
+                            tracing::info!(uid = principal.uid(), times, "a connection is refused");
                         }
+                        sessions.spawn(admitted.serve(stream, has_hung_up));
                     }
                     Err(error) => {
                         if let Some(times) = refused.again(started.elapsed()) {
@@ -176,7 +209,10 @@ impl Daemon {
         }
         polling.abort();
         shared.stop.cancel();
-        listener.close();
+        if let Some(listener) = listener {
+            listener.close();
+        }
+        drop(memory);
         let drained = timeout(SHUTDOWN_TIMEOUT, async {
             while sessions.join_next().await.is_some() {}
         });
@@ -192,33 +228,21 @@ impl Daemon {
     }
 }
 
-/// Gives a new connection a session. The user, if all that it will be told is that it is refused.
-fn admit(sessions: &mut JoinSet<()>, shared: &Arc<Shared>, stream: UnixStream) -> Option<u32> {
-    let uid = match stream.peer_cred() {
-        Ok(peer) => peer.uid(),
+/// Who is at the other end of a socket, as the kernel says; `None` if it does not.
+fn principal(stream: &UnixStream) -> Option<Principal> {
+    match stream.peer_cred() {
+        Ok(peer) => Some(Principal::Uid(peer.uid())),
         Err(error) => {
             tracing::warn!(%error, "a connection without credentials");
-            return None;
+            None
         }
-    };
-    let shared = Arc::clone(shared);
-    let admission = shared.enter(uid);
-    let refused = admission != Admission::Served || !shared.serves(uid);
-    sessions.spawn(async move {
-        // Counts the connection out however the session ends.
-        let place = Place(shared, uid);
-        if admission != Admission::Dropped {
-            session::serve(Arc::clone(&place.0), (stream, has_hung_up), uid, admission).await;
-        }
-    });
-    refused.then_some(uid)
+    }
 }
 
-/// A connection's place among those that are counted.
-struct Place(Arc<Shared>, u32);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.leave(self.1);
+/// The next connection of a socket, if there is one.
+async fn accept(listener: Option<&Listener>) -> io::Result<UnixStream> {
+    match listener {
+        Some(listener) => listener.accept().await,
+        None => std::future::pending().await,
     }
 }

@@ -3,7 +3,7 @@
 
 use std::io;
 
-use kvs_engine::At;
+use kvs_engine::{At, Principal};
 use kvs_proto::{
     ErrorCode, FRAME_BYTES, Frame, HelloAnswer, NamespacePosition, Op, PROTOCOL_VERSION,
     REQUESTS_IN_FLIGHT, Request, STREAMS, ServerLimits, Status, write_answer, write_error,
@@ -78,13 +78,13 @@ async fn hello(
         return Err(Failure::new(ErrorCode::ProtocolVersion, message));
     }
     let Context { shared, caller } = context;
-    if !shared.serves(caller.uid) {
+    if !shared.serves(*caller) {
         let message = format!("this daemon serves uid {} only", shared.owner);
         return Err(Failure::new(ErrorCode::Permission, message));
     }
     if admission != Admission::Served {
-        let message = if shared.is_guest(caller.uid) {
-            format!("too many connections of uid {} or in all", caller.uid)
+        let message = if shared.is_guest(*caller) {
+            format!("too many connections of {caller} or in all")
         } else {
             format!("{} connections are open", shared.most_connections())
         };
@@ -102,10 +102,10 @@ async fn hello(
     }
     let answer = HelloAnswer {
         version: PROTOCOL_VERSION,
-        uid: caller.uid,
+        uid: caller.uid(),
         algorithm: shared.engine.algorithm().to_smolstr(),
         software: SmolStr::new_static(SOFTWARE),
-        limits: Room::of(shared, caller.uid).limits(),
+        limits: Room::of(shared, *caller).limits(),
         positions,
         temporary: shared.temporary,
     };
@@ -129,8 +129,8 @@ pub(crate) struct Room {
 
 impl Room {
     /// Of a connection of this user.
-    pub(crate) fn of(shared: &Shared, uid: u32) -> Room {
-        if shared.is_guest(uid) {
+    pub(crate) fn of(shared: &Shared, principal: Principal) -> Room {
+        if shared.is_guest(principal) {
             Room {
                 requests: GUEST_REQUESTS_IN_FLIGHT,
                 commit_bytes: GUEST_COMMIT_BYTES_IN_FLIGHT,

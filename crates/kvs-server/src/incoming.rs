@@ -3,7 +3,7 @@
 
 use bytes::Bytes;
 use kvs_engine::{
-    At, Caller, CommitRequest, FollowStart, Mode, Place, Position, SnapshotRef, Start,
+    At, CommitRequest, FollowStart, Mode, Place, Position, Principal, SnapshotRef, Start,
     TransactionId, WatchRequest,
 };
 use kvs_proto as wire;
@@ -115,7 +115,7 @@ pub(crate) fn watch(asked: &wire::Watch) -> Result<WatchRequest, Failure> {
 
 /// A commit of the client with this id.
 pub(crate) fn commit(
-    caller: Caller,
+    caller: Principal,
     client: [u8; 16],
     commit: wire::Commit,
 ) -> Result<CommitRequest, Failure> {
@@ -150,7 +150,11 @@ pub(crate) fn commit(
 
 /// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is wrong with it, or if it is so
 /// long that its values would better not be copied: then it takes the way of all requests.
-pub(crate) fn plain_commit(caller: Caller, client: [u8; 16], body: &[u8]) -> Option<CommitRequest> {
+pub(crate) fn plain_commit(
+    caller: Principal,
+    client: [u8; 16],
+    body: &[u8],
+) -> Option<CommitRequest> {
     if body.len() >= COPY_BELOW_BYTES {
         return None;
     }
@@ -312,10 +316,10 @@ mod tests {
                 ..wire::Commit::new("primary", 3, operations)
             };
             let body = wire::encode_body(&request).unwrap();
-            let read = plain_commit(Caller { uid: 7 }, [1; 16], &body);
+            let read = plain_commit(Principal::Uid(7), [1; 16], &body);
             assert_eq!(read.is_some(), in_place);
             if let Some(read) = read {
-                let other = commit(Caller { uid: 7 }, [1; 16], request).unwrap();
+                let other = commit(Principal::Uid(7), [1; 16], request).unwrap();
                 assert_eq!(format!("{read:?}"), format!("{other:?}"));
             }
         }
@@ -331,7 +335,7 @@ mod tests {
             },
         ];
         let request = wire::Commit::new("primary", 1, operations);
-        let refused = commit(Caller { uid: 0 }, [0; 16], request).unwrap_err();
+        let refused = commit(Principal::Uid(0), [0; 16], request).unwrap_err();
         assert_eq!(refused.code, ErrorCode::Invalid);
     }
 }

@@ -4,7 +4,7 @@
 //! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared` (what
 //! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
 //! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
-//! turn), `greeting` (its hello) and `session` (one connection), and the [`Daemon`] that ties them together.
+//! turn), `greeting` (its hello) and `session` (one connection), `server` (sessions over any stream), `memory` (streams inside the process), and the [`Daemon`] that ties them together.
 
 mod limits;
 
@@ -60,19 +60,25 @@ mod greeting;
 
 mod session;
 
+mod server;
+
+mod memory;
+
 mod daemon;
 
 pub use daemon::{Daemon, Options};
 pub use descriptors::Descriptors;
 pub use end::DaemonError;
 pub use listener::Access;
+pub use memory::MemoryConnector;
 pub use panics::end_process_on_panic;
+pub use server::Server;
 
 /// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.
 pub const READY: &str = "kvs: serving on ";
 
 // What stands in the options of a daemon.
-pub use kvs_engine::{Durability, EngineConfig, Retention, limits as engine_limits};
+pub use kvs_engine::{Durability, EngineConfig, Principal, Retention, limits as engine_limits};
 
 #[cfg(test)]
 mod tests;

@@ -6,6 +6,12 @@
 
 use std::time::Duration;
 
+/// In-memory streams that may wait to be served; whoever opens another waits.
+pub(crate) const MEMORY_BACKLOG: usize = 16;
+
+/// Bytes that wait in each direction of an in-memory stream (64 KiB), as in a socket.
+pub(crate) const MEMORY_STREAM_BYTES: usize = 64 * 1024;
+
 /// Connections above `CONNECTIONS`, or what the limit of open files leaves, that may wait to be told; further ones are
 /// closed at once.
 pub(crate) const REFUSED_CONNECTIONS: usize = 64;

@@ -18,7 +18,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use kvs_engine::Caller;
+use kvs_engine::Principal;
 use kvs_proto::{ErrorCode, Op, Request, SHUTTING_DOWN, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, timeout};
@@ -37,19 +37,19 @@ use super::uploads::Uploads;
 use super::work::{Commits, Kind, Running};
 use crate::limits::{HELLO_BYTES, HELLO_TIMEOUT};
 
-/// Serves one connection until it ends. `uid` is what the kernel told for the peer, `gone` tells whether
-/// that takes no answers any more.
+/// Serves one connection until it ends. `principal` was decided by the listener, `gone` tells whether the
+/// peer takes no answers any more.
 pub(crate) async fn serve<S>(
     shared: Arc<Shared>,
     (stream, gone): (S, fn(&S) -> bool),
-    uid: u32,
+    principal: Principal,
     admission: Admission,
 ) where
     S: AsyncRead + AsyncWrite + Unpin + Send,
 {
-    let account = shared.account(uid);
+    let account = shared.account(principal);
     let gate = account.gate.clone();
-    let conversation = converse(shared, (stream, gone), uid, admission, account);
+    let conversation = converse(shared, (stream, gone), principal, admission, account);
     match gate {
         None => conversation.await,
         // A guest has one turn for all its connections.
@@ -60,7 +60,7 @@ pub(crate) async fn serve<S>(
 async fn converse<S>(
     shared: Arc<Shared>,
     (stream, gone): (S, fn(&S) -> bool),
-    uid: u32,
+    principal: Principal,
     admission: Admission,
     account: Arc<Account>,
 ) where
@@ -69,15 +69,18 @@ async fn converse<S>(
     let mut connection = Connection::before_hello(stream, HELLO_BYTES);
     let context = Context {
         shared,
-        caller: Caller { uid },
+        caller: principal,
     };
     let stopped = context.shared.stop.clone();
     let greeting = timeout(HELLO_TIMEOUT, greet(&mut connection, &context, admission));
     let Some(greeted) = stopped.run_until_cancelled(greeting).await else {
-        return tracing::debug!(uid, "no hello before the daemon shuts down");
+        return tracing::debug!(
+            uid = principal.uid(),
+            "no hello before the daemon shuts down"
+        );
     };
     let ended = match greeted {
-        Err(_) => return tracing::debug!(uid, "no hello in time"),
+        Err(_) => return tracing::debug!(uid = principal.uid(), "no hello in time"),
         Ok(Ok(None)) => connection.flush().await,
         Ok(Ok(Some(client))) => {
             let session = Session::new(connection, context, client, account, gone);
@@ -86,7 +89,7 @@ async fn converse<S>(
         Ok(Err(error)) => Err(error),
     };
     if let Err(error) = ended {
-        tracing::debug!(uid, %error, "connection lost");
+        tracing::debug!(uid = principal.uid(), %error, "connection lost");
     }
 }
 
@@ -141,7 +144,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         account: Arc<Account>,
         gone: fn(&S) -> bool,
     ) -> Session<S> {
-        let room = Room::of(&context.shared, context.caller.uid);
+        let room = Room::of(&context.shared, context.caller);
         let stopped = Box::pin(context.shared.stop.clone().cancelled_owned());
         let aside = Aside::new(&account);
         let (_, _, stream_turns) = room.turn;
@@ -182,8 +185,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.uploads.poll_expire(cx);
         self.poll_pause(cx);
         if self.poll_frame_end(cx) {
-            let uid = self.context.caller.uid;
-            tracing::debug!(uid, "a frame did not arrive in time");
+            tracing::debug!(
+                uid = self.context.caller.uid(),
+                "a frame did not arrive in time"
+            );
             return Poll::Ready(Ok(()));
         }
         self.poll_peer(cx);

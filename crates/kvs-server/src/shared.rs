@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Instant;
 
 use dashmap::DashMap;
-use kvs_engine::{Engine, SliceKind};
+use kvs_engine::{Engine, Principal, SliceKind, Tenant};
 use smol_str::SmolStr;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -38,10 +38,10 @@ pub(crate) struct Shared {
     /// Whether the daemon is there for one command only.
     pub(crate) temporary: bool,
     /// Connections of each of them.
-    guests: DashMap<u32, usize>,
+    guests: DashMap<Principal, usize>,
     /// What is done on the account of the instance owner, and of each guest.
     owner_account: Arc<Account>,
-    accounts: DashMap<u32, Arc<Account>>,
+    accounts: DashMap<Principal, Arc<Account>>,
     guest_rate: u64,
     /// Places of guests for requests that wait for the disk.
     guests_slow: Arc<Semaphore>,
@@ -123,12 +123,12 @@ impl Shared {
         Shared { guest_rate, ..self }
     }
 
-    /// The account of a user. Called from within the runtime.
-    pub(crate) fn account(&self, uid: u32) -> Arc<Account> {
-        if !self.is_guest(uid) {
+    /// The account of a principal. Called from within the runtime.
+    pub(crate) fn account(&self, principal: Principal) -> Arc<Account> {
+        if !self.is_guest(principal) {
             return Arc::clone(&self.owner_account);
         }
-        if self.accounts.len() >= GUEST_ACCOUNTS && !self.accounts.contains_key(&uid) {
+        if self.accounts.len() >= GUEST_ACCOUNTS && !self.accounts.contains_key(&principal) {
             self.accounts.retain(|_, account| {
                 self.most_bytes.fetch_max(account.most(), Ordering::Relaxed);
                 Arc::strong_count(account) > 1
@@ -136,12 +136,12 @@ impl Shared {
         }
         let new = || {
             Arc::new(Account::guest(
-                uid,
+                principal,
                 self.guest_rate,
                 self.guests_slow.clone(),
             ))
         };
-        Arc::clone(&self.accounts.entry(uid).or_insert_with(new))
+        Arc::clone(&self.accounts.entry(principal).or_insert_with(new))
     }
 
     /// Bytes that are held for the user for whom most are, now, and the most there ever were.
@@ -162,39 +162,39 @@ impl Shared {
         Shared { temporary, ..self }
     }
 
-    /// Whether that user is another than the owner and root.
-    pub(crate) fn is_guest(&self, uid: u32) -> bool {
-        uid != self.owner && uid != 0
+    /// Whether it is another user than the owner and root.
+    pub(crate) fn is_guest(&self, principal: Principal) -> bool {
+        Tenant::of(principal, self.owner).is_guest()
     }
 
-    /// Whether that user is served at all.
-    pub(crate) fn serves(&self, uid: u32) -> bool {
-        self.allow_guests || !self.is_guest(uid)
+    /// Whether it is served at all.
+    pub(crate) fn serves(&self, principal: Principal) -> bool {
+        self.allow_guests || !self.is_guest(principal)
     }
 
     /// Counts a new connection in and says what it gets; [`Shared::leave`] counts it out.
-    pub(crate) fn enter(&self, uid: u32) -> Admission {
+    pub(crate) fn enter(&self, principal: Principal) -> Admission {
         let others = self.connections.fetch_add(1, Ordering::Relaxed);
-        if !self.is_guest(uid) {
+        if !self.is_guest(principal) {
             return admit(others, self.most_connections());
         }
-        let mut own = self.guests.entry(uid).or_default();
+        let mut own = self.guests.entry(principal).or_default();
         *own += 1;
         admit_guest(others, *own - 1, self.most_connections())
     }
 
     /// Counts a connection out.
-    pub(crate) fn leave(&self, uid: u32) {
+    pub(crate) fn leave(&self, principal: Principal) {
         self.connections.fetch_sub(1, Ordering::Relaxed);
-        self.guests.remove_if_mut(&uid, |_, own| {
+        self.guests.remove_if_mut(&principal, |_, own| {
             *own -= 1;
             *own == 0
         });
     }
 
     /// A place for one more upload, until it is dropped; `None` if there are too many.
-    pub(crate) fn enter_upload(&self, uid: u32) -> Option<UploadPlace> {
-        let (guest, account) = (self.is_guest(uid), self.account(uid));
+    pub(crate) fn enter_upload(&self, principal: Principal) -> Option<UploadPlace> {
+        let (guest, account) = (self.is_guest(principal), self.account(principal));
         if !account.enter_upload() {
             return None;
         }

@@ -5,7 +5,7 @@
 use std::sync::Arc;
 
 use kvs_engine::{
-    Caller, Engine, EngineError, ErrorKind, Place, Position, SharedEvent, WakeSink, Watch,
+    Engine, EngineError, ErrorKind, Place, Position, Principal, SharedEvent, WakeSink, Watch,
     WatchRequest,
 };
 use kvs_proto::{RootItem, STREAM_CREDIT, STREAM_CREDIT_BYTES};
@@ -224,7 +224,7 @@ impl Stream {
 /// Opens a watch as soon as its namespace is there.
 pub(crate) async fn when_created(
     engine: Engine,
-    caller: Caller,
+    caller: Principal,
     namespace: SmolStr,
     request: WatchRequest,
     sink: Arc<dyn WakeSink>,

@@ -7,7 +7,7 @@
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use kvs_engine::{Caller, Engine, EngineError, ErrorKind, Start, Watch};
+use kvs_engine::{Engine, EngineError, ErrorKind, Principal, Start, Watch};
 use kvs_proto as wire;
 use kvs_proto::{
     FRAME_BYTES, MARK_INTERVAL_MIN_MS, RootItem, Status, WatchItem, write_answer, write_error,
@@ -77,7 +77,7 @@ impl Streams {
     pub(crate) fn open_watch(
         &mut self,
         engine: &Engine,
-        caller: Caller,
+        caller: Principal,
         id: StreamId,
         asked: wire::Watch,
         out: &mut Outbox,
@@ -142,7 +142,7 @@ impl Streams {
     pub(crate) fn open_roots(
         &mut self,
         engine: &Engine,
-        caller: Caller,
+        caller: Principal,
         id: StreamId,
         asked: &wire::SetRoot,
         out: &mut Outbox,

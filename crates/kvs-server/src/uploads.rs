@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context, Poll};
 
-use kvs_engine::{Caller, CommitRequest, Engine, EngineError, ErrorKind, Upload};
+use kvs_engine::{CommitRequest, Engine, EngineError, ErrorKind, Principal, Upload};
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, UPLOAD_CHUNK_BYTES};
 use tokio::sync::Mutex;
@@ -63,8 +63,13 @@ impl Uploads {
     }
 
     /// Opens an upload under a request's id.
-    pub(crate) fn open(&mut self, shared: &Arc<Shared>, uid: u32, id: u64) -> Result<(), Failure> {
-        let guest = shared.is_guest(uid);
+    pub(crate) fn open(
+        &mut self,
+        shared: &Arc<Shared>,
+        caller: Principal,
+        id: u64,
+    ) -> Result<(), Failure> {
+        let guest = shared.is_guest(caller);
         let (most, limit) = if guest {
             (GUEST_CONNECTION_UPLOADS, GUEST_UPLOAD_BYTES)
         } else {
@@ -78,11 +83,11 @@ impl Uploads {
             let message = format!("{most} uploads are open on this connection");
             return Err(Failure::new(ErrorCode::Limit, message));
         }
-        let Some(place) = shared.enter_upload(uid) else {
+        let Some(place) = shared.enter_upload(caller) else {
             let message = "too many uploads are open on this daemon";
             return Err(Failure::new(ErrorCode::Limit, message));
         };
-        let upload = shared.engine.upload(Caller { uid }, limit)?;
+        let upload = shared.engine.upload(caller, limit)?;
         let slot = Arc::new(Mutex::new(Some(upload)));
         let used = Instant::now();
         let _place = place;

@@ -176,7 +176,7 @@ impl CommitTask {
             self.hold_error(reply, error);
             return None;
         };
-        let id = (request.caller.uid, request.id);
+        let id = (request.caller.uid(), request.id);
         let incarnation = state.terms.incarnation;
         match state.outcomes.seen(id.0, id.1, request.repeat, incarnation) {
             Seen::Never => {
@@ -315,7 +315,7 @@ impl CommitTask {
         };
         let (namespace, store) = (head.namespace.clone(), self.store.clone());
         let resubmit = self.resubmit.clone();
-        let principal = self.store.principal(request.caller);
+        let tenant = self.store.tenant(request.caller);
         tokio::spawn(async move {
             match root_of(&store, &namespace, version).await {
                 Ok(root) => past.push(root),
@@ -328,7 +328,7 @@ impl CommitTask {
             };
             match resubmit.upgrade() {
                 // If it has ended since, the transaction is answered so.
-                Some(inbox) => drop(inbox.send(principal, command)),
+                Some(inbox) => drop(inbox.send(tenant, command)),
                 None => refuse(command, EngineError::stopped()),
             }
         });

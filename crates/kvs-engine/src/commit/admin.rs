@@ -12,7 +12,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::pack::Staged;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, PinInfo};
+use crate::request::{PinInfo, Principal};
 use crate::state::{Change, Notice, Record, Stamp};
 
 impl CommitTask {
@@ -43,7 +43,7 @@ impl CommitTask {
 
     pub(super) fn share_namespace(
         &mut self,
-        caller: Caller,
+        caller: Principal,
         name: SmolStr,
         uid: u32,
         may_read: bool,
@@ -97,7 +97,7 @@ impl CommitTask {
         }));
     }
 
-    pub(super) fn unpin(&mut self, caller: Caller, id: u64, reply: Reply<()>) {
+    pub(super) fn unpin(&mut self, caller: Principal, id: u64, reply: Reply<()>) {
         let unpinned = self.change(Change::Unpin { caller, id });
         self.answer(reply, unpinned);
     }

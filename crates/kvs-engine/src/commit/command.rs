@@ -11,7 +11,7 @@ use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::pack::Staged;
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, CommitRequest, PinInfo};
+use crate::request::{CommitRequest, PinInfo, Principal};
 
 /// The answer to a command other than a commit.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
@@ -41,7 +41,7 @@ pub(crate) enum Command {
     },
     /// Give a user the right to read a namespace, or take it back.
     Share {
-        caller: Caller,
+        caller: Principal,
         name: SmolStr,
         uid: u32,
         may_read: bool,
@@ -67,7 +67,7 @@ pub(crate) enum Command {
         reply: Reply<PinInfo>,
     },
     Unpin {
-        caller: Caller,
+        caller: Principal,
         id: u64,
         reply: Reply<()>,
     },

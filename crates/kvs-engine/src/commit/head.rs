@@ -149,7 +149,7 @@ impl Head {
         open.touched.add(&written.touched);
         open.bytes += 96 + written.effects.iter().map(effect_bytes).sum::<usize>();
         open.transactions.push(TransactionRecord {
-            uid: request.caller.uid,
+            uid: request.caller.uid(),
             client: request.id.client,
             number: request.id.number,
             acknowledged: request.acknowledged,
@@ -163,7 +163,7 @@ impl Head {
             effects: written.effects,
         });
         open.waiting.push(Waiting {
-            id: (request.caller.uid, request.id),
+            id: (request.caller.uid(), request.id),
             reply,
             results: written.results,
         });

@@ -17,12 +17,12 @@ use super::command::{Command, refuse};
 use super::line::{Lines, OwnerLine, Queued};
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{GUEST_INBOX, INBOX, TURN_BYTES};
-use crate::request::Principal;
+use crate::request::{Principal, Tenant};
 use crate::turns::Turns;
 
-/// Commands of one principal.
+/// Commands of one tenant.
 struct Batch {
-    principal: Principal,
+    tenant: Tenant,
     commands: Vec<Command>,
 }
 
@@ -31,17 +31,17 @@ struct Batch {
 struct Waiting {
     owner: AtomicUsize,
     guests: AtomicUsize,
-    each: Mutex<HashMap<u32, usize, RandomState>>,
+    each: Mutex<HashMap<Principal, usize, RandomState>>,
 }
 
 impl Waiting {
-    /// Counts commands in, unless that is more than the principal may have waiting.
-    fn enter(&self, principal: Principal, count: usize, bounded: bool) -> Result<(), usize> {
-        let (all, most) = match principal {
-            Principal::Owner => (&self.owner, INBOX),
-            Principal::Guest(uid) => {
+    /// Counts commands in, unless that is more than the tenant may have waiting.
+    fn enter(&self, tenant: Tenant, count: usize, bounded: bool) -> Result<(), usize> {
+        let (all, most) = match tenant {
+            Tenant::Owner => (&self.owner, INBOX),
+            Tenant::Guest(guest) => {
                 let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-                let own = each.entry(uid).or_default();
+                let own = each.entry(guest).or_default();
                 if bounded && *own >= GUEST_INBOX {
                     return Err(GUEST_INBOX);
                 }
@@ -50,7 +50,7 @@ impl Waiting {
             }
         };
         if bounded && all.load(Ordering::Relaxed) >= most {
-            self.forget(principal, count);
+            self.forget(tenant, count);
             return Err(most);
         }
         all.fetch_add(count, Ordering::Relaxed);
@@ -58,22 +58,22 @@ impl Waiting {
     }
 
     /// Counts commands out.
-    fn leave(&self, principal: Principal, count: usize) {
-        let all = match principal {
-            Principal::Owner => &self.owner,
-            Principal::Guest(_) => &self.guests,
+    fn leave(&self, tenant: Tenant, count: usize) {
+        let all = match tenant {
+            Tenant::Owner => &self.owner,
+            Tenant::Guest(_) => &self.guests,
         };
         all.fetch_sub(count, Ordering::Relaxed);
-        self.forget(principal, count);
+        self.forget(tenant, count);
     }
 
-    fn forget(&self, principal: Principal, count: usize) {
-        if let Principal::Guest(uid) = principal {
+    fn forget(&self, tenant: Tenant, count: usize) {
+        if let Tenant::Guest(guest) = tenant {
             let mut each = self.each.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(own) = each.get_mut(&uid) {
+            if let Some(own) = each.get_mut(&guest) {
                 *own = own.saturating_sub(count);
                 if *own == 0 {
-                    each.remove(&uid);
+                    each.remove(&guest);
                 }
             }
         }
@@ -99,7 +99,7 @@ pub(crate) struct Queue {
     receiver: mpsc::UnboundedReceiver<Batch>,
     waiting: Arc<Waiting>,
     owner: OwnerLine,
-    guests: Turns<u32, Lines>,
+    guests: Turns<Principal, Lines>,
     /// What the instance owner was given more than guests, who waited; below zero what less.
     ahead: i64,
     arrived: u64,
@@ -125,10 +125,10 @@ pub(crate) fn inbox() -> (Inbox, Queue) {
 }
 
 impl Inbox {
-    /// Queues transactions of one principal, in their order. All are refused if too many of its
+    /// Queues transactions of one tenant, in their order. All are refused if too many of its
     /// commands wait, or if the commit task has ended.
-    pub(crate) fn send_all(&self, principal: Principal, commits: Vec<Command>) {
-        let sent = self.push(principal, commits, true);
+    pub(crate) fn send_all(&self, tenant: Tenant, commits: Vec<Command>) {
+        let sent = self.push(tenant, commits, true);
         if let Err((commits, error)) = sent {
             for commit in commits {
                 refuse(commit, error.clone());
@@ -140,8 +140,8 @@ impl Inbox {
     ///
     /// # Errors
     /// `Unavailable` if the commit task has ended. The command is answered so, too.
-    pub(crate) fn send(&self, principal: Principal, command: Command) -> Result<(), EngineError> {
-        let sent = self.push(principal, vec![command], false);
+    pub(crate) fn send(&self, tenant: Tenant, command: Command) -> Result<(), EngineError> {
+        let sent = self.push(tenant, vec![command], false);
         sent.map_err(|(commands, error)| {
             for command in commands {
                 refuse(command, error.clone());
@@ -152,21 +152,18 @@ impl Inbox {
 
     fn push(
         &self,
-        principal: Principal,
+        tenant: Tenant,
         commands: Vec<Command>,
         bounded: bool,
     ) -> Result<(), (Vec<Command>, EngineError)> {
         let count = commands.len();
-        if let Err(most) = self.waiting.enter(principal, count, bounded) {
+        if let Err(most) = self.waiting.enter(tenant, count, bounded) {
             let message = format!("{most} requests wait already, try again");
             return Err((commands, EngineError::new(ErrorKind::Busy, message)));
         }
-        let batch = Batch {
-            principal,
-            commands,
-        };
+        let batch = Batch { tenant, commands };
         self.sender.send(batch).map_err(|unsent| {
-            self.waiting.leave(principal, count);
+            self.waiting.leave(tenant, count);
             (unsent.0.commands, EngineError::stopped())
         })
     }
@@ -224,11 +221,11 @@ impl Queue {
                 cost: command.cost(),
                 command,
             };
-            match batch.principal {
-                Principal::Owner => self.owner.push(queued),
-                Principal::Guest(uid) => {
+            match batch.tenant {
+                Tenant::Owner => self.owner.push(queued),
+                Tenant::Guest(guest) => {
                     let client = queued.command.client();
-                    if let Some(lines) = self.guests.line(uid) {
+                    if let Some(lines) = self.guests.line(guest) {
                         lines.push(client, queued);
                     }
                 }
@@ -248,7 +245,7 @@ impl Queue {
     }
 
     /// The next command, if there is one; of guests only if they may have one. With what it takes.
-    pub(crate) fn take(&mut self, guests: bool) -> Option<(Principal, Command)> {
+    pub(crate) fn take(&mut self, guests: bool) -> Option<(Tenant, Command)> {
         // Beside guests, whoever came meanwhile has a turn before those who were here have their second.
         while (self.owner.is_empty() || !self.guests.is_empty())
             && let Ok(batch) = self.receiver.try_recv()
@@ -258,24 +255,24 @@ impl Queue {
         let guests = guests && !self.guests.is_empty();
         if !guests || (!self.owner.is_empty() && self.owner_is_next()) {
             let Queued { command, cost, .. } = self.owner.pop()?;
-            self.waiting.leave(Principal::Owner, 1);
+            self.waiting.leave(Tenant::Owner, 1);
             let turn = i64::from(TURN_BYTES);
             self.ahead = match guests {
                 true => (self.ahead + i64::from(cost)).min(turn),
                 false => 0,
             };
-            return Some((Principal::Owner, command));
+            return Some((Tenant::Owner, command));
         }
-        let (uid, lines) = self.guests.front()?;
+        let (guest, lines) = self.guests.front()?;
         let (Queued { command, cost, .. }, _) = lines.pop()?;
         match lines.0.is_empty() {
             true => drop(self.guests.retire()),
             false => self.guests.spend(cost),
         }
         self.ahead = (self.ahead - i64::from(cost)).max(-i64::from(TURN_BYTES));
-        let principal = Principal::Guest(uid);
-        self.waiting.leave(principal, 1);
-        Some((principal, command))
+        let tenant = Tenant::Guest(guest);
+        self.waiting.leave(tenant, 1);
+        Some((tenant, command))
     }
 }
 
@@ -300,11 +297,11 @@ mod tests {
         let (inbox, mut queue) = inbox();
         let (mut commands, mut answers) = syncs(5);
         let last = commands.split_off(3);
-        inbox.send_all(Principal::Owner, commands);
-        inbox.send_all(Principal::Owner, last);
+        inbox.send_all(Tenant::Owner, commands);
+        inbox.send_all(Tenant::Owner, last);
         assert!(queue.wait(true).await);
         for left in (0..5).rev() {
-            let Some((Principal::Owner, Command::Sync { reply })) = queue.take(true) else {
+            let Some((Tenant::Owner, Command::Sync { reply })) = queue.take(true) else {
                 panic!("{left} are left");
             };
             assert_eq!(queue.len(), left);
@@ -320,24 +317,27 @@ mod tests {
     #[tokio::test]
     async fn who_comes_to_a_full_inbox_or_too_late_is_told_so() {
         let (inbox, queue) = inbox();
-        let guests = [Principal::Guest(1), Principal::Guest(2)];
-        for (principal, most) in [
+        let guests = [
+            Tenant::Guest(Principal::Uid(1)),
+            Tenant::Guest(Principal::Uid(2)),
+        ];
+        for (tenant, most) in [
             (guests[0], GUEST_INBOX),
-            (Principal::Owner, INBOX),
+            (Tenant::Owner, INBOX),
             // What one has taken is no other's place.
             (guests[1], GUEST_INBOX),
         ] {
             let (mut commands, mut answers) = syncs(most + 1);
             let last = commands.split_off(most);
-            inbox.send_all(principal, commands);
-            inbox.send_all(principal, last);
+            inbox.send_all(tenant, commands);
+            inbox.send_all(tenant, last);
             let refused = answers.pop().unwrap().await.unwrap().unwrap_err();
             assert_eq!(refused.kind, ErrorKind::Busy);
             assert!(answers.iter_mut().all(|answer| answer.try_recv().is_err()));
         }
         drop(queue);
         let (command, answer) = sync();
-        assert!(inbox.send(Principal::Owner, command).is_err());
+        assert!(inbox.send(Tenant::Owner, command).is_err());
         let refused = answer.await.unwrap().unwrap_err();
         assert_eq!(refused.kind, ErrorKind::Unavailable);
     }
@@ -348,28 +348,22 @@ mod tests {
         let (flood, _flooded) = syncs(2_000);
         let (few, _few) = syncs(3);
         let (own, _own) = syncs(40);
-        inbox.send_all(Principal::Guest(1), flood);
+        inbox.send_all(Tenant::Guest(Principal::Uid(1)), flood);
         assert!(queue.wait(true).await);
-        assert_eq!(queue.take(true).unwrap().0, Principal::Guest(1));
-        inbox.send_all(Principal::Guest(2), few);
-        inbox.send_all(Principal::Owner, own);
-        let order: Vec<Principal> = std::iter::from_fn(|| Some(queue.take(true)?.0)).collect();
-        let turn = TURN_BYTES as usize / 1024;
-        let last = |who| {
-            order
-                .iter()
-                .rposition(|principal| *principal == who)
-                .unwrap()
-        };
-        assert!(
-            last(Principal::Owner) <= 80 + turn,
-            "{}",
-            last(Principal::Owner)
+        assert_eq!(
+            queue.take(true).unwrap().0,
+            Tenant::Guest(Principal::Uid(1))
         );
+        inbox.send_all(Tenant::Guest(Principal::Uid(2)), few);
+        inbox.send_all(Tenant::Owner, own);
+        let order: Vec<Tenant> = std::iter::from_fn(|| Some(queue.take(true)?.0)).collect();
+        let turn = TURN_BYTES as usize / 1024;
+        let last = |who| order.iter().rposition(|tenant| *tenant == who).unwrap();
+        assert!(last(Tenant::Owner) <= 80 + turn, "{}", last(Tenant::Owner));
         assert!(
-            last(Principal::Guest(2)) <= 4 * turn,
+            last(Tenant::Guest(Principal::Uid(2))) <= 4 * turn,
             "{}",
-            last(Principal::Guest(2))
+            last(Tenant::Guest(Principal::Uid(2)))
         );
         assert_eq!((order.len(), queue.len()), (2_042, 0));
     }
@@ -382,13 +376,13 @@ mod tests {
         for who in came {
             let (command, answer) = sync();
             answers.push(answer);
-            let principal = match who {
-                0 => Principal::Owner,
-                uid => Principal::Guest(uid),
+            let tenant = match who {
+                0 => Tenant::Owner,
+                uid => Tenant::Guest(Principal::Uid(uid)),
             };
-            inbox.send(principal, command).unwrap();
+            inbox.send(tenant, command).unwrap();
         }
-        let owner = |principal: &Principal| !principal.is_guest();
+        let owner = |tenant: &Tenant| !tenant.is_guest();
         let order: Vec<_> = std::iter::from_fn(|| Some(queue.take(true)?.0)).collect();
         let owners: Vec<_> = order.iter().map(owner).collect();
         assert_eq!(owners, came.map(|who| who == 0));
@@ -398,13 +392,13 @@ mod tests {
     async fn guests_wait_while_they_may_have_nothing_and_lose_nothing() {
         let (inbox, mut queue) = inbox();
         let (commands, _answers) = syncs(10);
-        inbox.send_all(Principal::Guest(1), commands);
+        inbox.send_all(Tenant::Guest(Principal::Uid(1)), commands);
         assert!(queue.wait(true).await);
         assert!(queue.take(false).is_none());
         let (command, _answer) = sync();
-        inbox.send(Principal::Owner, command).unwrap();
+        inbox.send(Tenant::Owner, command).unwrap();
         assert!(queue.wait(false).await);
-        assert_eq!(queue.take(false).unwrap().0, Principal::Owner);
+        assert_eq!(queue.take(false).unwrap().0, Tenant::Owner);
         drop(inbox);
         // The end comes after what they have sent.
         tokio::select! {
@@ -414,7 +408,10 @@ mod tests {
         }
         for _ in 0..10 {
             assert!(queue.wait(true).await);
-            assert_eq!(queue.take(true).unwrap().0, Principal::Guest(1));
+            assert_eq!(
+                queue.take(true).unwrap().0,
+                Tenant::Guest(Principal::Uid(1))
+            );
         }
         assert!(!queue.wait(true).await);
     }

@@ -125,7 +125,7 @@ impl OwnerLine {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::request::{Caller, CommitRequest, Prepared, TransactionId};
+    use crate::request::{CommitRequest, Prepared, Principal, TransactionId};
     use kvs_tree::Transaction;
     use tokio::sync::oneshot;
 
@@ -133,7 +133,7 @@ mod tests {
     fn commit(client: u8, arrived: u64, cost: u32) -> Queued {
         let request = CommitRequest {
             namespace: "primary".into(),
-            caller: Caller { uid: 1 },
+            caller: Principal::Uid(1),
             id: TransactionId {
                 client: [client; 16],
                 number: arrived,

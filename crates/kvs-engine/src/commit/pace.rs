@@ -16,10 +16,10 @@ impl CommitTask {
     pub(super) fn take_some(&mut self, queue: &mut Queue) {
         for _ in 0..self.batch(queue.len()) {
             let guests = self.building.admits_guests();
-            let Some((principal, command)) = queue.take(guests) else {
+            let Some((tenant, command)) = queue.take(guests) else {
                 return;
             };
-            if principal.is_guest() {
+            if tenant.is_guest() {
                 self.building.count_guests(command.cost());
             }
             self.taken += 1;

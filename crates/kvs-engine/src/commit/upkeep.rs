@@ -12,7 +12,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::journal::JournalError;
 use crate::limits::{CHECKPOINT_RETRY_MS, SYNC_INTERVAL_MS};
 use crate::past::CheckpointRoot;
-use crate::request::Principal;
+use crate::request::Tenant;
 
 impl CommitTask {
     /// Starts a checkpoint if one is due. Called between two groups only.
@@ -232,7 +232,7 @@ impl CommitTask {
                 return drop(reply.send(Err(error)));
             }
             if let Some(inbox) = inbox.upgrade() {
-                let _ = inbox.send(Principal::Owner, Command::Sync { reply });
+                let _ = inbox.send(Tenant::Owner, Command::Sync { reply });
             }
         }));
     }

@@ -12,7 +12,7 @@ use crate::limits::LEASE_MS;
 use crate::namespace::Namespace;
 use crate::pack::Staged;
 use crate::reference::{At, PRIMARY, SnapshotRef, check_namespace_name};
-use crate::request::{Caller, NamespaceInfo, PinInfo};
+use crate::request::{NamespaceInfo, PinInfo, Principal};
 use crate::stage;
 use crate::store::Store;
 
@@ -43,7 +43,7 @@ impl Engine {
     /// before it is used; those of reading the snapshot, `Limit`, `NoSpace`.
     pub async fn pin(
         &self,
-        caller: Caller,
+        caller: Principal,
         snapshot: SnapshotRef,
         lease_ms: Option<u64>,
     ) -> Result<PinInfo, EngineError> {
@@ -52,7 +52,7 @@ impl Engine {
         let view = self
             .view(caller, &name, At::Snapshot(snapshot.clone()))
             .await?;
-        let (root, uid) = (view.root_at(), caller.uid);
+        let (root, uid) = (view.root_at(), caller.uid());
         let staged = self.stage_root(root.directory.clone()).await?;
         self.ask(caller, |reply| Command::Pin {
             snapshot,
@@ -75,13 +75,13 @@ impl Engine {
     ///
     /// # Errors
     /// `NotFound`, `Permission`.
-    pub async fn unpin(&self, caller: Caller, id: u64) -> Result<(), EngineError> {
+    pub async fn unpin(&self, caller: Principal, id: u64) -> Result<(), EngineError> {
         self.ask(caller, |reply| Command::Unpin { caller, id, reply })
             .await
     }
 
     /// The pins on namespaces that the caller may read.
-    pub fn pins(&self, caller: Caller) -> Vec<PinInfo> {
+    pub fn pins(&self, caller: Principal) -> Vec<PinInfo> {
         let pins: Vec<PinInfo> = self
             .store
             .pins()
@@ -101,7 +101,7 @@ impl Engine {
     /// `Exists`, `Permission`, `Invalid` for a name that cannot be one, `Limit`.
     pub async fn create_namespace(
         &self,
-        caller: Caller,
+        caller: Principal,
         name: &str,
         owner: Option<u32>,
     ) -> Result<(), EngineError> {
@@ -109,7 +109,7 @@ impl Engine {
             .authority()
             .check_instance_owner(caller, "making a namespace")?;
         check_namespace_name(name)?;
-        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid()));
         self.ask(caller, |reply| Command::Create {
             name,
             owner,
@@ -129,7 +129,7 @@ impl Engine {
     /// for a root that nobody knows.
     pub async fn fork_namespace(
         &self,
-        caller: Caller,
+        caller: Principal,
         name: &str,
         owner: Option<u32>,
         from: At,
@@ -141,7 +141,7 @@ impl Engine {
         let view = self.view(caller, PRIMARY, from).await?;
         let directory = view.directory();
         let root = Some((view.root(), directory.stats()));
-        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid));
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid()));
         let staged = self.stage_root(directory).await?;
         self.ask(caller, |reply| Command::Create {
             name,
@@ -160,7 +160,7 @@ impl Engine {
     /// `NoNamespace`, `Permission`, `Limit`.
     pub async fn share_namespace(
         &self,
-        caller: Caller,
+        caller: Principal,
         name: &str,
         uid: u32,
         may_read: bool,
@@ -183,7 +183,7 @@ impl Engine {
     /// `NoNamespace`, `Permission`, `Invalid` for a number that is no user's.
     pub async fn chown_namespace(
         &self,
-        caller: Caller,
+        caller: Principal,
         name: &str,
         owner: u32,
     ) -> Result<(), EngineError> {
@@ -204,7 +204,7 @@ impl Engine {
     ///
     /// # Errors
     /// `NoNamespace` for `primary`, which cannot be removed; `Permission`.
-    pub async fn remove_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
+    pub async fn remove_namespace(&self, caller: Principal, name: &str) -> Result<(), EngineError> {
         self.store
             .authority()
             .check_instance_owner(caller, "removing a namespace")?;
@@ -218,7 +218,7 @@ impl Engine {
     }
 
     /// The namespaces that the caller may read, by name. Cost: linear in all that there are.
-    pub fn namespaces(&self, caller: Caller) -> Vec<NamespaceInfo> {
+    pub fn namespaces(&self, caller: Principal) -> Vec<NamespaceInfo> {
         let all = self.store.namespaces();
         let info = |namespace: &Arc<Namespace>| self.info(caller, namespace);
         all.iter().filter_map(info).collect()
@@ -228,14 +228,14 @@ impl Engine {
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`.
-    pub fn namespace(&self, caller: Caller, name: &str) -> Result<NamespaceInfo, EngineError> {
+    pub fn namespace(&self, caller: Principal, name: &str) -> Result<NamespaceInfo, EngineError> {
         let namespace = self.store.readable(caller, name)?;
         let info = self.info(caller, &namespace);
         info.ok_or_else(|| self.store.authority().no_namespace(caller, name))
     }
 
     /// What the caller may know of a namespace; nothing of one that it may not read.
-    fn info(&self, caller: Caller, namespace: &Namespace) -> Option<NamespaceInfo> {
+    fn info(&self, caller: Principal, namespace: &Namespace) -> Option<NamespaceInfo> {
         self.store.may_read(caller, namespace).ok()?;
         // Who else may read it is the owners' business.
         let owned = self.store.check_owner(caller, namespace).is_ok();

@@ -4,7 +4,7 @@ use kvs_tree::{Blobref, Key, try_get_inline};
 
 use super::Engine;
 use crate::reference::{Position, SnapshotRef};
-use crate::request::Caller;
+use crate::request::Principal;
 
 /// A value in memory, with the state that it was seen in.
 #[derive(Debug)]
@@ -35,7 +35,7 @@ impl Engine {
     /// value, not all is in memory, a link is on the way, or the caller may not read. Then a [`View`](crate::View) tells.
     pub fn glimpse<T>(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: &str,
         key: &Key,
         see: impl FnOnce(Glimpse<'_>) -> T,

@@ -6,7 +6,7 @@ use super::Engine;
 use crate::dispatch::{Wake, WakeSink};
 use crate::error::{EngineError, ErrorKind};
 use crate::reference::Position;
-use crate::request::Caller;
+use crate::request::Principal;
 
 /// Wakes a wait for a namespace.
 #[derive(Default)]
@@ -26,7 +26,7 @@ impl Engine {
     /// goes meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
     pub async fn wait_version(
         &self,
-        caller: Caller,
+        caller: Principal,
         namespace: &str,
         version: u64,
         incarnation: Option<u64>,
@@ -39,9 +39,7 @@ impl Engine {
             ));
         }
         loop {
-            let reached = namespace
-                .wait(self.store.principal(caller), version)
-                .await?;
+            let reached = namespace.wait(self.store.tenant(caller), version).await?;
             self.store.may_read(caller, &namespace)?;
             if reached.version >= version {
                 return Ok(reached);
@@ -53,7 +51,7 @@ impl Engine {
     ///
     /// # Errors
     /// `Permission` if it exists and the caller may not read it, `Limit` for too many waits.
-    pub async fn wait_namespace(&self, caller: Caller, name: &str) -> Result<(), EngineError> {
+    pub async fn wait_namespace(&self, caller: Principal, name: &str) -> Result<(), EngineError> {
         let made = Arc::new(Made::default());
         let wake = Wake {
             sink: made.clone(),
@@ -62,7 +60,7 @@ impl Engine {
         let _place = self
             .store
             .feed
-            .on_created(self.store.principal(caller), wake)?;
+            .on_created(self.store.tenant(caller), wake)?;
         loop {
             // Looked at after the place was taken, so that no making is missed.
             match self.store.readable(caller, name) {

@@ -8,14 +8,14 @@ use smol_str::SmolStr;
 use crate::error::{EngineError, ErrorKind};
 use crate::namespace::Namespace;
 use crate::reference::Position;
-use crate::request::{Caller, NamespaceInfo};
+use crate::request::{NamespaceInfo, Principal};
 use crate::state::{NamespaceState, Record, State, Subject, Terms, VersionRecord};
 use crate::store::Store;
 
 /// What is followed, for whom, and what is known of it.
 pub(super) struct Sight {
     pub(super) store: Arc<Store>,
-    pub(super) caller: Caller,
+    pub(super) caller: Principal,
     /// The one namespace that is followed; none: all that the caller may read.
     pub(super) only: Option<SmolStr>,
     /// The namespaces that are followed, as of the record that was read. A root that is not known is
@@ -28,7 +28,7 @@ pub(super) struct Sight {
 }
 
 impl Sight {
-    pub(super) fn new(store: &Arc<Store>, caller: Caller, only: Option<&str>) -> Self {
+    pub(super) fn new(store: &Arc<Store>, caller: Principal, only: Option<&str>) -> Self {
         Self {
             store: store.clone(),
             caller,

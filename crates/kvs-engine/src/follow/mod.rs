@@ -20,7 +20,7 @@ use crate::limits::FOLLOW_READ_BYTES;
 use crate::namespace::Namespace;
 use crate::place::Place;
 use crate::reference::{PRIMARY, Position};
-use crate::request::{Caller, FollowStart, Start};
+use crate::request::{FollowStart, Principal, Start};
 use crate::state::{Group, Stamp};
 use crate::store::Store;
 
@@ -43,12 +43,12 @@ pub struct Follower {
 impl Follower {
     pub(crate) fn open(
         store: &Arc<Store>,
-        caller: Caller,
+        caller: Principal,
         only: Option<&str>,
         start: FollowStart,
         wake: Wake,
     ) -> Result<Self, EngineError> {
-        let guard = store.feed.follow(store.principal(caller), wake)?;
+        let guard = store.feed.follow(store.tenant(caller), wake)?;
         let journal = store.namespace(PRIMARY)?.incarnation;
         let next = Place::before(journal, guard.newest() + 1);
         let mut follower = Self {

@@ -105,7 +105,7 @@ impl Sight {
             self.state.forget(&namespace);
         }
         // To who owned it before it is the last that is told of the namespace.
-        let told = readable || before.owner == self.caller.uid;
+        let told = readable || before.owner == self.caller.uid();
         told.then_some(RootEvent::OwnerChanged {
             namespace,
             owner: after.owner,

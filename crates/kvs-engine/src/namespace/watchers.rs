@@ -10,7 +10,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::lanes::{LaneNumber, WatchId};
 use crate::limits::{MARK_VISITS, WATCHES};
-use crate::request::Principal;
+use crate::request::Tenant;
 
 /// Who is to be woken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,7 +98,7 @@ impl Namespace {
     /// returned.
     pub(crate) fn subscribe(
         &self,
-        principal: Principal,
+        tenant: Tenant,
         scopes: &[Scope],
         read: Option<u64>,
         wake: Wake,
@@ -113,7 +113,7 @@ impl Namespace {
         // Looked at under the lock: whatever is published later is matched later.
         let now = self.published.load_full();
         let read = read.unwrap_or(now.version);
-        let added = watches.add(principal, scopes, read, now.version, wake);
+        let added = watches.add(tenant, scopes, read, now.version, wake);
         let Some(id) = added else {
             let message = format!("too many users watch namespace {} with patterns", self.name);
             return Err(EngineError::new(ErrorKind::Limit, message));

@@ -11,7 +11,7 @@ use super::whole::State;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{GUEST_PINS, NAMESPACES, PINS, READERS};
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, Pin};
+use crate::request::{Pin, Principal};
 
 /// A change that somebody asks for. It carries everything that the decision must not find out itself:
 /// random numbers and times.
@@ -29,7 +29,7 @@ pub(crate) enum Change {
     Remove { name: SmolStr },
     /// Give a user the right to read a namespace, or take it back.
     Share {
-        caller: Caller,
+        caller: Principal,
         name: SmolStr,
         uid: u32,
         may_read: bool,
@@ -43,7 +43,7 @@ pub(crate) enum Change {
         lease_ms: Option<u64>,
     },
     /// Release a pin.
-    Unpin { caller: Caller, id: u64 },
+    Unpin { caller: Principal, id: u64 },
     /// Release a pin whose lease has run out. One that is not there is no error.
     EndLease { id: u64 },
 }
@@ -127,7 +127,7 @@ impl State {
     fn share(
         &self,
         authority: Authority,
-        caller: Caller,
+        caller: Principal,
         namespace: SmolStr,
         uid: u32,
         may_read: bool,
@@ -167,7 +167,7 @@ impl State {
         uid: u32,
         lease_ms: Option<u64>,
     ) -> Result<Record, EngineError> {
-        let caller = Caller { uid };
+        let caller = Principal::Uid(uid);
         if !self.namespaces.contains_key(&snapshot.namespace) {
             return Err(authority.no_namespace(caller, &snapshot.namespace));
         }
@@ -192,18 +192,23 @@ impl State {
         }))
     }
 
-    fn unpin(&self, authority: Authority, caller: Caller, id: u64) -> Result<Record, EngineError> {
+    fn unpin(
+        &self,
+        authority: Authority,
+        caller: Principal,
+        id: u64,
+    ) -> Result<Record, EngineError> {
         // A pin on a namespace that the caller may not read is not there for it.
         let known = |pin: &&Arc<Pin>| {
             let state = self.namespaces.get(&pin.snapshot.namespace);
             let readable = || state.is_some_and(|state| authority.may_read(caller, &state.terms));
-            pin.uid == caller.uid || readable()
+            pin.uid == caller.uid() || readable()
         };
         let Some(pin) = self.pins.get(&id).filter(known) else {
             let message = format!("there is no pin {id}");
             return Err(EngineError::new(ErrorKind::NotFound, message));
         };
-        if pin.uid != caller.uid {
+        if pin.uid != caller.uid() {
             authority.check_instance_owner(caller, "another user's pin")?;
         }
         Ok(Record::Unpinned { id })

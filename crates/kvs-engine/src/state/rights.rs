@@ -2,7 +2,7 @@
 
 use super::terms::Terms;
 use crate::error::{EngineError, ErrorKind};
-use crate::request::{Caller, Principal};
+use crate::request::{Principal, Tenant};
 
 /// The one user whom a store belongs to, and what follows from that. `root` counts as the same user.
 #[derive(Clone, Copy, Debug)]
@@ -16,35 +16,33 @@ impl Authority {
     }
 
     /// The instance owner.
-    pub(crate) fn instance_owner(self) -> Caller {
-        Caller {
-            uid: self.instance_owner,
-        }
+    pub(crate) fn instance_owner(self) -> Principal {
+        Principal::Uid(self.instance_owner)
     }
 
-    pub(crate) fn is_instance_owner(self, caller: Caller) -> bool {
-        caller.uid == self.instance_owner || caller.uid == 0
+    pub(crate) fn is_instance_owner(self, caller: Principal) -> bool {
+        caller.uid() == self.instance_owner || caller.uid() == 0
     }
 
     /// On whose account the caller's work is done.
-    pub(crate) fn principal(self, caller: Caller) -> Principal {
-        Principal::of(caller, self.instance_owner)
+    pub(crate) fn tenant(self, caller: Principal) -> Tenant {
+        Tenant::of(caller, self.instance_owner)
     }
 
     /// Whether the caller may use what belongs to `owner`.
-    pub(crate) fn may_use(self, caller: Caller, owner: u32) -> bool {
-        self.is_instance_owner(caller) || caller.uid == owner
+    pub(crate) fn may_use(self, caller: Principal, owner: u32) -> bool {
+        self.is_instance_owner(caller) || caller.uid() == owner
     }
 
     /// Whether the caller may read a namespace under these terms.
-    pub(crate) fn may_read(self, caller: Caller, terms: &Terms) -> bool {
-        self.may_use(caller, terms.owner) || terms.readers.contains(&caller.uid)
+    pub(crate) fn may_read(self, caller: Principal, terms: &Terms) -> bool {
+        self.may_use(caller, terms.owner) || terms.readers.contains(&caller.uid())
     }
 
     /// Refuses callers who may not change the namespace `name`, which belongs to `owner`.
     pub(crate) fn check_use(
         self,
-        caller: Caller,
+        caller: Principal,
         owner: u32,
         name: &str,
     ) -> Result<(), EngineError> {
@@ -57,7 +55,7 @@ impl Authority {
     /// Refuses everyone but the instance owner. `what` completes "… is for the instance owner".
     pub(crate) fn check_instance_owner(
         self,
-        caller: Caller,
+        caller: Principal,
         what: &str,
     ) -> Result<(), EngineError> {
         if self.is_instance_owner(caller) {
@@ -72,7 +70,7 @@ impl Authority {
 
     /// The error for a namespace that does not exist. A guest gets the error for one that it may not
     /// use, so that nobody learns which names are in use.
-    pub(crate) fn no_namespace(self, caller: Caller, name: &str) -> EngineError {
+    pub(crate) fn no_namespace(self, caller: Principal, name: &str) -> EngineError {
         if self.is_instance_owner(caller) {
             EngineError::no_namespace(name)
         } else {
@@ -82,9 +80,9 @@ impl Authority {
 }
 
 /// The error for a namespace that the caller may not use.
-pub(crate) fn not_allowed(caller: Caller, name: &str) -> EngineError {
+pub(crate) fn not_allowed(caller: Principal, name: &str) -> EngineError {
     EngineError::new(
         ErrorKind::Permission,
-        format!("uid {} may not use namespace {name}", caller.uid),
+        format!("uid {} may not use namespace {name}", caller.uid()),
     )
 }

@@ -9,14 +9,14 @@ use super::*;
 use crate::error::ErrorKind;
 use crate::limits::{GUEST_PINS, READERS};
 use crate::reference::SnapshotRef;
-use crate::request::{Caller, TransactionId};
+use crate::request::{Principal, TransactionId};
 
 const PARAMS: StoreParams = StoreParams {
     algorithm: HashAlgorithm::Blake3,
     split_key: [7; 32],
 };
-const OWNER: Caller = Caller { uid: 10 };
-const GUEST: Caller = Caller { uid: 1000 };
+const OWNER: Principal = Principal::Uid(10);
+const GUEST: Principal = Principal::Uid(1000);
 
 fn stamp(group: u64) -> Stamp {
     Stamp {
@@ -26,19 +26,19 @@ fn stamp(group: u64) -> Stamp {
 }
 
 fn authority() -> Authority {
-    Authority::new(OWNER.uid)
+    Authority::new(OWNER.uid())
 }
 
-fn create(name: &str, owner: Caller, incarnation: u64) -> Change {
+fn create(name: &str, owner: Principal, incarnation: u64) -> Change {
     Change::Create {
         name: name.into(),
-        owner: owner.uid,
+        owner: owner.uid(),
         incarnation,
         root: None,
     }
 }
 
-fn share(caller: Caller, uid: u32, may_read: bool) -> Change {
+fn share(caller: Principal, uid: u32, may_read: bool) -> Change {
     Change::Share {
         caller,
         name: "job".into(),
@@ -66,7 +66,7 @@ fn perform(state: &mut State, change: Change) -> Result<Option<Notice>, ErrorKin
     Ok(record.map(|record| state.apply(stamp, &record).unwrap()))
 }
 
-fn with_job(owner: Caller) -> State {
+fn with_job(owner: Principal) -> State {
     let mut state = State::new(&PARAMS);
     perform(&mut state, create("job", owner, 5)).unwrap();
     state
@@ -78,7 +78,7 @@ fn version(state: &State, version: u64) -> Record {
 
 fn transacted(state: &State, version: u64, client: [u8; 16], acknowledged: u64) -> Record {
     let transaction = TransactionRecord {
-        uid: GUEST.uid,
+        uid: GUEST.uid(),
         client,
         number: version,
         acknowledged,
@@ -105,7 +105,7 @@ fn a_clone_is_not_changed_by_what_comes_later() {
     let (before, group) = (state.clone(), state.group());
     state.apply(stamp(2), &version(&state, 1)).unwrap();
     perform(&mut state, share(GUEST, 7, true)).unwrap();
-    perform(&mut state, pin(GUEST.uid)).unwrap();
+    perform(&mut state, pin(GUEST.uid())).unwrap();
     perform(&mut state, create("other", OWNER, 6)).unwrap();
     assert_eq!(before.group(), group);
     assert_eq!(before, with_job(GUEST));
@@ -129,7 +129,7 @@ fn the_head_arrives_where_the_published_state_does_but_for_roots() {
     };
     let seen = |state: &State| {
         let job = state.namespace("job").unwrap();
-        job.outcomes.seen(GUEST.uid, id, None, 5)
+        job.outcomes.seen(GUEST.uid(), id, None, 5)
     };
     let Seen::Before(outcome) = seen(&head) else {
         panic!()
@@ -179,7 +179,7 @@ fn a_record_that_cannot_follow_is_corrupt_and_changes_nothing() {
 #[test]
 fn a_namespace_can_be_removed_and_created_again_before_anything_is_durable() {
     let mut state = with_job(GUEST);
-    perform(&mut state, pin(GUEST.uid)).unwrap();
+    perform(&mut state, pin(GUEST.uid())).unwrap();
     let ended = perform(&mut state, Change::Remove { name: "job".into() });
     assert!(matches!(ended, Ok(Some(Notice::Ended { .. }))));
     assert_eq!(state.pins().count(), 0, "its pins are gone with it");
@@ -196,7 +196,7 @@ fn a_namespace_can_be_removed_and_created_again_before_anything_is_durable() {
 #[test]
 fn sharing_is_for_the_owners_and_bounded() {
     let mut state = with_job(GUEST);
-    let stranger = Caller { uid: 1001 };
+    let stranger = Principal::Uid(1001);
     let refused = perform(&mut state, share(stranger, 1001, true));
     assert_eq!(refused, Err(ErrorKind::Permission));
     for uid in 0..READERS as u32 {
@@ -223,7 +223,7 @@ fn a_new_owner_is_no_reader_and_the_one_before_keeps_no_right() {
     let Some(Notice::Terms { before, after, .. }) = changed else {
         panic!("{changed:?}")
     };
-    assert_eq!((before.owner, after.owner), (GUEST.uid, 7));
+    assert_eq!((before.owner, after.owner), (GUEST.uid(), 7));
     assert_eq!(after.readers.iter().copied().collect::<Vec<_>>(), [8]);
     assert_eq!(perform(&mut state, give(7)), Ok(None));
     assert!(!authority().may_read(GUEST, &after));
@@ -233,15 +233,15 @@ fn a_new_owner_is_no_reader_and_the_one_before_keeps_no_right() {
 fn pins_are_counted_where_they_are_decided() {
     let mut state = with_job(GUEST);
     for _ in 0..GUEST_PINS {
-        perform(&mut state, pin(GUEST.uid)).unwrap();
+        perform(&mut state, pin(GUEST.uid())).unwrap();
     }
-    assert_eq!(perform(&mut state, pin(GUEST.uid)), Err(ErrorKind::Limit));
+    assert_eq!(perform(&mut state, pin(GUEST.uid())), Err(ErrorKind::Limit));
     assert!(
         perform(&mut state, pin(1001)).is_ok(),
         "another user's count apart"
     );
     let unpin = |caller, id| Change::Unpin { caller, id };
-    let stranger = Caller { uid: 1002 };
+    let stranger = Principal::Uid(1002);
     assert_eq!(
         perform(&mut state, unpin(stranger, 1)),
         Err(ErrorKind::NotFound),
@@ -254,7 +254,7 @@ fn pins_are_counted_where_they_are_decided() {
     let again = perform(&mut state, unpin(GUEST, 1));
     assert_eq!(again, Err(ErrorKind::NotFound));
     let ids: Vec<u64> = state.pins().map(|pin| pin.id).collect();
-    perform(&mut state, pin(GUEST.uid)).unwrap();
+    perform(&mut state, pin(GUEST.uid())).unwrap();
     let newest = state.pins().last().map(|pin| pin.id);
     assert_eq!(
         newest,
@@ -337,7 +337,7 @@ fn what_was_written_in_parts_is_read_back_as_the_state() {
             state.apply(after, &record).unwrap();
         }
         match round % 6 {
-            0 => drop(perform(&mut state, pin(GUEST.uid)).unwrap()),
+            0 => drop(perform(&mut state, pin(GUEST.uid())).unwrap()),
             1 => drop(perform(&mut state, share(OWNER, 7, round % 12 == 1)).unwrap()),
             2 => {
                 let oldest = state.pins().next().map(|pin| pin.id);
@@ -379,7 +379,7 @@ fn what_could_not_be_written_is_written_next_time() {
     let record = version(&state, 1);
     state.apply(stamp(2), &record).unwrap();
     let changed = state.take_changed();
-    perform(&mut state, pin(GUEST.uid)).unwrap();
+    perform(&mut state, pin(GUEST.uid())).unwrap();
     state.give_back(&changed);
     disk.write(&mut state);
     assert_eq!(disk.read(), state);

@@ -16,7 +16,7 @@ use crate::feed::FeedGuard;
 use crate::lanes::WatchId;
 use crate::namespace::Namespace;
 use crate::reference::Position;
-use crate::request::Caller;
+use crate::request::Principal;
 use crate::store::Store;
 
 /// When a watch was opened, as the store counts.
@@ -62,7 +62,7 @@ impl Foreign {
     /// `Permission` if it leads where the caller may not read, `Limit`, `Corrupt`.
     pub(super) async fn look(
         store: &Arc<Store>,
-        caller: Caller,
+        caller: Principal,
         route: &Route,
         wake: &Wake,
     ) -> Result<Option<Self>, EngineError> {
@@ -93,9 +93,7 @@ impl Foreign {
                 Err(error) if error.kind == ErrorKind::NoNamespace => {
                     if found.missing.is_none() {
                         // Registered first and looked again, so that its making is not missed.
-                        let place = store
-                            .feed
-                            .on_created(store.principal(caller), wake.clone())?;
+                        let place = store.feed.on_created(store.tenant(caller), wake.clone())?;
                         found.missing = Some((name.clone(), Arc::new(place)));
                         continue;
                     }
@@ -130,8 +128,7 @@ impl Foreign {
             let mut scopes: Vec<Scope> = links.chain(end).collect();
             scopes.dedup();
             let read = Some(now.version);
-            let (id, _) =
-                namespace.subscribe(store.principal(caller), &scopes, read, wake.clone())?;
+            let (id, _) = namespace.subscribe(store.tenant(caller), &scopes, read, wake.clone())?;
             found.hops.push(Arc::new(Hop {
                 namespace,
                 id,
@@ -155,7 +152,7 @@ impl Foreign {
     }
 
     /// Refuses a caller who may not read any more what was seen.
-    pub(super) fn check(&self, store: &Store, caller: Caller) -> Result<(), EngineError> {
+    pub(super) fn check(&self, store: &Store, caller: Principal) -> Result<(), EngineError> {
         let mut there = self.hops.iter().filter(|hop| !hop.namespace.is_removed());
         there.try_for_each(|hop| store.may_read(caller, &hop.namespace))
     }

@@ -41,7 +41,7 @@ use crate::error::{EngineError, ErrorKind};
 use crate::event::{SharedEvent, WatchEvent};
 use crate::namespace::Namespace;
 use crate::reference::Position;
-use crate::request::{Caller, Mode, Start, WatchRequest};
+use crate::request::{Mode, Principal, Start, WatchRequest};
 use crate::shared::{ModeKind, Scopes, Shape};
 use crate::slices::SliceKind;
 use crate::state::VersionRecord;
@@ -56,7 +56,7 @@ pub struct Watch(State);
 impl Watch {
     pub(crate) fn open(
         store: &Arc<Store>,
-        caller: Caller,
+        caller: Principal,
         name: &str,
         request: WatchRequest,
         wake: Wake,
@@ -88,11 +88,11 @@ impl Watch {
             return Err(EngineError::new(ErrorKind::Invalid, message));
         }
         let scopes = Scopes::new(request.scopes);
-        let principal = store.principal(caller);
-        store.scopes.hold(principal, scopes.as_slice())?;
-        let subscribed = namespace.subscribe(principal, scopes.as_slice(), asked, wake);
+        let tenant = store.tenant(caller);
+        store.scopes.hold(tenant, scopes.as_slice())?;
+        let subscribed = namespace.subscribe(tenant, scopes.as_slice(), asked, wake);
         let (id, now) = subscribed.inspect_err(|_| {
-            store.scopes.release(principal, scopes.as_slice());
+            store.scopes.release(tenant, scopes.as_slice());
         })?;
         // A version that does not exist yet is waited for with the links as they are now.
         let read = asked.unwrap_or(now.version).min(now.version);

@@ -14,7 +14,7 @@ use crate::history::RootAt;
 use crate::lanes::WatchId;
 use crate::namespace::Namespace;
 use crate::reference::Position;
-use crate::request::Caller;
+use crate::request::Principal;
 use crate::shared::{EventKey, Scopes, Shape};
 use crate::skim::Filter;
 use crate::state::VersionRecord;
@@ -29,7 +29,7 @@ pub(super) struct State {
     pub(super) read: u64,
     pub(super) busy: Option<Box<Busy>>,
     pub(super) id: WatchId,
-    pub(super) caller: Caller,
+    pub(super) caller: Principal,
     pub(super) shape: Shape,
 }
 
@@ -253,7 +253,7 @@ impl Drop for State {
         all.extend(held(self.scopes.as_slice(), self.routes()));
         self.namespace.unsubscribe(self.id, &all);
         let scopes = self.scopes.as_slice();
-        let principal = self.store.principal(self.caller);
-        self.store.scopes.release(principal, scopes);
+        let tenant = self.store.tenant(self.caller);
+        self.store.scopes.release(tenant, scopes);
     }
 }

@@ -3,29 +3,30 @@
 use std::sync::Arc;
 
 use kvs_engine::{
-    At, Caller, CrashVariant, Engine, ErrorKind, Follower, RootEvent, SimDisk, Start, WatchRequest,
+    At, CrashVariant, Engine, ErrorKind, Follower, Principal, RootEvent, SimDisk, Start,
+    WatchRequest,
 };
 use kvs_tree::Scope;
 
 use crate::support::*;
 
-const BEFORE: Caller = Caller { uid: 4242 };
-const AFTER: Caller = Caller { uid: 4243 };
-const READER: Caller = Caller { uid: 4244 };
+const BEFORE: Principal = Principal::Uid(4242);
+const AFTER: Principal = Principal::Uid(4243);
+const READER: Principal = Principal::Uid(4244);
 
 /// A namespace `theirs` of `BEFORE` with a value in it, that `READER` may read.
 async fn owned(sim: &Sim) {
     let engine = &sim.engine;
-    let made = engine.create_namespace(OWNER, "theirs", Some(BEFORE.uid));
+    let made = engine.create_namespace(OWNER, "theirs", Some(BEFORE.uid()));
     made.await.unwrap();
     commit(sim, BEFORE, "a", "1").await.unwrap();
-    for uid in [READER.uid, BEFORE.uid, AFTER.uid] {
+    for uid in [READER.uid(), BEFORE.uid(), AFTER.uid()] {
         let shared = engine.share_namespace(BEFORE, "theirs", uid, true);
         shared.await.unwrap();
     }
 }
 
-async fn commit(sim: &Sim, caller: Caller, at: &str, value: &str) -> Result<u64, ErrorKind> {
+async fn commit(sim: &Sim, caller: Principal, at: &str, value: &str) -> Result<u64, ErrorKind> {
     let mut request = sim.request(vec![put(at, value.to_owned())]);
     (request.namespace, request.caller) = ("theirs".into(), caller);
     let committed = sim.engine.commit(request).await;
@@ -34,17 +35,17 @@ async fn commit(sim: &Sim, caller: Caller, at: &str, value: &str) -> Result<u64,
         .map_err(|error| error.kind)
 }
 
-async fn chown(engine: &Engine, owner: Caller) {
-    let done = engine.chown_namespace(OWNER, "theirs", owner.uid).await;
+async fn chown(engine: &Engine, owner: Principal) {
+    let done = engine.chown_namespace(OWNER, "theirs", owner.uid()).await;
     done.unwrap();
 }
 
-async fn readable(engine: &Engine, caller: Caller) -> Result<(), ErrorKind> {
+async fn readable(engine: &Engine, caller: Principal) -> Result<(), ErrorKind> {
     let view = engine.view(caller, "theirs", At::Current).await;
     view.map(drop).map_err(|error| error.kind)
 }
 
-fn follow(sim: &Sim, caller: Caller, only: Option<&str>) -> (Follower, Arc<Wakes>) {
+fn follow(sim: &Sim, caller: Principal, only: Option<&str>) -> (Follower, Arc<Wakes>) {
     let sink = Arc::new(Wakes::default());
     let follower = sim
         .engine
@@ -64,7 +65,7 @@ async fn all(follower: &mut Follower) -> Vec<RootEvent> {
 /// Whether it is told of the change of hands.
 fn tells(event: &RootEvent) -> bool {
     matches!(event, RootEvent::OwnerChanged { namespace, owner, before, .. }
-        if namespace == "theirs" && (*owner, *before) == (AFTER.uid, BEFORE.uid))
+        if namespace == "theirs" && (*owner, *before) == (AFTER.uid(), BEFORE.uid()))
 }
 
 #[tokio::test(start_paused = true)]
@@ -82,11 +83,11 @@ async fn the_new_owner_has_every_right_and_the_old_one_none() {
     let theirs = owners.iter().find(|info| info.name == "theirs").unwrap();
     assert_eq!(
         (theirs.owner, &theirs.readers),
-        (AFTER.uid, &vec![READER.uid])
+        (AFTER.uid(), &vec![READER.uid()])
     );
-    let unshared = engine.share_namespace(BEFORE, "theirs", READER.uid, false);
+    let unshared = engine.share_namespace(BEFORE, "theirs", READER.uid(), false);
     assert_eq!(unshared.await.unwrap_err().kind, ErrorKind::Permission);
-    let unshared = engine.share_namespace(AFTER, "theirs", READER.uid, false);
+    let unshared = engine.share_namespace(AFTER, "theirs", READER.uid(), false);
     unshared.await.unwrap();
     assert_eq!(readable(engine, READER).await, refused);
 }
@@ -97,7 +98,7 @@ async fn only_the_instance_owner_gives_namespaces_away() {
     owned(&sim).await;
     let engine = &sim.engine;
     for caller in [BEFORE, AFTER, READER] {
-        let refused = engine.chown_namespace(caller, "theirs", AFTER.uid).await;
+        let refused = engine.chown_namespace(caller, "theirs", AFTER.uid()).await;
         assert_eq!(refused.unwrap_err().kind, ErrorKind::Permission);
     }
     let nowhere = engine.chown_namespace(OWNER, "nowhere", 1).await;
@@ -105,7 +106,7 @@ async fn only_the_instance_owner_gives_namespaces_away() {
     let nobody = engine.chown_namespace(OWNER, "theirs", u32::MAX).await;
     assert_eq!(nobody.unwrap_err().kind, ErrorKind::Invalid);
     // The primary one may be given away too: the instance owner may use it all the same.
-    let primary = engine.chown_namespace(OWNER, NS, AFTER.uid).await;
+    let primary = engine.chown_namespace(OWNER, NS, AFTER.uid()).await;
     primary.unwrap();
     sim.put("a", "1").await;
 }
@@ -187,9 +188,9 @@ async fn commits_are_judged_by_the_owner_at_their_place_in_the_order() {
     owned(&sim).await;
     let engine = &sim.engine;
     let early = commit(&sim, BEFORE, "early", "1");
-    let chown = engine.chown_namespace(OWNER, "theirs", AFTER.uid);
+    let chown = engine.chown_namespace(OWNER, "theirs", AFTER.uid());
     let late = commit(&sim, BEFORE, "late", "1");
-    let again = engine.chown_namespace(OWNER, "theirs", BEFORE.uid);
+    let again = engine.chown_namespace(OWNER, "theirs", BEFORE.uid());
     let (early, chown, late, again) = tokio::join!(early, chown, late, again);
     assert_eq!((early, late), (Ok(2), Err(ErrorKind::Permission)));
     chown.unwrap();
@@ -232,10 +233,10 @@ async fn a_power_cut_leaves_either_owner() {
                 .find(|info| info.name == "theirs")
                 .unwrap()
                 .owner;
-            let expected = if owner == AFTER.uid {
+            let expected = if owner == AFTER.uid() {
                 Err(ErrorKind::Permission)
             } else {
-                assert_eq!(owner, BEFORE.uid);
+                assert_eq!(owner, BEFORE.uid());
                 Ok(())
             };
             assert_eq!(before, expected, "cut after operation {cut}");

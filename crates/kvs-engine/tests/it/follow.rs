@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use kvs_engine::{
-    Caller, ChangeKind, ErrorKind, Follower, RootEvent, SimDisk, Start, WatchRequest,
+    ChangeKind, ErrorKind, Follower, Principal, RootEvent, SimDisk, Start, WatchRequest,
 };
 
 use crate::support::*;
 
-fn follow(sim: &Sim, caller: Caller, namespace: Option<&str>, start: Start) -> Follower {
+fn follow(sim: &Sim, caller: Principal, namespace: Option<&str>, start: Start) -> Follower {
     let sink = Arc::new(Wakes::default());
     sim.engine
         .follow(caller, namespace, start, sink, 0)
@@ -117,7 +117,7 @@ async fn one_namespace_can_be_followed_from_a_version_across_a_restart() {
 async fn namespaces_that_come_and_go_are_told_to_those_who_may_read_them() {
     let sim = Sim::new().await;
     let engine = &sim.engine;
-    let theirs = Caller { uid: 77 };
+    let theirs = Principal::Uid(77);
     let mut owner = follow(&sim, OWNER, None, Start::Initial);
     let mut other = follow(&sim, theirs, None, Start::Now);
     engine

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 
 use kvs_engine::{
-    Caller, CrashVariant, Durability, ErrorKind, FollowStart, Follower, Place, RootEvent, SimDisk,
-    Start,
+    CrashVariant, Durability, ErrorKind, FollowStart, Follower, Place, Principal, RootEvent,
+    SimDisk, Start,
 };
 use kvs_tree::Blobref;
 
 use crate::support::*;
 
-const GUEST: Caller = Caller { uid: 77 };
+const GUEST: Principal = Principal::Uid(77);
 
-fn follow(sim: &Sim, caller: Caller, only: Option<&str>, start: FollowStart) -> Follower {
+fn follow(sim: &Sim, caller: Principal, only: Option<&str>, start: FollowStart) -> Follower {
     let sink = Arc::new(Wakes::default());
     sim.engine.follow(caller, only, start, sink, 0).unwrap()
 }
@@ -22,7 +22,7 @@ fn now(sim: &Sim) -> Follower {
 }
 
 /// One that goes on where another was, by the text of the place.
-fn on(sim: &Sim, caller: Caller, only: Option<&str>, place: Place) -> Follower {
+fn on(sim: &Sim, caller: Principal, only: Option<&str>, place: Place) -> Follower {
     let place: Place = place.to_string().parse().unwrap();
     follow(sim, caller, only, place.into())
 }
@@ -85,7 +85,7 @@ async fn whoever_goes_on_at_a_place_is_told_what_one_who_never_left_is() {
             match random.below(12) {
                 0 if names.len() < 6 => {
                     let name = format!("n{step}");
-                    create(&sim, &name, Some(GUEST.uid)).await;
+                    create(&sim, &name, Some(GUEST.uid())).await;
                     names.push(name);
                 }
                 1 => {
@@ -186,7 +186,7 @@ async fn a_place_holds_after_a_kill_and_a_power_cut() {
 #[tokio::test(start_paused = true)]
 async fn namespaces_that_came_and_went_meanwhile_are_told_and_what_is_gone_as_far_as_it_can_be() {
     let sim = Sim::new().await;
-    create(&sim, "old", Some(GUEST.uid)).await;
+    create(&sim, "old", Some(GUEST.uid())).await;
     put_in(&sim, "old", "a").await;
     let mut owner = now(&sim);
     let mut guest = follow(&sim, GUEST, None, Start::Now.into());
@@ -195,13 +195,13 @@ async fn namespaces_that_came_and_went_meanwhile_are_told_and_what_is_gone_as_fa
         assert_eq!(all(follower).await, []);
     }
     put_in(&sim, "old", "b").await;
-    create(&sim, "brief", Some(GUEST.uid)).await;
+    create(&sim, "brief", Some(GUEST.uid())).await;
     put_in(&sim, "brief", "a").await;
     create(&sim, "others", None).await;
     for gone in ["old", "brief", "others"] {
         sim.engine.remove_namespace(OWNER, gone).await.unwrap();
     }
-    create(&sim, "old", Some(GUEST.uid)).await;
+    create(&sim, "old", Some(GUEST.uid())).await;
     put_in(&sim, "old", "c").await;
     let told = |caller, only, place| {
         let mut follower = on(&sim, caller, only, place);

@@ -1,6 +1,6 @@
 //! Namespaces: made, removed, made again; owners; links between them.
 
-use kvs_engine::{At, Caller, ErrorKind};
+use kvs_engine::{At, ErrorKind, Principal};
 use kvs_tree::{Operation, Symlink};
 
 use crate::support::*;
@@ -76,10 +76,10 @@ async fn primary_cannot_be_removed_and_unknown_names_can() {
 #[tokio::test(start_paused = true)]
 async fn a_guest_reaches_only_what_it_owns() {
     let sim = Sim::new().await;
-    let guest = Caller { uid: 4242 };
+    let guest = Principal::Uid(4242);
     sim.put("a", "secret").await;
     sim.engine
-        .create_namespace(OWNER, "theirs", Some(guest.uid))
+        .create_namespace(OWNER, "theirs", Some(guest.uid()))
         .await
         .unwrap();
     let denied = sim.engine.view(guest, NS, At::Current).await.err().unwrap();

@@ -2,31 +2,31 @@
 
 use std::sync::Arc;
 
-use kvs_engine::{At, Caller, CrashVariant, Engine, ErrorKind, SimDisk, Start, WatchRequest};
+use kvs_engine::{At, CrashVariant, Engine, ErrorKind, Principal, SimDisk, Start, WatchRequest};
 use kvs_tree::Scope;
 
 use crate::support::*;
 
-const OWNING: Caller = Caller { uid: 4242 };
-const READER: Caller = Caller { uid: 4243 };
+const OWNING: Principal = Principal::Uid(4242);
+const READER: Principal = Principal::Uid(4243);
 
 /// A namespace `theirs` of `OWNING` with a value in it, shared with `READER`.
 async fn shared(sim: &Sim) {
     let engine = &sim.engine;
     engine
-        .create_namespace(OWNER, "theirs", Some(OWNING.uid))
+        .create_namespace(OWNER, "theirs", Some(OWNING.uid()))
         .await
         .unwrap();
     let mut request = sim.request(vec![put("a", "1")]);
     (request.namespace, request.caller) = ("theirs".into(), OWNING);
     engine.commit(request).await.unwrap();
     engine
-        .share_namespace(OWNING, "theirs", READER.uid, true)
+        .share_namespace(OWNING, "theirs", READER.uid(), true)
         .await
         .unwrap();
 }
 
-async fn readable(engine: &Engine, caller: Caller) -> Result<(), ErrorKind> {
+async fn readable(engine: &Engine, caller: Principal) -> Result<(), ErrorKind> {
     let view = engine.view(caller, "theirs", At::Current).await;
     view.map(drop).map_err(|error| error.kind)
 }
@@ -62,7 +62,7 @@ async fn a_reader_may_read_and_nothing_else() {
     for refused in [
         engine.share_namespace(READER, "theirs", 1, true).await,
         engine
-            .share_namespace(READER, "theirs", READER.uid, false)
+            .share_namespace(READER, "theirs", READER.uid(), false)
             .await,
         engine.remove_namespace(READER, "theirs").await,
         engine.create_namespace(READER, "more", None).await,
@@ -80,9 +80,9 @@ async fn a_reader_may_read_and_nothing_else() {
         let theirs = namespaces.iter().find(|info| info.name == "theirs");
         theirs.map(|info| info.readers.clone())
     };
-    assert_eq!(told(OWNING), Some(vec![READER.uid]));
+    assert_eq!(told(OWNING), Some(vec![READER.uid()]));
     assert_eq!(told(READER), Some(Vec::new()), "who else may is not told");
-    assert_eq!(told(Caller { uid: 1 }), None);
+    assert_eq!(told(Principal::Uid(1)), None);
 }
 
 #[tokio::test(start_paused = true)]
@@ -101,7 +101,7 @@ async fn a_withdrawn_right_ends_watches_waits_and_reads() {
     tokio::task::yield_now().await;
     assert_eq!(wakes.count(), 0);
     engine
-        .share_namespace(OWNING, "theirs", READER.uid, false)
+        .share_namespace(OWNING, "theirs", READER.uid(), false)
         .await
         .unwrap();
     assert_eq!(wakes.count(), 1, "an idle watch is told");
@@ -120,7 +120,7 @@ async fn waits_of_others_go_on_when_a_right_is_withdrawn() {
     tokio::task::yield_now().await;
     let withdrawn = sim
         .engine
-        .share_namespace(OWNING, "theirs", READER.uid, false);
+        .share_namespace(OWNING, "theirs", READER.uid(), false);
     withdrawn.await.unwrap();
     tokio::task::yield_now().await;
     assert!(!wait.is_finished());
@@ -143,19 +143,19 @@ async fn rights_survive_restarts_and_power_cuts_and_not_the_namespace() {
     }
     let engine = &replayed.engine;
     engine
-        .share_namespace(OWNER, "theirs", READER.uid, false)
+        .share_namespace(OWNER, "theirs", READER.uid(), false)
         .await
         .unwrap();
     let replayed = replayed.restart().await;
     let engine = &replayed.engine;
     assert_eq!(readable(engine, READER).await, Err(ErrorKind::Permission));
     engine
-        .share_namespace(OWNER, "theirs", READER.uid, true)
+        .share_namespace(OWNER, "theirs", READER.uid(), true)
         .await
         .unwrap();
     engine.remove_namespace(OWNER, "theirs").await.unwrap();
     engine
-        .create_namespace(OWNER, "theirs", Some(OWNING.uid))
+        .create_namespace(OWNER, "theirs", Some(OWNING.uid()))
         .await
         .unwrap();
     assert_eq!(readable(engine, READER).await, Err(ErrorKind::Permission));
@@ -187,7 +187,7 @@ async fn a_guest_has_so_many_pins_and_readers_so_many_places() {
 }
 
 /// What each operation that names a namespace says to this caller.
-async fn answers(sim: &Sim, caller: Caller, name: &str) -> Vec<(&'static str, ErrorKind)> {
+async fn answers(sim: &Sim, caller: Principal, name: &str) -> Vec<(&'static str, ErrorKind)> {
     let engine = &sim.engine;
     let mut told = Vec::new();
     let mut note = |what, error: Option<kvs_engine::EngineError>| {
@@ -270,7 +270,7 @@ async fn a_guest_does_not_learn_which_namespaces_exist() {
     let sim = Sim::new().await;
     shared(&sim).await;
     sim.commit(vec![put("a", "1")]).await;
-    let stranger = Caller { uid: 4244 };
+    let stranger = Principal::Uid(4244);
     let there = answers(&sim, stranger, "theirs").await;
     let nowhere = answers(&sim, stranger, "nowhere").await;
     assert_eq!(there, nowhere);
@@ -427,7 +427,7 @@ async fn sharing_stands_in_the_journal_behind_what_was_committed_before() {
     share.await.unwrap().unwrap();
     assert!(before.position.version < behind.position.version);
     let sim = sim.restart().await;
-    let reader = Caller { uid: 77 };
+    let reader = Principal::Uid(77);
     let view = sim
         .engine
         .view(reader, "theirs", At::Current)

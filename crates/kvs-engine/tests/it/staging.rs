@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use kvs_engine::{
-    At, Caller, CommitRequest, CrashVariant, DiskFault, ErrorKind, FaultPoint, SimDisk, SnapshotRef,
+    At, CommitRequest, CrashVariant, DiskFault, ErrorKind, FaultPoint, Principal, SimDisk,
+    SnapshotRef,
 };
 use kvs_tree::{Condition, Operation};
 
@@ -47,7 +48,7 @@ async fn what_is_refused_leaves_nothing() {
     let disk = SimDisk::unrecorded();
     let sim = Sim::with(config(), disk.clone()).await;
     sim.put("a", "1").await;
-    let guest = Caller { uid: 4711 };
+    let guest = Principal::Uid(4711);
     for round in 0..3 {
         let value = large(round);
         let mut foreign = sim.request(vec![put("b", value.clone())]);

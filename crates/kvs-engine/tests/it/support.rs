@@ -5,13 +5,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use kvs_engine::{
-    At, Caller, ChangeKind, ChangeValue, CommitRequest, Committed, Engine, EngineConfig,
-    EngineError, Environment, Position, SimDisk, Start, TransactionId, View, WakeSink, Watch,
+    At, ChangeKind, ChangeValue, CommitRequest, Committed, Engine, EngineConfig, EngineError,
+    Environment, Position, Principal, SimDisk, Start, TransactionId, View, WakeSink, Watch,
     WatchEvent, WatchRequest,
 };
 use kvs_tree::{Entry, Key, Operation, Scope, Transaction};
 
-pub(crate) const OWNER: Caller = Caller { uid: 1000 };
+pub(crate) const OWNER: Principal = Principal::Uid(1000);
 pub(crate) const NS: &str = "primary";
 
 pub(crate) fn key(text: &str) -> Key {
@@ -30,7 +30,7 @@ pub(crate) fn unlink(at: &str) -> Operation {
 }
 
 pub(crate) fn config() -> EngineConfig {
-    let mut config = EngineConfig::new("/store", OWNER.uid);
+    let mut config = EngineConfig::new("/store", OWNER.uid());
     config.segment_bytes = Some(64 * 1024);
     config
 }

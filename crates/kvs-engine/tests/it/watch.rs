@@ -94,7 +94,7 @@ async fn an_event_tells_version_root_and_who() {
     };
     assert_eq!(
         (transaction.uid, transaction.client),
-        (OWNER.uid, id.client)
+        (OWNER.uid(), id.client)
     );
     assert_eq!(
         (transaction.number, transaction.name.as_deref()),

@@ -4,13 +4,13 @@
 use std::sync::Arc;
 
 use kvs_engine::{
-    Caller, ChangeKind, ErrorKind, Mode, Position, Start, Watch, WatchEvent, WatchRequest,
+    ChangeKind, ErrorKind, Mode, Position, Principal, Start, Watch, WatchEvent, WatchRequest,
 };
 use kvs_tree::{Operation, Scope, Symlink};
 
 use crate::support::*;
 
-const GUEST: Caller = Caller { uid: 4242 };
+const GUEST: Principal = Principal::Uid(4242);
 
 fn link(at: &str, namespace: &str, target: &str) -> Operation {
     Operation::Link {
@@ -226,7 +226,7 @@ async fn a_right_that_is_withdrawn_there_ends_the_watch_idle_or_between_two_part
     let engine = &sim.engine;
     let many = (0..1_500).map(|n| put(&format!("a.k{n:04}"), "v"));
     commit_in(&sim, "job", many.collect()).await;
-    let share = |name: &'static str, may| engine.share_namespace(OWNER, name, GUEST.uid, may);
+    let share = |name: &'static str, may| engine.share_namespace(OWNER, name, GUEST.uid(), may);
     share(NS, true).await.unwrap();
     share("job", true).await.unwrap();
     let (mut idle, wakes) = guest(&sim, Start::Now);

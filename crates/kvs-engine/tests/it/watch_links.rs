@@ -270,7 +270,7 @@ async fn behind_a_link_into_another_namespace_the_newest_state_is_told() {
 #[tokio::test(start_paused = true)]
 async fn a_link_into_a_namespace_that_may_not_be_read_ends_the_watch() {
     let sim = Sim::new().await;
-    let other = kvs_engine::Caller { uid: 77 };
+    let other = kvs_engine::Principal::Uid(77);
     sim.engine
         .create_namespace(OWNER, "theirs", Some(77))
         .await

@@ -5,7 +5,7 @@ use std::iter;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use kvs_engine::Caller;
+use kvs_engine::Principal;
 use kvs_proto as wire;
 use kvs_proto::{
     FRAME_BYTES, ProtocolError, Status, encode_in_pieces, write_answer, write_error, write_head,
@@ -23,7 +23,7 @@ pub(crate) struct Context {
     /// The engine and the daemon's counters.
     pub(crate) shared: Arc<Shared>,
     /// Who asks.
-    pub(crate) caller: Caller,
+    pub(crate) caller: Principal,
 }
 
 /// The answer to a request.

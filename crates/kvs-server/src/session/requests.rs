@@ -38,7 +38,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 Ok(None) => break,
                 // There is no telling which request to answer.
                 Err(error) => {
-                    tracing::debug!(uid = self.context.caller.uid, %error, "bad frame");
+                    tracing::debug!(uid = self.context.caller.uid(), %error, "bad frame");
                     self.close();
                 }
             }
@@ -164,7 +164,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     .open_roots(&shared.engine, *caller, id, &roots, out)?;
             }
             Request::Upload(_) => {
-                self.uploads.open(shared, caller.uid, id)?;
+                self.uploads.open(shared, *caller, id)?;
                 ops::write(&mut self.connection.out, id, &Ok(Answer::Done));
             }
             Request::UploadData(data) => {
@@ -191,9 +191,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
         let open = self.streams.len() + self.running.waits();
         if let Err(most) = self.account.has_stream(self.held, open) {
-            let uid = self.context.caller.uid;
+            let caller = self.context.caller;
             let message =
-                format!("uid {uid} has {most} streams and waits open on all its connections");
+                format!("{caller} has {most} streams and waits open on all its connections");
             return Err(Failure::new(ErrorCode::Limit, message));
         }
         if open >= self.room.streams {

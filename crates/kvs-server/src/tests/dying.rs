@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use kvs_client::{Address, Client, ClientError, Namespace, Options, Transaction, UnixConnector};
-use kvs_engine::{At, Caller, Clock, Disk, DiskFile, Engine, Environment, LockGuard, RealClock};
+use kvs_engine::{At, Clock, Disk, DiskFile, Engine, Environment, LockGuard, Principal, RealClock};
 use kvs_engine::{EngineConfig, RealDisk};
 use tokio::io::{AsyncBufReadExt as _, BufReader};
 
@@ -173,7 +173,8 @@ fn a_daemon_that_is_to_panic() {
     runtime.worker_threads(1).thread_name(SERVING).enable_all();
     runtime.build().unwrap().block_on(async move {
         let socket = directory.join("kvs.sock");
-        let mut options = crate::Options::new(directory.join("store"), socket);
+        let mut options = crate::Options::new(directory.join("store"));
+        options.socket = Some(socket);
         options.engine = config(&directory);
         let daemon = Daemon::open_in(options, environment).await.unwrap();
         eprintln!("{READY}");
@@ -244,7 +245,7 @@ async fn connect(socket: PathBuf) -> Result<Client, ClientError> {
 async fn dies(thread: &str) {
     let directory = tempfile::tempdir().unwrap();
     let place = directory.path();
-    let test = "server::tests::dying::a_daemon_that_is_to_panic";
+    let test = "tests::dying::a_daemon_that_is_to_panic";
     let mut child = tokio::process::Command::new(std::env::current_exe().unwrap())
         .args([test, "--exact", "--nocapture"])
         .env(THREAD, thread)
@@ -280,9 +281,7 @@ async fn dies(thread: &str) {
     }
     // After the restart all that was acknowledged is there.
     let config = config(place);
-    let caller = Caller {
-        uid: config.instance_owner,
-    };
+    let caller = Principal::Uid(config.instance_owner);
     let engine = Engine::open(config, Environment::real()).await.unwrap();
     let view = engine.view(caller, "primary", At::Current).await.unwrap();
     assert!(acknowledged.len() > 300);

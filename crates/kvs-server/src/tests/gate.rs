@@ -9,7 +9,7 @@ use tokio::task::AbortHandle;
 
 use super::super::session::serve;
 use super::super::shared::{Admission, Shared};
-use super::OWNER;
+use super::CALLER;
 
 /// The way to a daemon, which can be closed.
 #[derive(Clone)]
@@ -59,7 +59,7 @@ impl Connector for Gate {
             }
             let (near, far) = tokio::io::duplex(64 * 1024);
             let shared = Arc::clone(&gate.shared.lock().unwrap());
-            let task = tokio::spawn(serve(shared, (far, |_| false), OWNER, Admission::Served));
+            let task = tokio::spawn(serve(shared, (far, |_| false), CALLER, Admission::Served));
             gate.served.lock().unwrap().push(task.abort_handle());
             io::Result::Ok(Box::new(near) as Box<dyn Transport>)
         })

@@ -92,7 +92,9 @@ async fn who_may_not_read_is_not_answered_at_once() {
     let key = kvs_tree::Key::parse("k").unwrap();
     let seen = |uid| {
         let see = |seen: kvs_engine::Glimpse<'_>| seen.value.to_vec();
-        shared.engine.glimpse(Caller { uid }, "primary", &key, see)
+        shared
+            .engine
+            .glimpse(Principal::Uid(uid), "primary", &key, see)
     };
     assert_eq!(seen(OWNER).as_deref(), Some(&b"secret"[..]));
     assert_eq!(seen(OWNER + 1), None);

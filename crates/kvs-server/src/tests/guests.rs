@@ -30,7 +30,7 @@ async fn open_daemon() -> Arc<Shared> {
 
 /// A connection of a guest, which has said hello.
 async fn guest(shared: &Arc<Shared>, client: u8) -> Raw {
-    let mut raw = Raw::connect(shared, GUEST, shared.enter(GUEST));
+    let mut raw = Raw::connect(shared, GUEST, shared.enter(Principal::Uid(GUEST)));
     let hello = Hello {
         client: [client; 16],
         ..hello(PROTOCOL_VERSION)
@@ -83,7 +83,7 @@ async fn answers_that_nobody_reads_take_no_more_than_a_guest_may_hold() {
         }
     }
     settle().await;
-    let account = shared.account(GUEST);
+    let account = shared.account(Principal::Uid(GUEST));
     assert!(account.bytes() > BYTES, "{}", account.bytes());
     // The instance owner is served meanwhile.
     let mut owner = Raw::open(&shared).await;
@@ -126,7 +126,7 @@ async fn long_frames_that_never_end_take_no_more_than_a_guest_may_hold() {
         connections.push(raw);
     }
     settle().await;
-    let account = shared.account(GUEST);
+    let account = shared.account(Principal::Uid(GUEST));
     let held = account.bytes();
     assert!(
         (GUEST_BYTES - FRAME_BYTES..=GUEST_BYTES).contains(&held),
@@ -163,7 +163,7 @@ async fn a_long_frame_that_does_not_arrive_in_time_ends_its_connection_and_frees
     let rest = slow.0.out.frames().split_off(1_000);
     slow.0.flush().await.unwrap();
     settle().await;
-    let account = shared.account(GUEST);
+    let account = shared.account(Principal::Uid(GUEST));
     assert!(account.bytes() > FRAME_BYTES);
     let before = tokio::time::Instant::now();
     tokio::time::sleep(FRAME_TIMEOUT / 2).await;

@@ -8,7 +8,7 @@ use std::task::{Context as TaskContext, Poll, Waker};
 use bytes::Bytes;
 use kvs_client::{At, Client, ConnectFuture, Connector, Event, ListOptions, LogOptions};
 use kvs_client::{LookupOptions, Transaction, Transport, WatchOptions};
-use kvs_engine::{Caller, Engine, EngineConfig, Environment, SimDisk};
+use kvs_engine::{Engine, EngineConfig, Environment, Principal, SimDisk};
 use kvs_proto as wire;
 use kvs_proto::{
     Commit, CommitAnswer, Empty, ErrorBody, ErrorCode, FRAME_BYTES, Frame, Hello, HelloAnswer,
@@ -34,7 +34,7 @@ mod stopping;
 mod streams;
 
 const OWNER: u32 = 1000;
-const CALLER: Caller = Caller { uid: OWNER };
+const CALLER: Principal = Principal::Uid(OWNER);
 
 async fn daemon() -> Arc<Shared> {
     daemon_in(Environment::simulated(SimDisk::unrecorded(), 1)).await
@@ -53,7 +53,12 @@ impl Raw {
     /// Connects as a user, without a hello.
     fn connect(shared: &Arc<Shared>, uid: u32, admission: Admission) -> Raw {
         let (near, far) = tokio::io::duplex(4096);
-        tokio::spawn(serve(Arc::clone(shared), (far, |_| false), uid, admission));
+        tokio::spawn(serve(
+            Arc::clone(shared),
+            (far, |_| false),
+            Principal::Uid(uid),
+            admission,
+        ));
         Raw(Connection::new(near))
     }
 
@@ -350,7 +355,7 @@ impl Connector for InMemory {
         let shared = Arc::clone(&self.0);
         Box::pin(async move {
             let (near, far) = tokio::io::duplex(64 * 1024);
-            tokio::spawn(serve(shared, (far, |_| false), OWNER, Admission::Served));
+            tokio::spawn(serve(shared, (far, |_| false), CALLER, Admission::Served));
             io::Result::Ok(Box::new(near) as Box<dyn Transport>)
         })
     }

@@ -77,7 +77,7 @@ async fn socket(shared: &Arc<Shared>) -> (Connection<UnixStream>, JoinHandle<()>
     let served = serve(
         Arc::clone(shared),
         (far, has_hung_up),
-        OWNER,
+        CALLER,
         Admission::Served,
     );
     let served = tokio::spawn(served);
@@ -125,7 +125,7 @@ async fn a_client_that_sends_no_more_is_still_answered() {
     let served = serve(
         Arc::clone(&shared),
         (far, has_hung_up),
-        OWNER,
+        CALLER,
         Admission::Served,
     );
     let served = tokio::spawn(served);
@@ -150,7 +150,7 @@ async fn lists_without_end_of_two_guests_do_not_keep_a_third_from_reading() {
     let shared = grown().await;
     let mut connections = Vec::new();
     for uid in GUESTS {
-        let mut raw = Raw::connect(&shared, uid, shared.enter(uid));
+        let mut raw = Raw::connect(&shared, uid, shared.enter(Principal::Uid(uid)));
         raw.send(0, hello(PROTOCOL_VERSION)).await;
         raw.receive().await;
         connections.push(raw);

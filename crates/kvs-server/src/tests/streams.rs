@@ -3,7 +3,7 @@
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
 
-use kvs_engine::Caller;
+use kvs_engine::Principal;
 use kvs_proto::{
     Credit, Empty, ErrorCode, MarkRequest, Request, RootItem, STREAMS, Scope, ScopeKind, SetRoot,
     Start, Status, Watch, WatchItem,
@@ -386,8 +386,8 @@ async fn watches_of_one_scope_share_one_encoded_body() {
 #[tokio::test]
 async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
     let shared = daemon().await;
-    let (engine, guest) = (&shared.engine, Caller { uid: 4242 });
-    let made = engine.create_namespace(CALLER, "n", Some(guest.uid));
+    let (engine, guest) = (&shared.engine, Principal::Uid(4242));
+    let made = engine.create_namespace(CALLER, "n", Some(guest.uid()));
     made.await.unwrap();
     let (mut streams, mut out) = (no_streams(), Outbox::default());
     let mut cx = TaskContext::from_waker(Waker::noop());
@@ -417,7 +417,7 @@ async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
 #[tokio::test]
 async fn who_follows_roots_is_told_how_far_though_nothing_concerns_it() {
     let shared = daemon().await;
-    let guest = Caller { uid: 4242 };
+    let guest = Principal::Uid(4242);
     let (mut streams, mut out) = (no_streams(), Outbox::default());
     let mut cx = TaskContext::from_waker(Waker::noop());
     let asked = SetRoot {

@@ -207,7 +207,8 @@ fn options(args: &ServeArgs, socket: PathBuf) -> Result<Options, DaemonError> {
         Some(store) => store.clone(),
         None => default_store(std::env::var_os("XDG_STATE_HOME"), std::env::var_os("HOME"))?,
     };
-    let mut options = Options::new(store, socket);
+    let mut options = Options::new(store);
+    options.socket = Some(socket);
     options.descriptors = Descriptors::raise();
     let engine = &mut options.engine;
     engine.durability = args.durability;

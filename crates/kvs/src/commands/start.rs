@@ -63,7 +63,8 @@ async fn beside_a_daemon(
     let socket = guard.directory().join("kvs.sock");
     let options = Options {
         temporary: true,
-        ..Options::new(guard.directory().join("store"), socket.clone())
+        socket: Some(socket.clone()),
+        ..Options::new(guard.directory().join("store"))
     };
     let mut open = std::pin::pin!(Daemon::open(options));
     let daemon = tokio::select! {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use kvs_engine::{
-    At, Behind, Caller, ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Start, WakeSink,
+    At, Behind, ChangeKind, ChangeValue, ErrorKind, KeyChange, Mode, Principal, Start, WakeSink,
     Watch, WatchEvent, WatchRequest,
 };
 
@@ -16,7 +16,7 @@ use super::sight::Range;
 use crate::support::OWNER;
 
 /// Who may read what is shared.
-pub(super) const GUEST: Caller = Caller { uid: 4242 };
+pub(super) const GUEST: Principal = Principal::Uid(4242);
 
 #[derive(Default)]
 struct Flag(AtomicBool);
@@ -71,7 +71,7 @@ impl Reader {
         self.watch.is_some()
     }
 
-    fn caller(&self) -> Caller {
+    fn caller(&self) -> Principal {
         if self.history.wish.guest {
             GUEST
         } else {

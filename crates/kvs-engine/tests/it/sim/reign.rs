@@ -95,7 +95,7 @@ impl Run {
     }
 
     async fn share(&mut self, name: &str, may: bool) {
-        let (engine, uid) = (&self.machine.engine, GUEST.uid);
+        let (engine, uid) = (&self.machine.engine, GUEST.uid());
         let shared = engine.share_namespace(OWNER, name, uid, may);
         shared.await.unwrap();
         match may {
