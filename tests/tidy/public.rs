@@ -17,6 +17,7 @@ const LIBRARIES: &[&str] = &[
     "kvs-engine",
     "kvs-proto",
     "kvs-client",
+    "kvs-server",
 ];
 
 /// The library that is for users.
