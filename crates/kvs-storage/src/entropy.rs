@@ -17,6 +17,7 @@ pub trait Entropy: Send + Sync {
 pub struct RealEntropy;
 
 impl Entropy for RealEntropy {
+    #[expect(clippy::disallowed_methods, reason = "the seam itself")]
     fn fill(&self, out: &mut [u8]) -> io::Result<()> {
         getrandom::fill(out).map_err(|error| io::Error::other(error.to_string()))
     }

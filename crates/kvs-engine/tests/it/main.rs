@@ -2,6 +2,7 @@
 //!
 //! One binary, one module a subject; `support` holds the simulated store and the model.
 #![allow(
+    clippy::disallowed_methods,
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
