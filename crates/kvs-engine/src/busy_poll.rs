@@ -58,7 +58,10 @@ impl BusyPoll {
     }
 
     /// Gives the processor to another thread that wants it, between two looks.
-    #[expect(clippy::disallowed_methods, reason = "it measures the scheduler, decides nothing else")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "it measures the scheduler, decides nothing else"
+    )]
     pub fn give_way(&mut self) {
         let before = Instant::now();
         std::thread::yield_now();

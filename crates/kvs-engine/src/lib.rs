@@ -49,13 +49,13 @@ mod gather;
 
 mod event;
 
-mod presence;
+mod prefix_bloom;
 
 mod dispatch;
 
 mod lanes;
 
-mod feed;
+mod notifier;
 
 mod quota;
 
@@ -67,7 +67,7 @@ mod skim;
 
 mod history;
 
-mod shared;
+mod event_cache;
 
 mod waiters;
 
@@ -81,7 +81,7 @@ mod roots;
 
 mod view;
 
-mod told;
+mod version_changes;
 
 mod watch;
 

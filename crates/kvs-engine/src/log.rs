@@ -14,7 +14,7 @@ use crate::reference::Position;
 use crate::request::Principal;
 use crate::skim::Filter;
 use crate::store::Store;
-use crate::told::{changes_of, transactions_of};
+use crate::version_changes::{changes_of, transactions_of};
 
 /// One version in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,11 +15,11 @@ use arc_swap::{ArcSwap, Guard};
 use smol_str::SmolStr;
 
 use crate::error::{EngineError, ErrorKind};
+use crate::event_cache::EventCache;
 use crate::history::{History, RootAt, Written};
 use crate::lanes::Lanes;
 use crate::reference::{Position, SnapshotRef};
 use crate::request::Tenant;
-use crate::shared::SharedEvents;
 use crate::state::{Terms, VersionRecord};
 use crate::waiters::Waiters;
 
@@ -45,7 +45,7 @@ pub(crate) struct Namespace {
     history: Mutex<History>,
     watches: Mutex<Lanes>,
     waiters: Mutex<Waiters>,
-    shared: Mutex<SharedEvents>,
+    shared: Mutex<EventCache>,
     removed: AtomicBool,
     /// The group of the newest version, or of the namespace's making.
     moved: AtomicU64,
@@ -209,7 +209,7 @@ impl Namespace {
     }
 
     /// Events that watches of equal scopes share.
-    pub(crate) fn shared(&self) -> MutexGuard<'_, SharedEvents> {
+    pub(crate) fn shared(&self) -> MutexGuard<'_, EventCache> {
         lock(&self.shared)
     }
 }

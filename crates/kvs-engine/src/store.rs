@@ -11,11 +11,11 @@ use smol_str::SmolStr;
 use crate::archive::Archive;
 use crate::checkpoint_counts::CheckpointCounters;
 use crate::error::EngineError;
-use crate::feed::Feed;
 use crate::history::{History, RootAt};
 use crate::limits::REMEMBERED_REFERENCES;
 use crate::matched::Matched;
 use crate::namespace::Namespace;
+use crate::notifier::Notifier;
 use crate::objects::Objects;
 use crate::owner::Owner;
 use crate::pack::PackId;
@@ -47,7 +47,7 @@ pub(crate) struct Pinned {
 pub(crate) struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) archive: Archive,
-    pub(crate) feed: Arc<Feed>,
+    pub(crate) feed: Arc<Notifier>,
     /// What the watches of each user hold.
     pub(crate) scopes: ScopeQuota,
     /// What matching has cost.

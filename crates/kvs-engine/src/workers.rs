@@ -137,7 +137,10 @@ pub(crate) fn spawn<T: Send + 'static>(
     work: impl FnOnce() -> T + Send + 'static,
 ) -> Result<std::thread::JoinHandle<T>, EngineError> {
     let thread = std::thread::Builder::new().name(name.to_owned());
-    #[expect(clippy::disallowed_methods, reason = "the one place that starts threads")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "the one place that starts threads"
+    )]
     thread.spawn(work).map_err(|error| {
         let message = format!("cannot start the thread {name}: {error}");
         EngineError::new(ErrorKind::Busy, message)

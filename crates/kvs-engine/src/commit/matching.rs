@@ -17,7 +17,7 @@ enum Work {
     /// Watches of a namespace, and those who wait for its versions.
     Namespace(Arc<Namespace>, Part),
     /// Followers of roots, and those who wait for a namespace.
-    Feed,
+    Notifier,
 }
 
 /// What is in line to be woken.
@@ -67,7 +67,7 @@ impl Matching {
     /// Wakes who has to be, for one slice; `first`: right behind the answers, a short one.
     pub(super) fn wake_some(&mut self, store: &Store, first: bool) {
         if store.feed.is_due() {
-            self.line.push_back(Work::Feed);
+            self.line.push_back(Work::Notifier);
         }
         let (least, most) = self.slice;
         let visits = match first {
@@ -81,7 +81,7 @@ impl Matching {
             let mut slice = Slice::new(left.min(MATCH_TURN));
             let Advanced { done, behind } = match &work {
                 Work::Namespace(namespace, part) => namespace.advance(*part, self.lag, &mut slice),
-                Work::Feed => Advanced {
+                Work::Notifier => Advanced {
                     done: store.feed.advance(&mut slice),
                     behind: 0,
                 },

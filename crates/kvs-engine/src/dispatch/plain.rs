@@ -10,7 +10,7 @@ use kvs_tree::Key;
 use super::cursor::FOUND;
 use super::groups::Holder;
 use super::wake::Slice;
-use crate::presence::Presence;
+use crate::prefix_bloom::PrefixBloom;
 
 /// Who watches a key, and who watches it and everything below it.
 enum At {
@@ -51,7 +51,7 @@ impl At {
 pub(super) struct PlainIndex {
     index: BTreeMap<Key, At>,
     /// Of the keys of the index.
-    presence: Presence,
+    presence: PrefixBloom,
 }
 
 impl PlainIndex {
@@ -80,7 +80,7 @@ impl PlainIndex {
         let placed = held || self.presence.insert(key);
         self.index.insert(key.clone(), new);
         if !placed {
-            self.presence = Presence::of(self.index.keys());
+            self.presence = PrefixBloom::of(self.index.keys());
         }
     }
 

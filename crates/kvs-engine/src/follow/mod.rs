@@ -15,9 +15,9 @@ use std::sync::Arc;
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::RootEvent;
-use crate::feed::FeedGuard;
 use crate::limits::FOLLOW_READ_BYTES;
 use crate::namespace::Namespace;
+use crate::notifier::NotifierGuard;
 use crate::place::Place;
 use crate::reference::{PRIMARY, Position};
 use crate::request::{FollowStart, Principal, Start};
@@ -29,7 +29,7 @@ use known::Sight;
 /// A cursor into the journal that tells of root moves and of namespaces. Dropping it ends it.
 pub struct Follower {
     sight: Sight,
-    guard: FeedGuard,
+    guard: NotifierGuard,
     /// Everything before this place was looked at.
     next: Place,
     /// Events of the page that was read, each with the place behind it; bounded by `FOLLOW_READ_BYTES`.

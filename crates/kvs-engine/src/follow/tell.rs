@@ -10,7 +10,7 @@ use crate::error::EngineError;
 use crate::event::RootEvent;
 use crate::reference::Position;
 use crate::state::{Notice, Record, Stamp, Terms, VersionRecord};
-use crate::told::{keys_of, transactions_of};
+use crate::version_changes::{keys_of, transactions_of};
 
 impl Sight {
     /// Takes a record in, and tells of it what the caller may know.

@@ -5,20 +5,20 @@ use kvs_tree::Scope;
 use super::collect::Context;
 use super::direct::missing_part;
 use super::route::may_have_routes;
-use super::state::{Beginning, Head, State, Ways, Work};
-use super::step::{List, Step};
+use super::state::{EventBuilder, EventHeader, Routes, StartState, WatchState};
+use super::step::{ChangeSource, List};
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::reference::Position;
 use crate::roots::root_of;
 
-impl State {
+impl WatchState {
     /// Finds out where the scopes lead, and sets out to tell what there is to tell at the start.
     ///
     /// # Errors
     /// `Compacted` if the version before the first one of interest is not retained.
-    pub(super) async fn begin(&mut self, beginning: Beginning) -> Result<(), EngineError> {
-        let Beginning {
+    pub(super) async fn begin(&mut self, beginning: StartState) -> Result<(), EngineError> {
+        let StartState {
             root,
             list,
             offset,
@@ -33,22 +33,22 @@ impl State {
             Some(root) => root,
             None => root_of(&self.store, &self.namespace, self.read).await?,
         };
-        let ways = self.ways(&root).await?;
+        let routes = self.routes_at(&root).await?;
         let only = match self.scopes.as_slice() {
             // Elsewhere nobody can tell whether a value is still the one whose bytes the client has.
-            [scope] if ways.foreign.is_empty() => Some(scope.clone()),
+            [scope] if routes.foreign.is_empty() => Some(scope.clone()),
             _ => None,
         };
         if let (Some(offset), Some(scope)) = (offset, only)
-            && self.grows(&scope, &root, offset, list, &ways).await?
+            && self.grows(&scope, &root, offset, list, &routes).await?
         {
-            self.go_if_any(ways, root.version);
+            self.set_routes_if_any(routes, root.version);
             return Ok(());
         }
         if list {
-            self.list(root, ways).await?;
+            self.list(root, routes).await?;
         } else {
-            self.go_if_any(ways, root.version);
+            self.set_routes_if_any(routes, root.version);
             let store = self.store.clone();
             for foreign in self.busy.iter_mut().flat_map(|busy| &mut busy.foreign) {
                 // What its reader has of other namespaces is not known: their newest state is told.
@@ -60,9 +60,9 @@ impl State {
         Ok(())
     }
 
-    pub(super) fn go_if_any(&mut self, ways: Ways, version: u64) {
-        if !ways.routes.is_empty() || !self.routes().is_empty() {
-            drop(self.go(ways, version));
+    pub(super) fn set_routes_if_any(&mut self, routes: Routes, version: u64) {
+        if !routes.routes.is_empty() || !self.routes().is_empty() {
+            drop(self.set_routes(routes, version));
         }
     }
 
@@ -74,14 +74,16 @@ impl State {
         root: &RootAt,
         offset: u64,
         list: bool,
-        ways: &Ways,
+        routes: &Routes,
     ) -> Result<bool, EngineError> {
         let scope = scope.clone();
         let shown = scope.literal_prefix();
         if matches!(scope, Scope::Glob(_)) {
             return Ok(false);
         }
-        let Step::Compare(found) = self.turned(&scope, None, root, ways.leads()).await? else {
+        let ChangeSource::Compare(found) =
+            self.turned(&scope, None, root, routes.routes_ref()).await?
+        else {
             return Ok(false);
         };
         match found.after {
@@ -107,16 +109,16 @@ impl State {
             return Ok(true);
         }
         let head = if list {
-            Head::Initial { differences: true }
+            EventHeader::Initial { differences: true }
         } else {
-            Head::Changes {
+            EventHeader::Changes {
                 transactions: Vec::new(),
                 skipped: 0,
                 behind: None,
             }
         };
         let position = self.namespace.at(root.version);
-        let mut work = Work::new(head, position, root.root, root.time_ms);
+        let mut work = EventBuilder::new(head, position, root.root, root.time_ms);
         work.direct
             .extend(told.into_iter().map(|one| (one.key.clone(), one)));
         work.steps.extend(step);
@@ -125,20 +127,20 @@ impl State {
     }
 
     /// Sets out to tell the whole state of the scopes.
-    async fn list(&mut self, root: RootAt, ways: Ways) -> Result<(), EngineError> {
+    async fn list(&mut self, root: RootAt, routes: Routes) -> Result<(), EngineError> {
         let position = self.namespace.at(root.version);
-        let head = Head::Initial { differences: false };
-        let mut work = Work::new(head, position, root.root, root.time_ms);
+        let head = EventHeader::Initial { differences: false };
+        let mut work = EventBuilder::new(head, position, root.root, root.time_ms);
         let scopes = self.scopes.as_slice();
-        let is_routed = |scope: &Scope| ways.routes.iter().any(|route| route.scope == *scope);
+        let is_routed = |scope: &Scope| routes.routes.iter().any(|route| route.scope == *scope);
         for (at, scope) in scopes.iter().enumerate() {
             work.steps.push_back(if is_routed(scope) {
-                self.turned(scope, None, &root, ways.leads()).await?
+                self.turned(scope, None, &root, routes.routes_ref()).await?
             } else {
                 let top = scope.literal_prefix();
                 // What is behind links may be nothing: that is asked for when it was looked at.
                 let told = scopes.iter().take(at).filter(|one| !is_routed(one));
-                Step::List(List {
+                ChangeSource::List(List {
                     root: root.directory.clone(),
                     shown: top.clone(),
                     top,
@@ -148,16 +150,16 @@ impl State {
                 })
             });
         }
-        self.whole(work, root, ways);
+        self.whole(work, root, routes);
         Ok(())
     }
 
-    fn whole(&mut self, mut work: Work, root: RootAt, ways: Ways) {
+    fn whole(&mut self, mut work: EventBuilder, root: RootAt, routes: Routes) {
         let version = root.version;
         work.whole = Some(root);
-        self.follow(ways.routes, version);
+        self.follow(routes.routes, version);
         let busy = self.busy();
-        busy.foreign = ways.foreign;
+        busy.foreign = routes.foreign;
         busy.work = Some(work);
     }
 
@@ -166,7 +168,7 @@ impl State {
     pub(super) async fn lost(&mut self, from: Position) -> Result<(), EngineError> {
         let now = self.namespace.published();
         self.busy().work = None;
-        let ways = self.ways(&now).await?;
+        let routes = self.routes_at(&now).await?;
         let before = if from.incarnation == self.namespace.incarnation {
             self.at_hand(from.version)
         } else {
@@ -175,18 +177,18 @@ impl State {
         let to = self.namespace.at(now.version);
         let busy = self.busy();
         // What came to nothing before the gap is no part of what comes after it.
-        (busy.gap, busy.passed) = (Some((from, to)), 0);
+        (busy.gap, busy.suppressed) = (Some((from, to)), 0);
         match before {
             Some(before) => {
-                let (from, to) = ((&before, self.leads()), (&*now, ways.leads()));
+                let (from, to) = ((&before, self.routes_ref()), (&*now, routes.routes_ref()));
                 let steps = self.differences(from, to).await?;
                 let position = self.namespace.at(now.version);
-                let head = Head::Initial { differences: true };
-                let mut work = Work::new(head, position, now.root, now.time_ms);
+                let head = EventHeader::Initial { differences: true };
+                let mut work = EventBuilder::new(head, position, now.root, now.time_ms);
                 work.steps = steps.into();
-                self.whole(work, (*now).clone(), ways);
+                self.whole(work, (*now).clone(), routes);
             }
-            None => self.list((*now).clone(), ways).await?,
+            None => self.list((*now).clone(), routes).await?,
         }
         Ok(())
     }

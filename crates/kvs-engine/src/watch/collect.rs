@@ -3,8 +3,8 @@
 use kvs_tree::{Entry, Fault, Key, NodeSource, StoreParams};
 
 use crate::changes::{ChangeKind, ChangeValue, KeyChange, change, entered, entry_value};
+use crate::event_cache::{ModeKind, Shape};
 use crate::limits::{BYTES_A_VISIT, EVENT_BYTES, EVENT_CHANGES};
-use crate::shared::{ModeKind, Shape};
 use crate::slices::visits_of_bytes;
 
 /// What every step needs.

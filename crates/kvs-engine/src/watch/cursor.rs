@@ -3,13 +3,13 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use super::state::State;
+use super::state::WatchState;
 use crate::error::EngineError;
 use crate::limits::{WATCH_BATCH, WATCH_LOOK, WATCH_LOOK_COST};
 use crate::skim::Filter;
 use crate::state::VersionRecord;
 
-impl State {
+impl WatchState {
     /// The first version after what was read that may concern the watch.
     pub(super) fn next_hit(&mut self) -> Option<u64> {
         let hit = self.namespace.next_hit(self.id, self.read)?;

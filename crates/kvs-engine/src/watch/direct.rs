@@ -7,12 +7,12 @@ use std::sync::Arc;
 use kvs_tree::{Effect, Effort, Entry, Fault, Key, NodeSource, StoreParams, entry_at};
 
 use super::collect::Context;
-use super::route::Aim;
-use super::step::{Pieces, Step};
+use super::route::ScopeMapping;
+use super::step::{ChangeSource, Pieces};
 use crate::changes::{Between, ChangeKind, ChangeValue, KeyChange, Want, entry_value, needs_roots};
+use crate::event_cache::{ModeKind, Shape};
 use crate::gather::{Gathered, Gathering};
 use crate::history::RootAt;
-use crate::shared::{ModeKind, Shape};
 use crate::state::VersionRecord;
 
 fn want(shape: Shape) -> Want {
@@ -24,7 +24,7 @@ fn want(shape: Shape) -> Want {
 }
 
 /// Whether telling of the effect needs the roots that the version lies between.
-pub(super) fn direct_needs_roots(effect: &Effect, aim: &Aim, shape: Shape) -> bool {
+pub(super) fn direct_needs_roots(effect: &Effect, aim: &ScopeMapping, shape: Shape) -> bool {
     let compares = shape.previous || matches!(shape.kind, ModeKind::Unique | ModeKind::Append);
     let touches = |key: &Key| aim.scopes().iter().any(|scope| scope.matches(key));
     needs_roots(effect, aim.scopes(), want(shape)) || (compares && touches(effect.key()))
@@ -39,13 +39,13 @@ pub(super) struct Directing {
     /// See [`growth`]; only once it is needed.
     growth: Option<BTreeMap<Key, Vec<u64>>>,
     pub(super) told: BTreeMap<Key, KeyChange>,
-    pub(super) steps: Vec<Step>,
+    pub(super) steps: Vec<ChangeSource>,
 }
 
 /// What a record is told from.
 pub(super) struct Source {
     pub(super) record: Arc<VersionRecord>,
-    pub(super) aim: Aim,
+    pub(super) aim: ScopeMapping,
     pub(super) roots: Option<(RootAt, RootAt)>,
     pub(super) shape: Shape,
 }
@@ -171,7 +171,7 @@ impl Directing {
                         *end += length;
                         Some(*end)
                     });
-                    self.steps.push(Step::Pieces(Pieces {
+                    self.steps.push(ChangeSource::Pieces(Pieces {
                         shown,
                         value: value.clone(),
                         at,
@@ -210,7 +210,7 @@ pub(super) fn missing_part(
     entry: Option<&Entry>,
     offset: u64,
     context: &Context<'_>,
-) -> Result<(Vec<KeyChange>, Option<Step>), Fault> {
+) -> Result<(Vec<KeyChange>, Option<ChangeSource>), Fault> {
     let change = |kind, value| KeyChange {
         key: shown.clone(),
         kind,
@@ -223,7 +223,7 @@ pub(super) fn missing_part(
     Ok(match entry {
         Some(Entry::Value(value)) if value.len() > offset => {
             let pieces = Pieces::of_one(shown.clone(), value.clone(), offset);
-            (Vec::new(), Some(Step::Pieces(pieces)))
+            (Vec::new(), Some(ChangeSource::Pieces(pieces)))
         }
         Some(Entry::Value(value)) if value.len() == offset => (Vec::new(), None),
         None if offset == 0 => (Vec::new(), None),

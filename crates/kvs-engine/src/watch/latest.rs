@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use kvs_tree::{Effort, Key};
 
-use super::route::Aim;
-use super::state::{State, Summing, Ways};
-use super::step::{Keys, Step};
+use super::route::ScopeMapping;
+use super::state::{Coalescing, Routes, WatchState};
+use super::step::{ChangeSource, Keys};
 use crate::changes::tells_below;
 use crate::error::EngineError;
 use crate::limits::EVENT_CHANGES;
@@ -24,7 +24,7 @@ struct Sum {
     compare: bool,
 }
 
-impl State {
+impl WatchState {
     /// Sets out to tell the newest state, `first` being the first record that may concern the watch.
     ///
     /// # Errors
@@ -39,17 +39,17 @@ impl State {
             compare: self.shape.previous,
             ..Sum::default()
         };
-        self.busy().summing = Some(Summing { read, ways: None });
+        self.busy().coalescing = Some(Coalescing { read, routes: None });
         let (mut record, mut newest) = (first, None);
         let mut pace = self.store.slices.pace(self.caller);
         loop {
             let mut concerns = sum.take(&record, &aim, &mut pace).await;
-            if let Some(ways) = self.ways_after(&record, &mut pace).await? {
+            if let Some(routes) = self.routes_after(&record, &mut pace).await? {
                 // What comes behind it concerns the watch where the links lead from here on.
                 (concerns, sum.compare) = (true, true);
-                let before = self.go(ways, record.version);
-                if let Some(summing) = &mut self.busy().summing {
-                    summing.ways.get_or_insert(before);
+                let before = self.set_routes(routes, record.version);
+                if let Some(coalescing) = &mut self.busy().coalescing {
+                    coalescing.routes.get_or_insert(before);
                 }
                 aim = self.aim();
             }
@@ -65,34 +65,34 @@ impl State {
         }
         let Some(newest) = newest else {
             self.read = now.version;
-            self.busy().summing = None;
+            self.busy().coalescing = None;
             return Ok(());
         };
-        let passed = self.busy().passed;
-        let mut work = self.event_of(&newest, passed + sum.versions - 1);
+        let suppressed = self.busy().suppressed;
+        let mut work = self.event_of(&newest, suppressed + sum.versions - 1);
         work.reached = now.version;
         if sum.compare {
-            // All of it is untold until the event is.
+            // All of it is unreported until the event is.
             let before = root_of(&self.store, &self.namespace, read).await?;
-            let summing = self.busy.as_ref().and_then(|busy| busy.summing.as_ref());
-            let ways = summing.and_then(|summing| summing.ways.as_ref());
-            let from = ways.map_or(self.leads(), Ways::leads);
-            let differences = self.differences((&before, from), (&now, self.leads()));
+            let coalescing = self.busy.as_ref().and_then(|busy| busy.coalescing.as_ref());
+            let routes = coalescing.and_then(|coalescing| coalescing.routes.as_ref());
+            let from = routes.map_or(self.routes_ref(), Routes::routes_ref);
+            let differences = self.differences((&before, from), (&now, self.routes_ref()));
             work.steps = differences.await?.into();
         } else {
-            work.steps.push_back(Step::Keys(Keys {
+            work.steps.push_back(ChangeSource::Keys(Keys {
                 root: now.directory.clone(),
                 keys: sum.keys.into_iter().collect(),
                 next: 0,
                 aim: Arc::new(aim),
             }));
-            if passed + sum.versions == 1 && self.routes().is_empty() {
+            if suppressed + sum.versions == 1 && self.routes().is_empty() {
                 work.share = Some(self.event_key(newest.version));
             }
         }
         self.read = read;
         let busy = self.busy();
-        (busy.summing, busy.passed) = (None, 0);
+        (busy.coalescing, busy.suppressed) = (None, 0);
         busy.work = Some(work);
         Ok(())
     }
@@ -100,7 +100,7 @@ impl State {
 
 impl Sum {
     /// Takes in a version; whether it did anything to the keys.
-    async fn take(&mut self, record: &VersionRecord, aim: &Aim, pace: &mut Pace) -> bool {
+    async fn take(&mut self, record: &VersionRecord, aim: &ScopeMapping, pace: &mut Pace) -> bool {
         let (scopes, mut concerns) = (aim.scopes(), false);
         let effort = Effort::of(scopes);
         for effect in record.effects() {

@@ -4,7 +4,7 @@
 //! Events are made from the journal's records (`cursor`, `version`, `latest`), part by part (`work`,
 //! `step`), so a watch that lags costs the daemon nothing while it waits. A watch whose next version
 //! is no longer retained gets a gap and then the state (`begin`). Links on the way to a watched key
-//! are followed (`route`, `turn`), into other namespaces too (`foreign`, `abroad`). RFC 0006.
+//! are followed (`route`, `retarget`), into other namespaces too (`cross_namespace_target`, `cross_namespace_events`). RFC 0006.
 
 mod route;
 
@@ -14,11 +14,11 @@ mod step;
 
 mod direct;
 
-mod foreign;
+mod cross_namespace_target;
 
 mod state;
 
-mod turn;
+mod retarget;
 
 mod cursor;
 
@@ -30,19 +30,19 @@ mod latest;
 
 mod begin;
 
-mod abroad;
+mod cross_namespace_events;
 
 use std::sync::Arc;
 
-use self::foreign::Opened;
-use self::state::{Beginning, Busy, State};
+use self::cross_namespace_target::Opened;
+use self::state::{ReadState, StartState, WatchState};
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::{SharedEvent, WatchEvent};
+use crate::event_cache::{ModeKind, Scopes, Shape};
 use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::{Mode, Principal, Start, WatchRequest};
-use crate::shared::{ModeKind, Scopes, Shape};
 use crate::slices::SliceKind;
 use crate::state::VersionRecord;
 use crate::store::Store;
@@ -51,7 +51,7 @@ use crate::store::Store;
 const MUCH: usize = 64;
 
 /// A registered watch. Dropping it unregisters it.
-pub struct Watch(State);
+pub struct Watch(WatchState);
 
 impl Watch {
     pub(crate) fn open(
@@ -83,7 +83,7 @@ impl Watch {
         };
         let published = namespace.published().version;
         let ahead = asked.is_some_and(|asked| asked > published);
-        if offset.is_some() && ahead && !is_of_another_life(request.start, &namespace) {
+        if offset.is_some() && ahead && !is_of_another_incarnation(request.start, &namespace) {
             let message = "mode append begins with what there is, not at a version to come";
             return Err(EngineError::new(ErrorKind::Invalid, message));
         }
@@ -96,7 +96,7 @@ impl Watch {
         })?;
         // A version that does not exist yet is waited for with the links as they are now.
         let read = asked.unwrap_or(now.version).min(now.version);
-        let mut state = State {
+        let mut state = WatchState {
             store: store.clone(),
             scopes,
             read,
@@ -116,7 +116,7 @@ impl Watch {
             .then(|| (*now).clone());
         let busy = state.busy();
         busy.from = asked.map_or(0, |asked| asked.saturating_add(1));
-        busy.start = Some(Beginning {
+        busy.start = Some(StartState {
             root: current,
             list: request.start == Start::Initial,
             offset: offset.filter(|_| one_key),
@@ -127,7 +127,7 @@ impl Watch {
             incarnation: Some(incarnation),
             version: asked,
         } = request.start
-            && is_of_another_life(request.start, &state.namespace)
+            && is_of_another_incarnation(request.start, &state.namespace)
         {
             let from = Position {
                 incarnation,
@@ -187,7 +187,7 @@ impl Watch {
                 Ok(None) => {}
                 Err(Stop::Idle) => return Ok(None),
                 Err(Stop::Failed(error)) if error.kind == ErrorKind::Compacted => {
-                    state.sum_again();
+                    state.coalesce_again();
                     // Of versions before the first that it asked for nobody has to be told.
                     let asked = state.busy.as_ref().map_or(0, |busy| busy.from);
                     let newest = state.namespace.published().version;
@@ -202,7 +202,7 @@ impl Watch {
 }
 
 /// Whether a watch is to begin in another life of its namespace than the present one.
-fn is_of_another_life(start: Start, namespace: &Namespace) -> bool {
+fn is_of_another_incarnation(start: Start, namespace: &Namespace) -> bool {
     matches!(start, Start::Version { incarnation: Some(one), .. } if one != namespace.incarnation)
 }
 
@@ -222,14 +222,14 @@ impl From<EngineError> for Stop {
     }
 }
 
-impl State {
+impl WatchState {
     fn check(&self) -> Result<(), EngineError> {
         // Rights first: whoever lost them does not learn what became of the namespace.
         self.store.may_read(self.caller, &self.namespace)?;
         if self.namespace.is_removed() {
             return Err(EngineError::no_namespace(&self.namespace.name));
         }
-        let mut foreign = self.leads().foreign.iter();
+        let mut foreign = self.routes_ref().foreign.iter();
         foreign.try_for_each(|foreign| foreign.check(&self.store, self.caller))
     }
 
@@ -256,7 +256,7 @@ impl State {
         if self.busy.as_ref().is_some_and(|busy| busy.work.is_some()) {
             return self.part().await;
         }
-        self.sum_again();
+        self.coalesce_again();
         if self.tell_untold().await? {
             return self.part().await;
         }
@@ -264,7 +264,7 @@ impl State {
             return Ok(Some(event));
         }
         match self.next_record().await? {
-            Some(record) if self.sums_up(record.version) => match self.has_much(&record) {
+            Some(record) if self.coalesces(record.version) => match self.has_much(&record) {
                 true => {
                     let slices = self.store.slices.clone();
                     slices
@@ -302,7 +302,7 @@ impl State {
     }
 
     /// Whether versions from this one on are told as one.
-    fn sums_up(&self, version: u64) -> bool {
+    fn coalesces(&self, version: u64) -> bool {
         let from = self.busy.as_ref().map_or(0, |busy| busy.from);
         self.shape.kind == ModeKind::Latest && version >= from
     }
@@ -311,8 +311,9 @@ impl State {
     fn shared_event(&mut self) -> Option<Arc<SharedEvent>> {
         let version = self.next_hit()?;
         let busy = self.busy.as_ref();
-        let apart =
-            |busy: &Busy| !busy.foreign.is_empty() || version < busy.from || busy.passed > 0;
+        let apart = |busy: &ReadState| {
+            !busy.foreign.is_empty() || version < busy.from || busy.suppressed > 0
+        };
         if busy.is_some_and(|busy| apart(busy)) {
             return None;
         }

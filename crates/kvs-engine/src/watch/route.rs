@@ -173,14 +173,14 @@ pub(super) fn may_move(scopes: &[Scope], routes: &[Route], effect: &Effect) -> b
 
 /// Which keys of the tree a watch looks at, and under which keys it tells of them.
 #[derive(Clone, Debug)]
-pub(super) struct Aim {
+pub(super) struct ScopeMapping {
     scopes: Vec<Scope>,
     /// How many of them are told as they are; the others belong to `routed`.
     plain: usize,
     routed: Vec<(Key, Key)>,
 }
 
-impl Aim {
+impl ScopeMapping {
     /// The scopes with those behind links in place of the asked ones; scopes whose route is in
     /// `without` or leads elsewhere are left out.
     pub(super) fn new(scopes: &[Scope], routes: &[Route], without: &[Route]) -> Self {

@@ -7,13 +7,13 @@ use std::sync::Arc;
 use kvs_tree::{Bounds, Directory, Entry, Fault, Key, Scope, Value, diff, entry_at, list};
 
 use super::collect::{Collector, Context};
-use super::route::Aim;
+use super::route::ScopeMapping;
 use crate::changes::{ChangeKind, ChangeValue, KeyChange, change};
 use crate::limits::{CHANGE_VALUE_BYTES, EVENT_CHANGES};
 
 /// Work that is left to do for an event.
 #[derive(Clone)]
-pub(super) enum Step {
+pub(super) enum ChangeSource {
     /// What stands in a scope of a tree.
     List(List),
     /// What differs between two trees.
@@ -27,13 +27,13 @@ pub(super) enum Step {
 /// A page, what is left, and what it took.
 pub(super) struct Page {
     pub(super) found: Vec<KeyChange>,
-    pub(super) rest: Option<Step>,
+    pub(super) rest: Option<ChangeSource>,
     pub(super) visits: usize,
 }
 
 impl Page {
     /// What was collected, for so many visits beside what it took to collect the values.
-    fn of(to: Collector<'_, '_>, rest: Option<Step>, visits: usize) -> Self {
+    fn of(to: Collector<'_, '_>, rest: Option<ChangeSource>, visits: usize) -> Self {
         Self {
             visits: visits + to.visits(),
             found: to.found,
@@ -47,37 +47,37 @@ impl Page {
     }
 }
 
-impl Step {
+impl ChangeSource {
     /// The next page, for about so many visits.
     pub(super) fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         match self {
-            Step::List(list) => list.page(context, visits),
-            Step::Compare(compare) => compare.page(context, visits),
-            Step::Keys(keys) => keys.page(context, visits),
-            Step::Pieces(pieces) => pieces.page(context, visits),
+            ChangeSource::List(list) => list.page(context, visits),
+            ChangeSource::Compare(compare) => compare.page(context, visits),
+            ChangeSource::Keys(keys) => keys.page(context, visits),
+            ChangeSource::Pieces(pieces) => pieces.page(context, visits),
         }
     }
 
     /// How much more a key that is found takes than it takes to find it: visits for each.
     pub(super) fn weight(&self) -> usize {
         match self {
-            Step::List(list) => list.told.len() / 8,
-            Step::Compare(Compare {
-                show: Show::Aim(aim),
+            ChangeSource::List(list) => list.told.len() / 8,
+            ChangeSource::Compare(Compare {
+                show: Show::ScopeMapping(aim),
                 ..
             }) => aim.scopes().len() / 8,
-            Step::Keys(keys) => keys.aim.scopes().len() / 8,
-            Step::Compare(_) | Step::Pieces(_) => 0,
+            ChangeSource::Keys(keys) => keys.aim.scopes().len() / 8,
+            ChangeSource::Compare(_) | ChangeSource::Pieces(_) => 0,
         }
     }
 
     /// Whether some page of this tells of a key; whatever of it is left to do.
     pub(super) fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
         match self {
-            Step::List(list) => list.tells(key, context),
-            Step::Compare(compare) => compare.tells(key, context),
-            Step::Keys(keys) => Ok(keys.tells(key)),
-            Step::Pieces(pieces) => Ok(pieces.shown == *key),
+            ChangeSource::List(list) => list.tells(key, context),
+            ChangeSource::Compare(compare) => compare.tells(key, context),
+            ChangeSource::Keys(keys) => Ok(keys.tells(key)),
+            ChangeSource::Pieces(pieces) => Ok(pieces.shown == *key),
         }
     }
 }
@@ -137,7 +137,7 @@ impl List {
             after = Some(key);
         }
         let rest = next.map(|next| {
-            Step::List(List {
+            ChangeSource::List(List {
                 after: Some(next),
                 ..self.clone()
             })
@@ -171,7 +171,7 @@ impl List {
 #[derive(Clone)]
 pub(super) enum Show {
     /// As the watch's aim has it.
-    Aim(Arc<Aim>),
+    ScopeMapping(Arc<ScopeMapping>),
     /// What is compared are the entries at this key of the watch, and what is below them.
     Under(Key),
 }
@@ -210,7 +210,7 @@ fn differ(before: Option<&Entry>, after: Option<&Entry>, context: &Context<'_>) 
 impl Compare {
     fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
         let places = match &self.show {
-            Show::Aim(aim) => aim.places(key),
+            Show::ScopeMapping(aim) => aim.places(key),
             Show::Under(shown) if shown == key => {
                 let told = differ(self.before.as_ref(), self.after.as_ref(), context);
                 return Ok(told || self.anew);
@@ -245,8 +245,8 @@ impl Compare {
             return Ok(Page::last(to));
         }
         let scopes = match &self.show {
-            Show::Aim(aim) if aim.scopes().is_empty() => return Ok(Page::last(to)),
-            Show::Aim(aim) => aim.scopes(),
+            Show::ScopeMapping(aim) if aim.scopes().is_empty() => return Ok(Page::last(to)),
+            Show::ScopeMapping(aim) => aim.scopes(),
             Show::Under(_) => &[],
         };
         let page = diff(
@@ -268,7 +268,7 @@ impl Compare {
                 break;
             }
             let shown = match &self.show {
-                Show::Aim(aim) => aim.shown(&found.key),
+                Show::ScopeMapping(aim) => aim.shown(&found.key),
                 Show::Under(key) => key.join(&found.key).into_iter().collect(),
             };
             for key in shown {
@@ -278,7 +278,7 @@ impl Compare {
             from = Some(found.key);
         }
         let rest = next.map(|next| {
-            Step::Compare(Compare {
+            ChangeSource::Compare(Compare {
                 from: Some(next),
                 ..self.clone()
             })
@@ -293,7 +293,7 @@ pub(super) struct Keys {
     pub(super) root: Directory,
     pub(super) keys: Arc<[Key]>,
     pub(super) next: usize,
-    pub(super) aim: Arc<Aim>,
+    pub(super) aim: Arc<ScopeMapping>,
 }
 
 impl Keys {
@@ -317,7 +317,7 @@ impl Keys {
             }
         }
         let rest = (next < self.keys.len()).then(|| {
-            Step::Keys(Keys {
+            ChangeSource::Keys(Keys {
                 next,
                 ..self.clone()
             })
@@ -366,7 +366,7 @@ impl Pieces {
             next += usize::from(stop == end);
         }
         let rest = (next < self.ends.len()).then(|| {
-            Step::Pieces(Pieces {
+            ChangeSource::Pieces(Pieces {
                 at,
                 next,
                 ..self.clone()

@@ -6,21 +6,21 @@ use std::sync::Arc;
 use kvs_tree::{Effect, Key, NodeSource, Scope};
 
 use super::direct::{Directing, Source, direct_needs_roots};
-use super::route::{Aim, Route, may_move};
-use super::state::{Head, State, Ways, Work};
-use super::step::Step;
-use super::turn::compare;
+use super::retarget::compare;
+use super::route::{Route, ScopeMapping, may_move};
+use super::state::{EventBuilder, EventHeader, Routes, WatchState};
+use super::step::ChangeSource;
 use crate::changes::{KeyChange, tells_below};
 use crate::error::EngineError;
+use crate::event_cache::EventKey;
 use crate::history::RootAt;
 use crate::roots::root_of;
-use crate::shared::EventKey;
 use crate::slices::Pace;
 use crate::state::VersionRecord;
-use crate::told::{any_effect, transactions_of};
+use crate::version_changes::{any_effect, transactions_of};
 
 /// The scopes whose route is another than before.
-fn moved<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a Scope> {
+fn retargeted<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a Scope> {
     let of = |routes: &[Route], scope: &Scope| routes.iter().find(|r| r.scope == *scope).cloned();
     scopes
         .iter()
@@ -28,16 +28,16 @@ fn moved<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a Scope
         .collect()
 }
 
-impl State {
+impl WatchState {
     /// The event of one version in this namespace, before any content.
-    pub(super) fn event_of(&self, record: &VersionRecord, skipped: u64) -> Work {
-        let head = Head::Changes {
+    pub(super) fn event_of(&self, record: &VersionRecord, skipped: u64) -> EventBuilder {
+        let head = EventHeader::Changes {
             transactions: transactions_of(record),
             skipped,
             behind: None,
         };
         let position = self.namespace.at(record.version);
-        Work::new(head, position, record.root, record.time_ms)
+        EventBuilder::new(head, position, record.root, record.time_ms)
     }
 
     /// Where an event of `version` is shared.
@@ -50,11 +50,11 @@ impl State {
     }
 
     /// Where the scopes lead after `record`, if that may be another place than before it.
-    pub(super) async fn ways_after(
+    pub(super) async fn routes_after(
         &self,
         record: &VersionRecord,
         pace: &mut Pace,
-    ) -> Result<Option<Ways>, EngineError> {
+    ) -> Result<Option<Routes>, EngineError> {
         let (scopes, routes) = (self.scopes.as_slice(), self.routes());
         let moves = |effect: &Effect| may_move(scopes, routes, effect);
         if !any_effect(record, scopes, pace, moves).await {
@@ -72,24 +72,24 @@ impl State {
     pub(super) async fn tell(&mut self, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
         let version = record.version;
         let mut pace = self.store.slices.pace(self.caller);
-        let ways = self.ways_after(record, &mut pace).await?;
+        let moved = self.routes_after(record, &mut pace).await?;
         let silent = version < self.busy().from;
         if silent {
-            if let Some(ways) = ways {
-                drop(self.go(ways, version));
+            if let Some(moved) = moved {
+                drop(self.set_routes(moved, version));
             }
             self.read = version;
             return Ok(());
         }
         let mut work = self.event_of(record, 0);
-        let routes = ways.as_ref().map_or(self.routes(), |ways| &ways.routes);
+        let routes = moved.as_ref().map_or(self.routes(), |moved| &moved.routes);
         let scopes = self.scopes.as_slice();
-        let turned = moved(scopes, self.routes(), routes);
+        let turned = retargeted(scopes, self.routes(), routes);
         let stay = |route: &&Route| !turned.contains(&&route.scope);
         let staying: Vec<Route> = self.routes().iter().filter(stay).cloned().collect();
         let leaving = self.routes().iter().chain(routes);
         let leaving: Vec<Route> = leaving.filter(|r| !stay(r)).cloned().collect();
-        let aim = Aim::new(scopes, &staying, &leaving);
+        let aim = ScopeMapping::new(scopes, &staying, &leaving);
         let (aimed, shape) = (aim.scopes(), self.shape);
         let tells = |effect: &Effect| !aimed.is_empty() && tells_below(effect, aimed);
         let below = any_effect(record, aimed, &mut pace, tells).await;
@@ -108,10 +108,15 @@ impl State {
             if below {
                 work.steps.push_back(compare(before, after, aim));
             }
-            if let Some(ways) = &ways {
+            if let Some(moved) = &moved {
                 for scope in turned.iter().copied() {
                     let step = self
-                        .turned(scope, Some((before, self.leads())), after, ways.leads())
+                        .turned(
+                            scope,
+                            Some((before, self.routes_ref())),
+                            after,
+                            moved.routes_ref(),
+                        )
                         .await?;
                     work.steps.push_back(step);
                 }
@@ -125,8 +130,8 @@ impl State {
         {
             work.share = Some(self.event_key(version));
         }
-        if let Some(ways) = ways {
-            drop(self.go(ways, version));
+        if let Some(moved) = moved {
+            drop(self.set_routes(moved, version));
         }
         self.busy().work = Some(work);
         Ok(())
@@ -136,10 +141,10 @@ impl State {
     async fn direct(
         &self,
         record: &Arc<VersionRecord>,
-        aim: &Aim,
+        aim: &ScopeMapping,
         roots: Option<(RootAt, RootAt)>,
         pace: &mut Pace,
-    ) -> Result<(BTreeMap<Key, KeyChange>, Vec<Step>), EngineError> {
+    ) -> Result<(BTreeMap<Key, KeyChange>, Vec<ChangeSource>), EngineError> {
         let of = Source {
             record: record.clone(),
             aim: aim.clone(),

@@ -9,12 +9,12 @@ use kvs_tree::{Fault, Key};
 
 use super::Stop;
 use super::collect::Context;
-use super::state::{Head, State, Work};
-use super::step::{Page, Step};
+use super::state::{EventBuilder, EventHeader, WatchState};
+use super::step::{ChangeSource, Page};
 use crate::changes::KeyChange;
 use crate::event::{SharedEvent, WatchEvent};
+use crate::event_cache::ModeKind;
 use crate::limits::{EVENT_BYTES, EVENT_CHANGES, WATCH_SLICES};
-use crate::shared::ModeKind;
 use crate::slices::{SliceKind, visits_of_bytes};
 
 /// Changes that are encoded for one visit.
@@ -33,7 +33,7 @@ fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes:
 
 /// A page without what steps before it told: a key that several scopes see, one of them through
 /// links, is told once, as the first of them sees it.
-fn untold(page: Page, done: &[Step], context: &Context<'_>) -> Result<Page, Fault> {
+fn unreported(page: Page, done: &[ChangeSource], context: &Context<'_>) -> Result<Page, Fault> {
     let mut new = Vec::with_capacity(page.found.len());
     for one in page.found {
         let mut told = false;
@@ -47,7 +47,7 @@ fn untold(page: Page, done: &[Step], context: &Context<'_>) -> Result<Page, Faul
     Ok(Page { found: new, ..page })
 }
 
-impl State {
+impl WatchState {
     /// The next part of the event that is being told; `None` if there is none, or the event turned
     /// out to be empty. The watch has read the version once the last part is made.
     ///
@@ -93,7 +93,7 @@ impl State {
                         params,
                         shape,
                     };
-                    untold(step.page(&context, visits)?, &done, &context)
+                    unreported(step.page(&context, visits)?, &done, &context)
                 })
                 .await?;
             let Some(work) = self.busy.as_mut().and_then(|busy| busy.work.as_mut()) else {
@@ -122,7 +122,7 @@ impl State {
             }
         }
         let work = self.busy.as_ref().and_then(|busy| busy.work.as_ref());
-        let visits = work.map_or(0, Work::encoding_visits);
+        let visits = work.map_or(0, EventBuilder::encoding_visits);
         if visits > pace.left() {
             pace.give_way().await;
             self.check()?;
@@ -146,21 +146,21 @@ impl State {
         let last = work.steps.is_empty() && work.direct.is_empty();
         let whole = last && !work.begun;
         part.sort_by(|a, b| (&a.key, a.offset).cmp(&(&b.key, b.offset)));
-        let silent = part.is_empty() && whole && matches!(work.head, Head::Changes { .. });
+        let silent = part.is_empty() && whole && matches!(work.head, EventHeader::Changes { .. });
         if let (
             true,
-            Head::Changes {
+            EventHeader::Changes {
                 skipped, behind, ..
             },
         ) = (silent, &work.head)
             && self.shape.kind == ModeKind::Latest
             && behind.is_none()
         {
-            busy.passed = skipped + 1;
+            busy.suppressed = skipped + 1;
         }
         let (position, root, time_ms) = (work.position, work.root, work.time_ms);
         let event = match &mut work.head {
-            Head::Initial { differences } => WatchEvent::Initial {
+            EventHeader::Initial { differences } => WatchEvent::Initial {
                 position,
                 root,
                 time_ms,
@@ -168,7 +168,7 @@ impl State {
                 differences: *differences,
                 last,
             },
-            Head::Changes {
+            EventHeader::Changes {
                 transactions,
                 skipped,
                 behind,
@@ -201,7 +201,7 @@ impl State {
     }
 }
 
-impl Work {
+impl EventBuilder {
     /// Visits that it takes to put the part together and to encode it. None for a small one.
     fn encoding_visits(&self) -> usize {
         self.part.len() / CHANGES_A_VISIT + visits_of_bytes(self.bytes)
@@ -209,7 +209,7 @@ impl Work {
 
     /// An event without content yet.
     pub(super) fn new(
-        head: Head,
+        head: EventHeader,
         position: crate::reference::Position,
         root: kvs_tree::Blobref,
         time_ms: u64,

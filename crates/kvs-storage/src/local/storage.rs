@@ -129,7 +129,10 @@ impl Storage for LocalStorage {
         let directory = StoreDirectory::open(&self.env, &self.options.dir)?;
         if directory.is_taken_over() && !self.env.inline {
             // Until then the owner before may answer reads.
-            #[expect(clippy::disallowed_methods, reason = "nothing else happens before the store is open")]
+            #[expect(
+                clippy::disallowed_methods,
+                reason = "nothing else happens before the store is open"
+            )]
             std::thread::sleep(Duration::from_millis(2 * TERM_MS));
         }
         let made = directory.made();

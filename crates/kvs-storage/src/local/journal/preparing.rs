@@ -27,7 +27,10 @@ impl Preparing {
         let busy = Arc::new(AtomicBool::new(false));
         let carried_out = Arc::clone(&busy);
         let thread = Builder::new().name("kvs-prepare".to_owned());
-        #[expect(clippy::disallowed_methods, reason = "it ends with its owner, and only prepares")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "it ends with its owner, and only prepares"
+        )]
         let thread = thread.spawn(move || {
             // On a full disk preparing fails again and again; that is reported once, until it has
             // succeeded.

@@ -2,23 +2,23 @@
 
 use kvs_tree::{Entry, NodeSource};
 
-use super::foreign::Foreign;
+use super::cross_namespace_target::Foreign;
 use super::route::Route;
-use super::state::{Head, State, Work};
-use super::step::{Compare, Pieces, Show, Step};
+use super::state::{EventBuilder, EventHeader, WatchState};
+use super::step::{ChangeSource, Compare, Pieces, Show};
 use crate::error::EngineError;
+use crate::event_cache::ModeKind;
 use crate::history::RootAt;
 use crate::roots::root_of;
-use crate::shared::ModeKind;
 
-impl State {
+impl WatchState {
     /// Sets out to tell what is in other namespaces where the reader's state is not known: everything
     /// else that is told rests on it. False if there is nothing of the kind.
     ///
     /// # Errors
     /// `Compacted` if the root of what was read is not retained any more; `Permission`.
     pub(super) async fn tell_untold(&mut self) -> Result<bool, EngineError> {
-        let Some(at) = self.abroad(|foreign| foreign.untold) else {
+        let Some(at) = self.abroad(|foreign| foreign.unreported) else {
             return Ok(false);
         };
         let root = root_of(&self.store, &self.namespace, self.read).await?;
@@ -31,7 +31,7 @@ impl State {
     /// # Errors
     /// `Permission` if it is not the caller's to read any more.
     pub(super) async fn tell_abroad(&mut self) -> Result<bool, EngineError> {
-        let Some(at) = self.abroad(|foreign| foreign.stirred(&self.store)) else {
+        let Some(at) = self.abroad(|foreign| foreign.has_changed(&self.store)) else {
             return Ok(false);
         };
         // What was published meanwhile goes first, also if nobody has matched it yet.
@@ -43,7 +43,7 @@ impl State {
     }
 
     fn abroad(&self, is_due: impl Fn(&Foreign) -> bool) -> Option<usize> {
-        self.leads().foreign.iter().position(is_due)
+        self.routes_ref().foreign.iter().position(is_due)
     }
 
     async fn tell_foreign(&mut self, at: usize, root: &RootAt) -> Result<bool, EngineError> {
@@ -69,18 +69,18 @@ impl State {
             return Ok(false);
         };
         let old = std::mem::replace(place, found);
-        let head = Head::Changes {
+        let head = EventHeader::Changes {
             transactions: Vec::new(),
             skipped: 0,
             behind: Some(place.behind.clone()),
         };
-        let mut work = Work::new(head, position, root.root, place.time_ms);
+        let mut work = EventBuilder::new(head, position, root.root, place.time_ms);
         let differences = || {
-            Step::Compare(Compare {
+            ChangeSource::Compare(Compare {
                 before: old.seen.clone(),
                 after: place.seen.clone(),
                 listing: false,
-                anew: old.untold,
+                anew: old.unreported,
                 below: !matches!(place.scope, kvs_tree::Scope::Key(_)),
                 show: Show::Under(route.shown()),
                 from: None,
@@ -98,8 +98,12 @@ impl State {
         at: usize,
         found: &Foreign,
         route: &Route,
-    ) -> Result<Option<Step>, EngineError> {
-        let seen = self.leads().foreign.get(at).filter(|seen| !seen.untold);
+    ) -> Result<Option<ChangeSource>, EngineError> {
+        let seen = self
+            .routes_ref()
+            .foreign
+            .get(at)
+            .filter(|seen| !seen.unreported);
         let (Some(Entry::Value(old)), Some(Entry::Value(new))) =
             (seen.and_then(|seen| seen.seen.clone()), found.seen.clone())
         else {
@@ -112,6 +116,6 @@ impl State {
         let begins =
             move |source: &dyn NodeSource, params: &_| new.begins_with(&old, source, params);
         let grew = self.store.step(begins).await?;
-        Ok(grew.then(|| Step::Pieces(Pieces::of_one(route.shown(), value, from))))
+        Ok(grew.then(|| ChangeSource::Pieces(Pieces::of_one(route.shown(), value, from))))
     }
 }

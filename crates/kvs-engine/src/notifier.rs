@@ -30,7 +30,7 @@ struct Waiting {
     creating: Option<u64>,
     /// Another namespace was made since that began.
     again: bool,
-    /// Somebody is to [`advance`](Feed::advance).
+    /// Somebody is to [`advance`](Notifier::advance).
     queued: bool,
 }
 
@@ -52,19 +52,19 @@ impl Waiting {
 
 /// The store-wide news.
 #[derive(Default)]
-pub(crate) struct Feed {
+pub(crate) struct Notifier {
     group: AtomicU64,
     waiting: Mutex<Waiting>,
 }
 
 /// A place among those who are woken; dropping it gives it up.
-pub(crate) struct FeedGuard {
-    feed: Arc<Feed>,
+pub(crate) struct NotifierGuard {
+    feed: Arc<Notifier>,
     tenant: Tenant,
     id: u64,
 }
 
-impl Drop for FeedGuard {
+impl Drop for NotifierGuard {
     fn drop(&mut self) {
         let mut waiting = self.feed.waiting();
         if let Some(Some(seen)) = waiting.followers.remove(&self.id).map(|one| one.seen) {
@@ -75,7 +75,7 @@ impl Drop for FeedGuard {
     }
 }
 
-impl FeedGuard {
+impl NotifierGuard {
     /// The newest group that is published; whoever asks is woken when there is a newer one.
     pub(crate) fn newest(&self) -> u64 {
         let mut waiting = self.feed.waiting();
@@ -85,7 +85,7 @@ impl FeedGuard {
     }
 }
 
-impl Feed {
+impl Notifier {
     fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -155,7 +155,7 @@ impl Feed {
         self: &Arc<Self>,
         tenant: Tenant,
         wake: Wake,
-    ) -> Result<FeedGuard, EngineError> {
+    ) -> Result<NotifierGuard, EngineError> {
         let newest = self.newest();
         self.place(tenant, |waiting, id| {
             let seen = None;
@@ -169,7 +169,7 @@ impl Feed {
         self: &Arc<Self>,
         tenant: Tenant,
         wake: Wake,
-    ) -> Result<FeedGuard, EngineError> {
+    ) -> Result<NotifierGuard, EngineError> {
         self.place(tenant, |waiting, id| {
             drop(waiting.for_namespaces.insert(id, wake))
         })
@@ -179,7 +179,7 @@ impl Feed {
         self: &Arc<Self>,
         tenant: Tenant,
         put: impl FnOnce(&mut Waiting, u64),
-    ) -> Result<FeedGuard, EngineError> {
+    ) -> Result<NotifierGuard, EngineError> {
         let mut waiting = self.waiting();
         let taken = waiting.places.take(tenant, FOLLOWERS, GUEST_FOLLOWERS);
         if let Err(most) = taken {
@@ -191,7 +191,7 @@ impl Feed {
         waiting.last += 1;
         let id = waiting.last;
         put(&mut waiting, id);
-        Ok(FeedGuard {
+        Ok(NotifierGuard {
             feed: self.clone(),
             tenant,
             id,

@@ -5,16 +5,16 @@ use std::sync::Arc;
 
 use kvs_tree::{Entry, Scope};
 
-use super::foreign::Foreign;
-use super::route::{Aim, End, Route, resolve, standing};
-use super::state::{Leads, State, Ways};
-use super::step::{Compare, Show, Step};
+use super::cross_namespace_target::Foreign;
+use super::route::{End, Route, ScopeMapping, resolve, standing};
+use super::state::{Routes, RoutesRef, WatchState};
+use super::step::{ChangeSource, Compare, Show};
 use crate::error::EngineError;
 use crate::history::RootAt;
 
-impl State {
+impl WatchState {
     /// Where the scopes lead in `root`, and what is there now.
-    pub(super) async fn ways(&self, root: &RootAt) -> Result<Ways, EngineError> {
+    pub(super) async fn routes_at(&self, root: &RootAt) -> Result<Routes, EngineError> {
         let routes = self.routes_in(root).await?;
         self.look(routes, &[]).await
     }
@@ -22,7 +22,7 @@ impl State {
     /// Where the scopes lead in `root`, if that is another place than now. What is behind a way into
     /// another namespace that stays is left as it was seen: what changed there since is told in its
     /// own turn.
-    pub(super) async fn new_ways(&self, root: &RootAt) -> Result<Option<Ways>, EngineError> {
+    pub(super) async fn new_ways(&self, root: &RootAt) -> Result<Option<Routes>, EngineError> {
         let routes = self.routes_in(root).await?;
         if routes == self.routes() {
             return Ok(None);
@@ -41,11 +41,11 @@ impl State {
         self.store.step(resolved).await
     }
 
-    async fn look(&self, routes: Vec<Route>, staying: &[Route]) -> Result<Ways, EngineError> {
+    async fn look(&self, routes: Vec<Route>, staying: &[Route]) -> Result<Routes, EngineError> {
         let mut foreign = Vec::new();
         if let Some(wake) = self.namespace.wake_of(self.id) {
             for route in &routes {
-                let seen = self.leads().foreign.iter();
+                let seen = self.routes_ref().foreign.iter();
                 let mut seen = seen.filter(|foreign| foreign.scope == route.scope);
                 match seen.next().filter(|_| staying.contains(route)) {
                     Some(seen) => foreign.push(seen.clone()),
@@ -56,7 +56,7 @@ impl State {
                 }
             }
         }
-        Ok(Ways { routes, foreign })
+        Ok(Routes { routes, foreign })
     }
 
     /// What stands behind a scope in `root`.
@@ -64,11 +64,14 @@ impl State {
         &self,
         scope: &Scope,
         root: &RootAt,
-        leads: Leads<'_>,
+        routes_ref: RoutesRef<'_>,
     ) -> Result<Option<Entry>, EngineError> {
-        let route = leads.routes.iter().find(|route| route.scope == *scope);
+        let route = routes_ref.routes.iter().find(|route| route.scope == *scope);
         if route.is_some_and(|route| matches!(route.end, End::Elsewhere { .. })) {
-            let found = leads.foreign.iter().find(|foreign| foreign.scope == *scope);
+            let found = routes_ref
+                .foreign
+                .iter()
+                .find(|foreign| foreign.scope == *scope);
             if let Some(entry) = found.and_then(|foreign| foreign.seen.clone()) {
                 return Ok(Some(entry));
             }
@@ -83,17 +86,17 @@ impl State {
     pub(super) async fn turned(
         &self,
         scope: &Scope,
-        before: Option<(&RootAt, Leads<'_>)>,
+        before: Option<(&RootAt, RoutesRef<'_>)>,
         after: &RootAt,
-        to: Leads<'_>,
-    ) -> Result<Step, EngineError> {
+        to: RoutesRef<'_>,
+    ) -> Result<ChangeSource, EngineError> {
         let listing = before.is_none();
         let before = match before {
             Some((root, from)) => self.behind(scope, root, from).await?,
             None => None,
         };
         let after = self.behind(scope, after, to).await?;
-        Ok(Step::Compare(Compare {
+        Ok(ChangeSource::Compare(Compare {
             before,
             after,
             listing,
@@ -107,12 +110,12 @@ impl State {
     /// All differences between two states, whatever became of links between them.
     pub(super) async fn differences(
         &self,
-        (before, from): (&RootAt, Leads<'_>),
-        (after, to): (&RootAt, Leads<'_>),
-    ) -> Result<Vec<Step>, EngineError> {
+        (before, from): (&RootAt, RoutesRef<'_>),
+        (after, to): (&RootAt, RoutesRef<'_>),
+    ) -> Result<Vec<ChangeSource>, EngineError> {
         let mut apart = from.routes.to_vec();
         apart.extend(to.routes.iter().cloned());
-        let aim = Aim::new(self.scopes.as_slice(), &[], &apart);
+        let aim = ScopeMapping::new(self.scopes.as_slice(), &[], &apart);
         let mut steps = vec![compare(before, after, aim)];
         for scope in self.scopes.as_slice() {
             if apart.iter().any(|route| route.scope == *scope) {
@@ -124,14 +127,14 @@ impl State {
 }
 
 /// The differences between two roots, in the tree's own keys.
-pub(super) fn compare(before: &RootAt, after: &RootAt, aim: Aim) -> Step {
-    Step::Compare(Compare {
+pub(super) fn compare(before: &RootAt, after: &RootAt, aim: ScopeMapping) -> ChangeSource {
+    ChangeSource::Compare(Compare {
         before: Some(Entry::Directory(before.directory.clone())),
         after: Some(Entry::Directory(after.directory.clone())),
         listing: false,
         anew: false,
         below: true,
-        show: Show::Aim(Arc::new(aim)),
+        show: Show::ScopeMapping(Arc::new(aim)),
         from: None,
     })
 }

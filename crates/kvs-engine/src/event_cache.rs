@@ -66,13 +66,13 @@ pub(crate) struct EventKey {
 
 /// The events of one namespace that were told lately.
 #[derive(Default)]
-pub(crate) struct SharedEvents {
+pub(crate) struct EventCache {
     events: HashMap<EventKey, Arc<SharedEvent>>,
     order: VecDeque<EventKey>,
     bytes: usize,
 }
 
-impl SharedEvents {
+impl EventCache {
     pub(crate) fn get(&self, key: &EventKey) -> Option<Arc<SharedEvent>> {
         self.events.get(key).cloned()
     }
@@ -102,7 +102,7 @@ mod tests {
 
     #[test]
     fn the_oldest_events_make_room() {
-        let mut events = SharedEvents::default();
+        let mut events = EventCache::default();
         let at = Position {
             incarnation: 1,
             version: 1,

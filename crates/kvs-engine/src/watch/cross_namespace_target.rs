@@ -12,9 +12,9 @@ use super::route::{End, Route, is_dead_end, scope_at};
 use crate::dispatch::Wake;
 use crate::error::{EngineError, ErrorKind};
 use crate::event::Behind;
-use crate::feed::FeedGuard;
 use crate::lanes::WatchId;
 use crate::namespace::Namespace;
+use crate::notifier::NotifierGuard;
 use crate::reference::Position;
 use crate::request::Principal;
 use crate::store::Store;
@@ -29,14 +29,14 @@ pub(super) struct Opened {
 }
 
 /// A place in another namespace that a watch is registered at, for as long as anybody holds it.
-struct Hop {
+struct Subscription {
     namespace: Arc<Namespace>,
     id: WatchId,
     scopes: Vec<Scope>,
     version: u64,
 }
 
-impl Drop for Hop {
+impl Drop for Subscription {
     fn drop(&mut self) {
         self.namespace.unsubscribe(self.id, &self.scopes);
     }
@@ -46,13 +46,13 @@ impl Drop for Hop {
 #[derive(Clone)]
 pub(super) struct Foreign {
     pub(super) scope: Scope,
-    hops: Vec<Arc<Hop>>,
-    missing: Option<(SmolStr, Arc<FeedGuard>)>,
+    hops: Vec<Arc<Subscription>>,
+    missing: Option<(SmolStr, Arc<NotifierGuard>)>,
     pub(super) seen: Option<Entry>,
     pub(super) behind: Behind,
     pub(super) time_ms: u64,
     /// What the reader has of it is not known: what is there is to be told, whatever it is.
-    pub(super) untold: bool,
+    pub(super) unreported: bool,
 }
 
 impl Foreign {
@@ -80,14 +80,14 @@ impl Foreign {
             hops: Vec::new(),
             missing: None,
             seen: None,
-            behind: nowhere(&name),
+            behind: absent(&name),
             time_ms: 0,
-            untold: false,
+            unreported: false,
         };
         loop {
             // What is not there has no time, not that of the link which leads there either.
             found.time_ms = 0;
-            found.behind = nowhere(&name);
+            found.behind = absent(&name);
             let namespace = match store.readable(caller, &name) {
                 Ok(namespace) => namespace,
                 Err(error) if error.kind == ErrorKind::NoNamespace => {
@@ -129,7 +129,7 @@ impl Foreign {
             scopes.dedup();
             let read = Some(now.version);
             let (id, _) = namespace.subscribe(store.tenant(caller), &scopes, read, wake.clone())?;
-            found.hops.push(Arc::new(Hop {
+            found.hops.push(Arc::new(Subscription {
                 namespace,
                 id,
                 scopes,
@@ -160,20 +160,20 @@ impl Foreign {
     /// Whether what was seen may be newer than a watch that was opened then.
     pub(super) fn moved_since(&self, opened: Opened, store: &Store) -> bool {
         let gone = self.missing.is_some() && store.removals() != opened.removals;
-        let moved = |hop: &Arc<Hop>| hop.namespace.moved() > opened.group;
+        let moved = |hop: &Arc<Subscription>| hop.namespace.moved() > opened.group;
         gone || self.hops.iter().any(moved)
     }
 
     /// Takes what was seen as not told.
     pub(super) fn forget(&mut self) {
         self.seen = None;
-        self.untold = true;
+        self.unreported = true;
     }
 
     /// Whether something there may have changed since.
-    pub(super) fn stirred(&self, store: &Store) -> bool {
-        let made = |(name, _): &(SmolStr, Arc<FeedGuard>)| store.namespace(name).is_ok();
-        self.untold
+    pub(super) fn has_changed(&self, store: &Store) -> bool {
+        let made = |(name, _): &(SmolStr, Arc<NotifierGuard>)| store.namespace(name).is_ok();
+        self.unreported
             || self.missing.as_ref().is_some_and(made)
             || self.hops.iter().any(|hop| {
                 hop.namespace.is_removed() || hop.namespace.next_hit(hop.id, hop.version).is_some()
@@ -181,7 +181,7 @@ impl Foreign {
     }
 }
 
-fn nowhere(name: &SmolStr) -> Behind {
+fn absent(name: &SmolStr) -> Behind {
     Behind {
         namespace: name.clone(),
         position: Position {

@@ -20,7 +20,7 @@ const PRIME: u64 = 0x0100_0000_01b3;
 
 /// Counts of the keys of an index.
 #[derive(Default)]
-pub(crate) struct Presence {
+pub(crate) struct PrefixBloom {
     /// Stuck at 255. A power of two of them, or none for an empty index.
     counts: Vec<u8>,
     keys: usize,
@@ -38,7 +38,7 @@ fn hashes(key: &Key) -> impl Iterator<Item = u64> {
     std::iter::once(ROOT).chain(names)
 }
 
-impl Presence {
+impl PrefixBloom {
     /// Adds a key that was not there. False if there is no place for it: then the table has to be
     /// made anew.
     pub(crate) fn insert(&mut self, key: &Key) -> bool {
@@ -106,7 +106,7 @@ mod tests {
 
     #[test]
     fn an_empty_table_has_no_place_and_holds_nothing() {
-        let mut presence = Presence::default();
+        let mut presence = PrefixBloom::default();
         assert!(!presence.insert(&key("a")));
         assert_eq!(presence.prefixes(&key("a.b")).count(), 0);
     }
@@ -114,7 +114,7 @@ mod tests {
     #[test]
     fn a_key_that_is_there_is_found_on_the_way_to_all_below_it() {
         let keys: Vec<_> = [".", "a", "a.b", "a.b.c.d"].map(key).into();
-        let presence = Presence::of(keys.iter());
+        let presence = PrefixBloom::of(keys.iter());
         let found: Vec<_> = presence.prefixes(&key("a.b.c.d.e")).collect();
         assert!([0, 1, 2, 4].iter().all(|names| found.contains(names)));
     }
@@ -122,7 +122,7 @@ mod tests {
     #[test]
     fn what_is_removed_is_gone_unless_another_has_its_place() {
         let keys: Vec<_> = (0..1_000).map(|n| key(&format!("x.{n}"))).collect();
-        let mut presence = Presence::of(keys.iter());
+        let mut presence = PrefixBloom::of(keys.iter());
         for key in &keys {
             assert!(presence.prefixes(key).any(|names| names == 2));
             presence.remove(key);
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn most_keys_that_are_not_there_are_told_apart() {
         let keys: Vec<_> = (0..10_000).map(|n| key(&format!("x.{n}"))).collect();
-        let presence = Presence::of(keys.iter());
+        let presence = PrefixBloom::of(keys.iter());
         let others = (0..10_000).map(|n| key(&format!("y.{n}")));
         let wrong = others.filter(|key| presence.prefixes(key).any(|names| names == 2));
         assert!(wrong.count() < 2_500);
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn more_keys_than_places_can_count_still_never_say_no() {
-        let mut presence = Presence {
+        let mut presence = PrefixBloom {
             counts: vec![0; 1],
             keys: 0,
         };
