@@ -7,19 +7,20 @@
 //! polling of hypervisors (`halt_poll_ns` of KVM).
 //!
 //! Giving way is a mistake beside somebody who computes: he keeps the processor for milliseconds,
-//! whatever comes in, while a thread that sleeps is woken at once. So after that happened nobody waits
-//! awake for a while.
+//! whatever comes in, while a thread that sleeps is woken at once. So after that happened nobody
+//! waits awake for a while.
 
 use std::time::{Duration, Instant};
 
 /// Pauses in a row that must have been short.
 const SHORT_PAUSES: u8 = 2;
 
-/// Who keeps a processor that was given to him for so long computes, rather than to answer somebody.
+/// Who keeps a processor that was given to him for so long computes, rather than to answer
+/// somebody.
 const LOST: Duration = Duration::from_millis(1);
 
-/// How long nobody waits awake after a processor was lost so; twice as long each time that it is lost
-/// again soon after.
+/// How long nobody waits awake after a processor was lost so; twice as long each time that it is
+/// lost again soon after.
 const WARY: Duration = Duration::from_millis(5);
 
 /// At most so long.
@@ -48,8 +49,8 @@ impl BusyPoll {
         }
     }
 
-    /// There is nothing to do: whether to look again rather than to sleep. The pause begins with the
-    /// first call after [`found`](Self::found).
+    /// There is nothing to do: whether to look again rather than to sleep. The pause begins with
+    /// the first call after [`found`](Self::found).
     pub fn again(&mut self, now: Instant) -> bool {
         let since = |then| now.saturating_duration_since(then);
         let pause = since(*self.idle.get_or_insert(now));

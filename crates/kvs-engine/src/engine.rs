@@ -1,6 +1,6 @@
-//! The engine as its users hold it: a cheap handle. Reads go straight to what is published; whatever
-//! changes anything goes through the commit task. Pins and namespaces are in `admin`, waits
-//! in `waiting`.
+//! The engine as its users hold it: a cheap handle. Reads go straight to what is published;
+//! whatever changes anything goes through the commit task. Pins and namespaces are in `admin`,
+//! waits in `waiting`.
 
 mod admin;
 mod glimpse;
@@ -77,15 +77,15 @@ impl Engine {
     /// current runtime. Cost: replay of the journal behind the last checkpoint.
     ///
     /// # Errors
-    /// `Busy` if another daemon has the store open or the system refuses a thread, `Corrupt` for damage (naming the file), `Invalid`
-    /// for a configuration that does not fit.
+    /// `Busy` if another daemon has the store open or the system refuses a thread, `Corrupt` for
+    /// damage (naming the file), `Invalid` for a configuration that does not fit.
     pub async fn open(config: EngineConfig, env: Environment) -> Result<Self, EngineError> {
         let storage = Arc::new(LocalStorage::new(&env, config.local()));
         Self::open_on(storage, config, env).await
     }
 
-    /// The same for a store on any medium. What `config` says of a directory and its files counts for
-    /// nothing then.
+    /// The same for a store on any medium. What `config` says of a directory and its files counts
+    /// for nothing then.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -153,11 +153,12 @@ impl Engine {
         self.submit(request).await
     }
 
-    /// Prepares what a record of the transaction could not carry: large values, and objects that a tree
-    /// object refers to. Returns at once if there is nothing of the kind. Must come before
-    /// [`submit`](Self::submit), which makes it durable once the transaction is accepted; until then it leaves
-    /// nothing behind. A transaction that cannot be prepared, or whose caller may not do it, is marked as refused,
-    /// since only [`submit`](Self::submit) can tell whether it is a repeat of one that took effect.
+    /// Prepares what a record of the transaction could not carry: large values, and objects that a
+    /// tree object refers to. Returns at once if there is nothing of the kind. Must come before
+    /// [`submit`](Self::submit), which makes it durable once the transaction is accepted; until
+    /// then it leaves nothing behind. A transaction that cannot be prepared, or whose caller may
+    /// not do it, is marked as refused, since only [`submit`](Self::submit) can tell whether it is
+    /// a repeat of one that took effect.
     ///
     /// # Errors
     /// `Unavailable` when the store is closing.
@@ -179,7 +180,8 @@ impl Engine {
         self.store.offload_write(work).await
     }
 
-    /// Begins an upload: a value of up to `limit` bytes that comes in pieces. Cost: for a guest a look at the namespaces.
+    /// Begins an upload: a value of up to `limit` bytes that comes in pieces. Cost: for a guest a
+    /// look at the namespaces.
     ///
     /// # Errors
     /// `Permission` for a caller who may change no namespace at all.
@@ -188,8 +190,9 @@ impl Engine {
         Upload::begin(&self.store, limit)
     }
 
-    /// Makes an upload the value of the put that is operation `index` of a request. The request is refused,
-    /// and nothing is left of the upload, if that cannot be done or the caller may not change the namespace.
+    /// Makes an upload the value of the put that is operation `index` of a request. The request is
+    /// refused, and nothing is left of the upload, if that cannot be done or the caller may not
+    /// change the namespace.
     pub async fn take_upload(&self, upload: Upload, request: &mut CommitRequest, index: usize) {
         let taken = async {
             stage::check_rights(&self.store, request)?;
@@ -212,8 +215,8 @@ impl Engine {
         }
     }
 
-    /// The answer to a transaction that cannot be evaluated (any more) but may have been committed before:
-    /// the first answer if it was, else `refusal`.
+    /// The answer to a transaction that cannot be evaluated (any more) but may have been committed
+    /// before: the first answer if it was, else `refusal`.
     pub fn settle(&self, request: CommitRequest, refusal: EngineError) -> Submitted {
         let (reply, answer) = oneshot::channel();
         let tenant = self.store.tenant(request.caller);
@@ -230,8 +233,8 @@ impl Engine {
 
     /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The
     /// transaction must have been [staged](Self::stage). The answer may be the error `Busy` if too
-    /// much is queued, one of the transaction, `NoSpace` if the disk is full, `OutcomeUnknown` if only
-    /// a restart can tell.
+    /// much is queued, one of the transaction, `NoSpace` if the disk is full, `OutcomeUnknown` if
+    /// only a restart can tell.
     pub fn submit(&self, request: CommitRequest) -> Submitted {
         let tenant = self.store.tenant(request.caller);
         let (command, submitted) = submission(request);
@@ -303,8 +306,8 @@ impl Engine {
         Follower::open(&self.store, caller, namespace, start.into(), wake)
     }
 
-    /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far as
-    /// they touched `scopes` (none: all).
+    /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far
+    /// as they touched `scopes` (none: all).
     ///
     /// # Errors
     /// `Compacted` if `from` is not retained any more.
@@ -358,9 +361,9 @@ impl Engine {
             .await
     }
 
-    /// Returns when the store has stopped by itself: after a failure that it must not go on from, or
-    /// because its commit task has ended otherwise than by [`shutdown`](Self::shutdown). The daemon
-    /// should then end. Never returns after a shutdown.
+    /// Returns when the store has stopped by itself: after a failure that it must not go on from,
+    /// or because its commit task has ended otherwise than by [`shutdown`](Self::shutdown). The
+    /// daemon should then end. Never returns after a shutdown.
     pub async fn failed(&self) -> Stopped {
         let mut life = self.life.clone();
         let over = life.wait_for(|life| !matches!(life, Life::Running)).await;

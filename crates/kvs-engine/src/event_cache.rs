@@ -1,5 +1,5 @@
-//! Events that many watches are told: read, filtered and encoded once for all watches of equal scopes
-//! and options at the same version.
+//! Events that many watches are told: read, filtered and encoded once for all watches of equal
+//! scopes and options at the same version.
 //!
 //! Bounded by number and bytes; what was dropped is made again by whoever needs it.
 

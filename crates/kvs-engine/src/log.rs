@@ -27,7 +27,8 @@ pub struct LogEntry {
     pub time_ms: u64,
     /// Who made it.
     pub transactions: Vec<TransactionInfo>,
-    /// The keys that it changed within the scopes, and how; at most [`LOG_CHANGES`](crate::limits::LOG_CHANGES).
+    /// The keys that it changed within the scopes, and how; at most
+    /// [`LOG_CHANGES`](crate::limits::LOG_CHANGES).
     pub keys: Vec<(Key, ChangeKind)>,
     /// Whether it may have changed more: then `keys` may be empty.
     pub more: bool,
@@ -44,8 +45,8 @@ pub struct LogPage {
     pub oldest: u64,
 }
 
-/// Versions `from` to `to` (both included) that touched `scopes`, at most `limit` of them; fewer where
-/// finding more would take longer than [`REQUEST_SLICES`]. In slices.
+/// Versions `from` to `to` (both included) that touched `scopes`, at most `limit` of them; fewer
+/// where finding more would take longer than [`REQUEST_SLICES`]. In slices.
 ///
 /// # Errors
 /// `Compacted` if `from` is not retained any more; 0 stands for the oldest retained.

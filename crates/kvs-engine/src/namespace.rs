@@ -3,8 +3,8 @@
 //!
 //! Lock order: `watches` before `history`; neither is held across an await or a disk access.
 //!
-//! Publishing wakes nobody. Who is to be woken is found behind it, in slices (`advance`), so a commit
-//! never waits for those who watch.
+//! Publishing wakes nobody. Who is to be woken is found behind it, in slices (`advance`), so a
+//! commit never waits for those who watch.
 
 mod watchers;
 
@@ -80,7 +80,8 @@ impl Namespace {
         }
     }
 
-    /// The group of what was published last, at the least; no older than what [`published`](Self::published) gave before.
+    /// The group of what was published last, at the least; no older than what
+    /// [`published`](Self::published) gave before.
     pub(crate) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Acquire)
     }
@@ -110,7 +111,8 @@ impl Namespace {
         self.published.load_full()
     }
 
-    /// What `see` makes of the newest durable version. For a moment: a version that is published meanwhile may have to wait.
+    /// What `see` makes of the newest durable version. For a moment: a version that is published
+    /// meanwhile may have to wait.
     pub(crate) fn with_published<T>(&self, see: impl FnOnce(&RootAt) -> T) -> T {
         see(&self.published.load())
     }

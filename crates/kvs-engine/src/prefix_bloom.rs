@@ -1,8 +1,8 @@
 //! Whether a key may be in an index, told without looking there.
 //!
-//! A commit asks the index of watches for each key that it touched and for every directory above it,
-//! and mostly nobody watches any of them. Here a key is one byte at the place that its hash names:
-//! how many keys of the index have that place. A place that counts none says no for certain.
+//! A commit asks the index of watches for each key that it touched and for every directory above
+//! it, and mostly nobody watches any of them. Here a key is one byte at the place that its hash
+//! names: how many keys of the index have that place. A place that counts none says no for certain.
 
 use kvs_tree::Key;
 

@@ -1,5 +1,5 @@
-//! What every reader of a store shares: its objects, its past, its namespaces and pins. Readers hold
-//! it through an `Arc`; the commit task is the only writer.
+//! What every reader of a store shares: its objects, its past, its namespaces and pins. Readers
+//! hold it through an `Arc`; the commit task is the only writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -114,7 +114,8 @@ impl Store {
         self.registered().extend(packs);
     }
 
-    /// Packs that a restart would not know after all: the group that registers them was not written.
+    /// Packs that a restart would not know after all: the group that registers them was not
+    /// written.
     pub(crate) fn unregister(&self, packs: &[PackId]) {
         let mut registered = self.registered();
         registered.retain(|pack| !packs.contains(pack));

@@ -25,8 +25,8 @@ pub(crate) struct ChangedKeys {
     pub(crate) more: bool,
 }
 
-/// What `record` changed in `scopes`, the roots rebuilt where differences are needed. In slices, and no more
-/// than [`LOG_CHANGES`] keys, nor for more than [`LOG_SLICES`].
+/// What `record` changed in `scopes`, the roots rebuilt where differences are needed. In slices,
+/// and no more than [`LOG_CHANGES`] keys, nor for more than [`LOG_SLICES`].
 pub(crate) async fn changes_of(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,

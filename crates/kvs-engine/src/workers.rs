@@ -1,9 +1,10 @@
 //! Threads for work that blocks. All of them start when the store is opened and stay until it is
-//! closed, so that nothing that the store needs later depends on a thread that the system may refuse.
+//! closed, so that nothing that the store needs later depends on a thread that the system may
+//! refuse.
 //!
-//! A pool runs its jobs in the order in which they were queued. Its threads end when the last handle
-//! is dropped and the queue is empty; nobody waits for them, since the last handle may be dropped by
-//! one of the jobs.
+//! A pool runs its jobs in the order in which they were queued. Its threads end when the last
+//! handle is dropped and the queue is empty; nobody waits for them, since the last handle may be
+//! dropped by one of the jobs.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};

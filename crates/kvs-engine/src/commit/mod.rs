@@ -10,6 +10,10 @@
 //! `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
 //! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
 //! when to look), `handle` (which of them a command is for).
+#![allow(
+    clippy::disallowed_methods,
+    reason = "the driver: its timer, its tasks, and how long it busy-polls"
+)]
 
 mod merge;
 mod draft;

@@ -1,9 +1,11 @@
-//! Following roots: every move of a namespace's root, and namespaces that come, go and change hands.
+//! Following roots: every move of a namespace's root, and namespaces that come, go and change
+//! hands.
 //!
-//! A cursor into the journal, record by record, shared by nobody and buffered nowhere: at most one page of the journal is held.
-//! Only groups that are published are read, so no event is ahead of a read. A follower can say at any time which place it has
-//! reached, and another one go on from there, after a restart too: the journal is the same for all, so nothing but the place
-//! has to be known. What it meets from there on is learnt as it comes.
+//! A cursor into the journal, record by record, shared by nobody and buffered nowhere: at most one
+//! page of the journal is held. Only groups that are published are read, so no event is ahead of a
+//! read. A follower can say at any time which place it has reached, and another one go on from
+//! there, after a restart too: the journal is the same for all, so nothing but the place has to be
+//! known. What it meets from there on is learnt as it comes.
 
 mod known;
 
@@ -32,7 +34,8 @@ pub struct Follower {
     guard: NotifierGuard,
     /// Everything before this place was looked at.
     next: Place,
-    /// Events of the page that was read, each with the place behind it; bounded by `FOLLOW_READ_BYTES`.
+    /// Events of the page that was read, each with the place behind it; bounded by
+    /// `FOLLOW_READ_BYTES`.
     events: VecDeque<(RootEvent, Place)>,
     /// Everything before this place was told.
     place: Place,
@@ -109,7 +112,8 @@ impl Follower {
         }
     }
 
-    /// Goes on at a place that this follower or another one has told, or with the state if this is another journal now.
+    /// Goes on at a place that this follower or another one has told, or with the state if this is
+    /// another journal now.
     fn go_on(&mut self, place: Place) {
         let now = self.next;
         let ahead = (place.group, place.records) > (now.group, now.records);
@@ -133,8 +137,8 @@ impl Follower {
         self.place
     }
 
-    /// The same, also when nothing was told yet; none as long as what it was to begin with is still to come, a state or a
-    /// version.
+    /// The same, also when nothing was told yet; none as long as what it was to begin with is still
+    /// to come, a state or a version.
     pub fn mark(&self) -> Option<Place> {
         (self.state.is_none() && self.sight.has_begun()).then_some(self.place)
     }

@@ -35,7 +35,8 @@ impl WatchState {
         };
         let routes = self.routes_at(&root).await?;
         let only = match self.scopes.as_slice() {
-            // Elsewhere nobody can tell whether a value is still the one whose bytes the client has.
+            // Elsewhere nobody can tell whether a value is still the one whose bytes the client
+            // has.
             [scope] if routes.foreign.is_empty() => Some(scope.clone()),
             _ => None,
         };

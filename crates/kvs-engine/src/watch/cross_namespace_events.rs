@@ -12,8 +12,8 @@ use crate::history::RootAt;
 use crate::roots::root_of;
 
 impl WatchState {
-    /// Sets out to tell what is in other namespaces where the reader's state is not known: everything
-    /// else that is told rests on it. False if there is nothing of the kind.
+    /// Sets out to tell what is in other namespaces where the reader's state is not known:
+    /// everything else that is told rests on it. False if there is nothing of the kind.
     ///
     /// # Errors
     /// `Compacted` if the root of what was read is not retained any more; `Permission`.
@@ -25,8 +25,8 @@ impl WatchState {
         self.tell_foreign(at, &root).await
     }
 
-    /// Sets out to tell what changed in another namespace, if anything may have; false if not. First it
-    /// may be the turn of the watch's own namespace again.
+    /// Sets out to tell what changed in another namespace, if anything may have; false if not.
+    /// First it may be the turn of the watch's own namespace again.
     ///
     /// # Errors
     /// `Permission` if it is not the caller's to read any more.
@@ -91,8 +91,8 @@ impl WatchState {
         Ok(true)
     }
 
-    /// In append mode, the bytes that the value there grew by since it was last seen; `None` if it did not grow, or not by
-    /// appends alone.
+    /// In append mode, the bytes that the value there grew by since it was last seen; `None` if it
+    /// did not grow, or not by appends alone.
     async fn grown(
         &self,
         at: usize,

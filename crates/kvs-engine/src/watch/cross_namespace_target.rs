@@ -1,4 +1,5 @@
-//! What is behind a link into another namespace: its newest state, under that namespace's own version.
+//! What is behind a link into another namespace: its newest state, under that namespace's own
+//! version.
 //!
 //! Every version is promised within one namespace. Abroad a watch is woken when the other namespace
 //! moves at the key in question, is removed, or is made again, and then looks at what stands there.

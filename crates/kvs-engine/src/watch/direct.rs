@@ -189,7 +189,8 @@ impl Directing {
     }
 }
 
-/// How many bytes each append of a version added, by key. A key that anything else happened to is told otherwise.
+/// How many bytes each append of a version added, by key. A key that anything else happened to is
+/// told otherwise.
 fn growth(record: &VersionRecord) -> BTreeMap<Key, Vec<u64>> {
     let mut lengths: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
     for effect in record.effects() {

@@ -25,7 +25,8 @@ struct Sum {
 }
 
 impl WatchState {
-    /// Sets out to tell the newest state, `first` being the first record that may concern the watch.
+    /// Sets out to tell the newest state, `first` being the first record that may concern the
+    /// watch.
     ///
     /// # Errors
     /// As [`tell`](Self::tell).

@@ -1,10 +1,11 @@
 //! A watch: a cursor into the journal and scopes. No queue, no task: whoever holds it asks for the
 //! next event when its client has credit, and is woken when there may be one.
 //!
-//! Events are made from the journal's records (`cursor`, `version`, `latest`), part by part (`work`,
-//! `step`), so a watch that lags costs the daemon nothing while it waits. A watch whose next version
-//! is no longer retained gets a gap and then the state (`begin`). Links on the way to a watched key
-//! are followed (`route`, `retarget`), into other namespaces too (`cross_namespace_target`, `cross_namespace_events`). RFC 0006.
+//! Events are made from the journal's records (`cursor`, `version`, `latest`), part by part
+//! (`work`, `step`), so a watch that lags costs the daemon nothing while it waits. A watch whose
+//! next version is no longer retained gets a gap and then the state (`begin`). Links on the way to
+//! a watched key are followed (`route`, `retarget`), into other namespaces too
+//! (`cross_namespace_target`, `cross_namespace_events`). RFC 0006.
 
 mod route;
 
@@ -152,8 +153,8 @@ impl Watch {
         self.0.namespace.at(self.0.read)
     }
 
-    /// The newest position up to which everything was delivered or does not concern the scopes: what
-    /// a bookmark tells: what was matched, not what was published. Cheap; reads nothing.
+    /// The newest position up to which everything was delivered or does not concern the scopes:
+    /// what a bookmark tells: what was matched, not what was published. Cheap; reads nothing.
     pub fn mark(&mut self) -> Position {
         let state = &mut self.0;
         if state.busy.as_ref().is_none_or(|busy| busy.settled())
@@ -167,17 +168,18 @@ impl Watch {
     /// Whether the watch goes on, for one whose client takes no events now.
     ///
     /// # Errors
-    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it is gone.
+    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it is
+    /// gone.
     pub fn check(&self) -> Result<(), EngineError> {
         self.0.check()
     }
 
-    /// The next event if there is one now; else `None`, and the watch's sink is woken when there may
-    /// be one. Dropping the future before it is done loses nothing but work.
+    /// The next event if there is one now; else `None`, and the watch's sink is woken when there
+    /// may be one. Dropping the future before it is done loses nothing but work.
     ///
     /// # Errors
-    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it, or what
-    /// a link leads to, is gone, `Corrupt` for damaged data. Each ends the watch.
+    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it, or
+    /// what a link leads to, is gone, `Corrupt` for damaged data. Each ends the watch.
     pub async fn next(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
         let state = &mut self.0;
         loop {
@@ -290,7 +292,8 @@ impl WatchState {
         Ok(None)
     }
 
-    /// Whether there is enough to look at for the time that it takes to be worth a look at the clock.
+    /// Whether there is enough to look at for the time that it takes to be worth a look at the
+    /// clock.
     fn has_much(&self, record: &VersionRecord) -> bool {
         let ahead = self.busy.as_ref().map_or(0, |busy| busy.batch.len());
         let records = if self.shape.kind == ModeKind::Latest {

@@ -1,5 +1,5 @@
-//! Differences between two states as a watch sees them, where links may lead elsewhere in the second
-//! than in the first.
+//! Differences between two states as a watch sees them, where links may lead elsewhere in the
+//! second than in the first.
 
 use std::sync::Arc;
 
@@ -19,9 +19,9 @@ impl WatchState {
         self.look(routes, &[]).await
     }
 
-    /// Where the scopes lead in `root`, if that is another place than now. What is behind a way into
-    /// another namespace that stays is left as it was seen: what changed there since is told in its
-    /// own turn.
+    /// Where the scopes lead in `root`, if that is another place than now. What is behind a way
+    /// into another namespace that stays is left as it was seen: what changed there since is told
+    /// in its own turn.
     pub(super) async fn new_ways(&self, root: &RootAt) -> Result<Option<Routes>, EngineError> {
         let routes = self.routes_in(root).await?;
         if routes == self.routes() {

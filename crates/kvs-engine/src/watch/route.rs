@@ -1,8 +1,9 @@
-//! Where the scopes of a watch lead: the links on the way to a watched key, and what is at their end.
+//! Where the scopes of a watch lead: the links on the way to a watched key, and what is at their
+//! end.
 //!
 //! A watch of a key without a link on its way, which is nearly every watch, has no route at all.
-//! Globs have none: they report links and do not follow them. A route holds at one version; what may
-//! change it is in the index (every link, and the end), so no version that does goes by unseen.
+//! Globs have none: they report links and do not follow them. A route holds at one version; what
+//! may change it is in the index (every link, and the end), so no version that does goes by unseen.
 
 use kvs_tree::{
     Directory, Effect, Entry, Fault, Key, NodeSource, Resolved, Scope, TreeErrorKind, lookup,
@@ -131,8 +132,8 @@ pub(super) fn is_dead_end(kind: TreeErrorKind) -> bool {
     )
 }
 
-/// What stands at a watched key, links followed. A link that leads to nothing is seen itself; a loop is
-/// nothing, whatever its links say.
+/// What stands at a watched key, links followed. A link that leads to nothing is seen itself; a
+/// loop is nothing, whatever its links say.
 pub(super) fn standing(
     root: &Directory,
     source: &dyn NodeSource,
@@ -212,7 +213,8 @@ impl ScopeMapping {
         &self.scopes
     }
 
-    /// The keys of the tree that are told under a key: what [`shown`](Self::shown) says the other way.
+    /// The keys of the tree that are told under a key: what [`shown`](Self::shown) says the other
+    /// way.
     pub(super) fn places(&self, key: &Key) -> Vec<Key> {
         let (plain, behind) = self.scopes.split_at(self.plain.min(self.scopes.len()));
         let mut places = Vec::new();

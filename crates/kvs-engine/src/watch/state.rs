@@ -104,7 +104,8 @@ pub(super) struct StartState {
     pub(super) list: bool,
     /// In append mode, how many bytes the client already has.
     pub(super) offset: Option<u64>,
-    /// Whether it resumes from a version. What its client knows of other namespaces is then unknown.
+    /// Whether it resumes from a version. What its client knows of other namespaces is then
+    /// unknown.
     pub(super) resumed: bool,
     pub(super) opened: Opened,
 }

@@ -1,6 +1,6 @@
-//! What a part of an event is made from, a page at a time: listings, differences of two trees, values
-//! in pieces. Each page is pure, ends after a number of visits, be it with nothing found, and tells
-//! where the next one begins; nothing holds more than a page.
+//! What a part of an event is made from, a page at a time: listings, differences of two trees,
+//! values in pieces. Each page is pure, ends after a number of visits, be it with nothing found,
+//! and tells where the next one begins; nothing holds more than a page.
 
 use std::sync::Arc;
 

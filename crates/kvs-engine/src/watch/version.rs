@@ -137,7 +137,8 @@ impl WatchState {
         Ok(())
     }
 
-    /// The finished changes by the keys they are told under, and steps for what is too large for them.
+    /// The finished changes by the keys they are told under, and steps for what is too large for
+    /// them.
     async fn direct(
         &self,
         record: &Arc<VersionRecord>,

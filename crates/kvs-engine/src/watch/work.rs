@@ -1,6 +1,6 @@
-//! Telling an event part by part: a part is made when it is asked for, and is all that is held. It is
-//! made in slices, between which others have their turn; after many of them it is left as it is, and
-//! the watch's sink is woken to go on with it.
+//! Telling an event part by part: a part is made when it is asked for, and is all that is held. It
+//! is made in slices, between which others have their turn; after many of them it is left as it is,
+//! and the watch's sink is woken to go on with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -52,7 +52,8 @@ impl WatchState {
     /// out to be empty. The watch has read the version once the last part is made.
     ///
     /// # Errors
-    /// `Idle` if it takes so long that other streams have their turn first: then the sink was woken.
+    /// `Idle` if it takes so long that other streams have their turn first: then the sink was
+    /// woken.
     pub(super) async fn part(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
         let work = self.busy.as_ref().and_then(|busy| busy.work.as_ref());
         if work.is_none_or(|work| work.steps.is_empty()) {
