@@ -189,7 +189,8 @@ impl Namespace {
         self.removed.load(Ordering::Acquire)
     }
 
-    /// Waits until `version` is published, or rights have changed: then the version that is told is a lower one.
+    /// Waits until `version` is published, or rights have changed: then the version that is told is
+    /// a lower one.
     pub(crate) async fn wait(&self, tenant: Tenant, version: u64) -> Result<Position, EngineError> {
         let receiver = {
             let mut waiters = lock(&self.waiters);
