@@ -132,10 +132,7 @@ impl Engine {
             trimmed_to: recovered.trimmed_to,
             replayed: recovered.replayed,
         };
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "the one task; its end is noticed by `life`"
-        )]
+        #[expect(clippy::disallowed_methods, reason = "the one task of the store")]
         tokio::spawn(CommitTask::run(parts));
         Ok(Self {
             store,
