@@ -16,8 +16,18 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
         &["kvs-client", "kvs-engine", "kvs-proto", "kvs-tree"],
     ),
     (
-        "kvs",
+        "kvs-bench",
         &["kvs-client", "kvs-server", "kvs-proto", "kvs-tree"],
+    ),
+    (
+        "kvs",
+        &[
+            "kvs-bench",
+            "kvs-client",
+            "kvs-server",
+            "kvs-proto",
+            "kvs-tree",
+        ],
     ),
 ];
 

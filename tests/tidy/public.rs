@@ -18,6 +18,7 @@ const LIBRARIES: &[&str] = &[
     "kvs-proto",
     "kvs-client",
     "kvs-server",
+    "kvs-bench",
 ];
 
 /// The library that is for users.

@@ -1,8 +1,8 @@
 //! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
 //!
-//! Reading order: `output` is how things are printed; `private` is a daemon in a child process, `demo` and `bench` what
-//! `kvs demo` and `kvs bench` do with it; `eventlog` is the format of eventlogs, `txn` that of
-//! written transactions; `commands` are the verbs, one file each; `cli` is what can be typed. Errors of every
+//! Reading order: `output` is how things are printed; `demo` is what `kvs demo` does; `eventlog` is the
+//! format of eventlogs, `txn` that of written transactions; `commands` are the verbs, one file each;
+//! `cli` is what can be typed. The daemon is `kvs-server`, `kvs bench` is `kvs-bench`. Errors of every
 //! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
 mod limits;
@@ -11,11 +11,7 @@ mod quantity;
 
 mod output;
 
-mod private;
-
 mod demo;
-
-mod bench;
 
 mod eventlog;
 

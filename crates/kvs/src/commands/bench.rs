@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 use clap::ValueEnum;
+use kvs_bench::{self as bench, Cpus, Layout, Pin, Plan, Workload};
 use kvs_proto::REQUESTS_IN_FLIGHT;
 use kvs_server::Durability;
 use kvs_tree::HashAlgorithm;
@@ -16,7 +17,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::options::Daemon;
 use super::signals::{Signals, status_of};
-use crate::bench::{self, Cpus, Layout, Pin, Plan, Workload};
 use crate::output::print;
 use crate::quantity::{duration, size};
 

@@ -12,7 +12,7 @@ use kvs_client::Address;
 use super::signals::{Signals, status_of};
 use crate::demo::{self, ClientOptions};
 use crate::output::print;
-use crate::private::remove;
+use kvs_bench::remove;
 
 /// Options of `kvs demo`.
 #[derive(Debug, clap::Args)]

@@ -14,7 +14,7 @@ use super::process::{ClientPlan, ClientProcess, Progress};
 use super::record;
 use super::report::{ClientReport, Report};
 use super::validate::judge;
-use crate::private::Daemon;
+use kvs_bench::PrivateDaemon as Daemon;
 
 /// A client that handles nothing for so long is given up; what it has not seen counts as missed.
 const STALL: Duration = Duration::from_secs(60);

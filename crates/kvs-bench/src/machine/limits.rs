@@ -6,12 +6,12 @@ use std::time::{Duration, Instant};
 use kvs_tree::{Blobref, HashAlgorithm};
 use serde::Serialize;
 
-use super::cpus::Cpus;
 use super::disk::Disk;
 use super::frames::Frames;
 use super::pingpong::PingPong;
-use super::plan::{Pin, Plan};
-use super::statistics::median;
+use crate::cpus::Cpus;
+use crate::plan::{Pin, Plan};
+use crate::statistics::median;
 
 /// Bytes that are hashed or copied at a time: more than the caches hold.
 const BLOCK_BYTES: usize = 32 << 20;

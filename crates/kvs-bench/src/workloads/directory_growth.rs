@@ -4,8 +4,8 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::load::{Bench, Measured, Work};
-use super::plan::Size;
+use crate::load::{Bench, Measured, Work};
+use crate::plan::Size;
 
 /// Entries of the directory while it is small.
 const SMALL: u64 = 1000;

@@ -11,7 +11,7 @@ use tokio::net::UnixStream;
 const READ_BYTES: usize = 64 * 1024;
 
 /// Answers until the other side closes. What came together is answered together.
-pub(crate) async fn run(request: usize, answer: usize) -> anyhow::Result<()> {
+pub async fn run(request: usize, answer: usize) -> anyhow::Result<()> {
     let socket = rustix::stdio::stdin()
         .try_clone_to_owned()
         .context("no socket on standard input")?;

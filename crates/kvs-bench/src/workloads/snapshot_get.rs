@@ -11,10 +11,10 @@ use kvs_client::{At, CachedNamespace, ClientError, Namespace, Snapshot};
 use smol_str::SmolStr;
 use tokio::task::JoinSet;
 
-use super::load::{Bench, Measured, Work};
-use super::plan::Size;
-use super::progress::Progress;
-use super::statistics::Samples;
+use crate::load::{Bench, Measured, Work};
+use crate::plan::Size;
+use crate::progress::Progress;
+use crate::statistics::Samples;
 
 /// Bytes that the cache has for each key, beside its value: more than any layout takes.
 const CACHE_BYTES_A_KEY: u64 = 4096;

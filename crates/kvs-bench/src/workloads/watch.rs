@@ -15,10 +15,10 @@ use kvs_client::{ChangeValue, Event, Transaction, WatchOptions, WatchStream};
 use tokio::sync::Notify;
 use tokio::task::JoinSet;
 
-use super::load::{Bench, Measured};
-use super::plan::Size;
-use super::progress::Progress;
-use super::statistics::Samples;
+use crate::load::{Bench, Measured};
+use crate::plan::Size;
+use crate::progress::Progress;
+use crate::statistics::Samples;
 
 /// The number that ends a watcher.
 const LAST: u64 = u64::MAX;
@@ -260,7 +260,7 @@ fn parse(value: &[u8]) -> Option<(u64, Duration)> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::plan::Layout;
+    use crate::plan::Layout;
 
     #[test]
     fn values_carry_their_number_and_time() {

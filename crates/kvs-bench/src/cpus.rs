@@ -8,13 +8,13 @@ use rustix::thread::{CpuSet, sched_getaffinity, sched_setaffinity};
 
 /// The CPUs that this process was started with.
 #[derive(Clone, Debug)]
-pub(crate) struct Cpus {
+pub struct Cpus {
     all: CpuSet,
 }
 
 impl Cpus {
     /// Asks the system.
-    pub(crate) fn new() -> anyhow::Result<Cpus> {
+    pub fn new() -> anyhow::Result<Cpus> {
         let all = sched_getaffinity(None).context("cannot tell which CPUs may be used")?;
         Ok(Cpus { all })
     }

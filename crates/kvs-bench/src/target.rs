@@ -11,8 +11,8 @@ use smol_str::SmolStr;
 use tempfile::TempDir;
 use tokio::net::UnixStream;
 
-use super::cpus::Cpus;
-use super::plan::{Plan, Workload};
+use crate::cpus::Cpus;
+use crate::plan::{Plan, Workload};
 use crate::private::{self, Daemon};
 
 /// A daemon with a namespace for one workload.

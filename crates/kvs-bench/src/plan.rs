@@ -14,7 +14,7 @@ const STRIDE: u64 = 7919;
 
 /// What the clients do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Workload {
+pub enum Workload {
     /// Put values under keys that exist
     Put,
     /// Look up current values
@@ -52,7 +52,7 @@ impl Workload {
 
 /// Where the keys are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Layout {
+pub enum Layout {
     /// All in one directory
     Directory,
     /// Each in a directory of its own: lwj.N.state
@@ -61,44 +61,44 @@ pub(crate) enum Layout {
 
 /// CPUs to which the two sides are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Pin {
+pub struct Pin {
     /// Of the daemon, if it is our own, and of the peer of the ping-pong.
-    pub(crate) daemon: usize,
+    pub daemon: usize,
     /// Of the clients.
-    pub(crate) clients: usize,
+    pub clients: usize,
 }
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
-pub(crate) struct Plan {
+pub struct Plan {
     /// Connections that make load.
-    pub(crate) clients: usize,
+    pub clients: usize,
     /// Unanswered requests of each connection.
-    pub(crate) in_flight: usize,
+    pub in_flight: usize,
     /// Bytes of a value; `None`: what suits the workload.
-    pub(crate) value_size: Option<usize>,
+    pub value_size: Option<usize>,
     /// Number of keys; `None`: what suits the workload.
-    pub(crate) keys: Option<u64>,
+    pub keys: Option<u64>,
     /// Watchers of `watch`, watches of `idle-watches`; `None`: what suits the workload.
-    pub(crate) watchers: Option<usize>,
+    pub watchers: Option<usize>,
     /// Where the keys are.
-    pub(crate) layout: Layout,
+    pub layout: Layout,
     /// Time that is measured, in each repetition.
-    pub(crate) time: Duration,
+    pub time: Duration,
     /// Load before that.
-    pub(crate) warm_up: Duration,
+    pub warm_up: Duration,
     /// How often everything is measured.
-    pub(crate) repetitions: usize,
+    pub repetitions: usize,
     /// Where both sides run.
-    pub(crate) pin: Option<Pin>,
+    pub pin: Option<Pin>,
     /// Durability of our own daemon, as `kvs serve` takes it.
-    pub(crate) durability: String,
+    pub durability: String,
     /// Hash of our own daemon's store; another's has its own.
-    pub(crate) hash: HashAlgorithm,
+    pub hash: HashAlgorithm,
     /// Where our own daemon's store is made, and where the disk is measured.
-    pub(crate) directory: Option<PathBuf>,
+    pub directory: Option<PathBuf>,
     /// Address of the daemon to measure; `None`: our own.
-    pub(crate) uri: Option<String>,
+    pub uri: Option<String>,
 }
 
 /// What a workload does with how much.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kvs_client::Transaction;
 
-use super::load::{Bench, Measured, Work};
+use crate::load::{Bench, Measured, Work};
 
 /// One repetition. The keys must be there.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {

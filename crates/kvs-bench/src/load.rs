@@ -13,10 +13,10 @@ use kvs_client::{At, Committed, LookupAnswer, LookupOptions, Namespace, Pending,
 use smol_str::SmolStr;
 use tokio::task::JoinSet;
 
-use super::plan::{Plan, Size};
-use super::progress::Progress;
-use super::statistics::Samples;
-use super::target::Target;
+use crate::plan::{Plan, Size};
+use crate::progress::Progress;
+use crate::statistics::Samples;
+use crate::target::Target;
 
 /// Operations a second of one connection for which memory is set aside beforehand.
 const EXPECTED_RATE: f64 = 300_000.0;

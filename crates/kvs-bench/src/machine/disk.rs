@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::Context;
 
-use super::statistics::Samples;
+use crate::statistics::Samples;
 
 /// Bytes of the file; writing begins again at its start when it is full.
 const FILE_BYTES: usize = 64 << 20;

@@ -6,9 +6,9 @@ use comfy_table::{CellAlignment, Table, presets};
 use kvs_tree::HashAlgorithm;
 use serde::Serialize;
 
-use super::machine::Limit;
-use super::plan::{Layout, Plan, Size, Workload};
-use super::statistics::{Spread, median};
+use crate::machine::Limit;
+use crate::plan::{Layout, Plan, Size, Workload};
+use crate::statistics::{Spread, median};
 
 /// The figures of one repetition.
 #[derive(Clone, Debug, Default)]
@@ -29,7 +29,7 @@ pub(crate) struct Repetition {
 
 /// The figures of a workload: medians over its repetitions. The JSON form is this structure.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Figures {
+pub struct Figures {
     workload: String,
     rate: f64,
     #[serde(flatten)]
@@ -101,13 +101,13 @@ impl Figures {
     }
 
     /// One JSON object, without an end of line.
-    pub(crate) fn json(&self) -> String {
+    pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
 /// The table, with what only some workloads have and the machine's limits below it.
-pub(crate) fn table(figures: &[Figures], terminal: bool) -> String {
+pub fn table(figures: &[Figures], terminal: bool) -> String {
     let style = if terminal {
         presets::UTF8_FULL_CONDENSED
     } else {

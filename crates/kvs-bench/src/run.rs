@@ -6,17 +6,17 @@ use std::time::Duration;
 use anyhow::Context;
 use tokio_util::sync::CancellationToken;
 
-use super::cpus::Cpus;
-use super::disk::Disk;
-use super::frames;
-use super::load::{Bench, Measured};
-use super::machine;
-use super::placement::Placement;
-use super::plan::{Plan, Workload};
-use super::progress::Progress;
-use super::report::{Figures, Repetition};
-use super::target::Target;
-use super::{
+use crate::cpus::Cpus;
+use crate::load::{Bench, Measured};
+use crate::machine;
+use crate::machine::disk::Disk;
+use crate::machine::frames;
+use crate::placement::Placement;
+use crate::plan::{Plan, Workload};
+use crate::progress::Progress;
+use crate::report::{Figures, Repetition};
+use crate::target::Target;
+use crate::workloads::{
     append, counter, directory_growth, get, idle_watches, large_value, mixed, put, restart,
     snapshot_get, txn, watch,
 };
@@ -34,7 +34,7 @@ const PLACEMENT_SHARE: u32 = 4;
 const PLACEMENT_TIME: Duration = Duration::from_secs(1);
 
 /// Measures one workload. `None` if it was stopped; what was made for it is removed all the same.
-pub(crate) async fn run(
+pub async fn run(
     plan: &Plan,
     workload: Workload,
     cpus: &Cpus,

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use kvs_client::Transaction;
 
-use super::load::{Bench, Measured, Work};
-use super::plan::Size;
+use crate::load::{Bench, Measured, Work};
+use crate::plan::Size;
 
 /// Transaction number `i`.
 pub(crate) fn transaction(size: &Size, i: u64) -> Work {

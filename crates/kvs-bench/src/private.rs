@@ -2,7 +2,7 @@
 //! user's, for verbs that bring their own (`kvs demo`, `kvs bench`).
 
 use std::ffi::OsStr;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write as _};
 use std::path::Path;
 use std::process::Stdio;
 use std::time::{Duration, Instant};
@@ -13,7 +13,6 @@ use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
 use tokio::process::{Child, ChildStderr, Command};
 
-use crate::output::complain;
 use kvs_server::READY;
 
 /// How long the daemon may take to end after SIGTERM before it is killed.
@@ -24,19 +23,19 @@ const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 
 /// A running daemon; killed when it is dropped.
 #[derive(Debug)]
-pub(crate) struct Daemon {
+pub struct Daemon {
     child: Child,
     uri: String,
 }
 
 impl Daemon {
     /// Starts the daemon with the default options and waits until it says that it is ready.
-    pub(crate) async fn start(directory: &Path) -> anyhow::Result<Daemon> {
+    pub async fn start(directory: &Path) -> anyhow::Result<Daemon> {
         Self::start_with(directory, &[] as &[&str]).await
     }
 
     /// The same, with options of `kvs serve`. The store is made if it is not there.
-    pub(crate) async fn start_with(
+    pub async fn start_with(
         directory: &Path,
         options: &[impl AsRef<OsStr>],
     ) -> anyhow::Result<Daemon> {
@@ -68,7 +67,7 @@ impl Daemon {
     }
 
     /// The daemon's address.
-    pub(crate) fn uri(&self) -> &str {
+    pub fn uri(&self) -> &str {
         &self.uri
     }
 
@@ -79,7 +78,7 @@ impl Daemon {
     }
 
     /// Ends the daemon with SIGTERM and waits for it.
-    pub(crate) async fn stop(mut self) -> anyhow::Result<()> {
+    pub async fn stop(mut self) -> anyhow::Result<()> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = pid.and_then(Pid::from_raw) {
             // It may have ended meanwhile; its status will tell.
@@ -104,7 +103,7 @@ impl Daemon {
 }
 
 /// Removes the directory of a daemon that was dropped, which may live for a moment yet.
-pub(crate) async fn remove(directory: TempDir) -> std::io::Result<()> {
+pub async fn remove(directory: TempDir) -> std::io::Result<()> {
     let path = directory.keep();
     let deadline = Instant::now() + STOP_TIMEOUT;
     loop {
@@ -137,6 +136,7 @@ async fn wait_until_ready(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::
 /// Shows whatever else the daemon has to say.
 async fn pass_on(mut lines: Lines<BufReader<ChildStderr>>) {
     while let Ok(Some(line)) = lines.next_line().await {
-        complain(&line);
+        // There is nowhere to report that nobody reads it.
+        let _ = writeln!(std::io::stderr(), "{line}");
     }
 }

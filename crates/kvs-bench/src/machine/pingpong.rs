@@ -11,10 +11,10 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::process::{Child, Command};
 
-use super::cpus::Cpus;
 use super::frames::Frames;
-use super::plan::Pin;
-use super::statistics::Samples;
+use crate::cpus::Cpus;
+use crate::plan::Pin;
+use crate::statistics::Samples;
 
 /// Part of the time that goes by before anything is counted.
 const WARM_UP: u32 = 4;

@@ -10,9 +10,9 @@ use kvs_proto::{
 use kvs_tree::{Blobref, HashAlgorithm};
 use serde::Serialize;
 
-use super::load::Work;
-use super::plan::{Size, Workload};
-use super::txn;
+use crate::load::Work;
+use crate::plan::{Size, Workload};
+use crate::workloads::txn;
 
 /// A number of typical length: ids, versions, transaction numbers.
 const NUMBER: u64 = 1 << 20;
@@ -136,7 +136,7 @@ fn found(size: &Size) -> usize {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::plan::Layout;
+    use crate::plan::Layout;
 
     #[test]
     fn frames_hold_what_they_carry() {

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use kvs_client::WatchOptions;
 use kvs_proto::STREAMS;
 
-use super::load::{Bench, Measured, Work};
+use crate::load::{Bench, Measured, Work};
 
 /// One repetition. The keys must be there.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {

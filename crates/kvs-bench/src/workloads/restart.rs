@@ -10,8 +10,8 @@ use std::time::Instant;
 use anyhow::ensure;
 use kvs_client::ListOptions;
 
-use super::load::{Bench, Measured};
-use super::statistics::Samples;
+use crate::load::{Bench, Measured};
+use crate::statistics::Samples;
 
 /// Restarts at least, however long they take.
 const RESTARTS: usize = 3;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use kvs_client::At;
 
-use super::load::{Bench, Measured, Work};
+use crate::load::{Bench, Measured, Work};
 
 /// One request in so many is a put.
 const PUT_EVERY: u64 = 10;

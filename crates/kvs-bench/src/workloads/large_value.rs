@@ -9,9 +9,9 @@ use bytes::Bytes;
 use kvs_client::{At, Entry, Namespace, Transaction, ValueInfo};
 use smol_str::SmolStr;
 
-use super::load::{Bench, Measured};
-use super::statistics::Samples;
-use super::transfer;
+use crate::load::{Bench, Measured};
+use crate::statistics::Samples;
+use crate::transfer;
 
 /// Bytes that are handed over at a time.
 const PIECE_BYTES: usize = 1 << 20;

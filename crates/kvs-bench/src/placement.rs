@@ -1,9 +1,9 @@
 //! The same workload with both sides on one CPU, and with one each: where the scheduler puts them
 //! otherwise is chance, and a wake-up across CPUs may cost more than everything else.
 
-use super::cpus::Cpus;
-use super::load::{Bench, Measured};
-use super::plan::{Pin, Workload};
+use crate::cpus::Cpus;
+use crate::load::{Bench, Measured};
+use crate::plan::{Pin, Workload};
 
 /// Names of the figures, and of the machine's beside which they stand.
 const SAME: [&str; 2] = ["same_core_rate", "same_core_p50_us"];
