@@ -113,6 +113,8 @@ pub(crate) struct Plan {
 pub(crate) struct Finished {
     /// Objects that only packs need to hold from now on.
     pub(crate) written: HashSet<Blobref>,
+    /// The root of the state.
+    pub(crate) state_root: Blobref,
     /// Bytes of packs and root record.
     pub(crate) bytes: u64,
     pub(crate) plan: Plan,
@@ -147,10 +149,11 @@ impl Target {
             other => other,
         };
         match written {
-            Ok((written, bytes)) => {
+            Ok((written, state_root, bytes)) => {
                 self.blobs.hold_back();
                 Ok(Box::new(Finished {
                     written,
+                    state_root,
                     bytes,
                     plan,
                 }))
@@ -159,7 +162,7 @@ impl Target {
         }
     }
 
-    fn write_all(&self, plan: &Plan) -> Result<(HashSet<Blobref>, u64), EngineError> {
+    fn write_all(&self, plan: &Plan) -> Result<(HashSet<Blobref>, Blobref, u64), EngineError> {
         let mut system = self.system();
         let params = *system.params();
         let objects = || write_new(&*self.blobs, &params, &plan.roots);
@@ -175,8 +178,9 @@ impl Target {
             packs: &packs,
         };
         let state = again("a pack of the state", || system.write(&snapshot))?;
+        let state_root = state.root.state;
         let bytes = bytes + system.new_bytes(&state) + self.name(&mut system, state, plan)?;
-        Ok((written, bytes))
+        Ok((written, state_root, bytes))
     }
 
     /// Has the root record name what was written. Its bytes.

@@ -106,18 +106,13 @@ impl Engine {
         };
         let (to_reports, reports) = mpsc::unbounded_channel();
         let wait = (!env.inline).then(|| BusyPoll::new(config.busy_poll));
-        let writer = Writer::start(
-            recovered.journal,
-            recovered.store.clone(),
-            recovered.ownership.term(),
-            wait,
-            to_reports,
-        )?;
+        let (store, term) = (recovered.store, recovered.ownership.term());
+        let writer = Writer::start(recovered.journal, store.clone(), term, wait, to_reports)?;
         let (inbox, queue) = inbox();
         let (life, watch_life) = latest::channel(Life::Running);
-        let store = recovered.store;
         store.feed.published(recovered.state.group());
         let parts = Parts {
+            epoch: recovered.epoch,
             config,
             store: store.clone(),
             state: recovered.state,

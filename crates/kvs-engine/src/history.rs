@@ -37,12 +37,13 @@ impl RootAt {
 
 impl CheckpointRoot {
     /// The root of a namespace, as it was after `group`.
-    pub(crate) fn of(root: &RootAt, group: u64) -> Self {
+    pub(crate) fn of(root: &RootAt, group: u64, age_ms: u64) -> Self {
         let stats = root.directory.stats();
         Self {
             version: root.version,
             group,
             time_ms: root.time_ms,
+            age_ms,
             root: root.root,
             stats,
             empty: root.version == 0 && stats.entries == 0,
@@ -294,6 +295,7 @@ mod tests {
     use crate::bulk::Effort;
     use crate::objects::Objects;
     use crate::past::Origin;
+    use crate::past::Stamp;
     use kvs_storage::memory::MemoryBlobStore;
 
     const PARAMS: StoreParams = StoreParams {
@@ -309,7 +311,7 @@ mod tests {
             root: directory.seal(&PARAMS),
             copied: None,
         };
-        let origin = CheckpointRoot::origin(&origin, 0, 0);
+        let origin = CheckpointRoot::origin(&origin, Stamp::default());
         let mut history = History::new(Past::from(origin));
         for version in 1..=versions {
             let put = Effect::Put {

@@ -5,7 +5,7 @@
 
 pub mod limits;
 
-pub(crate) use kvs_storage::{blobs as pack, clock, env, journal, root, storage, term};
+pub(crate) use kvs_storage::{blobs as pack, clock, env, epoch, journal, root, storage, term};
 
 mod busy_poll;
 
@@ -132,7 +132,7 @@ pub use request::{
     Start, Tenant, TransactionId, WatchRequest,
 };
 pub use slices::{Pace, SliceCounts, SliceKind, Slices, visits_of_bytes};
-pub use state::{Group, Record, TransactionRecord, VersionRecord};
+pub use state::{Cause, Group, Record, TransactionRecord, VersionRecord};
 pub use turns::Turns;
 pub use upload::Upload;
 pub use view::{Listed, Listing, Located, Nodes, View};

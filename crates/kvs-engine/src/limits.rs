@@ -317,7 +317,8 @@ pub(crate) const RETAIN_BYTES_MIN: u64 = 256 * 1024;
 /// Unacknowledged answers remembered for one client (65,536).
 pub(crate) const OUTCOMES_PER_CLIENT: usize = 65_536;
 
-/// Clients of a namespace whose answers are remembered (16,384).
+/// Clients of a namespace whose answers are remembered (16,384); past it one is forgotten of the
+/// user who has most.
 pub(crate) const OUTCOME_CLIENTS: usize = 16_384;
 
 /// Versions after which the answers of a silent client may be forgotten (1,000,000).
@@ -338,6 +339,9 @@ pub(crate) const REPEAT_PERIOD: Duration = Duration::from_secs(60);
 
 /// Milliseconds after which a checkpoint that found no space is tried again (1 s).
 pub(crate) const CHECKPOINT_RETRY_MS: u64 = 1_000;
+
+/// Epochs that a store remembers (4,096): positions of older ones are answered as lost.
+pub(crate) const EPOCHS: usize = 4_096;
 
 /// Milliseconds between two ticks of lease time, while there are leases (50 ms).
 pub(crate) const LEASE_TICK_MS: u64 = 50;

@@ -4,6 +4,17 @@
 use kvs_tree::{Blobref, Directory, Stats};
 use serde::{Deserialize, Serialize};
 
+/// Which group a record is in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Stamp {
+    /// Its number.
+    pub(crate) group: u64,
+    /// The wall clock when it was begun, in milliseconds since 1970. May run backwards.
+    pub(crate) time_ms: u64,
+    /// The store's age then, in milliseconds: uptime summed over all starts. Never falls.
+    pub(crate) age_ms: u64,
+}
+
 /// What a namespace began as.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Origin {
@@ -19,6 +30,8 @@ pub(crate) struct CheckpointRoot {
     /// The last group that this root includes.
     pub(crate) group: u64,
     pub(crate) time_ms: u64,
+    /// The store's age when it was made: what retention by time counts.
+    pub(crate) age_ms: u64,
     pub(crate) root: Blobref,
     pub(crate) stats: Stats,
     /// The empty directory of version 0 needs no object.
@@ -27,11 +40,12 @@ pub(crate) struct CheckpointRoot {
 
 impl CheckpointRoot {
     /// Version 0 of a namespace that began in `group`.
-    pub(crate) fn origin(origin: &Origin, group: u64, time_ms: u64) -> Self {
+    pub(crate) fn origin(origin: &Origin, stamp: Stamp) -> Self {
         Self {
             version: 0,
-            group,
-            time_ms,
+            group: stamp.group,
+            time_ms: stamp.time_ms,
+            age_ms: stamp.age_ms,
             root: origin.root,
             stats: origin.copied.unwrap_or_else(|| Directory::empty().stats()),
             empty: origin.copied.is_none(),

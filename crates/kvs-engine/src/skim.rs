@@ -125,18 +125,18 @@ pub(crate) fn skim(
         .ok_or_else(|| EngineError::corrupt(format!("journal group {number} does not decode")))
 }
 
-/// Time, records.
+/// Age, time, records.
 fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) -> Option<Skimmed> {
     let mut found = Skimmed::default();
-    tokens.array_of(2)?;
-    tokens.skip(1)?;
+    tokens.array_of(3)?;
+    tokens.skip(2)?;
     for _ in 0..tokens.array()? {
         if tokens.variant()? != b"V" {
             tokens.skip(1)?;
             continue;
         }
-        // Namespace, incarnation, version, root, time, transactions.
-        tokens.array_of(6)?;
+        // Namespace, incarnation, version, root, time, stamp, transactions.
+        tokens.array_of(7)?;
         let name = tokens.text()?;
         tokens.skip(1)?;
         let version = tokens.uint()?;
@@ -145,10 +145,10 @@ fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) 
             found.newest = Some(version);
         }
         if !own || version < from || found.concerns {
-            tokens.skip(3)?;
+            tokens.skip(4)?;
             continue;
         }
-        tokens.skip(2)?;
+        tokens.skip(3)?;
         found.concerns |= filter.takes_all();
         for _ in 0..tokens.array()? {
             // User, client, number, acknowledged, name, results, operations, effects.
@@ -217,12 +217,14 @@ mod tests {
             version,
             root: Blobref::of(HashAlgorithm::Blake3, b""),
             time_ms: 3,
+            stamp: 4,
             transactions: vec![transaction],
         };
         Group {
+            age_ms: 2,
             time_ms: 3,
             records: vec![
-                Record::Unpinned { id: 3 },
+                Record::Unpinned { id: 3, cause: None },
                 Record::Shared {
                     namespace: "x".into(),
                     uid: 1,

@@ -19,12 +19,12 @@ use crate::notifier::Notifier;
 use crate::objects::Objects;
 use crate::owner::Owner;
 use crate::pack::PackId;
-use crate::past::{CheckpointRoot, Origin};
+use crate::past::{CheckpointRoot, Origin, Stamp};
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Pin, PinInfo, Principal, Tenant};
 use crate::slices::Slices;
-use crate::state::{Authority, Stamp, Terms, not_allowed};
+use crate::state::{Authority, Terms, not_allowed};
 use crate::workers::{Threads, Workers};
 
 /// Entries whose references were shown to a client, so that they can be used again. Bounded.
@@ -287,7 +287,7 @@ impl Store {
         terms: Arc<Terms>,
         origin: &Origin,
     ) -> Arc<Namespace> {
-        let origin = CheckpointRoot::origin(origin, stamp.group, stamp.time_ms);
+        let origin = CheckpointRoot::origin(origin, stamp);
         let root = RootAt::checkpoint(&origin);
         let history = History::new(origin.into());
         let namespace = Namespace::new(name, terms, root, history).made_by(stamp.group);

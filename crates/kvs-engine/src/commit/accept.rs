@@ -83,9 +83,11 @@ impl CommitTask {
         if self.trees(name)?.is_open() {
             return Ok(());
         }
-        let time_ms = self.now();
-        let version = self.head.open_version(name, time_ms)?;
-        self.trees(name)?.open(version, time_ms);
+        let age_ms = self.stamp().age_ms;
+        let version = self.head.open_version(name, age_ms)?;
+        let time_ms = self.time.wall();
+        let stamp = self.time.stamp(time_ms);
+        self.trees(name)?.open(version, time_ms, stamp);
         if !self.open.contains(name) {
             self.open.push(name.clone());
         }

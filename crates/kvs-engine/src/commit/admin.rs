@@ -13,7 +13,7 @@ use crate::history::RootAt;
 use crate::pack::Staged;
 use crate::reference::SnapshotRef;
 use crate::request::{PinInfo, Principal};
-use crate::state::{Change, Notice, Record, Stamp};
+use crate::state::{Change, Notice, Record};
 
 impl CommitTask {
     pub(super) fn create_namespace(
@@ -155,12 +155,28 @@ impl CommitTask {
         self.head.decide(self.store.authority(), change)
     }
 
+    /// Records what the store itself did since the last group: that this owner makes its first one,
+    /// checkpoints, trims. Such a record waits for a group that is written anyway.
+    pub(super) fn note_upkeep(&mut self) -> Result<(), EngineError> {
+        let newest = self.head.epoch().map(|(number, _)| number);
+        if newest != Some(self.epoch.number) {
+            self.take(Record::epoch(self.epoch))?;
+        }
+        if let Some((group, root)) = self.checkpointed
+            && self.head.checkpoint() != self.checkpointed
+        {
+            self.take(Record::Checkpointed { group, root })?;
+        }
+        if self.head.trimmed_to() < self.trimmed_to {
+            let to = self.trimmed_to;
+            self.take(Record::Trimmed { to })?;
+        }
+        Ok(())
+    }
+
     /// Puts a record into the group that is built; the head has it from now on.
     fn take(&mut self, record: Record) -> Result<Notice, EngineError> {
-        let stamp = Stamp {
-            group: self.head.group(),
-            time_ms: self.now(),
-        };
+        let stamp = self.stamp();
         let notice = self.head.apply(stamp, &record)?;
         self.building.push(record);
         Ok(notice)

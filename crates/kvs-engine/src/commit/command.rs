@@ -79,6 +79,11 @@ pub(crate) enum Command {
     Checkpoint {
         reply: Reply<()>,
     },
+    /// Say whether a copy that follows the journal arrives at the published state, whose root is
+    /// the answer.
+    Check {
+        reply: Reply<Blobref>,
+    },
     /// Finish what was accepted, write a checkpoint, end.
     Shutdown {
         reply: Reply<()>,
@@ -124,6 +129,7 @@ pub(super) fn refuse(command: Command, error: EngineError) {
             drop(reply.send(Err(error)));
         }
         Command::Pin { reply, .. } => drop(reply.send(Err(error))),
+        Command::Check { reply } => drop(reply.send(Err(error))),
         Command::Create { reply, .. }
         | Command::Share { reply, .. }
         | Command::Chown { reply, .. }

@@ -8,7 +8,28 @@ use kvs_tree::{Directory, StoreParams};
 use smol_str::SmolStr;
 
 use crate::error::EngineError;
+use crate::past::Stamp;
 use crate::state::{Group, Record, TransactionRecord, VersionRecord};
+
+/// When a group was begun: what all of its records have in common.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Begun {
+    /// The store's age.
+    pub(crate) age_ms: u64,
+    /// The wall clock.
+    pub(crate) time_ms: u64,
+}
+
+impl Begun {
+    /// The same, of the group with this number.
+    pub(crate) fn stamp(self, group: u64) -> Stamp {
+        Stamp {
+            group,
+            time_ms: self.time_ms,
+            age_ms: self.age_ms,
+        }
+    }
+}
 
 /// A record of a group that is to be written.
 pub(crate) enum Draft {
@@ -22,6 +43,7 @@ pub(crate) struct VersionDraft {
     pub(crate) incarnation: u64,
     pub(crate) version: u64,
     pub(crate) time_ms: u64,
+    pub(crate) stamp: u64,
     pub(crate) transactions: Vec<TransactionRecord>,
     pub(crate) directory: Directory,
 }
@@ -41,13 +63,17 @@ pub(crate) struct Sealed {
 pub(crate) fn seal(
     first: Vec<Record>,
     drafts: Vec<Draft>,
-    time_ms: u64,
+    begun: Begun,
     params: &StoreParams,
 ) -> Result<Sealed, EngineError> {
     let count = first.len();
     let mut records = first;
     records.extend(drafts.into_iter().map(|draft| draft.seal(params)));
-    let mut group = Group { time_ms, records };
+    let mut group = Group {
+        age_ms: begun.age_ms,
+        time_ms: begun.time_ms,
+        records,
+    };
     let payload = group.encode()?;
     group.records.drain(..count);
     Ok(Sealed {
@@ -65,6 +91,7 @@ impl Draft {
                 incarnation: version.incarnation,
                 version: version.version,
                 time_ms: version.time_ms,
+                stamp: version.stamp,
                 transactions: version.transactions,
             })),
             Self::Other(record) => record,

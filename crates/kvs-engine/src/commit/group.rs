@@ -8,7 +8,7 @@ use crate::limits::{GROUP_PAYLOAD_BYTES, GUEST_GROUP_BYTES};
 use crate::pack::Staged;
 use crate::state::Record;
 
-use super::draft::Draft;
+use super::draft::{Begun, Draft};
 use super::head::{ClosedVersion, CommitReply, FullId};
 
 /// An answer that may only be given once everything before it is durable, or else is an error.
@@ -39,11 +39,18 @@ pub(crate) struct OpenGroup {
     held: Vec<HeldReply>,
     staged: Vec<Arc<Staged>>,
     bytes: usize,
+    /// What all of its records have in common, once it has one.
+    begun: Option<Begun>,
     /// Work of guests that was taken while it was filled.
     guests: u64,
 }
 
 impl OpenGroup {
+    /// When it was begun: now, as `now` says, if it was not before.
+    pub(crate) fn begun(&mut self, now: impl FnOnce() -> Begun) -> Begun {
+        *self.begun.get_or_insert_with(now)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.items.is_empty() && self.held.is_empty()
     }

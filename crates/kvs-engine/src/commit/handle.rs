@@ -52,6 +52,7 @@ impl CommitTask {
             Command::Unpin { caller, id, reply } => self.unpin(caller, id, reply),
             Command::Sync { reply } => self.sync(reply),
             Command::Checkpoint { reply } => self.checkpoint_wanted.push(reply),
+            Command::Check { reply } => self.check(reply),
             Command::Shutdown { reply } => self.stop(reply),
         }
     }

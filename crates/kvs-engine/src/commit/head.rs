@@ -70,6 +70,7 @@ impl ClosedVersion {
 struct OpenVersion {
     version: u64,
     time_ms: u64,
+    stamp: u64,
     touched: TouchedKeys,
     exclusive: bool,
     transactions: Vec<TransactionRecord>,
@@ -123,10 +124,11 @@ impl Head {
     }
 
     /// Opens a version, which transactions may join from now on. None must be open.
-    pub(crate) fn open(&mut self, version: u64, time_ms: u64) {
+    pub(crate) fn open(&mut self, version: u64, time_ms: u64, stamp: u64) {
         self.open = Some(OpenVersion {
             version,
             time_ms,
+            stamp,
             touched: TouchedKeys::default(),
             exclusive: false,
             transactions: Vec::new(),
@@ -196,6 +198,7 @@ impl Head {
                 incarnation: self.namespace.incarnation,
                 version: open.version,
                 time_ms: open.time_ms,
+                stamp: open.stamp,
                 transactions: open.transactions,
                 directory: self.directory.clone(),
             }),

@@ -9,7 +9,8 @@
 //! is tried again), `life` (whether it serves), `task` (the task itself: its loop), and its parts
 //! `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
 //! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
-//! when to look), `handle` (which of them a command is for).
+//! when to look), `replica` (whether a copy arrives at the same state), `handle` (which of them a
+//! command is for).
 #![allow(
     clippy::disallowed_methods,
     reason = "the driver: its timer, its tasks, and how long it busy-polls"
@@ -38,6 +39,7 @@ mod admin;
 mod publish;
 mod upkeep;
 mod pace;
+mod replica;
 mod handle;
 
 pub(crate) use command::Command;

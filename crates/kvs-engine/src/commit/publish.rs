@@ -12,7 +12,8 @@ use crate::history::RootAt;
 use crate::journal::Appended;
 use crate::namespace::Publication;
 use crate::pack::PackId;
-use crate::state::{Notice, Record, Stamp, VersionRecord};
+use crate::past::Stamp;
+use crate::state::{Notice, Record, VersionRecord};
 use crate::store::Pinned;
 
 use super::head::{ClosedVersion, Head};
@@ -21,18 +22,23 @@ impl CommitTask {
     /// Has the journal write what was built. What came of it, if it was written at once.
     pub(super) fn send_group(&mut self) -> Option<Report> {
         self.time.watch_for_jumps();
+        if let Err(error) = self.note_upkeep() {
+            self.fail(Stopped::internal(error.message));
+            return None;
+        }
+        let begun = self.begun();
         let mut group = std::mem::take(&mut self.building);
-        let (time_ms, sync) = (self.now(), self.durable());
+        let sync = self.durable();
         let staged = group.staged().to_vec();
         let here = !sync && staged.is_empty();
         let job = Job::Append {
             after: self.published.group(),
-            time_ms,
+            begun,
             drafts: group.drafts(),
             staged,
             sync,
         };
-        self.in_flight = Some(InFlight { group, time_ms });
+        self.in_flight = Some(InFlight { group, begun });
         if here {
             // What takes no sync takes less than waking another thread for it.
             return self.writer.perform_here(job);
@@ -68,10 +74,7 @@ impl CommitTask {
         self.unsynced |= !self.durable();
         self.answered = true;
         self.store.objects.unstage(in_flight.group.staged());
-        let stamp = Stamp {
-            group: number,
-            time_ms: in_flight.time_ms,
-        };
+        let stamp = in_flight.begun.stamp(number);
         let (items, held) = in_flight.group.take();
         let packs = packs.iter().map(|&pack| Record::PackAdded { pack });
         let packs = packs.map(|record| (None, record));
@@ -141,7 +144,7 @@ impl CommitTask {
                 self.leases.end(id);
                 self.store.pins().remove(&id);
             }
-            Notice::PackAdded(_) => {}
+            Notice::PackAdded(_) | Notice::Store => {}
         }
         Ok(())
     }

@@ -1,23 +1,21 @@
 //! What may be forgotten: pure decisions over checkpoints, by number, time and bytes.
 
-use crate::config::Retention;
-use crate::past::CheckpointRoot;
+use std::ops::Deref;
 
-/// The past of one namespace, as much as the decision needs.
-pub(crate) struct Past {
-    pub(crate) version: u64,
-    pub(crate) checkpoints: Vec<CheckpointRoot>,
-}
+use crate::config::Retention;
+use crate::history::History;
+use crate::past::CheckpointRoot;
 
 impl Retention {
     /// The newest of `groups` (of checkpoints, ascending) before which the journal may be dropped.
-    /// `age_ms` is the age of a checkpoint, `over` says that the journal is over its limit in bytes.
-    /// Cost: linear in the namespaces until the first that allows none, and in the groups.
-    pub(crate) fn drop_before(
+    /// `namespaces` are their newest versions and their pasts, `age_ms` is the store's age, `over`
+    /// says that the journal is over its limit in bytes. Cost: linear in the namespaces until the
+    /// first that allows none, and in the groups.
+    pub(crate) fn drop_before<P: Deref<Target = History>>(
         &self,
         groups: &[u64],
-        pasts: impl Iterator<Item = Past>,
-        age_ms: impl Fn(&CheckpointRoot) -> u64,
+        namespaces: impl Iterator<Item = (u64, P)>,
+        age_ms: u64,
         over: bool,
     ) -> Option<u64> {
         if over {
@@ -25,10 +23,11 @@ impl Retention {
             return groups.get(1).or(groups.first()).copied();
         }
         let mut allowed = groups;
-        for past in pasts {
+        for (version, history) in namespaces {
+            let past = history.checkpoints();
             // Whoever allows a group allows all before it.
             while let Some((newest, older)) = allowed.split_last()
-                && !self.allows(&past, *newest, &age_ms)
+                && !self.allows(version, past, *newest, age_ms)
             {
                 allowed = older;
             }
@@ -39,13 +38,13 @@ impl Retention {
         allowed.last().copied()
     }
 
-    fn allows(&self, past: &Past, group: u64, age_ms: &impl Fn(&CheckpointRoot) -> u64) -> bool {
-        let at = past.checkpoints.iter().rev().find(|c| c.group <= group);
-        let oldest = past.checkpoints.first().map_or(0, |c| c.version);
+    fn allows(&self, version: u64, past: &[CheckpointRoot], group: u64, age_ms: u64) -> bool {
+        let at = past.iter().rev().find(|c| c.group <= group);
+        let oldest = past.first().map_or(0, |c| c.version);
         at.is_none_or(|at| {
             let dropped_nothing = at.version == oldest;
-            let by_number = past.version.saturating_sub(at.version) >= self.versions;
-            let by_time = age_ms(at) >= self.time_ms;
+            let by_number = version.saturating_sub(at.version) >= self.versions;
+            let by_time = age_ms.saturating_sub(at.age_ms) >= self.time_ms;
             dropped_nothing || (by_number && by_time)
         })
     }
@@ -56,16 +55,27 @@ mod tests {
     use kvs_tree::{Blobref, Directory, HashAlgorithm};
 
     use super::*;
+    use crate::past::Past;
 
-    fn checkpoint(version: u64, group: u64, time_ms: u64) -> CheckpointRoot {
+    fn checkpoint(version: u64, group: u64, age_ms: u64) -> CheckpointRoot {
         CheckpointRoot {
             version,
             group,
-            time_ms,
+            time_ms: 0,
+            age_ms,
             root: Blobref::of(HashAlgorithm::Blake3, b""),
             stats: Directory::empty().stats(),
             empty: false,
         }
+    }
+
+    /// One namespace: its newest version, and its checkpoints.
+    fn one(version: u64, points: &[CheckpointRoot]) -> (u64, Box<History>) {
+        let history = History::new(Past {
+            checkpoints: points.to_vec(),
+            landmarks: Vec::new(),
+        });
+        (version, Box::new(history))
     }
 
     const KEEP: Retention = Retention {
@@ -82,15 +92,7 @@ mod tests {
             checkpoint(95, 9, 1500),
         ];
         let drop = |version, now: u64| {
-            KEEP.drop_before(
-                &[5, 9],
-                std::iter::once(Past {
-                    version,
-                    checkpoints: points.to_vec(),
-                }),
-                |at| now - at.time_ms,
-                false,
-            )
+            KEEP.drop_before(&[5, 9], std::iter::once(one(version, &points)), now, false)
         };
         assert_eq!(drop(100, 2000), Some(5), "95 is within the last 10");
         assert_eq!(drop(200, 2000), Some(5), "95 is younger than a second");
@@ -102,15 +104,8 @@ mod tests {
     fn a_namespace_that_would_lose_nothing_does_not_hold_the_others_up() {
         let busy = [checkpoint(0, 0, 0), checkpoint(50, 5, 0)];
         let idle = [checkpoint(0, 0, 0)];
-        let pasts = {
-            [(99, busy.to_vec()), (0, idle.to_vec())]
-                .into_iter()
-                .map(|(version, checkpoints)| Past {
-                    version,
-                    checkpoints,
-                })
-        };
-        assert_eq!(KEEP.drop_before(&[5], pasts, |_| 9000, false), Some(5));
+        let both = [one(99, &busy), one(0, &idle)].into_iter();
+        assert_eq!(KEEP.drop_before(&[5], both, 9000, false), Some(5));
     }
 
     #[test]
@@ -120,12 +115,7 @@ mod tests {
             checkpoint(5, 5, 0),
             checkpoint(6, 6, 0),
         ];
-        let pasts = {
-            std::iter::once(Past {
-                version: 6,
-                checkpoints: points.to_vec(),
-            })
-        };
-        assert_eq!(KEEP.drop_before(&[5, 6], pasts, |_| 0, true), Some(6));
+        let namespace = std::iter::once(one(6, &points));
+        assert_eq!(KEEP.drop_before(&[5, 6], namespace, 0, true), Some(6));
     }
 }

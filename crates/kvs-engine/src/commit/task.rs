@@ -7,31 +7,36 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::time::Duration;
 
+use kvs_tree::Blobref;
 use smol_str::SmolStr;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::command::Reply;
 use super::detaching::Detaching;
+use super::draft::Begun;
 use super::group::{HeldReply, OpenGroup};
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
 use super::leases::Leases;
 use super::life::Life;
 use super::matching::Matching;
-use super::time::{Ages, Time};
+use super::time::Time;
 use super::trouble::Trouble;
 use super::writer::{Done, Report, Writer};
 use crate::checkpoint::{Outcome, Target};
 use crate::config::{Durability, EngineConfig};
+use crate::epoch::Epoch;
 use crate::error::{EngineError, Stopped};
 use crate::history::RootAt;
 use crate::journal::JournalError;
+use crate::past::Stamp;
 use crate::state::State;
 use crate::store::Store;
 use crate::term::Ownership;
 
 /// What the commit task is made of.
 pub(crate) struct Parts {
+    pub(crate) epoch: Epoch,
     pub(crate) config: EngineConfig,
     pub(crate) store: Arc<Store>,
     pub(crate) state: State,
@@ -51,7 +56,7 @@ pub(crate) struct Parts {
 /// A group that the journal is writing.
 pub(super) struct InFlight {
     pub(super) group: OpenGroup,
-    pub(super) time_ms: u64,
+    pub(super) begun: Begun,
 }
 
 /// The one owner of every head and of the catalog.
@@ -75,7 +80,9 @@ pub(crate) struct CommitTask {
     pub(super) taken: u64,
     pub(super) time: Time,
     pub(super) leases: Leases,
-    pub(super) ages: Ages,
+    pub(super) epoch: Epoch,
+    /// The last checkpoint of this owner: its group, and the root of the state.
+    pub(super) checkpointed: Option<(u64, Blobref)>,
     pub(super) target: Target,
     pub(super) writer: Writer,
     pub(super) resubmit: WeakInbox,
@@ -128,14 +135,16 @@ impl CommitTask {
             .namespaces()
             .into_iter()
             .map(|n| (n.name.clone(), Head::new(n)));
-        let time = Time::new(target.env.clock.clone(), state.time_ms());
+        let clock = target.env.clock.clone();
+        let time = Time::new(clock, state.stamp(), state.age_ms());
         let uptime = time.uptime();
         let matching = Matching::new(&config);
         let mut task = Self {
             time,
             leases: Leases::new(store.lease_time.clone()),
             taken: 0,
-            ages: Ages::new(uptime, state.time_ms(), state.group()),
+            epoch: parts.epoch,
+            checkpointed: None,
             heads: heads.collect(),
             config,
             store,
@@ -296,9 +305,20 @@ impl CommitTask {
         self.config.durability == Durability::Commit
     }
 
-    /// Milliseconds since the epoch; never runs backwards.
-    pub(super) fn now(&mut self) -> u64 {
-        self.time.stamp()
+    /// When the group that is built was begun.
+    pub(super) fn begun(&mut self) -> Begun {
+        let time = &self.time;
+        self.building.begun(|| Begun {
+            age_ms: time.age(),
+            time_ms: time.wall(),
+        })
+    }
+
+    /// What records of the group that is built have in common.
+    pub(super) fn stamp(&mut self) -> Stamp {
+        let written = u64::from(self.in_flight.is_some());
+        let group = self.published.group() + written + 1;
+        self.begun().stamp(group)
     }
 
     /// Gives an answer once everything that it could tell of is durable.

@@ -1,41 +1,59 @@
-//! Time as the commit task uses it: stamps of records from the wall clock, which never fall, and
-//! everything else in uptime, so that nothing waits longer or shorter because the clock was set.
+//! Time as the commit task uses it: the wall clock as it is read, stamps that order versions and
+//! never fall, and everything else in uptime, so that nothing waits longer or shorter because the
+//! clock was set.
 //!
-//! Ages of what earlier daemons wrote are known by stamps only: they are counted back from the newest
-//! stamp at the opening, and the time between two daemons counts for nothing.
+//! The store's *age* is uptime summed over all starts. What it was stands in each group, and goes
+//! on from there at the next start: the time between two daemons counts for nothing.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::limits::CLOCK_JUMP_MS;
-use crate::past::CheckpointRoot;
 
 /// What the wall clock may drift by while this many milliseconds pass and be no more than slewed.
 const SLEW: u64 = 1_000;
 
+/// Bits of a stamp that count versions within a millisecond.
+const STAMP_BITS: u32 = 16;
+
 /// The two clocks, and what was seen of them.
 pub(crate) struct Time {
     clock: Arc<dyn Clock>,
-    stamp_ms: u64,
+    /// The newest stamp.
+    stamp: u64,
+    /// The store's age when it was opened, and the uptime then.
+    opened: (u64, u64),
     drift: Drift,
 }
 
 impl Time {
-    /// Time goes on from the newest stamp of the store.
-    pub(crate) fn new(clock: Arc<dyn Clock>, newest_ms: u64) -> Self {
+    /// Time goes on from the newest stamp and the age of the store.
+    pub(crate) fn new(clock: Arc<dyn Clock>, stamp: u64, age_ms: u64) -> Self {
         let (wall, uptime) = (clock.now_ms(), clock.uptime_ms());
         Self {
-            stamp_ms: newest_ms.max(wall),
+            stamp,
+            opened: (age_ms, uptime),
             drift: Drift::new(wall, uptime),
             clock,
         }
     }
 
-    /// Milliseconds since the epoch for a record; never less than before.
-    pub(crate) fn stamp(&mut self) -> u64 {
-        self.stamp_ms = self.stamp_ms.max(self.clock.now_ms());
-        self.stamp_ms
+    /// Milliseconds since 1970, as the wall clock says. May run backwards.
+    pub(crate) fn wall(&self) -> u64 {
+        self.clock.now_ms()
+    }
+
+    /// A stamp for a version that is made at this time of the wall clock: above all before.
+    pub(crate) fn stamp(&mut self, wall_ms: u64) -> u64 {
+        let wall = wall_ms.saturating_mul(1 << STAMP_BITS);
+        self.stamp = wall.max(self.stamp.saturating_add(1));
+        self.stamp
+    }
+
+    /// The store's age, in milliseconds.
+    pub(crate) fn age(&self) -> u64 {
+        let (age_ms, uptime) = self.opened;
+        age_ms.saturating_add(self.uptime().saturating_sub(uptime))
     }
 
     /// Milliseconds that intervals and deadlines are counted in.
@@ -53,7 +71,7 @@ impl Time {
         let direction = if jump_ms < 0 { "back" } else { "forward" };
         tracing::warn!(
             "the wall clock has moved {direction} by {by}: it was set, or the machine was suspended; \
-             intervals and leases count uptime, time stamps of versions never fall"
+             intervals, leases and ages count uptime; versions have the time that the clock shows"
         );
     }
 }
@@ -83,65 +101,35 @@ impl Drift {
     }
 }
 
-/// How long ago checkpoints were made.
-pub(crate) struct Ages {
-    /// Uptime, newest stamp and newest group at the opening.
-    opened: (u64, u64, u64),
-    /// By group: the uptime when a checkpoint of this life was made.
-    made: BTreeMap<u64, u64>,
-}
-
-impl Ages {
-    /// Nothing is known but the stamps of what there is.
-    pub(crate) fn new(uptime: u64, newest_ms: u64, newest_group: u64) -> Self {
-        Self {
-            opened: (uptime, newest_ms, newest_group),
-            made: BTreeMap::new(),
-        }
-    }
-
-    /// A checkpoint of that group is made now.
-    pub(crate) fn made(&mut self, group: u64, uptime: u64) {
-        self.made.entry(group).or_insert(uptime);
-    }
-
-    /// Checkpoints before that group are gone.
-    pub(crate) fn forget_before(&mut self, group: u64) {
-        self.made = self.made.split_off(&group);
-    }
-
-    /// Milliseconds since a root was checkpointed, or since its version was made by an earlier
-    /// daemon. Never too many, as far as can be known.
-    pub(crate) fn of(&self, root: &CheckpointRoot, uptime: u64) -> u64 {
-        let (opened, newest_ms, newest_group) = self.opened;
-        if root.group <= newest_group {
-            let before = newest_ms.saturating_sub(root.time_ms);
-            return uptime.saturating_sub(opened).saturating_add(before);
-        }
-        let made = self.made.range(root.group..).next();
-        made.map_or(0, |(_, made)| uptime.saturating_sub(*made))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use kvs_tree::{Blobref, Directory, HashAlgorithm};
-
     use super::*;
     use crate::clock::SimClock;
 
     #[test]
-    fn stamps_never_fall_and_the_uptime_is_not_set() {
+    fn stamps_rise_times_are_as_read_and_the_age_counts_uptime() {
         let clock = Arc::new(SimClock::new(5_000));
-        let mut time = Time::new(clock.clone(), 4_000);
-        assert_eq!((time.stamp(), time.uptime()), (5_000, 0));
+        let mut time = Time::new(clock.clone(), 4_000 << 16, 700);
+        let look = |time: &mut Time| {
+            let wall = time.wall();
+            (wall, time.stamp(wall), time.age(), time.uptime())
+        };
+        assert_eq!(look(&mut time), (5_000, 5_000 << 16, 700, 0));
+        assert_eq!(look(&mut time), (5_000, (5_000 << 16) + 1, 700, 0));
         clock.advance(10);
-        assert_eq!((time.stamp(), time.uptime()), (5_010, 10));
+        assert_eq!(look(&mut time), (5_010, 5_010 << 16, 710, 10));
         clock.set(1_000);
-        assert_eq!((time.stamp(), time.uptime()), (5_010, 10));
+        assert_eq!(look(&mut time), (1_000, (5_010 << 16) + 1, 710, 10));
         clock.set(9_000);
-        assert_eq!((time.stamp(), time.uptime()), (9_000, 10));
-        assert_eq!(Time::new(clock, 10_000).stamp(), 10_000);
+        assert_eq!(look(&mut time), (9_000, 9_000 << 16, 710, 10));
+        // A daemon that is opened later goes on where this one was.
+        clock.set(0);
+        let mut time = Time::new(clock.clone(), 9_000 << 16, 710);
+        clock.advance(1);
+        assert_eq!(look(&mut time), (1, (9_000 << 16) + 1, 711, 11));
+        clock.set(u64::MAX);
+        assert_eq!(look(&mut time).1, u64::MAX);
+        assert_eq!(look(&mut time).1, u64::MAX, "it does not overflow");
     }
 
     #[test]
@@ -157,34 +145,5 @@ mod tests {
         let mut drift = Drift::new(1_000_000, 0);
         assert_eq!(drift.jump(1_000_000 + day + 43_200, day), None, "500 ppm");
         assert_eq!(drift.jump(0, day), Some(-1_000_000 - 86_443_200));
-    }
-
-    fn root(group: u64, time_ms: u64) -> CheckpointRoot {
-        CheckpointRoot {
-            version: group,
-            group,
-            time_ms,
-            root: Blobref::of(HashAlgorithm::Blake3, b""),
-            stats: Directory::empty().stats(),
-            empty: false,
-        }
-    }
-
-    #[test]
-    fn ages_count_uptime_and_stamps_only_of_what_was_there() {
-        let mut ages = Ages::new(100, 9_000, 10);
-        assert_eq!(ages.of(&root(10, 8_000), 100), 1_000);
-        assert_eq!(ages.of(&root(10, 8_000), 150), 1_050);
-        // Stamped by a clock that was ahead.
-        assert_eq!(ages.of(&root(9, 9_999_999), 150), 50);
-        // Made in this life, whatever its stamp says.
-        ages.made(12, 200);
-        ages.made(12, 300);
-        ages.made(20, 500);
-        assert_eq!(ages.of(&root(12, 0), 1_200), 1_000);
-        assert_eq!(ages.of(&root(13, 0), 1_200), 700);
-        assert_eq!(ages.of(&root(21, 0), 1_200), 0);
-        ages.forget_before(13);
-        assert_eq!(ages.of(&root(12, 0), 1_200), 700);
     }
 }

@@ -3,7 +3,6 @@
 
 use super::command::{Command, Reply};
 use super::detaching::Detaching;
-use super::retention::Past;
 use super::task::CommitTask;
 use super::writer::Job;
 use crate::checkpoint::{Finished, Outcome, Plan};
@@ -56,7 +55,7 @@ impl CommitTask {
     fn plan(&mut self, clean: bool) -> Plan {
         let start = self.target.env.clock.thread_ns();
         let group = self.published.group();
-        self.ages.made(group, self.time.uptime());
+        let age_ms = self.time.age();
         let changed = self.published.take_changed();
         let (mut roots, mut points, mut pasts) = (Vec::new(), Vec::new(), Vec::new());
         for (name, ()) in &changed.namespaces {
@@ -65,7 +64,7 @@ impl CommitTask {
                 continue;
             };
             let published = head.namespace.published();
-            let point = CheckpointRoot::of(&published, group);
+            let point = CheckpointRoot::of(&published, group, age_ms);
             let mut past = head.namespace.history().past();
             past.checkpointed(point.clone());
             pasts.push((name.clone(), Some(past)));
@@ -124,6 +123,7 @@ impl CommitTask {
         let start = self.target.env.clock.thread_ns();
         let Finished {
             written,
+            state_root,
             bytes,
             plan,
         } = finished;
@@ -142,6 +142,7 @@ impl CommitTask {
         let group = plan.state.group();
         tracing::info!(group, bytes, "checkpoint written");
         self.checkpoints.push(group);
+        self.checkpointed = Some((group, state_root));
         let before = self.detaching.replace(detaching);
         self.drop_beside((before, plan.roots));
         let held_ns = self.target.env.clock.thread_ns().saturating_sub(start);
@@ -175,19 +176,15 @@ impl CommitTask {
         let over = self.journal_bytes + margin > self.config.retention.bytes;
         let groups = self.checkpoints.iter().copied();
         let groups: Vec<u64> = groups.filter(|&g| g > self.trimmed_to).collect();
-        let now = self.time.uptime();
-        let age = |at: &CheckpointRoot| self.ages.of(at, now);
+        let age_ms = self.time.age();
         let namespaces = || self.heads.values().map(|head| &head.namespace);
-        let pasts = namespaces().map(|namespace| Past {
-            version: namespace.position().version,
-            checkpoints: namespace.history().checkpoints().to_vec(),
-        });
-        let Some(group) = self.config.retention.drop_before(&groups, pasts, age, over) else {
+        let pasts = namespaces().map(|one| (one.position().version, one.history()));
+        let retention = &self.config.retention;
+        let Some(group) = retention.drop_before(&groups, pasts, age_ms, over) else {
             return;
         };
         namespaces().for_each(|namespace| namespace.history().trim(group));
         self.trimmed_to = group;
-        self.ages.forget_before(group);
         self.checkpoints.retain(|&g| g >= group);
         self.trimming = true;
         self.writer.submit(Job::Trim {

@@ -11,7 +11,7 @@ use std::time::Instant;
 
 use tokio::sync::mpsc;
 
-use super::draft::{Draft, Sealed, seal};
+use super::draft::{Begun, Draft, Sealed, seal};
 use super::packing::Packs;
 use crate::busy_poll::BusyPoll;
 use crate::error::EngineError;
@@ -32,7 +32,7 @@ pub(crate) enum Job {
     /// Append a group behind `after`; sync it too unless told not to.
     Append {
         after: GroupNumber,
-        time_ms: u64,
+        begun: Begun,
         drafts: Vec<Draft>,
         /// What must be in packs first.
         staged: Vec<Arc<Staged>>,
@@ -237,12 +237,12 @@ impl Seat {
         let done = match job {
             Job::Append {
                 after,
-                time_ms,
+                begun,
                 drafts,
                 staged,
                 sync,
             } => self
-                .append(after, time_ms, drafts, &staged, sync)
+                .append(after, begun, drafts, &staged, sync)
                 .unwrap_or_else(Done::Refused),
             Job::Sync => Done::Synced(self.journal.sync()),
             Job::Trim { keep_from } => Done::Trimmed(self.journal.drop_before(keep_from)),
@@ -256,14 +256,14 @@ impl Seat {
     fn append(
         &mut self,
         after: GroupNumber,
-        time_ms: u64,
+        begun: Begun,
         drafts: Vec<Draft>,
         staged: &[Arc<Staged>],
         sync: bool,
     ) -> Result<Done, EngineError> {
         let mut packs = Packs::of(&self.store, staged)?;
         let params = self.store.objects.params();
-        let Sealed { records, payload } = seal(packs.records(), drafts, time_ms, params)?;
+        let Sealed { records, payload } = seal(packs.records(), drafts, begun, params)?;
         let append = Append {
             after,
             id: self.next_id,

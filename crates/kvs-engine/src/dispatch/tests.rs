@@ -61,6 +61,7 @@ fn record(version: u64, effects: Vec<Effect>) -> Arc<VersionRecord> {
         version,
         root: Blobref::of(HashAlgorithm::Blake3, b""),
         time_ms: 0,
+        stamp: 0,
         transactions: transactions.collect(),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use kvs_tree::Directory;
+use kvs_tree::{Blobref, Directory};
 use smol_str::SmolStr;
 
 use super::Engine;
@@ -215,6 +215,15 @@ impl Engine {
         let name = SmolStr::new(name);
         self.ask(caller, |reply| Command::Remove { name, reply })
             .await
+    }
+
+    /// The root of the published state, after it was made sure that whoever follows the journal
+    /// arrives at it: for simulated runs. Cost: linear in the state.
+    ///
+    /// # Errors
+    /// `Corrupt` if it does not.
+    pub async fn check_state(&self, caller: Principal) -> Result<Blobref, EngineError> {
+        self.ask(caller, |reply| Command::Check { reply }).await
     }
 
     /// The namespaces that the caller may read, by name. Cost: linear in all that there are.

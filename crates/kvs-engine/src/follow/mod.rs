@@ -23,7 +23,7 @@ use crate::notifier::NotifierGuard;
 use crate::place::Place;
 use crate::reference::{PRIMARY, Position};
 use crate::request::{FollowStart, Principal, Start};
-use crate::state::{Group, Stamp};
+use crate::state::Group;
 use crate::store::Store;
 
 use known::Sight;
@@ -197,10 +197,7 @@ impl Follower {
 
     async fn advance(&mut self, newest: u64) -> Result<(), EngineError> {
         for (number, group) in self.read(newest).await? {
-            let stamp = Stamp {
-                group: number,
-                time_ms: group.time_ms,
-            };
+            let stamp = group.stamp(number);
             for (record, index) in group.records.iter().zip(0..) {
                 let told = (number, index) < (self.next.group, self.next.records);
                 if told || self.sight.ended {

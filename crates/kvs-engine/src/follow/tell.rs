@@ -8,8 +8,9 @@ use smol_str::SmolStr;
 use super::known::Sight;
 use crate::error::EngineError;
 use crate::event::RootEvent;
+use crate::past::Stamp;
 use crate::reference::Position;
-use crate::state::{Notice, Record, Stamp, Terms, VersionRecord};
+use crate::state::{Notice, Record, Terms, VersionRecord};
 use crate::version_changes::{keys_of, transactions_of};
 
 impl Sight {
@@ -45,7 +46,9 @@ impl Sight {
                 before,
                 after,
             } => self.changed(namespace, &before, &after, time_ms),
-            Notice::Pinned(_) | Notice::Unpinned { .. } | Notice::PackAdded(_) => None,
+            Notice::Pinned(_) | Notice::Unpinned { .. } | Notice::PackAdded(_) | Notice::Store => {
+                None
+            }
         })
     }
 

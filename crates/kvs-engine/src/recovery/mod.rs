@@ -18,18 +18,19 @@ use crate::bulk::Effort;
 use crate::checkpoint::{StoreRoot, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::env::Environment;
+use crate::epoch::Epoch;
 use crate::error::{EngineError, ErrorKind};
 use crate::journal::{Append, Appended, Journal};
 use crate::limits::REPLAY_READ_BYTES;
 use crate::objects::Objects;
 use crate::owner::Owner;
 use crate::pack::{BlobStore, PackId};
-use crate::past::{CheckpointRoot, Past};
+use crate::past::{CheckpointRoot, Past, Stamp};
 use crate::reference::PRIMARY;
 use crate::root::RootRecord;
 use crate::settle;
 use crate::slices::Slices;
-use crate::state::{Group, Notice, Record, Stamp, State};
+use crate::state::{Cause, Group, Notice, Record, State};
 use crate::storage::Storage;
 use crate::store::Store;
 use crate::system::{Loaded, Snapshot, System};
@@ -40,6 +41,7 @@ use replay::Replay;
 
 /// A store that is ready for its commit task.
 pub(crate) struct Recovered {
+    pub(crate) epoch: Epoch,
     pub(crate) ownership: Arc<Ownership>,
     pub(crate) target: Target,
     pub(crate) store: Arc<Store>,
@@ -66,6 +68,7 @@ pub(crate) fn open(
     let owned = storage.acquire()?;
     let ownership = Arc::new(owned.ownership);
     let parts = Parts {
+        epoch: owned.epoch,
         ownership: ownership.clone(),
         root: owned.root,
         journal: owned.journal,
@@ -77,6 +80,7 @@ pub(crate) fn open(
 
 /// What was acquired.
 struct Parts {
+    epoch: Epoch,
     ownership: Arc<Ownership>,
     root: Arc<dyn RootRecord>,
     journal: Box<dyn Journal>,
@@ -91,6 +95,7 @@ fn recover(
     threads: Option<Threads>,
 ) -> Result<Recovered, EngineError> {
     let Parts {
+        epoch,
         ownership,
         root,
         journal,
@@ -123,7 +128,7 @@ fn recover(
             // What a start left that was interrupted.
             state.adopt(&[])?;
             state.retain(&[])?;
-            first_state(config, env, state.clone())?
+            first_state(config, env, epoch, state.clone())?
         }
     };
     let target = Target {
@@ -200,6 +205,7 @@ fn recover(
     blobs.hold_back();
     let replayed = (bytes, versions);
     let mut recovered = Recovered {
+        epoch,
         ownership,
         target,
         store,
@@ -218,6 +224,7 @@ fn recover(
 fn first_state(
     config: &EngineConfig,
     env: &Environment,
+    epoch: Epoch,
     blobs: Arc<dyn BlobStore>,
 ) -> Result<(System, StoreRoot, Loaded), EngineError> {
     let mut split_key = [0; 32];
@@ -230,19 +237,23 @@ fn first_state(
         split_key,
     };
     let mut state = State::new(&params);
-    let time_ms = env.clock.now_ms();
     let created = Record::Created {
         namespace: PRIMARY.into(),
         owner: config.instance_owner,
         incarnation: incarnation(env)?,
     };
-    let stamp = Stamp { group: 0, time_ms };
+    let stamp = Stamp {
+        group: 0,
+        time_ms: env.clock.now_ms(),
+        age_ms: 0,
+    };
+    state.apply(stamp, &Record::epoch(epoch))?;
     let mut pasts = BTreeMap::new();
     if let Notice::Began {
         namespace, origin, ..
     } = state.apply(stamp, &created)?
     {
-        let origin = CheckpointRoot::origin(&origin, stamp.group, stamp.time_ms);
+        let origin = CheckpointRoot::origin(&origin, stamp);
         pasts.insert(namespace, Past::from(origin));
     }
     let mut system = System::new(blobs, params);
@@ -309,14 +320,16 @@ impl Recovered {
             let names = self.state.namespaces().map(|(name, _)| name.clone());
             let names: Vec<SmolStr> = names.collect();
             let mut group = Group {
-                time_ms: self.state.time_ms(),
-                records: Vec::new(),
+                age_ms: self.state.age_ms(),
+                time_ms: self.target.env.clock.now_ms(),
+                records: vec![Record::epoch(self.epoch)],
             };
             for namespace in names {
                 let incarnation = incarnation(&self.target.env)?;
                 group.records.push(Record::Reincarnated {
                     namespace,
                     incarnation,
+                    cause: Cause::MayHaveLost,
                 });
             }
             let after = self.state.group();

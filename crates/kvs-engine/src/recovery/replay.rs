@@ -15,7 +15,7 @@ use crate::history::{History, RootAt, Written};
 use crate::limits::REPLAY_BATCH_BYTES;
 use crate::namespace::Namespace;
 use crate::past::Past;
-use crate::state::{Group, Notice, Stamp, State, Terms, VersionRecord, effect_bytes};
+use crate::state::{Group, Notice, State, Terms, VersionRecord, effect_bytes};
 use crate::store::{Pinned, Store};
 
 /// Versions of one namespace that are read and not yet replayed.
@@ -66,10 +66,7 @@ impl<'a> Replay<'a> {
     }
 
     pub(super) fn group(&mut self, number: u64, group: Group) -> Result<(), EngineError> {
-        let stamp = Stamp {
-            group: number,
-            time_ms: group.time_ms,
-        };
+        let stamp = group.stamp(number);
         for record in &group.records {
             match self.state.apply(stamp, record)? {
                 Notice::Moved { record, .. } => self.version(number, &record)?,
@@ -86,7 +83,10 @@ impl<'a> Replay<'a> {
                 Notice::Terms {
                     namespace, after, ..
                 } => self.terms(&namespace, after)?,
-                Notice::Pinned(_) | Notice::Unpinned { .. } | Notice::PackAdded(_) => {}
+                Notice::Pinned(_)
+                | Notice::Unpinned { .. }
+                | Notice::PackAdded(_)
+                | Notice::Store => {}
             }
         }
         Ok(())

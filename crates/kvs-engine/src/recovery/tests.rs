@@ -60,9 +60,11 @@ fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
             version,
             root: if wrong == Some(version) { empty } else { right },
             time_ms: 1,
+            stamp: version,
             transactions: vec![transaction],
         };
         let group = Group {
+            age_ms: 1,
             time_ms: 1,
             records: vec![Record::Version(Arc::new(record))],
         };

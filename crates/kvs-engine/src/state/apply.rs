@@ -9,20 +9,12 @@ use super::namespace::NamespaceState;
 use super::outcomes::{Outcomes, TookEffect};
 use super::record::{Record, TransactionRecord, VersionRecord};
 use super::terms::Terms;
-use super::whole::State;
+use super::whole::{EpochState, State};
 use crate::error::EngineError;
+use crate::limits::EPOCHS;
 use crate::pack::PackId;
-use crate::past::Origin;
+use crate::past::{Origin, Stamp};
 use crate::request::Pin;
-
-/// Which group a record is in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Stamp {
-    /// Its number.
-    pub(crate) group: u64,
-    /// Its time, in milliseconds since the epoch.
-    pub(crate) time_ms: u64,
-}
 
 /// What a record changed, for whatever is derived from a state.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,6 +48,8 @@ pub(crate) enum Notice {
     },
     /// The journal names a pack, for values too large for a record.
     PackAdded(PackId),
+    /// Something about the store itself: an epoch, a checkpoint, a trim.
+    Store,
 }
 
 impl State {
@@ -66,13 +60,13 @@ impl State {
     pub(crate) fn apply(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
         let notice = self.fold(stamp, record)?;
         self.group = stamp.group;
-        self.time_ms = self.time_ms.max(stamp.time_ms);
+        self.age_ms = self.age_ms.max(stamp.age_ms);
         Ok(notice)
     }
 
     fn fold(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
         Ok(match record {
-            Record::Version(version) => self.moved(version)?,
+            Record::Version(version) => self.moved(stamp, version)?,
             Record::Created {
                 namespace,
                 owner,
@@ -107,6 +101,7 @@ impl State {
             Record::Reincarnated {
                 namespace,
                 incarnation,
+                ..
             } => self.changed(namespace, |terms| terms.incarnation = *incarnation)?,
             Record::Shared { namespace, uid } => self.changed(namespace, |terms| {
                 terms.readers.insert(*uid);
@@ -131,16 +126,47 @@ impl State {
                 self.changed.pins.insert_mut(pin.id, ());
                 Notice::Pinned(pin)
             }
-            Record::Unpinned { id } => {
+            Record::Unpinned { id, .. } => {
                 self.pins.remove_mut(id);
                 self.changed.pins.insert_mut(*id, ());
                 Notice::Unpinned { id: *id }
             }
             Record::PackAdded { pack } => Notice::PackAdded(*pack),
+            Record::Epoch { number, id } => self.began_epoch(stamp, *number, *id)?,
+            Record::Checkpointed { group, root } => {
+                self.checkpoint = Some((*group, *root));
+                Notice::Store
+            }
+            Record::Trimmed { to } => {
+                self.trimmed_to = self.trimmed_to.max(*to);
+                Notice::Store
+            }
         })
     }
 
-    fn moved(&mut self, record: &Arc<VersionRecord>) -> Result<Notice, EngineError> {
+    fn began_epoch(
+        &mut self,
+        stamp: Stamp,
+        number: u64,
+        id: [u8; 16],
+    ) -> Result<Notice, EngineError> {
+        let newest = self.epoch().map_or(0, |(newest, _)| newest);
+        if number <= newest {
+            return Err(EngineError::corrupt(format!(
+                "the journal begins epoch {number} after epoch {newest}"
+            )));
+        }
+        let group = stamp.group;
+        self.epochs.insert_mut(number, EpochState { id, group });
+        while self.epochs.size() > EPOCHS
+            && let Some((&oldest, _)) = self.epochs.first()
+        {
+            self.epochs.remove_mut(&oldest);
+        }
+        Ok(Notice::Store)
+    }
+
+    fn moved(&mut self, stamp: Stamp, record: &Arc<VersionRecord>) -> Result<Notice, EngineError> {
         let name = &record.namespace;
         let state = self.namespaces.get_mut(name);
         let state = state.ok_or_else(|| absent("moves", name))?;
@@ -151,7 +177,7 @@ impl State {
             )));
         }
         let previous = state.root;
-        state.open(record.time_ms);
+        state.open(stamp.age_ms);
         state.root = Some(record.root);
         for transaction in &record.transactions {
             state.accept(transaction, Some(record.root));
@@ -159,6 +185,7 @@ impl State {
         if !std::mem::replace(&mut state.changed, true) {
             self.changed.namespaces.insert_mut(name.clone(), ());
         }
+        self.stamp = self.stamp.max(record.stamp);
         Ok(Notice::Moved {
             record: record.clone(),
             previous,
@@ -182,7 +209,7 @@ impl State {
             terms: terms.clone(),
             version: 0,
             root: Some(origin.root),
-            time_ms: stamp.time_ms,
+            age_ms: stamp.age_ms,
             outcomes: Outcomes::default(),
             changed: false,
         };
@@ -237,10 +264,10 @@ impl State {
     ///
     /// # Errors
     /// `NoNamespace`.
-    pub(crate) fn open_version(&mut self, name: &str, time_ms: u64) -> Result<u64, EngineError> {
+    pub(crate) fn open_version(&mut self, name: &str, age_ms: u64) -> Result<u64, EngineError> {
         let state = self.namespaces.get_mut(name);
         let state = state.ok_or_else(|| EngineError::no_namespace(name))?;
-        state.open(time_ms);
+        state.open(age_ms);
         state.root = None;
         Ok(state.version)
     }
@@ -266,7 +293,7 @@ impl State {
             terms,
             version,
             root,
-            time_ms: 0,
+            age_ms: 0,
             outcomes: Outcomes::default(),
             changed: false,
         };
@@ -280,16 +307,16 @@ impl State {
 }
 
 impl NamespaceState {
-    fn open(&mut self, time_ms: u64) {
+    fn open(&mut self, age_ms: u64) {
         self.version += 1;
-        self.time_ms = time_ms;
-        self.outcomes.forget_old(self.version, time_ms);
+        self.age_ms = age_ms;
+        self.outcomes.forget_old(self.version, age_ms);
     }
 
     fn accept(&mut self, transaction: &TransactionRecord, root: Option<Blobref>) {
         let at = TookEffect {
             version: self.version,
-            time_ms: self.time_ms,
+            age_ms: self.age_ms,
             root,
         };
         self.outcomes.record(transaction, at);

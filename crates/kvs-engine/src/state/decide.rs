@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kvs_tree::{Blobref, Stats};
 use smol_str::SmolStr;
 
-use super::record::Record;
+use super::record::{Cause, Record};
 use super::rights::Authority;
 use super::whole::State;
 use crate::error::{EngineError, ErrorKind};
@@ -79,7 +79,10 @@ impl State {
                 lease_ms,
             } => self.add_pin(authority, snapshot, uid, lease_ms).map(Some),
             Change::Unpin { caller, id } => self.unpin(authority, caller, id).map(Some),
-            Change::EndLease { id } => Ok(self.pin(id).map(|_| Record::Unpinned { id })),
+            Change::EndLease { id } => Ok(self.pin(id).map(|_| Record::Unpinned {
+                id,
+                cause: Some(Cause::LeaseEnded),
+            })),
         }
     }
 
@@ -211,6 +214,6 @@ impl State {
         if pin.uid != caller.uid() {
             authority.check_instance_owner(caller, "another user's pin")?;
         }
-        Ok(Record::Unpinned { id })
+        Ok(Record::Unpinned { id, cause: None })
     }
 }

@@ -5,6 +5,8 @@
 
 mod persistent;
 
+mod sixteen_bytes;
+
 mod terms;
 
 mod rights;
@@ -26,11 +28,11 @@ mod stored;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use apply::{Notice, Stamp};
+pub(crate) use apply::Notice;
 pub(crate) use decide::Change;
 pub(crate) use namespace::NamespaceState;
 pub(crate) use outcomes::{Outcome, Seen};
-pub use record::{Group, Record, TransactionRecord, VersionRecord};
+pub use record::{Cause, Group, Record, TransactionRecord, VersionRecord};
 pub(crate) use record::{Subject, effect_bytes};
 pub(crate) use rights::{Authority, not_allowed};
 pub(crate) use stored::{Area, Restore, STORE, decode, encode, entry_name, namespace_name};

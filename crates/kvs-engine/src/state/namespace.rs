@@ -16,7 +16,7 @@ pub(crate) struct NamespaceState {
     /// Its root; `None` on the head, where roots are not computed yet.
     pub(crate) root: Option<Blobref>,
     /// Its time, in milliseconds since the epoch.
-    pub(crate) time_ms: u64,
+    pub(crate) age_ms: u64,
     pub(crate) outcomes: Outcomes,
     /// Whether it was changed since the state was last written.
     pub(super) changed: bool,

@@ -48,7 +48,7 @@ impl Outcome {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct TookEffect {
     pub(crate) version: u64,
-    pub(crate) time_ms: u64,
+    pub(crate) age_ms: u64,
     /// The root of the version, once that is known.
     pub(crate) root: Option<Blobref>,
 }
@@ -64,9 +64,9 @@ pub(super) type Chunk = VecDeque<(u64, Outcome)>;
 pub(super) struct ClientHead {
     /// All lower numbers were answered, or are forgotten.
     acknowledged: u64,
-    /// The newest version that it took part in, and its time.
+    /// The newest version that it took part in, and the store's age then.
     version: u64,
-    time_ms: u64,
+    age_ms: u64,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -162,8 +162,13 @@ pub(crate) struct Outcomes {
     clients: Map<ClientKey, Client>,
     /// The same clients, the longest silent first: by the step of their newest version.
     silent: Map<(u64, ClientKey), ()>,
-    /// The newest version whose outcome was forgotten without its client's acknowledgement.
-    horizon: u64,
+    /// The same clients by user, in the same order within each.
+    by_user: Map<(u32, u64, [u8; 16]), ()>,
+    /// How many clients each user has.
+    counts: Map<u32, usize>,
+    /// By user, the newest version whose outcome was forgotten without its client's
+    /// acknowledgement. Users whom nothing was forgotten of are not in it.
+    horizons: Map<u32, u64>,
 }
 
 impl Default for Outcomes {
@@ -171,7 +176,9 @@ impl Default for Outcomes {
         Self {
             clients: Map::new_sync(),
             silent: Map::new_sync(),
-            horizon: 0,
+            by_user: Map::new_sync(),
+            counts: Map::new_sync(),
+            horizons: Map::new_sync(),
         }
     }
 }
@@ -197,20 +204,23 @@ impl Outcomes {
         match repeat {
             // Incarnation 0 is "knew no position": safe while nothing was ever forgotten.
             Some(at) if at.incarnation != incarnation && at.incarnation != 0 => Seen::Unknown,
-            Some(at) if at.version < self.horizon => Seen::Unknown,
+            Some(at) if at.version < self.horizon(uid) => Seen::Unknown,
             _ => Seen::Never,
         }
     }
 
-    /// Takes in a transaction that took effect. If there are too many clients by it, one is forgotten.
+    /// Takes in a transaction that took effect. If there are too many clients by it, one
+    /// is forgotten: of the user who has most, the one that has been silent longest.
     pub(crate) fn record(&mut self, transaction: &TransactionRecord, at: TookEffect) {
         let key = (transaction.uid, transaction.client);
         if !self.clients.contains_key(&key) {
             if self.clients.size() >= OUTCOME_CLIENTS {
-                self.forget_silent(|_| true);
+                self.forget_of_most();
             }
             self.clients.insert_mut(key, Client::default());
-            self.silent.insert_mut((at.version / STEP, key), ());
+            self.line_up(at.version / STEP, key);
+            let count = self.counts.get(&key.0).copied().unwrap_or(0);
+            self.counts.insert_mut(key.0, count + 1);
         }
         let Some(client) = self.clients.get_mut(&key) else {
             return;
@@ -219,9 +229,11 @@ impl Outcomes {
         if client.head.version != 0 && before != now {
             self.silent.remove_mut(&(before, key));
             self.silent.insert_mut((now, key), ());
+            self.by_user.remove_mut(&(key.0, before, key.1));
+            self.by_user.insert_mut((key.0, now, key.1), ());
         }
         client.head.version = at.version;
-        client.head.time_ms = at.time_ms;
+        client.head.age_ms = at.age_ms;
         client.acknowledge(transaction.acknowledged);
         client.insert(
             transaction.number,
@@ -237,10 +249,10 @@ impl Outcomes {
 
     /// A version is opened: the client that has been silent longest is forgotten if it is past the limits
     /// by versions and time.
-    pub(crate) fn forget_old(&mut self, version: u64, time_ms: u64) {
+    pub(crate) fn forget_old(&mut self, version: u64, age_ms: u64) {
         self.forget_silent(|client| {
             version.saturating_sub(client.head.version) > OUTCOME_VERSIONS
-                && time_ms.saturating_sub(client.head.time_ms) > OUTCOME_AGE_MS
+                && age_ms.saturating_sub(client.head.age_ms) > OUTCOME_AGE_MS
         });
     }
 
@@ -249,17 +261,50 @@ impl Outcomes {
         let Some((&(step, key), ())) = self.silent.first() else {
             return;
         };
-        let client = self.clients.get(&key).filter(|client| old(client));
-        if let Some(client) = client {
-            self.horizon = self.horizon.max(client.head.version);
-            self.clients.remove_mut(&key);
-            self.silent.remove_mut(&(step, key));
+        if self.clients.get(&key).is_some_and(old) {
+            self.forget(step, key);
         }
     }
 
-    /// The horizon: see the field.
-    pub(super) fn horizon(&self) -> u64 {
-        self.horizon
+    /// Forgets a client of the user who has most of them, so that nobody has outcomes of others
+    /// forgotten. Cost: linear in the users.
+    fn forget_of_most(&mut self) {
+        let most = self.counts.iter().max_by_key(|(_, count)| **count);
+        let Some(uid) = most.map(|(uid, _)| *uid) else {
+            return;
+        };
+        let first = self.by_user.range((uid, 0, [0; 16])..).next();
+        if let Some((&(uid, step, id), ())) = first {
+            self.forget(step, (uid, id));
+        }
+    }
+
+    fn forget(&mut self, step: u64, key: ClientKey) {
+        let version = self.clients.get(&key).map_or(0, |one| one.head.version);
+        let horizon = self.horizon(key.0).max(version);
+        self.horizons.insert_mut(key.0, horizon);
+        self.clients.remove_mut(&key);
+        self.silent.remove_mut(&(step, key));
+        self.by_user.remove_mut(&(key.0, step, key.1));
+        match self.counts.get(&key.0).copied() {
+            Some(count) if count > 1 => self.counts.insert_mut(key.0, count - 1),
+            _ => drop(self.counts.remove_mut(&key.0)),
+        }
+    }
+
+    fn line_up(&mut self, step: u64, key: ClientKey) {
+        self.silent.insert_mut((step, key), ());
+        self.by_user.insert_mut((key.0, step, key.1), ());
+    }
+
+    fn horizon(&self, uid: u32) -> u64 {
+        self.horizons.get(&uid).copied().unwrap_or(0)
+    }
+
+    /// The horizons, by user: see the field.
+    pub(super) fn horizons(&self) -> Vec<(u32, u64)> {
+        let all = self.horizons.iter();
+        all.map(|(uid, horizon)| (*uid, *horizon)).collect()
     }
 
     pub(super) fn client(&self, key: &ClientKey) -> Option<&Client> {
@@ -286,17 +331,21 @@ impl Outcomes {
         &'a self,
         before: &'a Outcomes,
     ) -> impl Iterator<Item = &'a ClientKey> {
-        // They are forgotten in this order.
-        let silent = before.silent.keys();
-        let gone = silent.take_while(|entry| !self.silent.contains_key(*entry));
-        let gone = gone.map(|(_, key)| key);
-        gone.filter(|key| !self.clients.contains_key(*key))
+        // Of each user they are forgotten in this order.
+        let gone = before.counts.keys().flat_map(move |uid| {
+            let own = before.by_user.range((*uid, 0, [0; 16])..);
+            let own = own.map(|(entry, ())| entry);
+            own.take_while(move |entry| entry.0 == *uid && !self.by_user.contains_key(*entry))
+        });
+        let keys = gone.filter_map(|(uid, _, id)| before.clients.get_key_value(&(*uid, *id)));
+        keys.map(|(key, _)| key)
+            .filter(|key| !self.clients.contains_key(*key))
     }
 
     /// Outcomes as they were written: clients with their chunks.
-    pub(super) fn restore(horizon: u64) -> Self {
+    pub(super) fn restore(horizons: Vec<(u32, u64)>) -> Self {
         Self {
-            horizon,
+            horizons: horizons.into_iter().collect(),
             ..Self::default()
         }
     }
@@ -309,7 +358,9 @@ impl Outcomes {
         chunks: Map<u64, Chunk>,
     ) {
         let count = chunks.values().map(VecDeque::len).sum();
-        self.silent.insert_mut((head.version / STEP, key), ());
+        self.line_up(head.version / STEP, key);
+        let owned = self.counts.get(&key.0).copied().unwrap_or(0);
+        self.counts.insert_mut(key.0, owned + 1);
         let client = Client {
             head,
             chunks,
@@ -350,11 +401,11 @@ mod tests {
         }
     }
 
-    fn version(version: u64, time_ms: u64) -> TookEffect {
+    fn version(version: u64, age_ms: u64) -> TookEffect {
         TookEffect {
             version,
             root: Some(Blobref::of(kvs_tree::HashAlgorithm::Blake3, b"")),
-            time_ms,
+            age_ms,
         }
     }
 
@@ -402,7 +453,7 @@ mod tests {
         let mut outcomes = Outcomes::default();
         outcomes.record(&transaction(1, 0, 0), version(10, 0));
         let late = version(2 * OUTCOME_VERSIONS, 2 * OUTCOME_AGE_MS);
-        outcomes.forget_old(late.version, late.time_ms);
+        outcomes.forget_old(late.version, late.age_ms);
         outcomes.record(&transaction(2, 0, 0), late);
         let at = |version| {
             Some(Position {
@@ -429,7 +480,7 @@ mod tests {
         }
         assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
         assert_eq!(outcomes.silent.size(), OUTCOME_CLIENTS);
-        assert!(outcomes.horizon > 0);
+        assert!(outcomes.horizon(0) > 0);
     }
 
     #[test]
@@ -449,7 +500,46 @@ mod tests {
         outcomes.record(&client(clients), version(newer + 2, 0));
         assert!(outcomes.clients.contains_key(&(0, client(0).client)));
         assert!(!outcomes.clients.contains_key(&(0, client(1).client)));
-        assert_eq!(outcomes.horizon, STEP + 1);
+        assert_eq!(outcomes.horizon(0), STEP + 1);
+    }
+
+    #[test]
+    fn a_user_with_many_clients_has_no_others_forgotten() {
+        let client = |uid: u32, n: u64| {
+            let mut t = transaction(0, 0, 0);
+            t.uid = uid;
+            t.client[..8].copy_from_slice(&n.to_be_bytes());
+            t
+        };
+        let mut outcomes = Outcomes::default();
+        let few = 100;
+        for n in 0..few {
+            outcomes.record(&client(1, n), version(n + 1, 0));
+        }
+        let before = outcomes.clone();
+        for n in 0..3 * OUTCOME_CLIENTS as u64 {
+            outcomes.record(&client(2, n), version(1_000 + n, 0));
+        }
+        assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
+        assert_eq!(outcomes.counts.values().sum::<usize>(), OUTCOME_CLIENTS);
+        for n in 0..few {
+            assert!(outcomes.clients.contains_key(&(1, client(1, n).client)));
+        }
+        // What was never sent before is evaluated, however much another user has had forgotten.
+        let knew = Some(Position {
+            incarnation: 1,
+            version: 5,
+        });
+        assert_eq!(outcomes.seen(1, id(9, 1), knew, 1), Seen::Never);
+        assert_eq!(outcomes.seen(2, id(9, 1), knew, 1), Seen::Unknown);
+        assert_eq!(outcomes.forgotten_since(&before).count(), 0);
+        // Those who come back to a full table take the place of one who has most.
+        outcomes.record(&client(1, few), version(1 << 30, 0));
+        assert_eq!(outcomes.counts.get(&1), Some(&(few as usize + 1)));
+        assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
+        let later = outcomes.clone();
+        outcomes.forget_of_most();
+        assert_eq!(outcomes.forgotten_since(&later).count(), 1);
     }
 
     #[test]

@@ -8,9 +8,12 @@ use kvs_tree::{Blobref, Effect, OperationResult, Stats};
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
+use super::sixteen_bytes;
 use super::terms::Terms;
+use crate::epoch::Epoch;
 use crate::error::EngineError;
 use crate::pack::PackId;
+use crate::past::Stamp;
 use crate::request::{Pin, TransactionId};
 use crate::whole_value;
 
@@ -20,7 +23,7 @@ pub struct TransactionRecord {
     /// Who committed it.
     pub uid: u32,
     /// The client that sent it.
-    #[serde(with = "client_bytes")]
+    #[serde(with = "sixteen_bytes")]
     pub client: [u8; 16],
     /// Its number among that client's transactions.
     pub number: u64,
@@ -57,8 +60,11 @@ pub struct VersionRecord {
     pub version: u64,
     /// The root after it; replay must arrive at it.
     pub root: Blobref,
-    /// Milliseconds since the epoch; never runs backwards in a store.
+    /// The wall clock as it was read, in milliseconds since 1970. May run backwards.
     pub time_ms: u64,
+    /// Orders versions, and tells no time: above the stamps of all versions before, and at least
+    /// the wall clock in milliseconds, shifted left by 16 bits.
+    pub stamp: u64,
     /// The transactions that were merged into it, in order.
     pub transactions: Vec<TransactionRecord>,
 }
@@ -105,6 +111,8 @@ pub enum Record {
         namespace: SmolStr,
         /// Its new incarnation.
         incarnation: u64,
+        /// Why, as nobody asked for it.
+        cause: Cause,
     },
     /// A snapshot was pinned, or a pin's lease renewed.
     #[serde(rename = "P")]
@@ -114,6 +122,8 @@ pub enum Record {
     Unpinned {
         /// The pin.
         id: u64,
+        /// Why, if nobody asked for it.
+        cause: Option<Cause>,
     },
     /// A pack was added outside a checkpoint, for values too large for a record.
     #[serde(rename = "K")]
@@ -164,6 +174,41 @@ pub enum Record {
         /// Who owned it before; keeps no right on it.
         before: u32,
     },
+    /// An owner of the store makes its first group, which is this one.
+    #[serde(rename = "E")]
+    Epoch {
+        /// Above those of all epochs before.
+        number: u64,
+        /// Random: tells it from an epoch of the same number on a copy of the store.
+        #[serde(with = "sixteen_bytes")]
+        id: [u8; 16],
+    },
+    /// A checkpoint of an earlier group is durable.
+    #[serde(rename = "X")]
+    Checkpointed {
+        /// The group.
+        group: u64,
+        /// The root of the state after that group. Every copy of the store must arrive at it.
+        root: Blobref,
+    },
+    /// Groups may have been dropped.
+    #[serde(rename = "T")]
+    Trimmed {
+        /// The last of them.
+        to: u64,
+    },
+}
+
+/// Why something changed that no client asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Cause {
+    /// The lease of a pin ended.
+    #[serde(rename = "L")]
+    LeaseEnded,
+    /// The daemon before this one did not stop cleanly, in a durability mode in which
+    /// acknowledged versions may be lost by that.
+    #[serde(rename = "W")]
+    MayHaveLost,
 }
 
 /// What a record says of the namespace that it is about, for a state that may not know it.
@@ -181,6 +226,14 @@ pub(crate) struct Subject<'a> {
 }
 
 impl Record {
+    /// That an epoch makes its first group.
+    pub(crate) fn epoch(epoch: Epoch) -> Self {
+        Self::Epoch {
+            number: epoch.number,
+            id: epoch.id.to_be_bytes(),
+        }
+    }
+
     /// The namespace that it is about, if it is about one.
     pub(crate) fn subject(&self) -> Option<Subject<'_>> {
         let about = |namespace| Subject {
@@ -236,7 +289,12 @@ impl Record {
             Self::Reincarnated { namespace, .. }
             | Self::Shared { namespace, .. }
             | Self::Withdrawn { namespace, .. } => about(namespace),
-            Self::Pinned(_) | Self::Unpinned { .. } | Self::PackAdded { .. } => return None,
+            Self::Pinned(_)
+            | Self::Unpinned { .. }
+            | Self::PackAdded { .. }
+            | Self::Epoch { .. }
+            | Self::Checkpointed { .. }
+            | Self::Trimmed { .. } => return None,
         })
     }
 }
@@ -244,13 +302,25 @@ impl Record {
 /// Everything that one append makes durable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// Milliseconds since the epoch; never runs backwards in a store.
+    /// The store's age when it was begun, in milliseconds: uptime summed over all starts. Never
+    /// falls, and everything in the group is of this age.
+    pub age_ms: u64,
+    /// The wall clock then, in milliseconds since 1970. May run backwards.
     pub time_ms: u64,
     /// In the order in which they take effect.
     pub records: Vec<Record>,
 }
 
 impl Group {
+    /// What its records have in common. `group` is its number.
+    pub(crate) fn stamp(&self, group: u64) -> Stamp {
+        Stamp {
+            group,
+            time_ms: self.time_ms,
+            age_ms: self.age_ms,
+        }
+    }
+
     /// The bytes that go into the journal.
     pub fn encode(&self) -> Result<Vec<u8>, EngineError> {
         rmp_serde::to_vec(self)
@@ -283,32 +353,6 @@ impl Group {
     }
 }
 
-mod client_bytes {
-    //! A client id as 16 bytes of MessagePack `bin`, not as an array of numbers.
-
-    use serde::{Deserializer, Serializer, de};
-
-    pub(super) fn serialize<S: Serializer>(id: &[u8; 16], to: S) -> Result<S::Ok, S::Error> {
-        to.serialize_bytes(id)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<[u8; 16], D::Error> {
-        struct Visitor;
-        impl de::Visitor<'_> for Visitor {
-            type Value = [u8; 16];
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("16 bytes")
-            }
-            fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Self::Value, E> {
-                bytes
-                    .try_into()
-                    .map_err(|_| E::invalid_length(bytes.len(), &self))
-            }
-        }
-        from.deserialize_bytes(Visitor)
-    }
-}
-
 /// About what an effect takes in a record, in bytes.
 pub(crate) fn effect_bytes(effect: &Effect) -> usize {
     let value = match effect {
@@ -333,6 +377,7 @@ mod tests {
             version: 1,
             root: Blobref::of(HashAlgorithm::Sha1, b""),
             time_ms: 1000,
+            stamp: 1000 << 16,
             transactions: vec![TransactionRecord {
                 uid: 0,
                 client: [7; 16],
@@ -354,6 +399,7 @@ mod tests {
             readers: BTreeSet::from([1000]),
         };
         Group {
+            age_ms: 70,
             time_ms: 1000,
             records: vec![Record::Version(Arc::new(version)), removed],
         }
@@ -365,13 +411,13 @@ mod tests {
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
             hex,
-            "92cd03e89281a15696a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15294a36a6f62090791cd03e8"
+            "9346cd03e89281a15697a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8ce03e80000919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15294a36a6f62090791cd03e8"
         );
         assert_eq!(Group::decode(1, &bytes).unwrap(), sample());
     }
 
     #[test]
-    fn records_of_forks_and_rights_have_their_stored_form() {
+    fn other_records_have_their_stored_form() {
         let namespace = SmolStr::new("job");
         let forked = Record::Forked {
             namespace: namespace.clone(),
@@ -413,6 +459,37 @@ mod tests {
                 },
                 "81a14f94a36a6f6209cd03e807",
             ),
+            (
+                Record::Reincarnated {
+                    namespace: "job".into(),
+                    incarnation: 9,
+                    cause: Cause::MayHaveLost,
+                },
+                "81a14993a36a6f6209a157",
+            ),
+            (Record::Unpinned { id: 3, cause: None }, "81a1559203c0"),
+            (
+                Record::Unpinned {
+                    id: 3,
+                    cause: Some(Cause::LeaseEnded),
+                },
+                "81a1559203a14c",
+            ),
+            (
+                Record::Epoch {
+                    number: 2,
+                    id: [7; 16],
+                },
+                "81a1459202c41007070707070707070707070707070707",
+            ),
+            (
+                Record::Checkpointed {
+                    group: 5,
+                    root: Blobref::of(HashAlgorithm::Sha1, b""),
+                },
+                "81a1589205c414da39a3ee5e6b4b0d3255bfef95601890afd80709",
+            ),
+            (Record::Trimmed { to: 4 }, "81a1549104"),
         ] {
             let bytes = rmp_serde::to_vec(&record).unwrap();
             let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();

@@ -1,6 +1,7 @@
 //! A state as tree objects, so that a checkpoint writes what changed and nothing else (RFC 0008).
 //!
-//! Three directories: namespaces by name, clients by incarnation and id, pins by id. Pure: the edits
+//! Four directories: namespaces by name, clients by incarnation and id, pins by id, epochs by
+//! number. Pure: the edits
 //! that lead from one state to a later one, and the way back from what was written to a state.
 
 use std::collections::BTreeMap;
@@ -27,11 +28,12 @@ pub(crate) enum Area {
     Namespaces,
     Clients,
     Pins,
+    Epochs,
 }
 
 impl Area {
     /// All of them, in the order in which they are read: each may refer to those before it.
-    pub(crate) const ALL: [Self; 3] = [Self::Namespaces, Self::Clients, Self::Pins];
+    pub(crate) const ALL: [Self; 4] = [Self::Namespaces, Self::Clients, Self::Pins, Self::Epochs];
 
     /// Its name in the root directory.
     pub(crate) fn name(self) -> &'static str {
@@ -39,6 +41,7 @@ impl Area {
             Self::Namespaces => "namespaces",
             Self::Clients => "clients",
             Self::Pins => "pins",
+            Self::Epochs => "epochs",
         }
     }
 }
@@ -52,8 +55,11 @@ const HEAD: &str = "head";
 #[derive(Serialize, Deserialize)]
 struct StoredStore {
     group: u64,
-    time_ms: u64,
+    age_ms: u64,
+    stamp: u64,
     last_pin: u64,
+    checkpoint: Option<(u64, Blobref)>,
+    trimmed_to: u64,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -61,8 +67,9 @@ struct StoredNamespace {
     terms: Terms,
     version: u64,
     root: Blobref,
-    time_ms: u64,
-    horizon: u64,
+    age_ms: u64,
+    /// By user.
+    horizons: Vec<(u32, u64)>,
 }
 
 /// A change of one entry.
@@ -152,8 +159,11 @@ impl State {
     pub(crate) fn stored_store(&self) -> Result<Bytes, EngineError> {
         encode(&StoredStore {
             group: self.group,
-            time_ms: self.time_ms,
+            age_ms: self.age_ms,
+            stamp: self.stamp,
             last_pin: self.last_pin,
+            checkpoint: self.checkpoint,
+            trimmed_to: self.trimmed_to,
         })
     }
 
@@ -187,6 +197,24 @@ impl State {
                 },
             });
         }
+        let number = |number: &u64| format_smolstr!("{number:016x}");
+        for (new, epoch) in self.epochs.iter().rev() {
+            if before.epochs.contains_key(new) {
+                break;
+            }
+            edits.push(Edit {
+                area: Area::Epochs,
+                name: number(new),
+                what: What::Put(encode(epoch)?),
+            });
+        }
+        let gone = before.epochs.keys();
+        let gone = gone.take_while(|old| !self.epochs.contains_key(*old));
+        edits.extend(gone.map(|old| Edit {
+            area: Area::Epochs,
+            name: number(old),
+            what: What::Remove,
+        }));
         Ok(edits)
     }
 }
@@ -245,8 +273,8 @@ impl NamespaceState {
             terms: (*self.terms).clone(),
             version: self.version,
             root: self.root.ok_or_else(missing)?,
-            time_ms: self.time_ms,
-            horizon: self.outcomes.horizon(),
+            age_ms: self.age_ms,
+            horizons: self.outcomes.horizons(),
         })
     }
 }
@@ -267,15 +295,18 @@ impl Restore {
         let store: StoredStore = decode(STORE, store)?;
         let mut state = State::new(params);
         state.group = store.group;
-        state.time_ms = store.time_ms;
+        state.age_ms = store.age_ms;
+        state.stamp = store.stamp;
         state.last_pin = store.last_pin;
+        state.checkpoint = store.checkpoint;
+        state.trimmed_to = store.trimmed_to;
         Ok(Self {
             state,
             names: BTreeMap::new(),
         })
     }
 
-    /// Takes in an entry of `Namespaces` or `Pins`.
+    /// Takes in an entry of `Namespaces`, `Pins` or `Epochs`.
     pub(crate) fn value(
         &mut self,
         area: Area,
@@ -287,6 +318,13 @@ impl Restore {
             self.state.pins.insert_mut(pin.id, Arc::new(pin));
             return Ok(());
         }
+        if area == Area::Epochs {
+            let wrong = || EngineError::corrupt(format!("epoch {name} of the state has no number"));
+            let number = u64::from_str_radix(name, 16).map_err(|_| wrong())?;
+            let epoch = decode("an epoch", bytes)?;
+            self.state.epochs.insert_mut(number, epoch);
+            return Ok(());
+        }
         let stored: StoredNamespace = decode("a namespace", bytes)?;
         let name = namespace_name(name);
         self.names.insert(stored.terms.incarnation, name.clone());
@@ -294,8 +332,8 @@ impl Restore {
             terms: Arc::new(stored.terms),
             version: stored.version,
             root: Some(stored.root),
-            time_ms: stored.time_ms,
-            outcomes: Outcomes::restore(stored.horizon),
+            age_ms: stored.age_ms,
+            outcomes: Outcomes::restore(stored.horizons),
             changed: false,
         };
         self.state.namespaces.insert_mut(name, state);

@@ -7,7 +7,8 @@ use kvs_tree::{Blobref, Ctx, Directory, Entry, HashAlgorithm, NoSource, StorePar
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::limits::{GUEST_PINS, READERS};
+use crate::limits::{EPOCHS, GUEST_PINS, READERS};
+use crate::past::Stamp;
 use crate::reference::SnapshotRef;
 use crate::request::{Principal, TransactionId};
 
@@ -22,6 +23,7 @@ fn stamp(group: u64) -> Stamp {
     Stamp {
         group,
         time_ms: group * 1000,
+        age_ms: group * 1000,
     }
 }
 
@@ -95,6 +97,7 @@ fn transacted(state: &State, version: u64, client: [u8; 16], acknowledged: u64) 
         version,
         root: Blobref::of(HashAlgorithm::Blake3, &version.to_be_bytes()),
         time_ms: version,
+        stamp: version,
         transactions: vec![transaction],
     }))
 }
@@ -119,7 +122,11 @@ fn the_head_arrives_where_the_published_state_does_but_for_roots() {
     let Record::Version(record) = version(&published, 1) else {
         panic!()
     };
-    assert_eq!(head.open_version("job", record.time_ms).unwrap(), 1);
+    assert_eq!(
+        head.open_version("job", stamp(published.group() + 1).age_ms)
+            .unwrap(),
+        1
+    );
     for transaction in &record.transactions {
         head.accept("job", transaction);
     }
@@ -144,8 +151,8 @@ fn the_head_arrives_where_the_published_state_does_but_for_roots() {
     let job = |state: &State| state.namespace("job").unwrap().clone();
     let (head, published) = (job(&head), job(&published));
     assert_eq!(
-        (head.version, head.time_ms, &head.terms),
-        (published.version, published.time_ms, &published.terms)
+        (head.version, head.age_ms, &head.terms),
+        (published.version, published.age_ms, &published.terms)
     );
 }
 
@@ -266,7 +273,7 @@ fn pins_are_counted_where_they_are_decided() {
 
 /// Writes what changed into the areas, and reads all of it back.
 struct Disk {
-    areas: [Directory; 3],
+    areas: [Directory; 4],
     written: State,
 }
 
@@ -383,4 +390,47 @@ fn what_could_not_be_written_is_written_next_time() {
     state.give_back(&changed);
     disk.write(&mut state);
     assert_eq!(disk.read(), state);
+}
+
+#[test]
+fn epochs_come_in_the_order_of_their_numbers_and_the_newest_are_kept() {
+    let mut state = State::new(&PARAMS);
+    let epoch = |number: u64| Record::Epoch {
+        number,
+        id: [u8::try_from(number % 251).unwrap(); 16],
+    };
+    let most = EPOCHS as u64;
+    for number in 1..=most + 3 {
+        let notice = state.apply(stamp(10 * number), &epoch(number)).unwrap();
+        assert_eq!(notice, Notice::Store);
+        assert_eq!(state.epoch().map(|(newest, _)| newest), Some(number));
+    }
+    assert_eq!(state.epochs.size(), EPOCHS);
+    let oldest = state
+        .epochs
+        .first()
+        .map(|(number, one)| (*number, one.group));
+    assert_eq!(oldest, Some((4, 40)));
+    let before = state.clone();
+    for number in [0, 4, most + 3] {
+        let refused = state.apply(stamp(1 << 40), &epoch(number));
+        assert_eq!(refused.unwrap_err().kind, ErrorKind::Corrupt, "{number}");
+    }
+    assert!(state == before, "what is refused changes nothing");
+}
+
+#[test]
+fn what_the_store_did_itself_is_in_the_state_and_never_goes_back() {
+    let mut state = State::new(&PARAMS);
+    let root = Blobref::of(HashAlgorithm::Blake3, b"a state");
+    let checkpointed = Record::Checkpointed { group: 7, root };
+    for record in [
+        checkpointed,
+        Record::Trimmed { to: 5 },
+        Record::Trimmed { to: 3 },
+    ] {
+        assert_eq!(state.apply(stamp(9), &record).unwrap(), Notice::Store);
+    }
+    assert_eq!(state.checkpoint(), Some((7, root)));
+    assert_eq!((state.trimmed_to(), state.age_ms()), (5, 9_000));
 }

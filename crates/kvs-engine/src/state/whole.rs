@@ -3,23 +3,42 @@
 use std::sync::Arc;
 
 use kvs_tree::{Blobref, Directory, StoreParams};
+use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
 use super::namespace::NamespaceState;
 use super::persistent::Map;
+use super::sixteen_bytes;
 use crate::request::Pin;
 
 /// The state of a store beside its trees, as of one group.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     pub(super) group: u64,
-    pub(super) time_ms: u64,
+    pub(super) age_ms: u64,
+    pub(super) stamp: u64,
+    /// By number. An epoch made all groups from its own up to that of the next.
+    pub(super) epochs: Map<u64, EpochState>,
+    /// The group of the last checkpoint that was recorded, and the root of the state that it wrote.
+    pub(super) checkpoint: Option<(u64, Blobref)>,
+    /// Groups up to this one may be gone.
+    pub(super) trimmed_to: u64,
     /// The root of an empty namespace under the parameters of the store.
     pub(super) empty_root: Blobref,
     pub(super) namespaces: Map<SmolStr, NamespaceState>,
     pub(super) pins: Map<u64, Arc<Pin>>,
     pub(super) last_pin: u64,
     pub(super) changed: Changed,
+}
+
+/// An epoch that made groups.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EpochState {
+    /// Random.
+    #[serde(with = "sixteen_bytes")]
+    pub(crate) id: [u8; 16],
+    /// The first group that it made.
+    pub(crate) group: u64,
 }
 
 /// What was changed since the state was last written.
@@ -43,7 +62,11 @@ impl State {
     pub(crate) fn new(params: &StoreParams) -> Self {
         Self {
             group: 0,
-            time_ms: 0,
+            age_ms: 0,
+            stamp: 0,
+            epochs: Map::new_sync(),
+            checkpoint: None,
+            trimmed_to: 0,
             empty_root: Directory::empty().seal(params),
             namespaces: Map::new_sync(),
             pins: Map::new_sync(),
@@ -57,9 +80,30 @@ impl State {
         self.group
     }
 
-    /// The time of that group, in milliseconds since the epoch; never falls.
-    pub(crate) fn time_ms(&self) -> u64 {
-        self.time_ms
+    /// The store's age at that group, in milliseconds: uptime summed over all starts.
+    pub(crate) fn age_ms(&self) -> u64 {
+        self.age_ms
+    }
+
+    /// The newest stamp of a version.
+    pub(crate) fn stamp(&self) -> u64 {
+        self.stamp
+    }
+
+    /// The newest epoch that made a group: its number, and its random id.
+    pub(crate) fn epoch(&self) -> Option<(u64, [u8; 16])> {
+        let newest = self.epochs.last();
+        newest.map(|(number, epoch)| (*number, epoch.id))
+    }
+
+    /// The group of the last checkpoint that was recorded, and the root of the state that it wrote.
+    pub(crate) fn checkpoint(&self) -> Option<(u64, Blobref)> {
+        self.checkpoint
+    }
+
+    /// Groups up to this one may be gone.
+    pub(crate) fn trimmed_to(&self) -> u64 {
+        self.trimmed_to
     }
 
     pub(crate) fn namespace(&self, name: &str) -> Option<&NamespaceState> {
@@ -89,6 +133,16 @@ impl State {
             }
         }
         changed
+    }
+
+    /// Everything counts as changed.
+    pub(crate) fn mark_all(&mut self) {
+        let names: Vec<SmolStr> = self.namespaces.keys().cloned().collect();
+        names.iter().for_each(|name| self.mark(name));
+        let pins: Vec<u64> = self.pins.keys().copied().collect();
+        for id in pins {
+            self.changed.pins.insert_mut(id, ());
+        }
     }
 
     /// What was taken could not be written.

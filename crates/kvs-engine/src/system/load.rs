@@ -10,7 +10,7 @@ use smol_str::SmolStr;
 use super::{Loaded, PACKS, PAGE, PASTS, System, SystemRoot};
 use crate::error::{EngineError, ErrorKind};
 use crate::pack::{BlobStore, PackId};
-use crate::state::{Area, Restore, STORE, decode, namespace_name};
+use crate::state::{Area, Restore, STORE, State, decode, namespace_name};
 
 impl System {
     /// Reads everything back. `blobs` holds the packs of `root`. Cost: linear in what there is.
@@ -79,6 +79,17 @@ impl System {
         self.objects.store().adopt(&root.packs)?;
         let local = self.directory(root.local)?;
         decode(PACKS, &self.value(&local, PACKS)?)
+    }
+
+    /// The state that a root record names.
+    ///
+    /// # Errors
+    /// `Corrupt` for what is missing or damaged.
+    pub(crate) fn state_of(&self, root: &SystemRoot) -> Result<State, EngineError> {
+        let store = self.objects.store().clone();
+        store.adopt(&root.packs)?;
+        let (_, loaded) = Self::load(store, *self.objects.params(), root.clone())?;
+        Ok(loaded.state)
     }
 
     fn directory(&self, name: Blobref) -> Result<Directory, EngineError> {

@@ -10,7 +10,8 @@ use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use kvs_tree::{
-    Blobref, Ctx, Detacher, Directory, Entry, Fault, Missing, ObjectKind, StoreParams, Value,
+    Blobref, Ctx, Detacher, Directory, Entry, Fault, Missing, NoSource, ObjectKind, StoreParams,
+    Value,
 };
 use smol_str::SmolStr;
 
@@ -77,11 +78,12 @@ impl Trees {
     }
 
     fn area(&mut self, area: Area) -> &mut Directory {
-        let [namespaces, clients, pins] = &mut self.areas;
+        let [namespaces, clients, pins, epochs] = &mut self.areas;
         match area {
             Area::Namespaces => namespaces,
             Area::Clients => clients,
             Area::Pins => pins,
+            Area::Epochs => epochs,
         }
     }
 }
@@ -165,6 +167,32 @@ impl System {
             self.write_whole(&mut written)?;
         }
         Ok(written)
+    }
+
+    /// The root that a state has once it is written. Cost: linear in the state.
+    ///
+    /// # Errors
+    /// `Corrupt` for a namespace whose root is not known.
+    pub(crate) fn root_of(&self, state: &State) -> Result<Blobref, EngineError> {
+        let params = *self.objects.params();
+        let ctx = Ctx {
+            source: &NoSource,
+            params: &params,
+        };
+        let mut trees = Trees::empty();
+        let mut changed = state.clone();
+        changed.mark_all();
+        for edit in state.edits(&State::new(&params), &changed.take_changed())? {
+            let applied = edit.apply(trees.area(edit.area), &ctx);
+            applied.map_err(|fault| EngineError::corrupt(format!("the state: {fault}")))?;
+        }
+        let snapshot = Snapshot {
+            state,
+            changed: &Changed::default(),
+            pasts: &[],
+            packs: &[],
+        };
+        Ok(roots(&params, &trees, &snapshot)?.0.seal(&params))
     }
 
     /// A durable root record names what was written; if that [replaces](Written::replaces) the packs

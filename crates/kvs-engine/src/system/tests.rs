@@ -8,7 +8,8 @@ use kvs_tree::HashAlgorithm;
 
 use super::*;
 use crate::past::CheckpointRoot;
-use crate::state::{Notice, Record, Stamp, VersionRecord};
+use crate::past::Stamp;
+use crate::state::{Notice, Record, VersionRecord};
 
 const PARAMS: StoreParams = StoreParams {
     algorithm: HashAlgorithm::Blake3,
@@ -26,12 +27,13 @@ fn apply(state: &mut State, record: &Record) -> (SmolStr, Option<Past>) {
     let stamp = Stamp {
         group: state.group() + 1,
         time_ms: 1,
+        age_ms: 1,
     };
     match state.apply(stamp, record).unwrap() {
         Notice::Began {
             namespace, origin, ..
         } => {
-            let origin = CheckpointRoot::origin(&origin, stamp.group, stamp.time_ms);
+            let origin = CheckpointRoot::origin(&origin, stamp);
             (namespace, Some(origin.into()))
         }
         Notice::Ended { namespace, .. } => (namespace, None),
@@ -41,6 +43,7 @@ fn apply(state: &mut State, record: &Record) -> (SmolStr, Option<Past>) {
                 version: record.version,
                 group: stamp.group,
                 time_ms: 1,
+                age_ms: 1,
                 root: record.root,
                 stats: Directory::empty().stats(),
                 empty: false,
@@ -66,6 +69,7 @@ fn moved(name: &str, incarnation: u64, version: u64) -> Record {
         version,
         root: Blobref::of(HashAlgorithm::Blake3, &version.to_be_bytes()),
         time_ms: 1,
+        stamp: version,
         transactions: Vec::new(),
     }))
 }
@@ -249,4 +253,38 @@ fn packs_that_are_mostly_of_no_use_are_replaced_by_one() {
     let whole = system.root.as_ref().unwrap().whole_bytes;
     assert!(most <= 3 * whole + STATE_WASTE_BYTES, "{most} of {whole}");
     assert_eq!(load(&owned, &system).packs, packs(39 * 7));
+}
+
+#[test]
+fn epochs_checkpoints_and_trims_are_found_again() {
+    let storage = MemoryStorage::new(8);
+    let owned = owned(&storage);
+    let mut system = System::new(owned.state.clone(), PARAMS);
+    let mut state = State::new(&PARAMS);
+    let mut number = 0;
+    for (round, epochs) in [1, 3, crate::limits::EPOCHS as u64 + 2, 1]
+        .iter()
+        .enumerate()
+    {
+        for _ in 0..*epochs {
+            number += 1;
+            let stamp = Stamp {
+                group: state.group() + 1,
+                time_ms: 1,
+                age_ms: number,
+            };
+            let id = [u8::try_from(number % 200).unwrap(); 16];
+            state.apply(stamp, &Record::Epoch { number, id }).unwrap();
+            let root = Blobref::of(HashAlgorithm::Blake3, &number.to_be_bytes());
+            let checkpointed = Record::Checkpointed {
+                group: number,
+                root,
+            };
+            state.apply(stamp, &checkpointed).unwrap();
+            state.apply(stamp, &Record::Trimmed { to: number }).unwrap();
+        }
+        let record = created(&format!("n{round}"), round as u64 + 1);
+        step(&mut system, &mut state, &record, &[]);
+        assert_eq!(load(&owned, &system).state, state);
+    }
 }

@@ -14,7 +14,7 @@ use crate::storage::AcquireError;
 use crate::term::Term;
 
 /// Version of the layout of a store's directory; stands in its `FORMAT` file.
-pub const STORE_FORMAT: u32 = 3;
+pub const STORE_FORMAT: u32 = 4;
 
 fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
     let holder = pid.map_or_else(

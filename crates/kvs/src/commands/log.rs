@@ -136,7 +136,8 @@ impl Reading {
         Ok((from <= to).then_some(Range { from, to }))
     }
 
-    /// The first version that was made at that time or later; times never fall.
+    /// The first version that was made at that time or later. If the clock was set back in between,
+    /// one of those at which it passed that time.
     async fn first_since(&self, since: SystemTime, range: Range) -> Result<u64> {
         let (mut low, mut high) = (range.from, range.to.saturating_add(1));
         while low < high {

@@ -302,13 +302,22 @@ impl Machine {
                 .born(name, position.incarnation, Some((old, root)));
         }
         self.floor = self.world().newest.clone();
+        self.check().await;
+    }
+
+    /// A copy that follows the journal arrives at the state of this store.
+    pub(super) async fn check(&self) {
+        self.engine.check_state(OWNER).await.unwrap();
     }
 
     /// The daemon stops cleanly and starts again.
     pub(super) async fn restart(&mut self) {
+        let state = self.engine.check_state(OWNER).await.unwrap();
         self.engine.shutdown().await.unwrap();
         let before = self.world();
         self.start().await;
+        let after = self.engine.check_state(OWNER).await.unwrap();
+        assert_eq!(after, state, "recovery arrives at another state");
         assert_eq!(self.world(), before, "a clean stop loses nothing");
     }
 

@@ -129,6 +129,7 @@ pub(super) async fn run(seed: u64, wrong: Wrong, on: On) -> Outcome {
     for (reader, _) in &mut run.readers {
         reader.finish(&run.machine).await;
     }
+    run.machine.check().await;
     run.weigh().await;
     let truths = truths(&run.sent, &run.machine.lives);
     for (name, newest) in &run.machine.world().newest {
@@ -158,6 +159,7 @@ impl Run {
                 let engine = self.machine.engine.clone();
                 self.settle().await;
                 engine.checkpoint().await.unwrap();
+                self.machine.check().await;
             }
             // A disk that lies has its say in what is weighed.
             95..=97 if !self.wrong.lying_disk => self.power_cut().await,
