@@ -107,6 +107,13 @@ pub(crate) fn compacted(namespace: &Namespace, version: u64, oldest: u64) -> Eng
     )
 }
 
+/// Whether the first version of a namespace in a group is a later one than `from`.
+fn begins_after(from: u64, number: u64, payload: &[u8], namespace: &Namespace) -> bool {
+    let group = Group::decode(number, payload);
+    let first = group.map(|group| group.versions_of(&namespace.name).next());
+    first.is_ok_and(|first| first.is_some_and(|first| first.version > from))
+}
+
 impl Archive {
     pub(crate) fn new(objects: Arc<Objects>, journal: Arc<dyn JournalReader>) -> Self {
         Self {
@@ -158,11 +165,22 @@ impl Archive {
             return Err(gone());
         }
         let mut group = start.ok_or_else(gone)?;
-        let (mut found, mut bytes) = (Vec::new(), 0);
+        let (mut found, mut bytes) = (Vec::<Arc<VersionRecord>>::new(), 0);
+        let mut damage = None;
         loop {
             let page = match self.journal.read(group, JOURNAL_READ_BYTES) {
                 Ok(page) => page,
                 Err(JournalError::Trimmed { .. }) => return Err(gone()),
+                // What is before the damage is told before it is.
+                Err(JournalError::Corrupt { .. }) if !found.is_empty() => {
+                    return Ok((found, group));
+                }
+                // Perhaps only versions before the one that is wanted are lost by it.
+                Err(error @ JournalError::Corrupt { .. }) if group < self.journal.newest() => {
+                    damage.get_or_insert(error);
+                    group += 1;
+                    continue;
+                }
                 Err(other) => return Err(other.into()),
             };
             let Some((last, _)) = page.last() else {
@@ -179,6 +197,11 @@ impl Archive {
                         found.push(record);
                     }
                 }
+            }
+            if found.first().is_some_and(|first| first.version > from)
+                && let Some(damage) = damage
+            {
+                return Err(damage.into());
             }
             let reached = found.last().map_or(from, |r| r.version + 1);
             let met = reached > from && recent_from.is_none_or(|r| r <= reached);
@@ -219,7 +242,7 @@ impl Archive {
             reached: from - 1,
             group: start.ok_or_else(gone)?,
         };
-        let mut looked = 0;
+        let (mut looked, mut damage) = (0, None::<EngineError>);
         // The same memory again and again: what is read stays where the processor has it at hand, and none of it is
         // asked from or given back to the system, which those who write would notice.
         let mut buffer = Vec::new();
@@ -232,6 +255,13 @@ impl Archive {
                 &mut buffer,
                 &mut |number, payload| {
                     looked += payload.len();
+                    if let Some(error) = &damage
+                        && scan.reached < from
+                        && begins_after(from, number, payload, namespace)
+                    {
+                        more = Err(error.clone());
+                        return false;
+                    }
                     more = scan.look_through(number, payload, namespace, (from, published), filter);
                     matches!(more, Ok(true))
                 },
@@ -241,6 +271,18 @@ impl Archive {
                 // What was found so far is told before the loss.
                 Err(JournalError::Trimmed { .. }) if looked > 0 => return Ok(scan),
                 Err(JournalError::Trimmed { .. }) => return Err(gone()),
+                // What is before the damage is told before it is.
+                Err(JournalError::Corrupt { .. }) if scan.reached >= from && looked > 0 => {
+                    return Ok(scan);
+                }
+                // Perhaps only versions before the one that is wanted are lost by it.
+                Err(error @ JournalError::Corrupt { .. })
+                    if scan.reached < from && scan.group < self.journal.newest() =>
+                {
+                    damage.get_or_insert(error.into());
+                    scan.group += 1;
+                    continue;
+                }
                 Err(other) => return Err(other.into()),
             }
             if looked == before && scan.reached < published {

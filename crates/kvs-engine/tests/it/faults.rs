@@ -220,3 +220,63 @@ async fn the_reserve_pays_for_a_checkpoint_on_a_full_disk() {
     sim.engine.checkpoint().await.unwrap();
     assert!(sim.disk.content(reserve).is_some(), "it is set aside again");
 }
+
+#[tokio::test]
+async fn damage_to_the_last_group_is_no_torn_write_after_a_clean_stop() {
+    let sim = Sim::new().await;
+    sim.put("a", "1").await;
+    sim.put("b", "2").await;
+    sim.engine.shutdown().await.unwrap();
+    let segment = sim.disk.files().into_iter();
+    let mut segment = segment.filter(|file| file.to_string_lossy().contains("journal/0"));
+    let segment = segment.next().unwrap();
+    let content = sim.disk.content(&segment).unwrap();
+    let last = content.iter().rposition(|byte| *byte != 0).unwrap();
+    assert!(sim.disk.flip(&segment, last as u64, 0x08));
+    for _ in 0..2 {
+        let image = sim.disk.clone();
+        let Err(error) = Sim::try_open(config(), image).await else {
+            panic!("a version was lost in silence");
+        };
+        assert_eq!(error.kind, ErrorKind::Corrupt);
+        assert!(error.message.contains("is damaged"), "{}", error.message);
+    }
+    // As it was, nothing else was changed.
+    assert!(sim.disk.flip(&segment, last as u64, 0x08));
+    let sim = Sim::try_open(config(), sim.disk.clone()).await.unwrap();
+    assert_eq!(sim.get("b").await.unwrap(), "2");
+}
+
+#[tokio::test]
+async fn a_damaged_group_of_the_past_costs_one_version_of_the_log() {
+    let mut config = config();
+    config.segment_bytes = Some(8 * 1024);
+    let sim = Sim::with(config.clone(), SimDisk::unrecorded()).await;
+    for n in 1..=100 {
+        sim.put("a", format!("{n:0200}")).await;
+    }
+    sim.engine.shutdown().await.unwrap();
+    let mut segments = sim.disk.files();
+    segments.retain(|file| file.to_string_lossy().contains("journal/0"));
+    segments.sort();
+    // Within the value of a version in the second of several.
+    assert!(segments.len() > 3);
+    let content = sim.disk.content(&segments[1]).unwrap();
+    let zeros = content.windows(100).skip(3_000);
+    let at = zeros.take_while(|bytes| **bytes != [b'0'; 100]).count() + 3_000;
+    assert!(sim.disk.flip(&segments[1], at as u64, 0x04));
+    let sim = Sim::try_open(config, sim.disk.clone()).await.unwrap();
+    let mut lost = Vec::new();
+    for version in 1..=100 {
+        let page = sim.engine.log(OWNER, NS, version, version, &[], 1).await;
+        match page {
+            Ok(page) => assert_eq!(page.entries.len(), 1),
+            Err(error) => {
+                assert_eq!(error.kind, ErrorKind::Corrupt);
+                lost.push(version);
+            }
+        }
+    }
+    assert_eq!(lost.len(), 1, "{lost:?}");
+    sim.put("a", "on").await;
+}

@@ -14,6 +14,8 @@
 //! | 52 | 4 | crc32c of bytes 0..52, 56..88 and the payload |
 //! | 56 | 32 | blake3 of the previous group (header and payload), zeros at the start of a journal |
 
+use std::ops::RangeInclusive;
+
 use crate::journal::GroupNumber;
 use crate::limits::GROUP_BYTES;
 use crate::local::field::{digest_at, u32_at, u64_at};
@@ -196,6 +198,27 @@ pub(super) fn find_proof(
                 None => at > from && frame.durable + 1 >= frame.number,
             };
             proves.then_some((at, frame.number))
+        })
+}
+
+/// The first whole group in `bytes` from `from` on that has one of these numbers: its place and
+/// number. So a damaged group costs no other.
+pub(super) fn find_next(
+    bytes: &[u8],
+    from: usize,
+    identity: Identity,
+    numbers: RangeInclusive<GroupNumber>,
+) -> Option<(usize, GroupNumber)> {
+    let start = from.next_multiple_of(ALIGN);
+    let places = bytes.get(start..)?.chunks(ALIGN).enumerate();
+    places
+        .filter(|(_, chunk)| chunk.starts_with(&MAGIC))
+        .find_map(|(place, _)| {
+            let at = start + place * ALIGN;
+            let frame = parse(bytes.get(at..)?, identity).ok()?;
+            numbers
+                .contains(&frame.number)
+                .then_some((at, frame.number))
         })
 }
 

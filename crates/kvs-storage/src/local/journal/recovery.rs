@@ -8,7 +8,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{GroupHash, find_proof, parse};
+use super::frame::{GroupHash, find_next, find_proof, parse};
 use super::segment::{Segment, Walk};
 use super::segment_file::{GROUPS_AT, SegmentFile, file_name, parse_file_name};
 use super::spare::{FREE, NEW, zero};
@@ -77,12 +77,7 @@ pub(super) fn recover(
         }
         None => None,
     };
-    for file in unused.iter().rev() {
-        set_aside(disk, dir, segment_bytes, expected, file, &mut free)?;
-    }
-    disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
-    recovered.free = free;
-
+    // Nothing is changed before it is known that nothing is missing.
     let oldest = recovered
         .segments
         .first()
@@ -99,6 +94,11 @@ pub(super) fn recover(
             "it ends at group {newest}, not {replay_from} or later"
         )));
     }
+    for file in unused.iter().rev() {
+        set_aside(disk, dir, segment_bytes, expected, file, &mut free)?;
+    }
+    disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
+    recovered.free = free;
     Ok(recovered)
 }
 
@@ -149,11 +149,12 @@ fn close_chain(
     sealed: Vec<SegmentFile>,
     last: SegmentFile,
 ) -> Result<(), JournalError> {
-    let (mut next_first, mut next_previous) = first_group(&last)?;
+    let (mut next_first, previous) = first_group(&last)?;
+    let mut next_previous = Some(previous);
     let active = close(recovered, last, next_first)?;
     recovered.segments.push(active);
     for file in sealed.into_iter().rev() {
-        let (first, previous) = first_group(&file)?;
+        let (first, previous) = first_of_sealed(&file, next_first)?;
         if first >= next_first {
             return Err(file.corrupt(GROUPS_AT, "the next segment begins with an older group"));
         }
@@ -163,6 +164,26 @@ fn close_chain(
     }
     recovered.segments.reverse();
     Ok(())
+}
+
+/// The same of a segment that is sealed, also if its first group is damaged; then it is not known what
+/// that follows. If more groups are damaged than are taken for it, the segment before seems to have
+/// lost its last ones, so that nobody takes them for what they are not.
+fn first_of_sealed(
+    file: &SegmentFile,
+    next_first: GroupNumber,
+) -> Result<(GroupNumber, Option<GroupHash>), JournalError> {
+    let damaged = match first_group(file) {
+        Ok((first, previous)) => return Ok((first, Some(previous))),
+        Err(damaged @ JournalError::Corrupt { .. }) => damaged,
+        Err(error) => return Err(error),
+    };
+    let bytes = file.read_groups()?;
+    let second = find_next(&bytes, 1, file.identity, 2..=next_first.saturating_sub(1));
+    match second.map_or(next_first, |(_, number)| number) {
+        0 | 1 => Err(damaged),
+        second => Ok((second - 1, None)),
+    }
 }
 
 /// Number of the first group of a segment, and what it follows.
@@ -215,6 +236,14 @@ fn close(
         return Err(file.corrupt(end, what));
     }
     if rest.iter().any(|byte| *byte != 0) {
+        // A clean stop leaves a root record that names the last group.
+        if walk.next <= recovered.newest {
+            let what = format!(
+                "group {} is damaged, and the root record says that group {} was durable",
+                walk.next, recovered.newest
+            );
+            return Err(file.corrupt(end, what));
+        }
         zero(&*file.file, end, file.capacity).map_err(|error| file.failed("zero", error))?;
     }
     let unsynced = starts

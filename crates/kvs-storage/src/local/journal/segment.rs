@@ -1,14 +1,16 @@
 //! The groups of a segment: walking over them, where they lie, reading them.
 //!
 //! In memory a segment keeps an offset for every 4 KiB of groups. A sealed segment that recovery had
-//! no reason to read is verified as a whole, its end included, when it is read first.
+//! no reason to read is verified as a whole, its end included, when it is read first. A damaged group
+//! costs no other one: those behind it are found by their magic, identity and checksum, which no
+//! payload can have.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
 
-use super::frame::{Frame, GroupHash, HEADER, Identity, Invalid, parse};
+use super::frame::{Frame, GroupHash, HEADER, Identity, Invalid, find_next, parse};
 use super::segment_file::{GROUPS_AT, SegmentFile, SegmentInfo, to_len};
 use crate::journal::{GroupNumber, JournalError};
 use crate::limits::JOURNAL_INDEX_STRIDE;
@@ -59,6 +61,26 @@ impl<'a> Walk<'a> {
         self.previous = Some(frame.hash());
         Ok((at, frame))
     }
+
+    /// Whether a group that is whole stands where the walk is.
+    fn is_whole(&self) -> bool {
+        parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity).is_ok()
+    }
+
+    /// The next whole group behind what stands here, up to number `last`: its place and number.
+    fn find_next(&self, last: GroupNumber) -> Option<(usize, GroupNumber)> {
+        find_next(self.bytes, self.at + 1, self.identity, self.next + 1..=last)
+    }
+}
+
+/// Groups that cannot be read.
+#[derive(Debug)]
+struct Damage {
+    first: GroupNumber,
+    last: GroupNumber,
+    /// Where the first of them begins.
+    at: u64,
+    what: &'static str,
 }
 
 /// What is known of the groups of a segment.
@@ -73,6 +95,8 @@ struct Groups {
     end: u64,
     /// Hash of the last group, as the next segment says. Only of sealed segments.
     last_hash: Option<GroupHash>,
+    /// Ascending.
+    damaged: Vec<Damage>,
     indexed: bool,
 }
 
@@ -120,17 +144,18 @@ impl Segment {
         }
     }
 
-    /// A sealed segment whose groups nobody has looked at yet.
+    /// A sealed segment whose groups nobody has looked at yet. Without `last_hash` nothing says what
+    /// its last group is, as the one behind it is damaged.
     pub(super) fn sealed(
         file: SegmentFile,
         first: GroupNumber,
         last: GroupNumber,
-        last_hash: GroupHash,
+        last_hash: Option<GroupHash>,
     ) -> Self {
         let groups = Groups {
             first,
             last,
-            last_hash: Some(last_hash),
+            last_hash,
             ..Groups::default()
         };
         Self {
@@ -171,7 +196,8 @@ impl Segment {
         self.verify_bytes(&bytes)
     }
 
-    /// Verifies a sealed segment from the bytes behind its header.
+    /// Verifies a sealed segment from the bytes behind its header. Groups that are damaged are noted,
+    /// and an error only for who reads them.
     pub(super) fn verify_bytes(&self, bytes: &[u8]) -> Result<(), JournalError> {
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
         if groups.indexed {
@@ -185,12 +211,31 @@ impl Segment {
         let mut walk = Walk::new(bytes, self.file.identity, groups.first);
         while walk.next <= last {
             let offset = GROUPS_AT + walk.at as u64;
-            let (_, frame) = walk
-                .step()
-                .map_err(|invalid| self.file.corrupt(offset, invalid.reason()))?;
-            found.push(frame.number, offset, GROUPS_AT + walk.at as u64);
+            let invalid = match walk.step() {
+                Ok((_, frame)) => {
+                    found.push(frame.number, offset, GROUPS_AT + walk.at as u64);
+                    continue;
+                }
+                Err(invalid) => invalid,
+            };
+            if walk.is_whole() {
+                // A group that nobody has damaged and that does not belong here.
+                return Err(self.file.corrupt(offset, invalid.reason()));
+            }
+            let next = walk.find_next(last);
+            found.damaged.push(Damage {
+                first: walk.next,
+                last: next.map_or(last, |(_, number)| number - 1),
+                at: offset,
+                what: invalid.reason(),
+            });
+            let Some((at, number)) = next else { break };
+            found.index.push((number, GROUPS_AT + at as u64));
+            (walk.at, walk.next, walk.previous) = (at, number, None);
         }
-        if walk.previous != groups.last_hash {
+        found.last = last;
+        let ends_whole = found.damaged.last().is_none_or(|one| one.last < last);
+        if ends_whole && groups.last_hash.is_some() && walk.previous != groups.last_hash {
             let offset = found.index.last().map_or(GROUPS_AT, |(_, at)| *at);
             let what = "the next segment does not follow the last group of this one";
             return Err(self.file.corrupt(offset, what));
@@ -240,6 +285,13 @@ impl Segment {
         self.verify()?;
         let (mut number, mut at, end, to) = {
             let groups = self.groups.read().unwrap_or_else(PoisonError::into_inner);
+            let (mut end, mut to) = (groups.end, to.min(groups.last));
+            if let Some(damage) = groups.damaged.iter().find(|one| one.last >= from) {
+                if damage.first <= from {
+                    return Err(self.file.corrupt(damage.at, damage.what));
+                }
+                (end, to) = (end.min(damage.at), to.min(damage.first - 1));
+            }
             let place = groups.index.partition_point(|(number, _)| *number <= from);
             let place = place
                 .checked_sub(1)
@@ -247,7 +299,7 @@ impl Segment {
             let Some((number, at)) = place.copied() else {
                 return Ok(());
             };
-            (number, at, groups.end, to.min(groups.last))
+            (number, at, end, to)
         };
         let slack = to_len(JOURNAL_INDEX_STRIDE) + HEADER;
         let mut want = max_bytes.saturating_add(slack);

@@ -470,10 +470,11 @@ fn a_damaged_group_before_a_later_one_is_an_error_that_says_where() {
 }
 
 #[test]
-fn every_flipped_byte_of_a_sealed_segment_is_reported() {
+fn a_flipped_byte_of_a_sealed_segment_costs_its_group_and_no_other() {
     let (disk, newest) = four_segments();
-    let end = open(&disk).segments()[1].last;
-    let used = (end - open(&disk).segments()[0].last) * 592 + 512;
+    let segments = open(&disk).segments();
+    let (first, last) = (segments[1].first, segments[1].last);
+    let used = (last + 1 - first) * 592 + 512;
     for byte in (0..used).filter(|byte| *byte < 60 || *byte >= 512) {
         // The zeros that fill a group up to a multiple of 8 are not covered, and need not be.
         if byte >= 512 && (byte - 512) % 592 >= 588 {
@@ -481,21 +482,97 @@ fn every_flipped_byte_of_a_sealed_segment_is_reported() {
         }
         let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
         assert!(disk.flip(&segment(2), byte, 0x10));
+        // Recovery that would replay it is refused.
         let error = open_from(&disk, 0).map(|_| ()).unwrap_err();
         let JournalError::Corrupt { segment: path, .. } = error else {
             panic!("byte {byte}: {error}")
         };
         assert_eq!(Path::new(&path), segment(2), "byte {byte}");
-        // Also when recovery does not replay it, and somebody reads it.
-        if let Ok((journal, _)) = open_from(&disk, newest) {
-            let first = journal.segments()[1].first;
-            let error = journal.reader().read(first, 10).unwrap_err();
-            assert!(
-                matches!(error, JournalError::Corrupt { .. }),
-                "byte {byte}: {error}"
-            );
+        if byte < 512 {
+            continue;
+        }
+        // Otherwise each other group is read, by itself and with those before it.
+        let damaged = first + (byte - 512) / 592;
+        let (journal, _) = open_from(&disk, newest).unwrap();
+        let reader = journal.reader();
+        for number in 1..=newest {
+            let read = reader.read(number, 100_000);
+            if number == damaged {
+                let error = read.unwrap_err();
+                let JournalError::Corrupt { offset, .. } = error else {
+                    panic!("byte {byte}: {error}")
+                };
+                assert_eq!(offset, 512 + (damaged - first) * 592, "byte {byte}");
+                continue;
+            }
+            let read = read.unwrap();
+            assert_is_chain(&read, number);
+            let ends = read.last().unwrap().0;
+            assert!(number > damaged || ends < damaged, "byte {byte}: {ends}");
         }
     }
+}
+
+#[test]
+fn several_damaged_groups_of_a_sealed_segment_are_reported_and_never_taken_for_others() {
+    let (disk, newest) = four_segments();
+    let segments = open(&disk).segments();
+    let (first, last) = (segments[1].first, segments[1].last);
+    for broken in [
+        vec![first, first + 1],
+        vec![first + 2, first + 3, first + 5],
+        vec![last - 1, last],
+        vec![first, last],
+        (first..=last).collect(),
+    ] {
+        let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
+        for number in &broken {
+            // The length, so that the next is not found by it.
+            let at = 512 + (number - first) * 592 + 48;
+            assert!(disk.flip(&segment(2), at, 0x40));
+        }
+        let (journal, _) = open_from(&disk, newest).unwrap();
+        for number in 1..=newest {
+            match journal.reader().read(number, 100_000) {
+                Ok(read) => {
+                    assert!(!broken.contains(&number), "{broken:?}: {number}");
+                    assert_is_chain(&read, number);
+                }
+                Err(JournalError::Corrupt { .. }) => {
+                    assert!(number <= *broken.last().unwrap(), "{broken:?}: {number}");
+                }
+                Err(error) => panic!("{broken:?}: {number}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn damage_to_the_last_group_is_told_where_a_root_record_names_it_and_changes_nothing() {
+    let disk = SimDisk::new();
+    let mut journal = open(&disk);
+    for _ in 0..3 {
+        append(&mut journal, 1000);
+    }
+    drop(journal);
+    for byte in [512 + 2176 + 3, 512 + 2176 + 900] {
+        assert!(disk.flip(&segment(1), byte, 4));
+        let before = disk.content(&segment(1));
+        for _ in 0..2 {
+            let error = open_from(&disk, 3).unwrap_err();
+            let JournalError::Corrupt { offset, what, .. } = error else {
+                panic!("{error}")
+            };
+            assert_eq!(offset, 512 + 2176);
+            assert!(what.contains("group 3 is damaged"), "{what}");
+            assert!(disk.content(&segment(1)) == before);
+        }
+        assert!(disk.flip(&segment(1), byte, 4));
+    }
+    assert!(open_from(&disk, 3).is_ok());
+    // Nobody has said that it was durable: a power cut may have torn it.
+    assert!(disk.flip(&segment(1), 512 + 2176 + 900, 4));
+    assert_eq!(open_from(&disk, 0).unwrap().1.len(), 2);
 }
 
 #[test]
