@@ -7,7 +7,7 @@ use bytes::Bytes;
 use kvs_engine::memory::{MemoryStorage, Weather};
 use kvs_engine::{
     At, CommitRequest, CrashVariant, Durability, Engine, EngineConfig, Environment, ErrorKind,
-    SimClock, SimDisk,
+    Group, Record, SimClock, SimDisk,
 };
 use kvs_engine::{Prepared, Storage, TransactionId};
 use kvs_storage::journal::{Append, Appended, GroupNumber, Journal, JournalError, JournalReader};
@@ -30,6 +30,8 @@ enum Bug {
     UnknownTakenForDone,
     /// The record of an older epoch is taken for the current one.
     OlderSlot,
+    /// Recovery does not see what groups hold beside versions.
+    FoldedDifferently,
 }
 
 #[derive(Debug)]
@@ -51,16 +53,65 @@ impl Storage for Planted {
             _ => owned.ownership,
         };
         let (bug, first) = (self.bug, self.first.clone());
+        let found = owned.journal.newest();
         Ok(Owned {
             ownership,
-            journal: Box::new(PlantedJournal(owned.journal, bug)),
+            journal: Box::new(PlantedJournal(owned.journal, bug, found)),
             root: Arc::new(PlantedRoot(owned.root, bug, first)),
             ..owned
         })
     }
 }
 
-struct PlantedJournal(Box<dyn Journal>, Bug);
+/// With the newest group that was there when it was opened.
+struct PlantedJournal(Box<dyn Journal>, Bug, GroupNumber);
+
+/// Leaves out whatever is no version when a group that recovery replays is read first.
+struct Forgetful {
+    reader: Arc<dyn JournalReader>,
+    /// The next group that recovery has to read, once it has begun, and the last.
+    replayed: Mutex<(Option<GroupNumber>, GroupNumber)>,
+}
+
+impl JournalReader for Forgetful {
+    fn read(
+        &self,
+        from: GroupNumber,
+        max_bytes: usize,
+    ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError> {
+        let mut groups = self.reader.read(from, max_bytes)?;
+        let (next, last) = &mut *self.replayed.lock().unwrap();
+        if *next.get_or_insert(from) != from || from > *last {
+            return Ok(groups);
+        }
+        for (number, payload) in &mut groups {
+            let mut group = Group::decode(*number, payload).unwrap();
+            let version = |record: &Record| matches!(record, Record::Version(_));
+            group.records.retain(version);
+            *payload = group.encode().unwrap().into();
+            *next = Some(*number + 1);
+        }
+        Ok(groups)
+    }
+
+    fn look(
+        &self,
+        from: GroupNumber,
+        max_bytes: usize,
+        buffer: &mut Vec<u8>,
+        each: &mut dyn FnMut(GroupNumber, &[u8]) -> bool,
+    ) -> Result<(), JournalError> {
+        self.reader.look(from, max_bytes, buffer, each)
+    }
+
+    fn oldest(&self) -> GroupNumber {
+        self.reader.oldest()
+    }
+
+    fn newest(&self) -> GroupNumber {
+        self.reader.newest()
+    }
+}
 
 impl Journal for PlantedJournal {
     fn append(&mut self, append: Append<'_>) -> Appended {
@@ -88,7 +139,14 @@ impl Journal for PlantedJournal {
     }
 
     fn reader(&self) -> Arc<dyn JournalReader> {
-        self.0.reader()
+        let reader = self.0.reader();
+        match self.1 {
+            Bug::FoldedDifferently => Arc::new(Forgetful {
+                reader,
+                replayed: Mutex::new((None, self.2)),
+            }),
+            _ => reader,
+        }
     }
 
     fn drop_before(&mut self, keep_from: GroupNumber) -> Result<(), JournalError> {
@@ -231,6 +289,10 @@ impl World {
                 let what = "a deposed owner answers a read".to_owned();
                 self.complaints.push(what);
             }
+            if let Err(error) = engine.check_state(OWNER).await {
+                let what = format!("recovery folds differently: {error}");
+                self.complaints.push(what);
+            }
             let newest = self.number;
             if self.put(&old).await.is_ok() {
                 let what = "a deposed owner acknowledges a put".to_owned();
@@ -279,6 +341,7 @@ async fn every_bug_that_is_planted_into_storage_is_noticed() {
         (Bug::SettledForgotten, ""),
         (Bug::UnknownTakenForDone, ""),
         (Bug::OlderSlot, "the root record has revision"),
+        (Bug::FoldedDifferently, "recovery folds differently"),
     ] {
         let mut noticed = 0;
         let mut all = Vec::new();

@@ -14,8 +14,9 @@ use crate::support::Random;
 
 type Plant = fn(&mut History, &Sight<'_>, &mut Random) -> Option<()>;
 
-/// Who sees a loss: the one that counts versions, unless a mark or a gap covers it.
-const LOSSES: &[&str] = &["reliable", "resumable", "bookmarkable"];
+/// Who sees a loss: the one that counts versions, unless a mark or a gap covers it; and of what
+/// happened behind a link into another namespace, the one that compares.
+const LOSSES: &[&str] = &["reliable", "resumable", "bookmarkable", "mirrored"];
 
 /// The bugs, and which validators have to see them.
 pub(super) const FAULTS: [(&str, Plant, &[&str]); 9] = [

@@ -74,11 +74,18 @@ impl Run {
         if self.machine.newest(name).is_none() {
             return self.make(name).await;
         }
-        // Whose answer is lost could not be known in another life.
+        // Whose answer a power cut took could not be known in another life.
         self.settle().await;
+        // These are on their way, and take effect before it or not at all.
+        for _ in 0..self.random.below(4) {
+            let doings = generate::transaction(&mut self.random);
+            self.send_to(name.into(), doings).await;
+        }
         let removed = self.machine.engine.remove_namespace(OWNER, name);
         removed.await.unwrap();
+        self.settle().await;
         self.machine.shared.remove(name);
+        self.given.remove(name);
         self.machine.sync().await;
         if self.random.below(2) == 0 {
             self.make(name).await;
@@ -91,7 +98,27 @@ impl Run {
             return;
         }
         let may = !self.machine.shared.contains(name);
+        if self.given.contains(name) || (may && name != NS && self.random.below(3) == 0) {
+            return self.give(name, may).await;
+        }
         self.share(name, may).await;
+    }
+
+    /// Makes the guest the owner of a namespace, or the instance owner again.
+    async fn give(&mut self, name: &str, to_guest: bool) {
+        let owner = if to_guest { GUEST } else { OWNER };
+        let engine = &self.machine.engine;
+        let given = engine.chown_namespace(OWNER, name, owner.uid());
+        given.await.unwrap();
+        match to_guest {
+            true => self.given.insert(name.to_owned()),
+            false => self.given.remove(name),
+        };
+        match to_guest {
+            true => self.machine.shared.insert(name.to_owned()),
+            false => self.machine.shared.remove(name),
+        };
+        self.machine.sync().await;
     }
 
     async fn share(&mut self, name: &str, may: bool) {

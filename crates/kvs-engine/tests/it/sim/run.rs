@@ -1,6 +1,8 @@
 //! A run: from a seed, clients that commit, readers that come, go, sleep and are cut off, and a daemon
 //! that is stopped, killed and trims its past. What comes out are histories, and what is true.
 
+use std::collections::BTreeSet;
+
 use kvs_engine::{CommitRequest, Durability, EngineConfig, Mode, Start, TransactionId};
 use kvs_tree::{Key, Transaction};
 use smol_str::SmolStr;
@@ -48,6 +50,8 @@ pub(super) struct Run {
     readers: Vec<(Reader, u64)>,
     wrong: Wrong,
     wide: bool,
+    /// Namespaces that the guest owns.
+    pub(super) given: BTreeSet<String>,
     /// Keys of the namespace `o` that links of primary lead to or above.
     pub(super) abroad: Vec<Key>,
 }
@@ -106,6 +110,7 @@ pub(super) async fn run(seed: u64, wrong: Wrong, on: On) -> Outcome {
         readers: Vec::new(),
         wrong,
         wide: is_wide(seed),
+        given: BTreeSet::new(),
         abroad: Vec::new(),
     };
     let turns = if is_wide(seed) { 25 } else { 55 };
