@@ -1,7 +1,8 @@
 //! Many clients at once.
 
-use kvs_acceptance::{Home, Pipeline};
+use kvs_acceptance::Pipeline;
 use kvs_client::{Event, ListOptions, Transaction, WatchOptions};
+use kvs_testkit::Home;
 
 const CLIENTS: u64 = 50;
 const PUTS: u64 = 100;

@@ -3,11 +3,12 @@
 
 use std::collections::BTreeMap;
 
-use kvs_acceptance::{ExactlyOnce, Home, KillNine, Pipeline, Random, WatchLossless};
+use kvs_acceptance::{ExactlyOnce, KillNine, Pipeline, WatchLossless};
 use kvs_client::{
     ChangeValue, Event, FollowOptions, NamespaceCreate, Position, RootEvent, Transaction,
     WatchOptions, WatchStream,
 };
+use kvs_testkit::{Home, Random};
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn acknowledged_puts_survive_kill_nine() {
@@ -154,7 +155,7 @@ async fn a_daemon_killed_while_it_starts_does_no_harm() {
     daemon.kill().unwrap();
     let mut random = Random::new(7);
     for _ in 0..10 {
-        let program = kvs_acceptance::program().unwrap();
+        let program = kvs_testkit::program().unwrap();
         let mut command = home.command(program);
         let mut child = command.stderr(std::process::Stdio::null()).spawn().unwrap();
         // How far it gets does not matter; that it differs does.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use kvs_acceptance::{Home, example};
+use kvs_testkit::{Home, example};
 
 #[track_caller]
 fn succeeds(name: &str) {

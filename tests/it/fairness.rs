@@ -1,7 +1,8 @@
 //! A guest who floods the daemon in any way hurts nobody else, and holds no more than it may.
 
 use clap::ValueEnum as _;
-use kvs_acceptance::{Fairness, Flood, has_root};
+use kvs_acceptance::{Fairness, Flood};
+use kvs_testkit::has_root;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn beside_any_flood_of_a_guest_the_owner_is_answered_and_the_guest_holds_no_more_than_it_may()

@@ -5,8 +5,8 @@ use std::io::{BufRead as _, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 
-use kvs_acceptance::{Daemon, Home, PATIENCE, program};
 use kvs_client::{NamespaceCreate, Transaction};
+use kvs_testkit::{Daemon, Home, PATIENCE, program};
 
 /// A command that runs. Killed when it is dropped.
 struct Following {

@@ -2,8 +2,8 @@
 //! another client.
 
 use crate::raw::Raw;
-use kvs_acceptance::{Home, Random};
 use kvs_client::{ErrorCode, Namespace};
+use kvs_testkit::{Home, Random};
 
 /// That a client is served as if nothing had happened.
 async fn served(primary: &Namespace, number: u64) {

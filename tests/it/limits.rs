@@ -1,12 +1,12 @@
 //! The limits of the protocol: what is over one is refused, and nothing else suffers.
 
 use crate::raw::{Raw, hello};
-use kvs_acceptance::Home;
 use kvs_client::ErrorCode;
 use kvs_proto::{
     BODY_DEPTH, Commit, FRAME_BYTES, HelloAnswer, Info, Operation, STREAMS, Status, Wait, Watch,
     WatchItem, decode_body,
 };
+use kvs_testkit::Home;
 
 fn commit(number: u64, key: &str, value: Vec<u8>) -> Commit {
     let operation = Operation::Put {
@@ -52,7 +52,7 @@ async fn a_value_that_fills_a_frame_is_stored_and_read_in_ranges() {
     let home = Home::new().unwrap();
     let daemon = home.start().unwrap();
     let primary = daemon.primary().await.unwrap();
-    let value = kvs_acceptance::Random::new(1).bytes(FRAME_BYTES - 4_096);
+    let value = kvs_testkit::Random::new(1).bytes(FRAME_BYTES - 4_096);
     primary.put("large", value.clone()).await.unwrap();
     assert_eq!(primary.get("large").await.unwrap().unwrap(), value);
     let error = primary

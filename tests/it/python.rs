@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use kvs_acceptance::{Home, program};
+use kvs_testkit::{Home, program};
 
 #[track_caller]
 fn run(command: &mut Command) -> Output {

@@ -5,9 +5,9 @@ use std::os::unix::net::UnixStream;
 use std::path::Path;
 
 use bytes::BytesMut;
-use kvs_acceptance::PATIENCE;
 use kvs_client::ErrorCode;
 use kvs_proto::{ErrorBody, FRAME_BYTES, Hello, Request, Status, decode_body, write_request};
+use kvs_testkit::PATIENCE;
 
 /// A blocking connection. Every read has a bound that only a failure reaches.
 pub(crate) struct Raw(UnixStream);
@@ -124,7 +124,7 @@ fn integer(bytes: &[u8]) -> (u64, &[u8]) {
 pub(crate) fn hello() -> Hello {
     Hello {
         versions: vec![kvs_proto::PROTOCOL_VERSION],
-        client: kvs_acceptance::Random::new(kvs_acceptance::Random::fresh_seed())
+        client: kvs_testkit::Random::new(kvs_testkit::Random::fresh_seed())
             .bytes(16)
             .try_into()
             .unwrap(),

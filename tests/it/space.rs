@@ -3,7 +3,7 @@
 use std::os::unix::net::UnixStream;
 use std::process::Command;
 
-use kvs_acceptance::{Daemon, Home, program};
+use kvs_testkit::{Daemon, Home, program};
 
 /// A command for a daemon that may have so many files open.
 fn limited(home: &Home, descriptors: u32) -> Command {

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
-use kvs_acceptance::{Daemon, Home, Refused, program};
+use kvs_testkit::{Daemon, Home, Refused, program};
 
 /// A user without rights, as whom a daemon is run when the tests run as root.
 const NOBODY: u32 = 65_534;

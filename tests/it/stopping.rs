@@ -4,8 +4,9 @@
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
 
-use kvs_acceptance::{Daemon, Home, IN_FLIGHT, Pipeline, program};
+use kvs_acceptance::{IN_FLIGHT, Pipeline};
 use kvs_client::{ListOptions, Options, Transaction};
+use kvs_testkit::{Daemon, Home, program};
 use rustix::process::{Pid, Signal, kill_process};
 use std::time::Duration;
 use tokio::sync::watch;

@@ -65,10 +65,10 @@ async fn watches_that_come_and_go_during_trims_are_told_exactly_what_is_written(
 async fn a_watch_says_that_its_daemon_is_away_and_that_it_is_back() {
     use std::io::{BufRead as _, BufReader};
     use std::process::{Command, Stdio};
-    let home = kvs_acceptance::Home::new().unwrap();
+    let home = kvs_testkit::Home::new().unwrap();
     let mut daemon = home.start().unwrap();
     daemon.primary().await.unwrap().put("a", "0").await.unwrap();
-    let mut watch = Command::new(kvs_acceptance::program().unwrap())
+    let mut watch = Command::new(kvs_testkit::program().unwrap())
         .args(["--uri", &home.uri(), "get", "-w", "a"])
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

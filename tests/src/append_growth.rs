@@ -8,10 +8,10 @@ use std::time::Instant;
 use anyhow::ensure;
 use kvs_client::Transaction;
 
-use crate::daemon::Home;
 use crate::growing::Growth;
 use crate::report::Report;
 use crate::streamed::Streamed;
+use kvs_testkit::Home;
 
 /// How the run is made.
 #[derive(Clone, Debug)]

@@ -13,12 +13,13 @@ use anyhow::{Context, anyhow, bail};
 use kvs_client::{ClientError, Namespace, NamespaceCreate, Options, UnixConnector};
 
 use crate::confined::Confined;
-use crate::daemon::{Daemon, Home, PATIENCE};
 use crate::hostile_guest::{HostileGuest, Running, UID};
-use crate::needs::has_root;
-use crate::process::Counters;
-use crate::random::Random;
-use crate::report::{Report, percentile};
+use crate::report::Report;
+use kvs_testkit::Counters;
+use kvs_testkit::Random;
+use kvs_testkit::has_root;
+use kvs_testkit::percentile;
+use kvs_testkit::{Daemon, Home, PATIENCE};
 
 /// Descriptors that the daemon may have.
 const DESCRIPTORS: u64 = 1_024;

@@ -7,11 +7,11 @@ use std::time::Instant;
 
 use kvs_client::Transaction;
 
-use crate::daemon::Home;
 use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::random::Random;
 use crate::reference;
 use crate::report::Report;
+use kvs_testkit::Home;
+use kvs_testkit::Random;
 
 /// How the run is made.
 #[derive(Clone, Debug)]

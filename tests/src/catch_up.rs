@@ -15,11 +15,12 @@ use std::time::Instant;
 use anyhow::Context;
 use kvs_client::{Namespace, Position, Transaction, WatchOptions};
 
-use crate::daemon::{Daemon, Home};
 use crate::numbered::Sequence;
 use crate::pairs::Pairs;
 use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::report::{Report, median};
+use crate::report::Report;
+use kvs_testkit::median;
+use kvs_testkit::{Daemon, Home};
 
 /// Keys that others write.
 const KEYS: u64 = 1_000;

@@ -7,9 +7,9 @@ use std::process::{Command, Stdio};
 use anyhow::ensure;
 use kvs_client::{Namespace, Transaction};
 
-use crate::daemon::Home;
 use crate::report::Report;
 use crate::streamed::Streamed;
+use kvs_testkit::Home;
 
 /// Most MiB that a command may hold.
 const TARGET_MIB: f64 = 64.0;

@@ -9,11 +9,12 @@ use anyhow::Context;
 use kvs_client::WatchOptions;
 use tokio::sync::mpsc;
 
-use crate::daemon::Home;
 use crate::numbered::numbered;
 use crate::paced::put;
-use crate::report::{Report, median, percentile};
+use crate::report::Report;
 use crate::round_trip::RoundTrip;
+use kvs_testkit::Home;
+use kvs_testkit::{median, percentile};
 
 /// Rounds before anything is counted.
 const WARM_UP: u64 = 100;

@@ -6,8 +6,8 @@ use std::process::{Command, Stdio};
 
 use anyhow::{Context, bail};
 
-use crate::daemon::{Daemon, Home};
-use crate::program::program;
+use kvs_testkit::program;
+use kvs_testkit::{Daemon, Home};
 
 /// Goes into a group of processes, if one is named, and runs the rest of its arguments with so many
 /// descriptors.

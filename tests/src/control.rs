@@ -7,7 +7,7 @@ use std::time::Duration;
 use rustix::time::{ClockId, clock_gettime};
 
 use crate::apart::apart;
-use crate::random::Random;
+use kvs_testkit::Random;
 
 /// Rounds of the loop that does nothing but compute: about as much as a slice.
 const CONTROL_ROUNDS: u64 = 40_000;

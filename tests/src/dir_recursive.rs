@@ -10,10 +10,11 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use kvs_client::{Namespace, Transaction};
 
-use crate::daemon::Home;
 use crate::pipeline::Pipeline;
-use crate::report::{Report, median};
+use crate::report::Report;
 use crate::streamed::Streamed;
+use kvs_testkit::Home;
+use kvs_testkit::median;
 
 /// Keys in one directory.
 const KEYS_A_DIRECTORY: u64 = 100;

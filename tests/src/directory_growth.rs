@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use kvs_client::{At, Transaction};
 
-use crate::daemon::Home;
 use crate::growing::Growth;
-use crate::random::Random;
 use crate::report::Report;
+use kvs_testkit::Home;
+use kvs_testkit::Random;
 
 /// Bytes of a value.
 const VALUE_BYTES: usize = 64;

@@ -8,9 +8,9 @@ use anyhow::{Context, ensure};
 use kvs_client::{ChangeValue, Event, OperationResult, Transaction, WatchOptions};
 use tokio::sync::watch;
 
-use crate::daemon::Home;
 use crate::pipeline::{IN_FLIGHT, Pipeline};
 use crate::report::Report;
+use kvs_testkit::Home;
 
 /// How the run is made.
 #[derive(Clone, Debug)]

@@ -12,10 +12,11 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use kvs_client::{Client, Namespace, NamespaceCreate, Transaction};
 
-use crate::daemon::Home;
 use crate::flood::{Flood, OWN, SHARED};
-use crate::process::Counters;
-use crate::report::{Report, percentile};
+use crate::report::Report;
+use kvs_testkit::Counters;
+use kvs_testkit::Home;
+use kvs_testkit::percentile;
 
 /// The guest: no user that there is.
 const GUEST: u32 = 54_321;

@@ -12,10 +12,11 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use kvs_client::{Namespace, Transaction};
 
-use crate::daemon::{Daemon, Home};
 use crate::pipeline::{IN_FLIGHT, Pipeline};
 use crate::reference;
-use crate::report::{Report, median, percentile};
+use crate::report::Report;
+use kvs_testkit::{Daemon, Home};
+use kvs_testkit::{median, percentile};
 
 /// Commits whose time is taken together when they are pipelined.
 const BLOCK: u64 = 1_000;

@@ -7,11 +7,11 @@ use std::time::Duration;
 use anyhow::ensure;
 
 use crate::apart::apart;
-use crate::daemon::{Daemon, Home};
 use crate::load::{KEYS, Load, Loaded, Loader, key, value};
 use crate::pairs::Pairs;
 use crate::progress::Progress;
 use crate::report::Report;
+use kvs_testkit::{Daemon, Home};
 
 /// Unanswered puts while a daemon grows old.
 const IN_FLIGHT: usize = 512;

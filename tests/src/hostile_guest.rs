@@ -19,7 +19,7 @@ use kvs_proto::{
     Watch, write_request,
 };
 
-use crate::random::Random;
+use kvs_testkit::Random;
 
 /// The user that it is. Nobody has that id.
 pub(crate) const UID: u32 = 54_321;

@@ -9,10 +9,10 @@ use std::time::Instant;
 
 use kvs_client::{Client, Transaction, WatchOptions, WatchStream};
 
-use crate::daemon::{Daemon, Home};
 use crate::pairs::Pairs;
 use crate::pipeline::{IN_FLIGHT, Pipeline};
 use crate::report::Report;
+use kvs_testkit::{Daemon, Home};
 
 /// Keys that are written.
 const KEYS: u64 = 1_000;

@@ -11,10 +11,11 @@ use kvs_client::{At, Entry, ErrorCode, ListOptions, LogOptions, Namespace, Optio
 use kvs_client::{Committed, LogVersion};
 use tokio::sync::watch;
 
-use crate::daemon::{Daemon, Home};
 use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::random::Random;
-use crate::report::{Report, median};
+use crate::report::Report;
+use kvs_testkit::Random;
+use kvs_testkit::median;
+use kvs_testkit::{Daemon, Home};
 
 /// Longest random pause between the chosen acknowledgement and the kill, in microseconds.
 const PAUSE_US: u64 = 2_000;

@@ -14,10 +14,11 @@ use std::time::Instant;
 
 use anyhow::{anyhow, ensure};
 
-use crate::daemon::Home;
-use crate::random::Random;
-use crate::report::{Report, median};
+use crate::report::Report;
 use crate::streamed::Streamed;
+use kvs_testkit::Home;
+use kvs_testkit::Random;
+use kvs_testkit::median;
 
 /// Bytes that are copied at a time.
 const PIECE: usize = 1 << 20;

@@ -1,19 +1,13 @@
-//! What kvs must show, over a real daemon: a harness that starts, kills and stops `kvs serve`, and
-//! the runs that are too long for a unit test. The integration tests take them short, the program
+//! What kvs must show, over a real daemon: the runs that are too long for a unit test. The integration tests take them short, the program
 //! `measure` takes them whole and prints the figures.
 //!
 //! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
 
 mod apart;
-mod needs;
-mod process;
-mod program;
 mod progress;
-mod random;
 mod report;
 mod reference;
 
-mod daemon;
 mod confined;
 mod hostile_guest;
 
@@ -59,7 +53,6 @@ pub use bytes_per_put::BytesPerPut;
 pub use catch_up::CatchUp;
 pub use client_memory::ClientMemory;
 pub use commit_to_callback::CommitToCallback;
-pub use daemon::{Daemon, Home, PATIENCE, Refused};
 pub use dir_recursive::DirRecursive;
 pub use directory_growth::DirectoryGrowth;
 pub use exactly_once::ExactlyOnce;
@@ -71,10 +64,7 @@ pub use idle_watches::IdleWatches;
 pub use kill_nine::KillNine;
 pub use large_value::LargeValue;
 pub use many_namespaces::ManyNamespaces;
-pub use needs::{has, has_program, has_root};
 pub use pipeline::{IN_FLIGHT, Pipeline};
-pub use program::{example, program};
-pub use random::Random;
 pub use report::{Report, Target};
 pub use restart::Restart;
 pub use slices::Slices;

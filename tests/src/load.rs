@@ -11,7 +11,7 @@ use kvs_client::{
 };
 
 use crate::numbered::numbered;
-use crate::report::median;
+use kvs_testkit::median;
 
 /// Keys that are put and got, all in one directory.
 pub(crate) const KEYS: u64 = 1_000;

@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use kvs_client::{Client, NamespaceCreate};
 use tokio::task::JoinSet;
 
-use crate::daemon::{Daemon, Home};
 use crate::report::Report;
+use kvs_testkit::{Daemon, Home};
 
 /// Requests unanswered at a time.
 const AT_ONCE: u64 = 64;

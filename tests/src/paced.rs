@@ -7,7 +7,7 @@ use kvs_client::{Client, Namespace, Options, Transaction, UnixConnector};
 use tokio::time::interval;
 
 use crate::apart::apart;
-use crate::daemon::Daemon;
+use kvs_testkit::Daemon;
 
 /// Writes the numbers of a range; the microseconds from the call of each commit to its answer.
 ///

@@ -1,7 +1,7 @@
 //! Runs in pairs: the same thing measured with and without something, in turns, so that what the
 //! machine does meanwhile touches both alike.
 
-use crate::report::median;
+use kvs_testkit::median;
 
 /// Figures of both sides, a pair a round.
 #[derive(Clone, Debug, Default)]

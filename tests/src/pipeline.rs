@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use kvs_client::{ClientError, Committed, Namespace, Options, Pending, Transaction};
 
-use crate::daemon::Daemon;
+use kvs_testkit::Daemon;
 
 /// How many commits are unanswered in the runs.
 pub const IN_FLIGHT: usize = 128;

@@ -6,8 +6,8 @@ use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::time::Instant;
 
-use crate::process::Counters;
-use crate::report::median;
+use kvs_testkit::Counters;
+use kvs_testkit::median;
 
 /// What the loop took.
 #[derive(Clone, Copy, Debug)]

@@ -7,10 +7,10 @@ use std::time::Instant;
 use anyhow::ensure;
 use kvs_client::Transaction;
 
-use crate::daemon::{Daemon, Home};
 use crate::pipeline::Pipeline;
-use crate::random::Random;
 use crate::report::Report;
+use kvs_testkit::Random;
+use kvs_testkit::{Daemon, Home};
 
 /// Keys in one directory.
 const KEYS_A_DIRECTORY: u64 = 1_000;

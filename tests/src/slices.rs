@@ -15,9 +15,10 @@ use tokio::time::timeout;
 
 use crate::apart::apart;
 use crate::control::control;
-use crate::daemon::{Daemon, Home, PATIENCE};
-use crate::random::Random;
-use crate::report::{Report, percentile};
+use crate::report::Report;
+use kvs_testkit::Random;
+use kvs_testkit::percentile;
+use kvs_testkit::{Daemon, Home, PATIENCE};
 use worker::{DOUBLINGS, FEW, LONG_BYTES, LONGER, Tally, Worker, few, longer};
 
 /// Requests under way at a time, each on a connection of its own.

@@ -10,12 +10,13 @@ use anyhow::Context;
 use kvs_client::{Client, Options, WatchOptions, WatchStream};
 use tokio::task::JoinSet;
 
-use crate::daemon::{Daemon, Home};
 use crate::numbered::Sequence;
 use crate::paced::write_paced;
-use crate::process::Counters;
-use crate::report::{Report, median, percentile};
+use crate::report::Report;
 use crate::stalling::StallingConnector;
+use kvs_testkit::Counters;
+use kvs_testkit::{Daemon, Home};
+use kvs_testkit::{median, percentile};
 
 /// The key that is watched.
 const KEY: &str = "state";

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
-use crate::process::Counters;
+use kvs_testkit::Counters;
 
 /// How often memory is looked at. The kernel keeps the peak, so only one within the last such time
 /// before the end could be missed.

@@ -15,11 +15,11 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::daemon::{Daemon, Home};
 use crate::numbered::Sequence;
 use crate::pipeline::Pipeline;
-use crate::random::Random;
 use crate::report::Report;
+use kvs_testkit::Random;
+use kvs_testkit::{Daemon, Home};
 
 /// The key that is written and watched.
 const KEY: &str = "state";

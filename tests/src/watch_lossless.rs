@@ -8,10 +8,10 @@ use anyhow::Context;
 use kvs_client::{Transaction, WatchOptions, WatchStream};
 use tokio::sync::watch;
 
-use crate::daemon::Home;
 use crate::numbered::Sequence;
 use crate::pipeline::{IN_FLIGHT, Pipeline};
 use crate::report::Report;
+use kvs_testkit::Home;
 
 /// How the run is made.
 #[derive(Clone, Debug)]

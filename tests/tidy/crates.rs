@@ -29,7 +29,11 @@ pub(crate) const MAY_USE: &[(&str, &[&str])] = &[
             "kvs-tree",
         ],
     ),
+    ("kvs-testkit", &["kvs-client", "kvs-proto", "kvs-tree"]),
 ];
+
+/// What only tests and measurements may use.
+const TESTKIT: &str = "kvs-testkit";
 
 /// What the pure core must not know: a runtime, files, clocks, logs.
 const IMPURE: &[&str] = &[
@@ -70,7 +74,7 @@ fn crates_import_only_what_the_design_allows() {
             continue;
         };
         for used in dependencies(&package, true) {
-            if ours.contains(&used) && !allowed.contains(&used.as_str()) {
+            if used != TESTKIT && ours.contains(&used) && !allowed.contains(&used.as_str()) {
                 findings.push(format!("{name} imports {used}"));
             }
         }
@@ -82,6 +86,17 @@ fn crates_import_only_what_the_design_allows() {
         assert!(allowed.iter().all(|used| above.contains(used)), "{name}");
         assert!(ours.iter().any(|ours| ours == name), "{name} is not there");
     }
+}
+
+#[test]
+fn the_product_does_not_depend_on_the_kit_of_its_tests() {
+    let product = packages().into_iter().filter(|p| p.starts_with("crates/"));
+    let findings = product.filter(|package| {
+        dependencies(package, false)
+            .iter()
+            .any(|name| name == TESTKIT)
+    });
+    expect_none("kvs-testkit is a dependency of", findings.collect());
 }
 
 #[test]

@@ -7,12 +7,12 @@ use std::process::{Command, Stdio};
 use std::rc::Rc;
 
 use anyhow::{Context, ensure};
-use kvs_acceptance::program;
+use kvs_testkit::{median, program};
 use serde_json::Value;
 
 use super::kvs::Ours;
 use super::system::System;
-use super::work::{KEYS, Measured, Times, VALUE_BYTES, Work, median};
+use super::work::{KEYS, Measured, Times, VALUE_BYTES, Work};
 
 /// Limits of the machine that are remembered, by the names that `kvs bench` gives them.
 pub(crate) const LIMITS: [&str; 5] = [
@@ -59,7 +59,7 @@ impl Library {
 
     /// Median of what was measured beside a workload, over the repetitions.
     pub(crate) fn beside(&self, work: Work, name: &'static str) -> Option<f64> {
-        Some(median(self.beside.get(&(work, name))?.clone()))
+        Some(median(&mut self.beside.get(&(work, name))?.clone()))
     }
 }
 

@@ -5,11 +5,11 @@ use std::rc::Rc;
 
 use anyhow::{Context, bail};
 use bytes::{Bytes, BytesMut};
-use kvs_acceptance::{Daemon, Home};
 use kvs_proto::{
     At, Commit, Credit, FRAME_BYTES, FrameCodec, Hello, Lookup, Operation, Request, STREAM_CREDIT,
     Status, Watch, write_request,
 };
+use kvs_testkit::{Daemon, Home};
 use tokio_util::codec::Decoder;
 
 use super::pipe::{Place, Protocol};

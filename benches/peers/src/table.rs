@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use comfy_table::{CellAlignment, Table, presets};
 use serde_json::{Value, json};
 
-use super::work::{Measured, Work, median};
+use kvs_testkit::median;
+
+use super::work::{Measured, Work};
 
 /// What cannot be compared, whatever the figures say.
 pub(crate) const NOT_COMPARABLE: &[&str] = &[
@@ -62,7 +64,7 @@ impl Figures {
             true => measured.rate,
             false => measured.p50_us,
         };
-        Some(median(all.iter().map(one).collect()))
+        Some(median(&mut all.iter().map(one).collect::<Vec<_>>()))
     }
 
     /// One figure divided by another.
@@ -96,7 +98,9 @@ impl Figures {
     /// Everything, for programs.
     pub(crate) fn json(&self) -> Value {
         let rows = self.measured.iter().map(|((work, name), all)| {
-            let of = |field: fn(&Measured) -> f64| median(all.iter().map(field).collect());
+            let of = |field: fn(&Measured) -> f64| {
+                median(&mut all.iter().map(field).collect::<Vec<_>>())
+            };
             json!({
                 "workload": work.name(), "system": name, "in_flight": work.in_flight(),
                 "rate": of(|one| one.rate), "p50_us": of(|one| one.p50_us),

@@ -150,18 +150,6 @@ pub(crate) fn value_of(i: u64) -> [u8; VALUE_BYTES] {
     value
 }
 
-/// The middle of some numbers, or the mean of the two in the middle; 0 if there is none.
-pub(crate) fn median(mut numbers: Vec<f64>) -> f64 {
-    numbers.sort_unstable_by(f64::total_cmp);
-    let middle = numbers.len() / 2;
-    let at = |index: usize| numbers.get(index).copied().unwrap_or(0.0);
-    if numbers.len() % 2 == 1 {
-        at(middle)
-    } else {
-        f64::midpoint(at(middle.saturating_sub(1)), at(middle))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -172,13 +160,6 @@ mod tests {
         let measured = Measured::new(nanos, Duration::from_secs(2));
         assert_eq!((measured.p50_us, measured.p99_us), (50.0, 99.0));
         assert_eq!(measured.rate, 50.0);
-    }
-
-    #[test]
-    fn medians_of_even_and_odd_counts() {
-        assert_eq!(median(vec![3.0, 900.0, 1.0]), 3.0);
-        assert_eq!(median(vec![900.0, 1.0, 2.0, 3.0]), 2.5);
-        assert_eq!(median(Vec::new()), 0.0);
     }
 
     #[test]

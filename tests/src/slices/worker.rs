@@ -8,7 +8,7 @@ use kvs_client::{
 };
 use tokio::time::timeout;
 
-use crate::random::Random;
+use kvs_testkit::Random;
 
 /// Rounds of copying; each doubles the tree.
 pub(super) const DOUBLINGS: u64 = 24;

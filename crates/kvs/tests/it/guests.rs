@@ -6,8 +6,8 @@ use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
 use std::process::Stdio;
 
-use crate::needs::has_root;
 use crate::support::{Background, Daemon, Outcome, object, run};
+use kvs_testkit::has_root;
 
 const ALICE: u32 = 54_321;
 const BOB: u32 = 54_322;

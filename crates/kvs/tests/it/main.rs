@@ -12,10 +12,6 @@
     reason = "a test that cannot go on has failed"
 )]
 
-// One rule for all tests of the workspace; this crate may not import that of the others.
-#[path = "../../../../tests/src/needs.rs"]
-#[allow(unreachable_pub, reason = "public there")]
-mod needs;
 mod support;
 
 mod abroad;

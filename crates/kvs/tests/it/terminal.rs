@@ -4,8 +4,8 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use crate::needs::has_program;
 use crate::support::{Background, Daemon};
+use kvs_testkit::has_program;
 
 /// A command that runs `text` in a shell on a terminal.
 fn on_terminal(kvs: &Daemon, text: &str) -> Command {

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Parser;
-use kvs_acceptance::{Random, has_root};
+use kvs_testkit::{Random, has_root};
 use what::What;
 
 /// Measures what kvs must show.

@@ -32,7 +32,8 @@ pub fn example(name: &str) -> anyhow::Result<PathBuf> {
 /// A target of a package; `kind` is cargo's option that selects it.
 fn find(package: &str, kind: &str, name: &str) -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .parent()
+        .ancestors()
+        .nth(2)
         .context("the package is not in a workspace")?;
     let (target, profile) = own_place()?;
     let directory = target.join(&profile);

@@ -14,8 +14,8 @@ use anyhow::{Context, bail, ensure};
 use kvs_client::{Address, Client, Namespace, Options, UnixConnector};
 use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 
+use crate::binary::program;
 use crate::process::Counters;
-use crate::program::program;
 
 /// How long anything may take before it counts as a hang.
 pub const PATIENCE: Duration = Duration::from_secs(120);
@@ -101,7 +101,7 @@ impl Home {
     }
 
     /// A command for the daemon here.
-    pub(crate) fn client(&self, arguments: &[&str]) -> anyhow::Result<Command> {
+    pub fn client(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
         for variable in VARIABLES {
             command.env_remove(variable);
@@ -183,7 +183,7 @@ impl Daemon {
     }
 
     /// How clients of it connect.
-    pub(crate) fn connector(&self) -> UnixConnector {
+    pub fn connector(&self) -> UnixConnector {
         UnixConnector::new(Address::Unix(self.socket.clone()))
     }
 
@@ -241,7 +241,7 @@ impl Daemon {
     }
 
     /// SIGTERM; the bytes that it wrote to disk in its life, its last checkpoint included.
-    pub(crate) fn stop_and_count(self) -> anyhow::Result<u64> {
+    pub fn stop_and_count(self) -> anyhow::Result<u64> {
         let pid = self.pid()?;
         let counters = self.counters();
         self.terminate()?;
@@ -259,7 +259,7 @@ impl Daemon {
     }
 
     /// What the kernel counts for it.
-    pub(crate) fn counters(&self) -> Counters {
+    pub fn counters(&self) -> Counters {
         Counters::of(self.id())
     }
 

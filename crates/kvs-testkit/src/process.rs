@@ -6,45 +6,45 @@ use anyhow::{Context, anyhow};
 
 /// Counters of one process, read from `/proc`.
 #[derive(Clone, Debug)]
-pub(crate) struct Counters {
+pub struct Counters {
     directory: PathBuf,
 }
 
 impl Counters {
     /// The counters of a process of this user.
-    pub(crate) fn of(pid: u32) -> Self {
+    pub fn of(pid: u32) -> Self {
         Self {
             directory: PathBuf::from(format!("/proc/{pid}")),
         }
     }
 
     /// The counters of this process.
-    pub(crate) fn own() -> Self {
+    pub fn own() -> Self {
         Self::of(std::process::id())
     }
 
     /// Bytes that it caused to be written to disk, also when it has ended but was not waited for.
-    pub(crate) fn written(&self) -> anyhow::Result<u64> {
+    pub fn written(&self) -> anyhow::Result<u64> {
         self.field("io", "write_bytes:")
     }
 
     /// Most memory that it had, in KiB.
-    pub(crate) fn peak_memory_kib(&self) -> anyhow::Result<u64> {
+    pub fn peak_memory_kib(&self) -> anyhow::Result<u64> {
         self.field("status", "VmHWM:")
     }
 
     /// Memory that it has, in KiB.
-    pub(crate) fn memory_kib(&self) -> anyhow::Result<u64> {
+    pub fn memory_kib(&self) -> anyhow::Result<u64> {
         self.field("status", "VmRSS:")
     }
 
     /// Bytes that it read out of files, those included that were in memory already.
-    pub(crate) fn read(&self) -> anyhow::Result<u64> {
+    pub fn read(&self) -> anyhow::Result<u64> {
         self.field("io", "rchar:")
     }
 
     /// Nanoseconds that its threads, the ended ones not counted, were on a processor.
-    pub(crate) fn busy_ns(&self) -> anyhow::Result<u64> {
+    pub fn busy_ns(&self) -> anyhow::Result<u64> {
         let mut sum = 0;
         for thread in std::fs::read_dir(self.directory.join("task"))? {
             // A thread may end while it is looked at.
