@@ -11,6 +11,7 @@ async fn beside_any_flood_of_a_guest_the_owner_is_answered_and_the_guest_holds_n
         return;
     }
     let run = Fairness {
+        rounds: 1,
         puts: 20,
         seconds: 60,
         least_ms: 0,
