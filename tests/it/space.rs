@@ -1,6 +1,7 @@
 //! Descriptors and disk space run out, and the daemon goes on with what there is.
 
 use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use kvs_testkit::{Daemon, Home, program};
@@ -84,6 +85,50 @@ async fn a_daemon_whose_store_or_a_part_of_it_is_removed_or_moved_ends_with_an_e
         let ended = ended.unwrap();
         assert!(!ended.status.success(), "{}", ended.message);
         assert!(ended.message.contains("store"), "{}", ended.message);
+        putting.abort();
+    }
+}
+
+/// The first file with that end in a directory.
+fn file_in(directory: &Path, end: &str) -> PathBuf {
+    let names = std::fs::read_dir(directory).unwrap();
+    let mut paths: Vec<PathBuf> = names.map(|entry| entry.unwrap().path()).collect();
+    paths.retain(|path| path.to_str().is_some_and(|path| path.ends_with(end)));
+    paths.sort();
+    paths.into_iter().next().unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_daemon_whose_files_are_removed_one_by_one_or_with_their_directory_ends_with_an_error() {
+    for (part, emptied, busy) in [
+        ("journal", true, false),
+        ("journal", true, true),
+        ("packs", true, false),
+        ("journal", false, true),
+        ("journal", false, false),
+        ("packs", false, false),
+    ] {
+        let home = Home::new().unwrap();
+        let daemon = home.start().unwrap();
+        let primary = daemon.primary().await.unwrap();
+        primary.put("large", value(1, 300_000)).await.unwrap();
+        let directory = home.store().join(part);
+        if emptied {
+            std::fs::rename(&directory, home.store().with_extension("moved")).unwrap();
+            std::fs::create_dir(&directory).unwrap();
+        } else {
+            let end = if part == "packs" { ".pack" } else { "1" };
+            std::fs::remove_file(file_in(&directory, end)).unwrap();
+        }
+        let putting = tokio::spawn(async move {
+            // It ends when the daemon does.
+            while busy && primary.put("a", "2").await.is_ok() {}
+        });
+        let ended = tokio::task::spawn_blocking(|| daemon.wait()).await.unwrap();
+        let ended = ended.unwrap();
+        assert!(!ended.status.success(), "{}", ended.message);
+        let message = &ended.message;
+        assert!(message.contains("it was removed"), "{part}: {message}");
         putting.abort();
     }
 }

@@ -64,3 +64,6 @@ pub(crate) const PACK_UNSYNCED_BYTES: u64 = 32 * 1024 * 1024;
 /// Milliseconds for which an owner relies on having seen that it owns its store (5): reads then
 /// cost no system call. Whoever takes over from an owner that may live waits for twice as long.
 pub const TERM_MS: u64 = 5;
+
+/// Files of each kind that a look at a store makes sure of (64); the next look takes the next ones.
+pub(crate) const LOOK_FILES: usize = 64;

@@ -8,6 +8,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::present::{first_missing, gone as gone_part};
 use crate::disk::{Disk, DiskError, LockGuard, write_all};
 use crate::env::Environment;
 use crate::storage::AcquireError;
@@ -204,17 +205,13 @@ impl StoreDirectory {
 
 /// An error if a part of the store is gone. One slot of the root record is enough.
 fn check_parts(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
-    // One that cannot be looked for is not known to be gone.
-    let is_gone = |part: &str| matches!(disk.exists(&dir.join(part)), Ok(false));
+    let is_gone = |part: &str| first_missing(disk, &[dir.join(part)]).is_some();
     let gone = ["FORMAT", "journal", "packs", "state"]
         .into_iter()
         .find(|part| is_gone(part));
     let no_slot = || is_gone("root.0") && is_gone("root.1");
     match gone.or_else(|| no_slot().then_some("root.0")) {
-        Some(part) => {
-            let gone = io::Error::new(io::ErrorKind::NotFound, "it was removed");
-            Err(DiskError::new(&dir.join(part), "go on without", gone))
-        }
+        Some(part) => Err(gone_part(&dir.join(part))),
         None => Ok(()),
     }
 }

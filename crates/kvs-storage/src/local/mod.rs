@@ -4,6 +4,8 @@
 
 mod field;
 
+mod present;
+
 mod directory;
 
 mod slots;

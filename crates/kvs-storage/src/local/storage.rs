@@ -18,7 +18,7 @@ use crate::env::Environment;
 use crate::epoch::Epoch;
 use crate::limits::{OPEN_FILES, SEGMENT_BYTES, STATE_OPEN_FILES, TERM_MS};
 use crate::storage::{AcquireError, Owned, Storage};
-use crate::term::Ownership;
+use crate::term::{Ownership, Term};
 
 /// How a store is kept on a local disk.
 #[derive(Debug, Clone)]
@@ -112,7 +112,18 @@ impl LocalStorage {
             STATE_OPEN_FILES,
         )?;
         let (made, disk) = (directory.made(), env.disk.clone());
-        let ownership = Ownership::new(term, move || directory.release());
+        let journal_files = journal.check_files(&env.disk);
+        let (pack_files, state_files) = (blobs.check_files(), state.check_files());
+        let whole = Term::new(move |thorough| {
+            term.check(thorough)?;
+            if thorough {
+                journal_files()?;
+                pack_files()?;
+                state_files()?;
+            }
+            Ok(())
+        });
+        let ownership = Ownership::new(whole, move || directory.release());
         Ok(Owned {
             epoch,
             ownership: ownership.with_undo(move || made.undo(&*disk)),

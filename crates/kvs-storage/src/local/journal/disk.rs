@@ -16,7 +16,7 @@ use super::recovery::{Recovered, recover};
 use super::segment::Segment;
 use super::segment_file::{GROUPS_AT, SegmentFile};
 use super::spare::{Spare, zero};
-use crate::disk::{DiskError, DiskFile, FileCache, write_all};
+use crate::disk::{Disk, DiskError, DiskFile, FileCache, write_all};
 use crate::env::Environment;
 use crate::journal::{Append, Appended, GroupNumber, Journal, JournalError, JournalReader};
 use crate::limits::{GROUP_BYTES, OPEN_FILES, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
@@ -157,6 +157,15 @@ impl DiskJournal {
             false => Preparation::Thread(Preparing::start(Arc::clone(&self.spare))?),
         };
         Ok(())
+    }
+
+    /// What finds out whether segments are still there.
+    pub(crate) fn check_files(
+        &self,
+        disk: &Arc<dyn Disk>,
+    ) -> impl Fn() -> Result<(), DiskError> + use<> {
+        let (shared, disk) = (Arc::clone(&self.shared), Arc::clone(disk));
+        move || shared.check_files(&*disk)
     }
 
     /// Whether the next segment is not prepared yet.

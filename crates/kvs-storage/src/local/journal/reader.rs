@@ -10,7 +10,9 @@ use bytes::Bytes;
 
 use super::segment::Segment;
 use super::segment_file::SegmentInfo;
+use crate::disk::{Disk, DiskError};
 use crate::journal::{GroupNumber, JournalError, JournalReader};
+use crate::local::present::{Turns, first_missing, gone};
 
 /// What the writer of a journal, its preparer and its readers share.
 #[derive(Debug, Default)]
@@ -19,6 +21,7 @@ pub(super) struct Shared {
     segments: RwLock<Vec<Arc<Segment>>>,
     newest: AtomicU64,
     poison: OnceLock<String>,
+    turns: Turns,
 }
 
 impl Shared {
@@ -27,6 +30,7 @@ impl Shared {
             segments: RwLock::new(segments),
             newest: AtomicU64::new(newest),
             poison: OnceLock::new(),
+            turns: Turns::default(),
         }
     }
 
@@ -55,6 +59,18 @@ impl Shared {
         self.poison.get().map(|reason| JournalError::Poisoned {
             reason: reason.clone(),
         })
+    }
+
+    /// An error if a segment has lost its name, for the thread that appends and trims: nobody but the
+    /// owner may remove one. Some are looked for each time.
+    pub(super) fn check_files(&self, disk: &dyn Disk) -> Result<(), DiskError> {
+        let list = self.list().clone();
+        let turn = self.turns.next(list.iter());
+        let paths: Vec<_> = turn
+            .iter()
+            .map(|segment| segment.file.path.clone())
+            .collect();
+        first_missing(disk, &paths).map_or(Ok(()), |path| Err(gone(&path)))
     }
 
     pub(super) fn infos(&self) -> Vec<SegmentInfo> {

@@ -17,6 +17,7 @@ use super::writer::{PackBuilder, TEMPORARY};
 use crate::blobs::{Joined, PackId, Staged, StoreError};
 use crate::disk::{Disk, DiskError, DiskFile, FileCache};
 use crate::limits::{PACK_READ_BYTES, PACK_READ_GAP};
+use crate::local::present::{Turns, first_missing, gone};
 use crate::local::reserve::{Reserve, StagingSpace};
 use crate::term::Term;
 
@@ -33,6 +34,8 @@ pub(super) struct Packs {
     /// For what is staged.
     pub(super) space: StagingSpace,
     pub(super) state: RwLock<State>,
+    /// Who is looked for.
+    pub(super) turns: Turns,
 }
 
 #[derive(Default)]
@@ -110,6 +113,23 @@ impl Packs {
 
     pub(super) fn disk(&self) -> &dyn Disk {
         &**self.files.disk()
+    }
+
+    /// An error if a pack in use has lost its name. Some are looked for each time.
+    pub(super) fn check_files(&self) -> Result<(), DiskError> {
+        let packs: Vec<Arc<PackFile>> = self
+            .turns
+            .next(self.read().packs.values())
+            .into_iter()
+            .cloned()
+            .collect();
+        let paths: Vec<PathBuf> = packs.iter().map(|pack| pack.path.clone()).collect();
+        let Some(path) = first_missing(self.disk(), &paths) else {
+            return Ok(());
+        };
+        // Out of use before its file is removed: then it is nobody's business.
+        let in_use = self.read().packs.values().any(|pack| pack.path == path);
+        if in_use { Err(gone(&path)) } else { Ok(()) }
     }
 
     pub(super) fn read(&self) -> RwLockReadGuard<'_, State> {

@@ -19,6 +19,7 @@ use crate::blobs::{
 };
 use crate::disk::{DiskError, FileCache};
 use crate::env::Environment;
+use crate::local::present::Turns;
 use crate::local::reserve::{Reserve, StagingSpace};
 use crate::term::Term;
 
@@ -61,10 +62,17 @@ impl PackStore {
             reserve,
             space: StagingSpace::new(env, dir),
             state: RwLock::default(),
+            turns: Turns::default(),
         };
         Ok(Self {
             inner: Arc::new(inner),
         })
+    }
+
+    /// What finds out whether packs are still there.
+    pub(crate) fn check_files(&self) -> impl Fn() -> Result<(), DiskError> + use<> {
+        let inner = Arc::clone(&self.inner);
+        move || inner.check_files()
     }
 }
 
