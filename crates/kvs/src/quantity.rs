@@ -110,6 +110,8 @@ fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
         None => (number, ""),
     };
     let is_number = |digits: &str| digits.bytes().all(|byte| byte.is_ascii_digit());
+    // `.2` means `0.2`.
+    let whole = if number.starts_with('.') { "0" } else { whole };
     if whole.is_empty() || !is_number(fraction) || fraction.len() > FRACTION_DIGITS {
         return Err(Wrong::Number);
     }
@@ -142,6 +144,8 @@ mod tests {
             ("0", 0),
             ("1.5s", 1500),
             ("0.1", 100),
+            (".2", 200),
+            (".5m", 30_000),
             ("100ms", 100),
             ("1500us", 1),
             ("2m", 120_000),
@@ -179,6 +183,7 @@ mod tests {
             ("512MiB", 1 << 29),
             ("8GB", 8 << 30),
             ("0.5K", 512),
+            (".5K", 512),
             ("16777215T", 16_777_215 << 40),
         ] {
             assert_eq!(size(text), Ok(bytes), "{text}");
@@ -188,8 +193,8 @@ mod tests {
     #[test]
     fn what_is_not_a_quantity_is_refused_with_the_reason() {
         for text in [
-            "", "s", ".", ".5s", "5.", "1..5s", "1.5.2", "-1", "+1", "1e3", "inf", "1 s", " 1s",
-            "1s ", "1s2", "1,5s", "١s",
+            "", "s", ".", ".s", "..5s", ".5.s", "5.", "1..5s", "1.5.2", "-1", "+1", "1e3", "inf",
+            "1 s", " 1s", "1s ", "1s2", "1,5s", "١s",
         ] {
             let error = duration(text).unwrap_err();
             assert!(error.starts_with("not a duration"), "{text}: {error}");

@@ -170,8 +170,16 @@ fn workloads(text: &str) -> Result<Workloads, String> {
     if text == ALL {
         return Ok(Workloads(Workload::value_variants().to_vec()));
     }
-    let one = Workload::from_str(text, false).map_err(|_| "no such workload".to_owned())?;
-    Ok(Workloads(vec![one]))
+    match Workload::from_str(text, false) {
+        Ok(one) => Ok(Workloads(vec![one])),
+        Err(_) => {
+            let all = Workload::value_variants().iter();
+            let names = all.filter_map(ValueEnum::to_possible_value);
+            let names: Vec<String> = names.map(|one| one.get_name().to_owned()).collect();
+            let names = names.join(", ");
+            Err(format!("no such workload; there are {ALL}, {names}"))
+        }
+    }
 }
 
 fn pin(text: &str) -> Result<Pin, String> {
@@ -189,6 +197,13 @@ fn pin(text: &str) -> Result<Pin, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unknown_workload_is_refused_with_the_names_of_all() {
+        let message = workloads("nosuch").err().unwrap_or_default();
+        assert!(message.contains("all, put, get,"), "{message}");
+        assert!(message.contains("restart"), "{message}");
+    }
 
     #[test]
     fn one_cpu_is_for_both_sides() {
