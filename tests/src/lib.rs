@@ -3,71 +3,33 @@
 //!
 //! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
 
-mod apart;
-mod progress;
-mod report;
-mod reference;
+mod measuring;
 
-mod confined;
-mod hostile_guest;
-
-mod pipeline;
-mod streamed;
-
-mod numbered;
 mod load;
-mod paced;
-mod pairs;
-mod round_trip;
-mod stalling;
 
-mod growing;
+mod runs;
 
-mod append_growth;
-mod boxed;
-mod bytes_per_put;
-mod catch_up;
-mod client_memory;
-mod commit_to_callback;
-mod dir_recursive;
-mod directory_growth;
-mod exactly_once;
-mod flood;
-
-mod fairness;
-mod growth;
-mod idle_watches;
-mod kill_nine;
-mod large_value;
-mod many_namespaces;
-mod restart;
-mod control;
-mod slices;
-mod stalled_watchers;
-mod watch_churn;
-mod watch_lossless;
-
-pub use append_growth::AppendGrowth;
-pub use boxed::Boxed;
-pub use bytes_per_put::BytesPerPut;
-pub use catch_up::CatchUp;
-pub use client_memory::ClientMemory;
-pub use commit_to_callback::CommitToCallback;
-pub use dir_recursive::DirRecursive;
-pub use directory_growth::DirectoryGrowth;
-pub use exactly_once::ExactlyOnce;
-pub use fairness::Fairness;
-pub use flood::Flood;
-pub use growth::StoreGrowth;
-pub use hostile_guest::HostileGuest;
-pub use idle_watches::IdleWatches;
-pub use kill_nine::KillNine;
-pub use large_value::LargeValue;
-pub use many_namespaces::ManyNamespaces;
-pub use pipeline::{IN_FLIGHT, Pipeline};
-pub use report::{Report, Target};
-pub use restart::Restart;
-pub use slices::Slices;
-pub use stalled_watchers::StalledWatchers;
-pub use watch_churn::WatchChurn;
-pub use watch_lossless::WatchLossless;
+pub use load::hostile_guest::HostileGuest;
+pub use load::pipeline::{IN_FLIGHT, Pipeline};
+pub use measuring::report::{Report, Target};
+pub use runs::append_growth::AppendGrowth;
+pub use runs::boxed::Boxed;
+pub use runs::bytes_per_put::BytesPerPut;
+pub use runs::catch_up::CatchUp;
+pub use runs::client_memory::ClientMemory;
+pub use runs::commit_to_callback::CommitToCallback;
+pub use runs::dir_recursive::DirRecursive;
+pub use runs::directory_growth::DirectoryGrowth;
+pub use runs::exactly_once::ExactlyOnce;
+pub use runs::fairness::Fairness;
+pub use runs::flood::Flood;
+pub use runs::idle_watches::IdleWatches;
+pub use runs::kill_nine::KillNine;
+pub use runs::large_value::LargeValue;
+pub use runs::many_namespaces::ManyNamespaces;
+pub use runs::restart::Restart;
+pub use runs::slices::Slices;
+pub use runs::stalled_watchers::StalledWatchers;
+pub use runs::store_age::StoreGrowth;
+pub use runs::watch_churn::WatchChurn;
+pub use runs::watch_lossless::WatchLossless;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use kvs_client::{Client, Namespace, Options, Transaction, UnixConnector};
 use tokio::time::interval;
 
-use crate::apart::apart;
+use crate::load::dedicated_thread::apart;
 use kvs_testkit::Daemon;
 
 /// Writes the numbers of a range; the microseconds from the call of each commit to its answer.

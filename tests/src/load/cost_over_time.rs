@@ -12,9 +12,9 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use kvs_client::{Namespace, Transaction};
 
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::reference;
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::measuring::disk_baseline;
+use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 use kvs_testkit::{median, percentile};
 
@@ -139,7 +139,7 @@ impl Growth<'_> {
             alone_p99: percentile(&mut alone, 99),
             pipelined: median(&mut blocks),
             processor: busy as f64 / 1e3 / self.window as f64,
-            reference: reference::append(self.directory, 1_000, REFERENCE_BYTES)?.median_us,
+            reference: disk_baseline::append(self.directory, 1_000, REFERENCE_BYTES)?.median_us,
         })
     }
 

@@ -8,9 +8,9 @@ use anyhow::Context;
 use kvs_client::{Transaction, WatchOptions, WatchStream};
 use tokio::sync::watch;
 
-use crate::numbered::Sequence;
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::load::sequence_check::Sequence;
+use crate::measuring::report::Report;
 use kvs_testkit::Home;
 
 /// How the run is made.

@@ -7,9 +7,9 @@ use std::time::Instant;
 
 use kvs_client::Transaction;
 
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::reference;
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::measuring::disk_baseline;
+use crate::measuring::report::Report;
 use kvs_testkit::Home;
 use kvs_testkit::Random;
 
@@ -54,7 +54,7 @@ impl BytesPerPut {
 
         let groups = (self.puts as usize).div_ceil(IN_FLIGHT);
         let reference =
-            reference::append(&self.directory, groups, IN_FLIGHT * (self.value_bytes + 8))?;
+            disk_baseline::append(&self.directory, groups, IN_FLIGHT * (self.value_bytes + 8))?;
         let about = format!(
             "{} puts of {} bytes to {} keys of one directory with {IN_FLIGHT} in flight; write_bytes of the daemon from its start to its clean end; beside it a loop that appends {IN_FLIGHT} keys and values at a time and syncs",
             self.puts, self.value_bytes, self.keys

@@ -7,8 +7,8 @@ use std::time::Instant;
 use anyhow::ensure;
 use kvs_client::Transaction;
 
-use crate::pipeline::Pipeline;
-use crate::report::Report;
+use crate::load::pipeline::Pipeline;
+use crate::measuring::report::Report;
 use kvs_testkit::Random;
 use kvs_testkit::{Daemon, Home};
 

@@ -10,7 +10,7 @@ use kvs_client::{
     WatchOptions,
 };
 
-use crate::numbered::numbered;
+use crate::load::sequence_check::numbered;
 use kvs_testkit::median;
 
 /// Keys that are put and got, all in one directory.

@@ -6,11 +6,11 @@ use std::time::Duration;
 
 use anyhow::ensure;
 
-use crate::apart::apart;
-use crate::load::{KEYS, Load, Loaded, Loader, key, value};
-use crate::pairs::Pairs;
-use crate::progress::Progress;
-use crate::report::Report;
+use crate::load::dedicated_thread::apart;
+use crate::load::mixed_load::{KEYS, Load, Loaded, Loader, key, value};
+use crate::measuring::paired_runs::Pairs;
+use crate::measuring::progress::Progress;
+use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 
 /// Unanswered puts while a daemon grows old.

@@ -11,8 +11,8 @@ use kvs_client::{At, Entry, ErrorCode, ListOptions, LogOptions, Namespace, Optio
 use kvs_client::{Committed, LogVersion};
 use tokio::sync::watch;
 
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::measuring::report::Report;
 use kvs_testkit::Random;
 use kvs_testkit::median;
 use kvs_testkit::{Daemon, Home};

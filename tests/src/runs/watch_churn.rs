@@ -15,9 +15,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::interval;
 
-use crate::numbered::Sequence;
-use crate::pipeline::Pipeline;
-use crate::report::Report;
+use crate::load::pipeline::Pipeline;
+use crate::load::sequence_check::Sequence;
+use crate::measuring::report::Report;
 use kvs_testkit::Random;
 use kvs_testkit::{Daemon, Home};
 

@@ -9,9 +9,9 @@ use std::time::Instant;
 
 use kvs_client::{Client, Transaction, WatchOptions, WatchStream};
 
-use crate::pairs::Pairs;
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::measuring::paired_runs::Pairs;
+use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 
 /// Keys that are written.

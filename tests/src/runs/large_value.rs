@@ -14,8 +14,8 @@ use std::time::Instant;
 
 use anyhow::{anyhow, ensure};
 
-use crate::report::Report;
-use crate::streamed::Streamed;
+use crate::measuring::report::Report;
+use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 use kvs_testkit::Random;
 use kvs_testkit::median;

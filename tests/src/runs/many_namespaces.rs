@@ -8,7 +8,7 @@ use anyhow::{Context, ensure};
 use kvs_client::{Client, NamespaceCreate};
 use tokio::task::JoinSet;
 
-use crate::report::Report;
+use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 
 /// Requests unanswered at a time.

@@ -15,10 +15,10 @@ use std::time::Instant;
 use anyhow::Context;
 use kvs_client::{Namespace, Position, Transaction, WatchOptions};
 
-use crate::numbered::Sequence;
-use crate::pairs::Pairs;
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::load::sequence_check::Sequence;
+use crate::measuring::paired_runs::Pairs;
+use crate::measuring::report::Report;
 use kvs_testkit::median;
 use kvs_testkit::{Daemon, Home};
 

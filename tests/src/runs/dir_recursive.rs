@@ -10,9 +10,9 @@ use std::time::Instant;
 use anyhow::{Context, ensure};
 use kvs_client::{Namespace, Transaction};
 
-use crate::pipeline::Pipeline;
-use crate::report::Report;
-use crate::streamed::Streamed;
+use crate::load::pipeline::Pipeline;
+use crate::measuring::report::Report;
+use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 use kvs_testkit::median;
 

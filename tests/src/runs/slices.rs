@@ -13,9 +13,9 @@ use kvs_client::{Client, Transaction};
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use crate::apart::apart;
-use crate::control::control;
-use crate::report::Report;
+use crate::load::control::control;
+use crate::load::dedicated_thread::apart;
+use crate::measuring::report::Report;
 use kvs_testkit::Random;
 use kvs_testkit::percentile;
 use kvs_testkit::{Daemon, Home, PATIENCE};

@@ -10,10 +10,10 @@ use anyhow::Context;
 use kvs_client::{Client, Options, WatchOptions, WatchStream};
 use tokio::task::JoinSet;
 
-use crate::numbered::Sequence;
-use crate::paced::write_paced;
-use crate::report::Report;
-use crate::stalling::StallingConnector;
+use crate::load::rate_limited_writer::write_paced;
+use crate::load::sequence_check::Sequence;
+use crate::load::stalled_transport::StallingConnector;
+use crate::measuring::report::Report;
 use kvs_testkit::Counters;
 use kvs_testkit::{Daemon, Home};
 use kvs_testkit::{median, percentile};

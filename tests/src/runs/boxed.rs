@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail};
 use kvs_client::{ClientError, Namespace, NamespaceCreate, Options, UnixConnector};
 
-use crate::confined::Confined;
-use crate::hostile_guest::{HostileGuest, Running, UID};
-use crate::report::Report;
+use crate::load::confined::Confined;
+use crate::load::hostile_guest::{HostileGuest, Running, UID};
+use crate::measuring::report::Report;
 use kvs_testkit::Counters;
 use kvs_testkit::Random;
 use kvs_testkit::has_root;

@@ -8,9 +8,9 @@ use std::time::Instant;
 use anyhow::ensure;
 use kvs_client::Transaction;
 
-use crate::growing::Growth;
-use crate::report::Report;
-use crate::streamed::Streamed;
+use crate::load::cost_over_time::Growth;
+use crate::measuring::report::Report;
+use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 
 /// How the run is made.

@@ -12,8 +12,8 @@ use anyhow::{Context, ensure};
 use clap::ValueEnum;
 use kvs_client::{Client, Namespace, NamespaceCreate, Transaction};
 
-use crate::flood::{Flood, OWN, SHARED};
-use crate::report::Report;
+use crate::measuring::report::Report;
+use crate::runs::flood::{Flood, OWN, SHARED};
 use kvs_testkit::Counters;
 use kvs_testkit::Home;
 use kvs_testkit::percentile;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::apart::apart;
+use crate::load::dedicated_thread::apart;
 use kvs_testkit::Random;
 
 /// Rounds of the loop that does nothing but compute: about as much as a slice.

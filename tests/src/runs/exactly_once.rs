@@ -8,8 +8,8 @@ use anyhow::{Context, ensure};
 use kvs_client::{ChangeValue, Event, OperationResult, Transaction, WatchOptions};
 use tokio::sync::watch;
 
-use crate::pipeline::{IN_FLIGHT, Pipeline};
-use crate::report::Report;
+use crate::load::pipeline::{IN_FLIGHT, Pipeline};
+use crate::measuring::report::Report;
 use kvs_testkit::Home;
 
 /// How the run is made.

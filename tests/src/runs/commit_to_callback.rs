@@ -9,10 +9,10 @@ use anyhow::Context;
 use kvs_client::WatchOptions;
 use tokio::sync::mpsc;
 
-use crate::numbered::numbered;
-use crate::paced::put;
-use crate::report::Report;
-use crate::round_trip::RoundTrip;
+use crate::load::rate_limited_writer::put;
+use crate::load::round_trip::RoundTrip;
+use crate::load::sequence_check::numbered;
+use crate::measuring::report::Report;
 use kvs_testkit::Home;
 use kvs_testkit::{median, percentile};
 

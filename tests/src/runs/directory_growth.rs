@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use anyhow::ensure;
 use kvs_client::{At, Transaction};
 
-use crate::growing::Growth;
-use crate::report::Report;
+use crate::load::cost_over_time::Growth;
+use crate::measuring::report::Report;
 use kvs_testkit::Home;
 use kvs_testkit::Random;
 

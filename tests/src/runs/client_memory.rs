@@ -7,8 +7,8 @@ use std::process::{Command, Stdio};
 use anyhow::ensure;
 use kvs_client::{Namespace, Transaction};
 
-use crate::report::Report;
-use crate::streamed::Streamed;
+use crate::measuring::report::Report;
+use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 
 /// Most MiB that a command may hold.
