@@ -1,7 +1,7 @@
-//! Applying a transaction to a tree.
+//! Applies a transaction to a tree.
 //!
-//! A transaction works on a clone of the root, which costs nothing, so one that is refused, or
-//! that lacks a stored object half-way, leaves no trace.
+//! A transaction works on a clone of the root, which is free. So a transaction that is refused, or
+//! that finds a stored object missing half-way, has no effect.
 
 mod draft;
 
@@ -29,28 +29,28 @@ pub use condition::PastRoots;
 pub use draft::Written;
 pub use single::{Located, locate, plain_put, put_plainly};
 
-/// What a transaction made of a tree.
+/// The result of applying a transaction.
 #[derive(Clone, Debug)]
 pub struct Applied {
-    /// The new root; its hash is not computed yet.
+    /// The new root, not hashed yet.
     pub root: Directory,
-    /// What changed, in order of the operations.
+    /// The changes, in order of the operations.
     pub effects: Vec<Effect>,
-    /// One for each operation.
+    /// One result per operation.
     pub results: Vec<OperationResult>,
-    /// Every key that was read or written, with no link on its way, and each link that was
-    /// followed; sorted, no key twice.
+    /// Every key that was read or written, with links resolved, and each link that was followed;
+    /// sorted, without duplicates.
     pub touched: Vec<Key>,
 }
 
-/// Applies a transaction to a tree. `root` is left as it is, so a refused transaction leaves no
-/// trace. What is missing is reported for all operations at once, as far as that can be told.
+/// Applies a transaction to a tree. `root` is unchanged, so a refused transaction has no effect.
+/// Reports missing objects for all operations at once, as far as these are known.
 ///
 /// # Errors
 /// Messages name the operation or condition (counted from 0) and its key. `ConditionFailed` if a
 /// condition does not hold; otherwise see [`crate::Operation`]. `Limit` if there are more than
-/// [`TRANSACTION_OPERATIONS`] operations or conditions, or if the tree would grow beyond
-/// [`ENTRIES`], [`LOGICAL_BYTES`] or [`DEPTH`].
+/// [`TRANSACTION_OPERATIONS`] operations or conditions, or if the tree would exceed [`ENTRIES`],
+/// [`LOGICAL_BYTES`] or [`DEPTH`].
 pub fn apply(
     root: &Directory,
     ctx: &Ctx<'_>,
@@ -97,7 +97,7 @@ fn run(
     for (index, operation) in operations.iter().enumerate() {
         let result = operation::perform(&mut draft, operation)
             .and_then(|result| {
-                // Not only at the end: each of these could double the tree or nest it deeper.
+                // Not only at the end: each of these may double the tree or nest it deeper.
                 if let Operation::Copy { .. }
                 | Operation::Move { .. }
                 | Operation::PutObject { .. } = operation
@@ -123,7 +123,7 @@ fn run(
     })
 }
 
-/// Refuses the transaction if one of its conditions does not hold.
+/// Refuses the transaction if any condition does not hold.
 fn check_all(
     draft: &mut Draft<'_>,
     past: PastRoots<'_>,
@@ -142,7 +142,7 @@ fn check_all(
     Ok(())
 }
 
-/// The fault with a title before its message.
+/// Prefixes the fault's message with a title.
 fn named(fault: Fault, title: impl FnOnce() -> String) -> Fault {
     match fault {
         Fault::Tree(TreeError { kind, message }) => Fault::Tree(TreeError {
@@ -153,7 +153,7 @@ fn named(fault: Fault, title: impl FnOnce() -> String) -> Fault {
     }
 }
 
-/// Refuses growth beyond a limit. What is beyond it already may shrink.
+/// Refuses growth beyond a limit. A tree that already exceeds one may still shrink.
 fn check_size(before: Stats, after: Stats) -> Result<(), Fault> {
     for (what, before, after, limit) in [
         ("entries", before.entries, after.entries, ENTRIES),

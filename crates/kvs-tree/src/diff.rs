@@ -1,4 +1,4 @@
-//! What differs between two trees, in pages, each for a bounded number of visits.
+//! Differences between two trees, in pages, each with a bounded number of visits.
 
 use crate::hash::StoreParams;
 use crate::key::Key;
@@ -7,24 +7,23 @@ use crate::scope::{Scope, any_matches, any_may_match_below, literal_names_in};
 use crate::source::{Ctx, Fault, NodeSource};
 use crate::walk::{Bounds, Effort, Page, Walk, ahead};
 
-/// A key that holds different things in two trees.
+/// A key whose entry differs between two trees.
 #[derive(Clone, Debug)]
 pub struct Change {
-    /// The key.
+    /// The key of both entries.
     pub key: Key,
-    /// What stands there in the first tree.
+    /// The entry in the first tree, if any.
     pub before: Option<Entry>,
-    /// What stands there in the second tree.
+    /// The entry in the second tree, if any.
     pub after: Option<Entry>,
 }
 
-/// A page of the differences between two trees, in the order of a walk, from the first after
-/// `after`. It ends when it has as many items or has made as many visits as `bounds` says. Parts
-/// that are equal are not visited.
+/// A page of the differences between two trees, in walk order, starting after `after`. It ends at
+/// the number of items or visits in `bounds`. Equal parts are not visited.
 ///
-/// Only keys strictly below `below` (a resolved key; `.` for all) and in one of the scopes (no
-/// scopes: all) are reported. A directory is reported when it was made, was removed, or took or
-/// left the place of something else, and then everything below it too; not when only its content
+/// Reports only keys strictly below `below` (a resolved key; `.` for all) and in one of the scopes
+/// (an empty list selects all). A directory is reported if it was created, removed, replaced or
+/// took the place of another entry, and then everything below it as well; not if only its content
 /// changed.
 #[allow(clippy::too_many_arguments)]
 pub fn diff(
@@ -98,7 +97,7 @@ fn same(sides: &Sides, params: &StoreParams) -> bool {
     }
 }
 
-/// The directories below two entries; what is none counts as empty.
+/// The directories at two entries; an entry that is not a directory counts as empty.
 fn below_sides(sides: &Sides) -> Option<Pair> {
     match sides {
         (Some(Entry::Directory(a)), Some(Entry::Directory(b))) => Some((a.clone(), b.clone())),

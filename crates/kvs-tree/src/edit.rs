@@ -1,7 +1,7 @@
-//! Changing one entry anywhere below a root; shared by apply and replay.
+//! Edits one entry anywhere below a root; shared by apply and replay.
 //!
-//! Keys are resolved here: a link on the way is a contradiction. Recursion is bounded by
-//! [`crate::KEY_NAMES`].
+//! Keys are resolved here: a link on the path is an inconsistency. [`crate::KEY_NAMES`] bounds the
+//! recursion.
 
 use std::collections::HashSet;
 
@@ -10,12 +10,12 @@ use crate::key::{Key, first_name};
 use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault, Missing};
 
-/// What is left in an entry's place by an edit. On an error it leaves what was there.
+/// Replaces an entry. On an error it leaves the old one.
 pub(crate) type Edit<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
 
-/// Edits the entry at `key`. With `made`, directories on the way are made where there is none,
-/// also in place of values, and `made` is told how many names lead to each; without, each must be
-/// there. After an error `root` is as it was, unless `f` took an entry away.
+/// Edits the entry at `key`. With `made`, missing directories on the path are created, also in
+/// place of values, and the depth of each is pushed to `made`; without it, all of them must exist.
+/// After an error `root` is unchanged, unless `f` took an entry.
 pub(crate) fn edit(
     root: &mut Directory,
     ctx: &Ctx<'_>,
@@ -42,7 +42,7 @@ fn descend(
         return directory.update(ctx, name, f);
     };
     directory.update(ctx, name, &mut |slot| {
-        // What is made a directory is put back if nothing comes of it.
+        // An entry replaced by a directory is restored if the edit below fails.
         let (mut child, replaced) = match (slot.take(), made.as_deref_mut()) {
             (Some(Entry::Directory(child)), _) => (child, None),
             (before @ (None | Some(Entry::Value(_))), Some(made)) => {
@@ -64,7 +64,7 @@ fn descend(
     })
 }
 
-/// Collects what is missing from several attempts, so that the caller loads it in one go.
+/// Collects the missing objects of several attempts, so that the caller loads them all at once.
 #[derive(Default)]
 pub(crate) struct Wanted {
     missing: Vec<Missing>,
@@ -72,7 +72,7 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Takes in what an attempt missed; whatever else came of it does not matter.
+    /// Adds the objects that an attempt is missing; ignores any other outcome.
     pub(crate) fn add<T>(&mut self, attempt: Result<T, Fault>) {
         if let Err(Fault::Missing(missing)) = attempt {
             for one in missing {
@@ -83,19 +83,19 @@ impl Wanted {
         }
     }
 
-    /// How many are missing.
+    /// The number of distinct missing objects.
     pub(crate) fn len(&self) -> usize {
         self.missing.len()
     }
 
-    /// The fault that asks for all of it, if anything is missing.
+    /// The fault that reports all of them; `None` if nothing is missing.
     pub(crate) fn fault(self) -> Option<Fault> {
         (!self.missing.is_empty()).then_some(Fault::Missing(self.missing))
     }
 }
 
-/// `fault`, and if it asks for objects, also for those that the further attempts miss, until there
-/// are `most`.
+/// Returns `fault`. If it reports missing objects, adds those that further attempts are missing,
+/// until there are `most`.
 pub(crate) fn with_more<T>(
     fault: Fault,
     most: usize,

@@ -1,8 +1,8 @@
 //! Effects: what a transaction did, with nothing left to decide.
 //!
-//! The journal records effects, not operations: their keys are resolved, so that replaying them
-//! follows no link, judges no condition and asks nobody's rights or clock. One-letter names keep
-//! the MessagePack array form short; they are part of the stored format.
+//! The journal records effects, not operations. Their keys are resolved, so replay follows no
+//! links, evaluates no conditions and needs neither rights nor a clock. One-letter names keep the
+//! MessagePack array form short; they are part of the stored format.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -11,98 +11,98 @@ use crate::hash::Blobref;
 use crate::key::Key;
 use crate::node::{Stats, Symlink};
 
-/// One change to a tree, at a key on whose way there is no link.
+/// One change to a tree, at a key without links on its path.
 ///
-/// `subtree` tells that keys below this one changed as well, because a non-empty directory was
-/// replaced, removed, or put here as a whole; which ones, a diff tells. Directories that a write
-/// made on its way are effects of their own before it.
+/// If `subtree` is set, keys below this one changed as well, because a non-empty directory was
+/// replaced, removed, or stored here as a whole; a diff reports which. Directories that a write
+/// created on its path are separate effects before it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Effect {
-    /// A value was put here.
+    /// A value was stored.
     #[serde(rename = "p")]
     Put {
-        /// Where.
+        /// The written key.
         key: Key,
-        /// All its bytes.
+        /// The bytes of the value.
         value: Bytes,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
-    /// A value that is stored already was put here.
+    /// A value that was already in the store was put here.
     #[serde(rename = "s")]
     PutStored {
-        /// Where.
+        /// The written key.
         key: Key,
-        /// Its length in bytes.
+        /// Length of the value in bytes.
         len: u64,
-        /// Its blob, or the root of its tree of chunks.
+        /// Its only blob, or the top node of its chunk tree.
         blobref: Blobref,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
-    /// Bytes were added to the end of the value here.
+    /// Bytes were appended to the value.
     #[serde(rename = "a")]
     Append {
-        /// Where.
+        /// The written key.
         key: Key,
-        /// The added bytes.
+        /// The appended bytes.
         value: Bytes,
     },
-    /// What stood here was removed.
+    /// The entry was removed.
     #[serde(rename = "u")]
     Unlink {
-        /// Where.
+        /// The removed key.
         key: Key,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
-    /// An empty directory was put here.
+    /// An empty directory was created.
     #[serde(rename = "m")]
     Mkdir {
-        /// Where.
+        /// The written key.
         key: Key,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
-    /// A link was put here.
+    /// A link was stored.
     #[serde(rename = "l")]
     Link {
-        /// Where.
+        /// The written key.
         key: Key,
-        /// Where it leads to.
+        /// The target of the link.
         target: Symlink,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
-    /// What the effects before this one left at `from` was put at `to` as well.
+    /// The entry that the preceding effects left at `from` was copied to `to`.
     #[serde(rename = "c")]
     Copy {
-        /// What was copied.
+        /// The copied key.
         from: Key,
-        /// Where to.
+        /// The written key.
         to: Key,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
-    /// A directory that is stored already was put here.
+    /// A directory that was already in the store was put here.
     #[serde(rename = "g")]
     Graft {
-        /// Where.
+        /// The written key.
         key: Key,
-        /// What.
+        /// The directory.
         entry: GraftEntry,
-        /// See above.
+        /// Whether keys below changed, see [`Effect`].
         subtree: bool,
     },
 }
 
-/// A stored directory, with what its parent must know of it. Its objects must be durable before a
-/// record that names them.
+/// A stored directory, with the fields that its parent records. Its objects must be durable before
+/// any record that names them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct GraftEntry {
-    /// The hash of its root node.
+    /// The hash of its top node.
     pub blobref: Blobref,
-    /// Its totals.
+    /// The totals of the directory.
     pub stats: Stats,
 }
 

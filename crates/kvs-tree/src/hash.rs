@@ -1,5 +1,5 @@
-//! Names of objects: a blobref is the hash of an object's bytes, with the algorithm. Also the
-//! parameters that a store fixes when it is made, since they decide every name in it.
+//! Blobrefs: the names of objects, made of the hash algorithm and the hash of their bytes. Also the
+//! parameters that a store fixes at creation, since they determine every name in it.
 
 use crate::error::{TreeError, TreeErrorKind};
 use data_encoding::HEXLOWER;
@@ -9,12 +9,12 @@ use sha1::{Digest, Sha1};
 use std::fmt;
 use std::str::FromStr;
 
-/// The hash function by which a store names its objects; fixed when the store is made.
+/// The hash function that names a store's objects; fixed when the store is created.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum HashAlgorithm {
-    /// BLAKE3 with 32 bytes: the default.
+    /// BLAKE3, 32 bytes: the default.
     Blake3,
-    /// SHA-1 with 20 bytes: for comparison with Flux; not safe against made-up collisions.
+    /// SHA-1, 20 bytes: for comparison with Flux; not collision-resistant.
     Sha1,
 }
 
@@ -52,10 +52,10 @@ impl FromStr for HashAlgorithm {
     }
 }
 
-/// The name of an object: algorithm and digest of its bytes. 33 bytes, copied freely.
+/// The name of an object: algorithm and digest of its bytes. 33 bytes, `Copy`.
 ///
-/// As text `blake3-<64 hex>` or `sha1-<40 hex>`, lower case only; in compact serde formats the
-/// digest, whose length tells the algorithm.
+/// Its text form is `blake3-<64 hex>` or `sha1-<40 hex>`, in lower case only. Compact serde formats
+/// hold the digest alone, whose length determines the algorithm.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Blobref(Digested);
 
@@ -66,7 +66,7 @@ enum Digested {
 }
 
 impl Blobref {
-    /// The name of these bytes. Cost: one hash of them.
+    /// The name of `bytes`. Costs one hash of them.
     pub fn of(algorithm: HashAlgorithm, bytes: &[u8]) -> Self {
         Blobref(match algorithm {
             HashAlgorithm::Blake3 => Digested::Blake3(*blake3::hash(bytes).as_bytes()),
@@ -74,7 +74,7 @@ impl Blobref {
         })
     }
 
-    /// A blobref from its digest; `None` if the length is not the algorithm's.
+    /// A blobref from its digest; `None` if the digest's length does not match the algorithm.
     pub fn from_digest(algorithm: HashAlgorithm, digest: &[u8]) -> Option<Self> {
         Some(Blobref(match algorithm {
             HashAlgorithm::Blake3 => Digested::Blake3(digest.try_into().ok()?),
@@ -90,7 +90,7 @@ impl Blobref {
         }
     }
 
-    /// The algorithm that made the digest.
+    /// The algorithm of the digest.
     pub fn algorithm(&self) -> HashAlgorithm {
         match self.0 {
             Digested::Blake3(_) => HashAlgorithm::Blake3,
@@ -176,18 +176,18 @@ impl Visitor<'_> for BlobrefVisitor {
     }
 }
 
-/// Parameters of a store, fixed when it is made, copied to its replicas and backups: with them,
-/// content decides names.
+/// The parameters of a store, fixed at creation and copied to its replicas and backups. Given
+/// these, content determines names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StoreParams {
-    /// Names every object of the store.
+    /// The algorithm that names every object of the store.
     pub algorithm: HashAlgorithm,
-    /// Key of the hash by which large directories are split. Random and not told to clients, so
-    /// that nobody can choose names that make a directory lopsided.
+    /// The key of the hash that splits large directories. Random and not disclosed to clients, so
+    /// that nobody can choose names that unbalance a directory.
     pub split_key: [u8; 32],
 }
 
-/// A hash in progress, for bytes that grow at their end. Cheap to clone (2 KiB).
+/// The hash in progress of bytes that grow at their end. Cheap to clone (2 KiB).
 #[derive(Clone)]
 pub(crate) enum GrowingHash {
     Blake3(Box<blake3::Hasher>),
@@ -211,7 +211,7 @@ impl GrowingHash {
         }
     }
 
-    /// The name of all bytes so far.
+    /// The name of all bytes added so far.
     pub(crate) fn blobref(&self) -> Blobref {
         Blobref(match self {
             GrowingHash::Blake3(hasher) => Digested::Blake3(*hasher.finalize().as_bytes()),

@@ -1,8 +1,8 @@
-//! Keys: paths of names separated by dots, held in one normalised spelling.
+//! Keys: dot-separated paths of names, stored in normalised form.
 //!
-//! Two spellings of one path must never be two keys, so text is normalised where it enters and a
-//! [`Key`] can be compared, hashed and stored as it is. Keys are ordered name by name, which is
-//! the order of a walk through the tree and differs from the order of their texts.
+//! Text is normalised on entry, so equal paths are equal [`Key`]s that can be compared, hashed and
+//! stored as they are. Keys are ordered name by name: this is the order of a tree walk and differs
+//! from the order of their texts.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,10 +14,10 @@ use smol_str::{SmolStr, SmolStrBuilder};
 use crate::error::{TreeError, TreeErrorKind};
 use crate::limits::{KEY_BYTES, KEY_NAMES, NAME_BYTES};
 
-/// The path of an entry in a namespace, normalised; `.` is the root.
+/// The normalised path of an entry in a namespace; `.` is the root.
 ///
 /// No name is empty or longer than [`NAME_BYTES`], and there are at most [`KEY_NAMES`] of them. The
-/// text of a key that somebody asks for is at most [`KEY_BYTES`] long. Cloning costs no allocation.
+/// text of a key that a client requests has at most [`KEY_BYTES`]. Cloning does not allocate.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(SmolStr);
 
@@ -25,8 +25,8 @@ impl Key {
     /// The root of a namespace, written `.`.
     pub const ROOT: Key = Key(SmolStr::new_static("."));
 
-    /// Reads a key in any spelling: runs of dots collapse, leading and trailing dots drop, and
-    /// nothing but dots is the root.
+    /// Parses a key in any spelling: runs of dots collapse, leading and trailing dots are dropped,
+    /// and a text of dots only is the root.
     ///
     /// # Errors
     /// `Invalid` if the text is empty, `Limit` if it or a name in it is too long or has too many
@@ -72,25 +72,25 @@ impl Key {
         &self.0
     }
 
-    /// Whether this is the root.
+    /// Whether this is `.`.
     #[must_use]
     pub fn is_root(&self) -> bool {
         self.0 == "."
     }
 
-    /// The names from the root downwards; none for the root.
+    /// The names from the root down; empty for the root.
     pub fn names(&self) -> impl DoubleEndedIterator<Item = &str> + Clone {
         let text = if self.is_root() { "" } else { self.as_str() };
         text.split('.').filter(|name| !name.is_empty())
     }
 
-    /// The last name, or none for the root.
+    /// The last name; `None` for the root.
     #[must_use]
     pub fn last(&self) -> Option<&str> {
         self.names().next_back()
     }
 
-    /// The key of the directory that this key stands in, or none for the root.
+    /// The key of the directory that contains this entry; `None` for the root.
     #[must_use]
     pub fn parent(&self) -> Option<Key> {
         if self.is_root() {
@@ -114,7 +114,7 @@ impl Key {
         }
     }
 
-    /// What follows the first `count` names, as a key; the root if nothing does.
+    /// The names after the first `count`, as a key; the root if there are none.
     #[must_use]
     pub fn suffix(&self, count: usize) -> Key {
         if count == 0 {
@@ -145,12 +145,12 @@ impl Key {
         Ok(self.glue(&rest.0))
     }
 
-    /// The key of the entry called `name` in this directory.
+    /// The key of the entry `name` in this directory.
     ///
     /// # Errors
-    /// `Invalid` if `name` is no name (empty, or with a dot), `Limit` if it is too long or the
-    /// result has too many names. That may be longer than [`KEY_BYTES`]: copies can put entries
-    /// where no client can name them, and a walk still must.
+    /// `Invalid` if `name` is not a valid name (empty, or with a dot), `Limit` if it is too long or
+    /// the result has too many names. The result may exceed [`KEY_BYTES`]: copies can create
+    /// entries below the longest key that a client can name, and walks must still report them.
     pub fn child(&self, name: &str) -> Result<Key, TreeError> {
         if name.is_empty() || name.contains('.') {
             let message = format!("invalid name '{}'", name.escape_debug());
@@ -164,15 +164,14 @@ impl Key {
         Ok(self.glue(name))
     }
 
-    /// How many names the key has; 0 for the root.
+    /// The number of names; 0 for the root.
     #[must_use]
     pub fn depth(&self) -> usize {
         let dots = self.0.bytes().filter(|byte| *byte == b'.').count();
         if self.is_root() { 0 } else { dots + 1 }
     }
 
-    /// Whether `ancestor` is this key or a directory that it lies under. Every key starts with
-    /// the root.
+    /// Whether this key is `ancestor` or below it. Every key starts with the root.
     #[must_use]
     pub fn starts_with(&self, ancestor: &Key) -> bool {
         if ancestor.is_root() {
@@ -184,7 +183,7 @@ impl Key {
         }
     }
 
-    /// Whether the key lies under `ancestor` and is not it.
+    /// Whether the key is strictly below `ancestor`.
     #[must_use]
     pub fn is_below(&self, ancestor: &Key) -> bool {
         self != ancestor && self.starts_with(ancestor)
@@ -199,14 +198,14 @@ impl Key {
     }
 }
 
-/// The first of some names with dots between, and the rest if there is more.
+/// Splits dot-separated names into the first and the rest, if any.
 pub(crate) fn first_name(names: &str) -> (&str, Option<&str>) {
     let dot = names.bytes().position(|byte| byte == b'.');
     let parts = dot.and_then(|dot| Some((names.get(..dot)?, names.get(dot + 1..)?)));
     parts.map_or((names, None), |(first, rest)| (first, Some(rest)))
 }
 
-/// Whether a text is the normalised one of a key other than the root, within all limits. Most are.
+/// Whether `text` is already a normalised key within all limits, and not the root. Most are.
 fn is_normal(text: &str, bytes: usize) -> bool {
     let (mut names, mut length) = (1, 0);
     for byte in text.bytes() {
@@ -244,7 +243,7 @@ fn check_size(names: usize, bytes: usize, limit: usize) -> Result<(), TreeError>
 
 impl Ord for Key {
     fn cmp(&self, other: &Self) -> Ordering {
-        // By names; as no name is empty, that is by bytes with the dot below all others.
+        // By names. As no name is empty, this is byte order with the dot below all other bytes.
         let (one, two) = (self.0.as_bytes(), other.0.as_bytes());
         let same = one.iter().zip(two).take_while(|(a, b)| a == b).count();
         match (self.is_root(), other.is_root()) {
@@ -301,7 +300,7 @@ impl<'de> Deserialize<'de> for Key {
             }
 
             fn visit_str<E: serde::de::Error>(self, text: &str) -> Result<Key, E> {
-                // Keys that a walk gave are longer than those that are asked for.
+                // Keys from a walk may be longer than those that clients may request.
                 let bytes = KEY_NAMES * (NAME_BYTES + 1);
                 Key::parse_within(text, bytes).map_err(|error| E::custom(error.message))
             }

@@ -1,8 +1,8 @@
-//! The pure core of kvs: keys, blobrefs, tree objects, lookup, apply and diff. No runtime, no
-//! files, no clock, no logging: what is not at hand is reported as missing, and the caller loads it
-//! and calls again.
+//! The pure core of kvs: keys, blobrefs, tree objects, lookup, apply and diff. It has no runtime,
+//! files, clock or logging: a step reports the objects it is missing, and the caller loads them and
+//! calls again.
 //!
-//! The modules stand in reading order; each uses only those above it.
+//! The modules are listed in reading order; each uses only those above it.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod limits;

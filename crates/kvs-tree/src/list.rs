@@ -1,4 +1,4 @@
-//! Listing directories in pages, each for a bounded number of visits.
+//! Lists directories in pages, each with a bounded number of visits.
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
@@ -7,13 +7,13 @@ use crate::scope::{Scope, literal_names_in};
 use crate::source::{Fault, NodeSource};
 use crate::walk::{Bounds, Effort, Page, Walk, ahead};
 
-/// A page of the entries below `dir`, in the order of a walk (a directory before its content, names
-/// sorted), from the first after `after`. `dir` is a resolved key, and no link is followed. Only
-/// entries in the scope are listed, and directories that can hold none are not entered. The page
-/// ends when it has as many items or has made as many visits as `bounds` says.
+/// A page of the entries below `dir`, in walk order (a directory before its content, names sorted),
+/// starting after `after`. `dir` is a resolved key; no links are followed. Lists only entries in
+/// the scope, and does not enter directories that cannot contain any. The page ends at the number
+/// of items or visits in `bounds`.
 ///
 /// # Errors
-/// `NotFound` or `NotDirectory` if `dir` is no directory.
+/// `NotFound` or `NotDirectory` if there is no directory at `dir`.
 pub fn list(
     root: &Directory,
     source: &dyn NodeSource,

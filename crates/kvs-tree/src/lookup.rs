@@ -1,4 +1,4 @@
-//! Finding what stands at a key, through symbolic links.
+//! Lookup of the entry at a key, through symbolic links.
 
 use std::cell::RefCell;
 use std::collections::HashSet;
@@ -13,43 +13,40 @@ use crate::limits::LINK_DEPTH;
 use crate::node::{Directory, Entry, Node, NodeRef, Symlink, Value};
 use crate::source::{Ctx, Fault, NodeSource};
 
-/// What a lookup came to.
+/// The result of a lookup.
 #[derive(Clone, Debug)]
 pub enum Resolved {
-    /// Something stands there.
+    /// There is an entry.
     Found {
-        /// What.
+        /// The entry itself.
         entry: Entry,
-        /// Where, with no link on the way.
+        /// Its key, with links resolved.
         key: Key,
         /// The links that were followed, in order.
         links: Vec<Key>,
     },
-    /// Nothing stands there, or the way leads through a value.
+    /// There is no entry, or the path leads through a value.
     Absent {
-        /// Where a write would go.
+        /// The key that a write would go to.
         key: Key,
         /// The links that were followed, in order.
         links: Vec<Key>,
     },
-    /// A link leads into another namespace, where the lookup is to go on.
+    /// A link leads into another namespace, where the lookup must continue.
     Elsewhere {
         /// The other namespace.
         namespace: SmolStr,
-        /// The key to look up there.
+        /// The key to look up in it.
         key: Key,
-        /// Links followed so far, to be handed to the next lookup.
+        /// The number of links followed so far, to pass to the next lookup.
         followed: usize,
-        /// The links that were followed here, in order.
+        /// The links that were followed in this namespace, in order.
         links: Vec<Key>,
     },
 }
 
-/// What stands at a key as it is, no link followed: nothing, where a link or a value is on its way.
-/// The root is a directory.
-///
-/// # Errors
-/// Only `Missing` and `Corrupt`.
+/// The entry at `key`, following no links: `None` if a link or a value is on the path. The root is
+/// a directory.
 pub fn entry_at(
     root: &Directory,
     source: &dyn NodeSource,
@@ -68,23 +65,19 @@ pub fn entry_at(
     Ok(Some(entry))
 }
 
-/// What `see` makes of the value at a key, which is neither copied nor are nodes in memory held:
-/// for readers in a hurry. `None` if no value stands there, or none but behind a link: then
-/// [`lookup`] tells what does.
-///
-/// # Errors
-/// Only `Missing` and `Corrupt`.
+/// Calls `see` with the value at `key` without copying it or pinning nodes in memory. The fast
+/// path: `None` if there is no value, or only through a link; use [`lookup`] to find out.
 pub fn try_get_inline<T>(
     root: &Directory,
     source: &dyn NodeSource,
     key: &Key,
     see: impl FnOnce(&Value) -> T,
 ) -> Result<Option<T>, Fault> {
-    // The name of the root is no name of an entry.
+    // `.`, the name of the root, is not an entry name.
     glimpse_below(root, source, key.as_str(), see)
 }
 
-/// Calls itself once for each name of a key.
+/// Recurses once for each name of a key.
 fn glimpse_below<T>(
     directory: &Directory,
     source: &dyn NodeSource,
@@ -99,8 +92,8 @@ fn glimpse_below<T>(
     })
 }
 
-/// Looks a key up from the root. Links in the middle are always followed, one at the end if
-/// `follow_last`; `followed` counts the links that were followed before, in other namespaces.
+/// Looks up `key` from the root. Links in the middle of a key are always followed, the last one
+/// only with `follow_last`. `followed` is the number of links followed so far, in other namespaces.
 ///
 /// # Errors
 /// `LinkLoop` beyond [`crate::LINK_DEPTH`] links; `Limit` if a link leads to a key that is too
@@ -115,18 +108,18 @@ pub fn lookup(
     find(root, source, key, follow_last, followed, &|_, _| ())
 }
 
-/// The nodes of directories that a lookup reads.
+/// The directory nodes that a lookup reads.
 #[derive(Debug)]
 pub struct Path {
-    /// Their names and themselves, each once, in the order in which the lookup comes to them.
+    /// Names and nodes, each once, in the order in which the lookup reads them.
     pub nodes: Vec<(Blobref, Arc<Node>)>,
-    /// What the lookup came to, or why it did not get further than these nodes.
+    /// The result of the lookup, or why it ended at these nodes.
     pub end: Result<Resolved, Fault>,
 }
 
-/// Looks a key up, links followed, and tells which nodes that takes. Whoever has these can look the
-/// key up himself; who has only the first of them gets exactly so far, and so can tell by their
-/// number which he lacks.
+/// Looks up `key`, following links, and records the nodes read. With all of them a client can
+/// repeat the lookup itself. With only the first n of them it gets exactly that far, so n
+/// identifies the nodes that it lacks.
 pub fn path(root: &Directory, ctx: &Ctx<'_>, key: &Key) -> Path {
     let nodes = RefCell::new(Vec::new());
     let seen = RefCell::new(HashSet::new());
@@ -178,14 +171,14 @@ fn find(
 enum Step {
     Found(Entry),
     Absent,
-    /// A link that is to be followed stands at the first `at` names of the key.
+    /// The first `at` names of the key lead to a link that must be followed.
     Link {
         at: usize,
         link: Symlink,
     },
 }
 
-/// Goes down from the root as far as there is no link to be followed.
+/// Descends from the root up to the first link to follow.
 fn walk(
     root: &Directory,
     source: &dyn NodeSource,
@@ -199,8 +192,7 @@ fn walk(
     walk_below(root, source, (1, key.as_str()), follow_last, visit)
 }
 
-/// Goes on with the rest of a key, the first name of which is the so-many-th. Calls itself once for
-/// each name.
+/// Continues with the names of a key from the `at`-th on. Recurses once for each name.
 fn walk_below(
     directory: &Directory,
     source: &dyn NodeSource,

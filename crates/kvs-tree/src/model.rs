@@ -1,5 +1,5 @@
-//! A reference model of a tree (a sorted map from keys to what stands there), and properties of
-//! everything in this crate that must agree with it.
+//! A reference model of a tree (a sorted map from keys to entries), and the properties in which
+//! this crate must agree with it.
 
 mod copies;
 
@@ -13,7 +13,7 @@ use bytes::Bytes;
 
 use crate::*;
 
-/// What stands at a key of the model; nothing is said about how it is stored.
+/// An entry of the model, independent of how it is stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Thing {
     Value(Vec<u8>),
@@ -21,14 +21,14 @@ enum Thing {
     Link(Symlink),
 }
 
-/// A tree as a map. The root directory is not in it.
+/// A tree as a map, without the root directory.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 struct Model(BTreeMap<Key, Thing>);
 
 type Refusal = TreeErrorKind;
 
 impl Model {
-    /// The key with links followed, the last only if asked for.
+    /// The key with links followed, the last one only with `follow_last`.
     fn resolve(&self, key: &Key, follow_last: bool) -> Result<Key, Refusal> {
         let mut key = key.clone();
         for _ in 0..=LINK_DEPTH {
@@ -82,7 +82,7 @@ impl Model {
         self.0.insert(key.clone(), thing);
     }
 
-    /// All that is at and below the key, with keys relative to it.
+    /// Everything at and below the key, with keys relative to it.
     fn take(&self, key: &Key) -> Vec<(Key, Thing)> {
         let depth = key.depth();
         let below = self.0.iter().filter(|(other, _)| other.starts_with(key));
@@ -191,7 +191,7 @@ impl Model {
         })
     }
 
-    /// What the transaction makes of the model, or why it is refused.
+    /// The model after the transaction, or why it is refused.
     fn apply(
         &self,
         past: &[Model],
@@ -219,7 +219,7 @@ impl Model {
         Ok((next, results?))
     }
 
-    /// The same content as a tree, made in the order of keys (or the opposite).
+    /// The same content as a tree, built in key order or in reverse.
     fn build(&self, store: &Store, backwards: bool) -> Directory {
         let mut operations: Vec<Operation> = self
             .0
@@ -237,7 +237,7 @@ impl Model {
             })
             .collect();
         if backwards {
-            // Directories in order before the rest, since a mkdir leaves what is there.
+            // Directories first, in order, since a mkdir keeps existing content.
             operations.reverse();
             operations.sort_by_key(|operation| match operation {
                 Operation::Mkdir { key } => key.depth(),
@@ -260,7 +260,7 @@ const PARAMS: StoreParams = StoreParams {
     split_key: [7; 32],
 };
 
-/// Stored objects, at hand only once they were asked for.
+/// Stored objects, at hand only after they have been reported missing.
 #[derive(Default)]
 struct Store {
     objects: RefCell<HashMap<Blobref, (ObjectKind, Bytes)>>,
@@ -286,7 +286,7 @@ impl Store {
         }
     }
 
-    /// Runs a step until it is done, loading what it asks for.
+    /// Runs a step until it is done, loading what it reports missing.
     fn run<T>(&self, mut step: impl FnMut(&Ctx<'_>) -> Result<T, Fault>) -> Result<T, TreeError> {
         for _ in 0..500 {
             match step(&self.ctx()) {
@@ -303,7 +303,7 @@ impl Store {
         panic!("a step asks without end");
     }
 
-    /// Whether the object was not at hand.
+    /// Loads an object; returns whether it was not at hand before.
     fn load(&self, missing: Missing) -> bool {
         let objects = self.objects.borrow();
         let (kind, bytes) = objects
@@ -326,7 +326,7 @@ impl Store {
         }
     }
 
-    /// Stores all of the tree and forgets what was at hand.
+    /// Stores the whole tree and evicts everything at hand.
     fn checkpoint(&self, root: &Directory) -> Directory {
         let mut objects = self.objects.borrow_mut();
         let mut new = Vec::new();
@@ -350,8 +350,7 @@ impl Store {
         self.run(|ctx| apply(root, ctx, &past, transaction))
     }
 
-    /// Applies a transaction where it works, if that can be done; a step that fails must leave no
-    /// trace.
+    /// Applies a transaction in place, if possible; a step that fails must leave no trace.
     fn write(
         &self,
         root: &mut Directory,
@@ -376,7 +375,7 @@ impl Store {
             return Ok(None);
         };
         let before = (root.seal(&PARAMS), root.stats());
-        // Where the write goes is at hand now; what it needs beside that shall be missing, once
+        // The target of the write is at hand now. Everything else must be reported missing, once
         // each.
         self.nodes.borrow_mut().clear();
         self.blobs.borrow_mut().clear();
@@ -394,7 +393,7 @@ impl Store {
         self.run(|ctx| replay(root, ctx, effects)).unwrap()
     }
 
-    /// All pages of a listing.
+    /// The items of all pages of a listing.
     fn list(
         &self,
         root: &Directory,
@@ -433,7 +432,7 @@ impl Store {
         }
     }
 
-    /// All pages of a diff.
+    /// The items of all pages of a diff.
     fn diff(
         &self,
         a: &Directory,
@@ -492,12 +491,12 @@ impl Store {
         }
     }
 
-    /// What a client would find there.
+    /// A lookup as a client does it.
     fn lookup(&self, root: &Directory, key: &Key, follow: bool) -> Result<Resolved, TreeError> {
         self.run(|ctx| lookup(root, ctx.source, key, follow, 0))
     }
 
-    /// The bytes of the value that stands there, if no link leads to it.
+    /// The bytes of the value at `key`, if no link is on the path.
     fn try_get_inline(&self, root: &Directory, key: &Key) -> Option<Vec<u8>> {
         let see = |value: &Value| Entry::Value(value.clone());
         let seen = self
@@ -509,7 +508,7 @@ impl Store {
         }
     }
 
-    /// The nodes that this takes.
+    /// The path to `key`, loading what is missing.
     fn path(&self, root: &Directory, key: &Key) -> Path {
         loop {
             let way = path(root, &self.ctx(), key);

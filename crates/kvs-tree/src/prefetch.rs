@@ -1,5 +1,5 @@
-//! What replay is going to read, found level by level before it begins, so that much can be loaded
-//! at once.
+//! Finds what a replay will read, level by level and before it starts, so that many objects can be
+//! loaded at once.
 
 use std::ops::Range;
 
@@ -7,16 +7,17 @@ use crate::effect::Effect;
 use crate::node::{Body, Directory, Entry, Node, NodeRef, Value};
 use crate::source::{Ctx, Fault, Missing};
 
-/// The way from a root to everything that effects change: nodes of directories, and the ends of
-/// values that are appended to. Each node is looked at once, however many keys lead through it.
+/// The paths from a root to everything that a list of effects changes: directory nodes, and the
+/// ends of values that are appended to. Each node is visited once, however many keys lead through
+/// it.
 ///
-/// What effects make themselves, by copies or otherwise, and the neighbours that a directory is
-/// grouped anew with, are not foreseen: that is little, and replay asks for it.
+/// Not covered are entries that the effects themselves create, by copies or otherwise, and the
+/// neighbours needed to regroup a directory: these are few, and replay reports them.
 #[derive(Debug)]
 pub struct ReplayPrefetch<'a> {
-    /// In the order of names.
+    /// The keys, in name order.
     wanted: Vec<Wanted<'a>>,
-    /// Where the ways have come to.
+    /// The current ends of all paths.
     ends: Vec<End<'a>>,
 }
 
@@ -24,26 +25,26 @@ pub struct ReplayPrefetch<'a> {
 #[derive(Debug)]
 struct Wanted<'a> {
     key: &'a str,
-    /// What is appended to what stands there.
+    /// The effect that appends to the entry at `key`, if any.
     more: Option<&'a Effect>,
 }
 
 #[derive(Debug)]
 enum End<'a> {
-    /// At a node of a directory.
+    /// A node of a directory.
     Node {
         link: NodeRef,
-        /// The keys whose way leads through it.
+        /// The keys that lead through the node.
         wanted: Range<usize>,
-        /// Where in them the names begin that stand in its directory.
+        /// The offset in these keys of the names in the node's directory.
         at: usize,
     },
-    /// At a value that is appended to.
+    /// A value that is appended to.
     Value { value: Value, effect: &'a Effect },
 }
 
 impl<'a> ReplayPrefetch<'a> {
-    /// Looks for what `effects` change below `root`. Cost O(n log n).
+    /// Prepares to find what `effects` change below `root`. Costs O(n log n).
     pub fn new(root: &Directory, effects: &'a [Effect]) -> Self {
         let mut wanted = Vec::with_capacity(effects.len());
         for effect in effects {
@@ -55,7 +56,7 @@ impl<'a> ReplayPrefetch<'a> {
                 wanted.push(Wanted { key, more: None });
             }
         }
-        // By names, as keys are ordered; on one key the first append comes first.
+        // In key order; of equal keys, the first append wins.
         wanted.sort_by(|one, two| names(one.key).cmp(names(two.key)));
         wanted.dedup_by(|next, last| {
             let same = next.key == last.key;
@@ -75,8 +76,8 @@ impl<'a> ReplayPrefetch<'a> {
         }
     }
 
-    /// What is needed to get further; nothing: the way is known to its end. To be called again once
-    /// that is at hand.
+    /// The objects needed to proceed; empty once all paths are complete. Call again when they are
+    /// at hand.
     pub fn next(&mut self, ctx: &Ctx<'_>) -> Vec<Missing> {
         let mut open = std::mem::take(&mut self.ends);
         let mut missing = Vec::new();
@@ -97,7 +98,7 @@ impl<'a> ReplayPrefetch<'a> {
                     _ => continue,
                 },
             };
-            // Replay says what is wrong with the rest.
+            // Replay reports all other faults.
             if let Fault::Missing(wanted) = fault {
                 missing.extend(wanted);
                 self.ends.push(end);
@@ -145,7 +146,7 @@ impl<'a> ReplayPrefetch<'a> {
         }
     }
 
-    /// Goes on at an entry, to which the first `end` bytes of the keys lead.
+    /// Continues at an entry, to which the first `end` bytes of the keys lead.
     fn entry(&self, entry: &Entry, range: Range<usize>, end: usize, open: &mut Vec<End<'a>>) {
         match entry {
             Entry::Directory(directory) => {
@@ -170,7 +171,7 @@ impl<'a> ReplayPrefetch<'a> {
         }
     }
 
-    /// The keys of a range up to the first of which `holds` does not hold, and the rest.
+    /// Splits a range of keys at the first for which `holds` is false.
     fn split(
         &self,
         range: Range<usize>,
@@ -182,14 +183,14 @@ impl<'a> ReplayPrefetch<'a> {
     }
 }
 
-/// The names of a key as bytes that are ordered as keys are: no byte of a name is below that
-/// between two names.
+/// The bytes of a key, mapped so that they compare as keys do: the separator is less than any byte
+/// of a name.
 fn names(key: &str) -> impl Iterator<Item = u16> + '_ {
     key.bytes()
         .map(|byte| if byte == b'.' { 0 } else { u16::from(byte) + 1 })
 }
 
-/// The name that begins at `at`.
+/// The name that starts at offset `at`.
 fn name(key: &str, at: usize) -> &str {
     let rest = key.get(at..).unwrap_or_default();
     rest.split_once('.').map_or(rest, |(name, _)| name)

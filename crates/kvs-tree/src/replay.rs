@@ -1,9 +1,9 @@
-//! Replaying recorded effects: what recovery and copies on other machines do.
+//! Replays recorded effects, for recovery and for copies on other machines.
 //!
-//! Effects on two keys do not meet unless one of the keys lies below the other. So they are not
-//! done in the order in which they were recorded, but directory by directory: each is found once,
-//! each name in it is changed once, and what is done at or below one name keeps its order. A copy
-//! reads what stands elsewhere, so it comes after all before it and before all after it.
+//! Effects on two keys are independent unless one key is below the other. So they are not replayed
+//! in recorded order, but directory by directory: each directory is looked up once, each name in it
+//! is changed once, and effects at or below one name keep their order. A copy reads another entry,
+//! so it is a barrier: it runs after all effects before it and before all effects after it.
 
 use std::cell::Cell;
 
@@ -15,11 +15,10 @@ use crate::node::{Directory, Entry, Value};
 use crate::prefetch::ReplayPrefetch;
 use crate::source::{Ctx, Fault};
 
-/// Does again what the effects say. From the root that they were made from this leads to the root
-/// that they led to.
+/// Applies recorded effects. Applied to the root that they were recorded for, they produce the root
+/// that was recorded.
 ///
-/// What is missing is asked for level by level; whoever has many effects lets [`ReplayPrefetch`] find it
-/// before.
+/// Missing objects are reported level by level. With many effects, use [`ReplayPrefetch`] first.
 ///
 /// # Errors
 /// `Corrupt` if an effect does not fit the tree. Messages name the effect (counted from 0) and its
@@ -43,13 +42,13 @@ pub fn replay(root: &Directory, ctx: &Ctx<'_>, effects: &[Effect]) -> Result<Dir
     Ok(tree)
 }
 
-/// An effect on its way down to the entry that it changes.
+/// An effect on the way down to the entry that it changes.
 struct Step<'a> {
     index: usize,
     effect: &'a Effect,
-    /// The name in the directory where it is.
+    /// The name in the current directory.
     name: &'a str,
-    /// The names below, if any.
+    /// The remaining names; empty at the last.
     below: &'a str,
 }
 
@@ -58,7 +57,7 @@ impl Step<'_> {
         self.below.is_empty()
     }
 
-    /// Goes on to the next name.
+    /// Proceeds to the next name.
     fn descend(&mut self) {
         (self.name, self.below) = self.below.split_once('.').unwrap_or((self.below, ""));
     }
@@ -99,7 +98,7 @@ fn redo_all(
     Ok(())
 }
 
-/// Does what is to be done below a directory. Recursion is bounded by [`crate::KEY_NAMES`].
+/// Performs the steps below a directory. [`crate::KEY_NAMES`] bounds the recursion.
 fn in_directory(
     directory: &mut Directory,
     ctx: &Ctx<'_>,
@@ -107,7 +106,7 @@ fn in_directory(
     doing: &Cell<usize>,
 ) -> Result<(), Fault> {
     steps.iter_mut().for_each(Step::descend);
-    // Stable: what is done at or below one name keeps its order.
+    // Stable: steps at or below one name keep their order.
     steps.sort_by(|one, two| one.name.cmp(two.name));
     for same in steps.chunk_by_mut(|one, two| one.name == two.name) {
         let Some((name, index)) = same.first().map(|step| (step.name, step.index)) else {
@@ -119,7 +118,7 @@ fn in_directory(
     Ok(())
 }
 
-/// Does what is to be done at an entry and below it.
+/// Performs the steps at an entry and below it.
 fn in_entry(
     slot: &mut Option<Entry>,
     ctx: &Ctx<'_>,
@@ -145,7 +144,7 @@ fn in_entry(
     Ok(())
 }
 
-/// Does one effect, of which no other entry is needed.
+/// Performs one effect that needs no other entry.
 fn redo(slot: &mut Option<Entry>, ctx: &Ctx<'_>, effect: &Effect) -> Result<(), Fault> {
     let entry = match effect {
         Effect::Put { value, .. } => Entry::Value(Value::new(ctx.params, value.clone())),

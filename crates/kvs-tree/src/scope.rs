@@ -1,6 +1,6 @@
-//! Scopes: which keys a watch, a listing or a diff is about.
+//! Scopes: the sets of keys that watches, listings and diffs select.
 //!
-//! A scope answers two questions: does it hold this key, and can it hold any key below this one.
+//! A scope answers two questions: does it contain this key, and can it contain any key below it?
 //! The second lets a walk skip whole directories.
 
 mod name;
@@ -24,7 +24,7 @@ pub use glob::GlobPattern;
 pub use index::{PatternId, PatternIndex, PatternSearch};
 pub use set::ScopeSet;
 
-/// A set of keys.
+/// A set of keys, given as a key, a directory or a pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Scope {
@@ -37,10 +37,9 @@ pub enum Scope {
 }
 
 impl Scope {
-    /// Reads a scope as people write it: text with `*`, `?` or `[` is a glob (see
-    /// [`GlobPattern`]); anything else, with or without a dot at its end, is a key and, should it
-    /// be a directory, all that is below it. One key alone has no spelling: it is
-    /// [`Scope::Key`].
+    /// Parses a scope as users write it. Text with `*`, `?` or `[` is a glob (see [`GlobPattern`]).
+    /// Any other text, with or without a trailing dot, is a key and everything below it. A single
+    /// key without what is below it has no text form: use [`Scope::Key`].
     ///
     /// # Errors
     /// Those of [`Key::parse`] and [`GlobPattern::parse`].
@@ -52,7 +51,7 @@ impl Scope {
         }
     }
 
-    /// Whether the key is in the scope.
+    /// Whether the scope contains `key`.
     #[must_use]
     pub fn matches(&self, key: &Key) -> bool {
         match self {
@@ -62,7 +61,7 @@ impl Scope {
         }
     }
 
-    /// Whether some key below this one (and not it) could be in the scope.
+    /// Whether the scope may contain a key strictly below `key`.
     #[must_use]
     pub fn may_match_below(&self, key: &Key) -> bool {
         match self {
@@ -72,7 +71,7 @@ impl Scope {
         }
     }
 
-    /// The longest key that every key of the scope equals or lies below.
+    /// The longest key that all keys of the scope are equal to or below.
     #[must_use]
     pub fn literal_prefix(&self) -> Key {
         match self {
@@ -81,7 +80,7 @@ impl Scope {
         }
     }
 
-    /// The key, if the scope is one key and nothing else.
+    /// The key, if the scope is a single key.
     #[must_use]
     pub fn exact(&self) -> Option<&Key> {
         match self {
@@ -91,7 +90,7 @@ impl Scope {
     }
 }
 
-/// A directory is shown with a dot at its end.
+/// A directory is shown with a trailing dot.
 impl fmt::Display for Scope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -111,21 +110,21 @@ impl FromStr for Scope {
     }
 }
 
-/// Whether any of the scopes holds the key; no scopes at all hold every key.
+/// Whether any scope contains `key`. An empty list contains every key.
 #[must_use]
 pub(crate) fn any_matches(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.matches(key))
 }
 
-/// Whether any of the scopes could hold a key below this one; no scopes at all hold every key.
+/// Whether any scope may contain a key below `key`. An empty list contains every key.
 #[must_use]
 pub(crate) fn any_may_match_below(scopes: &[Scope], key: &Key) -> bool {
     scopes.is_empty() || scopes.iter().any(|scope| scope.may_match_below(key))
 }
 
-/// The only names, sorted, that entries directly in the directory `key` can have to be in a scope
-/// or lead to one that is; none if a scope leaves the name open. So a walk need not read a large
-/// directory to find the few names that were asked for.
+/// The candidate names, sorted, of entries in the directory `key` that are in a scope or lead to
+/// one; `None` if a scope does not fix the name. With them a walk looks up the few requested names
+/// instead of reading a large directory.
 pub(crate) fn literal_names_in(scopes: &[Scope], key: &Key) -> Option<Vec<SmolStr>> {
     if scopes.is_empty() {
         return None;

@@ -1,6 +1,6 @@
-//! How pure code gets at stored objects: it asks, and where the answer is "missing" the whole step
-//! reports what it needs. The caller loads that and calls again with the same inputs; objects never
-//! change, so this is safe.
+//! Access of pure code to stored objects. A step asks its source; if objects are missing, the step
+//! fails with the list of them. The caller loads these and calls again with the same inputs, which
+//! is safe as objects are immutable.
 
 use crate::error::TreeError;
 use crate::hash::{Blobref, StoreParams};
@@ -10,56 +10,56 @@ use bytes::Bytes;
 use std::sync::Arc;
 use thiserror::Error;
 
-/// Stored objects: "have it, or missing". Cheap, and never waits, unless the caller of the step
-/// chose one that reads. Objects that are only in memory are never asked for.
+/// A source of stored objects that returns what it has at hand. Cheap and non-blocking, unless the
+/// caller of the step chose one that reads. Never asked for objects that are only in memory.
 pub trait NodeSource {
-    /// The decoded node of this name, if at hand.
+    /// The decoded node with this name, if at hand.
     fn node(&self, blobref: &Blobref) -> Option<Arc<Node>>;
-    /// The blob of this name, if at hand.
+    /// The blob with this name, if at hand.
     fn blob(&self, blobref: &Blobref) -> Option<Bytes>;
 }
 
-/// A stored object that a step needs and that was not at hand.
+/// A stored object that a step needs and that is not at hand.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Missing {
-    /// Its name.
+    /// The object's name.
     pub blobref: Blobref,
-    /// How it is to be read.
+    /// How to decode it.
     pub kind: ObjectKind,
 }
 
 /// Why a pure step did not finish.
 #[derive(Clone, Debug, Error)]
 pub enum Fault {
-    /// Stored objects are needed: load them and call again with the same inputs. Never empty; more
-    /// may be missing then.
+    /// Stored objects are needed: load them and call again with the same inputs. Never empty. The
+    /// next call may report more.
     #[error("{} stored objects are needed first", .0.len())]
     Missing(Vec<Missing>),
-    /// The root of this past version is needed: call again when it is at hand.
+    /// The root of this past version is needed: call again when it is available.
     #[error("the root of version {0} is needed first")]
     NeedVersion(u64),
-    /// The step is refused.
+    /// The step was refused.
     #[error(transparent)]
     Tree(#[from] TreeError),
 }
 
 impl Fault {
-    /// One stored object is missing.
+    /// A fault for one missing object.
     pub fn missing(blobref: Blobref, kind: ObjectKind) -> Self {
         Fault::Missing(vec![Missing { blobref, kind }])
     }
 }
 
-/// What every editing step is given: stored objects and the parameters of the store.
+/// The context of every editing step: stored objects and store parameters.
 #[derive(Clone, Copy)]
 pub struct Ctx<'a> {
-    /// Asked for stored objects.
+    /// The source of stored objects.
     pub source: &'a dyn NodeSource,
     /// The parameters of the store.
     pub params: &'a StoreParams,
 }
 
-/// A source that has nothing: for directories that are wholly in memory.
+/// An empty source, for directories that are entirely in memory.
 pub struct NoSource;
 
 impl NodeSource for NoSource {
@@ -73,7 +73,7 @@ impl NodeSource for NoSource {
 }
 
 impl NodeRef {
-    /// The node behind this link.
+    /// Loads the node.
     pub(crate) fn load(&self, source: &dyn NodeSource) -> Result<Arc<Node>, Fault> {
         match self {
             NodeRef::Loaded(node) => Ok(node.clone()),
@@ -83,7 +83,7 @@ impl NodeRef {
         }
     }
 
-    /// The node behind this link for a change: loaded if it was stored, copied if it is shared.
+    /// The node for editing: loaded if stored, copied if shared.
     pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
         if let NodeRef::Stored(_) = self {
             *self = NodeRef::Loaded(self.load(source)?);
@@ -96,7 +96,7 @@ impl NodeRef {
 }
 
 impl Child {
-    /// The node of this child for a change, as [`Link::edit`].
+    /// The child's node for editing, as by [`NodeRef::edit`].
     pub(crate) fn edit(&mut self, source: &dyn NodeSource) -> Result<&mut Node, Fault> {
         self.hash = None;
         self.link.edit(source)
@@ -104,7 +104,7 @@ impl Child {
 }
 
 impl ChunkLink {
-    /// The chunk behind this link.
+    /// Loads the chunk.
     pub(crate) fn load(&self, source: &dyn NodeSource) -> Result<Arc<Chunk>, Fault> {
         match self {
             ChunkLink::Loaded(chunk) => Ok(chunk.clone()),

@@ -1,4 +1,4 @@
-//! Helpers of the tests: parameters, and a source backed by a map that can be made to forget.
+//! Test helpers: parameters, and a source backed by a map whose loaded objects can be forgotten.
 
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
 use crate::node::{Directory, Node, ObjectKind, Value};
@@ -13,7 +13,7 @@ pub(crate) const PARAMS: StoreParams = StoreParams {
     split_key: [7; 32],
 };
 
-/// Written objects, of which only those that were loaded are at hand.
+/// Written objects, at hand only once loaded.
 #[derive(Default)]
 pub(crate) struct MapSource {
     pub(crate) written: RefCell<HashMap<Blobref, (ObjectKind, Bytes)>>,
@@ -21,7 +21,7 @@ pub(crate) struct MapSource {
 }
 
 impl MapSource {
-    /// Writes what is new in a directory and lets go of it.
+    /// Writes the new objects of a directory and evicts them.
     pub(crate) fn write(&self, directory: &Directory, params: &StoreParams) -> Directory {
         let mut new = Vec::new();
         let is_written = |blobref: &Blobref| self.written.borrow().contains_key(blobref);
@@ -63,7 +63,7 @@ impl MapSource {
         }
     }
 
-    /// Runs a step as the engine does: loads what is missing and calls again.
+    /// Runs a step as the engine does: loads missing objects and calls again.
     pub(crate) fn run<T>(&self, mut step: impl FnMut() -> Result<T, Fault>) -> T {
         for _ in 0..10_000 {
             match step() {

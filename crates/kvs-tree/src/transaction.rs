@@ -1,4 +1,4 @@
-//! What a client asks for: conditions, operations, and what each operation answers.
+//! Client requests: conditions, operations, and the result of each operation.
 
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
@@ -6,42 +6,42 @@ use serde::{Deserialize, Serialize};
 use crate::key::Key;
 use crate::node::{Symlink, Value};
 
-/// Conditions and operations that take effect together or not at all.
+/// Conditions and operations that take effect atomically.
 ///
-/// All conditions are judged on the tree that the first operation finds; each operation then sees
-/// what the ones before it did.
+/// All conditions are evaluated on the tree before the first operation; each operation then sees
+/// the effects of those before it.
 #[derive(Clone, Debug, Default)]
 pub struct Transaction {
-    /// What must hold, in any order.
+    /// Conditions that must all hold; their order does not matter.
     pub conditions: Vec<Condition>,
-    /// What is done, in this order.
+    /// Operations, performed in this order.
     pub operations: Vec<Operation>,
 }
 
-/// A demand on one key, judged on tree objects.
+/// A requirement on one key, evaluated on tree objects.
 ///
 /// Links in the middle of a key are followed. The last name is not: the condition is about the
-/// very entry that a write to the same key would replace.
+/// entry that a write to the same key would replace.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Condition {
-    /// Nothing stands at the key.
+    /// There is no entry at the key.
     Absent {
         /// The key.
         key: Key,
     },
-    /// A value, a directory or a link stands at the key.
+    /// There is a value, a directory or a link at the key.
     Present {
         /// The key.
         key: Key,
     },
-    /// A value of exactly these bytes stands at the key. Needs no read of the stored value.
+    /// There is a value of exactly these bytes at the key. Does not read the stored value.
     Equals {
         /// The key.
         key: Key,
-        /// The bytes.
+        /// The expected bytes.
         value: Bytes,
     },
-    /// The key holds the same tree object as in version `since`, or stands in neither.
+    /// The entry at the key is the same tree object as in version `since`, or is absent in both.
     Unchanged {
         /// The key.
         key: Key,
@@ -52,83 +52,84 @@ pub enum Condition {
 
 /// One step of a transaction.
 ///
-/// Links in the middle of a key are followed, the last name never. A link that leads into another
-/// namespace, and the root as the target of a write, are `Invalid`.
+/// Links in the middle of a key are followed, the last name never. A link into another namespace,
+/// and the root as the target of a write, are `Invalid`.
 #[derive(Clone, Debug)]
 pub enum Operation {
-    /// Stores a value, in place of whatever stood there. Directories on the way are made, also in
-    /// place of values.
+    /// Stores a value and replaces any entry at the key. Creates the directories on the path, also
+    /// in place of values.
     Put {
-        /// Where.
+        /// The key to write.
         key: Key,
-        /// The bytes.
+        /// The value.
         value: Bytes,
     },
-    /// Adds bytes to the end of a value; an absent one counts as empty.
+    /// Appends bytes to a value; an absent value counts as empty.
     Append {
-        /// Where.
+        /// The key to write.
         key: Key,
-        /// The bytes to add.
+        /// The bytes to append.
         value: Bytes,
     },
-    /// Removes whatever stands there with all that is below it; nothing there is no error.
+    /// Removes the entry and everything below it. It is not an error if there is none.
     Unlink {
-        /// Where.
+        /// The key to remove.
         key: Key,
     },
-    /// Makes an empty directory; a value or link that stood there is replaced, a directory is left
-    /// as it is, with all that is in it.
+    /// Creates an empty directory. Replaces a value or link; leaves an existing directory,
+    /// including its content, as it is.
     Mkdir {
-        /// Where.
+        /// The key to write.
         key: Key,
     },
-    /// Puts a link in place of whatever stood there. The target need not exist.
+    /// Stores a link and replaces any entry at the key. The target need not exist.
     Link {
-        /// Where.
+        /// The key to write.
         key: Key,
-        /// Where it leads to.
+        /// The target of the link.
         target: Symlink,
     },
-    /// Puts what stands at `from` also at `to`; a link is copied as a link. O(1) in its size.
+    /// Copies the entry at `from` to `to`; a link is copied as a link. Costs O(1) in the size of
+    /// the entry.
     Copy {
-        /// What to copy.
+        /// The key to copy.
         from: Key,
-        /// Where to put it.
+        /// The key to write.
         to: Key,
     },
-    /// Puts what stands at `from` at `to` instead. O(1) in its size.
+    /// Moves the entry at `from` to `to`. Costs O(1) in the size of the entry.
     Move {
-        /// What to move.
+        /// The key to move.
         from: Key,
-        /// Where to.
+        /// The key to write.
         to: Key,
     },
-    /// Adds to a decimal integer; an absent one counts as 0.
+    /// Adds to a decimal integer; an absent value counts as 0.
     Add {
-        /// Where.
+        /// The key to write.
         key: Key,
-        /// What to add.
+        /// The number to add.
         delta: i64,
     },
-    /// Stores what a tree object in RFC 11 JSON describes.
+    /// Stores the tree object described by RFC 11 JSON.
     PutObject {
-        /// Where.
+        /// The key to write.
         key: Key,
         /// The JSON text.
         object: Bytes,
     },
-    /// Stores a value whose bytes are in the store already. Not for clients: whoever builds it
-    /// vouches for the object.
+    /// Stores a value whose bytes are already in the store. Not for clients: the code that builds
+    /// this operation must ensure that the object exists.
     PutStored {
-        /// Where.
+        /// The key to write.
         key: Key,
-        /// The value.
+        /// The stored value.
         value: Value,
     },
 }
 
 impl Transaction {
-    /// The names in all of its keys: what it costs to apply grows with them.
+    /// The total number of names in all keys. The cost of applying the transaction grows with it.
     #[must_use]
     pub fn names(&self) -> usize {
         let sources = self.operations.iter().filter_map(|one| match one {
@@ -158,7 +159,7 @@ impl Operation {
         }
     }
 
-    /// The operation's name, as in messages.
+    /// The operation's name in messages.
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self {
@@ -176,7 +177,7 @@ impl Operation {
 }
 
 impl Condition {
-    /// The key that the condition is about.
+    /// The key that the condition constrains.
     #[must_use]
     pub fn key(&self) -> &Key {
         match self {
@@ -187,7 +188,7 @@ impl Condition {
         }
     }
 
-    /// The condition's name, as in messages.
+    /// The condition's name in messages.
     #[must_use]
     pub fn verb(&self) -> &'static str {
         match self {
@@ -199,13 +200,13 @@ impl Condition {
     }
 }
 
-/// What an operation answers, in the order of the operations.
+/// The result of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum OperationResult {
-    /// It was done.
+    /// The operation was performed.
     #[serde(rename = "d")]
     Done,
-    /// An add was done, and this is the sum.
+    /// The sum that an add stored.
     #[serde(rename = "a")]
     Added(i64),
 }

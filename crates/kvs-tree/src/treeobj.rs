@@ -1,6 +1,6 @@
-//! Tree objects in RFC 11 JSON: what `--treeobj` prints and takes.
+//! Tree objects as RFC 11 JSON: the input and output of `--treeobj`.
 //!
-//! This is a form for people and for `flux kvs` habits; objects are stored and named in their
+//! This form is for humans and for users of `flux kvs`. Objects are stored and hashed in their
 //! canonical encoding, never in this one.
 
 mod json;
@@ -18,26 +18,26 @@ use crate::node::{Entry, Symlink};
 use crate::source::{Ctx, Fault};
 use json::Json;
 
-/// A tree object as RFC 11 describes it.
+/// A tree object as defined by RFC 11.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum TreeObject {
-    /// Bytes.
+    /// The bytes of a value.
     Val(Bytes),
-    /// The bytes of one or more blobs, one behind the other.
+    /// The concatenated bytes of one or more blobs.
     ValRef(Vec<Blobref>),
     /// A stored directory.
     DirRef(Blobref),
-    /// A directory that is given in full, names sorted.
+    /// A directory given in full, names sorted.
     Dir(Vec<(SmolStr, TreeObject)>),
     /// A symbolic link.
     Symlink(Symlink),
 }
 
-/// The entry as RFC 11 JSON, compact, with sorted members. A directory, also an empty one, is a
-/// `dirref`; an inline value a `val`; any other a `valref` of its blobs.
+/// The entry as compact RFC 11 JSON, with sorted members. A directory, even an empty one, becomes a
+/// `dirref`, an inline value a `val`, any other value a `valref` of its blobs.
 ///
 /// # Errors
-/// Only `Missing` and `Corrupt`: the list of a long value's blobs is read from the store.
+/// Only `Missing` and `Corrupt`: reads the list of a long value's blobs from the store.
 pub fn to_json(entry: &Entry, ctx: &Ctx<'_>) -> Result<String, Fault> {
     Ok(match entry {
         Entry::Directory(directory) => object("dirref", &list(&[directory.seal(ctx.params)])),
@@ -79,17 +79,17 @@ fn string(text: &str) -> String {
     serde_json::Value::from(text).to_string()
 }
 
-/// Reads RFC 11 JSON and checks all of it: the members, each name, base64, blobref and link
-/// target. A directory may be nested about 60 deep.
+/// Parses RFC 11 JSON and validates all of it: members, names, base64, blobrefs and link targets.
+/// Directories can be nested about 60 deep.
 ///
 /// # Errors
-/// `BadObject`, with the place in the object.
+/// `BadObject`, with the position in the object.
 pub fn from_json(bytes: &[u8]) -> Result<TreeObject, TreeError> {
     let json = serde_json::from_slice(bytes).map_err(|error| bad(&Key::ROOT, error))?;
     tree_object(&Key::ROOT, json)
 }
 
-/// `at` is the place in the whole object, for messages.
+/// `at` is the position in the whole object, for messages.
 fn tree_object(at: &Key, json: Json) -> Result<TreeObject, TreeError> {
     let Json::Object(mut members) = json else {
         return Err(bad(at, "a tree object is a JSON object"));

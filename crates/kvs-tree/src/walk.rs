@@ -1,14 +1,14 @@
-//! Walking a tree, or two trees side by side, in bounded steps.
+//! Walks over a tree, or over two trees side by side, in bounded steps.
 //!
 //! The order is that of keys: a directory before its content, names sorted. A step ends after a
-//! number of *visits*, whether anything matched or not, and reports the key after which to go on:
-//! copying is O(1), so a small store can hold 2^40 entries. A walk goes on after any key, so it
-//! needs no memory between steps. It keeps one buffered page for each level, never recurses, and
-//! when a directory is not at hand asks for its next siblings too. Where only a few names can be of
-//! interest it asks for these instead of reading all.
+//! number of *visits*, whether anything matched or not, and reports the key after which to
+//! continue: copying is O(1), so a small store can hold 2^40 entries. A walk can continue after any
+//! key, so it needs no memory between steps. It buffers one page per level and never recurses. If a
+//! directory is missing, it also reports those of the next siblings that are. If only a few names
+//! are relevant, it looks these up instead of reading the whole directory.
 //!
-//! A visit stands for about 100 ns of work. An entry is one visit; matching it against many or long
-//! scopes, and keys that are long, count as more, see [`Effort`].
+//! A visit represents about 100 ns of work. An entry is one visit; matching it against many or long
+//! scopes, and long keys, count as more, see [`Effort`].
 
 use std::collections::VecDeque;
 
@@ -20,30 +20,29 @@ use crate::limits::{KEY_BYTES, MISSING_REPORTED, PAGE_ENTRIES};
 use crate::scope::Scope;
 use crate::source::Fault;
 
-/// Visits for which that many scopes that are a key or directory are tried on a key.
+/// Number of key or directory scopes tested against a key per visit.
 const PLAIN_SCOPES_A_VISIT: usize = 8;
 
-/// Visits for which a key's bytes are copied.
+/// Number of key bytes copied per visit.
 const KEY_BYTES_A_VISIT: usize = 256;
 
-/// Entries that are read ahead for one visit. Each is a visit again when the walk comes to it.
+/// Number of entries read ahead per visit. Each counts again when the walk visits it.
 const ENTRIES_READ_A_VISIT: usize = 8;
 
-/// Visits for which that many pairs of a byte of a key and a byte of a glob are compared.
+/// Number of pairs of a key byte and a glob byte compared per visit.
 const GLOB_PAIRS_A_VISIT: usize = 1024;
 
-/// How much one step of a walk may do.
+/// The budget of one step of a walk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Most items in the page.
+    /// Maximum number of items in the page.
     pub items: usize,
-    /// Visits after which the step ends. At least one entry is visited in any case.
+    /// The number of visits after which the step ends. At least one entry is visited in any case.
     pub visits: usize,
 }
 
 impl Bounds {
-    /// A page of at most `items`, however many entries are visited for it. Only for trees that are
-    /// known to be small.
+    /// A page of up to `items`, with unlimited visits. Only for trees known to be small.
     #[must_use]
     pub fn items(items: usize) -> Self {
         Self {
@@ -53,19 +52,19 @@ impl Bounds {
     }
 }
 
-/// What one step of a walk found.
+/// The result of one step of a walk.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Page<T> {
-    /// The items, in the order of a walk. May be empty although more follow.
+    /// The items, in walk order. May be empty although more follow.
     pub items: Vec<T>,
-    /// The key after which to go on; `None` at the end.
+    /// The key after which to continue; `None` at the end.
     pub next: Option<Key>,
-    /// Visits that the step made.
+    /// The number of visits made by the step.
     pub visits: usize,
 }
 
 impl<T> Page<T> {
-    /// A page without items, and none to follow.
+    /// A page without items, at the end of a walk.
     pub(crate) fn empty() -> Self {
         Self {
             items: Vec::new(),
@@ -75,7 +74,7 @@ impl<T> Page<T> {
     }
 }
 
-/// What it takes to try some scopes on keys.
+/// The cost of matching keys against a set of scopes.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Effort {
     plain: usize,
@@ -84,7 +83,7 @@ pub struct Effort {
 }
 
 impl Effort {
-    /// That of these scopes.
+    /// The cost of matching against these scopes.
     #[must_use]
     pub fn of(scopes: &[Scope]) -> Self {
         let mut effort = Self::default();
@@ -100,7 +99,7 @@ impl Effort {
         effort
     }
 
-    /// Visits for which this key is tried against all of them.
+    /// The number of visits for matching `key` against all scopes.
     #[must_use]
     pub fn visits(&self, key: &Key) -> usize {
         let bytes = key.as_str().len();
@@ -111,7 +110,7 @@ impl Effort {
             + pairs / GLOB_PAIRS_A_VISIT
     }
 
-    /// The same for a key of any length.
+    /// An upper bound of [`visits`](Self::visits) for keys up to [`KEY_BYTES`].
     #[must_use]
     pub fn most_visits(&self) -> usize {
         let pairs = KEY_BYTES.saturating_mul(self.glob_bytes);
@@ -122,28 +121,28 @@ impl Effort {
     }
 }
 
-/// How to walk: `D` is a directory (or a pair of them), `E` what stands in it under one name.
+/// How to walk: `D` is a directory (or a pair of them), `E` an entry in it (or a pair of them).
 pub(crate) struct Walk<'a, D, E> {
-    /// Entries in order of names behind the given one; fewer than asked for only at the end.
+    /// Entries in name order, starting after the given name; fewer than requested only at the end.
     pub(crate) page: PageOf<'a, D, E>,
-    /// The entry of one name.
+    /// The entry with a name.
     pub(crate) get: GetOf<'a, D, E>,
-    /// The directory to go into at this key, if there is one and it is of interest.
+    /// The directory to enter at this key, if it exists and is relevant.
     pub(crate) enter: &'a dyn Fn(&Key, &E) -> Option<D>,
-    /// The only names of interest in the directory at this key, sorted, if they are known.
+    /// The only relevant names in the directory at this key, sorted, if they are known.
     pub(crate) names: &'a dyn Fn(&Key) -> Option<Vec<SmolStr>>,
-    /// Most entries to read ahead in each directory.
+    /// Maximum number of entries to read ahead in each directory.
     pub(crate) ahead: usize,
-    /// What it takes to tell whether a key is of interest.
+    /// The cost of deciding whether a key is relevant.
     pub(crate) effort: Effort,
 }
 
-/// Some entries, in order of names.
+/// Entries, in name order.
 pub(crate) type Entries<E> = Result<Vec<(SmolStr, E)>, Fault>;
 
-/// How a walk ended.
+/// The end of one step.
 pub(crate) struct Walked {
-    /// The key after which to go on; `None` at the end.
+    /// The key after which to continue; `None` at the end.
     pub(crate) next: Option<Key>,
     pub(crate) visits: usize,
 }
@@ -154,29 +153,29 @@ pub(crate) type PageOf<'a, D, E> = &'a dyn Fn(&D, Option<&str>, usize) -> Entrie
 /// See [`Walk::get`].
 pub(crate) type GetOf<'a, D, E> = &'a dyn Fn(&D, &str) -> Result<Option<E>, Fault>;
 
-/// The fewest entries that are read ahead. Never only a few: a scope may leave out most.
+/// Minimum number of entries read ahead. Not just a few, as a scope may exclude most of them.
 const AHEAD_MIN: usize = PAGE_ENTRIES / 8;
 
-/// How far to read ahead for a page of this size.
+/// How many entries to read ahead for a page of `limit`.
 pub(crate) fn ahead(limit: usize) -> usize {
     limit.clamp(AHEAD_MIN, PAGE_ENTRIES)
 }
 
-/// A directory that the walk is in.
+/// A directory on the current path of the walk.
 struct Level<D, E> {
     key: Key,
     directory: D,
-    /// The last name that was taken into the buffer.
+    /// The last name read into the buffer.
     last: Option<SmolStr>,
     buffer: VecDeque<(SmolStr, E)>,
-    /// How many entries to read next. Few at first: a step may end before it needs more.
+    /// The number of entries to read next. Few at first: a step may end before it needs more.
     ahead: usize,
     complete: bool,
 }
 
 impl<D, E> Walk<'_, D, E> {
-    /// Hands what is below `top` (the directory at `key`) to `visit`, from the first after
-    /// `after`, until there is no more, it says false, or `most` visits were made.
+    /// Passes everything below `top` (the directory at `key`) to `visit`, starting after `after`,
+    /// until the end, until `visit` returns false, or until `most` visits are made.
     pub(crate) fn run(
         &self,
         key: &Key,
@@ -234,7 +233,7 @@ impl<D, E> Walk<'_, D, E> {
         Ok(levels)
     }
 
-    /// Reads the next page of the innermost level; the visits that this took.
+    /// Reads the next page of the innermost level; returns the visits that this took.
     fn fill(&self, levels: &mut [Level<D, E>]) -> Result<usize, Fault> {
         let Some((level, outer)) = levels.split_last_mut() else {
             return Ok(0);
@@ -267,7 +266,7 @@ impl<D, E> Walk<'_, D, E> {
 }
 
 impl<D, E> Walk<'_, D, E> {
-    /// A page of the directory after the last name: of these names, or of all.
+    /// A page of the directory after the last name: of `names`, or of all entries.
     fn read(&self, level: &Level<D, E>, names: Option<Vec<SmolStr>>) -> Entries<E> {
         let after = level.last.as_deref();
         let Some(names) = names else {
@@ -301,7 +300,7 @@ impl<D, E> Level<D, E> {
         }
     }
 
-    /// Whether there may be more in it.
+    /// Whether this level may have further entries.
     fn goes_on(&self) -> bool {
         !self.complete || !self.buffer.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Judging conditions.
+//! Evaluates conditions.
 
 use super::draft::{Draft, refused};
 use crate::error::TreeErrorKind;
@@ -7,7 +7,7 @@ use crate::node::{Directory, Entry, Value};
 use crate::source::Fault;
 use crate::transaction::Condition;
 
-/// Past roots of the namespace by version; none if the version is not at hand.
+/// Past roots of the namespace by version; `None` if the version is not at hand.
 pub type PastRoots<'a> = &'a dyn Fn(u64) -> Option<Directory>;
 
 /// Refuses the transaction if the condition does not hold.
@@ -42,7 +42,7 @@ pub(super) fn check(
                 Ok(Resolved::Found { entry, .. }) => Some(entry),
                 Ok(Resolved::Absent { .. }) => None,
                 Err(fault @ (Fault::Missing(_) | Fault::NeedVersion(_))) => return Err(fault),
-                // The key led elsewhere or nowhere, and now it leads here.
+                // The key led to another namespace or to an error, and now leads here.
                 Ok(Resolved::Elsewhere { .. }) | Err(Fault::Tree(_)) => {
                     return failed(format!("it changed since version {since}"));
                 }

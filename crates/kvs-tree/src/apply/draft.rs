@@ -1,4 +1,4 @@
-//! A tree while a transaction works on it, with the record of what was done.
+//! A tree while a transaction works on it, with the record of its changes.
 
 use crate::edit::edit;
 use crate::effect::Effect;
@@ -9,22 +9,22 @@ use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault};
 use crate::transaction::OperationResult;
 
-/// What a transaction did to a tree.
+/// The changes that a transaction made to a tree.
 #[derive(Clone, Debug)]
 pub struct Written {
-    /// What changed, in order of the operations.
+    /// The changes, in order of the operations.
     pub effects: Vec<Effect>,
-    /// One for each operation.
+    /// One result per operation.
     pub results: Vec<OperationResult>,
     /// As in [`crate::Applied`].
     pub touched: Vec<Key>,
 }
 
-/// The state of a transaction half-way.
+/// The state of a transaction in progress.
 pub(super) struct Draft<'a> {
     pub(super) root: &'a mut Directory,
     pub(super) effects: Vec<Effect>,
-    /// May hold a key more than once.
+    /// May contain duplicates.
     pub(super) touched: Vec<Key>,
     pub(super) ctx: &'a Ctx<'a>,
 }
@@ -39,8 +39,8 @@ impl<'a> Draft<'a> {
         }
     }
 
-    /// Follows the links in the middle of the key; gives the key that a write goes to and what
-    /// stands there. Everything on the way is recorded as touched.
+    /// Follows the links in the middle of `key`. Returns the key that a write goes to and the entry
+    /// there. Records everything on the path as touched.
     pub(super) fn resolve(&mut self, key: &Key) -> Result<(Key, Option<Entry>), Fault> {
         let (entry, key, links) = match lookup(self.root, self.ctx.source, key, false, 0)? {
             Resolved::Found { entry, key, links } => (Some(entry), key, links),
@@ -57,8 +57,8 @@ impl<'a> Draft<'a> {
         Ok((key, entry))
     }
 
-    /// Puts an entry at a resolved key and records the directories that this makes. Tells whether
-    /// keys stood below what it replaces.
+    /// Puts an entry at a resolved key and records the directories that this creates. Returns
+    /// whether there were keys below the entry that it replaces.
     pub(super) fn place(&mut self, key: &Key, entry: Entry) -> Result<bool, Fault> {
         let (mut entry, mut subtree) = (Some(entry), false);
         let mut made = Vec::new();
@@ -71,7 +71,7 @@ impl<'a> Draft<'a> {
         Ok(subtree)
     }
 
-    /// Makes sure that a directory stands at a resolved key.
+    /// Ensures that there is a directory at a resolved key.
     pub(super) fn make_directories(&mut self, key: &Key) -> Result<(), Fault> {
         if key.is_root() {
             return Ok(());
@@ -92,7 +92,7 @@ impl<'a> Draft<'a> {
         Ok(())
     }
 
-    /// Edits what stands at a resolved key; the way there must exist.
+    /// Edits the entry at a resolved key, whose parent must exist.
     pub(super) fn edit(
         &mut self,
         key: &Key,
@@ -101,7 +101,7 @@ impl<'a> Draft<'a> {
         edit(self.root, self.ctx, key, None, f)
     }
 
-    /// What was done, with the results of the operations.
+    /// The changes, with the results of the operations.
     pub(super) fn finish(mut self, results: Vec<OperationResult>) -> Written {
         self.touched.sort_unstable();
         self.touched.dedup();

@@ -1,8 +1,8 @@
-//! Putting tree objects that clients bring.
+//! Puts tree objects supplied by clients.
 //!
-//! What the object holds itself is taken apart into plain effects (a directory, then each entry
-//! in it). A `dirref` becomes one graft, a `valref` one value put together from its blobs; both
-//! must name objects that the source knows.
+//! The parts that the object contains itself become plain effects (a directory, then each entry in
+//! it). A `dirref` becomes one graft, a `valref` one value assembled from its blobs; both must name
+//! objects that the source has.
 
 use bytes::{Bytes, BytesMut};
 
@@ -18,7 +18,7 @@ use crate::node::{Body, Directory, Entry, Node, ObjectKind};
 use crate::source::Fault;
 use crate::treeobj::TreeObject;
 
-/// Puts the object at a resolved key. Recursion is bounded by the depth of what was parsed.
+/// Puts the object at a resolved key. The depth of the parsed object bounds the recursion.
 pub(super) fn put(draft: &mut Draft<'_>, key: Key, object: &TreeObject) -> Result<(), Fault> {
     match object {
         TreeObject::Val(bytes) => write::put(draft, key, bytes),
@@ -41,7 +41,7 @@ pub(super) fn put(draft: &mut Draft<'_>, key: Key, object: &TreeObject) -> Resul
     }
 }
 
-/// The bytes of the blobs, one behind the other.
+/// The bytes of the blobs, concatenated.
 fn assemble(draft: &Draft<'_>, blobrefs: &[Blobref]) -> Result<Bytes, Fault> {
     let mut wanted = Wanted::default();
     let mut blobs = Vec::with_capacity(blobrefs.len());
@@ -104,8 +104,9 @@ fn graft(draft: &mut Draft<'_>, key: Key, blobref: &Blobref) -> Result<(), Fault
     Ok(())
 }
 
-/// Whether the node is a whole directory. A part of a split one may have more entries or fewer
-/// than a directory of that shape, and would break the rule of one hash for one content.
+/// Whether the node is the top of a directory. A part of a split directory may have too many or too
+/// few entries for a directory of that shape, and would break the rule that equal content has an
+/// equal hash.
 fn is_directory(node: &Node) -> bool {
     match &node.body {
         Body::Leaf(leaf) => leaf.entries.len() <= FLAT_MAX,

@@ -1,4 +1,4 @@
-//! Performing operations.
+//! Performs operations.
 
 use bytes::Bytes;
 
@@ -13,7 +13,7 @@ use crate::source::Fault;
 use crate::transaction::{Operation, OperationResult};
 use crate::treeobj::from_json;
 
-/// What an operation is called in messages; `index` is its place in the transaction.
+/// The operation's title in messages; `index` is its position in the transaction.
 pub(super) fn title(index: usize, operation: &Operation) -> String {
     format!(
         "operation {index}: {} {}",
@@ -57,8 +57,8 @@ fn check_key(operation: &Operation) -> Result<(), Fault> {
     Ok(())
 }
 
-/// Where an operation that works at one key alone does so, and what stands there. Refuses what can
-/// be refused without knowing that.
+/// Locates the target of an operation on a single key, and the entry there. Refuses what can be
+/// refused without knowing the entry.
 pub(super) fn locate(
     draft: &mut Draft<'_>,
     operation: &Operation,
@@ -73,7 +73,7 @@ pub(super) fn locate(
     draft.resolve(operation.key())
 }
 
-/// Performs an operation where it was [located](locate).
+/// Performs an operation at its [located](locate) target.
 pub(super) fn write(
     draft: &mut Draft<'_>,
     operation: &Operation,
@@ -85,7 +85,7 @@ pub(super) fn write(
         Operation::Append { value, .. } => append(draft, key, before, value)?,
         Operation::Unlink { .. } if before.is_none() => {}
         Operation::Unlink { .. } => unlink(draft, key, before)?,
-        // A directory that is there already is left as it is, with all that is in it.
+        // An existing directory is left as it is, including its content.
         Operation::Mkdir { .. } if matches!(before, Some(Entry::Directory(_))) => {}
         Operation::Mkdir { .. } => mkdir(draft, key)?,
         Operation::Link { target, .. } => link(draft, key, checked_link(target)?)?,
@@ -203,7 +203,7 @@ fn add(
     Ok(OperationResult::Added(sum))
 }
 
-/// Longest text that can be an integer of 64 bits: 19 digits and a sign.
+/// Maximum length of the text of a 64-bit integer: 19 digits and a sign.
 pub(super) const INTEGER_BYTES: u64 = 20;
 
 fn read_integer(draft: &Draft<'_>, value: &Value) -> Result<Option<i64>, Fault> {
@@ -223,7 +223,7 @@ fn copy(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
         let Entry::Directory(_) = entry else {
             return invalid("a value cannot be copied below itself");
         };
-        // The directories on the way are effects before the copy, so they are in what it copies.
+        // The directories on the path are effects before the copy, so the copy includes them.
         if let Some(parent) = to.parent() {
             draft.make_directories(&parent)?;
         }
@@ -244,13 +244,13 @@ fn rename(draft: &mut Draft<'_>, from: &Key, to: &Key) -> Result<(), Fault> {
     let inside = from.is_below(&to);
     duplicate(draft, from.clone(), to, entry.clone())?;
     if inside {
-        // It took the place of a directory that it stood in, and nothing of that is left.
+        // The destination was a directory above the source, so the source is gone already.
         return Ok(());
     }
     unlink(draft, from, Some(&entry))
 }
 
-/// What a copy or move takes.
+/// The source entry of a copy or move.
 fn source(draft: &mut Draft<'_>, from: &Key) -> Result<(Key, Entry), Fault> {
     if from.is_root() {
         return invalid("the root cannot be copied or moved");

@@ -1,11 +1,10 @@
-//! A transaction of one operation at one key, in two steps: first where it works, then the work
-//! itself, in place. For a plain put, which tells by itself where it works unless a link is in its
-//! way, the second step alone.
+//! Transactions with one operation at one key, applied in place and in two steps: locate the
+//! target, then write. A plain put knows its target, unless a link is on the path, and needs only
+//! the second step.
 //!
-//! Between the steps the caller may put the tree aside that was there before. If he does not,
-//! nobody else holds the nodes that an earlier transaction has copied, and they are changed where
-//! they are: of many transactions in a row each node is copied once, not once for each. A step that
-//! fails leaves the tree as it was.
+//! If the caller keeps no clone of the tree between the two steps, nodes copied by earlier
+//! transactions are uniquely owned and are edited in place: a series of transactions copies each
+//! node once, not once per transaction. A step that fails leaves the tree unchanged.
 
 use super::draft::{Draft, Written};
 use super::{PastRoots, check_all, named, operation, write};
@@ -17,7 +16,7 @@ use crate::source::{Ctx, Fault};
 use crate::transaction::{Condition, Operation, OperationResult, Transaction};
 use bytes::Bytes;
 
-/// Where the only operation of a transaction works, and what stands there.
+/// The target of a transaction's only operation, and the entry there.
 #[derive(Clone, Debug)]
 pub struct Located {
     key: Key,
@@ -25,7 +24,7 @@ pub struct Located {
     touched: Vec<Key>,
 }
 
-/// The operation of a transaction that is nothing but a put, with its key and its value.
+/// The operation, key and value of a transaction that is a single unconditional put.
 fn only_put(transaction: &Transaction) -> Option<(&Operation, &Key, &Bytes)> {
     match (&*transaction.operations, &*transaction.conditions) {
         ([operation @ Operation::Put { key, value }], []) if !key.is_root() => {
@@ -35,18 +34,19 @@ fn only_put(transaction: &Transaction) -> Option<(&Operation, &Key, &Bytes)> {
     }
 }
 
-/// The key that a transaction touches which is nothing but a put, if no link is on its way; `None`
-/// for other transactions.
+/// The key that a single unconditional put touches if no link is on its path; `None` for other
+/// transactions.
 pub fn plain_put(transaction: &Transaction) -> Option<&Key> {
     only_put(transaction).map(|(_, key, _)| key)
 }
 
-/// Performs a transaction that is a [plain put](plain_put), in place. `None`, and nothing is done,
-/// if it is another one, if anything is in its way, as a link, or if it might break a limit:
-/// [`locate`] and [`crate::apply`] tell what. Cost: one way through the tree, where these take two.
+/// Applies a transaction that is a [plain put](plain_put), in place. Returns `None`, and does
+/// nothing, for other transactions, if something such as a link is on the path, or if it might
+/// exceed a limit: use [`locate`] or [`crate::apply`] then. Costs one descent of the tree, where
+/// those take two.
 ///
 /// # Errors
-/// Only `Missing`; nothing is done then.
+/// Only `Missing`; the tree is unchanged then.
 pub fn put_plainly(
     root: &mut Directory,
     ctx: &Ctx<'_>,
@@ -69,9 +69,10 @@ pub fn put_plainly(
     }
 }
 
-/// Checks the conditions of a transaction and finds where its operation works. `None` if it is none
-/// of those that can be done in place: it has not exactly one operation, or one that removes, moves
-/// or grafts, or it might break a limit of the whole tree. Then [`crate::apply`] is to be asked.
+/// Checks the conditions of a transaction and locates its operation's target. Returns `None` if it
+/// cannot be applied in place: it does not have exactly one operation, the operation removes,
+/// moves, copies or grafts, or it might exceed a limit of the whole tree. Use [`crate::apply`]
+/// then.
 ///
 /// # Errors
 /// Those of [`crate::apply`], with the same messages.
@@ -99,7 +100,7 @@ pub fn locate(
             touched: draft.finish(Vec::new()).touched,
         })
     };
-    // A directory at a key that is this long would be one level too many.
+    // A directory at a key of this depth would be one level too many.
     let deep = |located: &Located| located.key.depth() >= DEPTH as usize;
     let found = find(conditions).map(|located| Some(located).filter(|one| !deep(one)));
     found.map_err(|fault| {
@@ -114,12 +115,12 @@ impl Located {
         &self.touched
     }
 
-    /// Performs the operation of the transaction that was located in `root`, which must not have
-    /// changed since.
+    /// Performs the operation of the located transaction on `root`, which must not have changed
+    /// since.
     ///
     /// # Errors
-    /// Those of [`crate::apply`]. `root` has the same content then as before, and the call can be
-    /// repeated; after it has succeeded it cannot.
+    /// Those of [`crate::apply`]. The content of `root` is unchanged then, and the call can be
+    /// repeated. It must not be repeated after it succeeded.
     pub fn write(
         &mut self,
         root: &mut Directory,
@@ -139,8 +140,8 @@ impl Located {
     }
 }
 
-/// Whether the operation can be done in place: it works at one key, takes nothing away, and cannot
-/// bring a tree of these totals to a limit, which is looked at when it is too late to go back.
+/// Whether the operation can be done in place: it works at one key, removes nothing, and cannot
+/// bring a tree with these totals to a limit, which is not checked before it is too late to undo.
 fn fits(stats: Stats, operation: &Operation) -> bool {
     let bytes = match operation {
         Operation::Put { value, .. } | Operation::Append { value, .. } => value.len() as u64,
@@ -152,7 +153,7 @@ fn fits(stats: Stats, operation: &Operation) -> bool {
         | Operation::Move { .. }
         | Operation::PutObject { .. } => return false,
     };
-    // A key has so many names at most, and each makes one entry at most, also when links were
+    // A key has at most this many names, and each creates at most one entry, also if links were
     // followed.
     stats.entries.saturating_add(KEY_NAMES as u64) <= ENTRIES
         && stats.bytes.saturating_add(bytes) <= LOGICAL_BYTES

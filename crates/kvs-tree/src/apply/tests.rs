@@ -1,4 +1,4 @@
-//! The rules of each operation, one by one. That they hold together is a matter of the model.
+//! The rules of each operation, one by one. The model covers their combinations.
 
 use super::*;
 use crate::diff::diff;
@@ -97,7 +97,7 @@ fn tree(operations: &[&str]) -> Directory {
     try_apply(&Directory::empty(), operations).unwrap().root
 }
 
-/// Effects as short text: `*` marks that keys below changed, too.
+/// Effects as short text: `*` marks that keys below changed as well.
 fn effects(root: &Directory, operations: &[&str]) -> Vec<String> {
     let applied = try_apply(root, operations).unwrap();
     let show = |effect: &Effect| {

@@ -1,4 +1,4 @@
-//! Plain writes at a resolved key, each with its effect.
+//! Basic writes at a resolved key, each with its effect.
 
 use bytes::Bytes;
 use smol_str::SmolStr;
@@ -41,7 +41,7 @@ pub(super) fn link(draft: &mut Draft<'_>, key: Key, target: Symlink) -> Result<(
     Ok(())
 }
 
-/// The link with its target normalised.
+/// The link with a normalised target; refuses an empty namespace.
 pub(super) fn checked_link(link: &Symlink) -> Result<Symlink, Fault> {
     if link.namespace.as_ref().is_some_and(SmolStr::is_empty) {
         return invalid("the target namespace has no name");
@@ -53,7 +53,7 @@ pub(super) fn checked_link(link: &Symlink) -> Result<Symlink, Fault> {
     })
 }
 
-/// Refuses a value that is too long.
+/// Refuses a value longer than [`VALUE_BYTES`].
 pub(super) fn check_len(len: u64) -> Result<(), Fault> {
     if len > VALUE_BYTES {
         let message = format!("a value of {len} bytes; the limit is {VALUE_BYTES}");

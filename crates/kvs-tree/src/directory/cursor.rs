@@ -1,5 +1,5 @@
-//! Walking directories in order of names: pages, and what differs between two directories. Parts
-//! that are equal, by their hash, are stepped over without being loaded.
+//! Ordered iteration of directories: pages, and the differences between two directories. Parts with
+//! equal hashes are skipped without loading them.
 
 use super::regroup::damaged;
 use crate::hash::StoreParams;
@@ -10,19 +10,19 @@ use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::sync::Arc;
 
-/// A name that stands for different things in two directories: what before, what after.
+/// A name whose entry differs between two directories.
 #[derive(Clone, Debug)]
 pub struct EntryChange {
-    /// The name.
+    /// The entry's name.
     pub name: SmolStr,
-    /// What stands in the first directory.
+    /// The entry in the first directory, if any.
     pub before: Option<Entry>,
-    /// What stands in the second directory.
+    /// The entry in the second directory, if any.
     pub after: Option<Entry>,
 }
 
-/// Adds entries behind `after` until there are `limit`. Where a child is missing, those of its
-/// neighbours that will be needed are reported with it.
+/// Adds entries after `after` until there are `limit`. If a child is missing, also reports the
+/// missing siblings that will be needed.
 pub(super) fn page(
     node: &Node,
     source: &dyn NodeSource,
@@ -76,7 +76,7 @@ fn absent(link: &NodeRef, source: &dyn NodeSource) -> Option<Missing> {
     }
 }
 
-/// How many of these sorted items have names up to `after`.
+/// The number of sorted items with names up to and including `after`.
 fn behind<T>(items: &[T], after: Option<&str>, name: impl Fn(&T) -> &Name) -> usize {
     after.map_or(0, |after| {
         let after = Sought::new(after);
@@ -84,7 +84,7 @@ fn behind<T>(items: &[T], after: Option<&str>, name: impl Fn(&T) -> &Name) -> us
     })
 }
 
-/// At most `limit` names behind `after` that stand for different things in two directories.
+/// Up to `limit` names after `behind` whose entries differ.
 pub(super) fn changes(
     before: &Directory,
     after: &Directory,
@@ -127,7 +127,7 @@ pub(super) fn changes(
     Ok(changes)
 }
 
-/// Both walks stand at the same name, and at least one goes on.
+/// Advances at least one of two walks that are at the same name.
 fn step(
     old: &mut Walk<'_>,
     new: &mut Walk<'_>,
@@ -157,7 +157,7 @@ fn step(
                 new.enter(nodes.1);
             }
         }
-        // The higher one is opened, an entry being lowest; the other waits.
+        // Open the higher one (an entry is lowest); the other waits.
         (one, two) if one.height() > two.height() => drop(old.take_or_open(ctx)?),
         _ => drop(new.take_or_open(ctx)?),
     }
@@ -168,7 +168,7 @@ fn is_same(one: &Child, two: &Child, params: &StoreParams) -> bool {
     one.len == two.len && one.stats == two.stats && one.seal(params) == two.seal(params)
 }
 
-/// Both, or everything that is missing for them.
+/// Both results, or everything that is missing for them.
 fn both<T>(one: Result<T, Fault>, two: Result<T, Fault>) -> Result<(T, T), Fault> {
     match (one, two) {
         (Ok(one), Ok(two)) => Ok((one, two)),
@@ -180,17 +180,17 @@ fn both<T>(one: Result<T, Fault>, two: Result<T, Fault>) -> Result<(T, T), Fault
     }
 }
 
-/// A walk through a directory that loads parts only when they are opened.
+/// A walk of a directory that loads a part only when it opens it.
 struct Walk<'a> {
-    /// The nodes on the way, each with the place of the next item in it; there is one.
+    /// The nodes on the current path, each with the position of its next item, which exists.
     stack: Vec<(Arc<Node>, usize)>,
-    /// Names up to this are left out.
+    /// Skips names up to and including this one.
     behind: Option<&'a str>,
 }
 
-/// Where a walk stands.
+/// The current item of a walk.
 enum Item<'a> {
-    /// A part of the directory and its height.
+    /// A part of the directory, with its height.
     Part(&'a Child, u8),
     Entry(&'a Name, &'a Entry),
 }
@@ -246,14 +246,14 @@ impl<'a> Walk<'a> {
         self.settle();
     }
 
-    /// Leaves nodes that have no more items.
+    /// Leaves nodes without further items.
     fn settle(&mut self) {
         while !self.stack.is_empty() && self.here().is_none() {
             self.stack.pop();
         }
     }
 
-    /// Goes past the next item.
+    /// Skips the current item.
     fn pass(&mut self) {
         if let Some((_, at)) = self.stack.last_mut() {
             *at += 1;
@@ -261,7 +261,7 @@ impl<'a> Walk<'a> {
         self.settle();
     }
 
-    /// Goes into the next item, a part with this node.
+    /// Enters the current item, a part whose node is `node`.
     fn enter(&mut self, node: Arc<Node>) {
         if let Some((_, at)) = self.stack.last_mut() {
             *at += 1;
@@ -269,7 +269,7 @@ impl<'a> Walk<'a> {
         self.push(node);
     }
 
-    /// Hands out the next item if it is an entry, else opens it.
+    /// Returns the current item if it is an entry, otherwise opens it.
     fn take_or_open(&mut self, ctx: &Ctx<'_>) -> Result<Option<(SmolStr, Entry)>, Fault> {
         match self.here() {
             Some(Item::Entry(name, entry)) => {

@@ -1,5 +1,5 @@
-//! Editing one entry. Most edits change one leaf and the totals on the path to it; where a cut may
-//! appear, vanish or move, the surroundings are grouped anew.
+//! Edits of one entry. Most change one leaf and the totals on its path; where a cut may appear,
+//! vanish or move, the surroundings are grouped again.
 
 use super::levels::Mark;
 use super::regroup::{damaged, regroup};
@@ -10,12 +10,11 @@ use crate::node::name::Sought;
 use crate::node::{Body, Directory, Entry, Inner, Leaf, Node, NodeRef, Stats, Value};
 use crate::source::{Ctx, Fault};
 
-/// What becomes of an entry: gets what stands there, leaves what shall stand there, on an error
-/// what stood there.
+/// An edit of an entry: gets the old one and leaves the new one or, on an error, the old one.
 pub(super) type Change<'a> = &'a mut dyn FnMut(&mut Option<Entry>) -> Result<(), Fault>;
 
-/// Applies `change` to the entry `name`. On an error the directory is as it was, unless `change`
-/// took the entry away.
+/// Applies `change` to the entry `name`. On an error the directory is unchanged, unless `change`
+/// took the entry.
 pub(super) fn update(
     directory: &mut Directory,
     ctx: &Ctx<'_>,
@@ -45,17 +44,17 @@ pub(super) fn update(
 }
 
 enum Outcome {
-    /// Done; the totals of the edited node are right.
+    /// Done; the totals of the edited node are up to date.
     Done,
-    /// The directory, which will have `count` entries, is to be grouped anew with `entry` at the
+    /// The directory, which will have `count` entries, must be grouped again with `entry` at the
     /// name.
     Regroup { entry: Option<Entry>, count: u64 },
 }
 
-/// The neighbourhood of a node in its directory.
+/// The neighbours of a node in its directory.
 #[derive(Clone, Copy)]
 struct Edges<'a> {
-    /// Whether no node of its height stands before it.
+    /// Whether it is the first node of its height.
     is_first: bool,
     /// The first name of the next node.
     next: Option<&'a str>,
@@ -65,7 +64,7 @@ struct Edit<'a> {
     ctx: &'a Ctx<'a>,
     name: &'a str,
     sought: Sought<'a>,
-    /// Entries of the directory before the edit.
+    /// The number of entries before the edit.
     count: u64,
     /// Whether the whole directory is one leaf.
     flat: bool,
@@ -188,10 +187,9 @@ impl Edit<'_> {
         Outcome::Done
     }
 
-    /// Whether cuts may appear or move when the name is inserted at this place of a leaf. They do
-    /// not if it comes behind the first name, is no cut itself, and would not have been chosen for
-    /// one of the cuts next to it: then it goes down the same way through the recursive cutting, to
-    /// this leaf.
+    /// Whether cuts may appear or move if the name is inserted at `at`. They do not if the name
+    /// comes after the leaf's first, is not a cut, and would not be chosen over one of the cuts
+    /// next to it: then the recursive cutting leads it to this leaf.
     fn insertion_moves_cuts(&self, leaf: &Leaf, at: usize, edges: Edges<'_>) -> bool {
         if self.flat && self.count < FLAT_MAX as u64 {
             return false;
@@ -209,9 +207,8 @@ impl Edit<'_> {
             || edges.next.is_some_and(|next| new < mark(next))
     }
 
-    /// Whether cuts may vanish or move when the entry at this place of a leaf is removed. They do
-    /// not if it is not the first and the cuts next to it do not depend on the length of what is
-    /// between them.
+    /// Whether cuts may vanish or move if the entry at `at` is removed. They do not if it is not
+    /// the first and the cuts next to it do not depend on the length of the run between them.
     fn removal_moves_cuts(&self, leaf: &Leaf, at: usize, edges: Edges<'_>) -> bool {
         if self.flat {
             return false;
@@ -228,7 +225,7 @@ fn mark(name: &str, params: &StoreParams) -> Mark {
     Mark::of(name, params)
 }
 
-/// Totals in which one part changed from `old` to `new`; `depths` are those of all parts now.
+/// The totals after one part changed from `old` to `new`; `depths` are those of all parts now.
 fn replaced(all: Stats, old: Stats, new: Stats, depths: impl Iterator<Item = u32>) -> Stats {
     Stats {
         entries: all

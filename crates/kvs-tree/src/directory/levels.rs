@@ -1,19 +1,20 @@
-//! Where large directories are cut: a function of the names and the store's split key alone.
+//! Boundaries of the nodes of large directories: a function only of the names and the store's split
+//! key.
 //!
-//! A name's keyed hash gives it a level; names of level h + 1 begin nodes of height h. What is then
-//! still too long is cut at its smallest hash, recursively. That is a treap over the names, cut off
-//! where runs are short enough: an insertion or removal moves few cuts, and none outside its own
-//! run.
+//! The keyed hash of a name determines its level; names of level h + 1 begin nodes of height h.
+//! Runs that are still too long are cut at their smallest hash, recursively. This is a treap over
+//! the names, truncated where runs are short enough: an insertion or removal moves few cuts, all
+//! within its own run.
 
 use crate::hash::StoreParams;
 use crate::limits::{HASHED_HEIGHTS, LEVEL_BITS};
 
-/// A name's keyed hash: uniform for whoever does not know the key.
+/// The keyed hash of a name: uniform for anyone without the key.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Debug)]
 pub(super) struct Mark(pub(super) u64);
 
 impl Mark {
-    /// Cost: one hash of the name.
+    /// The mark of `name`. Costs one hash.
     pub(super) fn of(name: &str, params: &StoreParams) -> Self {
         let hash = blake3::keyed_hash(&params.split_key, name.as_bytes());
         Mark(
@@ -29,15 +30,14 @@ impl Mark {
         (self.0.leading_zeros() / LEVEL_BITS) as u8
     }
 
-    /// Whether this name begins a node of this height, wherever it stands.
+    /// Whether this name begins a node of this height, whatever its neighbours.
     pub(super) fn cuts(self, height: u8) -> bool {
         self.level() > height
     }
 }
 
-/// The positions, in order, at which nodes of this height begin, but the first; `marks` are those
-/// of the first names of the items to be grouped, which are a whole number of natural runs. Cost
-/// O(n).
+/// The positions, in order, where nodes of this height begin, except the first. `marks` belong to
+/// the first names of the items to group, which are a whole number of natural runs. Costs O(n).
 pub(super) fn cuts(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
     let mut cuts = Vec::new();
     let mut start = 0;
@@ -58,12 +58,12 @@ pub(super) fn cuts(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
     cuts
 }
 
-/// Cuts start..end at its smallest mark (not the first item; the first of equals), both parts
-/// likewise while they are longer than `max`. Without the recursion: an item is a cut if it is the
-/// smallest of at least `max` neighbours.
+/// Cuts start..end at its smallest mark (never the first item; the first among equals), then both
+/// parts likewise while they are longer than `max`. Implemented without recursion: an item is a cut
+/// if it is the smallest among at least `max` neighbours.
 fn smallest(marks: &[Mark], start: usize, end: usize, max: usize, cuts: &mut Vec<usize>) {
-    // Items to the left of which nothing smaller stands, ascending: (position, mark, where its
-    // neighbours begin).
+    // Items that have no smaller mark to their left, ascending: (position, mark, start of the
+    // neighbours).
     let mut open: Vec<(usize, Mark, usize)> = Vec::new();
     let found = cuts.len();
     for (at, mark) in marks.iter().enumerate().take(end).skip(start + 1) {
@@ -100,7 +100,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// The definition of RFC 0001, word by word.
+    /// The definition in RFC 0001, literally.
     fn defined(height: u8, marks: &[Mark], max: usize) -> Vec<usize> {
         fn split(marks: &[Mark], start: usize, end: usize, max: usize, cuts: &mut Vec<usize>) {
             if end - start > max {

@@ -1,6 +1,6 @@
-//! Directories of any size: one flat leaf while they are small, then a tree of nodes that is cut
-//! where the names alone decide. So equal content has an equal name whatever the history, an edit
-//! rewrites one path, and entries come sorted in pages.
+//! Directories of any size: one flat leaf while small, then a tree of nodes whose boundaries depend
+//! only on the names. So equal content has an equal name whatever its history, an edit rewrites one
+//! path, and entries are read in sorted pages.
 
 mod levels;
 
@@ -36,8 +36,8 @@ fn check_name(name: &str) -> Result<(), TreeError> {
 }
 
 impl Entry {
-    /// Whether both are the same: kind and content. Compares hashes; computes those of changed
-    /// nodes.
+    /// Whether both entries have the same kind and content. Compares hashes, and computes those of
+    /// changed nodes.
     pub fn same(&self, other: &Entry, params: &StoreParams) -> bool {
         match (self, other) {
             (Entry::Value(one), Entry::Value(two)) => one.same(two, params),
@@ -57,7 +57,7 @@ fn in_leaf<'a>(leaf: &'a Leaf, name: &str) -> Option<&'a Entry> {
     entry.map(|(_, entry)| entry)
 }
 
-/// The part that a name belongs to; `None` for one before all.
+/// The part that a name belongs to; `None` if it sorts before all parts.
 fn in_inner<'a>(inner: &'a Inner, name: &str) -> Option<&'a Child> {
     let sought = Sought::new(name);
     let behind = inner
@@ -85,12 +85,12 @@ fn descend<T>(
     visit(link, &node);
     match below(&node, name)? {
         Below::Entry(entry) => see(entry),
-        // Calls itself as often as directories are high at most.
+        // Recurses at most as often as the directory is high.
         Below::Part(next) => descend(next, source, name, visit, see),
     }
 }
 
-/// Where the way to a name leads from a node.
+/// The next step towards a name.
 enum Below<'a> {
     Entry(Option<&'a Entry>),
     Part(&'a NodeRef),
@@ -117,8 +117,8 @@ impl Directory {
         }
     }
 
-    /// A directory of these entries: the same as putting them in one by one, in any order, but
-    /// cheaper. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(n).
+    /// A directory of these entries. Equal to inserting them one by one, in any order, but cheaper.
+    /// Refuses ([`TreeErrorKind::Invalid`]) invalid names. Costs O(n).
     pub fn from_entries(
         params: &StoreParams,
         entries: BTreeMap<SmolStr, Entry>,
@@ -134,7 +134,7 @@ impl Directory {
         })
     }
 
-    /// A stored directory, with the totals that stand beside its name in its parent.
+    /// A stored directory, with the totals that its parent holds next to its name.
     pub fn stored(blobref: Blobref, stats: Stats) -> Self {
         Directory {
             link: NodeRef::Stored(blobref),
@@ -142,8 +142,7 @@ impl Directory {
         }
     }
 
-    /// A stored directory that is known by its name alone: the totals are taken from its decoded
-    /// node.
+    /// A stored directory known only by name; takes the totals from its decoded top node.
     pub fn load_root(blobref: Blobref, node: &Arc<Node>) -> Self {
         Directory {
             link: NodeRef::Stored(blobref),
@@ -151,28 +150,28 @@ impl Directory {
         }
     }
 
-    /// Totals of everything below. No walk.
+    /// The totals of everything below. Needs no walk.
     pub fn stats(&self) -> Stats {
         self.stats
     }
 
-    /// Number of direct entries. Needs the top node.
+    /// The number of direct entries. Needs the top node.
     pub fn len(&self, source: &dyn NodeSource) -> Result<u64, Fault> {
         Ok(self.link.load(source)?.len())
     }
 
-    /// Whether there are no entries. No walk.
+    /// Whether there are no entries. Needs no walk.
     pub fn is_empty(&self) -> bool {
         self.stats.entries == 0
     }
 
-    /// The entry of this name. Cost O(log n).
+    /// The entry called `name`. Costs O(log n).
     pub fn get(&self, source: &dyn NodeSource, name: &str) -> Result<Option<Entry>, Fault> {
         self.descend(source, name, &|_, _| (), |entry| Ok(entry.cloned()))
     }
 
-    /// What `see` makes of the entry of this name, which is neither copied nor are nodes in memory
-    /// held. Shows each node on the way, from the top, with the link that led to it.
+    /// Calls `see` with the entry called `name`, without copying it or pinning nodes in memory.
+    /// Calls `visit` with each node on the path, from the top, and the link to it.
     pub(crate) fn descend<T>(
         &self,
         source: &dyn NodeSource,
@@ -183,11 +182,11 @@ impl Directory {
         descend(&self.link, source, name, visit, see)
     }
 
-    /// Edits one entry in place: `f` gets the entry (`None` if absent) and leaves what shall stand
-    /// there, on an error what stood there. Then `self` is as it was; but if `f` took the entry
-    /// away, `self` is unspecified on an error: such callers work on a clone. `f` is called at most
-    /// once. Refuses ([`TreeErrorKind::Invalid`]) what is no name. Cost O(log n): one path is
-    /// copied if it is shared.
+    /// Edits one entry in place. `f` gets the entry (`None` if absent) and leaves the new one. If
+    /// `f` fails it must leave the old entry, and `self` is unchanged; if it took the entry
+    /// instead, `self` is unspecified, so such callers work on a clone. `f` is called at most once.
+    /// Refuses ([`TreeErrorKind::Invalid`]) an invalid name. Costs O(log n): copies the shared
+    /// nodes of one path.
     pub fn update(
         &mut self,
         ctx: &Ctx<'_>,
@@ -198,7 +197,7 @@ impl Directory {
         edit::update(self, ctx, name, f)
     }
 
-    /// At most `limit` entries in order of names, from the first behind `after`.
+    /// Up to `limit` entries in name order, starting after `after`.
     pub fn page(
         &self,
         source: &dyn NodeSource,
@@ -210,9 +209,9 @@ impl Directory {
         Ok(found)
     }
 
-    /// At most `limit` direct entries that differ between `self` (before) and `other` (after), in
-    /// order of names, from the first behind `after`. Skips parts of equal hash: the cost grows
-    /// with the differences, not with the directories.
+    /// Up to `limit` direct entries that differ between `self` (before) and `other` (after), in
+    /// name order, starting after `after`. Skips parts with equal hashes: the cost depends on the
+    /// differences, not on the size of the directories.
     pub fn changes(
         &self,
         other: &Directory,
@@ -223,19 +222,19 @@ impl Directory {
         cursor::changes(self, other, ctx, after, limit)
     }
 
-    /// The name of the directory. Computes the hashes of changed nodes only.
+    /// The name of the directory. Computes only the hashes of changed nodes.
     pub fn seal(&self, params: &StoreParams) -> Blobref {
         self.link.seal(params)
     }
 
-    /// Parts of the directory, and of what is below, that have no hash yet, at least so many if
-    /// there are: where much was changed, they can be sealed on several threads, and then the
-    /// directory with little left to do.
+    /// Nodes at or below this directory without a hash, at least `parts` of them if there are as
+    /// many. After large changes these can be hashed on several threads, which leaves little to
+    /// hash for the directory itself.
     pub fn unsealed(&self, parts: usize) -> Vec<Arc<Node>> {
         unsealed(&self.link, parts)
     }
 
-    /// Emits every object that is only in memory and that `is_written` does not know, once each,
+    /// Emits every object that is only in memory and for which `is_written` is false, once each,
     /// children before parents. Does not descend into written ones.
     pub fn unwritten(
         &self,
@@ -246,13 +245,13 @@ impl Directory {
         Emitter::new(params, is_written, emit).link(&self.link);
     }
 
-    /// The same directory with written objects referred to by name, so that their memory is freed.
-    /// See [`Detacher`].
+    /// The same directory with written objects replaced by their names, to free their memory. See
+    /// [`Detacher`].
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Directory {
         Detacher::new(*params, is_written).directory(self)
     }
 
-    /// Whether both have the same content: equal hash.
+    /// Whether both directories have the same content, by hash.
     pub fn same(&self, other: &Directory, params: &StoreParams) -> bool {
         self.seal(params) == other.seal(params)
     }

@@ -1,9 +1,9 @@
-//! Grouping: a directory built from its entries, and the repair of a directory in which cuts
-//! appear, vanish or move.
+//! Grouping: builds a directory from its entries, and repairs one in which cuts appear, vanish or
+//! move.
 //!
-//! A repair goes up height by height. At each it takes the run between the natural cuts around the
-//! name (the *zone*), with what the height below became, and groups it anew; nothing outside can
-//! change, since cuts depend on their own run alone.
+//! A repair proceeds from the leaves up. At each height it takes the run between the natural cuts
+//! around the name (the *zone*), with the result from the height below, and groups it again.
+//! Nothing outside can change, since cuts depend only on their own run.
 
 use super::levels::{self, Mark};
 use crate::error::{TreeError, TreeErrorKind};
@@ -17,8 +17,8 @@ use std::sync::Arc;
 
 type Entries = Vec<(Name, Entry)>;
 
-/// The top node of a directory of these sorted entries: what every history of edits must arrive at.
-/// Cost O(n).
+/// The top node of a directory of these sorted entries, which every history of edits must produce.
+/// Costs O(n).
 pub(super) fn build(entries: Entries, params: &StoreParams) -> Arc<Node> {
     if entries.len() <= FLAT_MAX {
         return leaf(entries);
@@ -32,7 +32,7 @@ pub(super) fn build(entries: Entries, params: &StoreParams) -> Arc<Node> {
     top(nodes)
 }
 
-/// A node of the height below that is to be grouped.
+/// A node of the height below, to be grouped.
 struct Item {
     child: Child,
     mark: Mark,
@@ -93,7 +93,7 @@ fn item(node: Arc<Node>, mark: Option<&Mark>) -> Item {
     }
 }
 
-/// The non-empty parts between cuts, each with its position.
+/// The non-empty parts between the cuts, each with its position.
 fn split<T>(items: Vec<T>, cuts: &[usize]) -> impl Iterator<Item = (usize, Vec<T>)> {
     let len = items.len();
     let mut rest = items.into_iter();
@@ -105,10 +105,10 @@ fn split<T>(items: Vec<T>, cuts: &[usize]) -> impl Iterator<Item = (usize, Vec<T
     })
 }
 
-/// The directory `root` with `entry` at `name` (`None`: without it), where its cuts may differ from
-/// those of `root`. Totals on the path to `name` need not be right yet, and the entry may be gone
-/// already. Cost O(log n) expected, O(n) for a directory that becomes flat (it is small) or whose
-/// names were chosen with knowledge of the split key.
+/// The directory `root` with `entry` at `name` (`None`: without it), for edits that may change its
+/// cuts. Totals on the path to `name` may be stale, and the entry may already be removed. Costs
+/// O(log n) expected; O(n) if the directory becomes flat (it is small then) or its names were
+/// chosen with knowledge of the split key.
 pub(super) fn regroup(
     root: &Arc<Node>,
     ctx: &Ctx<'_>,
@@ -156,7 +156,7 @@ pub(super) fn regroup(
         items.append(&mut after);
         nodes = group_nodes(height, items);
     }
-    // Where a removal left a single node at a lower height, that is the top.
+    // If a removal left a single node at a lower height, that is the top.
     let mut top = top(nodes);
     while let [only] = top.parts() {
         top = only.link.load(ctx.source)?;
@@ -192,14 +192,13 @@ fn replace(entries: &mut Entries, name: &str, entry: Option<Entry>) {
     }
 }
 
-/// The nodes of one height between the natural cuts next to a name, that name itself left out of
-/// account.
+/// The nodes of one height between the natural cuts around a name, ignoring the name itself.
 #[derive(Default)]
 struct Zone {
     nodes: Vec<Arc<Node>>,
-    /// First name; `None`: from the beginning of the directory.
+    /// The first name; `None` at the start of the directory.
     from: Option<Name>,
-    /// First name behind; `None`: to the end of the directory.
+    /// The first name after the zone; `None` at the end of the directory.
     to: Option<Name>,
 }
 
@@ -231,7 +230,7 @@ impl Zone {
         self.from.is_none() && self.to.is_none()
     }
 
-    /// Where a name stands: before, in, or behind the zone.
+    /// Whether a name is before, in or after the zone.
     fn side(&self, name: &Name) -> Ordering {
         if self.from.as_ref().is_some_and(|from| name < from) {
             Ordering::Less
@@ -243,7 +242,7 @@ impl Zone {
     }
 }
 
-/// A node of some height in a directory.
+/// A node of some height in a directory, with its neighbourhood.
 struct Place {
     node: Arc<Node>,
     /// Its first name; `None` if it is the first node of its height.
@@ -253,7 +252,7 @@ struct Place {
 }
 
 impl Place {
-    /// The last node of this height whose first name is `before`, else the first node.
+    /// The last node of this height whose first name satisfies `before`, otherwise the first node.
     fn seek(
         root: &Arc<Node>,
         height: u8,

@@ -36,7 +36,7 @@ fn built(model: &BTreeMap<SmolStr, Entry>) -> Directory {
     Directory::from_entries(&PARAMS, model.clone()).unwrap()
 }
 
-/// Sizes, order, heights and totals of all nodes; returns the height.
+/// Checks sizes, order, heights and totals of all nodes; returns the height.
 fn check(directory: &Directory) -> u8 {
     fn node(this: &Node) -> Stats {
         match &this.body {
@@ -75,14 +75,14 @@ fn check(directory: &Directory) -> u8 {
     top.height()
 }
 
-/// Names that are chosen well or badly for the cuts of this key.
+/// Names chosen favourably or unfavourably for the cuts of this split key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Family {
     Plain,
-    /// No natural cut at all.
+    /// No natural cuts.
     Uncut,
-    /// No natural cut, and marks rise with the names: cutting at the smallest peels off one name at
-    /// a time.
+    /// No natural cuts, and marks rise with the names: cutting at the smallest splits off one name
+    /// at a time.
     Rising,
     /// Every name begins a leaf.
     Cuts,
@@ -428,7 +428,7 @@ fn what_is_written_is_all_that_is_needed() {
         Directory::load_root(stored.seal(&PARAMS), &node).stats(),
         root.stats()
     );
-    // Only the changed path is new afterwards.
+    // Only the changed path is new after an edit.
     let ctx = Ctx {
         source: &source,
         params: &PARAMS,
@@ -507,7 +507,7 @@ fn versions_share_after_a_detach_what_they_shared_before() {
             .zip(&detached)
             .all(|(one, two)| one.same(two, &PARAMS))
     );
-    // Nothing more is written: everything stays as it is.
+    // Nothing more has been written, so everything stays as it is.
     let again: Vec<_> = detached
         .iter()
         .map(|version| detacher.directory(version))

@@ -1,11 +1,11 @@
-//! What operations cost in a tree that copying made: RFC 0001, "What a tree that was copied costs".
-//! Counted are the nodes that are asked for, over a tree of 2^39 entries in a few dozen objects.
+//! The cost of operations on a tree made by copying: RFC 0001, "What a tree that was copied costs".
+//! Counts the requested nodes, over a tree of 2^39 entries in a few dozen objects.
 
 use std::cell::Cell;
 
 use super::*;
 
-/// A source that counts how often it is asked.
+/// A source that counts requests.
 struct Counting<'a> {
     store: &'a Store,
     asked: Cell<usize>,
@@ -48,7 +48,7 @@ fn transaction(operations: Vec<Operation>) -> Transaction {
     }
 }
 
-/// `d`: 2^38 keys, each level a directory of two that are the same; and a value beside it.
+/// `d`: 2^38 keys, where each level is a directory of two equal ones; and a value next to it.
 fn grown(store: &Store) -> Directory {
     let value = |key: Key| Operation::Put {
         key,
@@ -58,7 +58,7 @@ fn grown(store: &Store) -> Directory {
     let mut root = Directory::empty();
     root = store.apply(&root, &[], &transaction(puts)).unwrap().root;
     for _ in 0..37 {
-        // `d` under another name, and twice below a directory that takes its place.
+        // Copies `d` to another name, then twice below a directory that takes its place.
         let step = vec![copy("d", "e"), copy("e", "d.a"), moved("e", "d.b")];
         root = store.apply(&root, &[], &transaction(step)).unwrap().root;
     }
@@ -91,7 +91,7 @@ fn a_tree_that_copies_made_costs_its_depth_and_not_its_size() {
         key: key(text),
         value: "2".into(),
     };
-    // Each level is one node; an operation may go down several times.
+    // Each level is one node; an operation may descend several times.
     let path = 39;
     cost("a lookup", path, &|ctx| {
         let found = lookup(&root, ctx.source, &deep, true, 0).unwrap();

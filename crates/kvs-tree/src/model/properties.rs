@@ -81,7 +81,7 @@ fn transaction(key: Keys, version: u64) -> impl Strategy<Value = Transaction> {
         3 => Just(Vec::new()).boxed(),
         1 => vec(condition(key.clone(), version + 1), 1..3).boxed(),
     ];
-    // Those of one operation have a way of their own.
+    // Transactions of one operation have their own code path.
     let operations = prop_oneof![vec(operation(key.clone()), 1..2), vec(operation(key), 2..5)];
     (conditions, operations).prop_map(|(conditions, operations)| Transaction {
         conditions,
@@ -89,7 +89,7 @@ fn transaction(key: Keys, version: u64) -> impl Strategy<Value = Transaction> {
     })
 }
 
-/// A transaction for each version, and whether all is stored and forgotten before it.
+/// One transaction per version, and whether everything is stored and evicted before it.
 fn history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
     (1..12u64).prop_flat_map(|versions| {
         (0..versions)
@@ -98,7 +98,7 @@ fn history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
     })
 }
 
-/// Transactions on a directory that is large enough to be split, in a tree of its own.
+/// Transactions on a directory large enough to be split, in its own tree.
 fn wide_history() -> impl Strategy<Value = Vec<(Transaction, bool)>> {
     let wide = (prop::sample::select(vec!["w", "x"]), 0..400u32)
         .prop_map(|(first, number)| Key::parse(&format!("{first}.{number}")).unwrap());
@@ -134,11 +134,11 @@ fn scope() -> impl Strategy<Value = Scope> {
     ]
 }
 
-/// Models and trees of all versions that a history leads to; refused transactions make none.
+/// Models and trees of all versions of a history; a refused transaction creates none.
 fn run(store: &Store, history: &[(Transaction, bool)]) -> Vec<(Model, Directory)> {
     let mut versions = vec![(Model::default(), Directory::empty())];
     let mut effects = vec![Vec::new()];
-    // Nobody else holds it, so what can be done in place is.
+    // Uniquely owned, so that writes happen in place where possible.
     let mut head = Directory::empty();
     for (transaction, checkpoint) in history {
         let (model, mut root) = versions.last().unwrap().clone();
@@ -180,7 +180,7 @@ fn run(store: &Store, history: &[(Transaction, bool)]) -> Vec<(Model, Directory)
     versions
 }
 
-/// What is done in place has the same outcome; what cannot be is put in its place.
+/// An in-place write has the same outcome; otherwise the applied tree replaces `head`.
 fn check_in_place(
     store: &Store,
     head: &mut Directory,
@@ -205,7 +205,7 @@ fn check_in_place(
     }
 }
 
-/// Replay of many transactions at once leads to the last version: from the first, and from the
+/// Replaying many transactions at once produces the last version: from the first, and from the
 /// middle with nothing at hand.
 fn check_batches(store: &Store, versions: &[(Model, Directory)], effects: &[Vec<Effect>]) {
     let last = versions.last().unwrap().1.seal(&PARAMS);
@@ -217,7 +217,7 @@ fn check_batches(store: &Store, versions: &[(Model, Directory)], effects: &[Vec<
     assert_eq!(rest.seal(&PARAMS), last, "{effects:#?} from {middle}");
 }
 
-/// The transaction with conditions on versions that exist.
+/// The transaction, with its conditions limited to existing versions.
 fn clamp(transaction: &Transaction, versions: usize) -> Transaction {
     let mut transaction = transaction.clone();
     for condition in &mut transaction.conditions {
@@ -243,7 +243,7 @@ fn check_hash(store: &Store, model: &Model, root: &Directory) {
     assert_eq!(root.stats().bytes, bytes.sum::<u64>());
 }
 
-/// Replay of the effects, read back from their stored form, gives the same root.
+/// Replaying the effects, decoded from their stored form, produces the same root.
 fn check_replay(store: &Store, root: &Directory, applied: &Applied) {
     let stored = rmp_serde::to_vec(&applied.effects).unwrap();
     let effects: Vec<Effect> = rmp_serde::from_slice(&stored).unwrap();
@@ -258,7 +258,7 @@ fn check_replay(store: &Store, root: &Directory, applied: &Applied) {
     assert_eq!(from_disk.seal(&PARAMS), applied.root.seal(&PARAMS));
 }
 
-/// Whoever watches a key that changed finds it by the effects, and the touched keys cover all.
+/// Every changed key is covered by the effects, as a watch needs, and by the touched keys.
 fn check_coverage(store: &Store, root: &Directory, applied: &Applied) {
     for (key, _, _) in store.diff(root, &applied.root, &[], &Key::ROOT, Bounds::items(1000)) {
         let seen = applied
@@ -275,7 +275,7 @@ fn check_coverage(store: &Store, root: &Directory, applied: &Applied) {
     assert!(applied.touched.is_sorted_by(|a, b| a < b));
 }
 
-/// Steps of every length: whatever a walk is cut into, it finds the same.
+/// Steps of every length: a walk finds the same items however it is split.
 fn bounds() -> impl Strategy<Value = Bounds> {
     let visits = prop_oneof![0..20usize, Just(usize::MAX)];
     (1..5usize, visits).prop_map(|(items, visits)| Bounds { items, visits })
@@ -308,7 +308,7 @@ fn in_conflict(a: &[Key], b: &[Key]) -> bool {
         .any(|a| b.iter().any(|b| a.starts_with(b) || b.starts_with(a)))
 }
 
-/// Whether two lookups came to the same.
+/// Whether two lookups have the same result.
 fn same_end(one: &Result<Resolved, Fault>, two: &Result<Resolved, Fault>) -> bool {
     use Resolved::{Absent, Elsewhere, Found};
     match (one, two) {
@@ -318,7 +318,7 @@ fn same_end(one: &Result<Resolved, Fault>, two: &Result<Resolved, Fault>) -> boo
             }),
             Ok(Found { entry, key, .. }),
         ) => {
-            // The totals of a root stand nowhere but in its node.
+            // The totals of a root are only in its node.
             b == key && (key.is_root() || a.same(entry, &PARAMS))
         }
         (Ok(Absent { key: a, .. }), Ok(Absent { key, .. })) => a == key,
@@ -479,7 +479,7 @@ proptest! {
                     }
                 })
                 .collect();
-            // What stood below a removed directory is gone with it.
+            // Entries below a removed directory are gone with it.
             let mut gone: Option<Key> = None;
             let mut tree = a.clone();
             for effect in &effects {

@@ -1,13 +1,13 @@
-//! Chunks of a value in memory. The last chunk of a value that is appended to grows in a buffer
-//! that all versions of the value share, each seeing its own length of it, and carries its hash in
-//! progress: an append costs what it appends.
+//! Chunks of a value in memory. The last chunk of a value that is appended to lives in a growing
+//! buffer shared by all versions of the value, each with its own length. It carries its hash in
+//! progress, so an append costs only the bytes that it adds.
 
 use crate::hash::{Blobref, GrowingHash, HashAlgorithm};
 use bytes::Bytes;
 use std::ops::Range;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
-/// Bytes of a value that are one blob. Immutable.
+/// Bytes of a value that form one blob. Immutable.
 pub(crate) struct Chunk {
     bytes: ChunkBytes,
     hash: OnceLock<Blobref>,
@@ -37,8 +37,8 @@ impl Chunk {
         }
     }
 
-    /// A chunk with more bytes at its end. Costs what is added, if nothing was added to `self`
-    /// before, else a copy of it.
+    /// A chunk with `more` appended. Costs `more` if `self` has not been extended before, otherwise
+    /// also a copy of `self`.
     pub(crate) fn extended(&self, algorithm: HashAlgorithm, more: &[u8]) -> Self {
         let (buffer, mut hash) = match &self.bytes {
             ChunkBytes::Growing { buffer, len, hash } => {
@@ -70,8 +70,7 @@ impl Chunk {
         }
     }
 
-    /// These bytes of the chunk; the range is cut to its length. Copies only while the chunk is
-    /// growing.
+    /// The bytes in `range`, which is clamped to the chunk. Copies only while the chunk is growing.
     pub(crate) fn slice(&self, range: Range<usize>) -> Bytes {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
@@ -84,12 +83,12 @@ impl Chunk {
         }
     }
 
-    /// All bytes.
+    /// All bytes, as by [`slice`](Self::slice).
     pub(crate) fn bytes(&self) -> Bytes {
         self.slice(0..self.len())
     }
 
-    /// The name; computed once.
+    /// The chunk's blobref; computed once.
     pub(crate) fn seal(&self, algorithm: HashAlgorithm) -> Blobref {
         *self.hash.get_or_init(|| match &self.bytes {
             ChunkBytes::Whole(bytes) => Blobref::of(algorithm, bytes),

@@ -1,5 +1,5 @@
-//! Decoding of nodes, strict: what is accepted is exactly what the encoder writes, so one content
-//! has one name. Lengths are checked against the limits before anything is allocated for them.
+//! Strict decoding of nodes: accepts exactly what the encoder writes, so one content has one name.
+//! Checks lengths against the limits before allocating.
 
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, HashAlgorithm, StoreParams};
@@ -17,9 +17,9 @@ use rmp::decode;
 use smol_str::SmolStr;
 
 impl Node {
-    /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not the canonical
-    /// encoding of what they say. Inline values are copied if they are short, else slices of
-    /// `bytes`. Cost O(bytes); nothing is hashed.
+    /// Decodes a tree object. Refuses ([`TreeErrorKind::Corrupt`]) bytes that are not in canonical
+    /// form. Short inline values are copied, others are slices of `bytes`. Costs O(bytes); nothing
+    /// is hashed.
     pub fn decode(algorithm: HashAlgorithm, bytes: &Bytes) -> Result<Node, TreeError> {
         let decoded = Reader {
             all: bytes,
@@ -27,7 +27,7 @@ impl Node {
             algorithm,
         }
         .node();
-        // No key is needed: all links of a decoded node are names.
+        // The split key is not needed: a decoded node has only stored links.
         let params = StoreParams {
             algorithm,
             split_key: [0; 32],
@@ -43,7 +43,7 @@ impl Node {
     }
 }
 
-/// Reads from `rest`, which is the end of `all`. `None` is any deviation.
+/// Reads from `rest`, which is a suffix of `all`. Returns `None` on any deviation.
 struct Reader<'a> {
     all: &'a Bytes,
     rest: &'a [u8],

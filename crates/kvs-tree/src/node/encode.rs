@@ -1,6 +1,6 @@
 //! The canonical encoding of nodes, field by field as in RFC 0001, and their names, which are the
-//! hash of it. A parent's encoding holds the names of its children, so both are computed together,
-//! once per changed node.
+//! hashes of it. A parent's encoding contains the names of its children, so both are computed
+//! together, once per changed node.
 
 use crate::hash::{Blobref, StoreParams};
 use crate::node::{
@@ -8,18 +8,19 @@ use crate::node::{
 };
 use bytes::Bytes;
 
-/// First element of a node: its kind.
+/// The first element of a node: its kind.
 pub(crate) const LEAF: u64 = 0;
 pub(crate) const INNER: u64 = 1;
 pub(crate) const CHUNKS: u64 = 2;
 
-/// First element of an entry that is an array: its kind. An inline value is no array but its bytes.
+/// The first element of an entry that is an array: its kind. An inline value is encoded as its
+/// bytes, not as an array.
 pub(crate) const VALUE: u64 = 0;
 pub(crate) const DIRECTORY: u64 = 1;
 pub(crate) const SYMLINK: u64 = 2;
 
 impl Node {
-    /// The canonical encoding. Computes the hashes of changed nodes below first.
+    /// The canonical encoding. Hashes the changed nodes below first.
     pub fn encode(&self, params: &StoreParams) -> Bytes {
         let mut out = Writer(Vec::with_capacity(4096));
         match &self.body {
@@ -61,7 +62,7 @@ impl Node {
         out.0.into()
     }
 
-    /// The name of this node: the hash of its encoding. Computed once; cost O(changed nodes below).
+    /// The node's name: the hash of its encoding. Computed once; costs O(changed nodes below).
     pub fn seal(&self, params: &StoreParams) -> Blobref {
         *self
             .hash
@@ -102,8 +103,8 @@ impl PieceLink {
     }
 }
 
-/// MessagePack into memory, which cannot fail; so the results of `rmp` are dropped here and nowhere
-/// else. No text or value is longer than 2^32 bytes.
+/// Writes MessagePack to memory, which cannot fail, so the results of `rmp` are dropped, here and
+/// nowhere else. No text or value is longer than 2^32 bytes.
 struct Writer(Vec<u8>);
 
 impl Writer {
@@ -146,7 +147,7 @@ impl Writer {
         self.uint(stats.depth.into());
     }
 
-    // The usual forms are one byte, and written as such: an entry is half a dozen of them.
+    // The common forms take one byte and are written directly: an entry has half a dozen of them.
 
     fn uint(&mut self, number: u64) {
         match number {
@@ -171,7 +172,7 @@ impl Writer {
         self.0.extend_from_slice(bytes);
     }
 
-    /// Nodes have far less than 2^32 elements.
+    /// Nodes have far fewer than 2^32 elements.
     fn array(&mut self, len: usize) {
         match len {
             0..0x10 => self.0.push(0x90 | len as u8),

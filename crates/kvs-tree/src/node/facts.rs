@@ -1,4 +1,4 @@
-//! What nodes tell about themselves: totals, size, and the stored objects that they refer to.
+//! Properties of nodes: totals, size, and the stored objects that they refer to.
 
 use crate::hash::Blobref;
 use crate::node::name::Name;
@@ -8,7 +8,7 @@ use crate::node::{
 };
 
 impl Node {
-    /// Totals of this part of a directory, or the length of this part of a value.
+    /// The totals of this part of a directory, or the length of this part of a value.
     pub fn stats(&self) -> Stats {
         match &self.body {
             Body::Leaf(leaf) => leaf.stats,
@@ -21,7 +21,7 @@ impl Node {
         }
     }
 
-    /// Height of a node of a directory above its leaves.
+    /// Height above the leaves of a directory.
     pub(crate) fn height(&self) -> u8 {
         match &self.body {
             Body::Inner(inner) => inner.height,
@@ -29,7 +29,7 @@ impl Node {
         }
     }
 
-    /// Direct entries of the directory in this part of it.
+    /// The number of direct entries of the directory in this part.
     pub(crate) fn len(&self) -> u64 {
         match &self.body {
             Body::Leaf(leaf) => leaf.entries.len() as u64,
@@ -47,7 +47,7 @@ impl Node {
         }
     }
 
-    /// The children of an inner node of a directory; others have none.
+    /// The children of an inner node of a directory; empty for other nodes.
     pub(crate) fn parts(&self) -> &[Child] {
         match &self.body {
             Body::Inner(inner) => &inner.children,
@@ -55,8 +55,8 @@ impl Node {
         }
     }
 
-    /// Names and kinds of the stored objects that this node refers to directly; those that are only
-    /// in memory are left out (a decoded node has none).
+    /// Names and kinds of the stored objects that this node refers to directly. Children that are
+    /// only in memory are omitted (a decoded node has none).
     pub fn children(&self) -> Vec<(Blobref, ObjectKind)> {
         match &self.body {
             Body::Inner(inner) => inner
@@ -80,8 +80,7 @@ impl Node {
         }
     }
 
-    /// Roughly the memory that this node takes, in bytes, without what it refers to. Cost
-    /// O(entries).
+    /// Approximate memory of this node, in bytes, without what it refers to. Costs O(entries).
     pub fn memory_size(&self) -> usize {
         let body = match &self.body {
             Body::Leaf(leaf) => leaf

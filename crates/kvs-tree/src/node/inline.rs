@@ -1,16 +1,16 @@
-//! The bytes of a value that stands in its directory's leaf. Short ones lie in the entry itself, so
-//! that copying a leaf, which every version does with those that it changes, copies memory and
-//! counts no references.
+//! The bytes of a value stored in its directory's leaf. Short ones are part of the entry itself.
+//! Every version copies the leaves that it changes; this way a copy moves plain memory and updates
+//! no reference counts.
 
 use bytes::Bytes;
 use std::fmt;
 use std::ops::Deref;
 
-/// Longest value that lies in its entry, in bytes: so long that an entry is no larger than it must
-/// be for other kinds.
+/// Maximum length of a value that is part of its entry, in bytes. Chosen so that it does not make
+/// an entry larger than the other kinds require.
 const SHORT_BYTES: usize = 70;
 
-/// At most [`crate::INLINE_BYTES`] bytes.
+/// Up to [`crate::INLINE_BYTES`] bytes.
 #[derive(Clone)]
 pub(crate) struct Inline(Place);
 
@@ -27,13 +27,13 @@ struct Short {
 }
 
 impl Inline {
-    /// No bytes.
+    /// The empty value.
     pub(crate) const EMPTY: Inline = Inline(Place::Short(Short {
         len: 0,
         bytes: [0; SHORT_BYTES],
     }));
 
-    /// These bytes; `share` is asked for them as something to hold on to if they are not short.
+    /// An inline value of `bytes`. If these are not short, `share` supplies them as a [`Bytes`].
     pub(crate) fn new(bytes: &[u8], share: impl FnOnce() -> Bytes) -> Self {
         let mut short = [0; SHORT_BYTES];
         match short.get_mut(..bytes.len()) {
@@ -46,7 +46,7 @@ impl Inline {
         }
     }
 
-    /// The bytes as something to hold on to: short ones are copied.
+    /// The bytes as a shareable buffer; short ones are copied.
     pub(crate) fn to_bytes(&self) -> Bytes {
         match &self.0 {
             Place::Short(_) => Bytes::copy_from_slice(self),
@@ -54,7 +54,7 @@ impl Inline {
         }
     }
 
-    /// Bytes of memory outside of the entry.
+    /// Memory outside of the entry, in bytes.
     pub(crate) fn outside(&self) -> usize {
         match &self.0 {
             Place::Short(_) => 0,

@@ -1,9 +1,9 @@
-//! Tree objects in memory: nodes of directories and of chunk trees, linked either by hash (stored)
-//! or by pointer (new, or changed and not yet written). Everything is shared and copied on write;
-//! the hash of a node is computed once, on demand.
+//! Tree objects in memory: nodes of directories and of chunk trees, linked by hash (stored) or by
+//! pointer (new or changed, and not yet written). All nodes are shared and copied on write; the
+//! hash of a node is computed once, on demand.
 //!
-//! These types refer to each other, so they stand in one module; what can be done with them is in
-//! the modules below it.
+//! These types refer to each other, so they share one module; the modules below implement
+//! operations on them.
 
 pub(crate) mod chunk;
 
@@ -29,7 +29,7 @@ use smol_str::SmolStr;
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-/// What kind of object a blobref names: it decides how its bytes are read.
+/// The kind of object that a blobref names, which determines how its bytes are decoded.
 #[derive(Copy, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub enum ObjectKind {
     /// A tree object: the canonical encoding of a [`Node`].
@@ -38,39 +38,40 @@ pub enum ObjectKind {
     Blob,
 }
 
-/// Totals of a directory with everything below it, kept in its nodes so that no walk is needed.
+/// Totals of a directory including everything below it. Stored in its nodes, so reading them needs
+/// no walk.
 #[derive(Copy, Clone, PartialEq, Eq, Debug, Default, Serialize, Deserialize)]
 pub struct Stats {
-    /// Entries at all levels below, directories themselves included. A subtree that occurs twice
-    /// counts twice.
+    /// Entries at all levels below, including directories. A subtree that occurs twice counts
+    /// twice.
     pub entries: u64,
     /// Lengths of all values below, in bytes.
     pub bytes: u64,
-    /// Levels of directories, this one included: 1 for a directory without subdirectories.
+    /// Directory levels, including this one: 1 for a directory without subdirectories.
     pub depth: u32,
 }
 
-/// What a name in a directory stands for.
+/// What a name in a directory refers to.
 #[derive(Clone, Debug)]
 pub enum Entry {
     /// Opaque bytes.
     Value(Value),
-    /// A directory.
+    /// A subdirectory.
     Directory(Directory),
-    /// A symbolic link.
+    /// A symbolic link, not resolved.
     Symlink(Symlink),
 }
 
 /// A symbolic link: a key in this namespace or in another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Symlink {
-    /// The namespace of the target; `None`: the one that the link stands in.
+    /// The namespace of the target; `None` for the link's own.
     pub namespace: Option<SmolStr>,
-    /// Normalised text of the key that the link leads to.
+    /// The normalised text of the target key.
     pub target: SmolStr,
 }
 
-/// A directory of any size: a handle that is cloned in O(1) and edited by copy on write.
+/// A directory of any size: a handle that clones in O(1) and is edited by copy-on-write.
 #[derive(Clone, Debug)]
 pub struct Directory {
     pub(crate) link: NodeRef,
@@ -78,8 +79,8 @@ pub struct Directory {
 }
 
 /// An opaque value: inline up to [`crate::INLINE_BYTES`], one blob up to
-/// [`crate::limits::SMALL_CHUNK`], beyond that a tree of chunks. The length alone decides, so equal
-/// bytes have equal names.
+/// [`crate::limits::SMALL_CHUNK`], a tree of chunks above. Only the length decides, so equal bytes
+/// have equal names.
 #[derive(Clone, Debug)]
 pub struct Value(pub(crate) Content);
 
@@ -90,23 +91,23 @@ pub(crate) enum Content {
     Tree { len: u64, link: NodeRef },
 }
 
-/// How a node is reached.
+/// A reference to a node.
 #[derive(Clone)]
 pub(crate) enum NodeRef {
-    /// By its name: ask the source.
+    /// By name: loaded from the source.
     Stored(Blobref),
-    /// In memory.
+    /// By pointer: needs no source.
     Loaded(Arc<Node>),
 }
 
-/// How a chunk (or the only blob) of a value is reached.
+/// A reference to a chunk, or to the only blob, of a value.
 #[derive(Clone)]
 pub(crate) enum ChunkLink {
     Stored(Blobref),
     Loaded(Arc<Chunk>),
 }
 
-/// A decoded tree object of any kind: a leaf or an inner node of a directory, or a node of a chunk
+/// A decoded tree object of any kind: a leaf or inner node of a directory, or a node of a chunk
 /// tree. Immutable once shared; its name is computed once.
 pub struct Node {
     pub(crate) body: Body,
@@ -120,7 +121,7 @@ pub(crate) enum Body {
     Chunks(Chunks),
 }
 
-/// Sorted entries of a directory, or of a part of it.
+/// Sorted entries of a directory or of a part of it.
 #[derive(Clone, Debug)]
 pub(crate) struct Leaf {
     pub(crate) entries: Vec<(Name, Entry)>,
@@ -136,10 +137,10 @@ pub(crate) struct Inner {
     pub(crate) children: Vec<Child>,
     /// Always the sum of the children's `len`.
     pub(crate) len: u64,
-    /// Always the totals of the children's.
+    /// Always the totals of the children.
     pub(crate) stats: Stats,
-    /// The names of the children, once this node was encoded: a copy need not look for them in the
-    /// children, which may lie far away in memory.
+    /// The names of the children, once this node has been encoded. A copy takes them from here
+    /// instead of from the children, which may be far apart in memory.
     hashes: OnceLock<Box<[Blobref]>>,
 }
 
@@ -148,14 +149,15 @@ pub(crate) struct Child {
     /// The first name of the child.
     pub(crate) first: Name,
     pub(crate) link: NodeRef,
-    /// The name of the child, if the parent that this one was copied from knew it.
+    /// The name of the child, if the parent that this was copied from knew it.
     pub(crate) hash: Option<Blobref>,
-    /// Direct entries of the directory in this part.
+    /// The number of direct entries of the directory in this part.
     pub(crate) len: u64,
     pub(crate) stats: Stats,
 }
 
-/// A node of a chunk tree: chunks (height 0) or nodes, all full but the last. Never empty.
+/// A node of a chunk tree. Its children are chunks (height 0) or nodes, all full except the last.
+/// Never empty.
 #[derive(Clone, Debug)]
 pub(crate) struct Chunks {
     pub(crate) height: u8,
@@ -177,20 +179,20 @@ pub(crate) enum PieceLink {
     Node(NodeRef),
 }
 
-/// Whether a name may stand in a directory: not empty, at most [`NAME_BYTES`] long, no dot.
+/// Whether `name` is a valid entry name: not empty, at most [`NAME_BYTES`] long, without a dot.
 pub(crate) fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= NAME_BYTES && !name.contains('.')
 }
 
 impl Stats {
-    /// Totals of a directory without entries.
+    /// The totals of a directory without entries.
     pub const EMPTY: Stats = Stats {
         entries: 0,
         bytes: 0,
         depth: 1,
     };
 
-    /// Totals of two parts of one directory.
+    /// The totals of two parts of one directory together.
     pub(crate) fn join(self, other: Stats) -> Stats {
         Stats {
             entries: self.entries.saturating_add(other.entries),
@@ -201,7 +203,7 @@ impl Stats {
 }
 
 impl Entry {
-    /// What this entry adds to the totals of its directory.
+    /// What this entry contributes to the totals of its directory.
     pub(crate) fn stats(&self) -> Stats {
         match self {
             Entry::Value(value) => Stats {
@@ -228,9 +230,8 @@ impl Value {
         Value(Content::Inline(inline))
     }
 
-    /// A stored value by its length in bytes and its name, that of its only blob or of the top of
-    /// its chunk tree. `len` must be more than [`crate::INLINE_BYTES`]: shorter values are inline
-    /// always.
+    /// A stored value of `len` bytes. `blobref` names its only blob or the top node of its chunk
+    /// tree. `len` must be more than [`crate::INLINE_BYTES`]: shorter values are always inline.
     pub fn stored(len: u64, blobref: Blobref) -> Self {
         Value(if len <= SMALL_CHUNK {
             Content::Blob {
@@ -245,7 +246,7 @@ impl Value {
         })
     }
 
-    /// Length in bytes.
+    /// The length in bytes, without loading anything.
     pub fn len(&self) -> u64 {
         match &self.0 {
             Content::Inline(bytes) => bytes.len() as u64,
@@ -253,7 +254,7 @@ impl Value {
         }
     }
 
-    /// Whether there are no bytes.
+    /// Whether the value has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
@@ -291,7 +292,7 @@ impl Inner {
         self.hashes.get_or_init(all)
     }
 
-    /// Tells each child its name.
+    /// Stores each child's name in the child.
     fn tell(&mut self, hashes: &[Blobref]) {
         for (child, hash) in self.children.iter_mut().zip(hashes) {
             child.hash = Some(*hash);
@@ -300,7 +301,7 @@ impl Inner {
 }
 
 impl Clone for Inner {
-    /// A copy to be changed: each child knows its own name, if this node does.
+    /// A copy for editing: each child carries its name, if this node has computed it.
     fn clone(&self) -> Self {
         let mut copy = Inner {
             children: self.children.clone(),
@@ -335,7 +336,7 @@ impl Node {
         }
     }
 
-    /// The body for a change; forgets the hash.
+    /// The body, for editing; invalidates the hash.
     pub(crate) fn body_mut(&mut self) -> &mut Body {
         self.hash.take();
         if let Body::Inner(inner) = &mut self.body
@@ -348,7 +349,7 @@ impl Node {
 }
 
 impl Clone for Node {
-    /// A copy to be changed: it has no hash yet.
+    /// A copy for editing, without a hash.
     fn clone(&self) -> Self {
         Node::new(self.body.clone())
     }

@@ -1,20 +1,20 @@
-//! Names of entries as nodes hold them: with the first eight bytes as a number, by which most
-//! comparisons are decided. A search compares dozens of names, and calling for a comparison of
-//! bytes, each in its own place in memory, takes ten times as long.
+//! Entry names as nodes store them: with the first eight bytes as a number, which decides most
+//! comparisons. A search compares dozens of names; comparing their bytes, which are scattered in
+//! memory, takes ten times as long.
 
 use smol_str::SmolStr;
 use std::cmp::Ordering;
 use std::fmt;
 use std::ops::Deref;
 
-/// A name. Names are in the order of their bytes, which is that of their heads where these differ.
+/// A name. Ordered by bytes, which is the order of the heads where these differ.
 #[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Name {
     head: u64,
     text: SmolStr,
 }
 
-/// A name that is looked for.
+/// A name to search for.
 #[derive(Clone, Copy)]
 pub(crate) struct Sought<'a> {
     head: u64,
@@ -22,7 +22,7 @@ pub(crate) struct Sought<'a> {
 }
 
 impl Name {
-    /// The text, to be shared.
+    /// The text, for sharing.
     pub(crate) fn into_text(self) -> SmolStr {
         self.text
     }
@@ -69,20 +69,20 @@ impl<'a> Sought<'a> {
         }
     }
 
-    /// How a name stands to this one.
+    /// How `name` compares to this one.
     pub(crate) fn order(&self, name: &Name) -> Ordering {
         let by_head = name.head.cmp(&self.head);
         by_head.then_with(|| name.text.as_str().cmp(self.name))
     }
 
-    /// Whether a name is this one or stands before it.
+    /// Whether `name` is equal to or less than this one.
     pub(crate) fn is_reached_by(&self, name: &Name) -> bool {
         self.order(name).is_le()
     }
 }
 
-/// The first eight bytes, the first being the highest; zeros where there are none. So of two names
-/// with different heads that with the smaller one is the smaller.
+/// The first eight bytes, big-endian, padded with zeros. If two names have different heads, the
+/// smaller head belongs to the smaller name.
 fn head(name: &[u8]) -> u64 {
     let mut head = [0; 8];
     for (place, byte) in head.iter_mut().zip(name) {

@@ -1,4 +1,4 @@
-//! Walks over what is only in memory: emitting it for writing, and letting go of what has been
+//! Walks over nodes in memory: emitting them for writing, and evicting those that have been
 //! written. Both visit a node once, however often it occurs: copies share nodes, so the number of
 //! paths may be exponential.
 
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
-/// Emits objects, children before parents. Nothing below a written object is visited.
+/// Emits objects, children before parents. Does not descend into written objects.
 pub(crate) struct Emitter<'a> {
     params: &'a StoreParams,
     is_written: &'a dyn Fn(&Blobref) -> bool,
@@ -88,8 +88,8 @@ impl<'a> Emitter<'a> {
     }
 }
 
-/// Nodes below `link` without a hash, none of which is above another: at least `parts` where a
-/// level has as many.
+/// Nodes below `link` without a hash, none of which is an ancestor of another: at least `parts` of
+/// them, if some level has that many.
 pub(crate) fn unsealed(link: &NodeRef, parts: usize) -> Vec<Arc<Node>> {
     let mut level = Vec::new();
     open(link, &mut level);
@@ -132,13 +132,12 @@ fn open(link: &NodeRef, to: &mut Vec<Arc<Node>>) {
     }
 }
 
-/// Swaps trees for equal ones in which written objects are referred to by name, so that their
-/// memory is freed.
+/// Replaces written objects in trees by references to their names, to free their memory. The
+/// content of the trees stays equal.
 ///
-/// Use one for all trees that may share nodes, such as the versions of a namespace: a node is
-/// visited once, and what was shared stays shared. Cost: the nodes that are not written, once each;
-/// nodes with nothing written below are kept as they are. A tree that it has seen before costs as
-/// much as its top node.
+/// Use one instance for all trees that may share nodes, such as the versions of a namespace: a node
+/// is visited once, and shared nodes stay shared. Costs the unwritten nodes, once each; nodes
+/// without written objects below are kept as they are. A tree seen before costs only its top node.
 pub struct Detacher<W> {
     params: StoreParams,
     is_written: W,
@@ -146,7 +145,7 @@ pub struct Detacher<W> {
 }
 
 impl<W: Fn(&Blobref) -> bool> Detacher<W> {
-    /// A detacher that has seen nothing yet.
+    /// A detacher that has not seen any tree.
     pub fn new(params: StoreParams, is_written: W) -> Self {
         Detacher {
             params,
@@ -155,7 +154,7 @@ impl<W: Fn(&Blobref) -> bool> Detacher<W> {
         }
     }
 
-    /// The same directory.
+    /// The same directory, detached.
     pub fn directory(&mut self, directory: &Directory) -> Directory {
         let link = self.link(&directory.link);
         Directory {
@@ -164,12 +163,12 @@ impl<W: Fn(&Blobref) -> bool> Detacher<W> {
         }
     }
 
-    /// The same value.
+    /// The same value, detached.
     pub fn value(&mut self, value: &Value) -> Value {
         self.content(value).unwrap_or_else(|| value.clone())
     }
 
-    /// What a link shall be; `None`: what it is.
+    /// The replacement for a link; `None` if it stays.
     fn link(&mut self, link: &NodeRef) -> Option<NodeRef> {
         let NodeRef::Loaded(node) = link else {
             return None;
@@ -260,7 +259,8 @@ impl<W: Fn(&Blobref) -> bool> Detacher<W> {
     }
 }
 
-/// The items with those replaced for which `change` gives another; `None` if it gives none for any.
+/// The items, with those replaced for which `change` returns another; `None` if it does so for
+/// none.
 fn changed<T: Clone>(items: &[T], mut change: impl FnMut(&T) -> Option<T>) -> Option<Vec<T>> {
     let mut all: Option<Vec<T>> = None;
     for (at, item) in items.iter().enumerate() {

@@ -1,7 +1,7 @@
 //! Patterns over whole keys.
 //!
-//! A key is matched name by name by following all positions in the pattern at once, as one bit
-//! each, so that no pattern costs more than names times components.
+//! Matching tracks all possible positions in the pattern at once, as a bit set, name by name. So no
+//! pattern costs more than names times components.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,12 +14,13 @@ use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
 use crate::limits::{KEY_BYTES, KEY_NAMES, PATTERN_LOOPS};
 
-/// A pattern for keys.
+/// A pattern that matches whole keys.
 ///
-/// A component `*` is exactly one name, `**` any number of names, none included. Within a name `*`
-/// is any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one outside of it; `\`
-/// takes the next character as it is. Dots collapse as in a key. At most [`KEY_NAMES`] components
-/// in at most [`KEY_BYTES`], with at most [`PATTERN_LOOPS`] of `**` and of `*` within a name.
+/// A component `*` matches exactly one name, `**` any number of names, including none. Within a
+/// name, `*` matches any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one
+/// outside of it; `\` escapes the next character. Dots collapse as in a key. A pattern has at most
+/// [`KEY_NAMES`] components and [`KEY_BYTES`], and at most [`PATTERN_LOOPS`] of `**` and of `*`
+/// within a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GlobPattern {
     text: SmolStr,
@@ -37,7 +38,7 @@ pub(super) enum Part {
 }
 
 impl Part {
-    /// Wildcards at which matching has to try every length.
+    /// The number of wildcards at which matching has to try every length.
     fn loops(&self) -> usize {
         match self {
             Part::Deep => 1,
@@ -47,16 +48,16 @@ impl Part {
     }
 }
 
-/// Bit `i` is set when the first `i` components have been matched.
+/// Bit `i` is set if the first `i` components can have been matched.
 type Positions = u128;
 const _: () = assert!(KEY_NAMES < 128, "one bit for each position in a pattern");
 
 impl GlobPattern {
-    /// Reads a pattern.
+    /// Parses a pattern.
     ///
     /// # Errors
-    /// `Invalid` for the empty text, an unclosed `[` or a `\` at the end of a component; `Limit`
-    /// for a pattern that is too long.
+    /// `Invalid` if the text is empty, has an unclosed `[`, or a component ends in `\`; `Limit` if
+    /// the pattern is too long or has too many wildcards of any length.
     pub fn parse(text: &str) -> Result<GlobPattern, TreeError> {
         if text.is_empty() {
             return Err(TreeError::new(
@@ -107,19 +108,19 @@ impl GlobPattern {
         })
     }
 
-    /// The text of the pattern, with dots collapsed.
+    /// The text, with dots collapsed.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 
-    /// Whether the whole key fits the pattern.
+    /// Whether the pattern matches the whole key.
     #[must_use]
     pub fn matches(&self, key: &Key) -> bool {
         self.positions(key) & self.end() != 0
     }
 
-    /// Whether some key below this one could fit the pattern.
+    /// Whether the pattern may match a key below this one.
     #[must_use]
     pub fn may_match_below(&self, key: &Key) -> bool {
         self.positions(key) & !self.end() != 0
@@ -131,7 +132,6 @@ impl GlobPattern {
         self.prefix.clone()
     }
 
-    /// Its components.
     pub(super) fn parts(&self) -> &[Part] {
         &self.parts
     }
@@ -140,10 +140,10 @@ impl GlobPattern {
         1 << self.parts.len()
     }
 
-    /// The positions that the names of the key can lead to.
+    /// The positions reachable by the names of `key`.
     fn positions(&self, key: &Key) -> Positions {
         let deep = self.deep();
-        // `**` may stand for no name. Two of them never follow each other.
+        // `**` may match no name. Two of them are never adjacent.
         let skip = |positions: Positions| positions | ((positions & deep) << 1);
         let mut positions = skip(1);
         for name in key.names() {
@@ -167,7 +167,7 @@ impl GlobPattern {
         positions
     }
 
-    /// The positions in front of a `**`.
+    /// The positions before a `**`.
     fn deep(&self) -> Positions {
         let parts = self.parts.iter().enumerate();
         let deep = parts.filter(|(_, part)| **part == Part::Deep);
@@ -181,7 +181,7 @@ fn literal_prefix(parts: &[Part]) -> Key {
         let Part::Literal(name) = part else { break };
         match prefix.child(name) {
             Ok(longer) => prefix = longer,
-            // No key is that long: then any prefix is true.
+            // No key is that long, so any prefix is correct.
             Err(_) => break,
         }
     }

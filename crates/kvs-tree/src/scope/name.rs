@@ -1,30 +1,29 @@
-//! Matching one name against one component of a glob.
+//! Matches one name against one component of a glob.
 //!
-//! Written here because names may hold `/` and braces, which the glob libraries give a meaning.
-//! Cost is at most the product of both lengths, for no pattern more.
+//! Glob libraries do not fit: they give `/` and braces a meaning, and names may contain these. The
+//! cost is at most the product of both lengths, for any pattern.
 
 use smol_str::SmolStr;
 
 use crate::error::{TreeError, TreeErrorKind};
 
-/// What one character of a name may be.
+/// One element of a name pattern.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Token {
     /// This character.
     One(char),
-    /// Any one character.
+    /// Any single character.
     Any,
-    /// Any number of any characters.
+    /// Any number of characters.
     Star,
-    /// One character in (or, if negated, outside of) the ranges.
+    /// One character inside the ranges or, if negated, outside.
     Class {
         negated: bool,
         ranges: Vec<(char, char)>,
     },
 }
 
-/// A pattern for one name: `*`, `?`, `[a-z]`, `[!a-z]`, and `\` before a character that is meant
-/// as itself.
+/// A pattern for one name: `*`, `?`, `[a-z]`, `[!a-z]`; `\` escapes the next character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct NamePattern(Vec<Token>);
 
@@ -49,7 +48,7 @@ impl NamePattern {
         Ok(NamePattern(tokens))
     }
 
-    /// The one name that this matches, if it has no wildcards.
+    /// The only name that this matches, if it has no wildcards.
     pub(super) fn literal(&self) -> Option<SmolStr> {
         self.0
             .iter()
@@ -60,7 +59,7 @@ impl NamePattern {
             .collect()
     }
 
-    /// Its stars, unless it is nothing but one.
+    /// The number of stars; 0 for a lone `*`.
     pub(super) fn loops(&self) -> usize {
         match self.0.as_slice() {
             [Token::Star] => 0,
@@ -75,7 +74,8 @@ impl NamePattern {
     pub(super) fn matches(&self, name: &str) -> bool {
         let mut tokens = self.0.as_slice();
         let mut rest = name.chars();
-        // Where to go on when a match fails: behind the last star, which then takes one more.
+        // Where to resume after a mismatch: after the last star, which then takes one more
+        // character.
         let mut retry: Option<(&[Token], std::str::Chars<'_>)> = None;
         loop {
             if let Some((Token::Star, behind)) = tokens.split_first() {
@@ -107,7 +107,7 @@ impl NamePattern {
 }
 
 impl Token {
-    /// Whether it stands for this character; a star, for many, does not.
+    /// Whether it matches this one character. A star, which matches many, does not.
     pub(super) fn takes(&self, c: char) -> bool {
         match self {
             Token::One(own) => *own == c,
@@ -120,7 +120,7 @@ impl Token {
     }
 }
 
-/// The class behind a `[`. A `]` that stands first is meant as itself.
+/// The class after a `[`. A `]` in first position is literal.
 fn class(chars: &mut std::iter::Peekable<std::str::Chars<'_>>) -> Option<Token> {
     let negated = chars.next_if(|c| matches!(c, '!' | '^')).is_some();
     let mut ranges = Vec::new();
@@ -198,7 +198,7 @@ mod tests {
         assert!(!pattern.matches(&format!("{}b", "a".repeat(254))));
     }
 
-    /// The plain recursive meaning.
+    /// Reference matcher: plain recursion.
     fn slow(tokens: &[Token], name: &[char]) -> bool {
         match (tokens, name) {
             ([], []) => true,

@@ -1,7 +1,7 @@
-//! Many scopes that keys are asked for one after the other.
+//! Scope sets, for testing one key after another against many scopes.
 //!
-//! A few scopes are tried one by one. More are compiled: a key then costs its names and the
-//! patterns that are alive on its way, not the number of scopes.
+//! Up to a few scopes are tried one by one. More are compiled: a key then costs its names and the
+//! patterns that stay alive along it, not the number of scopes.
 
 use std::collections::HashSet;
 use std::sync::{Mutex, PoisonError};
@@ -10,21 +10,21 @@ use super::Scope;
 use super::index::{PatternIndex, PatternSearch};
 use crate::key::Key;
 
-/// Most scopes that are tried one by one.
+/// Maximum number of scopes that are tried one by one.
 const FEW: usize = 8;
 
 #[derive(Debug)]
 struct Compiled {
     keys: HashSet<Key>,
     directories: HashSet<Key>,
-    /// Every directory that a key or directory of the set lies below.
+    /// Every proper ancestor of a key or directory of the set.
     above: HashSet<Key>,
     patterns: PatternIndex<()>,
-    /// Kept for its memory only.
+    /// Kept to reuse its memory.
     search: Mutex<PatternSearch>,
 }
 
-/// Scopes, compiled if they are many.
+/// A set of scopes, compiled if there are many.
 #[derive(Debug)]
 pub struct ScopeSet {
     few: Vec<Scope>,
@@ -32,7 +32,7 @@ pub struct ScopeSet {
 }
 
 impl ScopeSet {
-    /// Compiles some scopes. None at all hold no key.
+    /// Compiles `scopes`. The empty set contains no key.
     pub fn new(scopes: Vec<Scope>) -> Self {
         if scopes.len() <= FEW {
             return Self {
@@ -64,7 +64,7 @@ impl ScopeSet {
         }
     }
 
-    /// Whether some scope holds the key or, with `below`, could hold a key below it.
+    /// Whether some scope contains `key` or, with `below`, may contain a key below it.
     #[must_use]
     pub fn touches(&self, key: &Key, below: bool) -> bool {
         let one = |scope: &Scope| scope.matches(key) || (below && scope.may_match_below(key));
@@ -75,10 +75,10 @@ impl ScopeSet {
                 .is_some_and(|many| many.touches(key, below))
     }
 
-    /// About how much looking at one key costs, in scopes that are tried.
+    /// Approximate cost of one [`touches`](Self::touches), in scopes tried.
     #[must_use]
     pub fn weight(&self) -> usize {
-        // What is alive is not known before; rarely it is much.
+        // The number of live nodes is not known in advance; it is rarely large.
         self.few.len().max(1)
             + self
                 .many

@@ -1,5 +1,5 @@
-//! JSON as it is written: no member twice, nothing behind the end. (`serde_json::Value` keeps the
-//! last of two members of one name, so two readers could see two different objects.)
+//! Strict JSON: no duplicate members, no trailing data. (`serde_json::Value` keeps the last of
+//! duplicate members, so two readers could see different objects.)
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -7,18 +7,14 @@ use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, Error, MapAccess, SeqAccess, Visitor};
 
-/// A JSON value. Nested at most as deeply as `serde_json` allows (128 levels).
+/// A JSON value, nested at most as deeply as `serde_json` allows (128 levels).
 #[derive(Debug)]
 pub(super) enum Json {
-    /// An unsigned integer.
     Unsigned(u64),
-    /// A string.
     String(String),
-    /// An array.
     Array(Vec<Json>),
-    /// An object.
     Object(BTreeMap<String, Json>),
-    /// Anything that stands in no tree object.
+    /// Anything that does not occur in tree objects.
     Other,
 }
 

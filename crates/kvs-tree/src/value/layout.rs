@@ -1,9 +1,9 @@
-//! Where values are cut: chunk boundaries depend on offsets alone, small chunks first. So equal
-//! bytes have equal chunks, and an append leaves all chunks but the last as they are.
+//! Chunk boundaries of values. They depend only on offsets, with small chunks first. So equal bytes
+//! have equal chunks, and an append changes no chunk but the last.
 
 use crate::limits::{LARGE_CHUNK, MIDDLE_CHUNK, MIDDLE_CHUNKS_END, SMALL_CHUNK, SMALL_CHUNKS_END};
 
-/// Start and end of the chunk that holds the byte at `offset`, in bytes.
+/// Start and end, in bytes, of the chunk that contains `offset`.
 pub(super) fn chunk_at(offset: u64) -> std::ops::Range<u64> {
     let size = if offset < SMALL_CHUNKS_END {
         SMALL_CHUNK
@@ -16,7 +16,7 @@ pub(super) fn chunk_at(offset: u64) -> std::ops::Range<u64> {
     start..start + size
 }
 
-/// Which chunk holds the byte at `offset`, from 0.
+/// Index, from 0, of the chunk that contains `offset`.
 pub(super) fn chunk_index(offset: u64) -> u64 {
     const SMALL: u64 = SMALL_CHUNKS_END / SMALL_CHUNK;
     const MIDDLE: u64 = (MIDDLE_CHUNKS_END - SMALL_CHUNKS_END) / MIDDLE_CHUNK;

@@ -1,6 +1,6 @@
-//! Values of any length: inline, one blob, or a tree of chunks, by length alone. An append costs
-//! what it appends, a read of a range costs the range. What is new stays in memory until it is
-//! emitted for writing.
+//! Values of any length: inline, one blob or a tree of chunks, depending only on the length. An
+//! append costs the appended bytes, a range read costs the range. New data stays in memory until it
+//! is emitted for writing.
 
 mod layout;
 
@@ -20,8 +20,8 @@ use std::sync::Arc;
 use tree::Found;
 
 impl Value {
-    /// A value of these bytes. Short values are copied (they must not hold on to the buffer they
-    /// came in), longer ones are cut without copying. Cost O(chunks); nothing is hashed yet.
+    /// A value of `bytes`. Short values are copied, so that they do not keep the input buffer
+    /// alive; longer ones are split without copying. Costs O(chunks); nothing is hashed yet.
     pub fn new(_params: &StoreParams, bytes: Bytes) -> Self {
         let len = bytes.len() as u64;
         if bytes.len() <= INLINE_BYTES {
@@ -37,12 +37,12 @@ impl Value {
         }
     }
 
-    /// Whether the value stands in its directory's leaf.
+    /// Whether the value is stored in its directory's leaf.
     pub fn is_inline(&self) -> bool {
         matches!(self.0, Content::Inline(_))
     }
 
-    /// The bytes where they lie, if the value is inline.
+    /// The bytes, borrowed, if the value is inline.
     pub fn in_place(&self) -> Option<&[u8]> {
         match &self.0 {
             Content::Inline(bytes) => Some(bytes),
@@ -50,7 +50,7 @@ impl Value {
         }
     }
 
-    /// The bytes, if the value is inline. Very short ones are copied.
+    /// The bytes as a buffer, if the value is inline. Very short ones are copied.
     pub fn inline(&self) -> Option<Bytes> {
         match &self.0 {
             Content::Inline(bytes) => Some(bytes.to_bytes()),
@@ -58,8 +58,8 @@ impl Value {
         }
     }
 
-    /// The name of the blob or of the top of the chunk tree; `None` if the value is inline. Hashes
-    /// what has no hash yet.
+    /// The name of the blob or of the top node of the chunk tree; `None` if the value is inline.
+    /// Hashes what has no hash yet.
     pub fn blobref(&self, params: &StoreParams) -> Option<Blobref> {
         match &self.0 {
             Content::Inline(_) => None,
@@ -68,9 +68,9 @@ impl Value {
         }
     }
 
-    /// Adds bytes at the end. Costs what is appended and one path of the chunk tree; the last chunk
-    /// is read once if it is stored. Refuses ([`TreeErrorKind::TooBig`]) more than [`VALUE_BYTES`].
-    /// On an error the value is unspecified.
+    /// Appends bytes. Costs the appended bytes and one path of the chunk tree; the last chunk is
+    /// read once if it is stored. Refuses ([`TreeErrorKind::TooBig`]) to exceed [`VALUE_BYTES`]. On
+    /// an error the value is unspecified.
     pub fn append(&mut self, ctx: &Ctx<'_>, more: &Bytes) -> Result<(), Fault> {
         let added = more.len() as u64;
         if added > VALUE_BYTES.saturating_sub(self.len()) {
@@ -107,8 +107,8 @@ impl Value {
         Ok(())
     }
 
-    /// These bytes, as far as there are any. Touches the chunks of the range only; missing chunks
-    /// are reported all at once.
+    /// The bytes in `range`, which is clamped to the value. Accesses only the chunks of the range
+    /// and reports all missing ones at once.
     pub fn read(&self, source: &dyn NodeSource, range: Range<u64>) -> Result<Bytes, Fault> {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
@@ -121,7 +121,8 @@ impl Value {
         }
     }
 
-    /// The same bytes in the pieces in which they are stored, which are not copied.
+    /// Like [`read`](Self::read), but returns the pieces as they are stored instead of
+    /// concatenating them.
     pub fn pieces(&self, source: &dyn NodeSource, range: Range<u64>) -> Result<Vec<Bytes>, Fault> {
         let end = range.end.min(self.len());
         let range = range.start.min(end)..end;
@@ -131,8 +132,9 @@ impl Value {
         }
     }
 
-    /// Whether this value begins with all the bytes of `old`: whether appends could have made it.
-    /// Costs one path of each chunk tree and the last chunk of `old`; what both share is not read.
+    /// Whether this value starts with all bytes of `old`, that is, whether appends could have
+    /// produced it. Costs one path of each chunk tree and the last chunk of `old`; shared parts are
+    /// not read.
     pub fn begins_with(
         &self,
         old: &Value,
@@ -150,7 +152,7 @@ impl Value {
         }
     }
 
-    /// The names of the blobs whose bytes in this order are the value; none if it is inline. Cost
+    /// The names of the blobs that make up the value, in order; empty if it is inline. Costs
     /// O(chunks).
     pub fn blobs(
         &self,
@@ -170,7 +172,7 @@ impl Value {
         Ok(found)
     }
 
-    /// Emits every object that is only in memory and that `is_written` does not know, once each,
+    /// Emits every object that is only in memory and for which `is_written` is false, once each,
     /// children before parents. Does not descend into written ones.
     pub fn unwritten(
         &self,
@@ -181,12 +183,13 @@ impl Value {
         Emitter::new(params, is_written, emit).value(self);
     }
 
-    /// The same value with written objects referred to by name, so that their memory is freed.
+    /// The same value with written objects replaced by their names, to free their memory.
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Value {
         Detacher::new(*params, is_written).value(self)
     }
 
-    /// Whether both have the same bytes. Compares lengths, then names; hashes what has no hash yet.
+    /// Whether both values have the same bytes. Compares lengths, then names; hashes what has no
+    /// hash yet.
     pub fn same(&self, other: &Value, params: &StoreParams) -> bool {
         match (&self.0, &other.0) {
             (Content::Inline(one), Content::Inline(two)) => **one == **two,

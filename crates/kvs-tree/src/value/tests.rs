@@ -1,4 +1,4 @@
-//! Values: golden names, equal names whatever the appends, and the cost of reads and appends.
+//! Values: golden names, equal names however they were appended, and the cost of reads and appends.
 
 use super::*;
 use crate::hash::HashAlgorithm;
@@ -57,7 +57,7 @@ fn a_value_begins_with_another_if_appends_could_have_made_it() {
     for (from, to) in next.chain([(1, longest), (70_000, longest)]) {
         let (part, whole) = (new(bytes(from)), new(bytes(to)));
         assert!(begins(&whole, &part) && begins(&part, &part) && !begins(&part, &whole));
-        // One byte is another: the first, the last, one in the middle.
+        // Changes one byte: the first, a middle one, the last.
         for at in [0, from / 2, from.saturating_sub(1)] {
             let mut other = bytes(from).to_vec();
             let Some(byte) = other.get_mut(at) else {

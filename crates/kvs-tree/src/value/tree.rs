@@ -1,5 +1,5 @@
-//! Chunk trees: the chunks of a long value, in order, [`CHUNK_FAN_OUT`] to a node by index alone,
-//! so that all nodes but those on the right edge are full.
+//! Chunk trees: the chunks of a long value, in order, grouped by index into nodes of
+//! [`CHUNK_FAN_OUT`], so that all nodes except those on the right edge are full.
 
 use super::layout::{chunk_at, chunk_index};
 use crate::error::{TreeError, TreeErrorKind};
@@ -12,7 +12,7 @@ use bytes::Bytes;
 use std::ops::Range;
 use std::sync::Arc;
 
-/// The pieces of bytes that begin at `offset`, the start of a chunk.
+/// Splits bytes that start at `offset`, a chunk boundary, into pieces.
 pub(super) fn cut(mut offset: u64, mut bytes: Bytes) -> impl Iterator<Item = Piece> {
     std::iter::from_fn(move || {
         if bytes.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn piece(chunk: Chunk) -> Piece {
     }
 }
 
-/// The top of the tree of these pieces.
+/// The top node of a tree of `pieces`.
 pub(super) fn build(pieces: impl Iterator<Item = Piece>) -> NodeRef {
     let mut pieces: Vec<Piece> = pieces.collect();
     let mut height = 0;
@@ -69,7 +69,7 @@ fn node_piece(chunks: Chunks) -> Piece {
     }
 }
 
-/// Appends to the tree `top` of a value of `len` bytes: fills its last chunk, then adds chunks.
+/// Appends to the tree `top` of a value of `len` bytes: fills the last chunk, then adds chunks.
 pub(super) fn append(
     top: &mut NodeRef,
     len: u64,
@@ -91,8 +91,8 @@ pub(super) fn append(
     Ok(())
 }
 
-/// Whether the tree `new` begins with all the bytes of the tree `old`. Chunk boundaries depend on
-/// offsets alone, so all children but the last of each node of `old` must be those of `new`.
+/// Whether the tree `new` starts with all bytes of the tree `old`. Chunk boundaries depend only on
+/// offsets, so each node of `old` must share all children but the last with `new`.
 pub(super) fn begins_with(
     new: &NodeRef,
     old: &NodeRef,
@@ -163,7 +163,7 @@ pub(super) fn extended(chunk: &Chunk, algorithm: HashAlgorithm, more: &[u8]) -> 
     ChunkLink::Loaded(Arc::new(chunk.extended(algorithm, more)))
 }
 
-/// Adds the chunk of this index, which is the number of chunks so far.
+/// Adds the chunk with this index, which is the current number of chunks.
 fn push(top: &mut NodeRef, piece: Piece, index: u64, ctx: &Ctx<'_>) -> Result<(), Fault> {
     let height = match &top.load(ctx.source)?.body {
         Body::Chunks(chunks) => chunks.height,
@@ -211,29 +211,29 @@ fn push_below(
     }
 }
 
-/// A child for a node of this height that holds one chunk.
+/// Wraps a chunk into a child for a node of this height.
 fn wrapped(piece: Piece, height: u8) -> Piece {
     (0..height).fold(piece, |piece, below| {
         node_piece(Chunks::new(below, vec![piece]))
     })
 }
 
-/// Chunks below one child of a node of this height.
+/// The number of chunks below one full child of a node of this height.
 fn capacity(height: u8) -> u64 {
     (CHUNK_FAN_OUT as u64).saturating_pow(height.into())
 }
 
-/// What a walk over a part of a tree finds.
+/// The result of walking a range of a tree.
 #[derive(Default)]
 pub(super) struct Found {
-    /// The chunks that the part touches, each with the offsets in it.
+    /// The chunks in the range, each with the offsets within it.
     pub(super) chunks: Vec<(ChunkLink, Range<u64>)>,
-    /// Nodes that have to be loaded before all chunks are known.
+    /// Nodes that must be loaded before all chunks are known.
     pub(super) missing: Vec<Missing>,
 }
 
 impl Found {
-    /// Collects the chunks of a range that is counted from the start of `link`.
+    /// Collects the chunks of `range`, which is relative to the start of `link`.
     pub(super) fn walk(
         &mut self,
         link: &NodeRef,
@@ -266,7 +266,7 @@ impl Found {
         Ok(())
     }
 
-    /// The bytes of all chunks found in one piece; all missing ones are reported at once.
+    /// The bytes of all found chunks, concatenated. Reports all missing ones at once.
     pub(super) fn read(self, source: &dyn NodeSource) -> Result<Bytes, Fault> {
         let parts = self.pieces(source)?;
         Ok(match parts.as_slice() {
@@ -275,7 +275,7 @@ impl Found {
         })
     }
 
-    /// The same as they are stored, without a copy.
+    /// The bytes of all found chunks as stored, not concatenated.
     pub(super) fn pieces(mut self, source: &dyn NodeSource) -> Result<Vec<Bytes>, Fault> {
         let mut parts: Vec<Bytes> = Vec::with_capacity(self.chunks.len());
         for (link, range) in &self.chunks {
@@ -301,7 +301,7 @@ impl Found {
         Ok(parts)
     }
 
-    /// The names of all chunks found.
+    /// The names of all found chunks.
     pub(super) fn names(self, params: &StoreParams) -> Result<Vec<Blobref>, Fault> {
         if !self.missing.is_empty() {
             return Err(Fault::Missing(self.missing));

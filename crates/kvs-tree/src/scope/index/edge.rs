@@ -1,4 +1,4 @@
-//! The steps from one node of the index to the next.
+//! The steps from a node of the index to its children.
 
 use smol_str::SmolStr;
 
@@ -20,14 +20,14 @@ pub(super) enum Edge {
     End,
 }
 
-/// The same, borrowed: what a child is looked up by.
+/// A borrowed [`Edge`], for looking up a child.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Step<'a> {
     /// One whole name.
     Name(&'a str),
-    /// `*` alone: any one name.
+    /// A lone `*`: any one name.
     AnyName,
-    /// `**`: any number of names. Its node stays alive whatever comes.
+    /// `**`: any number of names. Its node stays alive for the rest of the key.
     Deep,
     /// One character within a name.
     Char(char),
@@ -41,7 +41,7 @@ pub(super) enum Step<'a> {
     End,
 }
 
-/// Kinds of steps, as bits.
+/// The kinds of steps, as bits.
 pub(super) mod kind {
     pub(in super::super) const NAME: u8 = 1;
     pub(in super::super) const ANY_NAME: u8 = 2;
@@ -51,7 +51,7 @@ pub(super) mod kind {
     pub(in super::super) const STAR: u8 = 32;
     pub(in super::super) const CLASS: u8 = 64;
     pub(in super::super) const END: u8 = 128;
-    /// Steps that lead into a name.
+    /// Steps that begin a match within a name.
     pub(in super::super) const IN_NAME: u8 = CHAR | ANY_CHAR | STAR | CLASS;
 }
 
@@ -108,7 +108,7 @@ fn token_step(token: &Token) -> Step<'_> {
     }
 }
 
-/// The steps that a pattern is made of.
+/// The steps that make up a pattern.
 pub(super) fn steps(pattern: &GlobPattern) -> impl Iterator<Item = Step<'_>> {
     pattern.parts().iter().flat_map(|part| {
         let (one, tokens): (_, &[Token]) = match part {

@@ -1,9 +1,9 @@
-//! Many patterns compiled together.
+//! An index of many compiled patterns.
 //!
-//! Patterns that begin alike share their beginning: they form a tree, whose edges are names,
-//! wildcards, and characters within a name. A key is matched by following all nodes that it can be
-//! at (`search`), so it costs the nodes that are alive on its way, not the number of patterns.
-//! Adding and removing a pattern costs its length.
+//! Patterns share common prefixes: they form a tree whose edges are names, wildcards, and
+//! characters within a name. Matching a key follows all nodes that it can be at (`search`), so the
+//! cost depends on the nodes alive on the way, not on the number of patterns. Adding or removing a
+//! pattern costs its length.
 
 mod edge;
 
@@ -19,13 +19,14 @@ use super::glob::GlobPattern;
 
 pub use search::PatternSearch;
 
-/// No node.
+/// Marks the absence of a node.
 const NONE: u32 = u32::MAX;
 
-/// The node that every pattern begins at.
+/// The node where every pattern begins.
 const ROOT: u32 = 0;
 
-/// Names a pattern of a [`PatternIndex`], until it is removed and [`PatternIndex::tidy`] is called.
+/// Identifies a pattern in a [`PatternIndex`]. Valid until the pattern is removed and
+/// [`PatternIndex::tidy`] is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PatternId(u32);
 
@@ -36,7 +37,7 @@ struct Node<T> {
     first_child: u32,
     next: u32,
     previous: u32,
-    /// Kinds of the edges that lead to children; may name one that is gone.
+    /// Kinds of the edges to children. May include the kind of a removed edge.
     kinds: u8,
     value: Option<T>,
 }
@@ -55,17 +56,17 @@ impl<T> Node<T> {
     }
 }
 
-/// A map from patterns to values that is searched by key. Equal patterns are one entry.
+/// A map from patterns to values, searched by key. Equal patterns share one entry.
 #[derive(Debug)]
 pub struct PatternIndex<T> {
     nodes: Vec<Node<T>>,
     free: Vec<u32>,
-    /// Every node but the root, by its parent and edge.
+    /// Every node except the root, by parent and edge.
     children: HashTable<u32>,
     hasher: RandomState,
-    /// Children that are reached by a class of characters, by their parent.
+    /// Children reached by a character class, by parent.
     classes: HashMap<u32, Vec<u32>>,
-    /// Nodes whose value was removed since the last [`tidy`](Self::tidy).
+    /// Nodes whose value has been removed since the last [`tidy`](Self::tidy).
     vacant: Vec<u32>,
     len: usize,
 }
@@ -85,19 +86,19 @@ impl<T> Default for PatternIndex<T> {
 }
 
 impl<T> PatternIndex<T> {
-    /// How many patterns it holds.
+    /// The number of distinct patterns.
     #[must_use]
     pub fn len(&self) -> usize {
         self.len
     }
 
-    /// Whether it holds no pattern.
+    /// Whether there are no patterns.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// The entry of a pattern, if it is there.
+    /// The id of a pattern, if it is in the index. Costs the pattern's length.
     #[must_use]
     pub fn find(&self, pattern: &GlobPattern) -> Option<PatternId> {
         let mut at = ROOT;
@@ -107,18 +108,18 @@ impl<T> PatternIndex<T> {
         self.node(at)?.value.as_ref().map(|_| PatternId(at))
     }
 
-    /// The value of an entry.
+    /// The value of a pattern; `None` once it is removed.
     #[must_use]
     pub fn get(&self, id: PatternId) -> Option<&T> {
         self.node(id.0)?.value.as_ref()
     }
 
-    /// Changes the value of an entry.
+    /// Mutable access to the value of a pattern.
     pub fn get_mut(&mut self, id: PatternId) -> Option<&mut T> {
         self.nodes.get_mut(id.0 as usize)?.value.as_mut()
     }
 
-    /// Sets the value of a pattern; the value before.
+    /// Sets the value of a pattern and returns the previous one.
     pub fn insert(&mut self, pattern: &GlobPattern, value: T) -> Option<T> {
         let mut at = ROOT;
         for step in steps(pattern) {
@@ -132,8 +133,8 @@ impl<T> PatternIndex<T> {
         old
     }
 
-    /// Removes an entry. Its node stays until [`tidy`](Self::tidy), so that a search that is under
-    /// way can go on.
+    /// Removes a pattern. Its node stays until [`tidy`](Self::tidy), so searches in progress remain
+    /// valid.
     pub fn remove(&mut self, id: PatternId) -> Option<T> {
         let old = self.nodes.get_mut(id.0 as usize)?.value.take()?;
         self.len -= 1;
@@ -141,10 +142,10 @@ impl<T> PatternIndex<T> {
         Some(old)
     }
 
-    /// Gives back the nodes of what was removed. Not to be called while a search is under way.
+    /// Frees the nodes of removed patterns. Must not be called while a search is in progress.
     pub fn tidy(&mut self) {
         if self.len == 0 && self.nodes.len() > 1 {
-            // What a burst of patterns took is given back.
+            // Release the memory that a burst of patterns took.
             *self = Self::default();
         }
         while let Some(mut at) = self.vacant.pop() {
@@ -161,13 +162,13 @@ impl<T> PatternIndex<T> {
         }
     }
 
-    /// Entries that were removed since the last [`tidy`](Self::tidy).
+    /// The number of patterns removed since the last [`tidy`](Self::tidy).
     #[must_use]
     pub fn removed(&self) -> usize {
         self.vacant.len()
     }
 
-    /// Nodes in use, for tests and measurements.
+    /// The number of nodes in use, for tests and measurements.
     #[must_use]
     pub fn nodes(&self) -> usize {
         self.nodes.len() - self.free.len()
@@ -190,7 +191,7 @@ impl<T> PatternIndex<T> {
         self.children.find(hash, is_it).copied()
     }
 
-    /// Adds a child that is not there.
+    /// Adds a child that does not exist yet.
     fn grow(&mut self, parent: u32, step: Step<'_>) -> u32 {
         let mut node = Node::new(step.edge(), parent);
         let id = self.free.pop().unwrap_or(self.nodes.len() as u32);
@@ -218,7 +219,7 @@ impl<T> PatternIndex<T> {
         id
     }
 
-    /// Removes a node without value and children.
+    /// Removes a node that has no value and no children.
     fn prune(&mut self, id: u32) {
         let Some(place) = self.nodes.get_mut(id as usize) else {
             return;

@@ -1,9 +1,9 @@
-//! A key is looked for in an index of patterns, in slices.
+//! Incremental search of a pattern index for one key.
 //!
-//! What is alive after some names is a list of nodes. The next name is fed to all of them: whole
-//! names and `*` alone lead on at once, patterns within the name are followed character by
-//! character. `**` and `*` are nodes that stay alive. No node is listed twice, so a slice is a
-//! number of visits and nothing is done twice when it goes on.
+//! The state after some names is a list of live nodes. The next name is fed to all of them: whole
+//! names and a lone `*` advance at once, patterns within the name advance character by character.
+//! Nodes of `**` and `*` stay alive. No node is listed twice, so a budget is a number of visits and
+//! resuming repeats no work.
 
 use super::edge::{Edge, Step, kind};
 use super::{NONE, PatternId, PatternIndex, ROOT};
@@ -12,42 +12,42 @@ use crate::scope::name::Token;
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum Phase {
-    /// The name is fed to the nodes of `alive`.
+    /// Feeds the name to the nodes of `alive`.
     Name,
-    /// A character is fed to the nodes of `inner`.
+    /// Feeds a character to the nodes of `inner`.
     Char,
-    /// The name is over: nodes of `inner` that may end there.
+    /// At the end of the name: visits the nodes of `inner` that may end here.
     End,
-    /// The key is over: nodes of `alive` that hold a pattern.
+    /// At the end of the key: visits the nodes of `alive` for patterns.
     Found,
-    /// Everything below a node of `alive`.
+    /// Walks the subtree of a node of `alive`.
     Below,
     #[default]
     Done,
 }
 
-/// How far a search has come. Used again for the next one.
+/// The state of a search. Reusable for the next one.
 #[derive(Debug, Default)]
 pub struct PatternSearch {
     key: Option<Key>,
     below: bool,
     phase: Phase,
-    /// Where in the key the name begins, and where the next character.
+    /// Offsets in the key of the current name and of the next character.
     start: usize,
     offset: usize,
-    /// The next node of the list that is being visited.
+    /// Index of the next node in the list being visited.
     at: usize,
-    /// Nodes that the names so far can have led to, and those that the next name leads to.
+    /// Nodes reached by the names so far, and those reached by the current name.
     alive: Vec<u32>,
     next: Vec<u32>,
-    /// The same within a name, by characters.
+    /// The same within a name, by character.
     inner: Vec<u32>,
     inner_next: Vec<u32>,
-    /// The node of `alive` whose subtree is walked, and where the walk is.
+    /// The node of `alive` whose subtree is walked, and the position of the walk.
     walk: (u32, u32),
-    /// When each node was last put into a list.
+    /// The list that each node was last added to, by stamp.
     seen: Vec<u32>,
-    /// Numbers the lists.
+    /// Stamps, which number the lists.
     stamp: u32,
     stamp_alive: u32,
     stamp_next: u32,
@@ -55,7 +55,7 @@ pub struct PatternSearch {
 }
 
 impl PatternSearch {
-    /// Whether a search is under way.
+    /// Whether a search is in progress.
     #[must_use]
     pub(crate) fn is_under_way(&self) -> bool {
         self.phase != Phase::Done
@@ -77,7 +77,7 @@ impl PatternSearch {
         self.stamp
     }
 
-    /// Notes that a node is in the list with this stamp; false if it was there already.
+    /// Records that a node is in the list with this stamp. Returns false if it already was.
     fn mark(&mut self, node: u32, stamp: u32) -> bool {
         let at = node as usize;
         if self.seen.len() <= at {
@@ -95,8 +95,8 @@ impl PatternSearch {
 }
 
 impl<T> PatternIndex<T> {
-    /// Begins to look for the patterns that match `key` and, with `below`, those that may match a
-    /// key below it. A search that was under way is given up.
+    /// Starts a search for the patterns that match `key` and, with `below`, those that may match a
+    /// key below it. Abandons a search in progress.
     pub fn begin(&self, search: &mut PatternSearch, key: &Key, below: bool) {
         search.phase = Phase::Done;
         if self.is_empty() {
@@ -112,8 +112,8 @@ impl<T> PatternIndex<T> {
         self.next_name(search, 0);
     }
 
-    /// Goes on with a search for at most `visits` nodes, which are counted down; true when it is
-    /// done. Each entry is found once.
+    /// Continues a search for at most `visits` nodes, which are counted down. Returns true when the
+    /// search is done. Each pattern is found once.
     pub fn search(
         &self,
         search: &mut PatternSearch,
@@ -145,7 +145,8 @@ impl<T> PatternIndex<T> {
         true
     }
 
-    /// All patterns that match the key and, with `below`, may match one below it; at once.
+    /// Whether any pattern matches `key` or, with `below`, may match a key below it. Not
+    /// incremental.
     pub fn matches(&self, search: &mut PatternSearch, key: &Key, below: bool) -> bool {
         self.begin(search, key, below);
         let mut any = false;
@@ -154,7 +155,7 @@ impl<T> PatternIndex<T> {
         any
     }
 
-    /// The name that is being fed.
+    /// The name being fed.
     fn name<'a>(&self, search: &'a PatternSearch) -> &'a str {
         let rest = search.text().get(search.start..).unwrap_or("");
         rest.split('.').next().unwrap_or("")
@@ -252,7 +253,7 @@ impl<T> PatternIndex<T> {
         }
     }
 
-    /// What the name led to is alive now, and the name after it is fed.
+    /// Makes the nodes reached by the name the live ones and proceeds to the next name.
     fn next_name(&self, search: &mut PatternSearch, length: usize) {
         std::mem::swap(&mut search.alive, &mut search.next);
         search.next.clear();
@@ -284,14 +285,14 @@ impl<T> PatternIndex<T> {
         if search.below && node.first_child != NONE && !self.is_below_alive(search, id) {
             search.walk = (id, id);
             search.phase = Phase::Below;
-            // It is found with those below it.
+            // The walk below finds this one as well.
             return None;
         }
         let walked = search.below && self.is_below_alive(search, id);
         (node.value.is_some() && !walked).then_some(PatternId(id))
     }
 
-    /// Whether a node above this one is alive too, whose walk comes by here.
+    /// Whether a node above this one is also alive, so that its walk visits this one.
     fn is_below_alive(&self, search: &PatternSearch, id: u32) -> bool {
         let mut above = self.node(id).map_or(NONE, |node| node.parent);
         while let Some(node) = self.node(above) {
@@ -321,13 +322,13 @@ impl<T> PatternIndex<T> {
         found
     }
 
-    /// Puts a node at the end of a name into the list for the next name.
+    /// Adds a node at the end of a name to the list for the next name.
     fn reach(&self, search: &mut PatternSearch, id: u32) {
         if !search.mark(id, search.stamp_next) {
             return;
         }
         search.next.push(id);
-        // `**` may be no name.
+        // `**` may match no name.
         if self
             .node(id)
             .is_some_and(|node| node.kinds & kind::DEEP != 0)
@@ -338,7 +339,7 @@ impl<T> PatternIndex<T> {
         }
     }
 
-    /// Puts a node within a name into the list for the next character.
+    /// Adds a node within a name to the list for the next character.
     fn reach_inner(&self, search: &mut PatternSearch, id: u32) {
         if !search.mark(id, search.stamp_inner) {
             return;
@@ -348,7 +349,7 @@ impl<T> PatternIndex<T> {
         self.reach_star(search, id, kinds, false);
     }
 
-    /// `*` may be no character.
+    /// Also adds the `*` below a node, as it may match no character.
     fn reach_star(&self, search: &mut PatternSearch, id: u32, kinds: u8, now: bool) {
         if kinds & kind::STAR != 0
             && let Some(star) = self.child(id, Step::Star)

@@ -1,4 +1,4 @@
-//! The index against patterns one by one, and what a search costs.
+//! Compares the index with matching patterns one by one, and bounds the cost of a search.
 
 use proptest::prelude::*;
 
@@ -21,7 +21,7 @@ fn index<'a>(patterns: impl IntoIterator<Item = &'a str>) -> PatternIndex<String
     index
 }
 
-/// What is found, in slices of so many visits, and how many visits it took.
+/// Searches in slices of `slice` visits; returns the matches and the total number of visits.
 fn find(
     index: &PatternIndex<String>,
     text: &str,
@@ -43,7 +43,7 @@ fn find(
     }
 }
 
-/// Patterns of every kind that differ in a number, none of which matches `a.b.c` or `a.b.c7`.
+/// Patterns of every kind with a number to vary, none of which matches `a.b.c` or `a.b.c7`.
 const MANY: [&str; 14] = [
     "*.b.kN",
     "**.kN",
@@ -180,7 +180,7 @@ proptest! {
             index.tidy();
         }
         let text = if names.is_empty() { ".".to_owned() } else { names.join(".") };
-        // Patterns that differ in their text only, as `***` and `**` in a name, are one.
+        // Patterns that differ only in their text, as `***` and `**` in a name, are one.
         let wanted = kept.iter().filter(|one| {
             one.matches(&key(&text)) || (below && one.may_match_below(&key(&text)))
         });
