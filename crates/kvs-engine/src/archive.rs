@@ -1,8 +1,8 @@
-//! Reading a namespace's past: records out of memory or the journal, and roots that are rebuilt
-//! from the nearest checkpoint at or before them plus the journal between.
+//! Reads the past of namespaces: records from memory or the journal, and old roots, rebuilt from
+//! the nearest earlier checkpoint by replaying the journal.
 //!
 //! Everything here may read the disk and belongs on a blocking thread. Rebuilt roots are kept in a
-//! bounded table, from which neighbouring versions advance.
+//! bounded cache; rebuilding a later version starts from them.
 
 mod rebuild;
 
@@ -23,24 +23,24 @@ use crate::state::{Group, VersionRecord};
 
 #[derive(Default)]
 struct Rebuilt {
-    /// By incarnation and version; the number tells the order of use.
+    /// By incarnation and version: root, weight in bytes, and time of last use.
     roots: BTreeMap<(u64, u64), (RootAt, usize, u64)>,
     bytes: usize,
     uses: u64,
 }
 
-/// A stretch of the journal that was looked through.
+/// The result of scanning a stretch of the journal.
 pub(crate) struct Scan {
-    /// What concerns the filter, in order.
+    /// The records that concern the filter, in order.
     pub(crate) records: Vec<Arc<VersionRecord>>,
-    /// Every version up to this one was looked at.
+    /// Every version up to this one was examined.
     pub(crate) reached: u64,
-    /// Where to go on.
+    /// The group to continue at.
     pub(crate) group: u64,
 }
 
 impl Scan {
-    /// Looks through a group; whether to go on to the next.
+    /// Scans a group; returns whether to continue with the next.
     fn look_through(
         &mut self,
         number: u64,
@@ -58,7 +58,7 @@ impl Scan {
             }
         }
         self.reached = self.reached.max(skimmed.newest.unwrap_or(0).min(published));
-        // A group that holds what is not published yet is read again.
+        // A group with versions that are not published yet is read again later.
         if skimmed.newest.is_some_and(|newest| newest > published) {
             return Ok(false);
         }
@@ -67,30 +67,30 @@ impl Scan {
     }
 }
 
-/// The root of an old version, or how far its rebuild is.
+/// The root of an old version, or a rebuild in progress.
 pub(crate) enum Rebuild {
     Done(RootAt),
     Going(Rebuilding),
 }
 
-/// A rebuild that is under way.
+/// A rebuild in progress.
 pub(crate) struct Rebuilding {
-    /// The version whose root is wanted.
+    /// The version to rebuild.
     version: u64,
-    /// Where the rebuild began.
+    /// The version that the rebuild started from.
     base: u64,
-    /// How far it is.
+    /// The version reached so far.
     at: u64,
-    /// Where in the journal to go on, if nothing was found so far behind that.
+    /// The group to continue at, if the last step found no record.
     group: Option<u64>,
-    /// The state there.
+    /// The state at version `at`.
     directory: Directory,
     weight: usize,
-    /// The last record that was performed.
+    /// The last record replayed.
     reached: Option<Arc<VersionRecord>>,
 }
 
-/// The past of every namespace of a store.
+/// The past of all namespaces of a store.
 pub(crate) struct Archive {
     objects: Arc<Objects>,
     journal: Arc<dyn JournalReader>,
@@ -124,7 +124,7 @@ impl Archive {
     }
 
     /// The records of versions from `from` on, in order: at least one if `from` is published, at
-    /// most `limit`, fewer where that saves a read.
+    /// most `limit`; fewer if that saves a read.
     ///
     /// # Errors
     /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
@@ -138,8 +138,8 @@ impl Archive {
         Ok(records)
     }
 
-    /// The same from `group` on if the caller knows how far it has read, but no more once `enough`
-    /// bytes were looked at, be it with nothing found; and the group at which to go on.
+    /// Like [`records`](Self::records), starting at `group` if given. Stops after `enough` bytes,
+    /// even if nothing was found. Also returns the group to continue at.
     fn read(
         &self,
         namespace: &Namespace,
@@ -215,9 +215,8 @@ impl Archive {
         }
     }
 
-    /// Looks for records that concern `filter` in the journal, from version `from` on, beginning at
-    /// `group` if the caller knows how far it has read; until it has found some or has looked through
-    /// `WATCH_LOOK_BYTES`.
+    /// Scans the journal for records that concern `filter`, from version `from` on, starting at
+    /// `group` if given. Stops once some are found or `WATCH_LOOK_BYTES` were examined.
     ///
     /// # Errors
     /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
@@ -268,7 +267,7 @@ impl Archive {
             );
             match page {
                 Ok(()) => {}
-                // What was found so far is told before the loss.
+                // Return what was found before reporting the loss.
                 Err(JournalError::Trimmed { .. }) if looked > 0 => return Ok(scan),
                 Err(JournalError::Trimmed { .. }) => return Err(gone()),
                 // What is before the damage is told before it is.
@@ -299,7 +298,7 @@ impl Archive {
         }
     }
 
-    /// The groups from `from` up to `newest`, as many as fit in `bytes` but at least one.
+    /// The groups from `from` to `newest`: as many as fit in `bytes`, but at least one.
     ///
     /// # Errors
     /// `Compacted` if `from` is not retained, `Corrupt` if the journal is damaged.
@@ -316,7 +315,7 @@ impl Archive {
             .collect()
     }
 
-    /// The root of `version`, rebuilt in one go if need be.
+    /// The root of `version`; rebuilds it without a pause if necessary.
     ///
     /// # Errors
     /// As [`find_root`](Self::find_root) and [`rebuild`](Self::rebuild).
@@ -330,7 +329,7 @@ impl Archive {
         }
     }
 
-    /// What `records` did, done to `directory`, in steps of bounded length.
+    /// Replays `records` on `directory`, in steps of bounded length.
     pub(crate) fn replay<'a>(
         &self,
         directory: &Directory,

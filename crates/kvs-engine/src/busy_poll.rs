@@ -1,45 +1,41 @@
-//! When a thread that has nothing to do looks again instead of sleeping.
+//! Decides when an idle thread busy-polls instead of sleeping.
 //!
-//! To wake a thread takes some 10 µs where its processor is awake, and 30 to 60 µs where a virtual
-//! machine has to be given one first: as much as the sync that a commit waits for. So a thread that
-//! is asked again and again waits awake, and gives its processor to whoever wants it meanwhile. One
-//! that is asked from time to time sleeps. The past tells which of the two it is, as in the halt
-//! polling of hypervisors (`halt_poll_ns` of KVM).
+//! Waking a thread takes about 10 µs if its processor is awake, and 30 to 60 µs if a virtual
+//! machine has to be scheduled first: as long as the sync that a commit waits for. So a thread
+//! under load busy-polls, yielding to other threads meanwhile, and one with rare requests sleeps.
+//! Recent pauses decide which, as in the halt polling of hypervisors (`halt_poll_ns` of KVM).
 //!
-//! Giving way is a mistake beside somebody who computes: he keeps the processor for milliseconds,
-//! whatever comes in, while a thread that sleeps is woken at once. So after that happened nobody
-//! waits awake for a while.
+//! Yielding to a compute-bound thread is costly: it keeps the processor for milliseconds, whereas a
+//! sleeping thread is woken at once. After that has happened, polling backs off for a while.
 
 use std::time::{Duration, Instant};
 
-/// Pauses in a row that must have been short.
+/// Short pauses in a row before polling starts.
 const SHORT_PAUSES: u8 = 2;
 
-/// Who keeps a processor that was given to him for so long computes, rather than to answer
-/// somebody.
+/// If yielding costs us the CPU for this long, a compute-bound thread took it.
 const LOST: Duration = Duration::from_millis(1);
 
-/// How long nobody waits awake after a processor was lost so; twice as long each time that it is
-/// lost again soon after.
+/// How long to back off after losing the CPU; doubled each time it is lost again soon after.
 const WARY: Duration = Duration::from_millis(5);
 
-/// At most so long.
+/// Maximum backoff.
 const WARY_MOST: Duration = Duration::from_secs(10);
 
-/// Decides for one thread. All but [`give_way`](Self::give_way) is told the time.
+/// The decision for one thread. All methods but [`give_way`](Self::give_way) are passed the time.
 #[derive(Debug)]
 pub struct BusyPoll {
     most: Duration,
-    /// Since when there is nothing to do.
+    /// When the current pause began.
     idle: Option<Instant>,
-    /// Short pauses, one after the other, up to [`SHORT_PAUSES`].
+    /// Consecutive short pauses, up to [`SHORT_PAUSES`].
     short: u8,
-    /// When the processor was last lost to somebody who computes, and how long that is heeded.
+    /// When the CPU was last lost, and the backoff from then on.
     lost: Option<(Instant, Duration)>,
 }
 
 impl BusyPoll {
-    /// For pauses of at most so long; with zero it always sleeps.
+    /// Polls in pauses of up to `most`; zero disables polling.
     pub fn new(most: Duration) -> BusyPoll {
         BusyPoll {
             most,
@@ -49,7 +45,7 @@ impl BusyPoll {
         }
     }
 
-    /// There is nothing to do: whether to look again rather than to sleep. The pause begins with
+    /// Called when there is nothing to do: true to poll again, false to sleep. A pause begins with
     /// the first call after [`found`](Self::found).
     pub fn again(&mut self, now: Instant) -> bool {
         let since = |then| now.saturating_duration_since(then);
@@ -58,7 +54,7 @@ impl BusyPoll {
         self.short == SHORT_PAUSES && pause < self.most && !wary
     }
 
-    /// Gives the processor to another thread that wants it, between two looks.
+    /// Yields the CPU between two polls.
     #[expect(
         clippy::disallowed_methods,
         reason = "it measures the scheduler, decides nothing else"
@@ -70,7 +66,7 @@ impl BusyPoll {
         self.gave_way(now, now.saturating_duration_since(before));
     }
 
-    /// It was given away for so long.
+    /// Notes that the CPU was yielded for `time`.
     fn gave_way(&mut self, now: Instant, time: Duration) {
         if time < LOST {
             return;
@@ -82,7 +78,7 @@ impl BusyPoll {
         self.lost = Some((now, wary));
     }
 
-    /// There is something to do, whether it was found awake or after a sleep.
+    /// Called when there is something to do, found by polling or after a sleep.
     pub fn found(&mut self, now: Instant) {
         let Some(idle) = self.idle.take() else { return };
         let short = now.saturating_duration_since(idle) < self.most;
@@ -100,8 +96,8 @@ mod tests {
 
     const MOST: Duration = Duration::from_micros(200);
 
-    /// What a thread does in pauses of these lengths, in microseconds, one after the other: for how
-    /// long it looked again in each before it slept.
+    /// For successive pauses of these lengths in microseconds: how long the thread polled in each
+    /// before it slept.
     fn awake(most: Duration, pauses: &[u64]) -> Vec<u64> {
         let (mut poll, mut now) = (BusyPoll::new(most), Instant::now());
         let mut awake = Vec::new();
@@ -136,8 +132,8 @@ mod tests {
         assert_eq!(awake(MOST, &[100, 1_000, 100, 1_000, 100, 1_000]), [0; 6]);
     }
 
-    /// Loses the processor at once whenever it waits awake, for so long in all. For how long it did
-    /// not wait awake each time, in milliseconds.
+    /// Loses the CPU at once whenever it polls, for `in_all`. Returns the times without polling, in
+    /// milliseconds.
     fn wary(poll: &mut BusyPoll, now: &mut Instant, in_all: Duration) -> Vec<u128> {
         let (end, mut lost, mut wary) = (*now + in_all, *now, Vec::new());
         while *now < end {
@@ -160,7 +156,7 @@ mod tests {
         assert_eq!(first, [0, 5, 10, 20, 40, 80, 160, 320, 640]);
         let then = wary(&mut poll, &mut now, Duration::from_secs(60));
         assert_eq!(then.last(), Some(&WARY_MOST.as_millis()));
-        // That was long ago.
+        // The last loss is long past.
         now += WARY_MOST * 3;
         let again = wary(&mut poll, &mut now, Duration::from_millis(20));
         assert_eq!(again, [0, 5, 10]);

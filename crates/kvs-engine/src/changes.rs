@@ -1,8 +1,8 @@
-//! From what a version did to what a watch of some scopes shall see of it.
+//! Turns the effects of a version into the changes that a watch of some scopes sees.
 //!
-//! Effects on single keys are taken from the record as they are; where an effect changed keys below
-//! its own (`subtree`), those are found as differences of the two roots. Of several effects on one
-//! key only the final state is reported: within one version there is one value.
+//! Effects on single keys are taken from the record. Where an effect changed keys below its own
+//! (`subtree`), the changes are found by comparing the two roots. If several effects touch one key,
+//! only the final state is reported: a version has one value per key.
 
 use std::collections::BTreeMap;
 
@@ -21,24 +21,24 @@ pub enum ChangeKind {
     Put,
     /// Bytes were appended to a value.
     Append,
-    /// The key is gone.
+    /// The entry was removed.
     Unlink,
-    /// An empty directory was made, or a directory now stands here.
+    /// An empty directory was created, or the entry is now a directory.
     Mkdir,
     /// A symbolic link was put.
     Link,
 }
 
-/// What stands at a changed key now.
+/// The entry now at a changed key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum ChangeValue {
     /// Nothing, or a directory.
     None,
-    /// The value.
+    /// The value's bytes.
     Inline(Bytes),
     /// A value too large for an event; read it at the event's snapshot.
     Large {
-        /// Its length in bytes.
+        /// The length in bytes.
         len: u64,
         /// The blob, or the root of its chunks.
         blobref: Option<Blobref>,
@@ -57,53 +57,52 @@ impl ChangeValue {
     }
 }
 
-/// One changed key in an event.
+/// The change of one key in an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KeyChange {
-    /// The key. Behind a link on the way to a watched key: as it was asked for; else as it stands
-    /// in the tree.
+    /// The key as it is in the tree; if reached through a link, as the watch requested it.
     pub key: Key,
     /// How it changed.
     pub kind: ChangeKind,
-    /// What stands there now.
+    /// The entry now at the key.
     pub value: ChangeValue,
-    /// For `Append`, the new bytes alone; left out where they are too large for an event.
+    /// For `Append`, only the new bytes; `None` if they are too large for an event.
     pub appended: Option<Bytes>,
-    /// In append mode, where in the value the appended bytes begin; 0 for a value told as a whole.
+    /// In append mode, the offset of the appended bytes in the value; 0 for a whole value.
     pub offset: Option<u64>,
-    /// In append mode: these are not all the bytes of an append; the next change of the key goes on.
+    /// In append mode, whether the append continues in the next change of the key.
     pub more: bool,
-    /// What stood there before, if it was asked for; [`ChangeValue::None`] for nothing.
+    /// The previous entry, if requested; [`ChangeValue::None`] if there was none.
     pub previous: Option<ChangeValue>,
 }
 
 impl KeyChange {
-    /// The bytes of value that it carries.
+    /// The bytes of values that the change carries.
     pub(crate) fn size(&self) -> usize {
         let previous = self.previous.as_ref().map_or(0, ChangeValue::size);
         self.value.size() + previous + self.appended.as_ref().map_or(0, Bytes::len)
     }
 }
 
-/// The two roots that a version lies between.
+/// The roots before and after a version.
 pub(crate) struct Between<'a> {
     pub(crate) before: &'a Directory,
     pub(crate) after: &'a Directory,
     pub(crate) params: &'a StoreParams,
 }
 
-/// How much is to be found out.
+/// Which details are needed.
 #[derive(Clone, Copy)]
 pub(crate) struct Want {
-    /// Changes below the keys of effects as well, as differences of the roots.
+    /// Changes below the keys of effects, from differences of the roots.
     pub(crate) below: bool,
-    /// For appended values, the whole of them as well.
+    /// The whole value after an append.
     pub(crate) wholes: bool,
-    /// Values that the record does not hold.
+    /// Values that the record does not contain.
     pub(crate) values: bool,
 }
 
-/// Whether gathering what the effect did needs the roots, which may have to be rebuilt.
+/// Whether the changes of the effect depend on the roots, which may have to be rebuilt.
 pub(crate) fn needs_roots(effect: &Effect, scopes: &[Scope], want: Want) -> bool {
     let direct = match effect {
         Effect::Append { .. } => want.wholes,
@@ -113,7 +112,7 @@ pub(crate) fn needs_roots(effect: &Effect, scopes: &[Scope], want: Want) -> bool
     (direct && in_scope(scopes, effect.key())) || (want.below && tells_below(effect, scopes))
 }
 
-/// Whether the effect changed keys of the scopes below its own key.
+/// Whether the effect may have changed keys in the scopes below its own key.
 pub(crate) fn tells_below(effect: &Effect, scopes: &[Scope]) -> bool {
     effect.subtree() && reaches_below(scopes, effect.key())
 }
@@ -138,7 +137,7 @@ pub(crate) fn change(key: &Key, kind: ChangeKind, value: ChangeValue) -> KeyChan
     }
 }
 
-/// The change that the effect itself tells, if it does.
+/// The change that the effect itself describes, if it does.
 pub(crate) fn direct(effect: &Effect) -> Option<KeyChange> {
     let key = effect.key();
     Some(match effect {
@@ -178,7 +177,7 @@ pub(crate) fn inline(value: &Bytes) -> ChangeValue {
     ChangeValue::Inline(value.clone())
 }
 
-/// A later effect on the same key replaces the earlier; appended bytes add up.
+/// A later effect on a key replaces an earlier one; appended bytes are joined.
 pub(crate) fn merge(found: &mut BTreeMap<Key, KeyChange>, change: KeyChange) {
     let key = change.key.clone();
     let change = match (found.remove(&key), change.appended.clone()) {
@@ -188,7 +187,8 @@ pub(crate) fn merge(found: &mut BTreeMap<Key, KeyChange>, change: KeyChange) {
     found.insert(key, change);
 }
 
-/// `first` and then `new`. Copies `first` only if something else holds it, so that many appends to one key cost their bytes.
+/// Appends `new` to `first`. Copies `first` only if it is shared, so that many appends to one key
+/// cost only their bytes.
 fn joined(first: Bytes, new: &Bytes) -> Bytes {
     let mut both = first.try_into_mut().unwrap_or_else(|shared| {
         let mut copy = BytesMut::with_capacity(shared.len() + new.len());
@@ -199,13 +199,13 @@ fn joined(first: Bytes, new: &Bytes) -> Bytes {
     both.freeze()
 }
 
-/// `old` and then `new` appended, in one version.
+/// The change `old` followed by an append of `new`, in one version.
 fn appended_to(mut old: KeyChange, new: &Bytes) -> KeyChange {
     if let Some(first) = old.appended.take() {
         let appended = Some(joined(first, new));
         return KeyChange { appended, ..old };
     }
-    // A new value that was appended to at once is a put of the whole.
+    // A put and an append in one version are a put of the whole.
     let value = match std::mem::replace(&mut old.value, ChangeValue::None) {
         ChangeValue::Inline(first) => inline(&joined(first, new)),
         ChangeValue::Large { len, .. } => ChangeValue::Large {
@@ -221,7 +221,7 @@ fn appended_to(mut old: KeyChange, new: &Bytes) -> KeyChange {
     }
 }
 
-/// What stands at `key` after the version.
+/// The entry at `key` after the version, as a change.
 pub(crate) fn standing(
     key: &Key,
     between: Option<&Between<'_>>,
@@ -237,7 +237,7 @@ pub(crate) fn standing(
     }
 }
 
-/// An entry as a change that put it there, with its value only where values are wanted.
+/// The change that puts an entry, with its value only if values are wanted.
 pub(crate) fn entered_as(
     key: &Key,
     entry: &Entry,
@@ -251,7 +251,7 @@ pub(crate) fn entered_as(
     }
 }
 
-/// An entry as a change that put it there.
+/// The change that puts an entry.
 pub(crate) fn entered(
     key: &Key,
     entry: &Entry,
@@ -265,7 +265,7 @@ pub(crate) fn entered(
     })
 }
 
-/// What an entry is to an event.
+/// An entry as an event carries it.
 pub(crate) fn entry_value(
     entry: Option<&Entry>,
     source: &dyn NodeSource,

@@ -1,6 +1,6 @@
-//! The one error type of the engine: a kind that tells the caller what to do, and a message that
-//! names the key, namespace or object. Every layer below is folded into it here, so that a
-//! session needs a single map from kinds to wire codes.
+//! The engine's only error type: a kind that tells the caller what to do, and a message that names
+//! the key, namespace or object. All lower-level errors are converted here, so sessions need a
+//! single map from kinds to wire codes.
 
 use kvs_tree::{TreeError, TreeErrorKind};
 
@@ -9,67 +9,68 @@ use crate::pack::StoreError;
 use crate::root::RootError;
 use crate::storage::AcquireError;
 
-/// What went wrong, in terms of what the caller can do about it.
+/// The kind of an error, by what the caller can do about it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The request itself is wrong; repeating it cannot help.
+    /// The request is wrong; do not repeat it.
     Invalid,
-    /// No such key.
+    /// The key does not exist.
     NotFound,
-    /// A directory was needed where a value or a link stands.
+    /// A directory is required, but there is a value or a link.
     NotDirectory,
-    /// A value was needed where a directory stands.
+    /// A value is required, but there is a directory.
     IsDirectory,
-    /// Append to a link.
+    /// Cannot append to a link.
     LinkAppend,
-    /// A tree object that does not decode, or that names objects nobody has.
+    /// A tree object does not decode, or refers to objects that do not exist.
     BadObject,
     /// More links on the way than the limit.
     LinkLoop,
-    /// A key, value or message over its limit.
+    /// A key, value or message exceeds its limit.
     TooBig,
     /// The caller may not do this.
     Permission,
-    /// No such namespace.
+    /// The namespace does not exist.
     NoNamespace,
-    /// It exists already.
+    /// The object to create exists already.
     Exists,
-    /// A stream has ended.
+    /// The stream has ended.
     NoData,
-    /// The version is older than what is retained.
+    /// The version is older than the oldest retained one.
     Compacted,
     /// The reference does not belong to this namespace's history.
     StaleSnapshot,
     /// A condition of the transaction does not hold; nothing was changed.
     ConditionFailed,
-    /// The disk has no room; nothing was changed. Reads go on, and writes will when there is room.
+    /// The disk is full; nothing was changed. Reads continue; writes succeed again once there is
+    /// space.
     NoSpace,
-    /// A limit of the store or the daemon would be passed; nothing was changed.
+    /// A limit of the store or daemon would be exceeded; nothing was changed.
     Limit,
-    /// Whether the transaction took effect is not known to this daemon.
+    /// This daemon cannot tell whether the transaction took effect.
     OutcomeUnknown,
     /// Too much is queued; try again.
     Busy,
     /// Stored data does not match its hash or checksum.
     Corrupt,
-    /// The store takes no more requests: it is shutting down or was poisoned by a failed sync.
+    /// The store accepts no more requests: it is shutting down, or a failed sync poisoned it.
     Unavailable,
 }
 
-/// An engine error: what kind, and a message that names the key, namespace or object.
+/// An error of the engine. Its message is meant for people and names the object concerned.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct EngineError {
     /// What the caller can do about it.
     pub kind: ErrorKind,
-    /// What failed and on what, for a person.
+    /// What failed, on which object.
     pub message: String,
-    /// What the disk said, if it was the disk that failed.
+    /// The I/O error of the disk, if that was the cause.
     pub disk: Option<std::io::ErrorKind>,
 }
 
 impl EngineError {
-    /// An error of `kind` with its message.
+    /// Creates an error that was not caused by the disk.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
@@ -94,35 +95,36 @@ impl EngineError {
     }
 }
 
-/// Why a store has stopped by itself, for good: what was acknowledged is safe, and nothing more will be.
+/// Why a store stopped by itself. Everything acknowledged is safe; nothing more will be
+/// acknowledged.
 #[derive(Clone, Debug, thiserror::Error)]
 #[error("{error}")]
 pub struct Stopped {
-    /// What kind of failure.
+    /// The kind of failure.
     pub cause: StopCause,
     /// The failure. Every later request is answered with its message.
     pub error: EngineError,
 }
 
-/// What stopped a store.
+/// The cause of a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum StopCause {
-    /// The disk: whether something is on it is not known, or it can be neither written nor read.
+    /// The disk: it can be neither written nor read, or what it contains is unknown.
     Disk,
-    /// Damage was found in what is stored.
+    /// Damage was found in stored data.
     Damage,
-    /// A fault of the program: a part of it has ended, or does not agree with another.
+    /// A bug: a task ended, or two parts of the program disagree.
     Internal,
 }
 
 impl Stopped {
-    /// Whether a fault of the program has stopped it.
+    /// Whether a bug stopped the store.
     #[must_use]
     pub fn is_internal(&self) -> bool {
         self.cause == StopCause::Internal
     }
 
-    /// The store stops because of a failed write, sync or checkpoint.
+    /// Stops the store because of a failed write, sync or checkpoint.
     pub(crate) fn by(error: &EngineError) -> Self {
         let cause = match error.kind {
             ErrorKind::Unavailable | ErrorKind::NoSpace => StopCause::Disk,
@@ -132,7 +134,7 @@ impl Stopped {
         Self::new(cause, error.message.clone())
     }
 
-    /// The store stops because of a fault of the program.
+    /// Stops the store because of a bug.
     pub(crate) fn internal(message: impl Into<String>) -> Self {
         Self::new(StopCause::Internal, message)
     }
@@ -221,7 +223,7 @@ impl From<RootError> for EngineError {
     fn from(error: RootError) -> Self {
         let kind = match &error {
             RootError::NoSpace(_) => ErrorKind::NoSpace,
-            // What either record needs is kept, so that may be tried again.
+            // Everything that either root record needs is kept, so the swap can be retried.
             RootError::Unknown(failure) if failure.is_shortage() => ErrorKind::NoSpace,
             RootError::NotSwapped(_)
             | RootError::Conflict { .. }

@@ -1,4 +1,4 @@
-//! Events: what a watch is told. Plain data, as the server hands it on.
+//! Events that watches and followers deliver. Plain data; the server encodes it.
 
 use std::sync::OnceLock;
 
@@ -11,147 +11,148 @@ use crate::limits::EVENT_OVERHEAD_BYTES;
 use crate::reference::Position;
 use crate::request::NamespaceInfo;
 
-/// Who made a version: one for each transaction that was merged into it.
+/// The origin of a version: one for each transaction that was merged into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionInfo {
-    /// Who committed it.
+    /// The user who committed it.
     pub uid: u32,
     /// The client that sent it.
     pub client: [u8; 16],
     /// Its number among that client's transactions.
     pub number: u64,
-    /// The name that the client gave it.
+    /// The label that the client gave it.
     pub name: Option<SmolStr>,
 }
 
-/// What a watch delivers.
+/// An event of a watch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WatchEvent {
-    /// A page of the state of the scope at a position, before any change.
+    /// A page of the scope's state at a position, before any change.
     Initial {
-        /// The state's position.
+        /// The position of the state.
         position: Position,
-        /// Its root.
+        /// The root of the state.
         root: Blobref,
-        /// When it was committed.
+        /// When it was committed, in milliseconds since the epoch.
         time_ms: u64,
-        /// What stands in the scope, or what differs there from the state that the watch had.
+        /// The entries in the scope, or their differences from the state that the watch had.
         entries: Vec<KeyChange>,
-        /// After a gap: the entries are differences against the state at the gap's `from`, keys that
-        /// are gone included. Otherwise whatever is not listed is not there.
+        /// Whether the entries are differences from the state at the gap's `from`, including
+        /// removed keys. Otherwise a key that is not listed does not exist.
         differences: bool,
-        /// Nothing of the state follows; changes do.
+        /// Whether this is the last page; changes follow.
         last: bool,
     },
-    /// What one version changed in the scope, or a part of it.
+    /// The changes of one version in the scope, or a part of them.
     Changes {
-        /// The version.
+        /// The position of the version.
         position: Position,
-        /// The root after it.
+        /// The root after the version.
         root: Blobref,
-        /// When it was committed.
+        /// When it was committed, in milliseconds since the epoch.
         time_ms: u64,
-        /// Who made it.
+        /// The transactions merged into the version.
         transactions: Vec<TransactionInfo>,
         /// The changed keys, sorted.
         changes: Vec<KeyChange>,
-        /// Versions of the scope that were passed over since the event before (mode `latest`).
+        /// Versions of the scope skipped since the previous event (mode `latest`).
         skipped: u64,
-        /// Set where the changes were found behind a link into another namespace: that namespace's
-        /// own position. `position` then is where the watch stands in its namespace.
+        /// Set if the changes are from another namespace, reached through a link: that namespace's
+        /// state. `position` is then the watch's position in its own namespace.
         behind: Option<Behind>,
-        /// Nothing of this version follows.
+        /// Whether this is the last part of the version.
         last: bool,
     },
-    /// Versions were lost to this watch: those after `from` up to `to`. The state at `to` follows
-    /// as `Initial`.
+    /// Versions after `from`, up to `to`, are no longer retained. The state at `to` follows as
+    /// `Initial`.
     Gap {
-        /// The last position that was delivered, or where the watch was to start.
+        /// The last position delivered, or where the watch was to start.
         from: Position,
-        /// Where it goes on.
+        /// The position of the state that follows.
         to: Position,
     },
 }
 
-/// A state of another namespace that a link leads into.
+/// The state of another namespace that a link leads into.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Behind {
     /// The other namespace.
     pub namespace: SmolStr,
-    /// Its newest position when the event was made; version 0 of incarnation 0 if it is not there.
+    /// Its newest position when the event was built; version 0 of incarnation 0 if it does not
+    /// exist.
     pub position: Position,
-    /// Its root at that position; none if it is not there.
+    /// Its root at that position; `None` if it does not exist.
     pub root: Option<Blobref>,
 }
 
-/// What a [`Follower`](crate::Follower) delivers.
+/// An event of a [`Follower`](crate::Follower).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RootEvent {
-    /// How things stand: at the start if asked for, and after events were lost.
+    /// The current state: at the start if requested, and after events were lost.
     State {
-        /// The namespaces that are followed, with their roots.
+        /// The followed namespaces, with their roots.
         namespaces: Vec<NamespaceInfo>,
-        /// Events before this state were lost: the journal does not hold them any more.
+        /// Whether events before this state were lost: the journal no longer holds them.
         lost: bool,
     },
     /// A root moved.
     Moved {
         /// The namespace.
         namespace: SmolStr,
-        /// The new version.
+        /// The new position.
         position: Position,
-        /// Its root.
+        /// The new root.
         root: Blobref,
-        /// The root before it.
+        /// The previous root.
         previous: Blobref,
         /// When it was committed, in milliseconds since the epoch.
         time_ms: u64,
-        /// Who made it.
+        /// The transactions merged into the version.
         transactions: Vec<TransactionInfo>,
-        /// The keys that were written, in the order of the tree, and how. A copy counts as a put.
+        /// The keys written, in tree order, and how. A copy counts as a put.
         keys: Vec<(Key, ChangeKind)>,
     },
-    /// A namespace was made; it is empty, at version 0.
+    /// A namespace was created. It is empty, at version 0.
     Created {
-        /// Its name.
+        /// The namespace's name.
         namespace: SmolStr,
-        /// Who owns it.
+        /// The uid of its owner.
         owner: u32,
         /// Its incarnation.
         incarnation: u64,
         /// When, in milliseconds since the epoch.
         time_ms: u64,
     },
-    /// A namespace has another owner.
+    /// A namespace was given to another owner.
     OwnerChanged {
-        /// Its name.
+        /// The namespace's name.
         namespace: SmolStr,
-        /// Who owns it now.
+        /// The uid of the new owner.
         owner: u32,
-        /// Who owned it before.
+        /// The uid of the previous owner.
         before: u32,
         /// When, in milliseconds since the epoch.
         time_ms: u64,
     },
     /// A namespace was removed.
     Removed {
-        /// Its name.
+        /// The namespace's name.
         namespace: SmolStr,
         /// When, in milliseconds since the epoch.
         time_ms: u64,
     },
-    /// A namespace goes on under a new incarnation.
+    /// A namespace continues under a new incarnation.
     Reincarnated {
-        /// Its name.
+        /// The namespace's name.
         namespace: SmolStr,
-        /// Its new incarnation.
+        /// The new incarnation.
         incarnation: u64,
         /// When, in milliseconds since the epoch.
         time_ms: u64,
     },
 }
 
-/// An event that all watches of equal scopes and options share, and its encoded form, made once.
+/// An event shared by all watches with equal scopes and options. It is encoded once.
 #[derive(Debug)]
 pub struct SharedEvent {
     event: WatchEvent,
@@ -179,18 +180,18 @@ impl SharedEvent {
         }
     }
 
-    /// The event.
+    /// The event before encoding.
     pub fn event(&self) -> &WatchEvent {
         &self.event
     }
 
-    /// The event as `make` encodes it. `make` must depend on nothing but the event: whoever comes
-    /// first encodes for all.
+    /// The encoded event; `make` is called only once. It must depend on nothing but the event,
+    /// since all watches share the result.
     pub fn encoded(&self, make: impl FnOnce(&WatchEvent) -> Bytes) -> &Bytes {
         self.encoded.get_or_init(|| make(&self.event))
     }
 
-    /// About what it takes on the wire, in bytes: what credit is counted in.
+    /// Approximate size on the wire in bytes, as counted against credit.
     pub fn size(&self) -> usize {
         self.size
     }

@@ -1,7 +1,7 @@
-//! Events that many watches are told: read, filtered and encoded once for all watches of equal
-//! scopes and options at the same version.
+//! Caches events that many watches deliver: each is read, filtered and encoded once for all watches
+//! with equal scopes and options at the same version.
 //!
-//! Bounded by number and bytes; what was dropped is made again by whoever needs it.
+//! Bounded by number and bytes; an evicted event is rebuilt on demand.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use kvs_tree::Scope;
 use crate::event::SharedEvent;
 use crate::limits::{SHARED_EVENT_BYTES, SHARED_EVENTS};
 
-/// The scopes of a watch. Nearly always it is one, which needs no allocation of its own.
+/// The scopes of a watch. Nearly always a single one, stored without an allocation of its own.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Scopes {
     One(Scope),
@@ -19,7 +19,7 @@ pub(crate) enum Scopes {
 }
 
 impl Scopes {
-    /// At least one.
+    /// No scopes means the whole tree.
     pub(crate) fn new(mut scopes: Vec<Scope>) -> Self {
         match scopes.pop() {
             Some(only) if scopes.is_empty() => Self::One(only),
@@ -39,7 +39,7 @@ impl Scopes {
     }
 }
 
-/// What decides how an event looks, beside the version.
+/// What determines an event's content besides scopes and version.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Shape {
     pub(crate) kind: ModeKind,
@@ -47,7 +47,7 @@ pub(crate) struct Shape {
     pub(crate) previous: bool,
 }
 
-/// A mode without what only its start needs.
+/// A mode without the parameters of its start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum ModeKind {
     Every,
@@ -56,7 +56,7 @@ pub(crate) enum ModeKind {
     Unique,
 }
 
-/// An event's place in the cache.
+/// The key of a cached event.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub(crate) struct EventKey {
     pub(crate) version: u64,
@@ -64,7 +64,7 @@ pub(crate) struct EventKey {
     pub(crate) scopes: Scopes,
 }
 
-/// The events of one namespace that were told lately.
+/// The recently delivered events of one namespace.
 #[derive(Default)]
 pub(crate) struct EventCache {
     events: HashMap<EventKey, Arc<SharedEvent>>,

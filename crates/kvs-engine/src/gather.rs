@@ -1,6 +1,6 @@
-//! What a version did within some scopes, gathered from its record effect by effect, in steps of
-//! bounded length: a version may have many effects, there may be many scopes, and what one effect did
-//! below its key may be a whole tree.
+//! Gathers the changes of a version in some scopes from its record, effect by effect, in steps of
+//! bounded length: there may be many effects and many scopes, and one effect may have changed a
+//! whole tree.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound::{Excluded, Unbounded};
@@ -15,29 +15,28 @@ use crate::changes::{
 use crate::limits::{CHANGE_VALUE_BYTES, DIFF_PAGE};
 use crate::state::VersionRecord;
 
-/// What a record is gathered for.
+/// What to gather, from which record.
 pub(crate) struct Gathering<'a> {
     pub(crate) record: &'a VersionRecord,
-    /// None: everywhere.
+    /// Empty: everywhere.
     pub(crate) scopes: &'a [Scope],
-    /// May be left out where [`needs_roots`] says so.
+    /// May be `None` unless [`needs_roots`] holds for an effect.
     pub(crate) between: Option<Between<'a>>,
     pub(crate) want: Want,
 }
 
-/// What a record changed within some scopes, as far as it was gathered: effect by effect, in steps of
-/// bounded length. A step that lacks an object leaves what it gathered, and is done again.
+/// The changes gathered so far. A step that lacks an object keeps what it gathered and is repeated.
 #[derive(Default)]
 pub(crate) struct Gathered {
     found: BTreeMap<Key, KeyChange>,
-    /// Where a value was put that the record does not hold: what is appended to it is in what stands
-    /// there after the version.
+    /// Keys with a value that the record does not contain. Appends to them are read from the entry
+    /// after the version.
     put_whole: BTreeSet<Key>,
-    /// Where all that was below is gone: what is appended to there is new.
+    /// Keys with nothing left below them. An append below one creates a value.
     emptied: BTreeSet<Key>,
-    /// Effects that were taken in.
+    /// The number of effects processed.
     taken: usize,
-    /// Where differences below the key of the next effect go on.
+    /// Where the differences below the next effect's key continue.
     below: Option<Key>,
     /// Appended values up to this key are finished.
     finished: Option<Key>,
@@ -58,7 +57,7 @@ impl Gathered {
         self.state == Gathers::Nothing
     }
 
-    /// How many changed keys were found.
+    /// The number of changed keys found so far.
     pub(crate) fn len(&self) -> usize {
         self.found.len()
     }
@@ -68,7 +67,7 @@ impl Gathered {
         self.found.into_values().collect()
     }
 
-    /// Gathers for about so many visits; how many it made.
+    /// Gathers for about `visits` visits and returns how many it made.
     pub(crate) fn step(
         &mut self,
         of: &Gathering<'_>,
@@ -108,7 +107,7 @@ impl Gathered {
         Ok(made)
     }
 
-    /// Takes in one effect, or the next differences below its key.
+    /// Processes one effect, or the next page of differences below its key.
     fn take(
         &mut self,
         effect: &Effect,
@@ -118,7 +117,7 @@ impl Gathered {
     ) -> Result<usize, Fault> {
         let (key, between) = (effect.key(), of.between.as_ref());
         let mut made = 0;
-        // What may lack an object comes first, and is done again for each page of differences.
+        // What may lack an object comes first, and is repeated for each page of differences.
         let own = if in_scope(of.scopes, key) {
             let (put_whole, emptied) = (&self.put_whole, &self.emptied);
             let inside = || (1..=key.depth()).any(|count| put_whole.contains(&key.prefix(count)));
@@ -166,7 +165,7 @@ impl Gathered {
         Ok(made)
     }
 
-    /// What was found at and below a key is not so any more.
+    /// Drops the changes found at and below a key; returns how many.
     fn forget_below(&mut self, key: &Key) -> usize {
         let from = self.found.range(key.clone()..);
         let gone: Vec<Key> = from
@@ -180,7 +179,7 @@ impl Gathered {
         gone.len()
     }
 
-    /// The next page of what differs below a key.
+    /// Adds the next page of differences below a key.
     fn add_below(
         &mut self,
         key: &Key,

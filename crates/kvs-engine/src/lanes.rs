@@ -1,8 +1,8 @@
-//! The watches of a namespace in lanes, each of which is matched by itself.
+//! The watches of a namespace in lanes, each matched on its own.
 //!
-//! Watches of keys and directories share one lane: finding them costs next to nothing, however many
-//! they are. Watches with a pattern have a lane for each tenant, so that whoever watches with
-//! costly patterns holds up the matching of nobody else.
+//! Watches of keys and directories share one lane: matching them is cheap, however many there are.
+//! Watches with a pattern have a lane per tenant, so that one tenant's costly patterns delay nobody
+//! else.
 
 use std::collections::HashMap;
 
@@ -11,13 +11,13 @@ use kvs_tree::Scope;
 use crate::dispatch::{Dispatch, Wake, WatchNumber};
 use crate::request::Tenant;
 
-/// Numbers a lane within its namespace; used again once its last watch is gone.
+/// The number of a lane within its namespace; reused once its last watch is removed.
 pub(crate) type LaneNumber = u16;
 
 /// The lane of keys and directories.
 const SHARED: LaneNumber = 0;
 
-/// Names a watch within its namespace; used again once the watch is gone.
+/// Identifies a watch within its namespace; reused once the watch is removed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct WatchId {
     number: WatchNumber,
@@ -28,7 +28,7 @@ pub(crate) struct WatchId {
 pub(crate) struct Lane {
     tenant: Option<Tenant>,
     pub(crate) dispatch: Dispatch,
-    /// Whether somebody is to advance it.
+    /// Whether the lane is queued for matching.
     pub(crate) queued: bool,
 }
 
@@ -52,12 +52,12 @@ impl Default for Lanes {
 }
 
 impl Lanes {
-    /// How many watches there are.
+    /// The number of watches.
     pub(crate) fn len(&self) -> usize {
         self.watches
     }
 
-    /// Adds a watch of a tenant, as [`Dispatch::add`]; none if there are lanes for too many tenants.
+    /// Adds a watch, see [`Dispatch::add`]; `None` if lane numbers are exhausted.
     pub(crate) fn add(
         &mut self,
         tenant: Tenant,
@@ -97,7 +97,7 @@ impl Lanes {
         Some(number)
     }
 
-    /// Removes a watch that holds `scopes` and nothing else.
+    /// Removes a watch that is registered for exactly `scopes`.
     pub(crate) fn remove(&mut self, id: WatchId, scopes: &[Scope]) {
         let Some(lane) = self.lanes.get_mut(usize::from(id.lane)) else {
             return;
@@ -112,7 +112,7 @@ impl Lanes {
         }
     }
 
-    /// The lane of a watch, and its number there.
+    /// The lane of a watch, and the watch's number in it.
     pub(crate) fn of(&mut self, id: WatchId) -> Option<(&mut Dispatch, WatchNumber)> {
         let lane = self.lanes.get_mut(usize::from(id.lane))?;
         Some((&mut lane.dispatch, id.number))

@@ -1,23 +1,23 @@
-//! Counts of what matching cost: for `status`, and for tests that hold it to its bounds.
+//! Counters of matching costs: for `status`, and for tests of its bounds.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What finding out whom versions wake has cost since the store was opened.
+/// The cost of matching versions with watches since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MatchCounts {
-    /// Slices.
+    /// Slices with at least one visit.
     pub slices: u64,
-    /// Nodes and watches of indexes that were visited.
+    /// Index nodes and watches visited.
     pub visits: u64,
-    /// Most visits in one slice.
+    /// Maximum visits in one slice.
     pub visits_most: u64,
-    /// Watches, followers and waiters that were woken.
+    /// Watches, followers and waiters woken.
     pub wakes: u64,
-    /// Most versions that waited to be matched.
+    /// Maximum number of versions waiting to be matched.
     pub lag_most: u64,
 }
 
-/// The counters.
+/// The counters behind [`MatchCounts`].
 #[derive(Default)]
 pub(crate) struct Matched {
     slices: AtomicU64,

@@ -1,10 +1,10 @@
-//! One namespace as its readers see it: the published root, the past, the watches and whoever waits
-//! for a version. The commit task is the only one that publishes.
+//! The shared, readable side of a namespace: its published root, its history, its watches, and the
+//! clients that wait for a version. Only the commit task publishes.
 //!
 //! Lock order: `watches` before `history`; neither is held across an await or a disk access.
 //!
-//! Publishing wakes nobody. Who is to be woken is found behind it, in slices (`advance`), so a
-//! commit never waits for those who watch.
+//! Publishing wakes no watch. The watches to wake are found afterwards, in slices (`advance`), so a
+//! commit never waits for its watchers.
 
 mod watchers;
 
@@ -25,20 +25,20 @@ use crate::waiters::Waiters;
 
 pub(crate) use watchers::{Advanced, Part};
 
-/// A version that is durable and about to be shown.
+/// A durable version that is about to be published.
 pub(crate) struct Publication {
     pub(crate) record: Arc<VersionRecord>,
     pub(crate) root: RootAt,
-    /// The journal group that holds it.
+    /// The journal group that contains it.
     pub(crate) group: u64,
-    /// About what its record takes in memory.
+    /// Approximate size of its record in memory.
     pub(crate) bytes: usize,
 }
 
-/// The shared, readable side of one incarnation of a namespace.
+/// One incarnation of a namespace, as its readers share it.
 pub(crate) struct Namespace {
     pub(crate) name: SmolStr,
-    /// Those that the published state has.
+    /// The terms in the published state.
     terms: ArcSwap<Terms>,
     pub(crate) incarnation: u64,
     published: ArcSwap<RootAt>,
@@ -47,12 +47,12 @@ pub(crate) struct Namespace {
     waiters: Mutex<Waiters>,
     shared: Mutex<EventCache>,
     removed: AtomicBool,
-    /// The group of the newest version, or of the namespace's making.
+    /// The group of the newest version, or of the namespace's creation.
     moved: AtomicU64,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    // A panic elsewhere leaves plain data, never half an update that matters.
+    // The data stays usable after a panic: no update is left half done.
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -72,7 +72,7 @@ impl Namespace {
         }
     }
 
-    /// The same, made by this group.
+    /// The same namespace, created by `group`.
     pub(crate) fn made_by(self, group: u64) -> Self {
         Self {
             moved: AtomicU64::new(group),
@@ -80,19 +80,19 @@ impl Namespace {
         }
     }
 
-    /// The group of what was published last, at the least; no older than what
-    /// [`published`](Self::published) gave before.
+    /// The group of the newest version: at least that of any version that
+    /// [`published`](Self::published) has returned before.
     pub(crate) fn moved(&self) -> u64 {
         self.moved.load(Ordering::Acquire)
     }
 
-    /// Its terms, as published. For a moment: not to be held across an await.
+    /// The published terms. Keep the guard briefly, never across an await.
     pub(crate) fn terms(&self) -> Guard<Arc<Terms>> {
         self.terms.load()
     }
 
-    /// Puts other terms of the same incarnation in force. If somebody lost a right by them, watches
-    /// and waits look at theirs again.
+    /// Applies new terms of the same incarnation. If they revoke a right, all watches and waiters
+    /// check theirs again.
     pub(crate) fn change_terms(&self, terms: Arc<Terms>) {
         let before = self.terms.swap(terms.clone());
         if before.owner != terms.owner || !before.readers.is_subset(&terms.readers) {
@@ -100,19 +100,19 @@ impl Namespace {
         }
     }
 
-    /// Has everybody who watches or waits look whether they may.
+    /// Wakes all watches and waiters, so that they check their rights.
     fn look_again(&self) {
         self.wake_watches();
         lock(&self.waiters).dismiss(Some(self.position()));
     }
 
-    /// The newest durable version.
+    /// The newest published version.
     pub(crate) fn published(&self) -> Arc<RootAt> {
         self.published.load_full()
     }
 
-    /// What `see` makes of the newest durable version. For a moment: a version that is published
-    /// meanwhile may have to wait.
+    /// Calls `see` with the newest published version, without copying it. `see` must be brief:
+    /// publishing may have to wait for it.
     pub(crate) fn with_published<T>(&self, see: impl FnOnce(&RootAt) -> T) -> T {
         see(&self.published.load())
     }
@@ -140,7 +140,7 @@ impl Namespace {
         lock(&self.history)
     }
 
-    /// Shows a version to every reader. Who is to be woken for it is found afterwards
+    /// Publishes a version to all readers. The watches to wake are found afterwards
     /// ([`due`](Self::due)).
     pub(crate) fn publish(&self, publication: Publication) {
         let Publication {
@@ -159,11 +159,11 @@ impl Namespace {
             history.push_root(root.clone());
         }
         self.moved.store(group, Ordering::Release);
-        // Last: whoever looks for the record of a published version finds it.
+        // Last, so that a reader who sees the version also finds its record.
         self.published.store(Arc::new(root));
     }
 
-    /// Takes versions of the journal in, the last of which has `root`. Nobody watches yet.
+    /// Adds versions replayed from the journal; `root` is the last one's. There are no watches yet.
     pub(crate) fn replayed(&self, versions: Vec<Written>, root: RootAt) {
         let mut history = lock(&self.history);
         versions
@@ -173,12 +173,12 @@ impl Namespace {
         self.published.store(Arc::new(root));
     }
 
-    /// Swaps in an equal root that holds less in memory.
+    /// Replaces the root by an equal one that uses less memory.
     pub(crate) fn replace_root(&self, root: RootAt) {
         self.published.store(Arc::new(root));
     }
 
-    /// Ends the namespace: watches and waiters learn that nothing more will come.
+    /// Marks the namespace as removed and wakes its watches and waiters.
     pub(crate) fn remove(&self) {
         self.removed.store(true, Ordering::Release);
         self.wake_watches();
@@ -189,12 +189,12 @@ impl Namespace {
         self.removed.load(Ordering::Acquire)
     }
 
-    /// Waits until `version` is published, or rights have changed: then the version that is told is
-    /// a lower one.
+    /// Waits until `version` is published. Returns a lower position if rights changed meanwhile:
+    /// the caller must check them and wait again.
     pub(crate) async fn wait(&self, tenant: Tenant, version: u64) -> Result<Position, EngineError> {
         let receiver = {
             let mut waiters = lock(&self.waiters);
-            // Looked at under the lock, so that a publication cannot slip in between.
+            // Read under the lock, so that no publication is missed in between.
             let now = self.position();
             if now.version >= version {
                 return Ok(now);
@@ -211,7 +211,7 @@ impl Namespace {
             .map_err(|_| EngineError::no_namespace(&self.name))
     }
 
-    /// Events that watches of equal scopes share.
+    /// The events shared by watches with equal scopes.
     pub(crate) fn shared(&self) -> MutexGuard<'_, EventCache> {
         lock(&self.shared)
     }

@@ -1,5 +1,5 @@
-//! What is told to nobody in particular: how far the journal is published, and that a namespace was
-//! made. Followers of roots and whoever waits for a namespace are woken from here, in slices.
+//! Store-wide notifications: the newest published group, and namespaces created. Wakes followers,
+//! and watches and callers that wait for a namespace, in slices.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
@@ -12,7 +12,7 @@ use crate::limits::{FOLLOWERS, GUEST_FOLLOWERS};
 use crate::places::Places;
 use crate::request::Tenant;
 
-/// A follower and, unless it was woken since, the newest group that it has seen.
+/// A follower. `seen` is the newest group it has seen, or `None` once it was woken.
 struct Following {
     wake: Wake,
     seen: Option<u64>,
@@ -23,14 +23,14 @@ struct Waiting {
     last: u64,
     places: Places,
     followers: BTreeMap<u64, Following>,
-    /// Followers that were not woken since they last looked, by the group that they saw then.
+    /// Followers not woken since they last looked, by the group seen then.
     armed: BTreeSet<(u64, u64)>,
     for_namespaces: BTreeMap<u64, Wake>,
-    /// Whoever waits for a namespace is being woken: the last of them that was.
+    /// While waiters for a namespace are being woken: the last one woken.
     creating: Option<u64>,
-    /// Another namespace was made since that began.
+    /// Whether another namespace was created meanwhile.
     again: bool,
-    /// Somebody is to [`advance`](Notifier::advance).
+    /// Whether [`advance`](Notifier::advance) is queued.
     queued: bool,
 }
 
@@ -50,14 +50,14 @@ impl Waiting {
     }
 }
 
-/// The store-wide news.
+/// Store-wide notifications.
 #[derive(Default)]
 pub(crate) struct Notifier {
     group: AtomicU64,
     waiting: Mutex<Waiting>,
 }
 
-/// A place among those who are woken; dropping it gives it up.
+/// A registration with the notifier. Dropping it unregisters.
 pub(crate) struct NotifierGuard {
     feed: Arc<Notifier>,
     tenant: Tenant,
@@ -76,7 +76,7 @@ impl Drop for NotifierGuard {
 }
 
 impl NotifierGuard {
-    /// The newest group that is published; whoever asks is woken when there is a newer one.
+    /// The newest published group; re-arms the wake for newer ones.
     pub(crate) fn newest(&self) -> u64 {
         let mut waiting = self.feed.waiting();
         let newest = self.feed.newest();
@@ -90,7 +90,7 @@ impl Notifier {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest group whose records everybody may see.
+    /// The newest published group.
     pub(crate) fn newest(&self) -> u64 {
         self.group.load(Ordering::Acquire)
     }
@@ -101,7 +101,7 @@ impl Notifier {
         self.group.store(group, Ordering::Release);
     }
 
-    /// Notes that a namespace was made.
+    /// Notes that a namespace was created.
     pub(crate) fn created(&self) {
         let mut waiting = self.waiting();
         if waiting.for_namespaces.is_empty() {
@@ -111,7 +111,8 @@ impl Notifier {
         waiting.creating = waiting.creating.or(Some(0));
     }
 
-    /// Whether somebody has to be woken and nobody was told to see to it yet; the caller does.
+    /// Whether there is something to wake and `advance` is not queued yet. If so, the caller must
+    /// queue it.
     pub(crate) fn is_due(&self) -> bool {
         let mut waiting = self.waiting();
         let due = !waiting.queued && waiting.is_behind(self.newest());
@@ -119,7 +120,7 @@ impl Notifier {
         due
     }
 
-    /// Wakes who has to be woken, as far as the slice goes; whether that is done.
+    /// Wakes those that are due, within one slice; true when finished.
     pub(crate) fn advance(&self, slice: &mut Slice) -> bool {
         let mut waiting = self.waiting();
         let newest = self.newest();
@@ -150,7 +151,8 @@ impl Notifier {
         true
     }
 
-    /// Wakes `wake` for each published group.
+    /// Registers `wake` for published groups. After a wake it is re-armed by
+    /// [`NotifierGuard::newest`].
     pub(crate) fn follow(
         self: &Arc<Self>,
         tenant: Tenant,
@@ -164,7 +166,7 @@ impl Notifier {
         })
     }
 
-    /// Wakes `wake` whenever a namespace is made.
+    /// Registers `wake` for each creation of a namespace.
     pub(crate) fn on_created(
         self: &Arc<Self>,
         tenant: Tenant,

@@ -1,5 +1,5 @@
-//! A bounded number of places of which nobody can take all: the instance owner has one half, guests
-//! together the other, and each guest no more than so many of it. Pure.
+//! A limited number of places that no tenant can exhaust: the instance owner has one half, all
+//! guests share the other, and each guest's part of it is limited too. Pure.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use foldhash::fast::RandomState;
 
 use crate::request::{Principal, Tenant};
 
-/// How many places each tenant has taken.
+/// The number of places that each tenant holds.
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     owner: usize,
@@ -16,10 +16,10 @@ pub(crate) struct Places {
 }
 
 impl Places {
-    /// Takes a place among `most`, of which a guest may have `most_of_guest`.
+    /// Takes one of `most` places; a guest may hold up to `most_of_guest`.
     ///
     /// # Errors
-    /// The number of places that the tenant, or all guests, have and may not exceed.
+    /// The limit that the tenant, or all guests together, have reached.
     pub(crate) fn take(
         &mut self,
         tenant: Tenant,
@@ -45,7 +45,7 @@ impl Places {
         Ok(())
     }
 
-    /// Gives a place back.
+    /// Returns a place.
     pub(crate) fn give_back(&mut self, tenant: Tenant) {
         match tenant {
             Tenant::Owner => self.owner = self.owner.saturating_sub(1),

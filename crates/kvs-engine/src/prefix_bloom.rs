@@ -1,32 +1,32 @@
-//! Whether a key may be in an index, told without looking there.
+//! A counting Bloom filter with one hash, over the keys of an index.
 //!
-//! A commit asks the index of watches for each key that it touched and for every directory above
-//! it, and mostly nobody watches any of them. Here a key is one byte at the place that its hash
-//! names: how many keys of the index have that place. A place that counts none says no for certain.
+//! A commit asks the watch index for each key it touched and for each directory above, and nearly
+//! always there is no watch. The filter counts the index's keys by hash slot: a slot that counts
+//! none proves that the key is absent.
 
 use kvs_tree::Key;
 
-/// Places for a key, at least, when the table is made.
+/// Minimum slots per key when the table is built.
 const PLACES_A_KEY: usize = 8;
 
-/// Fewest places.
+/// Minimum table size.
 const PLACES_MIN: usize = 64;
 
-/// The hash of no names: what FNV-1a begins with.
+/// The hash of the root: the offset basis of FNV-1a.
 const ROOT: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// What FNV-1a multiplies with.
+/// The prime of FNV-1a.
 const PRIME: u64 = 0x0100_0000_01b3;
 
-/// Counts of the keys of an index.
+/// Counts the keys of an index by hash slot.
 #[derive(Default)]
 pub(crate) struct PrefixBloom {
-    /// Stuck at 255. A power of two of them, or none for an empty index.
+    /// Counts saturate at 255 and then stay. The length is a power of two, or 0 for an empty index.
     counts: Vec<u8>,
     keys: usize,
 }
 
-/// The hashes of the root, of each directory above the key downwards, and of the key.
+/// The hashes of the root, of each directory on the way down, and of the key.
 fn hashes(key: &Key) -> impl Iterator<Item = u64> {
     let mut hash = ROOT;
     let names = key.names().map(move |name| {
@@ -39,8 +39,7 @@ fn hashes(key: &Key) -> impl Iterator<Item = u64> {
 }
 
 impl PrefixBloom {
-    /// Adds a key that was not there. False if there is no place for it: then the table has to be
-    /// made anew.
+    /// Adds a key that is not in the index yet. False if the table is full and must be rebuilt.
     pub(crate) fn insert(&mut self, key: &Key) -> bool {
         if (self.keys + 1) * PLACES_A_KEY > self.counts.len() * 2 {
             return false;
@@ -50,7 +49,7 @@ impl PrefixBloom {
         true
     }
 
-    /// Removes a key that was there.
+    /// Removes a key that is in the index.
     pub(crate) fn remove(&mut self, key: &Key) {
         self.keys = self.keys.saturating_sub(1);
         self.change(key, |count| match count {
@@ -59,7 +58,7 @@ impl PrefixBloom {
         });
     }
 
-    /// A table of these keys, with room for as many again.
+    /// Builds a table of these keys, with room for as many more.
     pub(crate) fn of<'a>(keys: impl ExactSizeIterator<Item = &'a Key>) -> Self {
         let places = (keys.len() * PLACES_A_KEY).max(PLACES_MIN);
         let mut presence = Self {
@@ -72,8 +71,8 @@ impl PrefixBloom {
         presence
     }
 
-    /// How many names of `key` make keys that may be in the index, the root and the key itself
-    /// included.
+    /// The depths of the prefixes of `key` that may be in the index, from the root (0) to the key
+    /// itself.
     pub(crate) fn prefixes(&self, key: &Key) -> impl Iterator<Item = usize> {
         let found = hashes(key).map(|hash| self.counts.get(self.place(hash)));
         found
@@ -90,7 +89,7 @@ impl PrefixBloom {
     }
 
     fn place(&self, hash: u64) -> usize {
-        // The high bits of the product depend on all of the hash.
+        // The high bits of the product depend on the whole hash.
         let mixed = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
         mixed as usize & self.counts.len().wrapping_sub(1)
     }

@@ -1,7 +1,7 @@
-//! How many scopes the watches of each tenant hold, over all connections and namespaces.
+//! Limits the scopes that each tenant's watches hold, over all connections and namespaces.
 //!
-//! A scope costs memory in an index, and a pattern also time at each version, so each tenant
-//! may have so many, guests fewer.
+//! A scope costs memory in an index, and a pattern also costs time at each version. Guests have
+//! lower limits.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -15,7 +15,7 @@ use crate::limits::{
 };
 use crate::request::Tenant;
 
-/// Scopes, or how many of them are allowed.
+/// An amount of scopes, held or allowed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Amount {
     scopes: usize,
@@ -70,7 +70,7 @@ const GUEST_MOST: Amount = Amount {
     bytes: GUEST_SCOPE_BYTES_HELD,
 };
 
-/// What each tenant's watches hold.
+/// The scopes that each tenant's watches hold.
 #[derive(Default)]
 pub(crate) struct ScopeQuota(Mutex<HashMap<Tenant, Amount>>);
 
@@ -79,10 +79,10 @@ impl ScopeQuota {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Counts the scopes of a new watch.
+    /// Charges the scopes of a new watch.
     ///
     /// # Errors
-    /// `Limit` if the tenant would hold too much.
+    /// `Limit` if the tenant would exceed its quota.
     pub(crate) fn hold(&self, tenant: Tenant, scopes: &[Scope]) -> Result<(), EngineError> {
         let mut held = self.lock();
         let before = held.get(&tenant).copied().unwrap_or_default();
@@ -104,7 +104,7 @@ impl ScopeQuota {
         Ok(())
     }
 
-    /// Takes back [`hold`](Self::hold).
+    /// Undoes [`hold`](Self::hold).
     pub(crate) fn release(&self, tenant: Tenant, scopes: &[Scope]) {
         let mut held = self.lock();
         if let Some(amount) = held.get_mut(&tenant) {

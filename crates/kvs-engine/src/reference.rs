@@ -1,5 +1,5 @@
-//! Names of places in a namespace's history: a position, and a snapshot reference, which is text
-//! that any service can pass to any other. Neither grants a right.
+//! References into a namespace's history: positions, and snapshot references, which are plain text
+//! that services can pass on. Neither grants a right.
 
 use std::fmt;
 use std::str::FromStr;
@@ -14,25 +14,26 @@ use crate::limits::NAMESPACE_BYTES;
 /// The namespace that every store has.
 pub const PRIMARY: &str = "primary";
 
-/// A version of one incarnation of a namespace. Versions rise by one from 0 (empty); a namespace
-/// that is made again, or whose tail was lost in a weak durability mode, has a new incarnation.
+/// A version of one incarnation of a namespace. Versions rise by one from 0 (empty). The
+/// incarnation changes when a namespace is recreated or when weak durability may have lost its
+/// tail.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Position {
-    /// Which life of the namespace.
+    /// The incarnation of the namespace.
     pub incarnation: u64,
-    /// Which version in that life.
+    /// The version within the incarnation.
     pub version: u64,
 }
 
-/// A snapshot reference, `NAMESPACE@VERSION:BLOBREF`. It can be read while that version is
-/// retained or pinned and had that root.
+/// A snapshot reference, `NAMESPACE@VERSION:BLOBREF`. Readable while the version is retained or
+/// pinned; reading fails if the version had another root.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct SnapshotRef {
-    /// The namespace.
+    /// The namespace that was read.
     pub namespace: SmolStr,
-    /// The version.
+    /// The version within that namespace.
     pub version: u64,
-    /// The root that the version had.
+    /// The root of that version.
     pub root: Blobref,
 }
 
@@ -63,7 +64,7 @@ impl FromStr for SnapshotRef {
     }
 }
 
-/// Which state a read shall see.
+/// The state that a read sees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
     /// The newest published version.
@@ -72,15 +73,15 @@ pub enum At {
     Version(u64),
     /// The state that a snapshot reference names.
     Snapshot(SnapshotRef),
-    /// A bare root or directory reference; for the instance owner only, since it names no
-    /// namespace whose rights could be checked.
+    /// A bare root or directory reference. Only for the instance owner, since it names no namespace
+    /// whose rights could be checked.
     Root(Blobref),
 }
 
-/// Refuses names that could not stand in a snapshot reference.
+/// Checks that a namespace's name is valid.
 ///
 /// # Errors
-/// `Invalid` for an empty name, one over [`NAMESPACE_BYTES`], or one with `@`, `:`, blanks or
+/// `Invalid` if it is empty, longer than [`NAMESPACE_BYTES`], or contains `@`, `:`, whitespace or
 /// control characters.
 pub(crate) fn check_namespace_name(name: &str) -> Result<(), EngineError> {
     let bad = |c: char| c == '@' || c == ':' || c.is_whitespace() || c.is_control();

@@ -1,20 +1,20 @@
-//! What goes wrong again and again is reported once, and then now and then with a count.
+//! Limits log lines for a recurring failure: the first is reported, later ones periodically with a
+//! count.
 
 use std::time::Duration;
 
 use crate::limits::REPEAT_PERIOD;
 
-/// Occurrences of one kind of trouble, and which of them are worth a line in the log. `now` is any
-/// time that rises.
+/// Counts the occurrences of one failure and decides which to report. `now` is any monotonic time.
 #[derive(Debug, Default)]
 pub struct Repeats {
-    /// Since the trouble began.
+    /// Occurrences since the failure began.
     count: u64,
     next: Duration,
 }
 
 impl Repeats {
-    /// It has happened. If that is to be reported now: how often it has since it began.
+    /// Notes a failure. Returns the count so far if it is to be reported now.
     pub fn again(&mut self, now: Duration) -> Option<u64> {
         self.count += 1;
         if self.count > 1 && now < self.next {
@@ -24,7 +24,7 @@ impl Repeats {
         Some(self.count)
     }
 
-    /// It went well. If there was trouble before: how often, which is to be reported.
+    /// Notes a success. Returns the number of failures before it, if any, to be reported.
     pub fn over(&mut self) -> Option<u64> {
         let count = std::mem::take(&mut self.count);
         (count > 0).then_some(count)

@@ -1,5 +1,5 @@
-//! What callers hand to the engine and get back: plain data, no behaviour. The wire has types of
-//! its own; the server translates.
+//! The requests and answers of the engine: plain data without behaviour. The wire has its own
+//! types; the server translates.
 
 use std::sync::Arc;
 
@@ -13,10 +13,11 @@ use crate::place::Place;
 use crate::reference::Position;
 use crate::reference::SnapshotRef;
 
-/// Who asks. Decided once, at the door, when the server takes a byte stream; nothing that a client sends changes it.
+/// The identity of a caller. Determined once, when the server accepts a connection; nothing that a
+/// client sends changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub enum Principal {
-    /// A user of this machine, by the user id that the kernel reports for the peer.
+    /// A local user, by the user id that the kernel reports for the peer.
     Uid(u32),
 }
 
@@ -28,7 +29,7 @@ impl Principal {
     }
 }
 
-/// As "uid 1000", for messages and logs.
+/// Formats as "uid 1000", for messages and logs.
 impl std::fmt::Display for Principal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self::Uid(uid) = self;
@@ -36,18 +37,18 @@ impl std::fmt::Display for Principal {
     }
 }
 
-/// Whose quotas and turns work is charged to. The instance owner and root are one tenant; each guest, a
-/// principal that is neither, is one by itself.
+/// The party whose quota and turns are charged. The instance owner and root are one tenant; every
+/// other principal is a guest and a tenant of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Tenant {
-    /// The instance owner.
+    /// The instance owner or root.
     Owner,
-    /// A guest.
+    /// Any other user.
     Guest(Principal),
 }
 
 impl Tenant {
-    /// The tenant that a principal is at a store of this instance owner.
+    /// The tenant of a principal in a store owned by `instance_owner`.
     pub fn of(principal: Principal, instance_owner: u32) -> Self {
         let Principal::Uid(uid) = principal;
         if uid == instance_owner || uid == 0 {
@@ -57,48 +58,49 @@ impl Tenant {
         }
     }
 
-    /// Whether it is a guest.
+    /// Whether the tenant is a guest.
     pub fn is_guest(self) -> bool {
         self != Self::Owner
     }
 }
 
-/// Names one transaction of one client for ever, so that it takes effect once however often it is
+/// Identifies one transaction of one client, so that it takes effect once, however often it is
 /// sent. Scoped by the caller's uid.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TransactionId {
-    /// Random, chosen by the client library when it starts.
+    /// Chosen at random by the client library when it starts.
     pub client: [u8; 16],
-    /// Rises with each transaction of that client.
+    /// Rises with each transaction of the client.
     pub number: u64,
 }
 
-/// One transaction with everything that decides how it is committed.
+/// A transaction and everything that decides how it is committed.
 #[derive(Clone, Debug)]
 pub struct CommitRequest {
     /// The namespace to change.
     pub namespace: SmolStr,
-    /// Who asks.
+    /// The principal that sent it.
     pub caller: Principal,
-    /// Its name for exactly-once.
+    /// The id under which it takes effect once.
     pub id: TransactionId,
-    /// Every transaction of this client with a lower number was answered; the engine forgets those.
+    /// Every transaction of the client with a lower number was answered, so the engine drops its
+    /// outcome.
     pub acknowledged: u64,
-    /// Set when it may have been sent before: the newest position of the namespace that the client
-    /// knew when it first sent it.
+    /// Set if the transaction may have been sent before: the newest position of the namespace that
+    /// the client knew when it first sent it.
     pub repeat: Option<Position>,
-    /// Shown to watchers and in the log.
+    /// A label, shown to watchers and in the log.
     pub name: Option<SmolStr>,
-    /// Never join another transaction's version.
+    /// Whether it must get a version of its own, not merged with other transactions.
     pub no_merge: bool,
-    /// What to do.
+    /// The conditions and operations.
     pub transaction: Transaction,
-    /// What was prepared for it; nothing at first.
+    /// The results of preparation; empty at first.
     pub prepared: Prepared,
 }
 
-/// What was prepared for a transaction before it is judged: objects that wait for a pack, or why it
-/// cannot be carried out. Dropped, it leaves nothing.
+/// The results of preparing a transaction: objects to be added to a pack, or the error to answer
+/// with. Dropping it leaves nothing on disk.
 #[derive(Clone, Debug, Default)]
 pub struct Prepared {
     pub(crate) staged: Vec<Arc<Staged>>,
@@ -106,7 +108,7 @@ pub struct Prepared {
 }
 
 impl CommitRequest {
-    /// Has the transaction answered with this error, unless it is a repeat of one that took effect.
+    /// Answers the transaction with `error`, unless it repeats one that took effect.
     pub fn refuse(&mut self, error: EngineError) {
         self.transaction.operations.clear();
         self.prepared.staged.clear();
@@ -118,59 +120,59 @@ impl CommitRequest {
         self.prepared.refused.is_some()
     }
 
-    /// Bytes that joining its objects to a pack will write.
+    /// Bytes to write when its objects are added to a pack.
     pub(crate) fn bytes_to_copy(&self) -> u64 {
         let staged = self.prepared.staged.iter();
         staged.map(|staged| staged.bytes_to_copy()).sum()
     }
 }
 
-/// The answer to a commit: durable, and visible to every later read.
+/// The answer to a commit: the transaction is durable and visible to every later read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Committed {
-    /// Where it took effect.
+    /// The position at which it took effect.
     pub position: Position,
     /// The root after it.
     pub root: Blobref,
-    /// One result an operation.
+    /// One result per operation.
     pub results: Vec<OperationResult>,
 }
 
-/// A pin: a promise that a snapshot stays readable.
+/// A pin: its snapshot stays readable until it is unpinned or its lease expires.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
-    /// Names the pin, for `unpin`.
+    /// The pin's id, for `unpin`.
     pub id: u64,
-    /// What stays readable.
+    /// The pinned snapshot.
     pub snapshot: SnapshotRef,
-    /// Who pinned it.
+    /// The user who created the pin.
     pub uid: u32,
-    /// The term of its lease, in milliseconds; `None`: until unpinned.
+    /// The term of the lease in milliseconds; `None`: until unpinned.
     pub lease_ms: Option<u64>,
 }
 
-/// A pin as it stands now.
+/// A pin and the current state of its lease.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PinInfo {
-    /// Names the pin, for `unpin`.
+    /// The pin's id, for `unpin`.
     pub id: u64,
-    /// What stays readable.
+    /// The pinned snapshot.
     pub snapshot: SnapshotRef,
-    /// Who pinned it.
+    /// The user who created the pin.
     pub uid: u32,
-    /// The term of its lease, in milliseconds; `None`: until unpinned.
+    /// The term of the lease in milliseconds; `None`: until unpinned.
     pub lease_ms: Option<u64>,
-    /// How many milliseconds of its lease are left; `None`: until unpinned. Every start of the
-    /// store begins the lease anew.
+    /// Milliseconds left of the lease; `None`: until unpinned. The lease restarts whenever the
+    /// store is opened.
     pub left_ms: Option<u64>,
 }
 
-/// What `namespace list` and `getroot` tell of a namespace.
+/// A namespace as reported by `namespace list` and `getroot`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamespaceInfo {
     /// Its name.
     pub name: SmolStr,
-    /// The uid that owns it.
+    /// The uid of its owner.
     pub owner: u32,
     /// Reserved; 0.
     pub flags: u32,
@@ -178,7 +180,7 @@ pub struct NamespaceInfo {
     pub position: Position,
     /// Its newest published root.
     pub root: Blobref,
-    /// The users who may read it although they do not own it; told to owners only.
+    /// The users with whom it is shared. Reported to owners only.
     pub readers: Vec<u32>,
 }
 
@@ -187,24 +189,25 @@ pub struct NamespaceInfo {
 pub enum Start {
     /// After the newest published version.
     Now,
-    /// With this version, if it touched the scope. Without an incarnation: the current one.
+    /// At this version, which is delivered if it touched the scope. Without an incarnation: in the
+    /// current one.
     Version {
-        /// Which life of the namespace the version belongs to.
+        /// The incarnation that the version belongs to.
         incarnation: Option<u64>,
-        /// The first version of interest.
+        /// The first version to deliver.
         version: u64,
     },
-    /// With the state of the scope, then every change after it.
+    /// With the current state of the scope, followed by every change.
     Initial,
 }
 
-/// Where following roots starts.
+/// Where a follower starts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FollowStart {
-    /// As a watch does. A version is for one namespace.
+    /// As a watch does. A version is allowed only when following one namespace.
     At(Start),
-    /// Right behind a place that a follower has told. If the journal does not hold what comes then, or
-    /// is another one by now, with the state.
+    /// After a place that a follower returned; with the state if the journal no longer holds what
+    /// follows, or is another one.
     Behind(Place),
 }
 
@@ -220,40 +223,40 @@ impl From<Place> for FollowStart {
     }
 }
 
-/// Which of the versions that touched the scope a watch is told, and what of them.
+/// Which versions that touched the scope a watch delivers, and how.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Mode {
-    /// Each of them, whatever the lag.
+    /// Every version, however far the watch lags.
     #[default]
     Every,
-    /// The newest state alone, with the number of versions that were passed over.
+    /// Only the newest state, with the number of versions skipped.
     Latest,
-    /// The bytes that values grew by. A value that was replaced or cut is told as a whole.
+    /// The bytes appended to values. A value that was replaced or truncated is delivered whole.
     Append {
-        /// How many bytes of the value the client has already; for a watch of one key.
+        /// Bytes of the value that the client already has; for a watch of one key.
         offset: u64,
     },
-    /// Each that left another value than there was before it.
+    /// Every version that changed the value.
     Unique,
 }
 
-/// What to watch, from where, and what to tell of it.
+/// What to watch, from where, and what to deliver.
 #[derive(Clone, Debug)]
 pub struct WatchRequest {
-    /// The keys of interest; none means every key.
+    /// The keys of interest; empty means every key.
     pub scopes: Vec<Scope>,
     /// Where to start.
     pub start: Start,
-    /// Which versions are told.
+    /// Which versions are delivered.
     pub mode: Mode,
-    /// Whether values travel with their keys.
+    /// Whether changes carry values.
     pub values: bool,
-    /// Whether each change carries what stood at its key before.
+    /// Whether changes carry the previous value.
     pub previous: bool,
 }
 
 impl WatchRequest {
-    /// Every version that touches `scopes`, with values, without previous ones.
+    /// Watches every version that touches `scopes`, with values and without previous ones.
     pub fn new(scopes: Vec<Scope>, start: Start) -> Self {
         Self {
             scopes,

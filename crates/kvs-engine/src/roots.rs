@@ -1,4 +1,4 @@
-//! Finding the root of a state that somebody asks for: from memory, a pin, or the past.
+//! Finds the root of a requested state: in memory, among the pins, or in the past.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ pub(crate) fn stale(snapshot: &SnapshotRef, found: &RootAt) -> EngineError {
     )
 }
 
-/// The root of a retained or pinned version. One that has to be rebuilt is so in steps; dropping the
-/// future ends it.
+/// The root of a retained or pinned version. Rebuilds it in steps if necessary; dropping the future
+/// stops the rebuild.
 pub(crate) async fn root_of(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,
@@ -39,7 +39,8 @@ pub(crate) async fn root_of(
         return Ok(root);
     }
     match rebuilt(store, namespace, version).await {
-        // Where it began may have been trimmed since. If the version is retained there is a later one.
+        // The starting point may have been trimmed meanwhile; if the version is retained, there is
+        // a later one.
         Err(error) if error.kind == ErrorKind::Compacted => {
             rebuilt(store, namespace, version).await
         }
@@ -47,7 +48,7 @@ pub(crate) async fn root_of(
     }
 }
 
-/// Rebuilds the root of a version in steps, between which others have the thread.
+/// Rebuilds the root of a version in steps and yields between them.
 async fn rebuilt(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,
@@ -67,7 +68,7 @@ async fn rebuilt(
     }
 }
 
-/// A bare reference: a root of some retained version, or a directory that was shown before.
+/// Resolves a bare reference: the root of a retained version, or a recently shown directory.
 pub(crate) async fn bare(
     store: &Arc<Store>,
     asked: Arc<Namespace>,

@@ -1,27 +1,27 @@
-//! Taking turns: a ring of lines, each of which may spend so much before the next has its turn
-//! (deficit round robin). Pure. Lines within lines share first by the outer key, then by the inner
-//! one: by principal, then by connection.
+//! Deficit round robin: a ring of lines that take turns, each spending up to a quantum per turn.
+//! Pure. Lines can be nested: they share first by the outer key, then by the inner one, such as
+//! principal and connection.
 //!
-//! A line that spends more than its turn allows pays with later turns, so shares differ by no more
-//! than a turn and one item. A line that is alone, or that has nothing left, owes nothing.
+//! A line that overspends its turn pays with later turns, so shares differ by at most a turn and an
+//! item. A line that is alone, or becomes empty, owes nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::hash::Hash;
 
 use foldhash::fast::RandomState;
 
-/// Turns that a line can be in debt: what it spent beyond that is forgiven.
+/// Maximum debt in turns; what a line spends beyond it is forgiven.
 const DEBT_TURNS: i64 = 64;
 
-/// Lines under keys, of which those with something in them take turns.
+/// Lines by key. Every line that is not retired takes turns.
 #[derive(Debug)]
 pub struct Turns<K, V> {
-    /// What a line may spend in one turn.
+    /// The amount a line may spend per turn.
     quantum: i64,
     lines: Vec<Option<Line<K, V>>>,
     free: Vec<usize>,
     at: HashMap<K, usize, RandomState>,
-    /// In the order of their turns.
+    /// Line indexes in turn order.
     ring: VecDeque<usize>,
 }
 
@@ -29,12 +29,12 @@ pub struct Turns<K, V> {
 struct Line<K, V> {
     key: K,
     value: V,
-    /// What it may still spend in this turn; below zero what it owes.
+    /// What the line may still spend in this turn; its debt if negative.
     balance: i64,
 }
 
 impl<K: Copy + Eq + Hash, V: Default> Turns<K, V> {
-    /// No lines; each will be able to spend `quantum` in a turn.
+    /// Creates an empty ring whose lines may spend `quantum` per turn.
     pub fn new(quantum: u32) -> Self {
         Self {
             quantum: i64::from(quantum.max(1)),
@@ -45,17 +45,17 @@ impl<K: Copy + Eq + Hash, V: Default> Turns<K, V> {
         }
     }
 
-    /// How many lines there are.
+    /// The number of lines.
     pub fn len(&self) -> usize {
         self.ring.len()
     }
 
-    /// Whether there are none.
+    /// Whether there is no line.
     pub fn is_empty(&self) -> bool {
         self.ring.is_empty()
     }
 
-    /// The line of a key. A new one has its turn after all others.
+    /// The line of a key. A new line is created with its turn after all others.
     pub fn line(&mut self, key: K) -> Option<&mut V> {
         let index = match self.at.get(&key) {
             Some(index) => *index,
@@ -80,13 +80,13 @@ impl<K: Copy + Eq + Hash, V: Default> Turns<K, V> {
         index
     }
 
-    /// The line that has its turn.
+    /// The line whose turn it is.
     pub fn front(&mut self) -> Option<(K, &mut V)> {
         let line = self.lines.get_mut(*self.ring.front()?)?.as_mut()?;
         Some((line.key, &mut line.value))
     }
 
-    /// Notes what the line at the front has spent. If that ends its turn, the next one has it.
+    /// Charges the front line. If that ends its turn, the next line comes to the front.
     pub fn spend(&mut self, cost: u32) {
         let quantum = self.quantum;
         let alone = self.ring.len() < 2;
@@ -100,7 +100,7 @@ impl<K: Copy + Eq + Hash, V: Default> Turns<K, V> {
             return;
         }
         front.balance = front.balance.max(-DEBT_TURNS * quantum);
-        // At most as many rounds as a line can be in debt.
+        // At most `DEBT_TURNS` rounds.
         while let Some(front) = self.at_front()
             && front.balance <= 0
         {
@@ -113,14 +113,14 @@ impl<K: Copy + Eq + Hash, V: Default> Turns<K, V> {
         self.lines.get_mut(*self.ring.front()?)?.as_mut()
     }
 
-    /// Ends the turn of the line at the front, whatever it has spent.
+    /// Ends the front line's turn, regardless of what it has spent.
     pub fn pass(&mut self) {
         if self.ring.len() > 1 {
             self.ring.rotate_left(1);
         }
     }
 
-    /// Takes the line at the front out: it has nothing left.
+    /// Removes the front line, which is empty.
     pub fn retire(&mut self) -> Option<V> {
         let index = self.ring.pop_front()?;
         let line = self.lines.get_mut(index)?.take()?;
@@ -194,7 +194,7 @@ mod tests {
                 fill(&mut queue, key, (0..5_000).map(|_| 1 + random(most)));
             }
             let mut spent = vec![0_u64; lines as usize];
-            // As long as each has something left.
+            // While every line has something left.
             while queue.len() == lines as usize {
                 let (key, cost) = take(&mut queue).unwrap();
                 spent[key as usize] += u64::from(cost);
@@ -211,7 +211,7 @@ mod tests {
     #[test]
     fn lines_within_lines_share_by_the_outer_key_first() {
         let mut queue: Turns<u32, Turns2> = Turns::new(1);
-        // One with 32 connections, and one with one.
+        // One principal with 32 connections, and one with a single connection.
         for connection in 0..32 {
             let lines = queue.line(1).unwrap();
             lines.0.line(connection).unwrap().extend([0; 64]);

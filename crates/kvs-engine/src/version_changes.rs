@@ -1,5 +1,5 @@
-//! What a version changed in some scopes: the record alone where it tells, else with the two roots
-//! that the version lies between, which may have to be rebuilt.
+//! The changes of a version in some scopes: from its record alone if possible, else by comparing
+//! the roots before and after it, which may have to be rebuilt.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,14 +19,14 @@ use crate::store::Store;
 
 /// The keys that a version changed.
 pub(crate) struct ChangedKeys {
-    /// In the order of the tree, and how.
+    /// The keys in tree order, and how they changed.
     pub(crate) keys: Vec<(Key, ChangeKind)>,
-    /// Whether there may be more: finding them all would take too long.
+    /// Whether there may be more: the search stopped at a limit.
     pub(crate) more: bool,
 }
 
-/// What `record` changed in `scopes`, the roots rebuilt where differences are needed. In slices,
-/// and no more than [`LOG_CHANGES`] keys, nor for more than [`LOG_SLICES`].
+/// The keys that `record` changed in `scopes`; rebuilds roots if differences are needed. Works in
+/// slices and stops at [`LOG_CHANGES`] keys or [`LOG_SLICES`].
 pub(crate) async fn changes_of(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,
@@ -78,7 +78,7 @@ pub(crate) async fn changes_of(
     })
 }
 
-/// Whether some effect of the record does something, asked one by one, in slices.
+/// Whether `does` holds for any effect of the record; checked in slices.
 pub(crate) async fn any_effect(
     record: &VersionRecord,
     scopes: &[Scope],
@@ -105,7 +105,7 @@ pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
     record.transactions.iter().map(info).collect()
 }
 
-/// The keys that a version wrote, in the order of the tree, and how. A copy counts as a put.
+/// The keys that a version wrote, in tree order, and how. A copy counts as a put.
 pub(crate) fn keys_of(record: &VersionRecord) -> Vec<(Key, ChangeKind)> {
     let mut keys = BTreeMap::new();
     for effect in record.effects() {

@@ -1,5 +1,5 @@
-//! Reading one state of one namespace: lookups, listings, values. A view is a root and the means to
-//! load what lies under it; it stays consistent however far the namespace moves on.
+//! Reads one state of one namespace: lookups, listings, values. A view holds a root and loads what
+//! is below it on demand. It stays consistent while the namespace moves on.
 
 mod encoded;
 
@@ -22,7 +22,7 @@ use crate::roots::{bare, root_of, stale};
 use crate::slices::{Pace, visits_of_bytes};
 use crate::store::Store;
 
-/// One state of one namespace.
+/// A consistent view of one version. Cheap to clone.
 #[derive(Clone)]
 pub struct View {
     store: Arc<Store>,
@@ -33,52 +33,52 @@ pub struct View {
 
 /// An entry and where it was found.
 pub struct Located {
-    /// What stands there.
+    /// The entry at the key.
     pub entry: Entry,
-    /// The key after links.
+    /// The key after following links.
     pub key: Key,
-    /// The state it was found in: a link may have led into another namespace.
+    /// The view it was found in; a link may have led into another namespace.
     pub view: View,
 }
 
-/// What to list.
+/// The parameters of a listing.
 #[derive(Clone, Copy, Debug)]
 pub struct Listing<'a> {
-    /// The directory; links are not followed.
+    /// The directory to list; links are not followed.
     pub dir: &'a Key,
-    /// Only what comes after this key.
+    /// Return only entries after this key.
     pub after: Option<&'a Key>,
-    /// Most entries.
+    /// Maximum number of entries.
     pub limit: usize,
-    /// Whether directories are descended into.
+    /// Whether to descend into directories.
     pub recursive: bool,
-    /// Only entries inside of it.
+    /// Return only entries in this scope.
     pub scope: Option<&'a Scope>,
-    /// Whether to end after [`REQUEST_SLICES`], be it with nothing found.
+    /// Whether to stop after [`REQUEST_SLICES`], even if nothing was found.
     pub bounded: bool,
 }
 
 /// A page of a listing.
 #[derive(Clone, Debug)]
 pub struct Listed {
-    /// The entries, in the order of a walk.
+    /// The entries, in walk order.
     pub entries: Vec<(Key, Entry)>,
-    /// The key after which to go on; `None` at the end.
+    /// The key to continue after; `None` at the end.
     pub next: Option<Key>,
 }
 
-/// Nodes by which a key is reached, for a client that looks it up by itself.
+/// The nodes on the way to a key, for a client that resolves it itself.
 pub struct Nodes {
-    /// In their canonical encoding, in the order in which a lookup comes to them.
+    /// Canonical encodings, in the order in which a lookup reads them.
     pub nodes: Vec<Bytes>,
-    /// Whether more follow.
+    /// Whether more nodes follow.
     pub more: bool,
-    /// The value at the key, if it stands in none of the nodes and no more follow.
+    /// The value at the key, if it is not in one of the nodes and no more nodes follow.
     pub value: Option<Value>,
 }
 
 impl View {
-    /// The state `at` of a namespace.
+    /// Opens the state `at` of a namespace.
     pub(crate) async fn open(
         store: &Arc<Store>,
         caller: Principal,
@@ -122,22 +122,22 @@ impl View {
         &self.namespace.name
     }
 
-    /// The uid that owns the namespace.
+    /// The uid of the namespace's current owner.
     pub fn owner(&self) -> u32 {
         self.namespace.terms().owner
     }
 
-    /// The version that is read.
+    /// The position of this state.
     pub fn position(&self) -> Position {
         self.namespace.at(self.root.version)
     }
 
-    /// The root's hash.
+    /// The blobref of the root.
     pub fn root(&self) -> Blobref {
         self.root.root
     }
 
-    /// The root as an entry, for its tree object and counts.
+    /// The root as a directory, for its tree object and counts.
     pub fn directory(&self) -> Directory {
         self.root.directory.clone()
     }
@@ -147,7 +147,7 @@ impl View {
         self.root.time_ms
     }
 
-    /// The reference under which this state can be read again.
+    /// The reference by which this state can be read again while it is retained or pinned.
     pub fn snapshot(&self) -> SnapshotRef {
         self.namespace.snapshot(&self.root)
     }
@@ -156,7 +156,8 @@ impl View {
         self.root.clone()
     }
 
-    /// Runs a pure step, on this task if memory has all that it needs.
+    /// Runs a pure step: on this task if everything it needs is in memory, else on a blocking
+    /// thread.
     async fn step<T: Send + 'static>(
         &self,
         step: impl Fn(&dyn NodeSource) -> Result<T, Fault> + Send + 'static,
@@ -169,12 +170,12 @@ impl View {
             .await
     }
 
-    /// What stands at `key`, links in the middle followed, a link at the end only with
-    /// `follow_last`. `None` if there is nothing.
+    /// The entry at `key`, or `None`. Links on the way are followed; a link at the end only with
+    /// `follow_last`.
     ///
     /// # Errors
-    /// `LinkLoop` for more than 10 links, `Permission` or `NoNamespace` for a link into a namespace
-    /// that the caller may not read or that is not there.
+    /// `LinkLoop` for more than 10 links; `Permission` or `NoNamespace` for a link into a namespace
+    /// that the caller may not read or that does not exist.
     pub async fn lookup(
         &self,
         key: &Key,
@@ -183,7 +184,7 @@ impl View {
         self.find(key, follow_last, &mut 0).await
     }
 
-    /// The same, which adds to `visits` what it took.
+    /// Like [`lookup`](Self::lookup), and adds its cost to `visits`.
     ///
     /// # Errors
     /// As [`lookup`](Self::lookup).
@@ -202,7 +203,7 @@ impl View {
             let found = view
                 .step(move |source| lookup(&root, source, &wanted, follow_last, before))
                 .await;
-            // For each link the way begins anew at the root.
+            // Resolution restarts at the root after each link.
             let mut count = |key: &Key, links: usize| *visits += (1 + key.depth()) * (1 + links);
             match found {
                 Ok(Resolved::Found { entry, key, links }) => {
@@ -232,12 +233,12 @@ impl View {
         }
     }
 
-    /// Up to `limit` entries of the directory `dir` (links not followed), sorted, those after
-    /// `after` only; recursive listings descend in walk order. `scope` filters. Read in slices, as
-    /// many as it takes.
+    /// Up to `limit` entries of the directory `dir` (links not followed), sorted, starting after
+    /// `after`; recursive listings are in walk order. `scope` filters. Reads in slices, as many as
+    /// needed.
     ///
     /// # Errors
-    /// `NotFound` or `NotDirectory` for a `dir` that is none.
+    /// `NotFound` or `NotDirectory` if `dir` is not a directory.
     pub async fn list(
         &self,
         dir: &Key,
@@ -258,11 +259,11 @@ impl View {
         Ok(self.page(asked, &mut pace).await?.entries)
     }
 
-    /// A page of a listing, read in slices: while there is little to visit in one. Dropping the future
-    /// ends the work.
+    /// One page of a listing, read in slices. Dropping the future stops the work.
     ///
     /// # Errors
-    /// `NotFound` or `NotDirectory` for a `dir` that is none; when the right to read is withdrawn.
+    /// `NotFound` or `NotDirectory` if `dir` is not a directory; `Permission` if the right to read
+    /// is revoked meanwhile.
     pub async fn page(&self, asked: Listing<'_>, pace: &mut Pace) -> Result<Listed, EngineError> {
         let (recursive, mut after) = (asked.recursive, asked.after.cloned());
         let mut entries = Vec::new();
@@ -291,8 +292,8 @@ impl View {
         }
     }
 
-    /// The bytes `range` of a value that was found in this view, clamped to its length. Copied in
-    /// slices if there are many.
+    /// The bytes `range` of a value found in this view, clamped to its length. Large reads are
+    /// copied in slices.
     pub async fn read(&self, value: &Value, range: Range<u64>) -> Result<Bytes, EngineError> {
         let value = value.clone();
         let range = range.start.min(value.len())..range.end.min(value.len());
@@ -327,7 +328,7 @@ impl View {
         Ok(joined.freeze())
     }
 
-    /// How many entries a directory has itself.
+    /// The number of direct entries of a directory.
     pub async fn count(&self, directory: &Directory) -> Result<u64, EngineError> {
         let directory = directory.clone();
         self.step(move |source| directory.len(source)).await

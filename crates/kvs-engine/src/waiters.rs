@@ -1,4 +1,4 @@
-//! Those who wait for versions of one namespace. They are let go behind the commit, in slices.
+//! Clients waiting for versions of one namespace. They are answered after the commit, in slices.
 
 use std::collections::BTreeMap;
 
@@ -10,25 +10,25 @@ use crate::places::Places;
 use crate::reference::Position;
 use crate::request::Tenant;
 
-/// Who waits, and where the answer goes.
+/// The waiters for one version, and where their answers go.
 type Waiting = Vec<(Tenant, oneshot::Sender<Position>)>;
 
-/// Those who wait for versions.
+/// All waiters of a namespace.
 #[derive(Default)]
 pub(crate) struct Waiters {
     by_version: BTreeMap<u64, Waiting>,
-    /// Those who wait no longer, and the position that they are told; none: the namespace is gone.
+    /// Waiters to be answered, and their answer; `None`: the namespace was removed.
     leaving: Vec<(Waiting, Option<Position>)>,
     places: Places,
-    /// Whether somebody is to advance them.
+    /// Whether the waiters are queued for [`let_go`](Self::let_go).
     queued: bool,
 }
 
 impl Waiters {
-    /// Adds somebody who waits for a version.
+    /// Adds a waiter for a version.
     ///
     /// # Errors
-    /// How many wait already, if it is too many.
+    /// The limit, if it is reached.
     pub(crate) fn add(
         &mut self,
         tenant: Tenant,
@@ -48,7 +48,7 @@ impl Waiters {
         Ok(receiver)
     }
 
-    /// Forgets those that went away.
+    /// Removes waiters that were cancelled.
     fn tidy(&mut self) {
         for list in self.by_version.values_mut() {
             list.retain(|(tenant, waiter)| {
@@ -62,14 +62,15 @@ impl Waiters {
         self.by_version.retain(|_, list| !list.is_empty());
     }
 
-    /// Lets everybody go.
+    /// Ends all waits with `answer`.
     pub(crate) fn dismiss(&mut self, answer: Option<Position>) {
         let all = std::mem::take(&mut self.by_version);
         let all = all.into_values().map(|waiting| (waiting, answer));
         self.leaving.extend(all);
     }
 
-    /// Whether somebody waits no longer and nobody was told to see to it yet; the caller does.
+    /// Whether there are waiters to answer and they are not queued yet. If so, the caller must
+    /// queue them.
     pub(crate) fn is_due(&mut self, published: u64) -> bool {
         let due = !self.queued && self.is_behind(published);
         self.queued |= due;
@@ -81,7 +82,7 @@ impl Waiters {
         !self.leaving.is_empty() || first.is_some_and(|(wanted, _)| *wanted <= published)
     }
 
-    /// Answers those who wait no longer, as far as the slice goes; whether all are.
+    /// Answers waiters that are due, within one slice; true when all are answered.
     pub(crate) fn let_go(&mut self, now: Position, slice: &mut Slice) -> bool {
         while self.is_behind(now.version) {
             if slice.is_over() {
@@ -99,7 +100,7 @@ impl Waiters {
                     self.places.give_back(tenant);
                     slice.visits = slice.visits.saturating_sub(WAKE_VISITS);
                     if let Some(position) = answer {
-                        // A waiter that went away does not want to know.
+                        // The waiter may have been cancelled.
                         let _ = sender.send(*position);
                     }
                 }

@@ -1,4 +1,4 @@
-//! Roots of old versions, rebuilt in steps from the nearest checkpoint or rebuilt root before them.
+//! Rebuilds roots of old versions, in steps, from the nearest earlier checkpoint or rebuilt root.
 
 use std::sync::{Arc, PoisonError};
 
@@ -10,10 +10,10 @@ use crate::limits::{REBUILD_STEP_BYTES, REBUILT_BYTES, REPLAY_BATCH};
 use crate::namespace::Namespace;
 
 impl Archive {
-    /// The root of `version`, or where its rebuild begins.
+    /// The root of `version`, or a rebuild ready to start.
     ///
     /// # Errors
-    /// `Compacted` if the version is not retained.
+    /// `Compacted` if the version is not retained; `StaleSnapshot` if it does not exist yet.
     pub(crate) fn find_root(
         &self,
         namespace: &Namespace,
@@ -72,11 +72,11 @@ impl Archive {
         }
     }
 
-    /// Rebuilds further: what some [`REPLAY_BATCH`] versions did, or [`REBUILD_STEP_BYTES`] of journal.
+    /// Continues a rebuild by up to [`REPLAY_BATCH`] versions or [`REBUILD_STEP_BYTES`] of journal.
     ///
     /// # Errors
-    /// `Compacted` if the version is not retained any more, `Corrupt` if replay does not arrive at
-    /// the recorded root.
+    /// `Compacted` if the version is no longer retained, `Corrupt` if replay does not produce the
+    /// recorded root.
     pub(crate) fn rebuild(
         &self,
         namespace: &Namespace,

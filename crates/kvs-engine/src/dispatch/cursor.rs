@@ -1,4 +1,4 @@
-//! How far the matcher of a lane has come: in the journal, and within a version.
+//! The progress of a lane's matcher: in the journal, and within a version.
 
 use std::sync::Arc;
 
@@ -8,16 +8,16 @@ use super::groups::{Drain, Holder};
 use super::slots::WatchNumber;
 use crate::state::VersionRecord;
 
-/// How many are found before they are woken.
+/// Watches found before they are woken.
 pub(super) const FOUND: usize = 64;
 
-/// What is looked for next of an effect.
+/// The next stage of matching an effect.
 pub(super) enum Stage {
-    /// Its key, and the directories above it.
+    /// Watches of its key and of the directories above it.
     At,
-    /// Watched keys below it, behind this one.
+    /// Watches of keys below it, after this key.
     Below(Key),
-    /// Patterns.
+    /// Watches of patterns.
     Patterns,
 }
 
@@ -27,7 +27,7 @@ pub(super) struct Progress {
     transaction: usize,
     effect: usize,
     pub(super) stage: Stage,
-    /// Who was found and is to be woken next.
+    /// Watches found and to be woken next.
     pub(super) found: Vec<Holder>,
     pub(super) drain: Option<Drain>,
 }
@@ -44,7 +44,7 @@ impl Progress {
         }
     }
 
-    /// The effect of `record` that is being matched; none behind the last.
+    /// The effect that is being matched; `None` after the last one.
     pub(super) fn effect<'a>(&mut self, record: &'a VersionRecord) -> Option<&'a Effect> {
         loop {
             let transaction = record.transactions.get(self.transaction)?;
@@ -55,14 +55,14 @@ impl Progress {
         }
     }
 
-    /// Goes on to the next effect.
+    /// Advances to the next effect.
     pub(super) fn next_effect(&mut self) {
         self.effect += 1;
         self.stage = Stage::At;
     }
 }
 
-/// Versions that nobody matches: they are taken to concern every watch.
+/// A range of versions that is not matched: it counts as concerning every watch.
 #[derive(Clone, Copy)]
 pub(super) struct Flood {
     pub(super) at: WatchNumber,
@@ -70,18 +70,18 @@ pub(super) struct Flood {
     pub(super) upto: u64,
 }
 
-/// The matcher's place.
+/// The progress of the matcher.
 #[derive(Default)]
 pub(super) struct Cursor {
-    /// The version that is being matched, or was last.
+    /// The version that is being matched, or the last one matched.
     pub(super) begun: u64,
     /// All versions up to this one were matched.
     pub(super) matched: u64,
     pub(super) progress: Option<Progress>,
     pub(super) flood: Option<Flood>,
-    /// Everybody is being woken, from this watch on.
+    /// The next watch to wake, while all watches are being woken.
     pub(super) everybody: Option<WatchNumber>,
-    /// What waits is to be passed over.
+    /// Whether to stop matching and treat the waiting versions as concerning every watch.
     pub(super) give_up: bool,
     pub(super) search: PatternSearch,
 }

@@ -1,9 +1,9 @@
-//! Watches of equal scopes, which a version finds together.
+//! Groups of watches at the same scope.
 //!
-//! A group lists its *armed* watches: all that are idle, and some that have a hit. When a version
-//! touches the group, the list is gone through once: whoever has not read the version is woken and
-//! taken off the list, until it is idle again. So a key that touches a group whose watches all have
-//! a hit costs one comparison, and a further key of the same version does too.
+//! A group lists its *armed* watches: all idle ones and some that have a hit. When a version
+//! touches the group, the matcher walks the list once: each watch that has not read the version is
+//! woken and taken off the list until it is idle again. If all watches of a group have a hit, a
+//! touch of it costs one comparison, and so does a further key of the same version.
 
 use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
@@ -13,7 +13,7 @@ use super::wake::Slice;
 
 type GroupNumber = u32;
 
-/// Who watches at one scope. Nearly always it is one watch, which needs no group.
+/// The watches at one scope: nearly always a single one, which needs no group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Holder {
     One(WatchNumber),
@@ -24,15 +24,15 @@ pub(super) enum Holder {
 struct Group {
     members: usize,
     armed: BTreeSet<WatchNumber>,
-    /// No armed watch that is idle has read less.
+    /// Lower bound of what the armed idle watches have read.
     least: u64,
 }
 
-/// A group that is being gone through for a version.
+/// The walk through a group for one version.
 pub(super) struct Drain {
     group: GroupNumber,
     after: Option<WatchNumber>,
-    /// The least that a watch has read which stays armed.
+    /// The minimum read by the watches that stay armed.
     kept: u64,
 }
 
@@ -41,14 +41,14 @@ pub(super) struct Drain {
 pub(super) struct Groups {
     groups: Vec<Group>,
     free: Vec<GroupNumber>,
-    /// Groups without members; their numbers are used again after [`tidy`](Self::tidy).
+    /// Groups without members; [`tidy`](Self::tidy) makes their numbers reusable.
     vacant: Vec<GroupNumber>,
-    /// In which groups a watch with a hit is not armed.
+    /// For each watch with a hit, the groups in which it is not armed.
     disarmed: HashMap<WatchNumber, Vec<GroupNumber>>,
 }
 
 impl Groups {
-    /// Adds a watch to whoever holds a scope.
+    /// Adds a watch to the holder of a scope.
     pub(super) fn join(
         &mut self,
         holder: Option<Holder>,
@@ -99,7 +99,7 @@ impl Groups {
         }
     }
 
-    /// Takes a watch off whoever holds a scope; none if nobody is left.
+    /// Removes a watch from the holder of a scope; `None` if no watch is left.
     pub(super) fn leave(&mut self, holder: Holder, id: WatchNumber) -> Option<Holder> {
         let number = match holder {
             Holder::One(one) => return (one != id).then_some(holder),
@@ -133,7 +133,7 @@ impl Groups {
         found
     }
 
-    /// A watch is idle again and has read everything up to `read`.
+    /// Re-arms a watch that is idle again and has read everything up to `read`.
     pub(super) fn arm(&mut self, id: WatchNumber, read: u64) {
         for number in self.disarmed.remove(&id).unwrap_or_default() {
             if let Some(group) = self.groups.get_mut(number as usize) {
@@ -143,7 +143,7 @@ impl Groups {
         }
     }
 
-    /// A version touches a group: what there is to do, if anything.
+    /// Starts the walk through a group that a version touches; `None` if no watch needs waking.
     pub(super) fn touch(&mut self, number: GroupNumber, version: u64) -> Option<Drain> {
         let group = self.groups.get_mut(number as usize)?;
         if group.least >= version || group.armed.is_empty() {
@@ -157,7 +157,7 @@ impl Groups {
         })
     }
 
-    /// Goes on with a group; true when it is done.
+    /// Continues the walk; true when it is finished.
     pub(super) fn drain(
         &mut self,
         drain: &mut Drain,
@@ -198,15 +198,14 @@ impl Groups {
         }
     }
 
-    /// Leaves a group half-way.
+    /// Abandons the walk before its end.
     pub(super) fn give_up(&mut self, drain: &Drain) {
         if let Some(group) = self.groups.get_mut(drain.group as usize) {
             group.least = 0;
         }
     }
 
-    /// Lets numbers of groups that have nobody left be used again. Not to be called while a number
-    /// may be kept.
+    /// Makes the numbers of empty groups reusable. Must not be called while a number may be in use.
     pub(super) fn tidy(&mut self) {
         for number in self.vacant.drain(..) {
             if let Some(group) = self.groups.get_mut(number as usize)

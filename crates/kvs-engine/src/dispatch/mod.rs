@@ -1,15 +1,14 @@
-//! Which watches a version wakes: an index over the scopes of watches, and a matcher behind the
-//! published version that looks in it, in slices.
+//! Finds the watches that a version wakes: an index over scopes, and a matcher that follows the
+//! published version in slices.
 //!
-//! A version pays for the names of the keys that it touched, the patterns that are alive on their
-//! way, and the watches that it wakes; idle watches elsewhere cost nothing (`presence`), and a watch
-//! that has a hit already costs nothing more (`groups`). For each watch the index holds whom to wake
-//! and the first version that may concern it and that it has not read yet (*hit*), and nothing else:
-//! no queue. Not thread-safe; its owner holds it under a lock.
+//! A version costs the names of its keys, the pattern nodes alive on their way, and the watches it
+//! wakes. Idle watches elsewhere cost nothing (`prefix_bloom`), nor do watches that already have a
+//! hit (`groups`). For each watch the index holds its wake and its *hit*, the first unread version
+//! that may concern it; there is no queue. Not thread-safe: the owner locks it.
 //!
-//! A watch is idle or has a hit. An idle one has read everything up to a version that is no older
-//! than the one that is being matched (`begun`), and is armed at all its scopes; so whatever the
-//! matcher comes upon later finds it, and what it has read does not wake it.
+//! A watch is idle or has a hit. When it becomes idle it has read at least up to the version that
+//! is being matched (`begun`), and it is armed at all its scopes. So the matcher finds it for later
+//! versions, and a version that it has read does not wake it.
 
 mod wake;
 
@@ -47,7 +46,7 @@ pub(crate) struct Dispatch {
 }
 
 impl Dispatch {
-    /// Adds a watch that has read everything up to `read`, while `published` is the newest version.
+    /// Adds a watch that has read everything up to `read`; `published` is the newest version.
     pub(crate) fn add(
         &mut self,
         scopes: &[Scope],
@@ -56,7 +55,7 @@ impl Dispatch {
         wake: Wake,
     ) -> WatchNumber {
         if self.is_empty() {
-            // Nobody was there whom anything before concerned.
+            // There were no watches, so nothing up to `published` needs matching.
             *self = Self::default();
             (self.cursor.begun, self.cursor.matched) = (published, published);
         }
@@ -65,7 +64,7 @@ impl Dispatch {
         id
     }
 
-    /// Lets a watch be woken for more scopes.
+    /// Registers the watch for more scopes.
     pub(crate) fn hold(&mut self, id: WatchNumber, scopes: &[Scope]) {
         let Self {
             plain,
@@ -91,7 +90,7 @@ impl Dispatch {
         }
     }
 
-    /// Takes back [`hold`](Self::hold).
+    /// Undoes [`hold`](Self::hold).
     pub(crate) fn release(&mut self, id: WatchNumber, scopes: &[Scope]) {
         let Self {
             plain,
@@ -118,28 +117,28 @@ impl Dispatch {
         if self.cursor.progress.is_none() {
             self.tidy();
         } else if self.patterns.removed() > PATTERNS_REMOVED {
-            // What is removed is kept until the version is matched, and others come meanwhile.
+            // Removed patterns are kept until the version is matched, and more may come meanwhile.
             self.cursor.give_up = true;
         }
     }
 
-    /// Removes a watch that holds `scopes` and nothing else.
+    /// Removes a watch that is registered for exactly `scopes`.
     pub(crate) fn remove(&mut self, id: WatchNumber, scopes: &[Scope]) {
         self.release(id, scopes);
         self.slots.remove(id);
         if self.is_empty() {
-            // What a burst of watches took is given back.
+            // Free the memory of a burst of watches.
             *self = Self::default();
         }
     }
 
-    /// The first version that may concern the watch and that it has not read.
+    /// The first unread version that may concern the watch.
     pub(crate) fn hit(&self, id: WatchNumber) -> Option<u64> {
         self.slots.hit(id)
     }
 
-    /// Notes that the watch has read everything up to `read`, while `published` is the newest
-    /// version. What came in between counts as a hit, since only the first hit was kept.
+    /// Notes that the watch has read everything up to `read`; `published` is the newest version.
+    /// Only the first hit is stored, so unread versions count as a hit.
     pub(crate) fn settle(&mut self, id: WatchNumber, read: u64, published: u64) {
         if read < published {
             self.slots.set_hit(id, read + 1);
@@ -149,8 +148,8 @@ impl Dispatch {
         }
     }
 
-    /// Lets an idle watch, which has read up to `read`, look for itself at what was published and is
-    /// not matched yet; false if there is nothing of the kind.
+    /// Sets a hit for an idle watch that has read up to `read` if there are published versions that
+    /// are not matched yet, so that the watch examines them itself; false if there are none.
     pub(crate) fn run_ahead(&mut self, id: WatchNumber, read: u64, published: u64) -> bool {
         let done = read.max(self.cursor.matched);
         if done >= published || self.slots.hit(id).is_some() {
@@ -160,17 +159,17 @@ impl Dispatch {
         true
     }
 
-    /// Whom the watch wakes.
+    /// The wake of the watch.
     pub(crate) fn wake_of(&self, id: WatchNumber) -> Option<Wake> {
         self.slots.wake_of(id)
     }
 
-    /// All versions up to this one were matched: a watch without a hit is not concerned by them.
+    /// Every version up to this one was matched: it does not concern watches without a hit.
     pub(crate) fn matched(&self) -> u64 {
         self.cursor.matched
     }
 
-    /// Everybody is to be woken, for an end of the namespace or a change of rights.
+    /// Wakes all watches, for the end of the namespace or a change of rights.
     pub(crate) fn wake_everybody(&mut self) {
         self.cursor.everybody = Some(0);
     }
@@ -183,14 +182,14 @@ impl Dispatch {
         self.len() == 0
     }
 
-    /// Whether there is anything to do for [`advance`](Self::advance).
+    /// Whether [`advance`](Self::advance) has work to do.
     pub(crate) fn is_behind(&self, published: u64) -> bool {
         !self.is_empty() && (self.cursor.matched < published || self.cursor.everybody.is_some())
     }
 
-    /// Matches versions up to `published`, as far as the slice goes; whether all is done. `record`
-    /// gives the record of a version, if it is in memory; if it is not, or if more than `lag`
-    /// versions wait, all that wait are taken to concern every watch, each of which then looks for
+    /// Matches versions up to `published`, within one slice; true when finished. `record` returns
+    /// the record of a version if it is in memory. If it is not, or if more than `lag` versions
+    /// wait, the waiting versions count as concerning every watch, and each watch examines them
     /// itself.
     pub(crate) fn advance(
         &mut self,
@@ -241,7 +240,7 @@ impl Dispatch {
         true
     }
 
-    /// Gives up matching what waits.
+    /// Stops matching and treats the waiting versions as concerning every watch.
     fn overflow(&mut self, published: u64) {
         if let Some(drain) = self.cursor.progress.take().and_then(|one| one.drain) {
             self.groups.give_up(&drain);
@@ -274,7 +273,7 @@ impl Dispatch {
         }
     }
 
-    /// Goes on with a version; true when it is done.
+    /// Continues with a version; true when it is finished.
     fn match_record(&mut self, progress: &mut Progress, slice: &mut Slice) -> bool {
         let record = progress.record.clone();
         loop {
@@ -307,7 +306,7 @@ impl Dispatch {
                 Stage::Patterns => {
                     let (patterns, search) = (&self.patterns, &mut self.cursor.search);
                     let found = &mut progress.found;
-                    // Whoever is found is woken before many more are looked for.
+                    // Wake the watches found before searching for many more.
                     let some = slice.visits.min(FOUND);
                     let mut left = some;
                     let done = patterns.search(search, &mut left, |id| {
@@ -322,7 +321,7 @@ impl Dispatch {
         }
     }
 
-    /// Wakes who was found; false if the slice is over before.
+    /// Wakes the watches found; false if the slice ended first.
     fn wake_found(&mut self, progress: &mut Progress, slice: &mut Slice) -> bool {
         let version = progress.record.version;
         loop {
@@ -343,7 +342,7 @@ impl Dispatch {
         }
     }
 
-    /// Gives back what was removed while a version was being matched.
+    /// Reclaims what was removed while a version was being matched.
     fn tidy(&mut self) {
         self.patterns.tidy();
         self.groups.tidy();

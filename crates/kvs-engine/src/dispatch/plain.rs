@@ -1,6 +1,6 @@
-//! Watched keys and directories, in the order of keys.
+//! Watched keys and directories, in key order.
 //!
-//! What lies below a key stands next to it, so what an effect does to a whole subtree is one range.
+//! The keys below a key follow it directly, so an effect on a subtree scans one range.
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -12,7 +12,7 @@ use super::groups::Holder;
 use super::wake::Slice;
 use crate::prefix_bloom::PrefixBloom;
 
-/// Who watches a key, and who watches it and everything below it.
+/// The watches of a key, and those of it and everything below.
 enum At {
     Exact(Holder),
     Below(Holder),
@@ -50,7 +50,7 @@ impl At {
 #[derive(Default)]
 pub(super) struct PlainIndex {
     index: BTreeMap<Key, At>,
-    /// Of the keys of the index.
+    /// Filter of the index's keys.
     presence: PrefixBloom,
 }
 
@@ -59,7 +59,7 @@ impl PlainIndex {
         self.index.is_empty()
     }
 
-    /// Changes who watches a key or, with `below`, a directory.
+    /// Changes the watches of a key or, with `below`, of a directory.
     pub(super) fn change(
         &mut self,
         key: &Key,
@@ -84,7 +84,7 @@ impl PlainIndex {
         }
     }
 
-    /// Who watches `key` or a directory that it lies in.
+    /// Collects the watches of `key` and of the directories above it.
     pub(super) fn at(&self, key: &Key, slice: &mut Slice, found: &mut Vec<Holder>) {
         slice.visit();
         if self.index.is_empty() {
@@ -100,8 +100,8 @@ impl PlainIndex {
         }
     }
 
-    /// Who watches anything below `key`, from behind `after` on, some at a time: where to go on, or
-    /// none at the end.
+    /// Collects watches of keys below `key` that come after `after`, up to a limit. Returns the key
+    /// to continue after, or `None` at the end.
     pub(super) fn below(
         &self,
         key: &Key,

@@ -1,12 +1,12 @@
-//! The watches of a lane: whom each wakes, and what it has to read.
+//! The watches of a lane: the wake of each, and its first unread version.
 
 use super::wake::{Slice, Wake};
 
-/// Numbers a watch within its lane; used again once the watch is gone.
+/// The number of a watch within its lane; reused once the watch is removed.
 pub(crate) type WatchNumber = u32;
 
-/// Where a watch is: idle, having read everything up to a version, or with a first version that may
-/// concern it and that it has not read (*hit*). Versions stay below 2^63.
+/// The state of a watch: idle with the version it has read up to, or with a *hit*, the first unread
+/// version that may concern it. Versions stay below 2^63.
 #[derive(Clone, Copy)]
 struct Place(u64);
 
@@ -43,7 +43,7 @@ pub(super) struct Slots {
 }
 
 impl Slots {
-    /// Adds a watch that has read everything up to `read` and, with `hit`, has to read from there on.
+    /// Adds a watch that has read everything up to `read`; with `hit`, the next version is its hit.
     pub(super) fn add(&mut self, read: u64, hit: bool, wake: Wake) -> WatchNumber {
         let place = match hit {
             true => Place::hit_at(read + 1),
@@ -80,12 +80,12 @@ impl Slots {
         self.slots.get_mut(id as usize)?.as_mut()
     }
 
-    /// The first version that may concern the watch and that it has not read.
+    /// The first unread version that may concern the watch.
     pub(super) fn hit(&self, id: WatchNumber) -> Option<u64> {
         self.get(id)?.place.hit()
     }
 
-    /// How far an idle watch has read.
+    /// The version up to which an idle watch has read; `None` if it has a hit.
     pub(super) fn read(&self, id: WatchNumber) -> Option<u64> {
         self.get(id)?.place.read()
     }
@@ -106,8 +106,8 @@ impl Slots {
         }
     }
 
-    /// A version concerns a watch: unless it has read it or has a hit already, it gets one and is
-    /// woken.
+    /// Gives the watch a hit at `version` and wakes it, unless it has read the version or has a hit
+    /// already.
     pub(super) fn touch(&mut self, id: WatchNumber, version: u64, slice: &mut Slice) {
         if let Some(slot) = self.get_mut(id)
             && slot.place.read().is_some_and(|read| read < version)
@@ -117,7 +117,7 @@ impl Slots {
         }
     }
 
-    /// Goes over all watches from `at` on, `each` with one; where to go on, or none at the end.
+    /// Calls `each` for all watches from `at` on. Returns where to continue, or `None` at the end.
     pub(super) fn sweep(
         &mut self,
         at: WatchNumber,

@@ -1,4 +1,4 @@
-//! Slices, groups and the matcher against what each watch must be told.
+//! Checks slices, groups and the matcher against the versions that concern each watch.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -75,7 +75,7 @@ impl WakeSink for Woken {
     }
 }
 
-/// A lane and what is published.
+/// A lane and its published versions.
 struct Lane {
     dispatch: Dispatch,
     records: BTreeMap<u64, Arc<VersionRecord>>,
@@ -109,7 +109,7 @@ impl Lane {
         self.records.insert(self.published, record);
     }
 
-    /// One slice; whether everything is matched.
+    /// Runs one slice; true when everything is matched.
     fn slice(&mut self, visits: usize, lag: u64) -> bool {
         let mut slice = Slice::new(visits);
         let record = |version| self.records.get(&version).cloned();
@@ -122,7 +122,7 @@ impl Lane {
         done
     }
 
-    /// Matches what is published; how many visits that took.
+    /// Matches everything published; returns the visits made.
     fn advance(&mut self) -> usize {
         let before = self.visits;
         while !self.slice(MATCH_SLICE, MATCH_LAG) {}
@@ -146,7 +146,7 @@ fn watches_of_one_directory_cost_a_large_commit_once_and_nothing_when_all_have_a
     }
     let keys = || (0..1_000).map(|n| put(&format!("d.k{n}"))).collect();
     lane.publish(keys());
-    // Each watch is gone through once, and woken once; each key costs its way through the index.
+    // Each watch is visited and woken once; each key costs its way through the index.
     let first = lane.advance();
     assert_eq!(lane.woken().len(), 10_000);
     assert!(first < 10_000 * (1 + WAKE_VISITS) + 1_000 * 30, "{first}");
@@ -205,7 +205,7 @@ fn a_watch_that_has_read_what_is_being_matched_is_not_woken_for_it() {
     for _ in 0..3 {
         lane.publish(vec![put("d.a"), put("d.b")]);
     }
-    // It looked for itself.
+    // The watch examined the versions itself.
     assert!(lane.dispatch.run_ahead(first, 10, lane.published));
     lane.dispatch.settle(first, lane.published, lane.published);
     assert_eq!(lane.dispatch.matched(), 10);
@@ -265,7 +265,7 @@ fn many_watches_that_come_and_go_leave_nothing_behind() {
     for _ in 0..3 {
         let ids: Vec<_> = (0..500).map(|token| lane.watch(token, &patterns)).collect();
         lane.publish(vec![put("a.b")]);
-        // Some go while the version is being matched.
+        // Some watches are removed while the version is being matched.
         lane.slice(100, MATCH_LAG);
         for id in ids {
             lane.dispatch.remove(id, &patterns);
@@ -302,7 +302,7 @@ fn patterns_that_come_and_go_while_a_version_is_matched_do_not_pile_up() {
     assert_eq!((lane.woken(), lane.dispatch.matched()), (vec![7], 11));
 }
 
-/// What is done to a lane.
+/// An operation on a lane.
 #[derive(Clone, Debug)]
 enum Doing {
     Watch(Vec<&'static str>),
@@ -358,7 +358,7 @@ proptest! {
     ) {
         let mut lane = Lane::new();
         let mut all: Vec<Known> = Vec::new();
-        // What was published is kept to compare with, also when the matcher has it no more.
+        // Records to compare with, even if the matcher no longer has them.
         let mut truth: BTreeMap<u64, Arc<VersionRecord>> = BTreeMap::new();
         let doings = doings.into_iter().chain((0..200).map(|_| Doing::Slice(40)));
         for doing in doings {
@@ -406,7 +406,7 @@ proptest! {
                 Doing::Forget => lane.records.clear(),
                 _ => {}
             }
-            // No mark lies: whoever has no hit is not concerned by what was matched.
+            // No false mark: matched versions do not concern a watch without a hit.
             for one in &all {
                 let matched = lane.dispatch.matched();
                 let upto = lane.dispatch.hit(one.id).map_or(matched, |hit| hit - 1);

@@ -1,4 +1,4 @@
-//! Whom to wake, and what a slice of work may cost.
+//! Wakes for watches, and the budget of a slice of work.
 
 use std::sync::Arc;
 
@@ -6,15 +6,14 @@ use kvs_tree::Effect;
 
 use crate::limits::WAKE_VISITS;
 
-/// Whom to wake when a watch may have something to read. One sink serves many watches: each has a
-/// token of its own.
+/// Receives the wakes of watches and followers. One sink serves many; each has its own token.
 pub trait WakeSink: Send + Sync {
-    /// The watch with this token may have something to read. Must be cheap and must not block; it
-    /// is called from any thread, with no lock held.
+    /// Called when the watch with this token may have something to read. Must be cheap and must not
+    /// block; it is called from any thread, with no lock held.
     fn wake(&self, token: u64);
 }
 
-/// A wake that is to be called once every lock is gone.
+/// A wake, to be called once all locks are released.
 #[derive(Clone)]
 pub(crate) struct Wake {
     pub(crate) sink: Arc<dyn WakeSink>,
@@ -27,10 +26,9 @@ impl Wake {
     }
 }
 
-/// A slice of work: how much of it may still be done before others have their turn, and the wakes
-/// that came of it.
+/// A slice of work: the visits left before others have their turn, and the wakes collected.
 pub(crate) struct Slice {
-    /// Nodes and watches of an index that may still be looked at.
+    /// Visits left, of nodes and watches of an index.
     pub(crate) visits: usize,
     most: usize,
     wakes: Vec<Wake>,
@@ -45,7 +43,7 @@ impl Slice {
         }
     }
 
-    /// Whether the rest has to wait for the next slice.
+    /// Whether the rest must wait for the next slice.
     pub(crate) fn is_over(&self) -> bool {
         self.visits == 0
     }
@@ -54,25 +52,25 @@ impl Slice {
         self.visits = self.visits.saturating_sub(1);
     }
 
-    /// Keeps a wake for when the lock is gone.
+    /// Collects a wake, to be called after the lock is released.
     pub(crate) fn wake(&mut self, wake: Wake) {
         self.visits = self.visits.saturating_sub(WAKE_VISITS);
         self.wakes.push(wake);
     }
 
-    /// Calls the wakes so far; how many there were. The caller holds no lock.
+    /// Calls the wakes collected so far and returns their number. The caller must hold no lock.
     pub(crate) fn call(&mut self) -> usize {
         self.wakes.drain(..).map(|wake| wake.call()).count()
     }
 
-    /// What has been visited so far.
+    /// Visits made so far.
     pub(crate) fn used(&self) -> usize {
         self.most - self.visits
     }
 }
 
-/// Whether an effect can change what is found at keys below its own: it says so, or it may put a
-/// link there that leads them elsewhere.
+/// Whether an effect can change what is found at keys below its own: because it covers the subtree,
+/// or because it may put a link there that redirects them.
 pub(crate) fn reaches_below(effect: &Effect) -> bool {
     effect.subtree() || matches!(effect, Effect::Link { .. } | Effect::Copy { .. })
 }

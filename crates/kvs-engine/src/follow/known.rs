@@ -1,4 +1,4 @@
-//! What a follower knows of the namespaces that it follows, as of the record that it has read.
+//! The state of the followed namespaces, as of the last record that a follower has read.
 
 use std::sync::Arc;
 
@@ -12,18 +12,18 @@ use crate::request::{NamespaceInfo, Principal};
 use crate::state::{NamespaceState, Record, State, Subject, Terms, VersionRecord};
 use crate::store::Store;
 
-/// What is followed, for whom, and what is known of it.
+/// What is followed, for which caller, and its state so far.
 pub(super) struct Sight {
     pub(super) store: Arc<Store>,
     pub(super) caller: Principal,
-    /// The one namespace that is followed; none: all that the caller may read.
+    /// The one namespace that is followed; `None`: all that the caller may read.
     pub(super) only: Option<SmolStr>,
-    /// The namespaces that are followed, as of the record that was read. A root that is not known is
-    /// that before the version to begin with.
+    /// The followed namespaces, as of the last record read. A root is `None` until the first
+    /// version to be reported has been read.
     pub(super) state: State,
-    /// What is read lies in the past, so that a namespace may be met that is not known yet.
+    /// Whether the past is being read, so that records may concern namespaces not in `state` yet.
     pub(super) late: bool,
-    /// The one namespace was removed.
+    /// Whether the one namespace was removed.
     pub(super) ended: bool,
 }
 
@@ -43,12 +43,12 @@ impl Sight {
         self.only.as_ref().is_none_or(|only| only == name)
     }
 
-    /// Knows of no namespace any more.
+    /// Clears the state.
     pub(super) fn forget_all(&mut self) {
         self.state = State::new(self.store.objects.params());
     }
 
-    /// Takes what is published now as known.
+    /// Sets the state to what is published now.
     pub(super) fn learn(&mut self) {
         self.late = false;
         self.forget_all();
@@ -61,8 +61,9 @@ impl Sight {
         }
     }
 
-    /// Whether a record is to be applied. What the state includes already, and what is not followed, is
-    /// not. A namespace that is met here first, since the past is read, stood as the record says.
+    /// Whether the record is to be applied: it concerns a followed namespace and is not part of the
+    /// state yet. While the past is read, a namespace not in the state yet is added as of before
+    /// the record.
     pub(super) fn is_news(&mut self, record: &Record) -> bool {
         let Some(mut subject) = record.subject() else {
             return false;
@@ -79,11 +80,12 @@ impl Sight {
         let newer = subject
             .version
             .is_none_or(|version| version > known.version);
-        // What changes hands before the version to begin with is in what was learnt.
+        // Changes of terms before the first version to be reported are already in the state.
         let begun = subject.terms.is_none() || known.root.is_some();
         let news = same && newer && begun && !subject.begins;
         if let (true, Some(terms)) = (news && self.late, subject.terms.take()) {
-            // What was taken for its terms when it was met are those of now. The record knows better.
+            // The terms assumed when it was added are the current ones; the record has those of its
+            // time.
             let (version, root) = (known.version, known.root);
             let readers = known.terms.readers.clone();
             let terms = Terms { readers, ..terms };
@@ -92,7 +94,7 @@ impl Sight {
         news
     }
 
-    /// Meets a namespace; whether anything can be said of it.
+    /// Adds a namespace as of before a record of it; false if nothing is known about it.
     fn meet(&mut self, subject: &Subject<'_>) -> bool {
         let name = subject.namespace;
         if let Some(terms) = &subject.terms {
@@ -102,7 +104,8 @@ impl Sight {
         let (Some(incarnation), Some(version)) = (subject.incarnation, subject.version) else {
             return false;
         };
-        // It is gone by now: of what nobody can read any more only that is told.
+        // The namespace no longer exists: its versions are unreadable, only its removal is
+        // reported.
         let Some(namespace) = self.life(name, incarnation) else {
             return false;
         };
@@ -111,7 +114,7 @@ impl Sight {
         true
     }
 
-    /// The root that a version replaced; none if the namespace is gone by now.
+    /// The root that the version replaced; `None` if the namespace no longer exists.
     ///
     /// # Errors
     /// `Compacted` if it is not retained, `Corrupt`.
@@ -124,7 +127,8 @@ impl Sight {
         };
         let version = record.version.saturating_sub(1);
         let work = move |store: &Arc<Store>| {
-            // The record says it with one read; only the oldest retained version has none.
+            // The record has it and costs one read; it is missing only before the oldest retained
+            // version.
             match store.archive.records(&namespace, version, 1) {
                 Err(error) if error.kind != ErrorKind::Compacted => return Err(error),
                 Ok(records) if !records.is_empty() => {
@@ -138,14 +142,14 @@ impl Sight {
         self.store.offload(work).await
     }
 
-    /// The namespace, if it is still in that life.
+    /// The namespace, if it still has this incarnation.
     fn life(&self, name: &str, incarnation: u64) -> Option<Arc<Namespace>> {
         let namespace = self.store.namespace(name).ok()?;
         (namespace.incarnation == incarnation).then_some(namespace)
     }
 
-    /// Whether the caller may know of the namespace now, or, if that incarnation of it is gone, might
-    /// under the terms that it had.
+    /// Whether the caller may read the namespace now or, if that incarnation no longer exists,
+    /// could under its terms.
     pub(super) fn readable(&self, name: &str, terms: &Terms) -> bool {
         match self.life(name, terms.incarnation) {
             Some(namespace) => self.store.may_read(self.caller, &namespace).is_ok(),
@@ -153,7 +157,7 @@ impl Sight {
         }
     }
 
-    /// Refuses to go on with the one namespace that is followed when the caller may not read it now.
+    /// Fails if the caller may no longer read the one namespace that is followed.
     pub(super) fn check(&self) -> Result<(), EngineError> {
         let only = self.only.as_ref();
         match only.map(|name| self.store.namespace(name)) {
@@ -162,22 +166,22 @@ impl Sight {
         }
     }
 
-    /// The one namespace that is followed, as far as it is known.
+    /// The state of the one namespace that is followed.
     fn one(&self) -> Option<&NamespaceState> {
         self.state.namespace(self.only.as_ref()?)
     }
 
-    /// Of the one namespace that is followed: how far it is known.
+    /// The position reached in the one namespace that is followed.
     pub(super) fn position(&self) -> Option<Position> {
         self.one().map(position)
     }
 
-    /// Whether the version was met that the one namespace is to be followed from.
+    /// Whether the first version to be reported has been read.
     pub(super) fn has_begun(&self) -> bool {
         self.one().is_none_or(|known| known.root.is_some())
     }
 
-    /// How things stand.
+    /// The readable namespaces and their positions.
     pub(super) fn infos(&self) -> Vec<NamespaceInfo> {
         let mut namespaces = Vec::new();
         for (name, known) in self.state.namespaces() {

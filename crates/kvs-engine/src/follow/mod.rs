@@ -1,11 +1,10 @@
-//! Following roots: every move of a namespace's root, and namespaces that come, go and change
-//! hands.
+//! Follows roots: every move of a namespace's root, and the creation, removal and transfer of
+//! namespaces.
 //!
-//! A cursor into the journal, record by record, shared by nobody and buffered nowhere: at most one
-//! page of the journal is held. Only groups that are published are read, so no event is ahead of a
-//! read. A follower can say at any time which place it has reached, and another one go on from
-//! there, after a restart too: the journal is the same for all, so nothing but the place has to be
-//! known. What it meets from there on is learnt as it comes.
+//! A follower is a cursor into the journal that reads record by record and holds at most one page
+//! of it. It reads only published groups, so no event is ahead of a read. Its place in the journal
+//! is all that another follower needs to continue, even after a restart; state is rebuilt from the
+//! records that follow.
 
 mod known;
 
@@ -28,18 +27,18 @@ use crate::store::Store;
 
 use known::Sight;
 
-/// A cursor into the journal that tells of root moves and of namespaces. Dropping it ends it.
+/// A cursor into the journal that reports root moves and changes of namespaces. Dropping it ends
+/// it.
 pub struct Follower {
     sight: Sight,
     guard: NotifierGuard,
-    /// Everything before this place was looked at.
+    /// Everything before this place was read.
     next: Place,
-    /// Events of the page that was read, each with the place behind it; bounded by
-    /// `FOLLOW_READ_BYTES`.
+    /// Events of the current page, each with the place after it; bounded by `FOLLOW_READ_BYTES`.
     events: VecDeque<(RootEvent, Place)>,
-    /// Everything before this place was told.
+    /// Everything before this place was delivered.
     place: Place,
-    /// The state is to be told next, and whether that is because events were lost.
+    /// The state is to be reported next; true if that is because events were lost.
     state: Option<bool>,
 }
 
@@ -112,8 +111,8 @@ impl Follower {
         }
     }
 
-    /// Goes on at a place that this follower or another one has told, or with the state if this is
-    /// another journal now.
+    /// Continues at a place that a follower returned, or starts with the state if the journal is
+    /// another one now.
     fn go_on(&mut self, place: Place) {
         let now = self.next;
         let ahead = (place.group, place.records) > (now.group, now.records);
@@ -126,37 +125,37 @@ impl Follower {
         self.sight.late = true;
     }
 
-    /// Of the one namespace that is followed: everything after this position is told. None if all
-    /// are followed, or if it goes on at a place.
+    /// The position of the one namespace that is followed: everything after it will be reported.
+    /// `None` if all are followed, or if the follower resumed from a place.
     pub fn position(&self) -> Option<Position> {
         self.sight.position()
     }
 
-    /// The place behind the event that was told last, from which another follower can go on.
+    /// The place after the last event delivered. Another follower can continue from it.
     pub fn place(&self) -> Place {
         self.place
     }
 
-    /// The same, also when nothing was told yet; none as long as what it was to begin with is still
-    /// to come, a state or a version.
+    /// Like [`place`](Self::place), but valid before the first event too; `None` while the initial
+    /// state or the first version is still to be delivered.
     pub fn mark(&self) -> Option<Place> {
         (self.state.is_none() && self.sight.has_begun()).then_some(self.place)
     }
 
-    /// Whether the stream goes on, for one that may not be told anything now.
+    /// Checks that the stream may continue, without asking for an event.
     ///
     /// # Errors
-    /// `Permission` once the right to read the one namespace that is followed is gone.
+    /// `Permission` if the caller may no longer read the one namespace that is followed.
     pub fn check(&self) -> Result<(), EngineError> {
         self.sight.check()
     }
 
-    /// The next event if there is one now; else `None`, and the follower's sink is woken when there
-    /// may be one.
+    /// The next event. If there is none now, returns `None`, and the follower's sink is woken when
+    /// there may be one.
     ///
     /// # Errors
-    /// `NoNamespace` after the one namespace that is followed was removed, `Permission` once the
-    /// right to read it is gone, `Corrupt` for damaged data. Each ends the follower.
+    /// `NoNamespace` after the one namespace that is followed was removed, `Permission` if the
+    /// caller may no longer read it, `Corrupt` for damaged data. Each ends the follower.
     pub async fn next(&mut self) -> Result<Option<RootEvent>, EngineError> {
         loop {
             self.check()?;
@@ -185,7 +184,7 @@ impl Follower {
 
     fn state(&mut self, lost: bool) -> RootEvent {
         if lost {
-            // Whatever is published by now is in the state; what of it is read again is left out.
+            // The state includes everything published by now, so later records of it are skipped.
             self.next = Place::before(self.next.journal, self.guard.newest() + 1);
             self.place = self.next;
             self.events.clear();

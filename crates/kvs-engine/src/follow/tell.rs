@@ -1,4 +1,4 @@
-//! From a record of the journal to what a follower is told of it: one event, or none.
+//! Turns a record of the journal into a follower's event, if the caller may see one.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ use crate::state::{Notice, Record, Terms, VersionRecord};
 use crate::version_changes::{keys_of, transactions_of};
 
 impl Sight {
-    /// Takes a record in, and tells of it what the caller may know.
+    /// Applies a record and returns its event, if the caller may see it.
     pub(super) async fn tell(
         &mut self,
         stamp: Stamp,
@@ -67,7 +67,7 @@ impl Sight {
             None => self.root_before(record).await?,
         };
         let Some(previous) = previous else {
-            // It was removed meanwhile: of what nobody can read any more only that is told.
+            // It was removed meanwhile: its versions are unreadable, only its removal is reported.
             self.state.forget(&record.namespace);
             return Ok(None);
         };
@@ -104,10 +104,10 @@ impl Sight {
             return None;
         }
         if self.met(&namespace) {
-            // Its terms now are not known; the next record that is about it says.
+            // Its current terms are unknown; the next record about it has them.
             self.state.forget(&namespace);
         }
-        // To who owned it before it is the last that is told of the namespace.
+        // For the previous owner this is the last event of the namespace.
         let told = readable || before.owner == self.caller.uid();
         told.then_some(RootEvent::OwnerChanged {
             namespace,
@@ -117,7 +117,7 @@ impl Sight {
         })
     }
 
-    /// Whether the namespace was only just met, by a record that is no version of it.
+    /// Whether the namespace was only just added, by a record that is not one of its versions.
     fn met(&self, name: &str) -> bool {
         let known = self.state.namespace(name);
         self.late && known.is_some_and(|known| known.root.is_none() && known.version == 0)

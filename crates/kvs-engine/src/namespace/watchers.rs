@@ -1,4 +1,4 @@
-//! The watches of a namespace, as they are registered and as they are woken.
+//! Registers the watches of a namespace and finds those to wake.
 
 use std::sync::Arc;
 
@@ -12,21 +12,21 @@ use crate::lanes::{LaneNumber, WatchId};
 use crate::limits::{MARK_VISITS, WATCHES};
 use crate::request::Tenant;
 
-/// Who is to be woken.
+/// One kind of work after a publication.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Part {
-    /// Watches.
+    /// Waking the watches of a lane.
     Lane(LaneNumber),
-    /// Those who wait for versions.
+    /// Answering those who wait for a version.
     Waiters,
 }
 
-/// What came of a slice.
+/// The outcome of a slice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Advanced {
-    /// Nothing is left to do.
+    /// Whether no work is left.
     pub(crate) done: bool,
-    /// How many versions were not matched when it began.
+    /// The number of unmatched versions when the slice began.
     pub(crate) behind: u64,
 }
 
@@ -46,7 +46,7 @@ impl Namespace {
         }
     }
 
-    /// What is to be advanced and was not said to be before; the caller sees to it.
+    /// Reports each part that has work and is not queued yet; the caller must advance it.
     pub(crate) fn due(&self, mut part: impl FnMut(Part)) {
         let published = self.published.load().version;
         for (number, lane) in lock(&self.watches).iter_mut() {
@@ -61,8 +61,8 @@ impl Namespace {
         }
     }
 
-    /// Finds out who is to be woken, as far as the slice goes; whether that is done. More than `lag`
-    /// versions behind, watches are woken without looking whether they are concerned.
+    /// Wakes watches or waiters within one slice. If a lane is more than `lag` versions behind, all
+    /// of its watches are woken without matching.
     pub(crate) fn advance(&self, part: Part, lag: u64, slice: &mut Slice) -> Advanced {
         let number = match part {
             Part::Waiters => {
@@ -93,9 +93,8 @@ impl Namespace {
         lane.advance(published, lag, record, slice)
     }
 
-    /// Registers a watch at an exact version: everything after `read` counts as unread;
-    /// without `read`, everything after the version that is published at this moment, which is
-    /// returned.
+    /// Registers a watch at an exact version: everything after `read` counts as unread. Without
+    /// `read`, it starts after the version published now, which is returned.
     pub(crate) fn subscribe(
         &self,
         tenant: Tenant,
@@ -110,7 +109,7 @@ impl Namespace {
                 format!("{WATCHES} watches on namespace {} already", self.name),
             ));
         }
-        // Looked at under the lock: whatever is published later is matched later.
+        // Read under the lock: a version published later is matched later.
         let now = self.published.load_full();
         let read = read.unwrap_or(now.version);
         let added = watches.add(tenant, scopes, read, now.version, wake);
@@ -121,15 +120,15 @@ impl Namespace {
         Ok((id, now))
     }
 
-    /// Whom a watch wakes.
+    /// The wake of a watch.
     pub(crate) fn wake_of(&self, id: WatchId) -> Option<Wake> {
         let mut watches = lock(&self.watches);
         let (lane, number) = watches.of(id)?;
         lane.wake_of(number)
     }
 
-    /// The newest version up to which no version concerns the watch, if nothing waits to be read by
-    /// it. What was published and is not matched yet is matched first, if it is little.
+    /// The version up to which nothing concerns the watch; `None` if it has unread versions. First
+    /// matches up to `MARK_VISITS` visits of what is published and not matched yet.
     pub(crate) fn quiet(&self, id: WatchId) -> Option<u64> {
         let mut slice = Slice::new(MARK_VISITS);
         let quiet = {
@@ -142,8 +141,8 @@ impl Namespace {
         quiet
     }
 
-    /// The newest version, if nothing up to it waits to be read by the watch, which has read up to
-    /// `read`. Otherwise the watch has a hit now; what is not matched yet is for it to look at.
+    /// The newest version, if the watch, which has read up to `read`, has nothing unread up to it.
+    /// Otherwise `None`, and the watch has a hit; it must examine unmatched versions itself.
     pub(crate) fn up_to_date(&self, id: WatchId, read: u64) -> Option<Arc<RootAt>> {
         let mut watches = lock(&self.watches);
         let now = self.published.load_full();
@@ -152,13 +151,13 @@ impl Namespace {
         (!behind && lane.hit(number).is_none()).then_some(now)
     }
 
-    /// Removes a watch that is registered for `scopes`.
+    /// Removes a watch that is registered for exactly `scopes`.
     pub(crate) fn unsubscribe(&self, id: WatchId, scopes: &[Scope]) {
         lock(&self.watches).remove(id, scopes);
     }
 
-    /// Exchanges scopes of a watch that has read everything up to `read`: whatever came since counts
-    /// as unread, since it was looked at for the old ones.
+    /// Replaces scopes of a watch that has read everything up to `read`. Later versions were
+    /// matched against the old scopes, so they count as unread.
     pub(crate) fn exchange(&self, id: WatchId, read: u64, old: &[Scope], new: &[Scope]) {
         let mut watches = lock(&self.watches);
         if let Some((lane, number)) = watches.of(id) {
@@ -168,9 +167,9 @@ impl Namespace {
         }
     }
 
-    /// The first version from which the watch has something to read, having read up to `read`; `None`
-    /// if there is nothing up to the version that is published now, in which case its wake will be
-    /// called when there is. What is not matched yet is for a watch that asks to look at.
+    /// The first version after `read` that may concern the watch; `None` if there is none up to the
+    /// version published now, and the watch is woken when there is one. Versions that are not
+    /// matched yet count as concerning it.
     pub(crate) fn next_hit(&self, id: WatchId, read: u64) -> Option<u64> {
         let mut watches = lock(&self.watches);
         let published = self.published.load().version;

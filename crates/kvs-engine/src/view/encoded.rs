@@ -1,4 +1,4 @@
-//! What a view holds in the forms in which it is stored or shown: nodes, tree objects, references.
+//! A view's content in its stored or external forms: nodes, tree objects, references.
 
 use kvs_tree::{Blobref, Ctx, Entry, Fault, Key, Resolved, Value, path, to_json};
 
@@ -6,11 +6,12 @@ use super::{Nodes, View};
 use crate::error::EngineError;
 
 impl View {
-    /// The nodes of directories that a lookup of `key` reads, links followed as far as they stay in the namespace; without the first `have` of them, and
-    /// at least one, but no more once they have `enough` bytes.
+    /// The directory nodes that a lookup of `key` reads, with links followed within the namespace.
+    /// Skips the first `have` and stops once the nodes have `enough` bytes; returns at least one if
+    /// any is left.
     ///
     /// # Errors
-    /// Those of reading the nodes. What a lookup is refused for is not refused here: the nodes show it.
+    /// Those of reading the nodes. A failing lookup is not an error here: the nodes show it.
     pub async fn nodes(&self, key: &Key, have: u64, enough: usize) -> Result<Nodes, EngineError> {
         let params = *self.store.objects.params();
         let (root, key) = (self.root.directory.clone(), key.clone());
@@ -48,8 +49,8 @@ impl View {
         .await
     }
 
-    /// The entry as a tree object in RFC 11 JSON. A directory's reference can be read again later
-    /// while it is remembered.
+    /// The entry as a tree object in RFC 11 JSON. For the instance owner, the references of a
+    /// directory or value are remembered for a while, so that they can be read.
     pub async fn tree_object(&self, entry: &Entry) -> Result<String, EngineError> {
         let params = *self.store.objects.params();
         let references = match entry {
@@ -61,7 +62,8 @@ impl View {
             }
             Entry::Symlink(_) => Vec::new(),
         };
-        // Only the instance owner may use a bare reference, so what guests are shown is not kept.
+        // Only the instance owner may read by bare reference, so those shown to guests are not
+        // kept.
         let usable = self.store.authority().is_instance_owner(self.caller);
         for reference in references.into_iter().filter(|_| usable) {
             self.store
@@ -80,7 +82,7 @@ impl View {
         .await
     }
 
-    /// The blob, or the root of the chunks, of a value; `None` if it is stored inline.
+    /// The blob of a value, or the root of its chunks; `None` if it is stored inline.
     pub fn blobref(&self, value: &Value) -> Option<Blobref> {
         value.blobref(self.store.objects.params())
     }

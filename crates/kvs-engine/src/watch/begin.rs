@@ -1,4 +1,4 @@
-//! How a watch begins, and begins again after versions were lost.
+//! How a watch starts, and how it continues after a gap.
 
 use kvs_tree::Scope;
 
@@ -13,10 +13,10 @@ use crate::reference::Position;
 use crate::roots::root_of;
 
 impl WatchState {
-    /// Finds out where the scopes lead, and sets out to tell what there is to tell at the start.
+    /// Resolves the routes of the scopes and queues the initial event, if one is due.
     ///
     /// # Errors
-    /// `Compacted` if the version before the first one of interest is not retained.
+    /// `Compacted` if the version before the start is no longer retained.
     pub(super) async fn begin(&mut self, beginning: StartState) -> Result<(), EngineError> {
         let StartState {
             root,
@@ -35,8 +35,8 @@ impl WatchState {
         };
         let routes = self.routes_at(&root).await?;
         let only = match self.scopes.as_slice() {
-            // Elsewhere nobody can tell whether a value is still the one whose bytes the client
-            // has.
+            // Across namespaces it is unknown whether the client's bytes belong to the current
+            // value.
             [scope] if routes.foreign.is_empty() => Some(scope.clone()),
             _ => None,
         };
@@ -52,7 +52,7 @@ impl WatchState {
             self.set_routes_if_any(routes, root.version);
             let store = self.store.clone();
             for foreign in self.busy.iter_mut().flat_map(|busy| &mut busy.foreign) {
-                // What its reader has of other namespaces is not known: their newest state is told.
+                // What the client knows of other namespaces is unknown: report their current state.
                 if resumed || foreign.moved_since(opened, &store) {
                     foreign.forget();
                 }
@@ -67,8 +67,8 @@ impl WatchState {
         }
     }
 
-    /// In append mode, tells the part of a value that the client does not have; false if it is no
-    /// value.
+    /// In append mode, queues the bytes that the client does not have. False if the scope is to be
+    /// started in the ordinary way, such as for a directory.
     async fn grows(
         &mut self,
         scope: &Scope,
@@ -90,7 +90,7 @@ impl WatchState {
         match found.after {
             Some(kvs_tree::Entry::Directory(_)) => return Ok(false),
             Some(kvs_tree::Entry::Value(_)) => {}
-            // Nothing that could grow: the client, which has no byte, misses none.
+            // There is nothing that could grow, and the client, which has no byte, misses none.
             _ if list || offset == 0 => return Ok(false),
             _ => {}
         }
@@ -127,7 +127,7 @@ impl WatchState {
         Ok(true)
     }
 
-    /// Sets out to tell the whole state of the scopes.
+    /// Queues a listing of all scopes.
     async fn list(&mut self, root: RootAt, routes: Routes) -> Result<(), EngineError> {
         let position = self.namespace.at(root.version);
         let head = EventHeader::Initial { differences: false };
@@ -139,7 +139,7 @@ impl WatchState {
                 self.turned(scope, None, &root, routes.routes_ref()).await?
             } else {
                 let top = scope.literal_prefix();
-                // What is behind links may be nothing: that is asked for when it was looked at.
+                // A listing through links may turn out empty, so keys are checked against it later.
                 let told = scopes.iter().take(at).filter(|one| !is_routed(one));
                 ChangeSource::List(List {
                     root: root.directory.clone(),
@@ -164,8 +164,8 @@ impl WatchState {
         busy.work = Some(work);
     }
 
-    /// Versions that the watch had not read are not retained any more: a gap is told, and then the
-    /// state now, as differences if the state at `read` is at hand.
+    /// Queues a gap for versions after `from` that are no longer retained, and then the current
+    /// state: as differences if the state at `from` is still readable, else as a listing.
     pub(super) async fn lost(&mut self, from: Position) -> Result<(), EngineError> {
         let now = self.namespace.published();
         self.busy().work = None;
@@ -177,7 +177,7 @@ impl WatchState {
         };
         let to = self.namespace.at(now.version);
         let busy = self.busy();
-        // What came to nothing before the gap is no part of what comes after it.
+        // Versions suppressed before the gap do not count after it.
         (busy.gap, busy.suppressed) = (Some((from, to)), 0);
         match before {
             Some(before) => {
@@ -194,7 +194,7 @@ impl WatchState {
         Ok(())
     }
 
-    /// The root of a version, if it can be read whatever became of the journal.
+    /// The root of `version`, if it can be read without the journal.
     fn at_hand(&self, version: u64) -> Option<RootAt> {
         let have = self.busy.as_ref().and_then(|busy| busy.have.clone());
         have.filter(|root| root.version == version)

@@ -1,4 +1,4 @@
-//! Collecting the changes of a part until it is full, or copying their values has taken a slice.
+//! Collects the changes of one part, up to the limits of an event and of a slice.
 
 use kvs_tree::{Entry, Fault, Key, NodeSource, StoreParams};
 
@@ -7,7 +7,7 @@ use crate::event_cache::{ModeKind, Shape};
 use crate::limits::{BYTES_A_VISIT, EVENT_BYTES, EVENT_CHANGES};
 use crate::slices::visits_of_bytes;
 
-/// What every step needs.
+/// The inputs of every step.
 pub(super) struct Context<'a> {
     pub(super) source: &'a dyn NodeSource,
     pub(super) params: &'a StoreParams,
@@ -19,12 +19,12 @@ pub(super) struct Collector<'a, 'b> {
     context: &'a Context<'b>,
     pub(super) found: Vec<KeyChange>,
     bytes: usize,
-    /// Bytes after which it is full.
+    /// Bytes after which the collector is full.
     most: usize,
 }
 
 impl<'a, 'b> Collector<'a, 'b> {
-    /// Collects values for half of so many visits, beside what it takes to find them.
+    /// The byte limit is worth half of `visits`; the other half is for finding the keys.
     pub(super) fn new(context: &'a Context<'b>, visits: usize) -> Self {
         Self {
             context,
@@ -38,7 +38,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         self.found.len() >= EVENT_CHANGES || self.bytes >= self.most
     }
 
-    /// Adds what stands at a key now; `before` is given where something else did.
+    /// Adds the entry now at `key`. `before` is the previous entry; `None` for a listing.
     pub(super) fn add(
         &mut self,
         key: &Key,
@@ -74,7 +74,7 @@ impl<'a, 'b> Collector<'a, 'b> {
         self.found.push(one);
     }
 
-    /// Visits that the bytes were worth.
+    /// The collected bytes, as visits.
     pub(super) fn visits(&self) -> usize {
         visits_of_bytes(self.bytes)
     }

@@ -1,4 +1,5 @@
-//! Events of other namespaces, behind links: told once everything of the watch's own namespace is.
+//! Events of other namespaces, reached through links. They are delivered when the watch has caught
+//! up with its own namespace.
 
 use kvs_tree::{Entry, NodeSource};
 
@@ -12,11 +13,11 @@ use crate::history::RootAt;
 use crate::roots::root_of;
 
 impl WatchState {
-    /// Sets out to tell what is in other namespaces where the reader's state is not known:
-    /// everything else that is told rests on it. False if there is nothing of the kind.
+    /// Queues the state behind links into other namespaces where the client's knowledge is unknown;
+    /// later events build on it. False if there is none.
     ///
     /// # Errors
-    /// `Compacted` if the root of what was read is not retained any more; `Permission`.
+    /// `Compacted` if the root of the last version read is no longer retained; `Permission`.
     pub(super) async fn tell_untold(&mut self) -> Result<bool, EngineError> {
         let Some(at) = self.abroad(|foreign| foreign.unreported) else {
             return Ok(false);
@@ -25,16 +26,16 @@ impl WatchState {
         self.tell_foreign(at, &root).await
     }
 
-    /// Sets out to tell what changed in another namespace, if anything may have; false if not.
-    /// First it may be the turn of the watch's own namespace again.
+    /// Queues the changes of another namespace, if there may be any; false if not. Versions of the
+    /// watch's own namespace that were published meanwhile are delivered first.
     ///
     /// # Errors
-    /// `Permission` if it is not the caller's to read any more.
+    /// `Permission` if the caller may no longer read the other namespace.
     pub(super) async fn tell_abroad(&mut self) -> Result<bool, EngineError> {
         let Some(at) = self.abroad(|foreign| foreign.has_changed(&self.store)) else {
             return Ok(false);
         };
-        // What was published meanwhile goes first, also if nobody has matched it yet.
+        // Versions published meanwhile go first, even if they have not been matched yet.
         let Some(now) = self.namespace.up_to_date(self.id, self.read) else {
             return Ok(true);
         };
@@ -91,8 +92,8 @@ impl WatchState {
         Ok(true)
     }
 
-    /// In append mode, the bytes that the value there grew by since it was last seen; `None` if it
-    /// did not grow, or not by appends alone.
+    /// In append mode, the bytes appended to the value since it was last seen; `None` if it did not
+    /// grow, or not only by appends.
     async fn grown(
         &self,
         at: usize,

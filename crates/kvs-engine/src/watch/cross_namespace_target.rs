@@ -1,8 +1,8 @@
-//! What is behind a link into another namespace: its newest state, under that namespace's own
-//! version.
+//! The target of a link into another namespace: its current state, with that namespace's version.
 //!
-//! Every version is promised within one namespace. Abroad a watch is woken when the other namespace
-//! moves at the key in question, is removed, or is made again, and then looks at what stands there.
+//! Only the watch's own namespace is delivered version by version. For another namespace, the watch
+//! is woken when a version touches the target, or when the namespace is removed or recreated, and
+//! then reads the current entry.
 
 use std::sync::Arc;
 
@@ -20,16 +20,16 @@ use crate::reference::Position;
 use crate::request::Principal;
 use crate::store::Store;
 
-/// When a watch was opened, as the store counts.
+/// The point at which a watch was opened.
 #[derive(Clone, Copy)]
 pub(super) struct Opened {
-    /// The newest group that was published.
+    /// The newest group published by then.
     pub(super) group: u64,
-    /// How many namespaces had been removed.
+    /// The number of namespaces removed by then.
     pub(super) removals: u64,
 }
 
-/// A place in another namespace that a watch is registered at, for as long as anybody holds it.
+/// A registration in another namespace's watch index. Dropping it unregisters.
 struct Subscription {
     namespace: Arc<Namespace>,
     id: WatchId,
@@ -43,7 +43,7 @@ impl Drop for Subscription {
     }
 }
 
-/// What a route into another namespace was last seen to lead to.
+/// The target of a route into another namespace, as last seen.
 #[derive(Clone)]
 pub(super) struct Foreign {
     pub(super) scope: Scope,
@@ -52,12 +52,12 @@ pub(super) struct Foreign {
     pub(super) seen: Option<Entry>,
     pub(super) behind: Behind,
     pub(super) time_ms: u64,
-    /// What the reader has of it is not known: what is there is to be told, whatever it is.
+    /// Whether the client's knowledge of it is unknown: the entry is reported in any case.
     pub(super) unreported: bool,
 }
 
 impl Foreign {
-    /// Looks where the route leads now, and registers for whatever may change that.
+    /// Resolves the route now, and registers for every change that may affect it.
     ///
     /// # Errors
     /// `Permission` if it leads where the caller may not read, `Limit`, `Corrupt`.
@@ -86,14 +86,15 @@ impl Foreign {
             unreported: false,
         };
         loop {
-            // What is not there has no time, not that of the link which leads there either.
+            // An absent target has no time, not even that of the link that leads to it.
             found.time_ms = 0;
             found.behind = absent(&name);
             let namespace = match store.readable(caller, &name) {
                 Ok(namespace) => namespace,
                 Err(error) if error.kind == ErrorKind::NoNamespace => {
                     if found.missing.is_none() {
-                        // Registered first and looked again, so that its making is not missed.
+                        // Register first and look again, so that a creation in between is not
+                        // missed.
                         let place = store.feed.on_created(store.tenant(caller), wake.clone())?;
                         found.missing = Some((name.clone(), Arc::new(place)));
                         continue;
@@ -152,26 +153,26 @@ impl Foreign {
         }
     }
 
-    /// Refuses a caller who may not read any more what was seen.
+    /// Fails if the caller may no longer read a namespace on the route.
     pub(super) fn check(&self, store: &Store, caller: Principal) -> Result<(), EngineError> {
         let mut there = self.hops.iter().filter(|hop| !hop.namespace.is_removed());
         there.try_for_each(|hop| store.may_read(caller, &hop.namespace))
     }
 
-    /// Whether what was seen may be newer than a watch that was opened then.
+    /// Whether the target may have changed since the watch was opened.
     pub(super) fn moved_since(&self, opened: Opened, store: &Store) -> bool {
         let gone = self.missing.is_some() && store.removals() != opened.removals;
         let moved = |hop: &Arc<Subscription>| hop.namespace.moved() > opened.group;
         gone || self.hops.iter().any(moved)
     }
 
-    /// Takes what was seen as not told.
+    /// Marks the target as unreported.
     pub(super) fn forget(&mut self) {
         self.seen = None;
         self.unreported = true;
     }
 
-    /// Whether something there may have changed since.
+    /// Whether the target may have changed since it was last seen.
     pub(super) fn has_changed(&self, store: &Store) -> bool {
         let made = |(name, _): &(SmolStr, Arc<NotifierGuard>)| store.namespace(name).is_ok();
         self.unreported

@@ -1,4 +1,4 @@
-//! The next record that may concern a watch: from the index, memory, or the journal.
+//! Finds the next record that may concern a watch: from the index, memory or the journal.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,18 +10,18 @@ use crate::skim::Filter;
 use crate::state::VersionRecord;
 
 impl WatchState {
-    /// The first version after what was read that may concern the watch.
+    /// The first version after the last one read that may concern the watch.
     pub(super) fn next_hit(&mut self) -> Option<u64> {
         let hit = self.namespace.next_hit(self.id, self.read)?;
         self.read = self.read.max(hit - 1);
         Some(hit)
     }
 
-    /// The next record that may concern the watch, which stays the next until `read` has passed it;
+    /// The next record that may concern the watch; the same one is returned until `read` passes it.
     /// `None` if there is none now.
     ///
     /// # Errors
-    /// `Compacted` if versions in between are not retained any more.
+    /// `Compacted` if versions in between are no longer retained.
     pub(super) async fn next_record(&mut self) -> Result<Option<Arc<VersionRecord>>, EngineError> {
         let mut looks = 0_u32;
         while self.next_hit().is_some() {
@@ -38,7 +38,7 @@ impl WatchState {
                 continue;
             }
             if looks > 0 {
-                // Whoever drives the watch has others to drive.
+                // The task that drives this watch drives others too.
                 tokio::task::yield_now().await;
             }
             looks += 1;
@@ -50,7 +50,7 @@ impl WatchState {
     async fn read_ahead(&mut self) -> Result<(), EngineError> {
         let (from, filter) = (self.read + 1, self.filter());
         let published = self.namespace.published().version;
-        // Looked through without the lock, which commits take.
+        // Filtered without the history's lock, which commits need.
         let recent = self.namespace.history().recent_records(from, WATCH_LOOK);
         if let Some(records) = recent {
             let (batch, reached) = matching(records, published, &filter);
@@ -76,15 +76,15 @@ impl WatchState {
     }
 }
 
-/// The records that concern `filter`, of those that are published, and the last version that was
-/// looked at: fewer than all where they are much to look at.
+/// The published records that concern `filter`, and the last version examined. Stops early at the
+/// limits on matches and cost.
 fn matching(
     records: Vec<Arc<VersionRecord>>,
     published: u64,
     filter: &Filter,
 ) -> (VecDeque<Arc<VersionRecord>>, Option<u64>) {
     let (mut found, mut reached, mut cost) = (VecDeque::new(), None, 0);
-    // The newest may be on its way to be published at this moment.
+    // The newest record may not be published yet.
     for record in records
         .into_iter()
         .take_while(|one| one.version <= published)

@@ -1,5 +1,5 @@
-//! The changes that a version's record tells by itself, finished for a watch: with previous values,
-//! without values, only those that are another value, only the bytes that are new.
+//! Changes taken straight from a version's record and shaped for a watch: with previous values,
+//! without values, only real changes of the value, or only the new bytes.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -23,26 +23,26 @@ fn want(shape: Shape) -> Want {
     }
 }
 
-/// Whether telling of the effect needs the roots that the version lies between.
+/// Whether reporting the effect needs the roots before and after the version.
 pub(super) fn direct_needs_roots(effect: &Effect, aim: &ScopeMapping, shape: Shape) -> bool {
     let compares = shape.previous || matches!(shape.kind, ModeKind::Unique | ModeKind::Append);
     let touches = |key: &Key| aim.scopes().iter().any(|scope| scope.matches(key));
     needs_roots(effect, aim.scopes(), want(shape)) || (compares && touches(effect.key()))
 }
 
-/// What a record did to keys that the watch looks at, half-way finished; what it did below them,
-/// differences tell.
+/// Changes to watched keys that come from the record itself, in progress. Changes below an effect's
+/// key come from a comparison of trees instead.
 #[derive(Default)]
 pub(super) struct Directing {
     gathered: Option<Gathered>,
     rest: std::vec::IntoIter<KeyChange>,
-    /// See [`growth`]; only once it is needed.
+    /// See [`growth`]; computed on first use.
     growth: Option<BTreeMap<Key, Vec<u64>>>,
     pub(super) told: BTreeMap<Key, KeyChange>,
     pub(super) steps: Vec<ChangeSource>,
 }
 
-/// What a record is told from.
+/// The inputs for the changes of one record.
 pub(super) struct Source {
     pub(super) record: Arc<VersionRecord>,
     pub(super) aim: ScopeMapping,
@@ -62,7 +62,7 @@ impl Directing {
         self.gathered.is_none() && self.rest.len() == 0
     }
 
-    /// Goes on for about so many visits; how many it made.
+    /// Continues for about `visits` visits and returns how many it made.
     pub(super) fn step(
         &mut self,
         of: &Source,
@@ -114,7 +114,7 @@ impl Directing {
         Ok(made)
     }
 
-    /// Finishes one change.
+    /// Shapes one change for the watch.
     fn finish(
         &mut self,
         mut one: KeyChange,
@@ -189,8 +189,8 @@ impl Directing {
     }
 }
 
-/// How many bytes each append of a version added, by key. A key that anything else happened to is
-/// told otherwise.
+/// The lengths of a version's appends, in order, by key. Keys with any other effect are not
+/// reported from here.
 fn growth(record: &VersionRecord) -> BTreeMap<Key, Vec<u64>> {
     let mut lengths: BTreeMap<Key, Vec<u64>> = BTreeMap::new();
     for effect in record.effects() {
@@ -204,8 +204,8 @@ fn growth(record: &VersionRecord) -> BTreeMap<Key, Vec<u64>> {
     lengths
 }
 
-/// The first bytes of an append-mode watch of one key: what the client, which has `offset` bytes,
-/// does not have of the value yet.
+/// The initial changes of an append-mode watch of one key whose client has the first `offset`
+/// bytes: the missing rest of the value.
 pub(super) fn missing_part(
     shown: &Key,
     entry: Option<&Entry>,

@@ -1,4 +1,4 @@
-//! Mode `latest`: one event for everything that happened since the last one.
+//! Mode `latest`: one event for everything since the last one.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,17 +15,17 @@ use crate::roots::root_of;
 use crate::slices::Pace;
 use crate::state::VersionRecord;
 
-/// What some versions did to a watch's keys, without their values.
+/// The keys that several versions changed, without values.
 #[derive(Default)]
 struct Sum {
     versions: u64,
     keys: BTreeSet<Key>,
-    /// Only the differences between the two states tell: links moved, or too many keys.
+    /// Whether the two states must be compared: links moved, or there are too many keys.
     compare: bool,
 }
 
 impl WatchState {
-    /// Sets out to tell the newest state, `first` being the first record that may concern the
+    /// Queues one event with the newest state. `first` is the first record that may concern the
     /// watch.
     ///
     /// # Errors
@@ -46,7 +46,7 @@ impl WatchState {
         loop {
             let mut concerns = sum.take(&record, &aim, &mut pace).await;
             if let Some(routes) = self.routes_after(&record, &mut pace).await? {
-                // What comes behind it concerns the watch where the links lead from here on.
+                // Later versions are matched against the new targets of the links.
                 (concerns, sum.compare) = (true, true);
                 let before = self.set_routes(routes, record.version);
                 if let Some(coalescing) = &mut self.busy().coalescing {
@@ -73,7 +73,7 @@ impl WatchState {
         let mut work = self.event_of(&newest, suppressed + sum.versions - 1);
         work.reached = now.version;
         if sum.compare {
-            // All of it is unreported until the event is.
+            // The client has seen none of it yet, so compare with the state it has.
             let before = root_of(&self.store, &self.namespace, read).await?;
             let coalescing = self.busy.as_ref().and_then(|busy| busy.coalescing.as_ref());
             let routes = coalescing.and_then(|coalescing| coalescing.routes.as_ref());
@@ -100,7 +100,7 @@ impl WatchState {
 }
 
 impl Sum {
-    /// Takes in a version; whether it did anything to the keys.
+    /// Adds a version; returns whether it changed the watched keys.
     async fn take(&mut self, record: &VersionRecord, aim: &ScopeMapping, pace: &mut Pace) -> bool {
         let (scopes, mut concerns) = (aim.scopes(), false);
         let effort = Effort::of(scopes);

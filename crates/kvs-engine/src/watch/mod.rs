@@ -1,10 +1,10 @@
-//! A watch: a cursor into the journal and scopes. No queue, no task: whoever holds it asks for the
-//! next event when its client has credit, and is woken when there may be one.
+//! A watch: a cursor into the journal, and scopes. It has no queue and no task: its owner asks for
+//! the next event when the client has credit, and is woken when there may be one.
 //!
-//! Events are made from the journal's records (`cursor`, `version`, `latest`), part by part
-//! (`work`, `step`), so a watch that lags costs the daemon nothing while it waits. A watch whose
-//! next version is no longer retained gets a gap and then the state (`begin`). Links on the way to
-//! a watched key are followed (`route`, `retarget`), into other namespaces too
+//! Events are built from the journal's records (`cursor`, `version`, `latest`), part by part
+//! (`work`, `step`), so a lagging watch costs nothing while it waits. If its next version is no
+//! longer retained, it delivers a gap and then the current state (`begin`). Links on the way to a
+//! watched key are followed (`route`, `retarget`), also into other namespaces
 //! (`cross_namespace_target`, `cross_namespace_events`). RFC 0006.
 
 mod route;
@@ -48,7 +48,7 @@ use crate::slices::SliceKind;
 use crate::state::VersionRecord;
 use crate::store::Store;
 
-/// Effects of a version, or versions that are summed up, from which on it is timed what they take.
+/// Effects of a version, or coalesced versions, above which the work is timed.
 const MUCH: usize = 64;
 
 /// A registered watch. Dropping it unregisters it.
@@ -95,7 +95,7 @@ impl Watch {
         let (id, now) = subscribed.inspect_err(|_| {
             store.scopes.release(tenant, scopes.as_slice());
         })?;
-        // A version that does not exist yet is waited for with the links as they are now.
+        // A watch of a future version waits for it with the links as they are now.
         let read = asked.unwrap_or(now.version).min(now.version);
         let mut state = WatchState {
             store: store.clone(),
@@ -142,19 +142,19 @@ impl Watch {
         Ok(Self(state))
     }
 
-    /// The namespace that is watched.
+    /// The name of the watched namespace.
     pub fn namespace(&self) -> &str {
         &self.0.namespace.name
     }
 
-    /// Everything up to here was delivered, or does not concern the scopes. An event that is
-    /// delivered in parts counts with its last part.
+    /// Every version up to this position was delivered or does not concern the scopes. An event in
+    /// several parts counts once its last part was delivered.
     pub fn position(&self) -> Position {
         self.0.namespace.at(self.0.read)
     }
 
-    /// The newest position up to which everything was delivered or does not concern the scopes:
-    /// what a bookmark tells: what was matched, not what was published. Cheap; reads nothing.
+    /// The position for a bookmark: every version up to it was delivered, or was matched and does
+    /// not concern the scopes. It may be before the newest published version. Cheap: reads nothing.
     pub fn mark(&mut self) -> Position {
         let state = &mut self.0;
         if state.busy.as_ref().is_none_or(|busy| busy.settled())
@@ -165,21 +165,21 @@ impl Watch {
         self.position()
     }
 
-    /// Whether the watch goes on, for one whose client takes no events now.
+    /// Checks that the watch may continue, without asking for an event.
     ///
     /// # Errors
-    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it is
-    /// gone.
+    /// `NoNamespace` if the namespace was removed, `Permission` if the caller may no longer read
+    /// it.
     pub fn check(&self) -> Result<(), EngineError> {
         self.0.check()
     }
 
-    /// The next event if there is one now; else `None`, and the watch's sink is woken when there
-    /// may be one. Dropping the future before it is done loses nothing but work.
+    /// The next event. If there is none now, returns `None`, and the watch's sink is woken when
+    /// there may be one. Cancel-safe: dropping the future loses only work.
     ///
     /// # Errors
-    /// `NoNamespace` once the namespace was removed, `Permission` once the right to read it, or
-    /// what a link leads to, is gone, `Corrupt` for damaged data. Each ends the watch.
+    /// `NoNamespace` if the namespace was removed, `Permission` if the caller may no longer read it
+    /// or the target of a link, `Corrupt` for damaged data. Each ends the watch.
     pub async fn next(&mut self) -> Result<Option<Arc<SharedEvent>>, EngineError> {
         let state = &mut self.0;
         loop {
@@ -190,7 +190,7 @@ impl Watch {
                 Err(Stop::Idle) => return Ok(None),
                 Err(Stop::Failed(error)) if error.kind == ErrorKind::Compacted => {
                     state.coalesce_again();
-                    // Of versions before the first that it asked for nobody has to be told.
+                    // Versions before the requested start are not part of a gap.
                     let asked = state.busy.as_ref().map_or(0, |busy| busy.from);
                     let newest = state.namespace.published().version;
                     let from = state.read.max(asked.saturating_sub(1)).min(newest);
@@ -203,7 +203,7 @@ impl Watch {
     }
 }
 
-/// Whether a watch is to begin in another life of its namespace than the present one.
+/// Whether the watch starts in another incarnation of the namespace than the current one.
 fn is_of_another_incarnation(start: Start, namespace: &Namespace) -> bool {
     matches!(start, Start::Version { incarnation: Some(one), .. } if one != namespace.incarnation)
 }
@@ -212,7 +212,7 @@ fn names_a_key(scope: &kvs_tree::Scope) -> bool {
     !matches!(scope, kvs_tree::Scope::Glob(_)) && !scope.literal_prefix().is_root()
 }
 
-/// Why a watch does not go on now.
+/// Why a watch does not advance now.
 enum Stop {
     Idle,
     Failed(EngineError),
@@ -226,7 +226,7 @@ impl From<EngineError> for Stop {
 
 impl WatchState {
     fn check(&self) -> Result<(), EngineError> {
-        // Rights first: whoever lost them does not learn what became of the namespace.
+        // Rights first: a caller without them must not learn whether the namespace was removed.
         self.store.may_read(self.caller, &self.namespace)?;
         if self.namespace.is_removed() {
             return Err(EngineError::no_namespace(&self.namespace.name));
@@ -235,7 +235,7 @@ impl WatchState {
         foreign.try_for_each(|foreign| foreign.check(&self.store, self.caller))
     }
 
-    /// One step: an event, or something that brings the next one nearer.
+    /// One step: returns an event, or makes progress towards one.
     async fn advance(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
         if let Some(beginning) = self.busy.as_ref().and_then(|busy| busy.start.clone()) {
             let slices = self.store.slices.clone();
@@ -292,8 +292,7 @@ impl WatchState {
         Ok(None)
     }
 
-    /// Whether there is enough to look at for the time that it takes to be worth a look at the
-    /// clock.
+    /// Whether the work on this record is large enough to be timed.
     fn has_much(&self, record: &VersionRecord) -> bool {
         let ahead = self.busy.as_ref().map_or(0, |busy| busy.batch.len());
         let records = if self.shape.kind == ModeKind::Latest {
@@ -304,13 +303,13 @@ impl WatchState {
         records > MUCH || record.effects().nth(MUCH).is_some()
     }
 
-    /// Whether versions from this one on are told as one.
+    /// Whether versions from this one on are coalesced.
     fn coalesces(&self, version: u64) -> bool {
         let from = self.busy.as_ref().map_or(0, |busy| busy.from);
         self.shape.kind == ModeKind::Latest && version >= from
     }
 
-    /// The event of the next version, if a watch of equal scopes was told it already.
+    /// The event of the next version, if a watch with the same scopes and shape has cached it.
     fn shared_event(&mut self) -> Option<Arc<SharedEvent>> {
         let version = self.next_hit()?;
         let busy = self.busy.as_ref();

@@ -1,5 +1,4 @@
-//! Differences between two states as a watch sees them, where links may lead elsewhere in the
-//! second than in the first.
+//! Compares two states as a watch sees them, when links may have moved in between.
 
 use std::sync::Arc;
 
@@ -13,15 +12,15 @@ use crate::error::EngineError;
 use crate::history::RootAt;
 
 impl WatchState {
-    /// Where the scopes lead in `root`, and what is there now.
+    /// The routes of the scopes in `root`, with the current targets in other namespaces.
     pub(super) async fn routes_at(&self, root: &RootAt) -> Result<Routes, EngineError> {
         let routes = self.routes_in(root).await?;
         self.look(routes, &[]).await
     }
 
-    /// Where the scopes lead in `root`, if that is another place than now. What is behind a way
-    /// into another namespace that stays is left as it was seen: what changed there since is told
-    /// in its own turn.
+    /// The routes of the scopes in `root`, if they differ from the current ones. Unchanged routes
+    /// into other namespaces keep the target as last seen, so that changes since then are still
+    /// reported.
     pub(super) async fn new_ways(&self, root: &RootAt) -> Result<Option<Routes>, EngineError> {
         let routes = self.routes_in(root).await?;
         if routes == self.routes() {
@@ -32,7 +31,7 @@ impl WatchState {
         Ok(Some(self.look(routes, &staying).await?))
     }
 
-    /// Where the scopes lead in `root`.
+    /// The routes of the scopes in `root`, without targets in other namespaces.
     pub(super) async fn routes_in(&self, root: &RootAt) -> Result<Vec<Route>, EngineError> {
         let (scopes, directory) = (self.scopes.clone(), root.directory.clone());
         let resolved = move |source: &dyn kvs_tree::NodeSource, _: &_| {
@@ -59,7 +58,7 @@ impl WatchState {
         Ok(Routes { routes, foreign })
     }
 
-    /// What stands behind a scope in `root`.
+    /// The entry at the scope's key in `root`, with links followed.
     async fn behind(
         &self,
         scope: &Scope,
@@ -82,7 +81,7 @@ impl WatchState {
             .await
     }
 
-    /// The differences behind one scope that is told as a whole; `before` none: a listing.
+    /// The differences of one scope that is reported as a whole; a listing if `before` is `None`.
     pub(super) async fn turned(
         &self,
         scope: &Scope,
@@ -107,7 +106,7 @@ impl WatchState {
         }))
     }
 
-    /// All differences between two states, whatever became of links between them.
+    /// All differences between two states, including those from links that moved.
     pub(super) async fn differences(
         &self,
         (before, from): (&RootAt, RoutesRef<'_>),
@@ -126,7 +125,7 @@ impl WatchState {
     }
 }
 
-/// The differences between two roots, in the tree's own keys.
+/// The differences between two roots, by keys of the tree.
 pub(super) fn compare(before: &RootAt, after: &RootAt, aim: ScopeMapping) -> ChangeSource {
     ChangeSource::Compare(Compare {
         before: Some(Entry::Directory(before.directory.clone())),

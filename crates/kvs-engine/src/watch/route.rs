@@ -1,27 +1,27 @@
-//! Where the scopes of a watch lead: the links on the way to a watched key, and what is at their
-//! end.
+//! Routes: the links on the way to a watched key, and their target.
 //!
-//! A watch of a key without a link on its way, which is nearly every watch, has no route at all.
-//! Globs have none: they report links and do not follow them. A route holds at one version; what
-//! may change it is in the index (every link, and the end), so no version that does goes by unseen.
+//! A watch without links on the way, which is nearly every watch, has no route. Globs never have
+//! one: they report links and do not follow them. A route is valid at one version. Every key that
+//! may change it (each link and the target) is registered in the watch index, so no such change is
+//! missed.
 
 use kvs_tree::{
     Directory, Effect, Entry, Fault, Key, NodeSource, Resolved, Scope, TreeErrorKind, lookup,
 };
 use smol_str::SmolStr;
 
-/// What a chain of links comes to.
+/// The target of a chain of links.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum End {
-    /// A key of this namespace, where something may stand or not.
+    /// A key of this namespace; there may be nothing at it.
     Here(Key),
-    /// A key of another namespace, after so many links.
+    /// A key of another namespace, after `followed` links.
     Elsewhere {
         namespace: SmolStr,
         key: Key,
         followed: usize,
     },
-    /// A loop, or a key that cannot be.
+    /// A loop, or an invalid key.
     Broken,
 }
 
@@ -33,7 +33,7 @@ pub(super) struct Route {
     pub(super) end: End,
 }
 
-/// The same kind of scope at another key.
+/// The scope of the same kind at `key`.
 pub(super) fn scope_at(scope: &Scope, key: &Key) -> Scope {
     match scope {
         Scope::Key(_) => Scope::Key(key.clone()),
@@ -42,12 +42,12 @@ pub(super) fn scope_at(scope: &Scope, key: &Key) -> Scope {
 }
 
 impl Route {
-    /// The key that was asked for, under which everything behind the links is told.
+    /// The watched key, under which the target is reported.
     pub(super) fn shown(&self) -> Key {
         self.scope.literal_prefix()
     }
 
-    /// The scope at the end, if that is in this namespace.
+    /// The scope at the target, if it is in this namespace.
     pub(super) fn target(&self) -> Option<Scope> {
         match &self.end {
             End::Here(key) => Some(scope_at(&self.scope, key)),
@@ -57,13 +57,13 @@ impl Route {
 
     fn held(&self) -> impl Iterator<Item = Scope> + '_ {
         let links = self.links.iter().cloned().map(Scope::Key);
-        // A loop does not tell its links: any change may end it.
+        // The links of a loop are not known, so any change may end it.
         let broken = (self.end == End::Broken).then_some(Scope::Directory(Key::ROOT));
         links.chain(self.target()).chain(broken)
     }
 }
 
-/// What a watch of `scopes` must be woken for because of its routes, beside the scopes themselves.
+/// The scopes to register for the routes, in addition to the watch's own scopes.
 pub(super) fn held(scopes: &[Scope], routes: &[Route]) -> Vec<Scope> {
     let mut all: Vec<Scope> = Vec::new();
     for scope in routes.iter().flat_map(Route::held) {
@@ -74,7 +74,7 @@ pub(super) fn held(scopes: &[Scope], routes: &[Route]) -> Vec<Scope> {
     all
 }
 
-/// The key whose way is followed; none for globs and the root.
+/// The key on whose way links are followed; `None` for globs and the root.
 fn followed(scope: &Scope) -> Option<&Key> {
     match scope {
         Scope::Key(key) | Scope::Directory(key) if !key.is_root() => Some(key),
@@ -87,7 +87,7 @@ pub(super) fn may_have_routes(scopes: &[Scope]) -> bool {
     scopes.iter().any(|scope| followed(scope).is_some())
 }
 
-/// The routes of `scopes` in a tree.
+/// The routes of `scopes` in the tree at `root`.
 pub(super) fn resolve(
     scopes: &[Scope],
     root: &Directory,
@@ -124,7 +124,7 @@ pub(super) fn resolve(
     Ok(routes)
 }
 
-/// Whether a way ends there for good, at nothing.
+/// Whether the error means that the links lead to nothing.
 pub(super) fn is_dead_end(kind: TreeErrorKind) -> bool {
     matches!(
         kind,
@@ -132,8 +132,8 @@ pub(super) fn is_dead_end(kind: TreeErrorKind) -> bool {
     )
 }
 
-/// What stands at a watched key, links followed. A link that leads to nothing is seen itself; a
-/// loop is nothing, whatever its links say.
+/// The entry at a watched key, links followed. A dangling link is returned itself; a loop counts as
+/// nothing.
 pub(super) fn standing(
     root: &Directory,
     source: &dyn NodeSource,
@@ -153,7 +153,7 @@ pub(super) fn standing(
     }
 }
 
-/// Whether the effect may have changed where the scopes lead.
+/// Whether the effect may have changed the routes of the scopes.
 pub(super) fn may_move(scopes: &[Scope], routes: &[Route], effect: &Effect) -> bool {
     let at = effect.key();
     let linking = matches!(
@@ -172,18 +172,18 @@ pub(super) fn may_move(scopes: &[Scope], routes: &[Route], effect: &Effect) -> b
         })
 }
 
-/// Which keys of the tree a watch looks at, and under which keys it tells of them.
+/// Maps keys of the tree to the keys under which a watch reports them.
 #[derive(Clone, Debug)]
 pub(super) struct ScopeMapping {
     scopes: Vec<Scope>,
-    /// How many of them are told as they are; the others belong to `routed`.
+    /// The number of leading scopes without a route; the rest belong to `routed`.
     plain: usize,
     routed: Vec<(Key, Key)>,
 }
 
 impl ScopeMapping {
-    /// The scopes with those behind links in place of the asked ones; scopes whose route is in
-    /// `without` or leads elsewhere are left out.
+    /// The scopes, with routed ones replaced by their targets. Scopes whose route is in `without`
+    /// or leads into another namespace are left out.
     pub(super) fn new(scopes: &[Scope], routes: &[Route], without: &[Route]) -> Self {
         let all = || routes.iter().chain(without);
         let plain = scopes
@@ -208,13 +208,12 @@ impl ScopeMapping {
         }
     }
 
-    /// What to look for in the tree; possibly nothing, which does not stand for everything.
+    /// The scopes to match in the tree. An empty list matches nothing.
     pub(super) fn scopes(&self) -> &[Scope] {
         &self.scopes
     }
 
-    /// The keys of the tree that are told under a key: what [`shown`](Self::shown) says the other
-    /// way.
+    /// The keys of the tree that are reported under `key`: the inverse of [`shown`](Self::shown).
     pub(super) fn places(&self, key: &Key) -> Vec<Key> {
         let (plain, behind) = self.scopes.split_at(self.plain.min(self.scopes.len()));
         let mut places = Vec::new();
@@ -232,7 +231,7 @@ impl ScopeMapping {
         places
     }
 
-    /// The keys under which a key of the tree is told.
+    /// The keys under which a key of the tree is reported.
     pub(super) fn shown(&self, key: &Key) -> Vec<Key> {
         let (plain, behind) = self.scopes.split_at(self.plain.min(self.scopes.len()));
         let mut shown = Vec::new();

@@ -1,6 +1,6 @@
-//! What a part of an event is made from, a page at a time: listings, differences of two trees,
-//! values in pieces. Each page is pure, ends after a number of visits, be it with nothing found,
-//! and tells where the next one begins; nothing holds more than a page.
+//! The sources of an event's changes, read a page at a time: listings, differences of two trees,
+//! pieces of values. A page is a pure function of its source. It ends after a number of visits,
+//! even if it found nothing, and returns where the next one starts; memory holds only one page.
 
 use std::sync::Arc;
 
@@ -11,20 +11,20 @@ use super::route::ScopeMapping;
 use crate::changes::{ChangeKind, ChangeValue, KeyChange, change};
 use crate::limits::{CHANGE_VALUE_BYTES, EVENT_CHANGES};
 
-/// Work that is left to do for an event.
+/// A source of changes that is not exhausted yet.
 #[derive(Clone)]
 pub(super) enum ChangeSource {
-    /// What stands in a scope of a tree.
+    /// The entries in a scope of a tree.
     List(List),
-    /// What differs between two trees.
+    /// The differences between two trees.
     Compare(Compare),
-    /// What stands at some keys.
+    /// The entries at some keys.
     Keys(Keys),
     /// Bytes of a value.
     Pieces(Pieces),
 }
 
-/// A page, what is left, and what it took.
+/// A page of changes, the rest of the source, and the visits made.
 pub(super) struct Page {
     pub(super) found: Vec<KeyChange>,
     pub(super) rest: Option<ChangeSource>,
@@ -32,7 +32,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// What was collected, for so many visits beside what it took to collect the values.
+    /// The collected changes. `visits` does not include those for values.
     fn of(to: Collector<'_, '_>, rest: Option<ChangeSource>, visits: usize) -> Self {
         Self {
             visits: visits + to.visits(),
@@ -48,7 +48,7 @@ impl Page {
 }
 
 impl ChangeSource {
-    /// The next page, for about so many visits.
+    /// The next page, for about `visits` visits.
     pub(super) fn page(&self, context: &Context<'_>, visits: usize) -> Result<Page, Fault> {
         match self {
             ChangeSource::List(list) => list.page(context, visits),
@@ -58,7 +58,7 @@ impl ChangeSource {
         }
     }
 
-    /// How much more a key that is found takes than it takes to find it: visits for each.
+    /// Extra visits per key found, for matching it against many scopes.
     pub(super) fn weight(&self) -> usize {
         match self {
             ChangeSource::List(list) => list.told.len() / 8,
@@ -71,7 +71,7 @@ impl ChangeSource {
         }
     }
 
-    /// Whether some page of this tells of a key; whatever of it is left to do.
+    /// Whether any page of this source reports `key`, regardless of how much has been read.
     pub(super) fn tells(&self, key: &Key, context: &Context<'_>) -> Result<bool, Fault> {
         match self {
             ChangeSource::List(list) => list.tells(key, context),
@@ -93,13 +93,13 @@ fn bounds(visits: usize) -> Bounds {
 #[derive(Clone)]
 pub(super) struct List {
     pub(super) root: Directory,
-    /// Where the scope begins in the tree, links resolved.
+    /// The scope's first key in the tree, links resolved.
     pub(super) top: Key,
-    /// Where it begins for the watch.
+    /// The scope's first key as the watch sees it.
     pub(super) shown: Key,
-    /// The scope, in keys of the tree.
+    /// The scope, by keys of the tree.
     pub(super) scope: Scope,
-    /// Scopes whose listing told some keys already, in keys of the watch.
+    /// Scopes listed before, by keys of the watch. Their keys are skipped.
     pub(super) told: Arc<[Scope]>,
     pub(super) after: Option<Key>,
 }
@@ -125,7 +125,7 @@ impl List {
             true,
             Some(&self.scope),
         )?;
-        // What stands at the top was told in the first page.
+        // The entry at the top was reported in the first page.
         let begun = (!to.found.is_empty()).then(|| self.top.clone());
         let (mut next, mut after) = (page.next, self.after.clone().or(begun));
         for (key, entry) in page.items {
@@ -167,25 +167,25 @@ impl List {
     }
 }
 
-/// Under which keys differences are told.
+/// The keys under which differences are reported.
 #[derive(Clone)]
 pub(super) enum Show {
-    /// As the watch's aim has it.
+    /// As mapped by the watch's scopes.
     ScopeMapping(Arc<ScopeMapping>),
-    /// What is compared are the entries at this key of the watch, and what is below them.
+    /// The compared entries are at this key of the watch.
     Under(Key),
 }
 
-/// Differences between two entries, mostly the directories of two versions.
+/// The differences between two entries, usually the root directories of two versions.
 #[derive(Clone)]
 pub(super) struct Compare {
     pub(super) before: Option<Entry>,
     pub(super) after: Option<Entry>,
-    /// Whether nothing is compared, and what stands there now is listed.
+    /// Whether this is a listing: changes carry no previous value.
     pub(super) listing: bool,
-    /// Whether the entry itself is told even if there is none and was none.
+    /// Whether the entry itself is reported even if it is and was absent.
     pub(super) anew: bool,
-    /// Whether to go below the entries.
+    /// Whether to descend below the entries.
     pub(super) below: bool,
     pub(super) show: Show,
     pub(super) from: Option<Key>,
@@ -198,7 +198,7 @@ fn directory(entry: Option<&Entry>) -> Directory {
     }
 }
 
-/// Whether two entries differ by themselves; what is below directories does not count.
+/// Whether two entries differ; the contents of directories do not count.
 fn differ(before: Option<&Entry>, after: Option<&Entry>, context: &Context<'_>) -> bool {
     match (before, after) {
         (None, None) | (Some(Entry::Directory(_)), Some(Entry::Directory(_))) => false,
@@ -259,7 +259,7 @@ impl Compare {
             self.from.as_ref(),
             bounds(visits),
         )?;
-        // The entry itself was told in the first page.
+        // The entry itself was reported in the first page.
         let begun = (!to.found.is_empty()).then_some(Key::ROOT);
         let (mut next, mut from) = (page.next, self.from.clone().or(begun));
         for found in page.items {
@@ -287,7 +287,7 @@ impl Compare {
     }
 }
 
-/// What stands at some keys of a tree.
+/// The entries at some keys of a tree.
 #[derive(Clone)]
 pub(super) struct Keys {
     pub(super) root: Directory,
@@ -326,20 +326,20 @@ impl Keys {
     }
 }
 
-/// Bytes that a value grew by: each append for itself, a long one in pieces.
+/// Bytes appended to a value: one change per append, a long append in pieces.
 #[derive(Clone)]
 pub(super) struct Pieces {
     pub(super) shown: Key,
     pub(super) value: Value,
     pub(super) at: u64,
-    /// Where in the value each append ends.
+    /// The offset in the value at which each append ends.
     pub(super) ends: Arc<[u64]>,
-    /// The append that is being told.
+    /// The index of the current append.
     pub(super) next: usize,
 }
 
 impl Pieces {
-    /// All that the value has from `at` on, as one append.
+    /// Everything in the value from `at` on, as one append.
     pub(super) fn of_one(shown: Key, value: Value, at: u64) -> Self {
         Self {
             shown,

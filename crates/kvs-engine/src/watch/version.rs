@@ -1,4 +1,4 @@
-//! From a record to the event that a watch is told of it.
+//! Builds the event of one record.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::slices::Pace;
 use crate::state::VersionRecord;
 use crate::version_changes::{any_effect, transactions_of};
 
-/// The scopes whose route is another than before.
+/// The scopes whose route changed.
 fn retargeted<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a Scope> {
     let of = |routes: &[Route], scope: &Scope| routes.iter().find(|r| r.scope == *scope).cloned();
     scopes
@@ -29,7 +29,7 @@ fn retargeted<'a>(scopes: &'a [Scope], old: &[Route], new: &[Route]) -> Vec<&'a 
 }
 
 impl WatchState {
-    /// The event of one version in this namespace, before any content.
+    /// The event of one version of this namespace, without changes yet.
     pub(super) fn event_of(&self, record: &VersionRecord, skipped: u64) -> EventBuilder {
         let head = EventHeader::Changes {
             transactions: transactions_of(record),
@@ -40,7 +40,7 @@ impl WatchState {
         EventBuilder::new(head, position, record.root, record.time_ms)
     }
 
-    /// Where an event of `version` is shared.
+    /// The cache key of the event of `version`.
     pub(super) fn event_key(&self, version: u64) -> EventKey {
         EventKey {
             version,
@@ -49,7 +49,7 @@ impl WatchState {
         }
     }
 
-    /// Where the scopes lead after `record`, if that may be another place than before it.
+    /// The routes after `record`, if it changed them.
     pub(super) async fn routes_after(
         &self,
         record: &VersionRecord,
@@ -64,11 +64,11 @@ impl WatchState {
         self.new_ways(&root).await
     }
 
-    /// Sets out to tell of `record`, the next that may concern the watch.
+    /// Queues the event of `record`, which must be the next that may concern the watch.
     ///
     /// # Errors
-    /// `Compacted` if a root that is needed is not retained any more; `Permission` if a link now
-    /// leads where the caller may not read.
+    /// `Compacted` if a required root is no longer retained; `Permission` if a link now leads where
+    /// the caller may not read.
     pub(super) async fn tell(&mut self, record: &Arc<VersionRecord>) -> Result<(), EngineError> {
         let version = record.version;
         let mut pace = self.store.slices.pace(self.caller);
@@ -102,7 +102,7 @@ impl WatchState {
         }
         let (told, steps) = self.direct(record, &aim, roots.clone(), &mut pace).await?;
         work.direct = told;
-        // Bytes in pieces come first: what differs in the end is not to be told as a whole.
+        // Pieces come first, so that their keys are not reported again as whole values.
         work.steps.extend(steps);
         if let Some((before, after)) = &roots {
             if below {
@@ -137,8 +137,8 @@ impl WatchState {
         Ok(())
     }
 
-    /// The finished changes by the keys they are told under, and steps for what is too large for
-    /// them.
+    /// The changes taken from the record, by the keys they are reported under, and sources for
+    /// those that are too large.
     async fn direct(
         &self,
         record: &Arc<VersionRecord>,

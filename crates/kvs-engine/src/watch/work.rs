@@ -1,6 +1,6 @@
-//! Telling an event part by part: a part is made when it is asked for, and is all that is held. It
-//! is made in slices, between which others have their turn; after many of them it is left as it is,
-//! and the watch's sink is woken to go on with it.
+//! Delivers an event part by part. A part is built on demand, and only one is in memory. Building
+//! yields after each slice; after `WATCH_SLICES` slices it pauses and wakes the watch's sink to
+//! continue.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::event_cache::ModeKind;
 use crate::limits::{EVENT_BYTES, EVENT_CHANGES, WATCH_SLICES};
 use crate::slices::{SliceKind, visits_of_bytes};
 
-/// Changes that are encoded for one visit.
+/// Changes encoded per visit.
 const CHANGES_A_VISIT: usize = 8;
 
-/// Moves finished changes that fit into a part.
+/// Moves finished changes into the part while they fit.
 fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes: &mut usize) {
     while part.len() < EVENT_CHANGES && *bytes < EVENT_BYTES {
         let Some((_, one)) = direct.pop_first() else {
@@ -31,8 +31,8 @@ fn take(direct: &mut BTreeMap<Key, KeyChange>, part: &mut Vec<KeyChange>, bytes:
     }
 }
 
-/// A page without what steps before it told: a key that several scopes see, one of them through
-/// links, is told once, as the first of them sees it.
+/// Drops changes that earlier sources reported: a key seen by several scopes, one of them through
+/// links, is reported once, as the first of them sees it.
 fn unreported(page: Page, done: &[ChangeSource], context: &Context<'_>) -> Result<Page, Fault> {
     let mut new = Vec::with_capacity(page.found.len());
     for one in page.found {
@@ -48,12 +48,12 @@ fn unreported(page: Page, done: &[ChangeSource], context: &Context<'_>) -> Resul
 }
 
 impl WatchState {
-    /// The next part of the event that is being told; `None` if there is none, or the event turned
-    /// out to be empty. The watch has read the version once the last part is made.
+    /// The next part of the current event; `None` if there is no event or it turned out empty. The
+    /// watch has read the version once the last part is built.
     ///
     /// # Errors
-    /// `Idle` if it takes so long that other streams have their turn first: then the sink was
-    /// woken.
+    /// `Idle` after many slices, so that other streams have their turn; the sink was woken to
+    /// continue.
     pub(super) async fn part(&mut self) -> Result<Option<Arc<SharedEvent>>, Stop> {
         let work = self.busy.as_ref().and_then(|busy| busy.work.as_ref());
         if work.is_none_or(|work| work.steps.is_empty()) {
@@ -79,12 +79,12 @@ impl WatchState {
                 take(&mut work.direct, &mut work.part, &mut work.bytes);
                 break;
             };
-            // A page is a part, unless it is the rest of one step and another can still begin.
+            // A page is a part, unless it ends a source and leaves room for another.
             if work.part.len() > EVENT_CHANGES / 2 || work.bytes > EVENT_BYTES / 2 {
                 break;
             }
             let done = work.done.clone();
-            // Each key that is found is looked for in what was told before.
+            // Every key found is also looked up in the exhausted sources.
             let weight = 1 + step.weight() + 4 * done.len();
             let visits = pace.left().div_ceil(weight);
             let page = store
@@ -132,7 +132,7 @@ impl WatchState {
         Ok(self.finish())
     }
 
-    /// Has the watch's sink woken although nothing was committed.
+    /// Wakes the watch's sink to continue, although nothing was committed.
     pub(super) fn go_on_later(&self) {
         if let Some(wake) = self.namespace.wake_of(self.id) {
             wake.call();
@@ -203,12 +203,12 @@ impl WatchState {
 }
 
 impl EventBuilder {
-    /// Visits that it takes to put the part together and to encode it. None for a small one.
+    /// Visits to assemble and encode the part; 0 for a small one.
     fn encoding_visits(&self) -> usize {
         self.part.len() / CHANGES_A_VISIT + visits_of_bytes(self.bytes)
     }
 
-    /// An event without content yet.
+    /// An event without changes.
     pub(super) fn new(
         head: EventHeader,
         position: crate::reference::Position,
