@@ -242,8 +242,9 @@ impl Archive {
             group: start.ok_or_else(gone)?,
         };
         let (mut looked, mut damage) = (0, None::<EngineError>);
-        // The same memory again and again: what is read stays where the processor has it at hand, and none of it is
-        // asked from or given back to the system, which those who write would notice.
+        // The same memory again and again: what is read stays where the processor has it at hand,
+        // and none of it is asked from or given back to the system, which those who write would
+        // notice.
         let mut buffer = Vec::new();
         loop {
             let (mut more, before) = (Ok(true), looked);
