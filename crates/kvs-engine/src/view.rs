@@ -54,7 +54,7 @@ pub struct Listing<'a> {
     pub recursive: bool,
     /// Return only entries in this scope.
     pub scope: Option<&'a Scope>,
-    /// Whether to stop after [`REQUEST_SLICES`], even if nothing was found.
+    /// Whether to stop after `REQUEST_SLICES`, even if nothing was found.
     pub bounded: bool,
 }
 

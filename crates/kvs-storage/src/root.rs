@@ -107,7 +107,7 @@ pub enum RootError {
         /// What is wrong with it.
         what: String,
     },
-    /// The payload exceeds [`limits::ROOT_BYTES`](crate::limits::ROOT_BYTES).
+    /// The payload exceeds `limits::ROOT_BYTES`.
     #[error("a root record of {bytes} bytes is over the limit of {limit}")]
     TooBig {
         /// Bytes of the payload.

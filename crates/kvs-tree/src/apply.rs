@@ -50,7 +50,7 @@ pub struct Applied {
 /// Messages name the operation or condition (counted from 0) and its key. `ConditionFailed` if a
 /// condition does not hold; otherwise see [`crate::Operation`]. `Limit` if there are more than
 /// [`TRANSACTION_OPERATIONS`] operations or conditions, or if the tree would exceed [`ENTRIES`],
-/// [`LOGICAL_BYTES`] or [`DEPTH`].
+/// `LOGICAL_BYTES` or `DEPTH`.
 pub fn apply(
     root: &Directory,
     ctx: &Ctx<'_>,

@@ -16,7 +16,7 @@ use crate::limits::{KEY_BYTES, KEY_NAMES, NAME_BYTES};
 
 /// The normalised path of an entry in a namespace; `.` is the root.
 ///
-/// No name is empty or longer than [`NAME_BYTES`], and there are at most [`KEY_NAMES`] of them. The
+/// No name is empty or longer than `NAME_BYTES`, and there are at most `KEY_NAMES` of them. The
 /// text of a key that a client requests has at most [`KEY_BYTES`]. Cloning does not allocate.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Key(SmolStr);

@@ -27,7 +27,7 @@ pub enum JournalError {
         /// The newest group.
         newest: GroupNumber,
     },
-    /// The group exceeds [`limits::GROUP_BYTES`](crate::limits::GROUP_BYTES). Nothing was written.
+    /// The group exceeds `limits::GROUP_BYTES`. Nothing was written.
     #[error("a group of {bytes} bytes is over the limit of {limit}")]
     TooBig {
         /// Bytes of the payload.

@@ -78,8 +78,8 @@ pub struct Directory {
     pub(crate) stats: Stats,
 }
 
-/// An opaque value: inline up to [`crate::INLINE_BYTES`], one blob up to
-/// [`crate::limits::SMALL_CHUNK`], a tree of chunks above. Only the length decides, so equal bytes
+/// An opaque value: inline up to `INLINE_BYTES`, one blob up to
+/// `SMALL_CHUNK`, a tree of chunks above. Only the length decides, so equal bytes
 /// have equal names.
 #[derive(Clone, Debug)]
 pub struct Value(pub(crate) Content);
@@ -231,7 +231,7 @@ impl Value {
     }
 
     /// A stored value of `len` bytes. `blobref` names its only blob or the top node of its chunk
-    /// tree. `len` must be more than [`crate::INLINE_BYTES`]: shorter values are always inline.
+    /// tree. `len` must be more than `INLINE_BYTES`: shorter values are always inline.
     pub fn stored(len: u64, blobref: Blobref) -> Self {
         Value(if len <= SMALL_CHUNK {
             Content::Blob {

@@ -19,7 +19,7 @@ use crate::limits::{KEY_BYTES, KEY_NAMES, PATTERN_LOOPS};
 /// A component `*` matches exactly one name, `**` any number of names, including none. Within a
 /// name, `*` matches any number of characters, `?` one, `[a-z]` one of a class, `[!a-z]` one
 /// outside of it; `\` escapes the next character. Dots collapse as in a key. A pattern has at most
-/// [`KEY_NAMES`] components and [`KEY_BYTES`], and at most [`PATTERN_LOOPS`] of `**` and of `*`
+/// `KEY_NAMES` components and [`KEY_BYTES`], and at most `PATTERN_LOOPS` of `**` and of `*`
 /// within a name.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct GlobPattern {
