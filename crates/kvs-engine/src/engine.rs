@@ -57,7 +57,6 @@ fn submission(request: CommitRequest) -> (Command, Submitted) {
     let (reply, answer) = oneshot::channel();
     let command = Command::Commit {
         request: Box::new(request),
-        past: Vec::new(),
         reply,
     };
     (command, Submitted(answer))

@@ -78,6 +78,36 @@ pub(crate) const INBOX: usize = 65_536;
 /// Requests of one guest that may wait for the commit task (4,096); more are answered `busy`.
 pub(crate) const GUEST_INBOX: usize = 4_096;
 
+/// Transactions that may wait for what is on the disk (65,536), of the instance owner, and of all
+/// guests together; more are answered `busy`. Those that must not overtake them count as well.
+pub(crate) const WAITING: usize = 65_536;
+
+/// Bytes of those transactions (256 MiB); an operation counts 1 KiB and its value.
+pub(crate) const WAITING_BYTES: u64 = 256 * 1024 * 1024;
+
+/// Transactions of one guest that may wait for what is on the disk (4,096); more are answered
+/// `busy`.
+pub(crate) const GUEST_WAITING: usize = 4_096;
+
+/// Bytes of those transactions (16 MiB).
+pub(crate) const GUEST_WAITING_BYTES: u64 = 16 * 1024 * 1024;
+
+/// Lines of waiting transactions that something is loaded for at a time (4): half of
+/// `READ_THREADS`, so that reads have threads too.
+pub(crate) const LOADS: usize = 4;
+
+/// Waiting transactions that something is loaded for at once (256), and that are evaluated in a row
+/// then.
+pub(crate) const LOAD_TRANSACTIONS: usize = 256;
+
+/// Bytes of loaded objects after which nothing is loaded for further transactions before these have
+/// been evaluated (8 MiB).
+pub(crate) const LOAD_BYTES: usize = 8 * 1024 * 1024;
+
+/// Times that something is loaded for a transaction (64), if others change what it works on
+/// meanwhile so that it needs something else each time; then it is answered `busy`.
+pub(crate) const LOAD_ROUNDS: usize = 64;
+
 /// Work, in bytes, that the commit task takes from one tenant before the next has its turn
 /// (16 KiB); an operation counts 1 KiB and its value.
 pub(crate) const TURN_BYTES: u32 = 16 * 1024;

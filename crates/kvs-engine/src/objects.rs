@@ -34,6 +34,15 @@ impl Object {
             Object::Node(_) => None,
         }
     }
+
+    /// About how much memory it takes.
+    fn size(&self) -> usize {
+        let size = match self {
+            Object::Node(node) => node.memory_size(),
+            Object::Blob(bytes) => bytes.len(),
+        };
+        size + 64
+    }
 }
 
 #[derive(Clone)]
@@ -41,11 +50,7 @@ struct BySize;
 
 impl Weighter<Blobref, Object> for BySize {
     fn weight(&self, _: &Blobref, object: &Object) -> u64 {
-        let size = match object {
-            Object::Node(node) => node.memory_size(),
-            Object::Blob(bytes) => bytes.len(),
-        };
-        (size + 64) as u64
+        object.size() as u64
     }
 }
 
@@ -54,8 +59,8 @@ pub(crate) struct Objects {
     store: Arc<dyn BlobStore>,
     cache: Cache<Blobref, Object, BySize>,
     params: StoreParams,
-    /// Objects of accepted transactions whose group is not written yet. For the commit task: nothing of
-    /// theirs is published.
+    /// Objects of accepted transactions whose group is not written yet. For the commit task:
+    /// nothing of theirs is published.
     staged: RwLock<Vec<Arc<Staged>>>,
 }
 
@@ -189,18 +194,45 @@ impl Objects {
         self.run(step, false)
     }
 
+    /// The same, for a step that may need objects that only `staged` has. What is loaded for it is added to
+    /// `loaded`, for another step.
+    pub(crate) fn gather<T>(
+        &self,
+        staged: &[Arc<Staged>],
+        loaded: &mut Loaded,
+        step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+    ) -> Result<T, EngineError> {
+        let source = Loading {
+            objects: self,
+            keep_blobs: true,
+            staged,
+            loaded: RefCell::new(std::mem::take(loaded)),
+        };
+        let done = Self::feed(&source, step);
+        *loaded = source.loaded.into_inner();
+        done
+    }
+
     fn run<T>(
         &self,
-        mut step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+        step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
         keep_blobs: bool,
     ) -> Result<T, EngineError> {
         let source = Loading {
             objects: self,
             keep_blobs,
+            staged: &[],
             loaded: RefCell::default(),
         };
+        Self::feed(&source, step)
+    }
+
+    fn feed<T>(
+        source: &Loading<'_>,
+        mut step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
+    ) -> Result<T, EngineError> {
         loop {
-            match step(&source) {
+            match step(source) {
                 Ok(done) => return Ok(done),
                 Err(Fault::Tree(error)) => return Err(error.into()),
                 Err(Fault::NeedVersion(version)) => return Err(need_version(version)),
@@ -224,7 +256,7 @@ impl Objects {
     }
 }
 
-fn need_version(version: u64) -> EngineError {
+pub(crate) fn need_version(version: u64) -> EngineError {
     EngineError::new(
         ErrorKind::Compacted,
         format!("version {version} is not retained any more"),
@@ -241,44 +273,103 @@ impl NodeSource for Objects {
     }
 }
 
+/// Objects that were loaded for a step, and stay in memory until it is done.
+#[derive(Default)]
+pub(crate) struct Loaded {
+    objects: HashMap<Blobref, Object>,
+    bytes: usize,
+}
+
+impl Loaded {
+    /// About how much memory they take.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
+        match self.objects.get(reference)? {
+            Object::Node(node) => Some(node.clone()),
+            Object::Blob(_) => None,
+        }
+    }
+
+    fn blob(&self, reference: &Blobref) -> Option<Bytes> {
+        match self.objects.get(reference)? {
+            Object::Blob(bytes) => Some(bytes.clone()),
+            Object::Node(_) => None,
+        }
+    }
+}
+
+/// What is in memory: objects that were loaded for a step, and those of the cache.
+pub(crate) struct AtHand<'a> {
+    pub(crate) objects: &'a Objects,
+    pub(crate) loaded: &'a Loaded,
+}
+
+impl NodeSource for AtHand<'_> {
+    fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
+        let loaded = self.loaded.node(reference);
+        loaded.or_else(|| self.objects.node(reference))
+    }
+
+    fn blob(&self, reference: &Blobref) -> Option<Bytes> {
+        let loaded = self.loaded.blob(reference);
+        loaded.or_else(|| self.objects.blob(reference))
+    }
+}
+
 struct Loading<'a> {
     objects: &'a Objects,
     keep_blobs: bool,
-    loaded: RefCell<HashMap<Blobref, Object>>,
+    /// Where to look for what the store does not have.
+    staged: &'a [Arc<Staged>],
+    loaded: RefCell<Loaded>,
 }
 
 impl Loading<'_> {
     /// Loads what a step asked for. The same object may be asked for several times at once.
     fn load(&self, missing: &[Missing]) -> Result<(), EngineError> {
         let mut loaded = self.loaded.borrow_mut();
-        let before = loaded.len();
+        let Loaded { objects, bytes } = &mut *loaded;
+        let before = objects.len();
         for one in missing {
-            if let Entry::Vacant(place) = loaded.entry(one.blobref) {
-                place.insert(self.objects.load(one, self.keep_blobs)?);
+            if let Entry::Vacant(place) = objects.entry(one.blobref) {
+                let object = match self.read_staged(one)? {
+                    Some(object) => object,
+                    None => self.objects.load(one, self.keep_blobs)?,
+                };
+                *bytes += object.size();
+                place.insert(object);
             }
         }
         match missing.first() {
-            Some(one) if loaded.len() == before => Err(EngineError::corrupt(format!(
+            Some(one) if objects.len() == before => Err(EngineError::corrupt(format!(
                 "object {} is asked for as {:?}, which it is not",
                 one.blobref, one.kind
             ))),
             _ => Ok(()),
         }
     }
+
+    fn read_staged(&self, missing: &Missing) -> Result<Option<Object>, EngineError> {
+        for staged in self.staged {
+            if let Some(bytes) = staged.get(&missing.blobref)? {
+                return self.objects.decode(missing, Some(bytes)).map(Some);
+            }
+        }
+        Ok(None)
+    }
 }
 
 impl NodeSource for Loading<'_> {
     fn node(&self, reference: &Blobref) -> Option<Arc<Node>> {
-        if let Some(Object::Node(node)) = self.loaded.borrow().get(reference) {
-            return Some(node.clone());
-        }
-        self.objects.node(reference)
+        let loaded = self.loaded.borrow().node(reference);
+        loaded.or_else(|| self.objects.node(reference))
     }
 
     fn blob(&self, reference: &Blobref) -> Option<Bytes> {
-        if let Some(Object::Blob(bytes)) = self.loaded.borrow().get(reference) {
-            return Some(bytes.clone());
-        }
-        self.objects.blob(reference)
+        let loaded = self.loaded.borrow().blob(reference);
+        loaded.or_else(|| self.objects.blob(reference))
     }
 }

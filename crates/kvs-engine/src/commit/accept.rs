@@ -1,17 +1,17 @@
 //! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
 //! join.
 
-use kvs_tree::{Condition, Ctx, Key, NodeSource, Written, apply, locate, plain_put, put_plainly};
+use kvs_tree::{Ctx, Fault, Key, Written, apply, locate, plain_put, put_plainly};
 use smol_str::SmolStr;
 
-use super::command::{Command, refuse};
 use super::head::{CommitReply, Head};
+use super::loading::{Parked, Prefetched, versions};
 use super::task::CommitTask;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::limits::GUEST_TRANSACTION_NAMES;
+use crate::objects::{AtHand, need_version};
 use crate::request::{CommitRequest, Committed};
-use crate::roots::root_of;
 use crate::state::{Outcome, Seen};
 use crate::store::Store;
 
@@ -30,52 +30,115 @@ fn check_names(store: &Store, request: &CommitRequest) -> Result<(), EngineError
     Err(EngineError::new(ErrorKind::Limit, message))
 }
 
+/// Why a transaction changes nothing now.
+enum Stop {
+    /// It is refused.
+    Refused(EngineError),
+    /// Something that it needs is not in memory.
+    Lacking,
+}
+
+impl From<Fault> for Stop {
+    fn from(fault: Fault) -> Self {
+        match fault {
+            Fault::Missing(_) => Self::Lacking,
+            Fault::Tree(error) => Self::Refused(error.into()),
+            Fault::NeedVersion(version) => Self::Refused(need_version(version)),
+        }
+    }
+}
+
+impl From<EngineError> for Stop {
+    fn from(error: EngineError) -> Self {
+        Self::Refused(error)
+    }
+}
+
 impl CommitTask {
-    /// Applies a transaction to the head of its namespace and lets it join a version.
-    pub(super) fn commit(
+    /// Takes a transaction in: it is evaluated now, or at its place among those of its client that
+    /// wait.
+    pub(super) fn commit(&mut self, request: Box<CommitRequest>, reply: CommitReply) {
+        if self.must_wait(&request) {
+            return self.wait(Parked::new(request, None, reply));
+        }
+        if let Some((request, reply)) = self.evaluate(request, reply, &Prefetched::default()) {
+            self.wait(Parked::new(request, None, reply));
+        }
+    }
+
+    /// Answers a transaction that cannot be evaluated: as before if it is a repeat, else with
+    /// `refusal`.
+    pub(super) fn settle(
         &mut self,
-        mut request: CommitRequest,
-        past: Vec<RootAt>,
+        request: Box<CommitRequest>,
+        refusal: EngineError,
         reply: CommitReply,
     ) {
-        let Some(reply) = self.settle_repeat(&request, reply) else {
-            return;
-        };
+        if self.must_wait(&request) {
+            return self.wait(Parked::new(request, Some(refusal), reply));
+        }
+        self.settle_now(&request, refusal, reply);
+    }
+
+    /// The same, at its place.
+    pub(super) fn settle_now(
+        &mut self,
+        request: &CommitRequest,
+        refusal: EngineError,
+        reply: CommitReply,
+    ) {
+        if let Some(reply) = self.settle_repeat(request, reply) {
+            self.hold_error(reply, refusal);
+        }
+    }
+
+    /// Applies a transaction to the head of its namespace and lets it join a version. Gives it back
+    /// if it needs something that is not in memory.
+    pub(super) fn evaluate(
+        &mut self,
+        mut request: Box<CommitRequest>,
+        reply: CommitReply,
+        prefetched: &Prefetched,
+    ) -> Option<(Box<CommitRequest>, CommitReply)> {
+        let reply = self.settle_repeat(&request, reply)?;
         if let Some(error) = request.prepared.refused.take() {
-            return self.hold_error(reply, *error);
+            self.hold_error(reply, *error);
+            return None;
         }
-        let missing = match self.missing_version(&request, &past) {
-            Ok(missing) => missing,
-            Err(error) => return self.hold_error(reply, error),
+        let roots = match self.roots_for(&request, prefetched) {
+            Ok(roots) => roots,
+            Err(Stop::Lacking) => return Some((request, reply)),
+            Err(Stop::Refused(error)) => {
+                self.hold_error(reply, error);
+                return None;
+            }
         };
-        if let Some(version) = missing {
-            return self.park(request, past, version, reply);
-        }
-        let name = request.namespace.clone();
-        let roots: Vec<RootAt> = conditions(&request)
-            .filter_map(|v| self.known_root(&request, &past, v))
-            .collect();
-        let staged = std::mem::take(&mut request.prepared.staged);
-        self.store.objects.stage(&staged);
-        let written = match self.write(&request, &roots) {
+        let written = match self.write(&request, &roots, prefetched) {
             Ok(written) => written,
-            Err(error) => {
-                self.store.objects.unstage(&staged);
-                return self.hold_error(reply, error);
+            Err(Stop::Lacking) => return Some((request, reply)),
+            Err(Stop::Refused(error)) => {
+                self.hold_error(reply, error);
+                return None;
             }
         };
         if request.transaction.operations.is_empty() {
-            return self.answer_check(&request, reply);
+            self.answer_check(&request, reply);
+            return None;
         }
+        let name = request.namespace.clone();
+        let staged = std::mem::take(&mut request.prepared.staged);
+        self.store.objects.stage(&staged);
         self.building.stage(staged);
         if let Err(error) = self.join_version(&name) {
-            return self.hold_error(reply, error);
+            self.hold_error(reply, error);
+            return None;
         }
         if let Some(head) = self.heads.get_mut(&name)
-            && let Some(record) = head.accept(request, written, reply)
+            && let Some(record) = head.accept(*request, written, reply)
         {
             self.head.accept(&name, record);
         }
+        None
     }
 
     /// Opens a version of the namespace if none is open.
@@ -94,44 +157,41 @@ impl CommitTask {
         Ok(())
     }
 
-    /// Applies a transaction to the directory of its head, in which nothing changes if it fails. The open version is closed
-    /// first if the transaction cannot be part of it.
-    fn write(&mut self, request: &CommitRequest, roots: &[RootAt]) -> Result<Written, EngineError> {
+    /// Applies a transaction to the directory of its head, in which nothing changes if it fails.
+    /// The open version is closed first if the transaction cannot be part of it.
+    fn write(
+        &mut self,
+        request: &CommitRequest,
+        roots: &[RootAt],
+        prefetched: &Prefetched,
+    ) -> Result<Written, Stop> {
         let (name, transaction) = (&request.namespace, &request.transaction);
         let store = self.store.clone();
-        let (objects, params) = (&store.objects, store.objects.params());
+        let source = &AtHand {
+            objects: &store.objects,
+            loaded: &prefetched.objects,
+        };
+        let params = store.objects.params();
+        let ctx = Ctx { source, params };
         let known = |version| {
             let root = roots.iter().find(|root| root.version == version);
             root.map(|root| root.directory.clone())
         };
-        // Nobody else holds what earlier transactions of the open version have copied, so it is changed in place.
+        // Nobody else holds what earlier transactions of the open version have copied, so it is
+        // changed in place.
         if let Some(key) = plain_put(transaction) {
             let directory = &mut self.joined(request, std::slice::from_ref(key))?.directory;
-            let put = |source: &dyn NodeSource| {
-                put_plainly(directory, &Ctx { source, params }, transaction)
-            };
-            if let Some(written) = objects.complete(put)? {
+            if let Some(written) = put_plainly(directory, &ctx, transaction)? {
                 return Ok(written);
             }
         }
         let head = self.trees(name)?;
-        let located = objects.complete(|source| {
-            let ctx = Ctx { source, params };
-            locate(&head.directory, &ctx, &known, transaction)
-        })?;
+        let located = locate(&head.directory, &ctx, &known, transaction)?;
         if let Some(mut located) = located {
             let directory = &mut self.joined(request, located.touched())?.directory;
-            return objects
-                .complete(|source| located.write(directory, &Ctx { source, params }, transaction));
+            return Ok(located.write(directory, &ctx, transaction)?);
         }
-        let applied = objects.complete(|source| {
-            apply(
-                &head.directory,
-                &Ctx { source, params },
-                &known,
-                transaction,
-            )
-        })?;
+        let applied = apply(&head.directory, &ctx, &known, transaction)?;
         if !transaction.operations.is_empty() {
             self.joined(request, &applied.touched)?.directory = applied.root;
         }
@@ -142,7 +202,8 @@ impl CommitTask {
         })
     }
 
-    /// The head of a transaction that touches these keys. Its open version is closed first if the transaction cannot join it.
+    /// The head of a transaction that touches these keys. Its open version is closed first if the
+    /// transaction cannot join it.
     fn joined(
         &mut self,
         request: &CommitRequest,
@@ -229,18 +290,6 @@ impl CommitTask {
         }
     }
 
-    /// Answers a transaction that cannot be evaluated: as before if it is a repeat, else with `refusal`.
-    pub(super) fn settle(
-        &mut self,
-        request: &CommitRequest,
-        refusal: EngineError,
-        reply: CommitReply,
-    ) {
-        if let Some(reply) = self.settle_repeat(request, reply) {
-            self.hold_error(reply, refusal);
-        }
-    }
-
     /// A transaction without operations only asks whether its conditions hold.
     fn answer_check(&mut self, request: &CommitRequest, reply: CommitReply) {
         let name = &request.namespace;
@@ -258,82 +307,39 @@ impl CommitTask {
         }));
     }
 
-    fn known_root(&self, request: &CommitRequest, past: &[RootAt], version: u64) -> Option<RootAt> {
-        if let Some(root) = past.iter().find(|root| root.version == version) {
-            return Some(root.clone());
+    /// The roots of versions that conditions of a transaction compare with.
+    fn roots_for(
+        &self,
+        request: &CommitRequest,
+        prefetched: &Prefetched,
+    ) -> Result<Vec<RootAt>, Stop> {
+        let mut roots = Vec::new();
+        for version in versions(request) {
+            let head = self.heads.get(&request.namespace);
+            let head = head.ok_or_else(|| EngineError::no_namespace(&request.namespace))?;
+            let newest = head.namespace.position().version;
+            if version > newest {
+                let message = format!(
+                    "version {version} of namespace {} does not exist yet, the newest is {newest}",
+                    request.namespace
+                );
+                return Err(EngineError::new(ErrorKind::StaleSnapshot, message).into());
+            }
+            let found = prefetched.root(head.namespace.incarnation, version);
+            let found = found.cloned().or_else(|| self.root_at_hand(head, version));
+            roots.push(found.ok_or(Stop::Lacking)?);
         }
-        let namespace = &self.heads.get(&request.namespace)?.namespace;
+        Ok(roots)
+    }
+
+    fn root_at_hand(&self, head: &Head, version: u64) -> Option<RootAt> {
+        let namespace = &head.namespace;
         let published = namespace.published();
         if published.version == version {
             return Some((*published).clone());
         }
         let pinned = || self.store.pinned_root(&namespace.name, version);
         namespace.history().recent_root(version).or_else(pinned)
-    }
-
-    /// A version that a condition compares with and that is not at hand.
-    fn missing_version(
-        &self,
-        request: &CommitRequest,
-        past: &[RootAt],
-    ) -> Result<Option<u64>, EngineError> {
-        let mut versions = conditions(request).peekable();
-        if versions.peek().is_none() {
-            return Ok(None);
-        }
-        let Some(head) = self.heads.get(&request.namespace) else {
-            return Ok(None);
-        };
-        let newest = head.namespace.position().version;
-        for version in versions {
-            if version > newest {
-                return Err(EngineError::new(
-                    crate::ErrorKind::StaleSnapshot,
-                    format!(
-                        "version {version} of namespace {} does not exist yet, the newest is {newest}",
-                        request.namespace
-                    ),
-                ));
-            }
-            if self.known_root(request, past, version).is_none() {
-                return Ok(Some(version));
-            }
-        }
-        Ok(None)
-    }
-
-    /// Rebuilds an old root beside this task and submits the transaction again with it. It loses
-    /// its place in the order of arrival, as if it had come later.
-    fn park(
-        &mut self,
-        request: CommitRequest,
-        mut past: Vec<RootAt>,
-        version: u64,
-        reply: CommitReply,
-    ) {
-        let name = &request.namespace;
-        let Some(head) = self.heads.get(name) else {
-            return self.hold_error(reply, EngineError::no_namespace(name));
-        };
-        let (namespace, store) = (head.namespace.clone(), self.store.clone());
-        let resubmit = self.resubmit.clone();
-        let tenant = self.store.tenant(request.caller);
-        tokio::spawn(async move {
-            match root_of(&store, &namespace, version).await {
-                Ok(root) => past.push(root),
-                Err(error) => return drop(reply.send(Err(error))),
-            }
-            let command = Command::Commit {
-                request: Box::new(request),
-                past,
-                reply,
-            };
-            match resubmit.upgrade() {
-                // If it has ended since, the transaction is answered so.
-                Some(inbox) => drop(inbox.send(tenant, command)),
-                None => refuse(command, EngineError::stopped()),
-            }
-        });
     }
 }
 
@@ -344,15 +350,4 @@ fn unknown(request: &CommitRequest) -> EngineError {
         request.id.number, request.namespace
     );
     EngineError::new(crate::ErrorKind::OutcomeUnknown, message)
-}
-
-fn conditions(request: &CommitRequest) -> impl Iterator<Item = u64> {
-    request
-        .transaction
-        .conditions
-        .iter()
-        .filter_map(|condition| match condition {
-            Condition::Unchanged { since, .. } => Some(*since),
-            _ => None,
-        })
 }

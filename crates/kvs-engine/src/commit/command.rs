@@ -20,8 +20,6 @@ pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 pub(crate) enum Command {
     Commit {
         request: Box<CommitRequest>,
-        /// Roots that its conditions compare with, as far as they had to be rebuilt.
-        past: Vec<RootAt>,
         reply: CommitReply,
     },
     /// Answer a transaction as before, or with the refusal if it was never committed.
@@ -104,9 +102,14 @@ impl Command {
 
     /// What it takes to perform it, about, as a number of bytes.
     pub(super) fn cost(&self) -> u32 {
-        let Self::Commit { request, .. } = self else {
-            return OPERATION_BYTES as u32;
-        };
+        match self {
+            Self::Commit { request, .. } => Self::bytes(request),
+            _ => OPERATION_BYTES as u32,
+        }
+    }
+
+    /// What a transaction takes, likewise.
+    pub(super) fn bytes(request: &CommitRequest) -> u32 {
         let transaction = &request.transaction;
         let values = transaction
             .operations

@@ -13,16 +13,12 @@ impl CommitTask {
             return refuse(command, error);
         }
         match command {
-            Command::Commit {
-                request,
-                past,
-                reply,
-            } => self.commit(*request, past, reply),
+            Command::Commit { request, reply } => self.commit(request, reply),
             Command::Settle {
                 request,
                 refusal,
                 reply,
-            } => self.settle(&request, refusal, reply),
+            } => self.settle(request, refusal, reply),
             Command::Create {
                 name,
                 owner,

@@ -153,7 +153,6 @@ mod tests {
             arrived,
             command: Command::Commit {
                 request: Box::new(request),
-                past: Vec::new(),
                 reply,
             },
             cost,

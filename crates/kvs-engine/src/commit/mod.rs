@@ -6,11 +6,12 @@
 //! `group` (what one append carries), `preparing` and `packing` (segments and packs for it),
 //! `writer` (the journal's owner), `time` (stamps and ages), `leases` (deadlines of pins),
 //! `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what
-//! is tried again), `life` (whether it serves), `task` (the task itself: its loop), and its parts
-//! `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
-//! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
-//! when to look), `replica` (whether a copy arrives at the same state), `handle` (which of them a
-//! command is for).
+//! is tried again), `life` (whether it serves), `waiting` (transactions that lack something, in
+//! lines), `loading` (what they lack is read beside), `task` (the task itself: its loop), and its
+//! parts `loads` (transactions wait, and go on), `accept` (a transaction comes in), `publish` (a
+//! group became durable, or did not), `admin` (namespaces and pins), `upkeep` (checkpoints, trimming,
+//! leases), `pace` (how much at once, and when to look), `replica` (whether a copy arrives at the
+//! same state), `handle` (which of them a command is for).
 #![allow(
     clippy::disallowed_methods,
     reason = "the driver: its timer, its tasks, and how long it busy-polls"
@@ -32,8 +33,11 @@ mod detaching;
 mod trouble;
 mod matching;
 mod life;
+mod waiting;
+mod loading;
 mod task;
 
+mod loads;
 mod accept;
 mod admin;
 mod publish;

@@ -224,6 +224,7 @@ impl CommitTask {
         };
         std::mem::take(&mut self.building).refuse(&error);
         self.drop_heads(&error);
+        self.refuse_waiting(&error);
         let waiting = self.syncing.take().unwrap_or_default();
         let checkpoints = self
             .checkpoint_wanted

@@ -19,9 +19,11 @@ use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
 use super::leases::Leases;
 use super::life::Life;
+use super::loading::{LoadDone, Parked};
 use super::matching::Matching;
 use super::time::Time;
 use super::trouble::Trouble;
+use super::waiting::Waiting;
 use super::writer::{Done, Report, Writer};
 use crate::checkpoint::{Outcome, Target};
 use crate::config::{Durability, EngineConfig};
@@ -74,6 +76,10 @@ pub(crate) struct CommitTask {
     pub(super) open: Vec<SmolStr>,
     pub(super) building: OpenGroup,
     pub(super) in_flight: Option<InFlight>,
+    /// Transactions that lack something, and those that must not overtake them.
+    pub(super) waiting: Waiting<Parked>,
+    /// Where what was loaded for them goes.
+    pub(super) loaded: mpsc::UnboundedSender<LoadDone>,
     /// The roots of pins that are on their way into the journal.
     pub(super) pinning: HashMap<u64, (RootAt, Option<u64>)>,
     /// How many commands were taken so far.
@@ -131,6 +137,7 @@ impl CommitTask {
         } = parts;
         let (mut reports, mut queue) = (parts.reports, parts.queue);
         let (finished, mut checkpoints) = mpsc::unbounded_channel();
+        let (loaded, mut loads) = mpsc::unbounded_channel();
         let heads = store
             .namespaces()
             .into_iter()
@@ -154,6 +161,8 @@ impl CommitTask {
             open: Vec::new(),
             building: OpenGroup::default(),
             in_flight: None,
+            waiting: Waiting::default(),
+            loaded,
             pinning: HashMap::new(),
             target,
             writer,
@@ -207,6 +216,7 @@ impl CommitTask {
                 tokio::task::yield_now().await;
                 continue;
             }
+            task.start_loads();
             let open = !closed && !task.building.is_full();
             let due = task.next_timer();
             if due != armed {
@@ -220,6 +230,7 @@ impl CommitTask {
                 biased;
                 Some(report) = reports.recv() => task.on_report(report),
                 Some(done) = checkpoints.recv() => task.on_checkpoint(done),
+                Some(done) = loads.recv(), if !task.building.is_full() => task.on_loaded(done),
                 more = queue.wait(task.building.admits_guests()), if open => {
                     if !more {
                         closed = true;
@@ -376,7 +387,10 @@ impl CommitTask {
     fn is_finished(&self) -> bool {
         let idle = self.is_idle();
         let failed = self.has_failed();
-        let done = !self.final_checkpoint && !self.checkpointing && self.syncing.is_none();
+        let done = !self.final_checkpoint
+            && !self.checkpointing
+            && self.syncing.is_none()
+            && self.waiting.is_empty();
         self.stopping.is_some() && (failed || (idle && done))
     }
 }

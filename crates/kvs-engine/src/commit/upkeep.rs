@@ -16,7 +16,8 @@ use crate::request::Tenant;
 impl CommitTask {
     /// Starts a checkpoint if one is due. Called between two groups only.
     pub(super) fn checkpoint_if_due(&mut self) {
-        let last = self.final_checkpoint && self.building.is_empty() && self.open.is_empty();
+        let done = self.building.is_empty() && self.open.is_empty() && self.waiting.is_empty();
+        let last = self.final_checkpoint && done;
         let due = self.bytes_since >= self.config.checkpoint_bytes()
             || self.versions_since >= self.config.checkpoint_versions;
         let wanted = !self.checkpoint_wanted.is_empty();

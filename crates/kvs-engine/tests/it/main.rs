@@ -13,6 +13,7 @@ mod support;
 
 mod chown;
 mod clock;
+mod cold;
 mod commit;
 mod crash;
 mod faults;

@@ -65,6 +65,12 @@ fn number(name: &str) -> Option<u64> {
 /// What is wrong with a run, for a person.
 fn check(outcome: &Outcome) -> Vec<String> {
     let mut wrong = Vec::new();
+    wrong.extend(
+        outcome
+            .disorder
+            .iter()
+            .map(|what| format!("not ordered: {what}")),
+    );
     for history in &outcome.histories {
         let sight = history.sight(&outcome.truths);
         let complaints = complaints(history, &sight);
@@ -287,6 +293,17 @@ fn an_engine_that_fires_before_a_sync_is_caught() {
         ..Wrong::default()
     });
     assert!(found["durable"] > 20 && found.len() == 1, "{found:?}");
+}
+
+#[test]
+fn a_waiting_transaction_that_a_later_one_of_its_connection_overtakes_is_caught() {
+    let wrong = Wrong {
+        overtaken: true,
+        ..Wrong::default()
+    };
+    let caught = (0..20).filter(|&seed| !simulate(seed, wrong).disorder.is_empty());
+    let caught = caught.count();
+    assert!(caught > 10, "in {caught} of 20 runs");
 }
 
 #[test]

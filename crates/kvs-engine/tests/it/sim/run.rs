@@ -13,10 +13,13 @@ use super::history::{History, Moment, Step, Wish};
 use super::lives::LIFE;
 use super::machine::{Machine, Medium};
 use super::reader::Reader;
-use super::sent::{Sent, truths};
+use super::sent::{Sent, disorder, truths};
 use super::sight::Truths;
 use super::tree::Doing;
 use crate::support::{OWNER, Random, config, key};
+
+/// How many connections transactions are sent on.
+const CLIENTS: u64 = 3;
 
 /// What is wrong with a run on purpose.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,6 +28,8 @@ pub(super) struct Wrong {
     pub(super) lying_disk: bool,
     /// Readers resume with the last version that they had.
     pub(super) repeats: bool,
+    /// A transaction that waits is overtaken by a later one of its connection.
+    pub(super) overtaken: bool,
 }
 
 /// What the store of a run is kept on.
@@ -40,6 +45,8 @@ pub(super) enum On {
 pub(super) struct Outcome {
     pub(super) truths: Truths,
     pub(super) histories: Vec<History>,
+    /// Where transactions of one connection took effect in another order than they were sent.
+    pub(super) disorder: Vec<String>,
 }
 
 pub(super) struct Run {
@@ -52,6 +59,8 @@ pub(super) struct Run {
     wide: bool,
     /// Namespaces that the guest owns.
     pub(super) given: BTreeSet<String>,
+    /// One that is overtaken on purpose.
+    overtaken: Option<usize>,
     /// Keys of the namespace `o` that links of primary lead to or above.
     pub(super) abroad: Vec<Key>,
 }
@@ -111,6 +120,7 @@ pub(super) async fn run(seed: u64, wrong: Wrong, on: On) -> Outcome {
         wrong,
         wide: is_wide(seed),
         given: BTreeSet::new(),
+        overtaken: None,
         abroad: Vec::new(),
     };
     let turns = if is_wide(seed) { 25 } else { 55 };
@@ -142,10 +152,12 @@ pub(super) async fn run(seed: u64, wrong: Wrong, on: On) -> Outcome {
         let what = "no version without an acknowledged transaction";
         assert_eq!(Some(*newest), known, "{name}: {what}");
     }
+    let disorder = disorder(&run.sent, &run.machine.lives);
     let histories = run.readers.into_iter().map(|(reader, _)| reader.history);
     Outcome {
         truths,
         histories: histories.collect(),
+        disorder,
     }
 }
 
@@ -204,7 +216,7 @@ impl Run {
             namespace,
             caller: OWNER,
             id: TransactionId {
-                client: [3; 16],
+                client: [3 + (number % CLIENTS) as u8; 16],
                 number,
             },
             acknowledged: 0,
@@ -222,9 +234,20 @@ impl Run {
             doings,
             task: None,
             answer: None,
+            again: false,
         });
         let at = self.sent.len() - 1;
+        if self.wrong.overtaken && self.overtaken.is_none() && number % 4 == 1 {
+            self.overtaken = Some(at);
+            return;
+        }
         self.submit(at).await;
+        if let Some(waited) = self.overtaken
+            && self.sent[waited].is_of_the_line_of(&self.sent[at])
+        {
+            self.overtaken = None;
+            self.submit(waited).await;
+        }
     }
 
     async fn submit(&mut self, at: usize) {
@@ -241,6 +264,9 @@ impl Run {
 
     /// Waits for all answers.
     pub(super) async fn settle(&mut self) {
+        if let Some(waited) = self.overtaken.take() {
+            self.submit(waited).await;
+        }
         for sent in &mut self.sent {
             if let Some(task) = sent.task.take() {
                 sent.answer = Some(task.await.unwrap());
@@ -368,6 +394,7 @@ impl Run {
             self.read().await;
         }
         for at in unanswered {
+            self.sent[at].again = true;
             self.submit(at).await;
         }
         self.return_some().await;

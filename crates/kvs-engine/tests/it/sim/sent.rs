@@ -15,6 +15,40 @@ pub(super) struct Sent {
     pub(super) doings: Vec<Doing>,
     pub(super) task: Option<JoinHandle<Result<Committed, EngineError>>>,
     pub(super) answer: Option<Result<Committed, EngineError>>,
+    /// Whether it was sent again, as its answer was lost.
+    pub(super) again: bool,
+}
+
+impl Sent {
+    /// Whether the two are of one connection and namespace, so that neither may overtake the other.
+    pub(super) fn is_of_the_line_of(&self, other: &Sent) -> bool {
+        let (one, other) = (&self.request, &other.request);
+        one.id.client == other.id.client && one.namespace == other.namespace
+    }
+}
+
+/// Where transactions of one connection to one namespace took effect in another order than they were
+/// sent. One that was refused may take effect later when it is sent again.
+pub(super) fn disorder(sent: &[Sent], lives: &Lives) -> Vec<String> {
+    let mut newest: BTreeMap<([u8; 16], &str), (u64, u64)> = BTreeMap::new();
+    let mut wrong = Vec::new();
+    for one in sent.iter().filter(|sent| !sent.again) {
+        let Some(Ok(committed)) = &one.answer else {
+            continue;
+        };
+        let (id, name) = (one.request.id, &*one.request.namespace);
+        let index = lives.index(name, committed.position);
+        let before = newest.entry((id.client, name)).or_default();
+        if index < before.0 {
+            let (index_before, number) = *before;
+            wrong.push(format!(
+                "{name}: {} is in version {index}, {number}, sent before it, in {index_before}",
+                id.number
+            ));
+        }
+        *before = (index, id.number);
+    }
+    wrong
 }
 
 /// Plays what was acknowledged on the simple model.
