@@ -1,9 +1,11 @@
 //! Notify-control: consumers that react to an event by writing, without doing anything twice.
 //!
-//! Jobs come in as `N.state = pending`. Two controllers are told of each and both want to start it: each commits "running, and one
-//! more started" on condition that the job is still pending *as it was at the event*. One wins, the other is refused and does
-//! nothing. A commit whose answer is lost is repeated by the client under its id, so the count needs no repair either. A daemon
-//! is needed at `KVS_URI`; the exit status tells whether each job was started once and the count is right.
+//! Jobs come in as `N.state = pending`. Two controllers are told of each and both want to start it:
+//! each commits "running, and one more started" on condition that the job is still pending *as it
+//! was at the event*. One wins, the other is refused and does nothing. A commit whose answer is
+//! lost is repeated by the client under its id, so the count needs no repair either. A daemon is
+//! needed at `KVS_URI`; the exit status tells whether each job was started once and the count is
+//! right.
 
 use kvs_client::{
     Address, ChangeValue, Client, ClientError, ErrorCode, Event, Namespace, Snapshot, Transaction,

@@ -1,9 +1,11 @@
-//! Notify-read without drift: a callback reads other keys exactly as they were when its event happened.
+//! Notify-read without drift: a callback reads other keys exactly as they were when its event
+//! happened.
 //!
-//! A producer writes `state` and `detail` together, and then `detail` alone again and again. A consumer is told of `state` only,
-//! and reads `detail` through the snapshot of the event: it sees the one that belongs to it, however far the producer has got.
-//! It passes the snapshot reference to "another service", a second client, which reads the same. A daemon is needed at
-//! `KVS_URI`; the exit status tells whether all reads were of the state of their event.
+//! A producer writes `state` and `detail` together, and then `detail` alone again and again. A
+//! consumer is told of `state` only, and reads `detail` through the snapshot of the event: it sees
+//! the one that belongs to it, however far the producer has got. It passes the snapshot reference
+//! to "another service", a second client, which reads the same. A daemon is needed at `KVS_URI`;
+//! the exit status tells whether all reads were of the state of their event.
 
 use kvs_client::{
     Address, At, ChangeValue, Client, ClientError, ErrorCode, Event, Namespace, Snapshot,

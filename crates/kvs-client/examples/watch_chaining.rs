@@ -1,8 +1,10 @@
-//! Watch chaining without a blackout: a key tells that something new is there, and only then its own watch is opened.
+//! Watch chaining without a blackout: a key tells that something new is there, and only then its
+//! own watch is opened.
 //!
-//! The consumer watches `next-id`. For each id it opens a watch on `N.state` that begins *at the version of the event*, not now:
-//! whatever the job has done meanwhile is told. To make it as hard as can be, all jobs have come and gone before the consumer
-//! takes its first event. A daemon is needed at `KVS_URI`; the exit status tells whether every state was seen.
+//! The consumer watches `next-id`. For each id it opens a watch on `N.state` that begins *at the
+//! version of the event*, not now: whatever the job has done meanwhile is told. To make it as hard
+//! as can be, all jobs have come and gone before the consumer takes its first event. A daemon is
+//! needed at `KVS_URI`; the exit status tells whether every state was seen.
 
 use kvs_client::{
     Address, ChangeValue, Changes, Client, ClientError, ErrorCode, Event, Namespace, Transaction,

@@ -22,15 +22,16 @@ pub enum Address {
 }
 
 impl Address {
-    /// `$KVS_URI`, else `$XDG_RUNTIME_DIR/kvs/kvs.sock`, else `/run/kvs/kvs.sock`: where a daemon serves that is told
-    /// nothing else. Empty variables count as unset. Fails if `$KVS_URI` is not an address.
+    /// `$KVS_URI`, else `$XDG_RUNTIME_DIR/kvs/kvs.sock`, else `/run/kvs/kvs.sock`: where a daemon
+    /// serves that is told nothing else. Empty variables count as unset. Fails if `$KVS_URI` is not
+    /// an address.
     pub fn from_env() -> Result<Self, ClientError> {
         let mut all = Self::candidates()?.into_iter();
         all.next().ok_or_else(|| not_an_address(""))
     }
 
-    /// The addresses where a daemon may be found, in the order in which to try them: `$KVS_URI` alone if it is set, else
-    /// that in `$XDG_RUNTIME_DIR` and the one of the system in `/run`.
+    /// The addresses where a daemon may be found, in the order in which to try them: `$KVS_URI`
+    /// alone if it is set, else that in `$XDG_RUNTIME_DIR` and the one of the system in `/run`.
     pub fn candidates() -> Result<Vec<Self>, ClientError> {
         Self::from_variables(
             std::env::var_os("KVS_URI"),

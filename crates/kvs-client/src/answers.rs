@@ -1,4 +1,5 @@
-//! What calls answer: the wire's answers with times as times. They may get more fields, so only this library makes them.
+//! What calls answer: the wire's answers with times as times. They may get more fields, so only
+//! this library makes them.
 
 use crate::error::ClientError;
 use crate::time::wall_time;
@@ -7,7 +8,8 @@ use kvs_proto::{DirectoryInfo, Entry, ListEntry, OperationResult, Position};
 use smol_str::{SmolStr, format_smolstr};
 use std::time::SystemTime;
 
-/// What became of a transaction. When it is there, the commit is as durable as the daemon's mode promises.
+/// What became of a transaction. When it is there, the commit is as durable as the daemon's mode
+/// promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Committed {
@@ -38,8 +40,9 @@ impl Committed {
         }
     }
 
-    /// A reference to the state that the commit made, whatever was committed since: anybody whom it is given to reads exactly
-    /// that ([`Namespace::snapshot`](crate::Namespace::snapshot)), while it is retained or pinned.
+    /// A reference to the state that the commit made, whatever was committed since: anybody whom it
+    /// is given to reads exactly that ([`Namespace::snapshot`](crate::Namespace::snapshot)), while
+    /// it is retained or pinned.
     pub fn snapshot(&self) -> SmolStr {
         let Committed {
             namespace,
@@ -51,7 +54,8 @@ impl Committed {
     }
 }
 
-/// The answer to a lookup. A missing key is no error: then `entry` is `None`, and the rest tells where it is missing.
+/// The answer to a lookup. A missing key is no error: then `entry` is `None`, and the rest tells
+/// where it is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LookupAnswer {
@@ -61,7 +65,8 @@ pub struct LookupAnswer {
     pub namespace: SmolStr,
     /// The key where it was found, links followed.
     pub key: SmolStr,
-    /// The position of that namespace that was read. Version 0 of incarnation 0 when a bare root was read.
+    /// The position of that namespace that was read. Version 0 of incarnation 0 when a bare root
+    /// was read.
     pub position: Position,
     /// The root that was read, as a blobref.
     pub root: SmolStr,
@@ -103,7 +108,8 @@ pub enum LookedUp {
     Absent,
     /// This is there.
     Found(Entry),
-    /// It cannot be looked up: the key is malformed, or a link on the way leads in a circle or where the caller may not read.
+    /// It cannot be looked up: the key is malformed, or a link on the way leads in a circle or
+    /// where the caller may not read.
     Failed(ClientError),
 }
 
@@ -121,7 +127,8 @@ impl From<wire::LookedUp> for LookedUp {
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LookupManyAnswer {
-    /// One for each key, in their order; if the answer would be too long, for the first of them only, at least one.
+    /// One for each key, in their order; if the answer would be too long, for the first of them
+    /// only, at least one.
     pub results: Vec<LookedUp>,
     /// The position that was read.
     pub position: Position,
@@ -156,7 +163,8 @@ pub struct ListAnswer {
     pub entries: Vec<ListEntry>,
     /// Whether more follow.
     pub more: bool,
-    /// Where the next page begins: the `after` of its [`ListOptions`](crate::ListOptions). `None` at the end.
+    /// Where the next page begins: the `after` of its [`ListOptions`](crate::ListOptions). `None`
+    /// at the end.
     pub next: Option<SmolStr>,
     /// The namespace of the directory, links followed.
     pub namespace: SmolStr,

@@ -1,7 +1,8 @@
 //! What a client has read of the tree, decoded, up to a number of bytes.
 //!
-//! Objects never change and their names are the hashes of what they are, so nothing here is ever out of date: what is not used
-//! goes when room is needed, and that is all. Nothing gets in whose hash was not computed here.
+//! Objects never change and their names are the hashes of what they are, so nothing here is ever
+//! out of date: what is not used goes when room is needed, and that is all. Nothing gets in whose
+//! hash was not computed here.
 
 use crate::limits::{CACHED_VALUE_BYTES, CACHED_VALUE_SHARE};
 use bytes::Bytes;
@@ -118,7 +119,8 @@ pub(crate) enum Found {
     Absent,
     /// A directory.
     Directory,
-    /// That the daemon has to be asked: the way leads into another namespace, in a circle, or to a value that is too long to keep.
+    /// That the daemon has to be asked: the way leads into another namespace, in a circle, or to a
+    /// value that is too long to keep.
     Ask,
 }
 
@@ -131,7 +133,8 @@ pub(crate) struct Way {
     pub(crate) links: Vec<Key>,
 }
 
-/// What stands at a key below a root, and the way there if it could be told; `None` if that takes objects that are not at hand.
+/// What stands at a key below a root, and the way there if it could be told; `None` if that takes
+/// objects that are not at hand.
 pub(crate) fn look_up(
     root: &Directory,
     source: &impl Kept,
@@ -172,7 +175,8 @@ pub(crate) fn params(algorithm: HashAlgorithm) -> StoreParams {
     }
 }
 
-/// What one read has been sent, together with the cache: so it comes to an end however small that is.
+/// What one read has been sent, together with the cache: so it comes to an end however small that
+/// is.
 pub(crate) struct Sent<'a> {
     cache: &'a Cache,
     objects: HashMap<Blobref, Object>,

@@ -1,18 +1,19 @@
 //! Reading the newest values of a namespace without asking for them: a near cache.
 //!
-//! A task follows the moves of the root (`setroot`) and keeps the newest one; keys are looked up below it in what the client
-//! keeps. What moves is one reference. Everything else is objects that never change, so nothing has to be invalidated.
+//! A task follows the moves of the root (`setroot`) and keeps the newest one; keys are looked up
+//! below it in what the client keeps. What moves is one reference. Everything else is objects that
+//! never change, so nothing has to be invalidated.
 
+use crate::cache_answers::AnswerCache;
+use crate::cache_snapshot::SnapshotState;
 use crate::error::ClientError;
 use crate::follow::{FollowOptions, FollowStream};
 use crate::limits::{CACHE_BYTES, CACHED_READ_TRIES, PAST_INCARNATIONS};
 use crate::link::current_runtime;
 use crate::many::Values;
-use crate::memo::Memo;
 use crate::namespace::Namespace;
 use crate::root_event::RootEvent;
 use crate::snapshot::Snapshot;
-use crate::state::State;
 use bytes::Bytes;
 use kvs_proto::{At, ErrorCode, Position};
 use kvs_tree::Key;
@@ -22,18 +23,22 @@ use tokio::sync::watch as latest;
 
 /// A namespace whose current values are read out of what the client keeps. Cheap to clone.
 ///
-/// **What a read sees.** A state of the namespace as a whole, which a commit made; never anything else. It is
-/// *monotonic*: no read of any clone sees an older state than one that ended before it began. One *reads one's own writes*: it
-/// is no older than any commit that this client was answered, nor than any other read of this client; a read that would be
-/// waits until the move of the root has arrived, which is on its way. It is *bounded* by the last move that the daemon has
-/// told: others' commits are seen when that arrives, about as fast as a watch would tell it. While the connection is lost reads go on from the
-/// last state. Who must not miss what somebody else has been answered calls [`sync`](Self::sync) first: a read after it is
-/// *linearizable* with that call.
+/// **What a read sees.** A state of the namespace as a whole, which a commit made; never anything
+/// else. It is *monotonic*: no read of any clone sees an older state than one that ended before it
+/// began. One *reads one's own writes*: it is no older than any commit that this client was
+/// answered, nor than any other read of this client; a read that would be waits until the move of
+/// the root has arrived, which is on its way. It is *bounded* by the last move that the daemon has
+/// told: others' commits are seen when that arrives, about as fast as a watch would tell it. While
+/// the connection is lost reads go on from the last state. Who must not miss what somebody else has
+/// been answered calls [`sync`](Self::sync) first: a read after it is *linearizable* with that
+/// call.
 ///
-/// **What it costs.** No request, if the key has been read since something at it, above it or below it was last changed, and has not
-/// made room for others meanwhile (4 MiB of answers are kept, values up to 64 KiB); else at most one, as a rule.
+/// **What it costs.** No request, if the key has been read since something at it, above it or below
+/// it was last changed, and has not made room for others meanwhile (4 MiB of answers are kept,
+/// values up to 64 KiB); else at most one, as a rule.
 ///
-/// It ends with the namespace, unless that is there again at once, or with the right to read it: then reads fail as requests would.
+/// It ends with the namespace, unless that is there again at once, or with the right to read it:
+/// then reads fail as requests would.
 #[derive(Debug, Clone)]
 pub struct CachedNamespace {
     namespace: Namespace,
@@ -45,7 +50,7 @@ pub struct CachedNamespace {
 #[derive(Debug)]
 struct Publisher {
     newest: latest::Sender<Newest>,
-    answers: Mutex<Memo>,
+    answers: Mutex<AnswerCache>,
 }
 
 /// The newest state, or why there will be none any more.
@@ -55,14 +60,15 @@ type Newest = Result<Arc<Current>, ClientError>;
 #[derive(Debug)]
 struct Current {
     position: Position,
-    state: State,
+    state: SnapshotState,
     /// Incarnations that were left, the last ones. They never come again.
     past: Vec<u64>,
 }
 
 impl Namespace {
-    /// Follows the root of this namespace, so that its current values can be read without asking for them. They are kept in the
-    /// client's cache ([`Client::with_cache`](crate::Client::with_cache)), or in one of 16 MiB of its own.
+    /// Follows the root of this namespace, so that its current values can be read without asking
+    /// for them. They are kept in the client's cache
+    /// ([`Client::with_cache`](crate::Client::with_cache)), or in one of 16 MiB of its own.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -87,7 +93,7 @@ impl Namespace {
         };
         let (sender, newest) = latest::channel(Ok(Arc::new(Current {
             position,
-            state: State::of(self.name(), position.version, &root).ok_or_else(malformed)?,
+            state: SnapshotState::of(self.name(), position.version, &root).ok_or_else(malformed)?,
             past: Vec::new(),
         })));
         let publisher = Arc::new(Publisher::new(sender, position));
@@ -136,7 +142,8 @@ impl CachedNamespace {
             .await
     }
 
-    /// The values at many keys, all of one state. If not all of them can be looked up here, they are asked for in one request.
+    /// The values at many keys, all of one state. If not all of them can be looked up here, they
+    /// are asked for in one request.
     pub async fn get_many(
         &self,
         keys: impl IntoIterator<Item = impl Into<SmolStr>>,
@@ -157,14 +164,16 @@ impl CachedNamespace {
         }
     }
 
-    /// Reads the newest state that a `get` would see, and goes on reading that one whatever happens.
+    /// Reads the newest state that a `get` would see, and goes on reading that one whatever
+    /// happens.
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
         let current = self.current().await?;
         let at = At::Snapshot(current.state.snapshot.clone());
         Ok(Snapshot::new(&self.namespace, at, Some(current.position)))
     }
 
-    /// Asks the daemon for its newest state: reads after this see that one or a later one. One round trip.
+    /// Asks the daemon for its newest state: reads after this see that one or a later one. One
+    /// round trip.
     pub async fn sync(&self) -> Result<Position, ClientError> {
         let info = self.namespace.info(At::Current).await?;
         let known = self.position()?;
@@ -181,8 +190,8 @@ impl CachedNamespace {
         Ok(info.position)
     }
 
-    /// The position of the newest state that is known here. It may be behind that of a commit of this client that was just
-    /// answered; a read would wait.
+    /// The position of the newest state that is known here. It may be behind that of a commit of
+    /// this client that was just answered; a read would wait.
     pub fn position(&self) -> Result<Position, ClientError> {
         self.newest
             .borrow()
@@ -220,7 +229,8 @@ impl CachedNamespace {
             if current.position.incarnation == known.incarnation {
                 self.reach(known).await?;
             } else {
-                // The namespace has another life than that which is followed, and the daemon knows which.
+                // The namespace has another life than that which is followed, and the daemon knows
+                // which.
                 self.sync().await?;
             }
         }
@@ -247,7 +257,7 @@ struct Moved {
 
 impl Publisher {
     fn new(newest: latest::Sender<Newest>, position: Position) -> Self {
-        let mut answers = Memo::default();
+        let mut answers = AnswerCache::default();
         answers.restart(position);
         Publisher {
             newest,
@@ -255,7 +265,7 @@ impl Publisher {
         }
     }
 
-    fn answers(&self) -> MutexGuard<'_, Memo> {
+    fn answers(&self) -> MutexGuard<'_, AnswerCache> {
         self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -267,7 +277,7 @@ impl Publisher {
             if current.covers(&to) {
                 return false;
             }
-            let Some(state) = State::of(namespace, to.version, &moved.root) else {
+            let Some(state) = SnapshotState::of(namespace, to.version, &moved.root) else {
                 return false;
             };
             let mut past = current.past.clone();
@@ -294,7 +304,8 @@ impl Publisher {
     }
 }
 
-/// What the task that follows the root holds: when the task is gone, also because its runtime is, nobody may wait for it.
+/// What the task that follows the root holds: when the task is gone, also because its runtime is,
+/// nobody may wait for it.
 struct Follower(Arc<Publisher>);
 
 impl Drop for Follower {
@@ -407,7 +418,7 @@ mod tests {
         let root = format!("blake3-{}", "ab".repeat(32));
         let (sender, newest) = latest::channel(Ok(Arc::new(Current {
             position: at(1, 5),
-            state: State::of("a", 5, &root).unwrap(),
+            state: SnapshotState::of("a", 5, &root).unwrap(),
             past: Vec::new(),
         })));
         let publisher = Publisher::new(sender, at(1, 5));

@@ -1,4 +1,5 @@
-//! Watches in callback form: a task that hands over one event after the other, each with a snapshot of its state.
+//! Watches in callback form: a task that hands over one event after the other, each with a snapshot
+//! of its state.
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -30,20 +31,22 @@ impl WatchHandle {
         self.started
     }
 
-    /// Up to here every event was handled: the callback has returned. Whoever keeps it goes on with `WatchOptions::after`.
+    /// Up to here every event was handled: the callback has returned. Whoever keeps it goes on with
+    /// `WatchOptions::after`.
     pub fn handled(&self) -> Option<Position> {
         *self.handled.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stops the watch: a callback that is running ends first, and no event is handed over after it. Tells what was handled,
-    /// or the error that had ended it before.
+    /// Stops the watch: a callback that is running ends first, and no event is handed over after
+    /// it. Tells what was handled, or the error that had ended it before.
     pub async fn stop(self) -> Result<Option<Position>, ClientError> {
         drop(self.stop);
         ended(self.task.await)?;
         Ok(*self.handled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits until the callback breaks off, giving what was handled, or the watch ends with an error.
+    /// Waits until the callback breaks off, giving what was handled, or the watch ends with an
+    /// error.
     pub async fn wait(self) -> Result<Option<Position>, ClientError> {
         let _stop = self.stop;
         ended(self.task.await)?;
@@ -65,10 +68,11 @@ fn ended(
 }
 
 impl Namespace {
-    /// Opens a watch whose events are handed to a callback, one at a time and in order, each with a snapshot: exactly the state
-    /// that it is about. While the callback works further events wait, in memory up to the prefetch and then in the daemon at
-    /// no cost. It ends when the callback gives `Break` or an error, when it is stopped, and with the errors of a `WatchStream`.
-    /// The watch stands when this returns; callbacks run on a task of the present runtime.
+    /// Opens a watch whose events are handed to a callback, one at a time and in order, each with a
+    /// snapshot: exactly the state that it is about. While the callback works further events wait,
+    /// in memory up to the prefetch and then in the daemon at no cost. It ends when the callback
+    /// gives `Break` or an error, when it is stopped, and with the errors of a `WatchStream`. The
+    /// watch stands when this returns; callbacks run on a task of the present runtime.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {

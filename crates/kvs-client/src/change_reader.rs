@@ -1,5 +1,5 @@
-//! The bytes that a change of an event is about, however many: those in the event, or piece by piece from the state that the
-//! event is about.
+//! The bytes that a change of an event is about, however many: those in the event, or piece by
+//! piece from the state that the event is about.
 
 use crate::answers::LookupAnswer;
 use crate::client::Client;
@@ -20,8 +20,8 @@ struct Found {
 }
 
 impl Client {
-    /// Reads the value that a lookup found, in the state in which it was found. `None` if it found none. What came with the
-    /// answer costs nothing.
+    /// Reads the value that a lookup found, in the state in which it was found. `None` if it found
+    /// none. What came with the answer costs nothing.
     pub fn found_reader(&self, found: &LookupAnswer) -> Option<ValueReader> {
         let Some(Entry::Value(value)) = &found.entry else {
             return None;
@@ -40,12 +40,14 @@ impl Client {
 }
 
 impl Namespace {
-    /// Reads the bytes that `change`, one of those of `event`, put or appended: what the event carries, else what is read from
-    /// the state that the event is about, so that memory holds a few pieces whatever its size. `None` where there are none: the
-    /// key was removed, is a directory or a link, or values were not asked for.
+    /// Reads the bytes that `change`, one of those of `event`, put or appended: what the event
+    /// carries, else what is read from the state that the event is about, so that memory holds a
+    /// few pieces whatever its size. `None` where there are none: the key was removed, is a
+    /// directory or a link, or values were not asked for.
     ///
-    /// What the event carries costs nothing. Behind a link into another namespace the value is read in the state of that which
-    /// the event names; if the link leads elsewhere by now, it is the newest value there.
+    /// What the event carries costs nothing. Behind a link into another namespace the value is read
+    /// in the state of that which the event names; if the link leads elsewhere by now, it is the
+    /// newest value there.
     ///
     /// # Errors
     /// `compacted` if the state is not retained any more, `EPERM` if it is not to be read any more.
@@ -83,8 +85,8 @@ impl Namespace {
         Ok(Some(home.reader(found.key, found.at, from.min(end), end)))
     }
 
-    /// The value at a key in the state `at`, or at what is behind a link there, in the state of another namespace that an event
-    /// names.
+    /// The value at a key in the state `at`, or at what is behind a link there, in the state of
+    /// another namespace that an event names.
     async fn find_behind(
         &self,
         key: &SmolStr,

@@ -4,10 +4,10 @@ use crate::address::Address;
 use crate::cache::Cache;
 use crate::connection::ConnectionEvents;
 use crate::error::ClientError;
-use crate::known::Known;
 use crate::link::{self, Queue};
 use crate::options::Options;
 use crate::pending::{Open, Pending};
+use crate::positions::KnownPositions;
 use crate::records::{NamespaceInfo, PinInfo, ServerInfo, StatusAnswer};
 use crate::time::milliseconds;
 use crate::transport::{Connector, UnixConnector};
@@ -22,15 +22,15 @@ use smol_str::SmolStr;
 use std::sync::Arc;
 use std::time::Duration;
 
-/// A client of one daemon. Clones share the connection, which is closed when the last clone, namespace handle and
-/// watch is gone. Must be made within a Tokio runtime that has I/O and time enabled, where the
-/// connection's task runs; outside of one that is an error. (In a runtime that was built without
-/// `enable_all` Tokio panics: it offers no way to ask first.) Its handles may be used anywhere while
-/// that runtime runs.
+/// A client of one daemon. Clones share the connection, which is closed when the last clone,
+/// namespace handle and watch is gone. Must be made within a Tokio runtime that has I/O and time
+/// enabled, where the connection's task runs; outside of one that is an error. (In a runtime that
+/// was built without `enable_all` Tokio panics: it offers no way to ask first.) Its handles may be
+/// used anywhere while that runtime runs.
 #[derive(Debug, Clone)]
 pub struct Client {
     pub(crate) queue: Arc<Queue>,
-    pub(crate) known: Arc<Known>,
+    pub(crate) known: Arc<KnownPositions>,
     server: Arc<ServerInfo>,
     pub(crate) cache: Option<Arc<Cache>>,
 }
@@ -71,7 +71,7 @@ impl Client {
         connector: impl Connector,
         options: Options,
     ) -> Result<Client, ClientError> {
-        let known = Arc::new(Known::default());
+        let known = Arc::new(KnownPositions::default());
         let (queue, server) = link::open(Arc::new(connector), options, known.clone()).await?;
         Ok(Client {
             queue,
@@ -81,12 +81,13 @@ impl Client {
         })
     }
 
-    /// The same client, over the same connection, that keeps about so many bytes of what it reads. Handles and clones made
-    /// from it share that.
+    /// The same client, over the same connection, that keeps about so many bytes of what it reads.
+    /// Handles and clones made from it share that.
     ///
-    /// With it `get`s of a snapshot are looked up in what is there, and the daemon is asked for objects that are missing only:
-    /// in less than a microsecond, where a request takes ten or more. The first `get`s of a state transfer more than they would
-    /// without. What has been read can be read again when the daemon does not retain it any more, or would refuse it.
+    /// With it `get`s of a snapshot are looked up in what is there, and the daemon is asked for
+    /// objects that are missing only: in less than a microsecond, where a request takes ten or
+    /// more. The first `get`s of a state transfer more than they would without. What has been read
+    /// can be read again when the daemon does not retain it any more, or would refuse it.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -106,7 +107,8 @@ impl Client {
         }
     }
 
-    /// What the daemon said about itself at the first connect: protocol version, user id, hash algorithm, limits.
+    /// What the daemon said about itself at the first connect: protocol version, user id, hash
+    /// algorithm, limits.
     pub fn server(&self) -> &ServerInfo {
         &self.server
     }
@@ -121,8 +123,9 @@ impl Client {
         self.queue.client_id()
     }
 
-    /// Keeps a snapshot, which a reference names, readable until it is unpinned or its lease is over; without a lease until it is
-    /// unpinned. The daemon counts whole milliseconds, rounded up; a lease of no time is `EINVAL`.
+    /// Keeps a snapshot, which a reference names, readable until it is unpinned or its lease is
+    /// over; without a lease until it is unpinned. The daemon counts whole milliseconds, rounded
+    /// up; a lease of no time is `EINVAL`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -203,7 +206,8 @@ impl Client {
             .map(drop)
     }
 
-    /// Makes another user the owner of a namespace; for the instance owner. Who owned it before keeps no right on it.
+    /// Makes another user the owner of a namespace; for the instance owner. Who owned it before
+    /// keeps no right on it.
     pub async fn chown_namespace(
         &self,
         name: impl Into<SmolStr>,

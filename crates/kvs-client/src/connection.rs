@@ -53,8 +53,8 @@ pub struct ConnectionEvents {
 }
 
 impl ConnectionEvents {
-    /// The next event; of outages that end before this is called, the last one. `None` when there will be no connection any
-    /// more.
+    /// The next event; of outages that end before this is called, the last one. `None` when there
+    /// will be no connection any more.
     pub async fn recv(&mut self) -> Option<ConnectionEvent> {
         loop {
             let now = *self.standing.borrow_and_update();

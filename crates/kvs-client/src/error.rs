@@ -22,7 +22,8 @@ impl ClientError {
         }
     }
 
-    /// What the caller can do: fix the request, read again, retry, check the outcome, or call an operator.
+    /// What the caller can do: fix the request, read again, retry, check the outcome, or call an
+    /// operator.
     pub fn advice(&self) -> Advice {
         self.code.advice()
     }

@@ -10,20 +10,22 @@ use std::time::SystemTime;
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The state when the watch began, if it was asked for, or the state after a gap: everything, or with `differences` what is
-    /// otherwise than at the gap's `from`. `last` is false only if it is too large to be handed out whole.
+    /// The state when the watch began, if it was asked for, or the state after a gap: everything,
+    /// or with `differences` what is otherwise than at the gap's `from`. `last` is false only if it
+    /// is too large to be handed out whole.
     Initial(Initial),
     /// What one version changed. `last` is false only if it is too large to be handed out whole.
     Changes(Changes),
-    /// Some versions could not be delivered, they are not retained any more or of another incarnation. The next event is the
-    /// state at `to`.
+    /// Some versions could not be delivered, they are not retained any more or of another
+    /// incarnation. The next event is the state at `to`.
     Gap(Gap),
     /// The namespace that the watch waited for was made.
     Created(Position),
-    /// A bookmark: all up to here was handed out or does not concern the watch. Only if marks were asked for.
+    /// A bookmark: all up to here was handed out or does not concern the watch. Only if marks were
+    /// asked for.
     Mark(Position),
-    /// The connection was lost between two parts of a state or version too large to be handed out whole: forget the parts
-    /// after this position, they come again from the first.
+    /// The connection was lost between two parts of a state or version too large to be handed out
+    /// whole: forget the parts after this position, they come again from the first.
     Restart(Option<Position>),
 }
 
@@ -39,7 +41,8 @@ impl Event {
         }
     }
 
-    /// A reference to the state that the event is about, if it has one. [`Snapshot::of`](crate::Snapshot::of) reads that state.
+    /// A reference to the state that the event is about, if it has one.
+    /// [`Snapshot::of`](crate::Snapshot::of) reads that state.
     pub fn snapshot(&self) -> Option<&str> {
         let snapshot = match self {
             Event::Initial(initial) => &initial.snapshot,
@@ -50,7 +53,8 @@ impl Event {
         Some(snapshot.as_str()).filter(|snapshot| !snapshot.is_empty())
     }
 
-    /// The position behind which a watch may be resumed once this event is handled; `None` if that does not complete anything.
+    /// The position behind which a watch may be resumed once this event is handled; `None` if that
+    /// does not complete anything.
     pub(crate) fn completes(&self) -> Option<Position> {
         match self {
             Event::Initial(initial) if initial.last => Some(initial.position),
@@ -66,7 +70,8 @@ impl Event {
     }
 }
 
-/// The state of what is watched, when the watch began or after a gap. An empty state has no entries.
+/// The state of what is watched, when the watch began or after a gap. An empty state has no
+/// entries.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Initial {
@@ -78,7 +83,8 @@ pub struct Initial {
     pub snapshot: SmolStr,
     /// When that version was made.
     pub time: SystemTime,
-    /// Whether the entries are what changed since the `from` of the gap before, unlinks included, instead of all that there is.
+    /// Whether the entries are what changed since the `from` of the gap before, unlinks included,
+    /// instead of all that there is.
     pub differences: bool,
     /// The keys of this part, as if each had just been put.
     pub entries: Vec<Change>,
@@ -123,12 +129,13 @@ pub struct Changes {
     pub time: SystemTime,
     /// The transactions that it holds, in order. Only in the first part.
     pub transactions: Vec<TransactionInfo>,
-    /// In mode `latest`: versions that touched the scopes and were passed over since the last event.
+    /// In mode `latest`: versions that touched the scopes and were passed over since the last
+    /// event.
     pub skipped: u64,
     /// What changed inside the scopes.
     pub changes: Vec<Change>,
-    /// Set if what changed is in another namespace, behind a link: `position` then says how far the watch has come, and may be
-    /// that of an event before.
+    /// Set if what changed is in another namespace, behind a link: `position` then says how far the
+    /// watch has come, and may be that of an event before.
     pub behind: Option<Behind>,
     /// Whether this is the last part of the version.
     pub last: bool,
@@ -188,7 +195,8 @@ impl From<wire::Behind> for Behind {
     }
 }
 
-/// A hole in what a watch could deliver; the state at `to` follows as [`Initial`], then the changes after it.
+/// A hole in what a watch could deliver; the state at `to` follows as [`Initial`], then the changes
+/// after it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Gap {

@@ -6,9 +6,9 @@ use crate::following::FollowState;
 use crate::inbox::inbox;
 use crate::limits::{WATCH_PREFETCH, WATCH_PREFETCH_BYTES};
 use crate::prefetch::Cost;
+use crate::receiver::EventReceiver;
 use crate::root_event::{RootEvent, RootStarted};
 use crate::stream::Kind;
-use crate::taker::Taker;
 use futures_core::Stream;
 use kvs_proto::{ErrorCode, Position, SetRoot, Start};
 use smol_str::SmolStr;
@@ -49,8 +49,9 @@ impl FollowOptions {
         self
     }
 
-    /// Begins right behind an event, whose place that is: of an earlier stream, perhaps of another process, of the same scope.
-    /// Nothing is missed and nothing comes twice, unless it says so by a `State` with `lost`.
+    /// Begins right behind an event, whose place that is: of an earlier stream, perhaps of another
+    /// process, of the same scope. Nothing is missed and nothing comes twice, unless it says so by
+    /// a `State` with `lost`.
     pub fn behind(mut self, place: impl Into<SmolStr>) -> Self {
         self.place = Some(place.into());
         self
@@ -63,17 +64,19 @@ impl FollowOptions {
     }
 }
 
-/// A stream of root moves that stands: take its events with [`recv`](Self::recv), or as a [`Stream`]. Survives reconnects, and restarts of the daemon: it goes on right
-/// behind the last event; if it cannot, as the daemon does not retain what came then, it says so by a `State` with `lost`. Dropping it ends it. That of one namespace ends with `ENOTSUP` when it is removed.
+/// A stream of root moves that stands: take its events with [`recv`](Self::recv), or as a
+/// [`Stream`]. Survives reconnects, and restarts of the daemon: it goes on right behind the last
+/// event; if it cannot, as the daemon does not retain what came then, it says so by a `State` with
+/// `lost`. Dropping it ends it. That of one namespace ends with `ENOTSUP` when it is removed.
 #[derive(Debug)]
 pub struct FollowStream {
-    taker: Taker<RootEvent>,
+    taker: EventReceiver<RootEvent>,
     started: RootStarted,
 }
 
 impl Client {
-    /// Follows the moves of roots: which root replaced which, by which transactions, and the keys they touched; and
-    /// namespaces that are made and removed. It stands when this returns.
+    /// Follows the moves of roots: which root replaced which, by which transactions, and the keys
+    /// they touched; and namespaces that are made and removed. It stands when this returns.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -107,15 +110,16 @@ impl Client {
             .stream(Kind::Follow(Box::new(state)), standing)
             .await?;
         Ok(FollowStream {
-            taker: Taker::new(id, self.queue.clone(), receiver, prefetch, false),
+            taker: EventReceiver::new(id, self.queue.clone(), receiver, prefetch, false),
             started,
         })
     }
 }
 
 impl FollowStream {
-    /// Receives the next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`. As a `Stream`
-    /// it yields the same, and ends after an error. Cancel safe: no event is lost.
+    /// Receives the next event. Waits as long as there is none; an error is final, and after it
+    /// comes `ENODATA`. As a `Stream` it yields the same, and ends after an error. Cancel safe: no
+    /// event is lost.
     pub async fn recv(&mut self) -> Result<RootEvent, ClientError> {
         std::future::poll_fn(|context| self.poll_event(context))
             .await

@@ -1,8 +1,9 @@
 //! The state of one stream of root moves on the client's side.
 //!
-//! Pure, like that of a watch. Each item names its place in what happens in the store. After a lost connection the stream goes on
-//! behind the last item that was handed out whole, so nothing is missed and nothing comes twice; where the daemon cannot go on
-//! there it says so, by a state that stands for what was lost.
+//! Pure, like that of a watch. Each item names its place in what happens in the store. After a lost
+//! connection the stream goes on behind the last item that was handed out whole, so nothing is
+//! missed and nothing comes twice; where the daemon cannot go on there it says so, by a state that
+//! stands for what was lost.
 
 use crate::error::ClientError;
 use crate::inbox::Sender;

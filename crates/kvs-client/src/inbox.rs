@@ -1,7 +1,8 @@
-//! The way from the link to the consumer of a stream: events in order, each with the credit that it holds.
+//! The way from the link to the consumer of a stream: events in order, each with the credit that it
+//! holds.
 //!
-//! How many events wait is bounded by the stream's credit; bookmarks cost none, so one that is not taken yet is replaced by
-//! the next. A queue without events holds no memory of its own.
+//! How many events wait is bounded by the stream's credit; bookmarks cost none, so one that is not
+//! taken yet is replaced by the next. A queue without events holds no memory of its own.
 
 use crate::error::ClientError;
 use crate::prefetch::Cost;
@@ -70,7 +71,8 @@ impl<E> Sender<E> {
         self.event(event, Cost::default());
     }
 
-    /// A bookmark. Takes the place of one that is still the last in the queue, as `is_bookmark` tells.
+    /// A bookmark. Takes the place of one that is still the last in the queue, as `is_bookmark`
+    /// tells.
     pub(crate) fn bookmark(&self, event: E, quiet: bool, is_bookmark: fn(&E) -> bool) {
         self.with(|state| match state.queue.back_mut() {
             Some(last) if is_bookmark(&last.event) => {

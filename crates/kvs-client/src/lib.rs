@@ -1,8 +1,9 @@
 //! The client library of kvs: commits, reads and watches over one connection that heals itself.
 //!
-//! `Client` is a cheap handle of a task that owns the connection (`link`): it writes queued requests in one go, keeps
-//! each until it is answered, and after a lost connection sends what is unanswered again, commits under the same
-//! transaction id, and resumes watches. `Namespace` has the verbs; `WatchStream` is a watch.
+//! `Client` is a cheap handle of a task that owns the connection (`link`): it writes queued
+//! requests in one go, keeps each until it is answered, and after a lost connection sends what is
+//! unanswered again, commits under the same transaction id, and resumes watches. `Namespace` has
+//! the verbs; `WatchStream` is a watch.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -18,8 +19,8 @@
 //! # Ok(()) }
 //! ```
 //!
-//! `Address::from_env` tells where the daemon of this user is. The examples of this documentation are run by `tests/run`, against
-//! a daemon of their own.
+//! `Address::from_env` tells where the daemon of this user is. The examples of this documentation
+//! are run by `tests/run`, against a daemon of their own.
 
 mod error;
 mod limits;
@@ -37,14 +38,14 @@ mod records;
 mod root_event;
 mod transaction;
 
-mod known;
+mod positions;
 mod pending;
 mod prefetch;
 
 mod cache;
-mod state;
+mod cache_snapshot;
 
-mod memo;
+mod cache_answers;
 
 mod inbox;
 
@@ -58,8 +59,8 @@ mod connection;
 mod link;
 
 mod client;
-mod local;
-mod taker;
+mod cache_resolve;
+mod receiver;
 
 mod follow;
 mod watch;
@@ -69,7 +70,7 @@ mod namespace;
 mod upload;
 mod versions;
 
-mod kept;
+mod cache_read;
 mod many;
 mod snapshot;
 mod change_reader;

@@ -2,9 +2,9 @@
 
 use crate::answers::{LookedUp, LookupManyAnswer};
 use crate::cache::Found;
+use crate::cache_snapshot::SnapshotState;
 use crate::error::ClientError;
 use crate::namespace::Namespace;
-use crate::state::State;
 use bytes::Bytes;
 use kvs_proto as wire;
 use kvs_proto::{At, Entry, ErrorCode, LOOKUP_KEYS, LookupMany, Position};
@@ -15,8 +15,8 @@ use smol_str::SmolStr;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Values {
-    /// One for each key, in their order: the value, `None` if there is nothing, `EISDIR` if there is a directory, or why it
-    /// cannot be told.
+    /// One for each key, in their order: the value, `None` if there is nothing, `EISDIR` if there
+    /// is a directory, or why it cannot be told.
     pub values: Vec<Result<Option<Bytes>, ClientError>>,
     /// The position that was read.
     pub position: Position,
@@ -25,8 +25,9 @@ pub struct Values {
 }
 
 impl Namespace {
-    /// The values at many keys, all of one state: the newest, or any other. One request for each 1,024 keys or 256 KiB of
-    /// values, whichever is less; values over 1 MiB are fetched one by one.
+    /// The values at many keys, all of one state: the newest, or any other. One request for each
+    /// 1,024 keys or 256 KiB of values, whichever is less; values over 1 MiB are fetched one by
+    /// one.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -60,7 +61,7 @@ impl Namespace {
     /// The values at many keys of a state, if the client has all that this takes.
     pub(crate) fn get_kept(
         &self,
-        state: &State,
+        state: &SnapshotState,
         keys: &[SmolStr],
     ) -> Option<Vec<Result<Option<Bytes>, ClientError>>> {
         let cache = self.client().cache.as_ref()?;
@@ -77,8 +78,9 @@ impl Namespace {
             .collect()
     }
 
-    /// What is at the first of these keys, at least at one, in one request; the rest is to be asked for at the answer's
-    /// `snapshot`. Values longer than the daemon sends inline come as size and blobref.
+    /// What is at the first of these keys, at least at one, in one request; the rest is to be asked
+    /// for at the answer's `snapshot`. Values longer than the daemon sends inline come as size and
+    /// blobref.
     pub async fn lookup_many(
         &self,
         keys: &[SmolStr],

@@ -1,15 +1,15 @@
 //! The verbs of a namespace.
 
 use crate::answers::{Committed, ListAnswer, LookupAnswer, ReadAnswer};
+use crate::cache_snapshot::SnapshotState;
 use crate::client::Client;
 use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
 use crate::pending::{Open, Pending};
 use crate::read_options::{ListOptions, LookupOptions};
-use crate::state::State;
+use crate::receiver::EventReceiver;
 use crate::stream::Kind;
-use crate::taker::Taker;
 use crate::transaction::Transaction;
 use crate::watch::WatchStream;
 use crate::watch_options::WatchOptions;
@@ -54,8 +54,9 @@ impl Namespace {
         self.client.known.get(&self.name)
     }
 
-    /// Commits a transaction; durable, in the daemon's mode, when it returns. It takes effect once even if the connection or
-    /// the daemon is lost meanwhile; if that cannot be told the error is `outcome-unknown`.
+    /// Commits a transaction; durable, in the daemon's mode, when it returns. It takes effect once
+    /// even if the connection or the daemon is lost meanwhile; if that cannot be told the error is
+    /// `outcome-unknown`.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -79,8 +80,8 @@ impl Namespace {
         self.submit(transaction).await?.await
     }
 
-    /// Queues a transaction and returns its answer as a future. Transactions queued one after the other are committed in that
-    /// order. Waits only while too many requests are unanswered.
+    /// Queues a transaction and returns its answer as a future. Transactions queued one after the
+    /// other are committed in that order. Waits only while too many requests are unanswered.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -128,7 +129,8 @@ impl Namespace {
         self.commit(Transaction::new().put(key, value)).await
     }
 
-    /// The value at a key, of any length; `None` if there is nothing, `EISDIR` if there is a directory.
+    /// The value at a key, of any length; `None` if there is nothing, `EISDIR` if there is a
+    /// directory.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -151,7 +153,7 @@ impl Namespace {
         at: At,
     ) -> Result<Option<Bytes>, ClientError> {
         if let (At::Snapshot(snapshot), true) = (&at, self.client.cache.is_some())
-            && let Some(state) = State::parse(snapshot)
+            && let Some(state) = SnapshotState::parse(snapshot)
             && state.namespace == self.name
         {
             return self.get_in(&state, key.into()).await;
@@ -222,8 +224,8 @@ impl Namespace {
         self.submit_lookup(key, options).await?.await
     }
 
-    /// Queues a lookup and returns its answer as a future, so that many can be under way. Answers may come in any order.
-    /// Waits only while too many requests are unanswered.
+    /// Queues a lookup and returns its answer as a future, so that many can be under way. Answers
+    /// may come in any order. Waits only while too many requests are unanswered.
     pub async fn submit_lookup(
         &self,
         key: impl Into<SmolStr>,
@@ -255,7 +257,8 @@ impl Namespace {
         Ok(Pending::new(receiver, open))
     }
 
-    /// One page of a directory. For the next, set `after` to its `next` and `at` to the first page's snapshot.
+    /// One page of a directory. For the next, set `after` to its `next` and `at` to the first
+    /// page's snapshot.
     pub async fn list(
         &self,
         key: impl Into<SmolStr>,
@@ -357,7 +360,7 @@ impl Namespace {
         let kind = Kind::Watch(Box::new(state));
         let queue = &self.client.queue;
         let (id, started) = queue.stream(kind, standing).await?;
-        let taker = Taker::new(id, queue.clone(), receiver, manner.prefetch, lazy);
+        let taker = EventReceiver::new(id, queue.clone(), receiver, manner.prefetch, lazy);
         let known = self.client.known.clone();
         Ok(WatchStream::new(taker, known, self.name.clone(), started))
     }

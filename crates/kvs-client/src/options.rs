@@ -8,11 +8,13 @@ use std::time::Duration;
 #[derive(Debug, Clone)]
 #[non_exhaustive]
 pub struct Options {
-    /// Whether the first connect is tried once and its failure told at once (default), or repeated like any reconnect.
+    /// Whether the first connect is tried once and its failure told at once (default), or repeated
+    /// like any reconnect.
     pub fail_fast: bool,
-    /// How long to try to reconnect before everything unanswered fails and the client is closed. `None`: forever.
-    /// Default 60 s: a daemon that is gone, also one that was stopped cleanly, may come back in a moment, and nothing tells.
-    /// With one that said that it is temporary (`kvs start`) it is tried once.
+    /// How long to try to reconnect before everything unanswered fails and the client is closed.
+    /// `None`: forever. Default 60 s: a daemon that is gone, also one that was stopped cleanly, may
+    /// come back in a moment, and nothing tells. With one that said that it is temporary
+    /// (`kvs start`) it is tried once.
     pub reconnect_time: Option<Duration>,
     /// How long one attempt may take.
     pub connect_timeout: Duration,
@@ -20,13 +22,14 @@ pub struct Options {
     pub backoff_min: Duration,
     /// Longest pause between attempts; at most an hour.
     pub backoff_max: Duration,
-    /// Most unanswered requests; a call waits when there are so many. The daemon's limit holds if it is lower.
+    /// Most unanswered requests; a call waits when there are so many. The daemon's limit holds if
+    /// it is lower.
     pub requests_in_flight: usize,
-    /// Identity of the client, the scope of its transaction numbers. Default: random. Who sets it must never use one
-    /// twice, as its transactions would be taken for repetitions.
+    /// Identity of the client, the scope of its transaction numbers. Default: random. Who sets it
+    /// must never use one twice, as its transactions would be taken for repetitions.
     pub client_id: Option<[u8; 16]>,
-    /// Namespaces whose positions are asked for on connecting, so that even a lost first commit can be repeated.
-    /// Default `primary`.
+    /// Namespaces whose positions are asked for on connecting, so that even a lost first commit can
+    /// be repeated. Default `primary`.
     pub namespaces: Vec<SmolStr>,
     /// Name and version of the program, for the daemon's log.
     pub software: SmolStr,

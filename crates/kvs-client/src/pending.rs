@@ -1,7 +1,7 @@
 //! Answers that are on their way.
 
 use crate::error::ClientError;
-use crate::known::Known;
+use crate::positions::KnownPositions;
 use bytes::Bytes;
 use kvs_proto::{Position, ProtocolError, decode_body};
 use serde::de::DeserializeOwned;
@@ -33,11 +33,12 @@ pub(crate) struct Open<T> {
     learn: Option<Learn<T>>,
 }
 
-/// What an answer tells of a namespace, given the name of the one that was asked, which it may take in.
+/// What an answer tells of a namespace, given the name of the one that was asked, which it may take
+/// in.
 type Told<T> = for<'a> fn(&'a mut T, &'a SmolStr) -> (&'a SmolStr, Position);
 
 struct Learn<T> {
-    known: Arc<Known>,
+    known: Arc<KnownPositions>,
     asked: SmolStr,
     told: Told<T>,
 }
@@ -52,7 +53,12 @@ impl<T> Open<T> {
     }
 
     /// Learns a position as well.
-    pub(crate) fn and_learn(self, known: &Arc<Known>, asked: &SmolStr, told: Told<T>) -> Self {
+    pub(crate) fn and_learn(
+        self,
+        known: &Arc<KnownPositions>,
+        asked: &SmolStr,
+        told: Told<T>,
+    ) -> Self {
         let learn = Learn {
             known: known.clone(),
             asked: asked.clone(),
@@ -82,7 +88,8 @@ impl<T: DeserializeOwned> Open<T> {
     }
 }
 
-/// The answer to a request that is already queued; a future. Dropping it does not take the request back.
+/// The answer to a request that is already queued; a future. Dropping it does not take the request
+/// back.
 #[must_use = "an answer that nobody looks at may be an error"]
 pub struct Pending<T> {
     receiver: Receiver,

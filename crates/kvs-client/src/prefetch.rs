@@ -1,8 +1,8 @@
 //! Credit: how much the daemon may send ahead of the consumer, in events and in bytes.
 //!
-//! Whatever was lost on the way, the rule is one: what the daemon may still send and what the consumer has not taken are
-//! together the prefetch. A part that is only collected holds none of it, so that a version of more parts than the
-//! prefetch cannot wait for itself.
+//! Whatever was lost on the way, the rule is one: what the daemon may still send and what the
+//! consumer has not taken are together the prefetch. A part that is only collected holds none of
+//! it, so that a version of more parts than the prefetch cannot wait for itself.
 
 /// Credit, of one event or of many.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

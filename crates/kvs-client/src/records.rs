@@ -89,7 +89,8 @@ pub struct NamespaceInfo {
     pub flags: u32,
     /// Its newest position.
     pub position: Position,
-    /// User ids that may read it although they do not own it; told to its owner and the instance owner only.
+    /// User ids that may read it although they do not own it; told to its owner and the instance
+    /// owner only.
     pub readers: Vec<u32>,
 }
 
@@ -152,7 +153,8 @@ impl From<wire::PinInfo> for PinInfo {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StatusAnswer {
-    /// Numbers, each under a name that ends in its unit (`journal_bytes`, `uptime_ms`, `connections`).
+    /// Numbers, each under a name that ends in its unit (`journal_bytes`, `uptime_ms`,
+    /// `connections`).
     pub counters: BTreeMap<SmolStr, u64>,
     /// Texts (`software`, `store`, `durability`).
     pub texts: BTreeMap<SmolStr, String>,
@@ -179,7 +181,8 @@ pub struct ServerInfo {
     pub software: SmolStr,
     /// The limits of a connection.
     pub limits: ServerLimits,
-    /// Whether the daemon is there for one command only: when it is gone nobody will start it again.
+    /// Whether the daemon is there for one command only: when it is gone nobody will start it
+    /// again.
     pub temporary: bool,
 }
 

@@ -6,27 +6,31 @@ use kvs_proto::{LogChange, Position, TransactionInfo};
 use smol_str::SmolStr;
 use std::time::SystemTime;
 
-/// One event about the root of a namespace, in the order in which they happened. Each names its `place`, from which a later
-/// stream can go on ([`FollowOptions::behind`](crate::FollowOptions::behind)).
+/// One event about the root of a namespace, in the order in which they happened. Each names its
+/// `place`, from which a later stream can go on
+/// ([`FollowOptions::behind`](crate::FollowOptions::behind)).
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum RootEvent {
-    /// How things stand: at the start if asked for. With `lost`, events before it could not be delivered: they are not retained
-    /// any more, or the daemon has another store now, or lost the end of this one in a weaker durability mode.
+    /// How things stand: at the start if asked for. With `lost`, events before it could not be
+    /// delivered: they are not retained any more, or the daemon has another store now, or lost the
+    /// end of this one in a weaker durability mode.
     State(RootState),
-    /// A root moved: which replaced which, by whom, and the keys it touched. `last` is false only if it touched too many to be
-    /// handed out whole: more of them follow.
+    /// A root moved: which replaced which, by whom, and the keys it touched. `last` is false only
+    /// if it touched too many to be handed out whole: more of them follow.
     Moved(Moved),
     /// A namespace was made.
     Created(Created),
     /// A namespace goes on under a new incarnation.
     Reincarnated(Reincarnated),
-    /// A namespace has another owner. If that is another user than this one, it may be the last that is told of the namespace.
+    /// A namespace has another owner. If that is another user than this one, it may be the last
+    /// that is told of the namespace.
     OwnerChanged(OwnerChanged),
     /// A namespace was removed.
     Removed(Removed),
-    /// The connection was lost between two parts of a move too large to be handed out whole: forget its parts, they come again
-    /// from the first. The place is that behind the event before the move.
+    /// The connection was lost between two parts of a move too large to be handed out whole: forget
+    /// its parts, they come again from the first. The place is that behind the event before the
+    /// move.
     Restart(SmolStr),
 }
 
@@ -58,9 +62,11 @@ impl RootEvent {
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct RootStarted {
-    /// Of one namespace that is not followed on from a place: everything after this position is delivered.
+    /// Of one namespace that is not followed on from a place: everything after this position is
+    /// delivered.
     pub position: Option<Position>,
-    /// Everything behind this place is delivered. `None` if the stream begins with how things stand, or with a version.
+    /// Everything behind this place is delivered. `None` if the stream begins with how things
+    /// stand, or with a version.
     pub place: Option<SmolStr>,
 }
 

@@ -1,35 +1,38 @@
-//! Reading one state of a namespace, such as the one that an event is about, whatever has happened since.
+//! Reading one state of a namespace, such as the one that an event is about, whatever has happened
+//! since.
 
 use crate::answers::{InfoAnswer, ListAnswer, LookupAnswer, ReadAnswer};
+use crate::cache_snapshot::SnapshotState;
 use crate::error::ClientError;
 use crate::event::Event;
 use crate::many::Values;
 use crate::namespace::Namespace;
 use crate::read_options::{ListOptions, LookupOptions};
-use crate::state::State;
 use bytes::Bytes;
 use kvs_proto::{At, Position};
 use smol_str::SmolStr;
 use std::sync::Arc;
 
-/// One state of a namespace, to be read. Cheap to clone; may be kept, and passed on by its [`reference`](Self::reference).
+/// One state of a namespace, to be read. Cheap to clone; may be kept, and passed on by its
+/// [`reference`](Self::reference).
 ///
-/// All reads see the same state: a key that was changed since, or removed, reads as it was. That lasts as long as the version is
-/// retained, or pinned; then reads fail with `compacted`.
+/// All reads see the same state: a key that was changed since, or removed, reads as it was. That
+/// lasts as long as the version is retained, or pinned; then reads fail with `compacted`.
 ///
-/// Of a client that keeps what it reads ([`Client::with_cache`](crate::Client::with_cache)), `get` asks the daemon only for what
-/// the client lacks.
+/// Of a client that keeps what it reads ([`Client::with_cache`](crate::Client::with_cache)), `get`
+/// asks the daemon only for what the client lacks.
 #[derive(Debug, Clone)]
 pub struct Snapshot {
     namespace: Namespace,
     at: At,
     position: Option<Position>,
     /// The state, if its reference is known and the client keeps what it reads.
-    state: Option<Arc<State>>,
+    state: Option<Arc<SnapshotState>>,
 }
 
 impl Namespace {
-    /// The state that a snapshot reference of this namespace names. Costs nothing; whether it can be read shows when it is.
+    /// The state that a snapshot reference of this namespace names. Costs nothing; whether it can
+    /// be read shows when it is.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
@@ -48,8 +51,8 @@ impl Namespace {
 }
 
 impl Snapshot {
-    /// The state that an event of a watch of that namespace is about. An event that has no snapshot is read at its version; and
-    /// at the newest if it has none either.
+    /// The state that an event of a watch of that namespace is about. An event that has no snapshot
+    /// is read at its version; and at the newest if it has none either.
     pub fn of(namespace: &Namespace, event: &Event) -> Self {
         let position = event.position();
         let at = match (event.snapshot(), position) {
@@ -62,7 +65,9 @@ impl Snapshot {
 
     pub(crate) fn new(namespace: &Namespace, at: At, position: Option<Position>) -> Self {
         let state = match &at {
-            At::Snapshot(snapshot) if namespace.client().cache.is_some() => State::parse(snapshot),
+            At::Snapshot(snapshot) if namespace.client().cache.is_some() => {
+                SnapshotState::parse(snapshot)
+            }
             _ => None,
         };
         Snapshot {
@@ -80,8 +85,8 @@ impl Snapshot {
         &self.at
     }
 
-    /// The snapshot reference, `NAMESPACE@VERSION:BLOBREF`: text that can be passed to another service, which then reads the same.
-    /// `None` if the event that it was made of has none.
+    /// The snapshot reference, `NAMESPACE@VERSION:BLOBREF`: text that can be passed to another
+    /// service, which then reads the same. `None` if the event that it was made of has none.
     pub fn reference(&self) -> Option<&str> {
         match &self.at {
             At::Snapshot(snapshot) => Some(snapshot),

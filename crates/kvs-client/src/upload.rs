@@ -1,4 +1,5 @@
-//! Sending a value in pieces, and reading one: a few requests are under way at a time, so memory holds these and no more.
+//! Sending a value in pieces, and reading one: a few requests are under way at a time, so memory
+//! holds these and no more.
 
 use crate::client::Client;
 use crate::error::ClientError;
@@ -13,7 +14,8 @@ use kvs_proto::{
 use smol_str::SmolStr;
 use std::collections::VecDeque;
 
-/// A value on its way to the daemon. It is bound to the connection: if that is lost, the upload is, too.
+/// A value on its way to the daemon. It is bound to the connection: if that is lost, the upload is,
+/// too.
 #[derive(Debug)]
 pub struct Upload {
     client: Client,
@@ -58,7 +60,8 @@ impl Upload {
         self.size
     }
 
-    /// Sends the next bytes. Waits while a few pieces are not taken in yet. An error ends the upload.
+    /// Sends the next bytes. Waits while a few pieces are not taken in yet. An error ends the
+    /// upload.
     pub async fn write(&mut self, bytes: impl Into<Bytes>) -> Result<(), ClientError> {
         let mut bytes: Bytes = bytes.into();
         while !bytes.is_empty() {
@@ -122,8 +125,8 @@ pub struct ValueReader {
 }
 
 impl Namespace {
-    /// Reads the bytes from `from` to `end` of a value piece by piece. `at` should be a snapshot or version, such as the answer to
-    /// a lookup told: then all pieces are of one value.
+    /// Reads the bytes from `from` to `end` of a value piece by piece. `at` should be a snapshot or
+    /// version, such as the answer to a lookup told: then all pieces are of one value.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {

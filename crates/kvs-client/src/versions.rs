@@ -23,8 +23,8 @@ impl Namespace {
         Ok(answer)
     }
 
-    /// Returns when the namespace has reached a version of the incarnation, or of the current one. Dropping the future ends
-    /// the wait on the daemon as well.
+    /// Returns when the namespace has reached a version of the incarnation, or of the current one.
+    /// Dropping the future ends the wait on the daemon as well.
     pub async fn wait(
         &self,
         version: u64,

@@ -2,8 +2,8 @@
 
 use crate::error::ClientError;
 use crate::event::Event;
-use crate::known::Known;
-use crate::taker::Taker;
+use crate::positions::KnownPositions;
+use crate::receiver::EventReceiver;
 use futures_core::Stream;
 use kvs_proto::{ErrorCode, Position};
 use smol_str::SmolStr;
@@ -11,14 +11,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-/// A watch that stands: take its events with [`recv`](Self::recv), or as a [`Stream`]. Survives reconnects without a gap or a repetition. Dropping it ends it.
+/// A watch that stands: take its events with [`recv`](Self::recv), or as a [`Stream`]. Survives
+/// reconnects without a gap or a repetition. Dropping it ends it.
 ///
-/// Events wait in memory up to the prefetch; beyond that the daemon waits, at no cost to anybody. It ends with an error when
-/// its namespace is removed (`ENOTSUP`), the right to read it is withdrawn (`EPERM`), or reconnecting is given up.
+/// Events wait in memory up to the prefetch; beyond that the daemon waits, at no cost to anybody.
+/// It ends with an error when its namespace is removed (`ENOTSUP`), the right to read it is
+/// withdrawn (`EPERM`), or reconnecting is given up.
 #[derive(Debug)]
 pub struct WatchStream {
-    taker: Taker<Event>,
-    known: Arc<Known>,
+    taker: EventReceiver<Event>,
+    known: Arc<KnownPositions>,
     namespace: SmolStr,
     started: Option<Position>,
     last: Option<Position>,
@@ -26,8 +28,8 @@ pub struct WatchStream {
 
 impl WatchStream {
     pub(crate) fn new(
-        taker: Taker<Event>,
-        known: Arc<Known>,
+        taker: EventReceiver<Event>,
+        known: Arc<KnownPositions>,
         namespace: SmolStr,
         started: Option<Position>,
     ) -> Self {
@@ -40,21 +42,24 @@ impl WatchStream {
         }
     }
 
-    /// Receives the next event. Waits as long as there is none; an error is final, and after it comes `ENODATA`. As a `Stream`
-    /// it yields the same, and ends after an error. Cancel safe: no event is lost.
+    /// Receives the next event. Waits as long as there is none; an error is final, and after it
+    /// comes `ENODATA`. As a `Stream` it yields the same, and ends after an error. Cancel safe: no
+    /// event is lost.
     pub async fn recv(&mut self) -> Result<Event, ClientError> {
         std::future::poll_fn(|context| self.poll_event(context))
             .await
             .unwrap_or_else(|| Err(ClientError::new(ErrorCode::NoData, "the watch has ended")))
     }
 
-    /// Where the watch began: everything after this position is delivered. `None` if it waits for its namespace.
+    /// Where the watch began: everything after this position is delivered. `None` if it waits for
+    /// its namespace.
     pub fn started(&self) -> Option<Position> {
         self.started
     }
 
-    /// Up to here everything was taken out or does not concern the watch; at first `started`. To go on from here later, give
-    /// it to `WatchOptions::after`. Bookmarks move it on while nothing happens.
+    /// Up to here everything was taken out or does not concern the watch; at first `started`. To go
+    /// on from here later, give it to `WatchOptions::after`. Bookmarks move it on while nothing
+    /// happens.
     pub fn position(&self) -> Option<Position> {
         self.last
     }
@@ -64,7 +69,8 @@ impl WatchStream {
         &self.namespace
     }
 
-    /// Asks for a bookmark: `Event::Mark` comes behind the events that are on their way, also if nothing happens.
+    /// Asks for a bookmark: `Event::Mark` comes behind the events that are on their way, also if
+    /// nothing happens.
     pub fn request_mark(&self) {
         self.taker.want_mark();
     }

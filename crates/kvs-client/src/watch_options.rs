@@ -23,12 +23,14 @@ pub struct WatchOptions {
     pub values: bool,
     /// Whether each change bears what stood there before. Default: no.
     pub previous: bool,
-    /// Whether a namespace that does not exist is waited for. Default: no, it is an error. A key need not exist in any case.
+    /// Whether a namespace that does not exist is waited for. Default: no, it is an error. A key
+    /// need not exist in any case.
     pub wait_create: bool,
-    /// How long after the last event a bookmark is wanted, as `Event::Mark`, and again after each; at least 100 ms. Default: never.
+    /// How long after the last event a bookmark is wanted, as `Event::Mark`, and again after each;
+    /// at least 100 ms. Default: never.
     pub mark_interval: Option<Duration>,
-    /// Events fetched ahead of the consumer, at least 1. `None`: 256, but in mode `latest` 1, as only then each event is the newest
-    /// state when it is asked for.
+    /// Events fetched ahead of the consumer, at least 1. `None`: 256, but in mode `latest` 1, as
+    /// only then each event is the newest state when it is asked for.
     pub prefetch: Option<u64>,
     /// Bytes fetched ahead of the consumer; one event may exceed it. Default 1 MiB.
     pub prefetch_bytes: u64,

@@ -1,5 +1,5 @@
-//! Bodies by themselves: decoded whole, to a bounded depth, with nothing left over; encoded for those that many
-//! frames share.
+//! Bodies by themselves: decoded whole, to a bounded depth, with nothing left over; encoded for
+//! those that many frames share.
 
 use crate::error::ProtocolError;
 use crate::limits::BODY_DEPTH;
@@ -35,7 +35,8 @@ pub(crate) fn decode_named<T: DeserializeOwned>(
             what,
             reason: error.to_string(),
         })?;
-        // The decoder does not tell how far it read; at the end, and only there, it finds no marker.
+        // The decoder does not tell how far it read; at the end, and only there, it finds no
+        // marker.
         match IgnoredAny::deserialize(&mut decoder) {
             Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
             _ => Err(ProtocolError::Body {

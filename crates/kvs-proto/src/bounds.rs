@@ -1,5 +1,6 @@
-//! What a request may hold, judged before anything of it is decoded or allocated: the heads of its MessagePack are
-//! stepped over, and an array, a text or a whole body that is over its limit is refused at its head.
+//! What a request may hold, judged before anything of it is decoded or allocated: the heads of its
+//! MessagePack are stepped over, and an array, a text or a whole body that is over its limit is
+//! refused at its head.
 //!
 //! Whoever adds an array to a request gives it a row in `ARRAYS`.
 

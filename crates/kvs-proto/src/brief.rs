@@ -1,8 +1,9 @@
-//! Lookups of small values by hand: of these requests and answers there are more than of all others together, and
-//! serde's way takes several times as long.
+//! Lookups of small values by hand: of these requests and answers there are more than of all others
+//! together, and serde's way takes several times as long.
 //!
-//! What is written here is byte for byte what serde writes. What is read here is the ordinary alone; of anything else
-//! (another order, unknown fields, damage) the reader says `None`, and serde has the word.
+//! What is written here is byte for byte what serde writes. What is read here is the ordinary
+//! alone; of anything else (another order, unknown fields, damage) the reader says `None`, and
+//! serde has the word.
 
 use crate::body::decode_body;
 use crate::error::ProtocolError;
@@ -166,7 +167,8 @@ pub(crate) fn found(out: &mut BytesMut, value: &[u8], key: &str, state: &ReadSta
 }
 
 impl LookupAnswer {
-    /// Decodes the body of an answer to a lookup: as [`decode_body`], but sooner where a value was found.
+    /// Decodes the body of an answer to a lookup: as [`decode_body`], but sooner where a value was
+    /// found.
     ///
     /// # Errors
     /// `Body` if it is none.
@@ -188,7 +190,8 @@ struct End {
 }
 
 thread_local! {
-    /// The end that was read last: answers in a row tell of one state mostly, and then share its texts.
+    /// The end that was read last: answers in a row tell of one state mostly, and then share its
+    /// texts.
     static LAST: RefCell<Option<End>> = const { RefCell::new(None) };
 }
 

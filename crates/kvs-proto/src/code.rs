@@ -1,14 +1,15 @@
 //! Error codes: one integer and one stable name each, and what the caller can do.
 //!
-//! Codes that Flux has keep their errno name and text. The integers are Linux errnos where the errno is
-//! unambiguous (ENOTSUP shares its own with EOPNOTSUPP and so has another), and start at 1000 otherwise.
+//! Codes that Flux has keep their errno name and text. The integers are Linux errnos where the
+//! errno is unambiguous (ENOTSUP shares its own with EOPNOTSUPP and so has another), and start at
+//! 1000 otherwise.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
 
-/// How the message begins with which a daemon that shuts down ends what it does not wait for: the same
-/// request may be sent to the next daemon.
+/// How the message begins with which a daemon that shuts down ends what it does not wait for: the
+/// same request may be sent to the next daemon.
 pub const SHUTTING_DOWN: &str = "the daemon shuts down";
 
 /// What a caller can do about an error.

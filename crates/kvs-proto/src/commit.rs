@@ -11,10 +11,11 @@ use smol_str::SmolStr;
 pub struct Commit {
     /// The namespace.
     pub namespace: SmolStr,
-    /// The transaction's number, unique within the client id of `hello` and rising. A commit with a number that was
-    /// already committed has no effect and gets the first answer.
+    /// The transaction's number, unique within the client id of `hello` and rising. A commit with a
+    /// number that was already committed has no effect and gets the first answer.
     pub number: u64,
-    /// All numbers of this client below this one were answered; the daemon may forget those answers.
+    /// All numbers of this client below this one were answered; the daemon may forget those
+    /// answers.
     #[serde(default)]
     pub acknowledged: u64,
     /// Set when this may have been sent before: the newest position known when it was first sent.
@@ -84,7 +85,8 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// Puts a value; directories on the way are made, and values on the way replaced by directories.
+    /// Puts a value; directories on the way are made, and values on the way replaced by
+    /// directories.
     Put {
         /// The key.
         key: SmolStr,
@@ -143,7 +145,8 @@ pub enum Operation {
         /// The destination.
         to: SmolStr,
     },
-    /// Adds to a value that is a decimal integer; a missing one counts as 0. The result tells the sum.
+    /// Adds to a value that is a decimal integer; a missing one counts as 0. The result tells the
+    /// sum.
     Add {
         /// The key.
         key: SmolStr,

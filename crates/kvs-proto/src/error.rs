@@ -1,6 +1,7 @@
 //! What can be wrong with bytes from the other side.
 //!
-//! Errors of the framing end a connection; errors of a body are answered and the connection goes on.
+//! Errors of the framing end a connection; errors of a body are answered and the connection goes
+//! on.
 
 use crate::code::ErrorCode;
 use thiserror::Error;

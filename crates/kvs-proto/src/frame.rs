@@ -1,7 +1,7 @@
 //! Frames: a length, then `[id, op or status, body]`.
 //!
-//! The envelope is read by hand and the body left as bytes, so that a request with an unknown operation or a malformed
-//! body can still be answered under its id.
+//! The envelope is read by hand and the body left as bytes, so that a request with an unknown
+//! operation or a malformed body can still be answered under its id.
 
 use crate::bounds;
 use crate::brief::{self, ReadState};
@@ -66,8 +66,8 @@ pub struct Frame {
     pub body: Bytes,
 }
 
-/// Cuts a byte stream into frames. Never allocates more than a frame's stated length, and not even that before the
-/// length was checked against the limit.
+/// Cuts a byte stream into frames. Never allocates more than a frame's stated length, and not even
+/// that before the length was checked against the limit.
 #[derive(Debug, Clone)]
 pub struct FrameCodec {
     limit: usize,
@@ -143,7 +143,8 @@ impl Decoder for FrameCodec {
     }
 }
 
-/// Writes a frame whose body is already encoded; messages use `write_request` and `write_answer` and save the copy.
+/// Writes a frame whose body is already encoded; messages use `write_request` and `write_answer`
+/// and save the copy.
 impl Encoder<Frame> for FrameCodec {
     type Error = ProtocolError;
 
@@ -155,8 +156,8 @@ impl Encoder<Frame> for FrameCodec {
     }
 }
 
-/// Grows the buffer only when it has become small: what frames were cut off may still be in use, and then growing
-/// allocates.
+/// Grows the buffer only when it has become small: what frames were cut off may still be in use,
+/// and then growing allocates.
 fn make_room(buffer: &mut BytesMut, missing: usize) {
     let spare = buffer.capacity() - buffer.len();
     if spare < missing.max(READ_SPARE_BYTES) {
@@ -196,8 +197,9 @@ fn ordinary_envelope_of(frame: &[u8]) -> Option<(u64, u64, &[u8])> {
     Some((id, tag, rest.0))
 }
 
-/// Appends what an encoder writes. Encoders write field by field, a byte or two at a time, so each write
-/// must cost next to nothing: with that of `BytesMut` itself the frame of a put took 60% more instructions.
+/// Appends what an encoder writes. Encoders write field by field, a byte or two at a time, so each
+/// write must cost next to nothing: with that of `BytesMut` itself the frame of a put took 60% more
+/// instructions.
 struct Appender<'a>(&'a mut BytesMut);
 
 impl Write for Appender<'_> {
@@ -248,7 +250,8 @@ fn envelope(out: &mut BytesMut, id: u64, tag: u64) {
     number(out, tag);
 }
 
-/// Fills in the length of the frame that begins at `start`, of which `more` bytes are still to come.
+/// Fills in the length of the frame that begins at `start`, of which `more` bytes are still to
+/// come.
 fn set_length(
     out: &mut BytesMut,
     start: usize,
@@ -265,8 +268,8 @@ fn set_length(
     Ok(())
 }
 
-/// Appends what stands before a body of so many bytes, which `encode_body` made and which the caller sends right behind; on
-/// an error (too long) `out` is as it was.
+/// Appends what stands before a body of so many bytes, which `encode_body` made and which the
+/// caller sends right behind; on an error (too long) `out` is as it was.
 pub fn write_head(
     out: &mut BytesMut,
     limit: usize,
@@ -308,8 +311,8 @@ pub fn write_request(
     })
 }
 
-/// Appends the frame of an answer or stream item to `out`; on an error (too long) `out` is as it was, and the caller
-/// answers with that error instead.
+/// Appends the frame of an answer or stream item to `out`; on an error (too long) `out` is as it
+/// was, and the caller answers with that error instead.
 pub fn write_answer<T: Serialize>(
     out: &mut BytesMut,
     limit: usize,
@@ -322,7 +325,8 @@ pub fn write_answer<T: Serialize>(
     })
 }
 
-/// Appends the frame of the answer to a lookup that found this value; as [`write_answer`], but sooner.
+/// Appends the frame of the answer to a lookup that found this value; as [`write_answer`], but
+/// sooner.
 ///
 /// # Errors
 /// If it is too long; then `out` is as it was.

@@ -4,15 +4,18 @@ use crate::position::Position;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Opens a connection. Any other first request is answered `protocol-version` and the connection is closed.
+/// Opens a connection. Any other first request is answered `protocol-version` and the connection is
+/// closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// Protocol versions that the client speaks, in any order.
     pub versions: Vec<u32>,
-    /// Who the client is, 16 random bytes: the scope of its transaction numbers. The same on every reconnect.
+    /// Who the client is, 16 random bytes: the scope of its transaction numbers. The same on every
+    /// reconnect.
     #[serde(with = "client_id")]
     pub client: [u8; 16],
-    /// Namespaces whose positions the client wants in the answer. Unknown or forbidden ones are left out of it.
+    /// Namespaces whose positions the client wants in the answer. Unknown or forbidden ones are
+    /// left out of it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<SmolStr>,
     /// What the client is, for logs: a name and version. May be empty.
@@ -37,7 +40,8 @@ pub struct HelloAnswer {
     /// Positions of the namespaces that were asked for.
     #[serde(default)]
     pub positions: Vec<NamespacePosition>,
-    /// Whether the daemon is there for one command only: when it is gone nobody will start it again.
+    /// Whether the daemon is there for one command only: when it is gone nobody will start it
+    /// again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub temporary: bool,
 }

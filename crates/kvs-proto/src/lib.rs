@@ -1,9 +1,10 @@
-//! The wire protocol of kvs: framing, messages and error codes, shared by the daemon and its clients.
+//! The wire protocol of kvs: framing, messages and error codes, shared by the daemon and its
+//! clients.
 //!
-//! Reading order is dependency order: limits, errors, payloads (values decoded without a copy), then one
-//! module for each family of messages, the `Request` that joins them, and at the end the frame codec.
-//! The protocol knows neither the engine nor the tree; `rfcs/0005-wire-protocol.md` describes every byte,
-//! and its golden frames are compared with this code by a test.
+//! Reading order is dependency order: limits, errors, payloads (values decoded without a copy),
+//! then one module for each family of messages, the `Request` that joins them, and at the end the
+//! frame codec. The protocol knows neither the engine nor the tree; `rfcs/0005-wire-protocol.md`
+//! describes every byte, and its golden frames are compared with this code by a test.
 
 mod code;
 mod error;

@@ -11,7 +11,8 @@ use smol_str::SmolStr;
 pub struct Log {
     /// The namespace.
     pub namespace: SmolStr,
-    /// First version. One that is not retained any more is answered `compacted`, except 0, which is the oldest retained.
+    /// First version. One that is not retained any more is answered `compacted`, except 0, which is
+    /// the oldest retained.
     #[serde(default)]
     pub from: u64,
     /// Last version. Absent: the newest.
@@ -20,8 +21,8 @@ pub struct Log {
     /// Only versions that touched these; none is all.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub scopes: Vec<Scope>,
-    /// Most versions in the page; 0 is the daemon's maximum. There may be fewer, also none, although more follow: the
-    /// daemon ends a page when it has looked at many.
+    /// Most versions in the page; 0 is the daemon's maximum. There may be fewer, also none,
+    /// although more follow: the daemon ends a page when it has looked at many.
     #[serde(default)]
     pub limit: u64,
 }

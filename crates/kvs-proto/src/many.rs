@@ -1,4 +1,5 @@
-//! Reading much at once: many keys in one request, and the tree's own nodes for clients that keep them.
+//! Reading much at once: many keys in one request, and the tree's own nodes for clients that keep
+//! them.
 
 use crate::code::ErrorBody;
 use crate::payload;
@@ -31,15 +32,17 @@ pub enum LookedUp {
     Absent,
     /// This stands there.
     Found(Entry),
-    /// It cannot be told: the key is malformed, or a link on the way leads in a circle or where the caller may not read.
+    /// It cannot be told: the key is malformed, or a link on the way leads in a circle or where the
+    /// caller may not read.
     Failed(ErrorBody),
 }
 
 /// The answer to `lookup_many`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LookupManyAnswer {
-    /// One for each key, in their order; if the answer would be too long, for the first of them only, at least one. The
-    /// rest is to be asked for again, at `snapshot`, or at the root that was asked for if that is empty.
+    /// One for each key, in their order; if the answer would be too long, for the first of them
+    /// only, at least one. The rest is to be asked for again, at `snapshot`, or at the root that
+    /// was asked for if that is empty.
     pub results: Vec<LookedUp>,
     /// The position that was read.
     pub position: Position,
@@ -50,22 +53,24 @@ pub struct LookupManyAnswer {
     pub snapshot: SmolStr,
 }
 
-/// Asks for the nodes of directories by which a key is reached in one state, so that whoever keeps them can look up that key,
-/// and others beside it, by himself.
+/// Asks for the nodes of directories by which a key is reached in one state, so that whoever keeps
+/// them can look up that key, and others beside it, by himself.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Nodes {
     /// The namespace.
     pub namespace: SmolStr,
-    /// The key. Links are followed, also one at the key itself, as far as they stay in the namespace.
+    /// The key. Links are followed, also one at the key itself, as far as they stay in the
+    /// namespace.
     pub key: SmolStr,
     /// Which state to read.
     #[serde(default, skip_serializing_if = "At::is_current")]
     pub at: At,
-    /// So many of the nodes, from the first on, the client has already. They are left out of the answer.
+    /// So many of the nodes, from the first on, the client has already. They are left out of the
+    /// answer.
     #[serde(default)]
     pub have: u64,
-    /// A value at the key that stands in none of the nodes comes along unless it is longer than this many bytes. Absent:
-    /// the daemon's default.
+    /// A value at the key that stands in none of the nodes comes along unless it is longer than
+    /// this many bytes. Absent: the daemon's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline_max: Option<u64>,
 }
@@ -73,14 +78,16 @@ pub struct Nodes {
 /// The answer to `nodes`. That there is nothing at the key is no error: the nodes tell it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NodesAnswer {
-    /// The nodes behind the first `have`, each once, in the order in which a lookup comes to them, in their canonical
-    /// encoding. The hash of each is its name: the first's is the root, each other's stands in one before it.
+    /// The nodes behind the first `have`, each once, in the order in which a lookup comes to them,
+    /// in their canonical encoding. The hash of each is its name: the first's is the root, each
+    /// other's stands in one before it.
     #[serde(with = "payload::list")]
     pub nodes: Vec<Bytes>,
     /// Whether more follow, to be asked for with a greater `have`.
     #[serde(default)]
     pub more: bool,
-    /// The value at the key, if it stands in none of the nodes, is short enough, and no nodes follow.
+    /// The value at the key, if it stands in none of the nodes, is short enough, and no nodes
+    /// follow.
     #[serde(
         default,
         with = "payload::option",

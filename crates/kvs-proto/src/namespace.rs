@@ -40,8 +40,8 @@ pub struct NamespaceRemove {
     pub name: SmolStr,
 }
 
-/// Lets a user read a namespace of others, or takes that right back, which ends the user's streams. Either may be
-/// repeated.
+/// Lets a user read a namespace of others, or takes that right back, which ends the user's streams.
+/// Either may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceShare {
     /// Its name.
@@ -52,8 +52,8 @@ pub struct NamespaceShare {
     pub read: bool,
 }
 
-/// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and its streams there end. For
-/// the instance owner; may be repeated.
+/// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and its
+/// streams there end. For the instance owner; may be repeated.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceChown {
     /// Its name.
@@ -79,7 +79,8 @@ pub struct NamespaceInfo {
     pub flags: u32,
     /// Its newest position.
     pub position: Position,
-    /// User ids that may read it although they do not own it; told to its owner and the instance owner only.
+    /// User ids that may read it although they do not own it; told to its owner and the instance
+    /// owner only.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<u32>,
 }

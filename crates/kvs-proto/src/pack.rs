@@ -1,4 +1,5 @@
-//! MessagePack by hand: what is written here is byte for byte what serde writes, and what is read is what it writes.
+//! MessagePack by hand: what is written here is byte for byte what serde writes, and what is read
+//! is what it writes.
 //!
 //! Texts, bytes and numbers have several forms; any of them is read, the shortest is written.
 

@@ -1,8 +1,9 @@
 //! Byte fields (`bin`) that are taken out of a frame without copying.
 //!
-//! serde has no way to hand a decoder the buffer it reads from, so the body being decoded is kept in a
-//! thread-local for the length of one (synchronous) decode; a field found to lie inside it becomes a slice of it.
-//! Short ones are copied all the same, see `COPY_BELOW_BYTES`. Fields use `#[serde(with = "crate::payload")]`.
+//! serde has no way to hand a decoder the buffer it reads from, so the body being decoded is kept
+//! in a thread-local for the length of one (synchronous) decode; a field found to lie inside it
+//! becomes a slice of it. Short ones are copied all the same, see `COPY_BELOW_BYTES`. Fields use
+//! `#[serde(with = "crate::payload")]`.
 
 use crate::limits::COPY_BELOW_BYTES;
 use bytes::Bytes;

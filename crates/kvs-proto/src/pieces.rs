@@ -6,9 +6,10 @@ use serde::ser::Serialize;
 use std::io::{self, Write};
 use std::iter::Peekable;
 
-/// Encodes the body of an answer in pieces, to be sent behind a head ([`write_head`](crate::write_head)). Of `payloads`, byte fields of the body in
-/// the order in which it has them, those of at least `from` bytes become pieces of their own that share their memory;
-/// all else is copied.
+/// Encodes the body of an answer in pieces, to be sent behind a head
+/// ([`write_head`](crate::write_head)). Of `payloads`, byte fields of the body in the order in
+/// which it has them, those of at least `from` bytes become pieces of their own that share their
+/// memory; all else is copied.
 ///
 /// # Errors
 /// If it cannot be encoded.

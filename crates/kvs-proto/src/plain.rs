@@ -1,7 +1,8 @@
-//! Plain commits by hand: a few operations under no condition, sent for the first time. Almost all commits are.
+//! Plain commits by hand: a few operations under no condition, sent for the first time. Almost all
+//! commits are.
 //!
-//! As with lookups: what is written here is byte for byte what serde writes, what is read here is the ordinary alone, and
-//! anything else is left to serde.
+//! As with lookups: what is written here is byte for byte what serde writes, what is read here is
+//! the ordinary alone, and anything else is left to serde.
 
 use crate::body::decode_body;
 use crate::commit::{Commit, CommitAnswer, Operation, OperationResult};
@@ -138,8 +139,8 @@ impl<'a> PlainCommit<'a> {
         })
     }
 
-    /// Gives the operations, in order, to something that makes others of them; `None` if one of them is not plain, bytes
-    /// follow the last, or that says so.
+    /// Gives the operations, in order, to something that makes others of them; `None` if one of
+    /// them is not plain, bytes follow the last, or that says so.
     pub fn operations<T>(
         &self,
         mut make: impl FnMut(PlainOperation<'a>) -> Option<T>,
@@ -213,7 +214,8 @@ pub(crate) fn committed(
 }
 
 impl CommitAnswer {
-    /// Decodes the body of an answer to a commit: as [`decode_body`], but sooner where there are few results.
+    /// Decodes the body of an answer to a commit: as [`decode_body`], but sooner where there are
+    /// few results.
     ///
     /// # Errors
     /// `Body` if it is none.

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// A version of a namespace: versions rise by one within an incarnation; a restored or re-created namespace has
-/// another incarnation, and versions of different incarnations cannot be compared.
+/// A version of a namespace: versions rise by one within an incarnation; a restored or re-created
+/// namespace has another incarnation, and versions of different incarnations cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
     /// Identity of the namespace's life.
@@ -13,7 +13,8 @@ pub struct Position {
     pub version: u64,
 }
 
-/// The newest position that a client knew when it *first* sent a commit; comes with a repetition of it.
+/// The newest position that a client knew when it *first* sent a commit; comes with a repetition of
+/// it.
 pub type RepeatFrom = Position;
 
 /// Which state a request reads. Absent fields mean `Current`.
@@ -25,8 +26,8 @@ pub enum At {
     Current,
     /// That version of the current incarnation.
     Version(u64),
-    /// A snapshot reference, `NAMESPACE@VERSION:BLOBREF`. It must name the namespace of the request, or the request's
-    /// namespace must be empty.
+    /// A snapshot reference, `NAMESPACE@VERSION:BLOBREF`. It must name the namespace of the
+    /// request, or the request's namespace must be empty.
     Snapshot(SmolStr),
     /// A bare blobref of a root or directory. For the instance owner.
     Root(SmolStr),

@@ -50,7 +50,8 @@ pub enum Entry {
 pub struct ValueInfo {
     /// Length in bytes.
     pub size: u64,
-    /// The whole value, unless it is longer than was asked for or a frame allows; then `read` gives it by ranges.
+    /// The whole value, unless it is longer than was asked for or a frame allows; then `read` gives
+    /// it by ranges.
     #[serde(
         default,
         with = "payload::option",
@@ -122,7 +123,8 @@ pub struct Link {
     pub namespace: Option<SmolStr>,
 }
 
-/// The answer to `lookup`. A missing key is no error: then `entry` is absent, and the rest tells where it is missing.
+/// The answer to `lookup`. A missing key is no error: then `entry` is absent, and the rest tells
+/// where it is missing.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LookupAnswer {
     /// What was found, if anything.
@@ -132,11 +134,13 @@ pub struct LookupAnswer {
     pub namespace: SmolStr,
     /// The key where it was found, links followed.
     pub key: SmolStr,
-    /// The position of that namespace that was read. Version 0 of incarnation 0 when a bare root was read.
+    /// The position of that namespace that was read. Version 0 of incarnation 0 when a bare root
+    /// was read.
     pub position: Position,
     /// The root that was read, as a blobref.
     pub root: SmolStr,
-    /// A reference to the state that was read: `NAMESPACE@VERSION:BLOBREF`. Empty when a bare root was read.
+    /// A reference to the state that was read: `NAMESPACE@VERSION:BLOBREF`. Empty when a bare root
+    /// was read.
     #[serde(default)]
     pub snapshot: SmolStr,
     /// The tree object as JSON, if it was asked for.
@@ -151,7 +155,8 @@ pub struct List {
     pub namespace: SmolStr,
     /// The directory; a link is followed.
     pub key: SmolStr,
-    /// Which state to read; for all pages after the first the `snapshot` of the first, or `root` if that is empty.
+    /// Which state to read; for all pages after the first the `snapshot` of the first, or `root` if
+    /// that is empty.
     #[serde(default, skip_serializing_if = "At::is_current")]
     pub at: At,
     /// The page begins behind this key: the last one of the page before.
@@ -166,11 +171,13 @@ pub struct List {
     /// Only entries inside the scope; those above it that lead there are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// Values longer than this many bytes come as size and blobref. 0 for no values. Absent: the daemon's default.
+    /// Values longer than this many bytes come as size and blobref. 0 for no values. Absent: the
+    /// daemon's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline_max: Option<u64>,
-    /// Whether the page may end, possibly without entries, when the daemon has visited many: the client goes on after
-    /// `next`. Otherwise the answer takes as long as it takes to find an entry.
+    /// Whether the page may end, possibly without entries, when the daemon has visited many: the
+    /// client goes on after `next`. Otherwise the answer takes as long as it takes to find an
+    /// entry.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bounded: bool,
 }
@@ -201,7 +208,8 @@ pub struct ListAnswer {
     /// Whether more follow.
     #[serde(default)]
     pub more: bool,
-    /// The key after which they do, as the `after` of the next page. Only where the request is `bounded` and more follow.
+    /// The key after which they do, as the `after` of the next page. Only where the request is
+    /// `bounded` and more follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<SmolStr>,
     /// The namespace of the directory, links followed.
@@ -289,7 +297,8 @@ pub struct Wait {
     pub namespace: SmolStr,
     /// The version to reach.
     pub version: u64,
-    /// The incarnation that the version belongs to; another one is answered `stale-snapshot` at once. Absent: the current.
+    /// The incarnation that the version belongs to; another one is answered `stale-snapshot` at
+    /// once. Absent: the current.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<u64>,
 }

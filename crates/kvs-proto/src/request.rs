@@ -20,7 +20,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// Asks a stream for a bookmark; an empty map. Sent under the stream's id; the answer is a `mark` item of the stream.
+/// Asks a stream for a bookmark; an empty map. Sent under the stream's id; the answer is a `mark`
+/// item of the stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkRequest {}
 
@@ -60,7 +61,8 @@ macro_rules! requests {
                 match self { $(Request::$variant(_) => Op::$variant,)* }
             }
 
-            /// Decodes the body of an operation, if it is within all limits; byte fields share its memory.
+            /// Decodes the body of an operation, if it is within all limits; byte fields share its
+            /// memory.
             pub fn decode(op: Op, body: &bytes::Bytes) -> Result<Self, ProtocolError> {
                 crate::bounds::check(op.name(), body)?;
                 match op {

@@ -7,7 +7,8 @@ use smol_str::SmolStr;
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopeKind {
-    /// By its looks: a glob if it has one of `*?[`, else a key and, if that is a directory, all below it.
+    /// By its looks: a glob if it has one of `*?[`, else a key and, if that is a directory, all
+    /// below it.
     #[default]
     Auto,
     /// Exactly one key.

@@ -1,7 +1,7 @@
 //! Root moves and the coming and going of namespaces, as a stream of items under credit.
 //!
-//! What a follower, a cache or a debugger needs: not the values, but which root replaced which, and why. `credit` and
-//! `cancel` work as for a watch.
+//! What a follower, a cache or a debugger needs: not the values, but which root replaced which, and
+//! why. `credit` and `cancel` work as for a watch.
 
 use crate::log::LogChange;
 use crate::position::Position;
@@ -15,7 +15,8 @@ pub struct SetRoot {
     /// The namespace. Absent: all that the caller may read, those made later included.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<SmolStr>,
-    /// Where to begin: with the next move, with how things stand, or, for one namespace, with a version.
+    /// Where to begin: with the next move, with how things stand, or, for one namespace, with a
+    /// version.
     #[serde(default)]
     pub start: Start,
     /// Begins right behind an item that had this place instead, on whatever connection it came.
@@ -30,7 +31,8 @@ pub struct SetRoot {
 
 /// One item of a stream of root moves. All but the first, and marks, cost one credit.
 ///
-/// Each names its place: whoever has taken it can go on right behind it later. What stands in a place is the daemon's business.
+/// Each names its place: whoever has taken it can go on right behind it later. What stands in a
+/// place is the daemon's business.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RootItem {
@@ -55,11 +57,12 @@ pub enum RootItem {
 /// Where a stream of root moves stands.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootStarted {
-    /// Of one namespace that is not followed on from a place: everything after this position will be delivered.
+    /// Of one namespace that is not followed on from a place: everything after this position will
+    /// be delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
-    /// Everything behind this place will be delivered. Absent if it starts with how things stand, or with a version: then there
-    /// is none before the first item.
+    /// Everything behind this place will be delivered. Absent if it starts with how things stand,
+    /// or with a version: then there is none before the first item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<SmolStr>,
 }

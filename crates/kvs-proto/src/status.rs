@@ -15,7 +15,8 @@ pub struct StatusRequest {}
 /// The answer to `status`: for people and dashboards. Names may come and go; nothing else does.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct StatusAnswer {
-    /// Numbers, each under a name that ends in its unit (`journal_bytes`, `uptime_ms`, `connections`).
+    /// Numbers, each under a name that ends in its unit (`journal_bytes`, `uptime_ms`,
+    /// `connections`).
     #[serde(default)]
     pub counters: BTreeMap<SmolStr, u64>,
     /// Texts (`software`, `store`, `durability`).

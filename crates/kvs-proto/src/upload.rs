@@ -4,13 +4,14 @@ use crate::payload;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
-/// Opens an upload, named by the id of this request from then on. It ends when a commit takes it, by `cancel` under
-/// that id, with its connection, or when nothing was sent for it for some time.
+/// Opens an upload, named by the id of this request from then on. It ends when a commit takes it,
+/// by `cancel` under that id, with its connection, or when nothing was sent for it for some time.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {}
 
-/// Adds bytes to an upload. Answered (empty) when they were taken in: whoever lets a few go unanswered, and no more,
-/// keeps the pipe full. None may be empty of effect: without bytes it keeps the upload from being forgotten.
+/// Adds bytes to an upload. Answered (empty) when they were taken in: whoever lets a few go
+/// unanswered, and no more, keeps the pipe full. None may be empty of effect: without bytes it
+/// keeps the upload from being forgotten.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadData {
     /// The id under which the upload was opened.

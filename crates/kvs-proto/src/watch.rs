@@ -1,7 +1,8 @@
 //! Watches: one request, then a stream of items under credit.
 //!
-//! `credit`, `mark` and `cancel` bear the id of the watch that they are about and have no answer of their own; a cancelled
-//! watch ends with the watch's final answer, or with the error that ended it before.
+//! `credit`, `mark` and `cancel` bear the id of the watch that they are about and have no answer of
+//! their own; a cancelled watch ends with the watch's final answer, or with the error that ended it
+//! before.
 
 use crate::payload;
 use crate::position::Position;
@@ -24,7 +25,8 @@ pub enum Start {
     Version {
         /// The version.
         version: u64,
-        /// Its incarnation; if the namespace has another one now, the first item is a gap. Absent: the current.
+        /// Its incarnation; if the namespace has another one now, the first item is a gap. Absent:
+        /// the current.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         incarnation: Option<u64>,
     },
@@ -37,11 +39,13 @@ pub enum Mode {
     /// Each version that touched the scopes, with all its changes there.
     #[default]
     Every,
-    /// The newest state only: versions that came while there was no credit are passed over and counted.
+    /// The newest state only: versions that came while there was no credit are passed over and
+    /// counted.
     Latest,
     /// Like `every`, but of a value that grew only the new bytes.
     Append {
-        /// Bytes of the value that the client has already: they are left out as long as the value is not replaced.
+        /// Bytes of the value that the client has already: they are left out as long as the value
+        /// is not replaced.
         #[serde(default)]
         offset: u64,
     },
@@ -99,7 +103,8 @@ pub struct Watch {
     /// How many bytes of items, see `Credit`. Absent: no limit by bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit_bytes: Option<u64>,
-    /// A mark is sent when so many milliseconds have passed since the last item. 0: none but those of the daemon's own.
+    /// A mark is sent when so many milliseconds have passed since the last item. 0: none but those
+    /// of the daemon's own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub mark_interval_ms: u64,
     /// Values longer than this many bytes come as size and blobref. Absent: the daemon's default.
@@ -128,8 +133,9 @@ impl Watch {
 
 /// Gives a stream more credit. Sent under the stream's id; ignored when the stream has ended.
 ///
-/// An item is sent while the credits by items and by bytes are both above zero. It costs one, and as many bytes as its
-/// body has in the frame; the last may take the bytes below zero, so that an item of any size passes.
+/// An item is sent while the credits by items and by bytes are both above zero. It costs one, and
+/// as many bytes as its body has in the frame; the last may take the bytes below zero, so that an
+/// item of any size passes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credit {
     /// Items to add.
@@ -144,8 +150,8 @@ pub struct Credit {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchItem {
-    /// The first item if the namespace does not exist and the watch waits for it: `started` comes when it is made, and
-    /// everything from its making on is delivered. Costs no credit.
+    /// The first item if the namespace does not exist and the watch waits for it: `started` comes
+    /// when it is made, and everything from its making on is delivered. Costs no credit.
     Absent {},
     /// The first item, or the one after `absent`: the watch stands, from here on. Costs no credit.
     Started(Started),
@@ -153,10 +159,11 @@ pub enum WatchItem {
     Initial(Initial),
     /// The changes of one version inside the scopes, or a part of them. Costs one credit.
     Changes(Changes),
-    /// Versions that are not retained any more were not delivered; the state follows as `initial`. Costs one credit.
+    /// Versions that are not retained any more were not delivered; the state follows as `initial`.
+    /// Costs one credit.
     Gap(Gap),
-    /// A bookmark: no version up to this position that was not delivered touched the scopes. Never between the parts of a
-    /// version or state. Costs no credit.
+    /// A bookmark: no version up to this position that was not delivered touched the scopes. Never
+    /// between the parts of a version or state. Costs no credit.
     Mark(Mark),
 }
 
@@ -173,11 +180,13 @@ pub struct Mark {
 /// A position of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
-    /// Everything after this position will be delivered. With `initial`, the position of the state that follows.
+    /// Everything after this position will be delivered. With `initial`, the position of the state
+    /// that follows.
     pub position: Position,
 }
 
-/// A page of the state of the scopes, when the watch began or after a gap. An empty state is one page with no entries.
+/// A page of the state of the scopes, when the watch began or after a gap. An empty state is one
+/// page with no entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Initial {
     /// The position of the state; the same for all pages.
@@ -189,7 +198,8 @@ pub struct Initial {
     /// When that version was made, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// Whether the entries are what changed since the `from` of the gap before, unlinks included, instead of all that there is.
+    /// Whether the entries are what changed since the `from` of the gap before, unlinks included,
+    /// instead of all that there is.
     #[serde(default, skip_serializing_if = "is_false")]
     pub differences: bool,
     /// The keys of this page, as if each had just been put.
@@ -220,8 +230,8 @@ pub struct Changes {
     /// What changed inside the scopes.
     #[serde(default)]
     pub changes: Vec<Change>,
-    /// Set if what changed stands in another namespace, behind a link: `position` then says how far the watch has come, and
-    /// may be that of an item before.
+    /// Set if what changed stands in another namespace, behind a link: `position` then says how far
+    /// the watch has come, and may be that of an item before.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<Behind>,
     /// Whether this is the last part of the version.
@@ -336,13 +346,16 @@ pub struct Change {
     /// Its new content.
     #[serde(default, skip_serializing_if = "ChangeValue::is_none")]
     pub value: ChangeValue,
-    /// What stood there before, if the watch asked for it; `None` inside if there was no value or link.
+    /// What stood there before, if the watch asked for it; `None` inside if there was no value or
+    /// link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<ChangeValue>,
-    /// In mode `append`: where in the value its bytes begin. A `put` begins at 0 and replaces what there was.
+    /// In mode `append`: where in the value its bytes begin. A `put` begins at 0 and replaces what
+    /// there was.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// In mode `append`: the append goes on with the next change of the key, which has the bytes after these.
+    /// In mode `append`: the append goes on with the next change of the key, which has the bytes
+    /// after these.
     #[serde(default, skip_serializing_if = "is_false")]
     pub more: bool,
 }
@@ -361,7 +374,8 @@ impl Change {
     }
 }
 
-/// A hole in what a watch could deliver; the state at `to` follows as `initial` items, then the changes after it.
+/// A hole in what a watch could deliver; the state at `to` follows as `initial` items, then the
+/// changes after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
     /// The watch had everything up to here (or was asked to begin right after it).

@@ -5,8 +5,8 @@ use crate::options::Options;
 use std::time::Duration;
 use tokio::time::Instant;
 
-/// Doubling pauses with jitter, until the time to reconnect is over. The jitter comes from the client id, so that a
-/// simulation with fixed ids repeats itself.
+/// Doubling pauses with jitter, until the time to reconnect is over. The jitter comes from the
+/// client id, so that a simulation with fixed ids repeats itself.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     min: Duration,
@@ -36,7 +36,8 @@ impl Backoff {
         self.attempts = 0;
     }
 
-    /// The pause before the next attempt, counted from the first failure; `None` if it is time to give up.
+    /// The pause before the next attempt, counted from the first failure; `None` if it is time to
+    /// give up.
     pub(crate) fn pause(&mut self) -> Option<Duration> {
         let since = *self.since.get_or_insert_with(Instant::now);
         if self.time.is_some_and(|time| since.elapsed() >= time) {

@@ -1,7 +1,8 @@
 //! The connection: a queue in front, a task that owns it, and how both begin.
 //!
-//! Order: under one lock requests get their ids and numbers and are encoded, in the order in which they are queued; the task
-//! writes the bytes, and after a reconnect everything unanswered is sent again in that order.
+//! Order: under one lock requests get their ids and numbers and are encoded, in the order in which
+//! they are queued; the task writes the bytes, and after a reconnect everything unanswered is sent
+//! again in that order.
 
 mod backoff;
 mod handshake;
@@ -18,8 +19,8 @@ mod task;
 pub(crate) use queue::Queue;
 
 use crate::error::ClientError;
-use crate::known::Known;
 use crate::options::Options;
+use crate::positions::KnownPositions;
 use crate::transport::Connector;
 use kvs_proto::{ErrorCode, Hello, HelloAnswer, PROTOCOL_VERSION};
 use std::sync::Arc;
@@ -30,7 +31,7 @@ use tokio::sync::Semaphore;
 pub(crate) async fn open(
     connector: Arc<dyn Connector>,
     options: Options,
-    known: Arc<Known>,
+    known: Arc<KnownPositions>,
 ) -> Result<(Arc<Queue>, HelloAnswer), ClientError> {
     let runtime = current_runtime()?;
     let client = match options.client_id {

@@ -1,15 +1,16 @@
 //! What is unanswered: requests and streams, and the bytes to be written for them.
 //!
-//! Synchronous: callers put in what they want, and the task around it moves bytes and tells of losses. A request is encoded
-//! when it is queued, and kept until it is answered, so that it can be sent again; those whose repetition could do something
-//! twice fail with `outcome-unknown` when the connection is lost.
+//! Synchronous: callers put in what they want, and the task around it moves bytes and tells of
+//! losses. A request is encoded when it is queued, and kept until it is answered, so that it can be
+//! sent again; those whose repetition could do something twice fail with `outcome-unknown` when the
+//! connection is lost.
 
 use super::numbers::Numbers;
 use super::slots::{ById, Slots};
 use crate::error::ClientError;
-use crate::known::Known;
 use crate::limits::{FRAMES_AT_A_TIME, REPEATS_OVER_LOSSES, WRITE_BUFFER_BYTES};
 use crate::pending::{Answer, Receiver, Reply, exchange};
+use crate::positions::KnownPositions;
 use crate::stream::StreamState;
 use bytes::BytesMut;
 use kvs_proto::{
@@ -30,7 +31,7 @@ const UPLOAD_LOST: &str =
 
 /// All that a connection owes to callers.
 pub(crate) struct Outstanding {
-    known: Arc<Known>,
+    known: Arc<KnownPositions>,
     next_id: u64,
     /// Uploads of smaller ids were lost with a connection.
     kept_from: u64,
@@ -42,7 +43,8 @@ pub(crate) struct Outstanding {
     pub(super) frame_limit: usize,
     /// Whether there is a connection that takes requests.
     online: bool,
-    /// The daemon has said that it is shutting down: the connection takes no more requests and will be lost.
+    /// The daemon has said that it is shutting down: the connection takes no more requests and will
+    /// be lost.
     pub(crate) leaving: bool,
     /// No handle is left that could queue anything.
     pub(crate) closed: bool,
@@ -57,7 +59,7 @@ pub(crate) struct Outstanding {
 }
 
 impl Outstanding {
-    pub(crate) fn new(known: Arc<Known>) -> Self {
+    pub(crate) fn new(known: Arc<KnownPositions>) -> Self {
         Outstanding {
             known,
             next_id: FIRST_ID,
@@ -77,7 +79,8 @@ impl Outstanding {
         }
     }
 
-    /// Whether nobody needs the connection: no handle is left, and all requests are answered; watches do not count.
+    /// Whether nobody needs the connection: no handle is left, and all requests are answered;
+    /// watches do not count.
     pub(crate) fn is_over(&self) -> bool {
         self.closed && self.waiting.is_empty()
     }
@@ -113,8 +116,8 @@ impl Outstanding {
         std::mem::swap(&mut self.out, written);
     }
 
-    /// There is a new connection: all that is unanswered is sent in the order in which it was queued, commits marked as
-    /// repeated if a daemon may know them, watches from where they were.
+    /// There is a new connection: all that is unanswered is sent in the order in which it was
+    /// queued, commits marked as repeated if a daemon may know them, watches from where they were.
     pub(crate) fn connected(&mut self, frame_limit: u64) {
         self.frame_limit = usize::try_from(frame_limit)
             .unwrap_or(FRAME_BYTES)
@@ -234,7 +237,8 @@ impl Outstanding {
         self.answered.push((reply, answer));
     }
 
-    /// Takes in the next few frames that the daemon has sent, but not more than one of a stream; how many there were.
+    /// Takes in the next few frames that the daemon has sent, but not more than one of a stream;
+    /// how many there were.
     pub(crate) fn frames(
         &mut self,
         codec: &mut FrameCodec,
@@ -292,8 +296,8 @@ impl Outstanding {
         error
     }
 
-    /// A watch or wait was ended because the daemon shuts down: it goes on with the next daemon, and so does all that is
-    /// queued from now on.
+    /// A watch or wait was ended because the daemon shuts down: it goes on with the next daemon,
+    /// and so does all that is queued from now on.
     pub(super) fn leave(&mut self) {
         self.online = false;
         self.leaving = true;
@@ -316,7 +320,8 @@ impl Outstanding {
         }
     }
 
-    /// The error that an unanswered request ends with because the connection is gone; `None` if it is sent again.
+    /// The error that an unanswered request ends with because the connection is gone; `None` if it
+    /// is sent again.
     fn lost(&mut self, id: u64) -> Option<ClientError> {
         let leaving = self.leaving;
         let waiting = self.waiting.get_mut(id)?;

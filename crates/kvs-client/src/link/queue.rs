@@ -3,8 +3,8 @@
 use super::outstanding::{Outstanding, given_up};
 use crate::connection::{ConnectionEvents, StandingSender};
 use crate::error::ClientError;
-use crate::known::Known;
 use crate::pending::{Answer, Receiver, Reply};
+use crate::positions::KnownPositions;
 use crate::prefetch::Cost;
 use crate::stream::{Kind, StreamState};
 use bytes::{Bytes, BytesMut};
@@ -13,7 +13,8 @@ use std::future::poll_fn;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::{Semaphore, SemaphorePermit, oneshot};
 
-/// What callers and the task share. The lock is held for short steps only; answers are given when it is free again.
+/// What callers and the task share. The lock is held for short steps only; answers are given when
+/// it is free again.
 pub(crate) struct Link {
     outstanding: Mutex<Outstanding>,
     /// So many more requests may be unanswered.
@@ -23,7 +24,7 @@ pub(crate) struct Link {
 }
 
 impl Link {
-    pub(crate) fn new(known: Arc<Known>, places: usize) -> Self {
+    pub(crate) fn new(known: Arc<KnownPositions>, places: usize) -> Self {
         Link {
             outstanding: Mutex::new(Outstanding::new(known)),
             places: Semaphore::new(places),
@@ -56,7 +57,8 @@ impl Link {
         result
     }
 
-    /// Takes in the next few frames that the daemon has sent, and gives their answers; how many there were.
+    /// Takes in the next few frames that the daemon has sent, and gives their answers; how many
+    /// there were.
     pub(crate) fn frames(
         &self,
         codec: &mut FrameCodec,
@@ -91,7 +93,8 @@ impl Link {
     }
 }
 
-/// The way to the task. When the last handle is dropped the task finishes what is unanswered and ends.
+/// The way to the task. When the last handle is dropped the task finishes what is unanswered and
+/// ends.
 pub(crate) struct Queue {
     link: Arc<Link>,
     client: [u8; 16],
@@ -139,8 +142,8 @@ impl Queue {
         answer.unwrap_or_else(|_| Err(given_up()))
     }
 
-    /// Opens a stream and waits until it stands, giving its id and what it said; dropping the future cancels it on the daemon
-    /// too.
+    /// Opens a stream and waits until it stands, giving its id and what it said; dropping the
+    /// future cancels it on the daemon too.
     pub(crate) async fn stream<T>(
         self: &Arc<Self>,
         kind: Kind,

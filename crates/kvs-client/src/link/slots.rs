@@ -35,7 +35,8 @@ pub(super) struct Waiting {
     pub(super) sent: bool,
     /// Whether it was sent on the present connection.
     pub(super) carried: bool,
-    /// Connections that were lost, without the daemon having said that it leaves, before it was answered.
+    /// Connections that were lost, without the daemon having said that it leaves, before it was
+    /// answered.
     pub(super) losses: u32,
     /// Of a commit: the newest position known when it was first sent.
     pub(super) known: Option<Position>,

@@ -4,10 +4,10 @@ use super::backoff::Backoff;
 use super::handshake::{self, Established};
 use super::queue::Link;
 use crate::error::ClientError;
-use crate::known::Known;
 use crate::limits::{BACKOFF_LONGEST, HELLO_NAMESPACES};
 use crate::options::Options;
 use crate::pending::{Answer, Reply};
+use crate::positions::KnownPositions;
 use crate::transport::Connector;
 use bytes::{Buf, BytesMut};
 use kvs_proto::{ErrorCode, FrameCodec, Hello, ProtocolError};
@@ -27,7 +27,7 @@ pub(crate) struct Task {
     connector: Arc<dyn Connector>,
     options: Options,
     hello: Hello,
-    known: Arc<Known>,
+    known: Arc<KnownPositions>,
     link: Arc<Link>,
     /// Answers that were read together.
     answered: Vec<(Reply, Answer)>,
@@ -42,7 +42,7 @@ impl Task {
         connector: Arc<dyn Connector>,
         options: Options,
         hello: Hello,
-        known: Arc<Known>,
+        known: Arc<KnownPositions>,
         link: Arc<Link>,
     ) -> Self {
         Task {
@@ -78,7 +78,8 @@ impl Task {
             if !self.temporary {
                 self.link.standing.lost();
             }
-            // A daemon that only ever says that it shuts down proves nothing; one that lived a while does.
+            // A daemon that only ever says that it shuts down proves nothing; one that lived a
+            // while does.
             let lived = since.elapsed() >= self.options.backoff_max.saturating_mul(2);
             if lived || (self.progress && !leaving) {
                 backoff.reset();

@@ -6,7 +6,8 @@ use smol_str::SmolStr;
 /// The end of what was handed out of the one key that is watched.
 #[derive(Debug, Default)]
 pub(super) struct Appended {
-    /// That key; none for a pattern, for several scopes, and for all keys: there is no one offset then.
+    /// That key; none for a pattern, for several scopes, and for all keys: there is no one offset
+    /// then.
     key: Option<SmolStr>,
     /// How many bytes of it were handed out, once anything was.
     end: Option<u64>,

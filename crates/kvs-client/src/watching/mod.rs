@@ -1,8 +1,9 @@
-//! The state of one watch on the client's side: assembles versions, counts credit, knows where to resume.
+//! The state of one watch on the client's side: assembles versions, counts credit, knows where to
+//! resume.
 //!
-//! Pure: the link feeds it items and sends what it asks for. What was handed out is never handed out again: `delivered`
-//! moves when a version, or the state that was asked for or follows a gap, is complete, and everything behind it is
-//! fetched anew after a loss.
+//! Pure: the link feeds it items and sends what it asks for. What was handed out is never handed
+//! out again: `delivered` moves when a version, or the state that was asked for or follows a gap,
+//! is complete, and everything behind it is fetched anew after a loss.
 
 mod appended;
 mod parts;
@@ -44,7 +45,8 @@ pub(crate) struct WatchState {
     asked: Start,
     /// Whether the namespace was not there and the consumer was told so.
     absent: bool,
-    /// Everything up to here was handed out whole. `None` until the watch stands, or until its initial state is complete.
+    /// Everything up to here was handed out whole. `None` until the watch stands, or until its
+    /// initial state is complete.
     delivered: Option<Position>,
     needs_initial: bool,
     /// A gap whose state has not come yet.
@@ -131,7 +133,8 @@ impl WatchState {
         self.collected = None;
         self.collected_bytes = 0;
         if std::mem::take(&mut self.split) {
-            // The parts handed out are to be forgotten; what was handed out before them is not known any more.
+            // The parts handed out are to be forgotten; what was handed out before them is not
+            // known any more.
             self.last.clear();
             self.appended.taken_back();
             self.events.notice(Event::Restart(self.delivered));
@@ -269,7 +272,8 @@ impl WatchState {
         }
     }
 
-    /// Does what the mode wants before an event is handed out; whether there is anything left to hand out.
+    /// Does what the mode wants before an event is handed out; whether there is anything left to
+    /// hand out.
     fn note(&mut self, event: &mut Event) -> bool {
         let first = !self.split;
         match (self.watch.mode, event) {

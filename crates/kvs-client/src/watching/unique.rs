@@ -1,8 +1,9 @@
 //! The values that were handed out last, for mode `unique`.
 //!
-//! Within a stream the daemon leaves out what is equal to the last. After a resume it can judge by the state at the resume
-//! point only as far as that is retained, so the client judges once more. What does not fit into `UNIQUE_BYTES` is not
-//! remembered: then a value may be handed out a second time after a resume, but none is ever lost.
+//! Within a stream the daemon leaves out what is equal to the last. After a resume it can judge by
+//! the state at the resume point only as far as that is retained, so the client judges once more.
+//! What does not fit into `UNIQUE_BYTES` is not remembered: then a value may be handed out a second
+//! time after a resume, but none is ever lost.
 
 use crate::event::Initial;
 use crate::limits::UNIQUE_BYTES;

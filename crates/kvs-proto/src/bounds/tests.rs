@@ -1,4 +1,5 @@
-//! Every array and every text of every request at its limit and one over, and frames full of what is over them.
+//! Every array and every text of every request at its limit and one over, and frames full of what
+//! is over them.
 
 use super::*;
 use crate::pack::{array, binary, text};
@@ -399,8 +400,8 @@ fn values_are_as_long_as_a_frame() {
     assert!(decode(Op::UploadData, body(&data.into())).is_ok());
 }
 
-/// A body of one field, as long as a frame may be: what stands at the beginning of the field, and what all the rest is
-/// full of.
+/// A body of one field, as long as a frame may be: what stands at the beginning of the field, and
+/// what all the rest is full of.
 fn full(field: &str, begin: &[u8], element: &[u8]) -> Vec<u8> {
     let mut out = vec![0x81, 0xa0 | field.len() as u8];
     out.extend_from_slice(field.as_bytes());

@@ -1,19 +1,20 @@
 //! Values of one state out of what the client keeps, and from the daemon where that does not do.
 
 use crate::cache::{Found, Way};
+use crate::cache_resolve;
+use crate::cache_snapshot::SnapshotState;
 use crate::error::ClientError;
-use crate::local;
 use crate::namespace::Namespace;
-use crate::state::State;
 use bytes::Bytes;
 use kvs_proto::{At, ErrorCode};
 use smol_str::SmolStr;
 
 impl Namespace {
-    /// The value at a key of a state of this namespace, looked up in what the client keeps if it does.
+    /// The value at a key of a state of this namespace, looked up in what the client keeps if it
+    /// does.
     pub(crate) async fn get_in(
         &self,
-        state: &State,
+        state: &SnapshotState,
         key: SmolStr,
     ) -> Result<Option<Bytes>, ClientError> {
         let (found, _) = self.find_in(state, &key).await?;
@@ -23,11 +24,11 @@ impl Namespace {
     /// What the client can tell of a key of a state, with its way.
     pub(crate) async fn find_in(
         &self,
-        state: &State,
+        state: &SnapshotState,
         key: &SmolStr,
     ) -> Result<(Found, Option<Way>), ClientError> {
         match &self.client().cache {
-            Some(cache) => local::find(self.client(), cache, state, key).await,
+            Some(cache) => cache_resolve::find(self.client(), cache, state, key).await,
             None => Ok((Found::Ask, None)),
         }
     }
@@ -36,7 +37,7 @@ impl Namespace {
     pub(crate) async fn told(
         &self,
         found: Found,
-        state: &State,
+        state: &SnapshotState,
         key: SmolStr,
     ) -> Result<Option<Bytes>, ClientError> {
         match found {

@@ -7,7 +7,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// A map that only moves forward within an incarnation. Each access is one short lock.
 #[derive(Debug, Default)]
-pub(crate) struct Known(Mutex<Positions>);
+pub(crate) struct KnownPositions(Mutex<Positions>);
 
 #[derive(Debug, Default)]
 struct Positions {
@@ -16,7 +16,7 @@ struct Positions {
     last: Option<(SmolStr, Position)>,
 }
 
-impl Known {
+impl KnownPositions {
     fn lock(&self) -> MutexGuard<'_, Positions> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -60,7 +60,7 @@ mod tests {
 
     #[test]
     fn a_late_answer_does_not_move_the_position_back() {
-        let known = Known::default();
+        let known = KnownPositions::default();
         let namespace = SmolStr::new("a");
         let at = |incarnation, version| Position {
             incarnation,

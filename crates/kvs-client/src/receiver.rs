@@ -1,4 +1,5 @@
-//! The consumer's side of any stream: takes events out, gives credit back, and ends the stream when dropped.
+//! The consumer's side of any stream: takes events out, gives credit back, and ends the stream when
+//! dropped.
 
 use crate::error::ClientError;
 use crate::inbox::{Entry, Receiver};
@@ -9,7 +10,7 @@ use std::task::{Context, Poll, ready};
 
 /// Takes the events of one stream.
 #[derive(Debug)]
-pub(crate) struct Taker<E> {
+pub(crate) struct EventReceiver<E> {
     id: u64,
     queue: Arc<Queue>,
     inbox: Receiver<E>,
@@ -21,7 +22,7 @@ pub(crate) struct Taker<E> {
     ended: bool,
 }
 
-impl<E> Taker<E> {
+impl<E> EventReceiver<E> {
     pub(crate) fn new(
         id: u64,
         queue: Arc<Queue>,
@@ -33,7 +34,7 @@ impl<E> Taker<E> {
             events: (prefetch.events / 2).max(1),
             bytes: (prefetch.bytes / 2).max(1),
         };
-        Taker {
+        EventReceiver {
             id,
             queue,
             inbox,
@@ -89,7 +90,7 @@ impl<E> Taker<E> {
     }
 }
 
-impl<E> Drop for Taker<E> {
+impl<E> Drop for EventReceiver<E> {
     fn drop(&mut self) {
         self.queue.cancel(self.id);
     }

@@ -1,9 +1,9 @@
 //! Looking a key up in what the client has, and asking the daemon for the objects that this lacks.
 
 use crate::cache::{Cache, Found, Sent, Way, look_up, params};
+use crate::cache_snapshot::SnapshotState;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::state::State;
 use kvs_proto::{At, ErrorCode, Nodes, NodesAnswer};
 use kvs_tree::{Ctx, Entry, Fault, Key, Resolved, path};
 use smol_str::SmolStr;
@@ -16,12 +16,12 @@ struct Lacking {
     too_long: bool,
 }
 
-/// Finds what stands at a key of a state. Usually the daemon is not asked; a key that is read for the first time costs one
-/// request, unless its way is long.
+/// Finds what stands at a key of a state. Usually the daemon is not asked; a key that is read for
+/// the first time costs one request, unless its way is long.
 pub(crate) async fn find(
     client: &Client,
     cache: &Cache,
-    state: &State,
+    state: &SnapshotState,
     text: &SmolStr,
 ) -> Result<(Found, Option<Way>), ClientError> {
     // What is wrong with a key the daemon tells.
@@ -38,7 +38,7 @@ pub(crate) async fn find(
 async fn fetch(
     client: &Client,
     cache: &Cache,
-    state: &State,
+    state: &SnapshotState,
     key: &Key,
 ) -> Result<(Found, Option<Way>), ClientError> {
     let algorithm = state.root.algorithm();
@@ -79,7 +79,7 @@ async fn fetch(
     }
 }
 
-fn lacking(state: &State, sent: &Sent<'_>, key: &Key, longest: u64) -> Lacking {
+fn lacking(state: &SnapshotState, sent: &Sent<'_>, key: &Key, longest: u64) -> Lacking {
     let params = params(state.root.algorithm());
     let ctx = Ctx {
         source: sent,

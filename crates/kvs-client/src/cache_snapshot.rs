@@ -5,7 +5,7 @@ use smol_str::SmolStr;
 
 /// A state that can be read.
 #[derive(Debug, Clone)]
-pub(crate) struct State {
+pub(crate) struct SnapshotState {
     /// The namespace.
     pub(crate) namespace: SmolStr,
     /// The reference.
@@ -16,12 +16,13 @@ pub(crate) struct State {
     pub(crate) directory: Directory,
 }
 
-impl State {
-    /// The state of a snapshot reference, `NAMESPACE@VERSION:BLOBREF`; `None` if it is malformed, which the daemon tells better.
-    pub(crate) fn parse(snapshot: &SmolStr) -> Option<State> {
+impl SnapshotState {
+    /// The state of a snapshot reference, `NAMESPACE@VERSION:BLOBREF`; `None` if it is malformed,
+    /// which the daemon tells better.
+    pub(crate) fn parse(snapshot: &SmolStr) -> Option<SnapshotState> {
         let (namespace, place) = snapshot.split_once('@')?;
         let (_, root) = place.split_once(':')?;
-        Some(State::new(
+        Some(SnapshotState::new(
             namespace.into(),
             snapshot.clone(),
             root.parse().ok()?,
@@ -29,13 +30,17 @@ impl State {
     }
 
     /// The state of one version, by the text of its root.
-    pub(crate) fn of(namespace: &str, version: u64, root: &str) -> Option<State> {
+    pub(crate) fn of(namespace: &str, version: u64, root: &str) -> Option<SnapshotState> {
         let snapshot = smol_str::format_smolstr!("{namespace}@{version}:{root}");
-        Some(State::new(namespace.into(), snapshot, root.parse().ok()?))
+        Some(SnapshotState::new(
+            namespace.into(),
+            snapshot,
+            root.parse().ok()?,
+        ))
     }
 
-    fn new(namespace: SmolStr, snapshot: SmolStr, root: Blobref) -> State {
-        State {
+    fn new(namespace: SmolStr, snapshot: SmolStr, root: Blobref) -> SnapshotState {
+        SnapshotState {
             namespace,
             snapshot,
             root,
@@ -53,12 +58,12 @@ mod tests {
     fn a_snapshot_reference_is_taken_apart_and_put_together() {
         let root = format!("blake3-{}", "ab".repeat(32));
         let text: SmolStr = format!("jobs@42:{root}").into();
-        let state = State::parse(&text).unwrap();
+        let state = SnapshotState::parse(&text).unwrap();
         assert_eq!(state.namespace, "jobs");
         assert_eq!(state.root.to_string(), root);
-        assert_eq!(State::of("jobs", 42, &root).unwrap().snapshot, text);
+        assert_eq!(SnapshotState::of("jobs", 42, &root).unwrap().snapshot, text);
         for text in ["", "jobs", "jobs@42", "jobs@42:", "jobs@42:blake3-ab"] {
-            assert!(State::parse(&text.into()).is_none(), "{text}");
+            assert!(SnapshotState::parse(&text.into()).is_none(), "{text}");
         }
     }
 }

@@ -1,8 +1,9 @@
 //! What was answered for keys of the newest state of a namespace, as long as it holds.
 //!
-//! A commit changes the directories above its keys, up to the root, so that the way to every other key changes, too; but what stands
-//! there does not. Each answer is kept together with the keys that it rests on: the links on the way, and the key behind
-//! them. A move of the root drops the answers that rest on a key which it touched, or on one above or below it.
+//! A commit changes the directories above its keys, up to the root, so that the way to every other
+//! key changes, too; but what stands there does not. Each answer is kept together with the keys
+//! that it rests on: the links on the way, and the key behind them. A move of the root drops the
+//! answers that rest on a key which it touched, or on one above or below it.
 
 use crate::cache::{Found, Way};
 use crate::limits::{ANSWER_BYTES, CACHED_VALUE_SHARE};
@@ -15,10 +16,10 @@ use std::collections::{BTreeMap, HashMap};
 /// About what an answer takes beside its keys and its value, in bytes.
 const OVERHEAD_BYTES: usize = 256;
 
-/// Answers in two generations: when the younger has its share of the bytes it becomes the older, and what nobody has asked for
-/// since the last time goes.
+/// Answers in two generations: when the younger has its share of the bytes it becomes the older,
+/// and what nobody has asked for since the last time goes.
 #[derive(Debug, Default)]
-pub(crate) struct Memo {
+pub(crate) struct AnswerCache {
     /// Of the state in which all of them hold.
     position: Option<Position>,
     young: Generation,
@@ -41,7 +42,7 @@ struct Answer {
     bytes: usize,
 }
 
-impl Memo {
+impl AnswerCache {
     /// What is at a key of the state at a position.
     pub(crate) fn get(&mut self, at: Position, key: &str) -> Option<Found> {
         if self.position != Some(at) {
@@ -103,9 +104,9 @@ impl Memo {
 
     /// Forgets everything, and goes on from a state of which it is not known what it changed.
     pub(crate) fn restart(&mut self, at: Position) {
-        *self = Memo {
+        *self = AnswerCache {
             position: Some(at),
-            ..Memo::default()
+            ..AnswerCache::default()
         };
     }
 }
@@ -191,7 +192,7 @@ mod tests {
             ("a.bb", true),
             ("m", true),
         ] {
-            let mut memo = Memo::default();
+            let mut memo = AnswerCache::default();
             memo.restart(at(1));
             memo.put(at(1), "l.c".into(), &value(), way(&["l"], "a.b.c"));
             memo.advance(at(2), [key(touched)]);
@@ -203,7 +204,7 @@ mod tests {
 
     #[test]
     fn answers_are_of_one_state_only() {
-        let mut memo = Memo::default();
+        let mut memo = AnswerCache::default();
         memo.put(at(1), "a".into(), &value(), way(&[], "a"));
         assert_eq!(memo.get(at(1), "a"), None);
         memo.restart(at(1));
@@ -218,7 +219,7 @@ mod tests {
 
     #[test]
     fn what_is_not_asked_for_goes_and_the_rest_stays_within_its_bytes() {
-        let mut memo = Memo::default();
+        let mut memo = AnswerCache::default();
         memo.restart(at(1));
         memo.put(at(1), "kept".into(), &value(), way(&[], "kept"));
         memo.put(at(1), "gone".into(), &value(), way(&[], "gone"));
