@@ -1,8 +1,7 @@
-//! Reading the newest values of a namespace without asking for them: a near cache.
+//! A near cache: reads the current values of a namespace without requests.
 //!
-//! A task follows the moves of the root (`setroot`) and keeps the newest one; keys are looked up
-//! below it in what the client keeps. What moves is one reference. Everything else is objects that
-//! never change, so nothing has to be invalidated.
+//! A task follows the root (`setroot`), and keys are resolved below it in the client's cache. Only
+//! the root changes; objects are immutable, so nothing has to be invalidated.
 
 use crate::cache_answers::AnswerCache;
 use crate::cache_snapshot::SnapshotState;
@@ -21,24 +20,20 @@ use smol_str::SmolStr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use tokio::sync::watch as latest;
 
-/// A namespace whose current values are read out of what the client keeps. Cheap to clone.
+/// A namespace whose current values are read from the client's cache. Cheap to clone.
 ///
-/// **What a read sees.** A state of the namespace as a whole, which a commit made; never anything
-/// else. It is *monotonic*: no read of any clone sees an older state than one that ended before it
-/// began. One *reads one's own writes*: it is no older than any commit that this client was
-/// answered, nor than any other read of this client; a read that would be waits until the move of
-/// the root has arrived, which is on its way. It is *bounded* by the last move that the daemon has
-/// told: others' commits are seen when that arrives, about as fast as a watch would tell it. While
-/// the connection is lost reads go on from the last state. Who must not miss what somebody else has
-/// been answered calls [`sync`](Self::sync) first: a read after it is *linearizable* with that
-/// call.
+/// **Consistency.** A read sees one committed state of the namespace. Reads are *monotonic* over
+/// all clones. You *read your own writes*: a read is no older than any commit that was acknowledged
+/// to this client, and waits for that root if necessary. Commits of other clients become visible
+/// when the root arrives, about as fast as a watch event. While the connection is lost, reads
+/// continue from the last state. To observe commits acknowledged to other clients, call
+/// [`sync`](Self::sync) first: a read after it is *linearizable* with that call.
 ///
-/// **What it costs.** No request, if the key has been read since something at it, above it or below
-/// it was last changed, and has not made room for others meanwhile (4 MiB of answers are kept,
-/// values up to 64 KiB); else at most one, as a rule.
+/// **Cost.** No request if the key has been read since it, a key above it or a key below it last
+/// changed (up to 4 MiB of answers and values up to 64 KiB are cached); otherwise usually one.
 ///
-/// It ends with the namespace, unless that is there again at once, or with the right to read it:
-/// then reads fail as requests would.
+/// It ends when the namespace is removed or the right to read it is revoked: reads then fail as
+/// requests would. A namespace that is recreated at once is followed.
 #[derive(Debug, Clone)]
 pub struct CachedNamespace {
     namespace: Namespace,

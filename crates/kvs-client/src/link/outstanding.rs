@@ -1,9 +1,8 @@
-//! What is unanswered: requests and streams, and the bytes to be written for them.
+//! Unanswered requests and streams, and the bytes to be written for them. Synchronous.
 //!
-//! Synchronous: callers put in what they want, and the task around it moves bytes and tells of
-//! losses. A request is encoded when it is queued, and kept until it is answered, so that it can be
-//! sent again; those whose repetition could do something twice fail with `outcome-unknown` when the
-//! connection is lost.
+//! A request is encoded when it is queued and kept until it is answered, so that it can be sent
+//! again. Requests that must not be repeated fail with `outcome-unknown` when the connection is
+//! lost.
 
 use super::numbers::Numbers;
 use super::slots::{ById, Slots};
@@ -43,8 +42,7 @@ pub(crate) struct Outstanding {
     pub(super) frame_limit: usize,
     /// Whether there is a connection that takes requests.
     online: bool,
-    /// The daemon has said that it is shutting down: the connection takes no more requests and will
-    /// be lost.
+    /// The daemon is shutting down: the connection accepts no more requests.
     pub(crate) leaving: bool,
     /// No handle is left that could queue anything.
     pub(crate) closed: bool,
