@@ -77,8 +77,7 @@ impl Outstanding {
         }
     }
 
-    /// Whether nobody needs the connection: no handle is left, and all requests are answered;
-    /// watches do not count.
+    /// Whether no handle is left and all requests are answered; watches do not count.
     pub(crate) fn is_over(&self) -> bool {
         self.closed && self.waiting.is_empty()
     }
@@ -235,8 +234,7 @@ impl Outstanding {
         self.answered.push((reply, answer));
     }
 
-    /// Takes in the next few frames that the daemon has sent, but not more than one of a stream;
-    /// how many there were.
+    /// Handles the next few received frames, at most one of a stream; returns their number.
     pub(crate) fn frames(
         &mut self,
         codec: &mut FrameCodec,
@@ -281,8 +279,8 @@ impl Outstanding {
         Ok(())
     }
 
-    /// The error of a request. A commit whose value was lost with a connection was not done, as the
-    /// daemon looks for its first answer before it looks for the upload.
+    /// The error of a request. A commit without its upload was not applied: the daemon looks for
+    /// its first answer before it looks for the upload.
     fn explain(&self, request: &Request, error: ClientError) -> ClientError {
         let Request::Commit(commit) = request else {
             return error;
