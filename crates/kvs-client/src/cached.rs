@@ -159,8 +159,7 @@ impl CachedNamespace {
         }
     }
 
-    /// Reads the newest state that a `get` would see, and goes on reading that one whatever
-    /// happens.
+    /// The snapshot that a `get` would read now.
     pub async fn snapshot(&self) -> Result<Snapshot, ClientError> {
         let current = self.current().await?;
         let at = At::Snapshot(current.state.snapshot.clone());
@@ -185,8 +184,8 @@ impl CachedNamespace {
         Ok(info.position)
     }
 
-    /// The position of the newest state that is known here. It may be behind that of a commit of
-    /// this client that was just answered; a read would wait.
+    /// The position of the newest known state. It may be older than a commit of this client that
+    /// was just acknowledged; a read would wait for that.
     pub fn position(&self) -> Result<Position, ClientError> {
         self.newest
             .borrow()
@@ -224,8 +223,7 @@ impl CachedNamespace {
             if current.position.incarnation == known.incarnation {
                 self.reach(known).await?;
             } else {
-                // The namespace has another life than that which is followed, and the daemon knows
-                // which.
+                // The namespace was recreated; the daemon knows the new incarnation.
                 self.sync().await?;
             }
         }
@@ -299,8 +297,7 @@ impl Publisher {
     }
 }
 
-/// What the task that follows the root holds: when the task is gone, also because its runtime is,
-/// nobody may wait for it.
+/// Held by the task that follows the root: when the task ends, with its runtime too, waiters fail.
 struct Follower(Arc<Publisher>);
 
 impl Drop for Follower {
