@@ -194,11 +194,18 @@ fn miss_indirect(history: &mut History, sight: &Sight<'_>, random: &mut Random) 
         ..
     } = &mut history.steps[at]
     {
+        let told = changes.len();
         changes.retain(|change| !missed.contains(&change.key));
+        // In mode `unique` what is as it was is not told, so there may be nothing to miss.
+        (changes.len() < told).then_some(())?;
         empty = changes.is_empty();
     }
     if empty {
         history.steps.remove(at);
+        // The reader that loses its connection right after it has read it resumes after it, so only
+        // what comes on the same connection shows that it is missing.
+        let next = history.steps.get(at);
+        (!matches!(next, None | Some(Step::Lost))).then_some(())?;
     }
     Some(())
 }

@@ -164,8 +164,12 @@ impl DiskJournal {
         &self,
         disk: &Arc<dyn Disk>,
     ) -> impl Fn() -> Result<(), DiskError> + use<> {
-        let (shared, disk) = (Arc::clone(&self.shared), Arc::clone(disk));
-        move || shared.check_files(&*disk)
+        // A check must not keep the files of a closed journal open.
+        let (shared, disk) = (Arc::downgrade(&self.shared), Arc::clone(disk));
+        move || match shared.upgrade() {
+            Some(shared) => shared.check_files(&*disk),
+            None => Ok(()),
+        }
     }
 
     /// Whether the next segment is not prepared yet.

@@ -71,8 +71,12 @@ impl PackStore {
 
     /// What finds out whether packs are still there.
     pub(crate) fn check_files(&self) -> impl Fn() -> Result<(), DiskError> + use<> {
-        let inner = Arc::clone(&self.inner);
-        move || inner.check_files()
+        // A check must not keep the files of closed packs open.
+        let inner = Arc::downgrade(&self.inner);
+        move || match inner.upgrade() {
+            Some(inner) => inner.check_files(),
+            None => Ok(()),
+        }
     }
 }
 
