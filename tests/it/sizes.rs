@@ -1,5 +1,5 @@
-//! Large values, large trees, long logs, many namespaces, many commits. The runs are those of the program
-//! `measure`, short; how fast they are is not judged here.
+//! Large values, large trees, long logs, many namespaces, many commits. The runs are those of the
+//! program `measure`, short; how fast they are is not judged here.
 
 use std::env::temp_dir;
 

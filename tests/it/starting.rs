@@ -1,5 +1,5 @@
-//! What stands in the way of a daemon is said in one clear line, and what a killed one left does not
-//! stand in the way.
+//! What stands in the way of a daemon is said in one clear line, and what a killed one left does
+//! not stand in the way.
 
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::CommandExt;
@@ -241,8 +241,8 @@ fn damage_is_told_from_what_may_be_gone_soon() {
 fn without_threads_a_daemon_does_not_start_and_says_that_it_may_later() {
     let home = Home::new().unwrap();
     let program = program().unwrap();
-    // The limit of RLIMIT_NPROC does not hold for root, so it is one on memory: there is no room for
-    // the stack of a thread, and plenty for everything else.
+    // The limit of RLIMIT_NPROC does not hold for root, so it is one on memory: there is no room
+    // for the stack of a thread, and plenty for everything else.
     let script = "ulimit -v 900000; RUST_MIN_STACK=1073741824 exec \"$@\"";
     let mut command = Command::new("sh");
     command.args(["-c", script, "sh"]).arg(program);

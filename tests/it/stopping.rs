@@ -1,5 +1,5 @@
-//! SIGTERM and its like: what was acknowledged is kept, the socket goes, the exit status is success.
-//! Other signals do not kill.
+//! SIGTERM and its like: what was acknowledged is kept, the socket goes, the exit status is
+//! success. Other signals do not kill.
 
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};

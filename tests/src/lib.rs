@@ -1,5 +1,6 @@
-//! What kvs must show, over a real daemon: the runs that are too long for a unit test. The integration tests take them short, the program
-//! `measure` takes them whole and prints the figures.
+//! What kvs must show, over a real daemon: the runs that are too long for a unit test. The
+//! integration tests take them short, the program `measure` takes them whole and prints the
+//! figures.
 //!
 //! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
 

@@ -15,8 +15,8 @@ fn is_file_name(text: &str) -> bool {
     plain && named && !text.starts_with('.')
 }
 
-/// Names of files in a document, each with the directory that the section is about: a heading may name
-/// one, and file names below it may be given from there.
+/// Names of files in a document, each with the directory that the section is about: a heading may
+/// name one, and file names below it may be given from there.
 fn named_files(text: &str) -> Vec<(String, String)> {
     let mut directory = String::new();
     let mut found = Vec::new();

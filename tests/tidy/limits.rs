@@ -1,5 +1,5 @@
-//! Every limit stands in `docs/LIMITS.md` with the value that it has, names a test that exists, and is
-//! used by code.
+//! Every limit stands in `docs/LIMITS.md` with the value that it has, names a test that exists, and
+//! is used by code.
 
 use super::expect_none;
 use super::sources::{blank, exists, package_name, packages, read, rust_files, without_tests};

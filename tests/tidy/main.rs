@@ -3,7 +3,7 @@
 //!
 //! Everything here is textual and needs no build of what it reads. In reading order: `sources`
 //! finds files and strips what is no code, `tokens` and `modules` make the module graph of a crate;
-//! then the checks: `crates`, `order`, `records`, `files`, `limits`, `documents`.
+//! then the checks: `crates`, `order`, `records`, `files`, `widths`, `limits`, `documents`.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -23,6 +23,7 @@ mod limits;
 mod order;
 mod public;
 mod records;
+mod widths;
 
 mod facts;
 

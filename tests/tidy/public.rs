@@ -1,8 +1,8 @@
 //! Public items are there for other crates: what none of them uses is not public.
 //!
 //! The check goes by names. An item counts as used if another crate, a test or an example has its
-//! name, or if a public signature of its own crate has it. Of the client library, which is for users,
-//! its own tests and the examples in its documentation count as well.
+//! name, or if a public signature of its own crate has it. Of the client library, which is for
+//! users, its own tests and the examples in its documentation count as well.
 
 use std::collections::{BTreeMap, BTreeSet};
 

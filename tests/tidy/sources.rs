@@ -1,7 +1,7 @@
 //! Files of the workspace, and their text without what is no code.
 //!
-//! [`blank`] keeps every line break, so that what is found in the stripped text can be shown with the
-//! line it has in the file.
+//! [`blank`] keeps every line break, so that what is found in the stripped text can be shown with
+//! the line it has in the file.
 
 use std::fs;
 use std::path::{Path, PathBuf};

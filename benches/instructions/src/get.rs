@@ -1,5 +1,5 @@
-//! What is counted of a get as a whole: from the frame of its request to that of its answer, as a session of the daemon goes, and
-//! from there to what the client library gives.
+//! What is counted of a get as a whole: from the frame of its request to that of its answer, as a
+//! session of the daemon goes, and from there to what the client library gives.
 
 use std::hint::black_box;
 

@@ -1,5 +1,5 @@
-//! `instructions`: how many instructions the pure core and the codec take for one operation, counted
-//! by valgrind, so that no noise of the machine shows; held against `baseline.txt`.
+//! `instructions`: how many instructions the pure core and the codec take for one operation,
+//! counted by valgrind, so that no noise of the machine shows; held against `baseline.txt`.
 //!
 //! Each case runs twice under valgrind, with few rounds and with more; the difference leaves out
 //! what start and input cost. Valgrind shows programs a processor of its own (with AVX2, without

@@ -1,4 +1,5 @@
-//! What is counted of the pure core: each case makes its input and then does the same so many times.
+//! What is counted of the pure core: each case makes its input and then does the same so many
+//! times.
 
 use std::hint::black_box;
 use std::sync::Arc;

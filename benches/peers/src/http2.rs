@@ -1,5 +1,5 @@
-//! As much of HTTP/2 as gRPC on one host needs: requests with the same few headers, answers of which
-//! only the data matters. Headers that come are not decoded.
+//! As much of HTTP/2 as gRPC on one host needs: requests with the same few headers, answers of
+//! which only the data matters. Headers that come are not decoded.
 
 use anyhow::{Context, bail, ensure};
 

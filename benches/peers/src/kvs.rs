@@ -100,7 +100,8 @@ impl Frames {
         Request::Commit(Commit {
             namespace: "primary".into(),
             number: self.commits,
-            // Answers come in order, so the number of answers is that of the newest answered commit.
+            // Answers come in order, so the number of answers is that of the newest answered
+            // commit.
             acknowledged: self.answers,
             repeat: None,
             name: None,

@@ -1,8 +1,8 @@
 //! `peers`: the same work on kvs and on what one would take instead, in one run, alternating, on
 //! this machine; prints figures, ratios and whether the targets are met.
 //!
-//! Every system is started here, on a temporary directory and a socket or port of its own, and ended
-//! again. Reading order: `work` (workloads), `pipe` (the bare client), `process`, `system`;
+//! Every system is started here, on a temporary directory and a socket or port of its own, and
+//! ended again. Reading order: `work` (workloads), `pipe` (the bare client), `process`, `system`;
 //! then the systems, one file each (`http2` is what etcd's transport needs); `bench` is kvs by its
 //! client library; `table` prints.
 //!

@@ -1,5 +1,6 @@
-//! A bare client: one blocking socket, so many requests under way, answers counted and hardly looked
-//! at. It costs less than any client library, so a system measured through it shows at its best.
+//! A bare client: one blocking socket, so many requests under way, answers counted and hardly
+//! looked at. It costs less than any client library, so a system measured through it shows at its
+//! best.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};

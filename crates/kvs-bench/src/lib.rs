@@ -1,11 +1,11 @@
 //! `kvs bench`: measures a daemon through the client library, and beside it what the machine could
 //! do at most.
 //!
-//! Reading order: `private` (a daemon in a child process), `statistics` (pure), `plan` (workloads and
-//! settings), `cpus`, `target` (the daemon) and `progress`; `load` makes requests and records
+//! Reading order: `private` (a daemon in a child process), `statistics` (pure), `plan` (workloads
+//! and settings), `cpus`, `target` (the daemon) and `progress`; `load` makes requests and records
 //! latencies, `placement` says on which CPUs; `workloads` has one file for each, `machine` measures
-//! the machine; `report` prints; `run` is the course of it all. The load runs on one thread, so that
-//! the daemon has the rest of the machine.
+//! the machine; `report` prints; `run` is the course of it all. The load runs on one thread, so
+//! that the daemon has the rest of the machine.
 
 mod private;
 

@@ -1,8 +1,8 @@
 //! The load: connections that each keep so many requests under way, all on one thread.
 //!
-//! Nothing is shared between them and nothing printed; a latency is two readings of the clock, which
-//! neighbours share, and a push. Answers are taken in the order of the requests, so the latency of one
-//! that overtook another is that of the other.
+//! Nothing is shared between them and nothing printed; a latency is two readings of the clock,
+//! which neighbours share, and a push. Answers are taken in the order of the requests, so the
+//! latency of one that overtook another is that of the other.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -202,7 +202,8 @@ async fn client(
         while waiting.len() < in_flight && now < window.until {
             waiting.push_back((now, submit(&namespace, make(done.requests)).await?));
             done.requests += 1;
-            // Mostly one answer makes room for one request, and then nobody asks what time it is now.
+            // Mostly one answer makes room for one request, and then nobody asks what time it is
+            // now.
             if waiting.len() < in_flight {
                 now = Instant::now();
             }

@@ -16,8 +16,8 @@ pub(crate) struct Placement {
 }
 
 impl Placement {
-    /// Those to be measured: both, unless the plan asks for one, or the workload is not about the way
-    /// between the two sides, or the daemon cannot be moved.
+    /// Those to be measured: both, unless the plan asks for one, or the workload is not about the
+    /// way between the two sides, or the daemon cannot be moved.
     pub(crate) fn of(bench: &Bench, workload: Workload, cpus: &Cpus) -> Vec<Placement> {
         let moves = match workload {
             Workload::IdleWatches

@@ -23,7 +23,8 @@ pub enum Workload {
     SnapshotGet,
     /// Nine gets, then a put
     Mixed,
-    /// From the call of a commit to the callback of each watcher; then a burst that must arrive whole
+    /// From the call of a commit to the callback of each watcher; then a burst that must arrive
+    /// whole
     Watch,
     /// Puts while many watches wait for other keys
     IdleWatches,

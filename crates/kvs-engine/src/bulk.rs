@@ -1,5 +1,5 @@
-//! Many changes at once: what replay needs is found first, then read, verified and decoded on several threads, and the
-//! hashes of what it changed are computed so.
+//! Many changes at once: what replay needs is found first, then read, verified and decoded on
+//! several threads, and the hashes of what it changed are computed so.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -76,7 +76,8 @@ impl Objects {
     /// Does to a directory what effects say. Reads the disk.
     ///
     /// # Errors
-    /// `Corrupt` if an effect does not fit or an object is damaged, `BadObject` if one is not there.
+    /// `Corrupt` if an effect does not fit or an object is damaged, `BadObject` if one is not
+    /// there.
     pub(crate) fn replay(
         &self,
         directory: &Directory,
@@ -145,8 +146,8 @@ impl Objects {
     }
 }
 
-/// Objects that were found out before to be needed, and the rest from the disk when it is asked for: a step that has
-/// these never has to begin again.
+/// Objects that were found out before to be needed, and the rest from the disk when it is asked
+/// for: a step that has these never has to begin again.
 struct Source<'a> {
     objects: &'a Objects,
     /// Handed out once, so that a change of a node need not copy it.

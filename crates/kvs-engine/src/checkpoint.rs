@@ -1,6 +1,6 @@
-//! A checkpoint: what is new under the roots of one group goes into a pack, what changed of the state
-//! into another, and a root record that names both replaces the last one. Then the journal before it
-//! may be dropped.
+//! A checkpoint: what is new under the roots of one group goes into a pack, what changed of the
+//! state into another, and a root record that names both replaces the last one. Then the journal
+//! before it may be dropped.
 //!
 //! The plan is made by the commit task between two groups, which costs no I/O; carrying it out may
 //! take long and runs beside further commits. Objects are durable before the root record that names
@@ -32,7 +32,8 @@ pub(crate) struct StoreRoot {
     /// The last group that is included.
     pub(crate) group: u64,
     pub(crate) system: SystemRoot,
-    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of them.
+    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of
+    /// them.
     pub(crate) checkpoints: Vec<u64>,
     /// A daemon with a weak durability mode is (or was, and did not stop cleanly) at work.
     pub(crate) weak: bool,
@@ -120,7 +121,8 @@ pub(crate) struct Finished {
     pub(crate) plan: Plan,
 }
 
-/// What came of a checkpoint. If it was not written, what it was to write has to be written next time.
+/// What came of a checkpoint. If it was not written, what it was to write has to be written next
+/// time.
 pub(crate) type Outcome = Result<Box<Finished>, (EngineError, Changed)>;
 
 /// Where checkpoints go.
@@ -135,8 +137,8 @@ pub(crate) struct Target {
 }
 
 impl Target {
-    /// Carries out a plan. A pack or root record that could not be written is written again once; on a
-    /// full disk the reserve is spent.
+    /// Carries out a plan. A pack or root record that could not be written is written again once;
+    /// on a full disk the reserve is spent.
     ///
     /// # Errors
     /// `NoSpace`: nothing was lost, try again later. Anything else must stop the store.

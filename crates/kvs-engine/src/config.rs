@@ -42,8 +42,8 @@ impl FromStr for Durability {
     }
 }
 
-/// How much of the past is kept. A version is dropped once it is past `versions` and past `time_ms`,
-/// or when the journal takes more than `bytes`, which always wins.
+/// How much of the past is kept. A version is dropped once it is past `versions` and past
+/// `time_ms`, or when the journal takes more than `bytes`, which always wins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Versions of each namespace.

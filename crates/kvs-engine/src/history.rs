@@ -237,8 +237,8 @@ impl History {
         self.past.checkpointed(checkpoint);
     }
 
-    /// Lets go of what packs hold in up to `most` roots in memory, of versions from `from` to `upto`, the
-    /// oldest first. The version to go on with; `None` when there is none.
+    /// Lets go of what packs hold in up to `most` roots in memory, of versions from `from` to
+    /// `upto`, the oldest first. The version to go on with; `None` when there is none.
     pub(crate) fn detach<W: Fn(&Blobref) -> bool>(
         &mut self,
         from: u64,
@@ -260,8 +260,8 @@ impl History {
         (next <= upto.min(newest)).then_some(next)
     }
 
-    /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is dropped:
-    /// the newest checkpoint at or before it becomes the oldest retained version.
+    /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is
+    /// dropped: the newest checkpoint at or before it becomes the oldest retained version.
     pub(crate) fn trim(&mut self, group: u64) {
         let upto = self.past.checkpoints.partition_point(|c| c.group <= group);
         self.past.checkpoints.drain(..upto.saturating_sub(1));

@@ -194,8 +194,8 @@ impl Objects {
         self.run(step, false)
     }
 
-    /// The same, for a step that may need objects that only `staged` has. What is loaded for it is added to
-    /// `loaded`, for another step.
+    /// The same, for a step that may need objects that only `staged` has. What is loaded for it is
+    /// added to `loaded`, for another step.
     pub(crate) fn gather<T>(
         &self,
         staged: &[Arc<Staged>],

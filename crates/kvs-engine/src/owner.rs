@@ -1,5 +1,5 @@
-//! Whether this engine still owns its store. Asked before each read of the newest state, since a newer
-//! owner may have moved on.
+//! Whether this engine still owns its store. Asked before each read of the newest state, since a
+//! newer owner may have moved on.
 //!
 //! Ownership that was seen is relied on for a moment (`TERM_MS`), so that reads cost no system
 //! call. Whoever takes a store over from an owner that may live waits longer than that.

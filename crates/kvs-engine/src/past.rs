@@ -1,5 +1,5 @@
-//! The points from which the past of a namespace is read: roots that stand in packs, and where in the
-//! journal versions stand.
+//! The points from which the past of a namespace is read: roots that stand in packs, and where in
+//! the journal versions stand.
 
 use kvs_tree::{Blobref, Directory, Stats};
 use serde::{Deserialize, Serialize};

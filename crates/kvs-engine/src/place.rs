@@ -5,12 +5,15 @@ use std::str::FromStr;
 
 use crate::error::{EngineError, ErrorKind};
 
-/// A place between two records of the journal. Everything before it was told, everything after it is to come.
+/// A place between two records of the journal. Everything before it was told, everything after it
+/// is to come.
 ///
-/// Its text form is for whoever goes on from it later, and means nothing to anybody but the store it is of.
+/// Its text form is for whoever goes on from it later, and means nothing to anybody but the store
+/// it is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Which journal: the incarnation of `primary`, which changes when what was seen may have been lost.
+    /// Which journal: the incarnation of `primary`, which changes when what was seen may have been
+    /// lost.
     pub(crate) journal: u64,
     /// The group that the next record is in.
     pub(crate) group: u64,

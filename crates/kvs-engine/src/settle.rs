@@ -3,8 +3,8 @@
 use crate::journal::{Append, Appended, Journal};
 use crate::limits::SETTLE_ATTEMPTS;
 
-/// Appends a group. An answer that says "unknown" is settled, as far as the journal can: a local disk
-/// whose sync failed never can. The error that is returned for it is the first one.
+/// Appends a group. An answer that says "unknown" is settled, as far as the journal can: a local
+/// disk whose sync failed never can. The error that is returned for it is the first one.
 pub(crate) fn append(journal: &mut dyn Journal, append: Append<'_>) -> Appended {
     let first = journal.append(append);
     if !matches!(first, Appended::Unknown(_)) {

@@ -39,8 +39,8 @@ impl Filter {
         matches!(self, Self::Few(scopes) if scopes.is_empty())
     }
 
-    /// Whether the record may concern the scopes: exact for keys, and for what lies below a key that
-    /// was changed as a whole, possible.
+    /// Whether the record may concern the scopes: exact for keys, and for what lies below a key
+    /// that was changed as a whole, possible.
     pub(crate) fn concerns(&self, record: &VersionRecord) -> bool {
         let one = |effect: &Effect| {
             let (key, below) = (effect.key(), reaches_below(effect));
@@ -165,7 +165,8 @@ fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) 
 
 /// The key of an effect, and whether it may reach below.
 fn effect<'a>(tokens: &mut Tokens<'a>) -> Option<(&'a [u8], bool)> {
-    // Its fields, those before the key, and whether the last says if it reaches below; else whether it does.
+    // Its fields, those before the key, and whether the last says if it reaches below; else whether
+    // it does.
     let (fields, before, below) = match tokens.variant()? {
         b"p" | b"g" => (3, 0, None),
         b"s" => (4, 0, None),

@@ -3,8 +3,8 @@
 //! two slices, with the future that does it.
 //!
 //! Everything that may visit many nodes asks a [`Pace`] how far the present slice may go, and tells
-//! it how far it went. The first slice is short: it is done where the request is taken, in one go with
-//! others. Counts and the longest slice, in time of the processor, are kept for `status`.
+//! it how far it went. The first slice is short: it is done where the request is taken, in one go
+//! with others. Counts and the longest slice, in time of the processor, are kept for `status`.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -133,7 +133,8 @@ impl Slices {
         tokio::task::yield_now().await;
     }
 
-    /// Does some work and takes notice of how long each part of it takes, from one wait to the next.
+    /// Does some work and takes notice of how long each part of it takes, from one wait to the
+    /// next.
     pub async fn timed<F: Future>(&self, kind: SliceKind, work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| {

@@ -2,7 +2,8 @@
 //! that a tree object refers to while they are only in memory.
 //!
 //! It is staged before the transaction is judged, and joins a pack when it was accepted, before the
-//! group that it is in is written. Rights are judged before anything is staged. What is refused leaves nothing.
+//! group that it is in is written. Rights are judged before anything is staged. What is refused
+//! leaves nothing.
 
 use kvs_tree::{Blobref, Directory, Entry, Operation, Transaction, TreeObject, Value, from_json};
 
@@ -146,8 +147,8 @@ pub(crate) fn stage(store: &Store, transaction: &mut Transaction) -> Result<Stag
     stager.finish()
 }
 
-/// Stages everything under a root that is only in memory, so that a pin on it or a copy of it survives
-/// whatever happens to the journal.
+/// Stages everything under a root that is only in memory, so that a pin on it or a copy of it
+/// survives whatever happens to the journal.
 pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<Staged, EngineError> {
     let mut stager = Stager::new(store);
     let blobs = store.objects.store();

@@ -1,6 +1,8 @@
-//! MessagePack walked over: what is wanted is read where it stands, the rest is stepped over, nothing is built.
+//! MessagePack walked over: what is wanted is read where it stands, the rest is stepped over,
+//! nothing is built.
 
-/// The bytes that are not walked over yet. Each step is `None` where they end too early or are something else.
+/// The bytes that are not walked over yet. Each step is `None` where they end too early or are
+/// something else.
 pub(crate) struct Tokens<'a>(&'a [u8]);
 
 impl<'a> Tokens<'a> {

@@ -1,9 +1,10 @@
 //! A value that comes in pieces: written into a pack of its own as it comes, so that memory holds a
 //! piece and the edge of its chunk tree, whatever its length.
 //!
-//! The objects join a pack when a commit that takes the value was accepted. Dropped before that, or cut off by a crash, it leaves nothing. Nodes on the right edge of
-//! the chunk tree change with each piece and are written each time (under 1% of the bytes); since an
-//! unfinished pack cannot be read, those of the last piece are kept.
+//! The objects join a pack when a commit that takes the value was accepted. Dropped before that, or
+//! cut off by a crash, it leaves nothing. Nodes on the right edge of the chunk tree change with
+//! each piece and are written each time (under 1% of the bytes); since an unfinished pack cannot be
+//! read, those of the last piece are kept.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -90,8 +91,8 @@ impl Upload {
     /// Adds bytes at the end. Writes to the disk once a piece (1 MiB) is together.
     ///
     /// # Errors
-    /// `TooBig` over the limit; `NoSpace` or another failure of the disk. After any error, and when the
-    /// future was dropped, the upload is of no use any more, and says so.
+    /// `TooBig` over the limit; `NoSpace` or another failure of the disk. After any error, and when
+    /// the future was dropped, the upload is of no use any more, and says so.
     pub async fn append(&mut self, more: Bytes) -> Result<(), EngineError> {
         let mut work = self.work.take().ok_or_else(failed)?;
         let len = self.len + more.len() as u64;
@@ -114,8 +115,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Writes what is left; the value, and the objects that wait for its commit. A long value, and one that is to be
-    /// `alone`, is synced, and only needs the name of a pack then.
+    /// Writes what is left; the value, and the objects that wait for its commit. A long value, and
+    /// one that is to be `alone`, is synced, and only needs the name of a pack then.
     pub(crate) async fn finish(mut self, alone: bool) -> Result<(Uploaded, Staged), EngineError> {
         let mut work = self.work.take().ok_or_else(failed)?;
         let stored = self.len > RECORD_VALUE_BYTES;

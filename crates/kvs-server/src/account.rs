@@ -173,9 +173,9 @@ impl Account {
         woken.iter().for_each(Waker::wake_by_ref);
     }
 
-    /// Takes bytes that are to be written off what the tenant may write. How long it waits before it
-    /// writes them: until what it was charged for before is paid. So writes follow each other at the
-    /// rate, on however many connections they arrive.
+    /// Takes bytes that are to be written off what the tenant may write. How long it waits before
+    /// it writes them: until what it was charged for before is paid. So writes follow each other at
+    /// the rate, on however many connections they arrive.
     pub(crate) fn charge(&self, bytes: usize) -> Option<Duration> {
         let rate = self.rate.as_ref()?;
         let mut bucket = rate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -229,9 +229,9 @@ impl Aside {
         self.turn.is_some()
     }
 
-    /// Waits for a place for work that may wait for the disk: first among that of the connection, then
-    /// among that of the guest, then among that of all guests. Each waits for few at a time, so all of
-    /// them take turns.
+    /// Waits for a place for work that may wait for the disk: first among that of the connection,
+    /// then among that of the guest, then among that of all guests. Each waits for few at a time,
+    /// so all of them take turns.
     pub(crate) async fn place(&self) -> Place {
         let slow = self.account.slow.as_ref();
         let levels = [
@@ -247,8 +247,8 @@ impl Aside {
         Place { _permits: permits }
     }
 
-    /// Does work that may wait for the disk, and may go on for long: after a number of steps it gives
-    /// its place back and stands in line again, so that it keeps nobody from having one.
+    /// Does work that may wait for the disk, and may go on for long: after a number of steps it
+    /// gives its place back and stands in line again, so that it keeps nobody from having one.
     pub(crate) async fn in_places<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         loop {

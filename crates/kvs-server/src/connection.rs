@@ -71,7 +71,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.codec.decode(&mut self.input)
     }
 
-    /// The next whole frame where it lies, if there is one and nothing is wrong with it, and where answers go.
+    /// The next whole frame where it lies, if there is one and nothing is wrong with it, and where
+    /// answers go.
     pub(crate) fn peek(&mut self) -> Option<(Peeked<'_>, &mut BytesMut)> {
         let frame = self.codec.peek(&self.input)?;
         Some((frame, self.out.frames()))

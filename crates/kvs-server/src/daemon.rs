@@ -43,7 +43,8 @@ pub struct Options {
 }
 
 impl Options {
-    /// The defaults, for the store in this directory, owned by the user of this process, without a socket.
+    /// The defaults, for the store in this directory, owned by the user of this process, without a
+    /// socket.
     pub fn new(store: PathBuf) -> Options {
         let owner = rustix::process::geteuid().as_raw();
         Options {
@@ -57,7 +58,8 @@ impl Options {
     }
 }
 
-/// A daemon with its store open and its socket bound. Whoever connects is served while [`Daemon::run`] runs.
+/// A daemon with its store open and its socket bound. Whoever connects is served while
+/// [`Daemon::run`] runs.
 pub struct Daemon {
     listener: Option<Listener>,
     memory: MemoryListener,
@@ -139,8 +141,8 @@ impl Daemon {
         self.shared.stop.clone()
     }
 
-    /// Serves streams that somebody else accepts. Not for longer than [`Daemon::run`] runs, which does not wait for
-    /// these.
+    /// Serves streams that somebody else accepts. Not for longer than [`Daemon::run`] runs, which
+    /// does not wait for these.
     pub fn server(&self) -> Server {
         Server::new(Arc::clone(&self.shared))
     }
@@ -154,8 +156,8 @@ impl Daemon {
     /// is in work be answered, and closes the store.
     ///
     /// # Errors
-    /// Why the store failed: its disk, damage, or a fault of the program. What was acknowledged is safe, but nothing more
-    /// can be.
+    /// Why the store failed: its disk, damage, or a fault of the program. What was acknowledged is
+    /// safe, but nothing more can be.
     pub async fn run(self) -> Result<(), DaemonError> {
         let Daemon {
             listener,

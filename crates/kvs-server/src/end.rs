@@ -1,5 +1,5 @@
-//! Why a daemon did not start, or has ended by itself, and the exit status that says so: the numbers
-//! of `sysexits.h`, so that a service manager can tell what is worth another try.
+//! Why a daemon did not start, or has ended by itself, and the exit status that says so: the
+//! numbers of `sysexits.h`, so that a service manager can tell what is worth another try.
 
 use std::io::ErrorKind as Io;
 

@@ -1,5 +1,6 @@
 //! Why a request is refused, as its client is told: the one map from the engine's kinds of error to
-//! the protocol's codes. It has no catch-all arm, so a new kind does not compile until it has a code.
+//! the protocol's codes. It has no catch-all arm, so a new kind does not compile until it has a
+//! code.
 
 use kvs_engine::{EngineError, ErrorKind};
 use kvs_proto::{ErrorCode, ProtocolError};

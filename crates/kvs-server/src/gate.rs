@@ -1,7 +1,7 @@
 //! One turn for each guest. Whatever runs for a guest, its connections and what they wait for, goes
 //! through one gate: between two steps of one guest everything else that can go on has had a step,
-//! and the sockets have been looked at. So a guest with many connections gets no more of the daemon's
-//! time than one with a single one, and its connections take turns.
+//! and the sockets have been looked at. So a guest with many connections gets no more of the
+//! daemon's time than one with a single one, and its connections take turns.
 //!
 //! The gate is a line of futures that want to be polled, and a task that lets in one at a time: it
 //! goes to the end of the runtime's own line before each.

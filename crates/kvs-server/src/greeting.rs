@@ -1,5 +1,5 @@
-//! The beginning of a connection: its hello is judged and answered, and it is told how much it may have
-//! under way.
+//! The beginning of a connection: its hello is judged and answered, and it is told how much it may
+//! have under way.
 
 use std::io;
 

@@ -148,8 +148,9 @@ pub(crate) fn commit(
     })
 }
 
-/// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is wrong with it, or if it is so
-/// long that its values would better not be copied: then it takes the way of all requests.
+/// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is
+/// wrong with it, or if it is so long that its values would better not be copied: then it takes the
+/// way of all requests.
 pub(crate) fn plain_commit(
     caller: Principal,
     client: [u8; 16],

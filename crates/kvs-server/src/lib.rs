@@ -1,10 +1,14 @@
 //! The daemon: a unix socket in front of the engine.
 //!
-//! Reading order: `panics` (the end of a process that has a fault), `descriptors` (of files, shared out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes and frames), `failure`,
-//! `incoming`, `outgoing`, `events` and `roots` (where wire and engine types meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared` (what
-//! sessions share: the engine and a switch), `ops` (one function an operation), `work` (requests under
-//! way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`, `items` and `streams` (watches, and who of them has its
-//! turn), `greeting` (its hello) and `session` (one connection), `server` (sessions over any stream), `memory` (streams inside the process), and the [`Daemon`] that ties them together.
+//! Reading order: `panics` (the end of a process that has a fault), `descriptors` (of files, shared
+//! out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes and
+//! frames), `failure`, `incoming`, `outgoing`, `events` and `roots` (where wire and engine types
+//! meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared`
+//! (what sessions share: the engine and a switch), `ops` (one function an operation), `work`
+//! (requests under way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`,
+//! `items` and `streams` (watches, and who of them has its turn), `greeting` (its hello) and
+//! `session` (one connection), `server` (sessions over any stream), `memory` (streams inside the
+//! process), and the [`Daemon`] that ties them together.
 
 mod limits;
 

@@ -12,12 +12,13 @@ pub(crate) const MEMORY_BACKLOG: usize = 16;
 /// Bytes that wait in each direction of an in-memory stream (64 KiB), as in a socket.
 pub(crate) const MEMORY_STREAM_BYTES: usize = 64 * 1024;
 
-/// Connections above `CONNECTIONS`, or what the limit of open files leaves, that may wait to be told; further ones are
-/// closed at once.
+/// Connections above `CONNECTIONS`, or what the limit of open files leaves, that may wait to be
+/// told; further ones are closed at once.
 pub(crate) const REFUSED_CONNECTIONS: usize = 64;
 
-/// Descriptors of files that are kept for the store and the runtime, whatever clients do (64, or a quarter of a small
-/// limit): what a checkpoint, the next segment and a pack need, and each thread while it reads.
+/// Descriptors of files that are kept for the store and the runtime, whatever clients do (64, or a
+/// quarter of a small limit): what a checkpoint, the next segment and a pack need, and each thread
+/// while it reads.
 pub(crate) const STORE_DESCRIPTORS: usize = 64;
 
 /// Connections of one guest, a user who is neither the daemon's own nor root.
@@ -39,7 +40,8 @@ pub(crate) const GUEST_STREAMS: usize = 256;
 pub(crate) const GUEST_STREAMS_IN_ALL: usize = 1024;
 
 /// Bytes that are held for one guest at once, on all its connections: frames that are received,
-/// commits in work, answers that are made or wait to be sent (32 MiB). Above it no request of it is taken.
+/// commits in work, answers that are made or wait to be sent (32 MiB). Above it no request of it is
+/// taken.
 pub(crate) const GUEST_BYTES: usize = 32 * 1024 * 1024;
 
 /// The same, of the instance owner (1 GiB); a connection that holds nothing may always go on.
@@ -49,8 +51,8 @@ pub(crate) const OWNER_BYTES: usize = 1024 * 1024 * 1024;
 /// still for good.
 pub(crate) const FREE_BYTES: usize = 64 * 1024;
 
-/// Bytes of answers that may be in the making on one connection (64 MiB): each request that waits for
-/// the disk counts what its answer may take.
+/// Bytes of answers that may be in the making on one connection (64 MiB): each request that waits
+/// for the disk counts what its answer may take.
 pub(crate) const ANSWER_BYTES: usize = 64 * 1024 * 1024;
 
 /// The same, of one connection of a guest (8 MiB).
@@ -62,7 +64,8 @@ pub(crate) const HELLO_BYTES: usize = 64 * 1024;
 /// Frames from this many bytes on are received only if there is room for the whole (64 KiB).
 pub(crate) const LONG_FRAME_BYTES: usize = 64 * 1024;
 
-/// Time in which such a frame must arrive as a whole (60 s); the connection ends if it does not, so that its room is free.
+/// Time in which such a frame must arrive as a whole (60 s); the connection ends if it does not, so
+/// that its room is free.
 pub(crate) const FRAME_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Requests of one guest that may wait for the disk at once, on all its connections (1).
@@ -71,17 +74,19 @@ pub(crate) const GUEST_SLOW_REQUESTS: usize = 1;
 /// Requests of all guests that may wait for the disk at once (2).
 pub(crate) const GUESTS_SLOW_REQUESTS: usize = 2;
 
-/// Steps, slices of work or waits for the disk, after which such a request of a guest gives its place back and stands in
-/// line again (8).
+/// Steps, slices of work or waits for the disk, after which such a request of a guest gives its
+/// place back and stands in line again (8).
 pub(crate) const PLACE_STEPS: usize = 8;
 
-/// Time between two looks at whether a client is still there, while requests of it are in work or it is not read from.
+/// Time between two looks at whether a client is still there, while requests of it are in work or
+/// it is not read from.
 pub(crate) const PEER_PERIOD: Duration = Duration::from_millis(100);
 
 /// Requests that a connection of a guest takes in one turn.
 pub(crate) const GUEST_TURN_REQUESTS: usize = 32;
 
-/// Bytes of answers that take as much of a turn of a connection of a guest as a request does (32 KiB).
+/// Bytes of answers that take as much of a turn of a connection of a guest as a request does (32
+/// KiB).
 pub(crate) const GUEST_TURN_BYTES_A_REQUEST: usize = 32 * 1024;
 
 /// Rounds that a connection of a guest moves bytes, requests and events in one turn.
@@ -126,8 +131,8 @@ pub(crate) const CONNECTION_UPLOADS: usize = 8;
 /// Uploads that one connection of a guest may have open.
 pub(crate) const GUEST_CONNECTION_UPLOADS: usize = 2;
 
-/// Uploads that may be open in all, each with a file, or an eighth of the descriptors if that is less; guests may take
-/// half of them.
+/// Uploads that may be open in all, each with a file, or an eighth of the descriptors if that is
+/// less; guests may take half of them.
 pub(crate) const UPLOADS: usize = 256;
 
 /// Most bytes of one upload (1 TiB, the longest value).

@@ -1,5 +1,6 @@
-//! The daemon's unix socket: made so that no other user can connect unless guests are allowed, replaced when a killed
-//! daemon left it behind, refused when a live daemon answers on it, and removed by its owner only.
+//! The daemon's unix socket: made so that no other user can connect unless guests are allowed,
+//! replaced when a killed daemon left it behind, refused when a live daemon answers on it, and
+//! removed by its owner only.
 //!
 //! Two daemons that start at the same moment are kept apart by a lock on the socket's directory
 //! while they look and bind; it leaves no file behind. The caller sets a umask that shuts other
@@ -65,8 +66,8 @@ impl Access {
         }
     }
 
-    /// The mode of directories that are made for the socket: guests must reach it, but need not list
-    /// what stands beside it.
+    /// The mode of directories that are made for the socket: guests must reach it, but need not
+    /// list what stands beside it.
     fn directory_mode(self) -> u32 {
         match self {
             Access::Owner => 0o700,
@@ -124,8 +125,8 @@ impl Listener {
         Ok((Listener { listener, file }, lock))
     }
 
-    /// Finds out whether the socket can be bound, before anything else is made: binds it and removes
-    /// it again. What is made for it goes away with what is returned, unless that is kept.
+    /// Finds out whether the socket can be bound, before anything else is made: binds it and
+    /// removes it again. What is made for it goes away with what is returned, unless that is kept.
     ///
     /// # Errors
     /// As [`Listener::bind`].

@@ -1,7 +1,7 @@
 //! Streams to a daemon inside its own process, for modules and tests: no socket, no system call.
 //!
-//! What connects this way is a client like any other. Its session has the same turns and bounds, and ends with the
-//! daemon as those over sockets do.
+//! What connects this way is a client like any other. Its session has the same turns and bounds,
+//! and ends with the daemon as those over sockets do.
 
 use std::io;
 
@@ -47,8 +47,8 @@ impl MemoryListener {
     }
 }
 
-/// Opens in-memory streams to one daemon as one principal, for `kvs_client::Client::connect_with`. It is refused
-/// once the daemon shuts down.
+/// Opens in-memory streams to one daemon as one principal, for `kvs_client::Client::connect_with`.
+/// It is refused once the daemon shuts down.
 #[derive(Clone, Debug)]
 pub struct MemoryConnector {
     opener: mpsc::Sender<Opened>,

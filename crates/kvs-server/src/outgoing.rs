@@ -1,5 +1,5 @@
-//! From the engine to the wire: entries, positions and references, with values cut out where they are
-//! longer than the client wants inline.
+//! From the engine to the wire: entries, positions and references, with values cut out where they
+//! are longer than the client wants inline.
 
 use bytes::{Bytes, BytesMut};
 use kvs_engine::{ChangeKind, Committed, PinInfo, Position, TransactionInfo, View};

@@ -1,9 +1,9 @@
 //! A panic anywhere ends the process at once, with a message and a status of its own.
 //!
 //! A task or thread that is gone while the others go on is worse than none: requests wait for ever,
-//! or are answered by a half of the daemon that knows nothing of the other. After a restart all that
-//! was acknowledged is there, as after `kill -9`. The hook ends the process before anything unwinds,
-//! so no code sees a state that a panic left behind.
+//! or are answered by a half of the daemon that knows nothing of the other. After a restart all
+//! that was acknowledged is there, as after `kill -9`. The hook ends the process before anything
+//! unwinds, so no code sees a state that a panic left behind.
 
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
@@ -11,8 +11,8 @@ use std::panic::PanicHookInfo;
 /// Exit status after a fault of the program (`EX_SOFTWARE`).
 pub(crate) const SOFTWARE: u8 = 70;
 
-/// From now on a panic of any thread ends the process with status 70, after `report` was given the message. The
-/// other threads are still at work then: `report` must not wait for them.
+/// From now on a panic of any thread ends the process with status 70, after `report` was given the
+/// message. The other threads are still at work then: `report` must not wait for them.
 pub fn end_process_on_panic(report: fn(&str)) {
     std::panic::set_hook(Box::new(move |panic| {
         report(&message(panic));

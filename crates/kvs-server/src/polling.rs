@@ -1,8 +1,9 @@
-//! Keeps a thread of the runtime awake while requests follow each other closely, so that the next one
-//! finds it awake ([`BusyPoll`] tells when that is worth it).
+//! Keeps a thread of the runtime awake while requests follow each other closely, so that the next
+//! one finds it awake ([`BusyPoll`] tells when that is worth it).
 //!
-//! The runtime itself sleeps as soon as no task can go on. A task that always can keeps it looking at
-//! its sockets instead. It gives way to every other task, and the processor to every other thread.
+//! The runtime itself sleeps as soon as no task can go on. A task that always can keeps it looking
+//! at its sockets instead. It gives way to every other task, and the processor to every other
+//! thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};

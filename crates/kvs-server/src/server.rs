@@ -18,12 +18,13 @@ impl Server {
         Server(shared)
     }
 
-    /// Serves one connection until it ends. All that is asked for on it is asked by `principal`: whoever accepts the
-    /// stream decides who that is, before its first byte is read. A principal that the daemon does not serve, or that
-    /// has too many connections, gets an error for its hello.
+    /// Serves one connection until it ends. All that is asked for on it is asked by `principal`:
+    /// whoever accepts the stream decides who that is, before its first byte is read. A principal
+    /// that the daemon does not serve, or that has too many connections, gets an error for its
+    /// hello.
     ///
-    /// The session ends when its stream does, and when the daemon shuts down: then what is in work is answered
-    /// first.
+    /// The session ends when its stream does, and when the daemon shuts down: then what is in work
+    /// is answered first.
     pub async fn serve<S>(&self, stream: S, principal: Principal)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,

@@ -37,8 +37,8 @@ use super::uploads::Uploads;
 use super::work::{Commits, Kind, Running};
 use crate::limits::{HELLO_BYTES, HELLO_TIMEOUT};
 
-/// Serves one connection until it ends. `principal` was decided by the listener, `gone` tells whether the
-/// peer takes no answers any more.
+/// Serves one connection until it ends. `principal` was decided by the listener, `gone` tells
+/// whether the peer takes no answers any more.
 pub(crate) async fn serve<S>(
     shared: Arc<Shared>,
     (stream, gone): (S, fn(&S) -> bool),
@@ -123,7 +123,8 @@ struct Session<S> {
     gone: fn(&S) -> bool,
     /// Until that is looked at.
     look: Option<Pin<Box<Sleep>>>,
-    /// Whether requests are still taken. When not, what is in work is answered, and that is the end.
+    /// Whether requests are still taken. When not, what is in work is answered, and that is the
+    /// end.
     open: bool,
     /// Whether the daemon shuts down.
     stopping: bool,
@@ -258,9 +259,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.commits.len() + self.running.slow()
     }
 
-    /// Says that the daemon shuts down to what would not end by itself, or not soon, and to what was
-    /// received of uploads, as they end with this daemon. Other requests the client sends again by
-    /// itself.
+    /// Says that the daemon shuts down to what would not end by itself, or not soon, and to what
+    /// was received of uploads, as they end with this daemon. Other requests the client sends again
+    /// by itself.
     fn end(&mut self) {
         let streams = self.streams.clear();
         let waits = self.running.cancel_all(Kind::Wait);

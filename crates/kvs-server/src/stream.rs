@@ -75,7 +75,8 @@ pub(crate) enum Told {
 }
 
 impl Source {
-    /// What comes next, if it is there now; otherwise the source puts its stream in line when it is.
+    /// What comes next, if it is there now; otherwise the source puts its stream in line when it
+    /// is.
     pub(crate) async fn next(&mut self) -> Result<Option<Told>, EngineError> {
         Ok(match self {
             Source::Watch(watch) => watch.next().await?.map(Told::Event),

@@ -1,4 +1,5 @@
-//! The streams of one connection by their slot, which wakes name, and by their id, which clients name.
+//! The streams of one connection by their slot, which wakes name, and by their id, which clients
+//! name.
 
 use std::collections::HashMap;
 

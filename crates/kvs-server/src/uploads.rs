@@ -1,9 +1,9 @@
 //! The uploads of one connection: values that come in pieces and that a commit takes later.
 //!
-//! The pieces of one upload are taken in in the order in which they arrive, each by a request that is
-//! answered when the engine has it; so the requests in work bound the memory, and the engine keeps
-//! only the edge of the value. What no commit has taken is dropped with the connection, or after a
-//! while without news.
+//! The pieces of one upload are taken in in the order in which they arrive, each by a request that
+//! is answered when the engine has it; so the requests in work bound the memory, and the engine
+//! keeps only the edge of the value. What no commit has taken is dropped with the connection, or
+//! after a while without news.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -177,8 +177,8 @@ impl Taken {
         self.0.is_empty()
     }
 
-    /// Puts the values of the uploads where the operations stand that name them. If that cannot be done, the
-    /// request is refused.
+    /// Puts the values of the uploads where the operations stand that name them. If that cannot be
+    /// done, the request is refused.
     pub(crate) async fn fill(self, engine: &Engine, request: &mut CommitRequest) {
         for (index, open, size) in self.0 {
             // Behind the pieces that arrived before the commit.

@@ -73,8 +73,8 @@ impl Entered {
 }
 
 impl Commits {
-    /// Takes a commit in; it enters the engine with the next [`enter`](Self::enter) if nothing keeps
-    /// it.
+    /// Takes a commit in; it enters the engine with the next [`enter`](Self::enter) if nothing
+    /// keeps it.
     pub(crate) fn push(
         &mut self,
         id: u64,
@@ -117,7 +117,8 @@ impl Commits {
         }
     }
 
-    /// Takes a commit in that lacks something of its own, such as an upload: it can only be answered.
+    /// Takes a commit in that lacks something of its own, such as an upload: it can only be
+    /// answered.
     pub(crate) fn settle(
         &mut self,
         id: u64,
@@ -218,7 +219,8 @@ pub(crate) enum Kind {
     Read,
     /// Likewise, and it may take long: a daemon that shuts down does not wait for it.
     Walk,
-    /// It waits for the world: bounded as streams are, so that it never keeps others from being read.
+    /// It waits for the world: bounded as streams are, so that it never keeps others from being
+    /// read.
     Wait,
 }
 

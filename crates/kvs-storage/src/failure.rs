@@ -1,5 +1,5 @@
-//! A failed operation of whatever keeps a store: in words what failed and on what, and whether trying
-//! again later may help. Nothing of it depends on the medium.
+//! A failed operation of whatever keeps a store: in words what failed and on what, and whether
+//! trying again later may help. Nothing of it depends on the medium.
 
 use std::io;
 use std::sync::Arc;
@@ -39,8 +39,8 @@ impl Failure {
         self.kind
     }
 
-    /// Whether something ran out that may come back: space, a quota, descriptors, memory. Nothing is
-    /// wrong with what is stored; trying again later may succeed.
+    /// Whether something ran out that may come back: space, a quota, descriptors, memory. Nothing
+    /// is wrong with what is stored; trying again later may succeed.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         self.shortage

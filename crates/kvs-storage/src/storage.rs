@@ -43,8 +43,8 @@ impl From<DiskError> for AcquireError {
 
 /// A store, on whatever medium. Everything else comes from [`acquire`](Self::acquire).
 pub trait Storage: Send + Sync + fmt::Debug {
-    /// Makes the caller the owner of the store, which is made if it is not there. When this returns,
-    /// no write of an earlier owner takes effect any more.
+    /// Makes the caller the owner of the store, which is made if it is not there. When this
+    /// returns, no write of an earlier owner takes effect any more.
     ///
     /// # Errors
     /// Nothing was changed, except that a store that was not there before may be there.
@@ -63,7 +63,8 @@ pub struct Owned {
     pub journal: Box<dyn Journal>,
     /// The blobs, none of which is in use before it is adopted.
     pub blobs: Arc<dyn BlobStore>,
-    /// Blobs apart from those, for what the engine keeps beside its trees: neither relies on the other.
+    /// Blobs apart from those, for what the engine keeps beside its trees: neither relies on the
+    /// other.
     pub state: Arc<dyn BlobStore>,
 }
 

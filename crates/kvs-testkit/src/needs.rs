@@ -4,8 +4,8 @@
 
 use std::path::Path;
 
-/// Whether something is there that a test needs. Says on standard error that it is missing, and under
-/// CI fails the test.
+/// Whether something is there that a test needs. Says on standard error that it is missing, and
+/// under CI fails the test.
 #[track_caller]
 pub fn has(what: &str, is_there: bool) -> bool {
     let under_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());

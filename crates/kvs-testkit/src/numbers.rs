@@ -1,7 +1,7 @@
 //! Medians and percentiles of a few figures.
 
-/// The median, of an even number the mean of the two in the middle; sorts the values. 0 if there are
-/// none.
+/// The median, of an even number the mean of the two in the middle; sorts the values. 0 if there
+/// are none.
 pub fn median(values: &mut [f64]) -> f64 {
     let lower = percentile(values, 50);
     let upper = values.get(values.len() / 2).copied().unwrap_or(0.0);

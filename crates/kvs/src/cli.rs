@@ -29,7 +29,8 @@ pub(crate) struct Cli {
     /// /run/kvs/kvs.sock]
     #[arg(long, global = true, value_name = "URI")]
     pub(crate) uri: Option<String>,
-    /// Namespace of verbs that are given none [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE, else primary]
+    /// Namespace of verbs that are given none [default: $KVS_NAMESPACE, else $FLUX_KVS_NAMESPACE,
+    /// else primary]
     #[arg(short = 'N', long, value_name = "NAME", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) namespace: Option<String>,
     #[command(subcommand)]
@@ -126,7 +127,8 @@ Examples:
     Help(commands::completions::HelpArgs),
 }
 
-/// What kvs runs itself as: the other side of `kvs bench`, the clients of `kvs demo`, the guard of `kvs start`.
+/// What kvs runs itself as: the other side of `kvs bench`, the clients of `kvs demo`, the guard of
+/// `kvs start`.
 #[derive(Debug, Parser)]
 #[command(name = "kvs")]
 pub(crate) struct Internal {
@@ -253,8 +255,8 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
         )
 }
 
-/// The arguments of the process. The optional value of `-L` may stand right behind it, as Flux takes
-/// it; clap wants a `=` there, or it would take the next argument for the value.
+/// The arguments of the process. The optional value of `-L` may stand right behind it, as Flux
+/// takes it; clap wants a `=` there, or it would take the next argument for the value.
 fn arguments() -> Vec<OsString> {
     let with_colors = std::env::args_os().any(|argument| argument == "eventlog");
     let spelled = |argument: OsString| match argument.to_str() {

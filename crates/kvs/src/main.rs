@@ -1,9 +1,10 @@
-//! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its clients.
+//! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its
+//! clients.
 //!
-//! Reading order: `output` is how things are printed; `demo` is what `kvs demo` does; `eventlog` is the
-//! format of eventlogs, `txn` that of written transactions; `commands` are the verbs, one file each;
-//! `cli` is what can be typed. The daemon is `kvs-server`, `kvs bench` is `kvs-bench`. Errors of every
-//! kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
+//! Reading order: `output` is how things are printed; `demo` is what `kvs demo` does; `eventlog` is
+//! the format of eventlogs, `txn` that of written transactions; `commands` are the verbs, one file
+//! each; `cli` is what can be typed. The daemon is `kvs-server`, `kvs bench` is `kvs-bench`. Errors
+//! of every kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
 
 mod limits;
 

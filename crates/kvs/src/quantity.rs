@@ -1,7 +1,7 @@
 //! Durations and sizes as they are typed: one grammar for every option that takes one.
 //!
-//! Both are a decimal number, whole or with a fraction, and a unit. The arithmetic is exact, so that
-//! `1.5G` and `0.1s` mean what they say; what does not fit is refused and never cut. Pure.
+//! Both are a decimal number, whole or with a fraction, and a unit. The arithmetic is exact, so
+//! that `1.5G` and `0.1s` mean what they say; what does not fit is refused and never cut. Pure.
 
 use std::time::Duration;
 

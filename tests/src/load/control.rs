@@ -12,8 +12,8 @@ use kvs_testkit::Random;
 /// Rounds of the loop that does nothing but compute: about as much as a slice.
 const CONTROL_ROUNDS: u64 = 40_000;
 
-/// Loops between two pauses, so that together they take half a processor: a disturbance of the machine has
-/// to have much to hit, or it is not seen.
+/// Loops between two pauses, so that together they take half a processor: a disturbance of the
+/// machine has to have much to hit, or it is not seen.
 const CONTROL_LOOPS: u64 = 8;
 
 /// A pause.

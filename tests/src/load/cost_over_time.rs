@@ -2,9 +2,9 @@
 //! either end in which their cost is measured.
 //!
 //! Cost is measured three ways: the latency of commits made one at a time; the time of a thousand
-//! pipelined ones; and the processor time that the daemon takes for each, which noise of the machine
-//! touches least; so the daemon does not wait awake. Beside each window stands what an append and a
-//! sync alone take, as a shared disk is not always equally fast.
+//! pipelined ones; and the processor time that the daemon takes for each, which noise of the
+//! machine touches least; so the daemon does not wait awake. Beside each window stands what an
+//! append and a sync alone take, as a shared disk is not always equally fast.
 
 use std::path::Path;
 use std::time::Instant;

@@ -1,5 +1,5 @@
-//! Something that is done on a thread of its own, so that its figures do not tell how busy the others
-//! of this process are.
+//! Something that is done on a thread of its own, so that its figures do not tell how busy the
+//! others of this process are.
 
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;

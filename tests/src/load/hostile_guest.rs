@@ -1,6 +1,6 @@
 //! A guest that does what it can to hurt others: random bytes and malformed frames, floods of
-//! requests whose answers it reads or not, big values, many watches and uploads, connections that it
-//! holds. It is a process of its own, as another user, and knows nothing of the client library.
+//! requests whose answers it reads or not, big values, many watches and uploads, connections that
+//! it holds. It is a process of its own, as another user, and knows nothing of the client library.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -223,7 +223,8 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// What comes in place of a hello: nothing, anything, or a part of a frame that is said to be long.
+    /// What comes in place of a hello: nothing, anything, or a part of a frame that is said to be
+    /// long.
     fn before_hello(&mut self) -> std::io::Result<()> {
         self.done.malformed.fetch_add(1, Ordering::Relaxed);
         match self.random.below(3) {

@@ -1,5 +1,5 @@
-//! Load of one kind: requests through one connection, so many of them unanswered at a time, and what
-//! one takes.
+//! Load of one kind: requests through one connection, so many of them unanswered at a time, and
+//! what one takes.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -42,7 +42,8 @@ pub(crate) enum Load {
 pub(crate) struct Loaded {
     /// Requests, also those that were not counted.
     pub(crate) requests: u64,
-    /// Microseconds a request: of those one at a time the median, of others the time by their number.
+    /// Microseconds a request: of those one at a time the median, of others the time by their
+    /// number.
     pub(crate) cost_us: f64,
 }
 
@@ -202,7 +203,8 @@ async fn primary(connector: UnixConnector) -> anyhow::Result<Namespace> {
     Ok(client.namespace("primary"))
 }
 
-/// Keeps so many requests unanswered while there shall be more, which depends on how many were sent.
+/// Keeps so many requests unanswered while there shall be more, which depends on how many were
+/// sent.
 async fn drive<A>(
     in_flight: usize,
     mut more: impl FnMut(u64) -> bool,

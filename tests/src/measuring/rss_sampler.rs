@@ -65,7 +65,8 @@ impl Streamed {
         self.wait()
     }
 
-    /// Takes all that it prints, to its end, which must be a good one; its peak memory in KiB, and how many bytes it printed.
+    /// Takes all that it prints, to its end, which must be a good one; its peak memory in KiB, and
+    /// how many bytes it printed.
     pub(crate) fn bytes(mut self) -> anyhow::Result<(u64, u64)> {
         let mut out = self.child.stdout.take().context("no standard output")?;
         let printed = io::copy(&mut out, &mut io::sink())?;

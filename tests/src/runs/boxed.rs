@@ -1,6 +1,7 @@
 //! A daemon in a box: 1,024 descriptors, few threads, one hostile guest, one honest owner, and
-//! `kill -9` now and then. Whatever was acknowledged to the owner is there after each restart and at
-//! the end, and each operation of the owner is answered, or was under way when the daemon was killed.
+//! `kill -9` now and then. Whatever was acknowledged to the owner is there after each restart and
+//! at the end, and each operation of the owner is answered, or was under way when the daemon was
+//! killed.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;

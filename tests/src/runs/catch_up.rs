@@ -2,12 +2,12 @@
 //! concern it, out of very many versions, and what that does to those who write meanwhile.
 //!
 //! The daemon's processor time cannot be told apart by what it is for, and whatever else runs on a
-//! machine makes everything on it slower. So there are two daemons with the same past. In each round
-//! a writer writes to the first while a watcher catches up with the second, and then while it catches
-//! up with the first: the machine does the same both times. What the first takes for both, less what
-//! the second took for the catching up, is what the commits took beside it. After each round the second
-//! is written as much, so that behind what concerns the watcher there is as much with both: a daemon
-//! looks on through it until it hears that nobody listens any more.
+//! machine makes everything on it slower. So there are two daemons with the same past. In each
+//! round a writer writes to the first while a watcher catches up with the second, and then while it
+//! catches up with the first: the machine does the same both times. What the first takes for both,
+//! less what the second took for the catching up, is what the commits took beside it. After each
+//! round the second is written as much, so that behind what concerns the watcher there is as much
+//! with both: a daemon looks on through it until it hears that nobody listens any more.
 
 use std::path::Path;
 use std::time::Instant;
@@ -28,8 +28,8 @@ const KEYS: u64 = 1_000;
 /// Bytes of their values.
 const VALUE_BYTES: usize = 64;
 
-/// Versions after those that are missed, at which nobody looks: the daemon has the newest in memory, and
-/// what is measured is to come from the journal.
+/// Versions after those that are missed, at which nobody looks: the daemon has the newest in
+/// memory, and what is measured is to come from the journal.
 const NEWER: u64 = 60_000;
 
 /// Options of a daemon that trims nothing meanwhile, and whose processor time is all for work.

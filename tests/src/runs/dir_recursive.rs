@@ -1,5 +1,5 @@
-//! How long `kvs dir -R` takes for a large tree, while others write to it: all that it shows must be
-//! of one state, and it must come in pages, which its memory tells.
+//! How long `kvs dir -R` takes for a large tree, while others write to it: all that it shows must
+//! be of one state, and it must come in pages, which its memory tells.
 
 use std::path::PathBuf;
 use std::process::Stdio;

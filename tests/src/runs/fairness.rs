@@ -1,5 +1,5 @@
-//! A guest floods the daemon in each way that it can; what the instance owner's puts take meanwhile,
-//! beside what they take while a process of the guest spins and sends nothing.
+//! A guest floods the daemon in each way that it can; what the instance owner's puts take
+//! meanwhile, beside what they take while a process of the guest spins and sends nothing.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -75,8 +75,8 @@ impl Drop for Guest {
 }
 
 impl Fairness {
-    /// Most MiB that may be held for one guest: what it may hold, and what each of its connections may
-    /// hold in any case.
+    /// Most MiB that may be held for one guest: what it may hold, and what each of its connections
+    /// may hold in any case.
     pub const HELD_MIB: f64 = 34.0;
 
     /// As large as the promise.

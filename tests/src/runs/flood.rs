@@ -1,5 +1,5 @@
-//! What a hostile guest does to a daemon, each way of it for ever: the body of a process that runs as
-//! another user.
+//! What a hostile guest does to a daemon, each way of it for ever: the body of a process that runs
+//! as another user.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -64,8 +64,8 @@ impl Flood {
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Does it to the daemon on that socket, until it is killed or the process that started it ends.
-    /// Says `flooding` when it has begun. `versions` is how many the shared namespace has.
+    /// Does it to the daemon on that socket, until it is killed or the process that started it
+    /// ends. Says `flooding` when it has begun. `versions` is how many the shared namespace has.
     ///
     /// # Errors
     /// When the daemon is gone, or does not do as it should.
@@ -130,7 +130,8 @@ impl Flood {
                 for _ in 0..32 {
                     guest.send(lookup(OWN, "big", wire::At::Current))?;
                 }
-                // One half is held for as long as the process lives, the other comes again and again.
+                // One half is held for as long as the process lives, the other comes again and
+                // again.
                 while guest.client.is_multiple_of(2) {
                     std::thread::park();
                 }

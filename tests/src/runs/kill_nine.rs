@@ -213,7 +213,8 @@ async fn check(
             version.position
         );
     }
-    // Past states are made anew from the journal, which compares their roots with the recorded ones.
+    // Past states are made anew from the journal, which compares their roots with the recorded
+    // ones.
     for part in [1, 2, 3, 4] {
         let put = (acknowledged - 1) * part / 4;
         let at = answers.get(put as usize).context("no such answer")?;

@@ -1,9 +1,9 @@
-//! A value of a GiB put and got by stream: the memory of client and daemon, and the rate beside what
-//! `cat` through a unix socket into a file, with a sync, takes. A put is durable when it ends; what was
-//! got into a file is synced, too.
+//! A value of a GiB put and got by stream: the memory of client and daemon, and the rate beside
+//! what `cat` through a unix socket into a file, with a sync, takes. A put is durable when it ends;
+//! what was got into a file is synced, too.
 //!
-//! Each round has bytes of its own, and each put and get is held against a copy made just before it, as
-//! a shared disk is not always equally fast.
+//! Each round has bytes of its own, and each put and get is held against a copy made just before
+//! it, as a shared disk is not always equally fast.
 
 use std::fs::File;
 use std::io::{Read, Write};

@@ -1,5 +1,5 @@
-//! What a namespace costs: many are made in one daemon, then a key is put into each; memory and bytes
-//! written for one, and the time of a restart with all of them.
+//! What a namespace costs: many are made in one daemon, then a key is put into each; memory and
+//! bytes written for one, and the time of a restart with all of them.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -21,7 +21,8 @@ const WARM_UP: u64 = 256;
 /// Most memory of a namespace with one key, in bytes.
 const TARGET_BYTES: f64 = 16_384.0;
 
-/// Bytes of a value that is put again and again, so that checkpoints become due by bytes of journal.
+/// Bytes of a value that is put again and again, so that checkpoints become due by bytes of
+/// journal.
 const AGAIN_BYTES: usize = 40_000;
 
 /// Most bytes of a checkpoint after puts to one namespace, its value included.

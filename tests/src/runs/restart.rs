@@ -62,8 +62,8 @@ impl Restart {
         for round in 0..self.rounds {
             let number = random.below(self.keys);
             let mut pipeline = Pipeline::to(&daemon).await?;
-            // Not the same number each time, so that the kills are at different distances from the last
-            // checkpoint.
+            // Not the same number each time, so that the kills are at different distances from the
+            // last checkpoint.
             for _ in 0..self.puts - random.below(self.puts / 4 + 1) {
                 let number = random.below(self.keys);
                 let put = Transaction::new().put(key(number), value(number));

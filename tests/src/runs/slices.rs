@@ -1,5 +1,5 @@
-//! Random requests over a tree that copying made huge: how much the daemon does in one go, by its own
-//! counters, and how long a get of another client waits meanwhile.
+//! Random requests over a tree that copying made huge: how much the daemon does in one go, by its
+//! own counters, and how long a get of another client waits meanwhile.
 
 mod worker;
 
@@ -27,8 +27,8 @@ const AT_ONCE: u64 = 8;
 /// Visits of one slice: `SLICE_VISITS` of the engine.
 const SLICE_VISITS: f64 = 256.0;
 
-/// Most visits of one item, which is begun while a slice has a visit left: a part of an event, which
-/// is encoded as a whole.
+/// Most visits of one item, which is begun while a slice has a visit left: a part of an event,
+/// which is encoded as a whole.
 const ITEM_VISITS: f64 = 640.0;
 
 /// Bytes of each of the longer values.
@@ -58,7 +58,8 @@ impl Slices {
     /// Runs it.
     ///
     /// # Errors
-    /// A request failed or was not answered, a slice went further than it may, or the daemon did not end well.
+    /// A request failed or was not answered, a slice went further than it may, or the daemon did
+    /// not end well.
     pub async fn run(&self, directory: &Path, seed: u64) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let daemon = home.start()?;

@@ -1,8 +1,8 @@
-//! Watches that come and go, thousands a second, while values are written and versions trimmed: each
-//! is told exactly what was written from its start on, and nothing of it stays in the daemon.
+//! Watches that come and go, thousands a second, while values are written and versions trimmed:
+//! each is told exactly what was written from its start on, and nothing of it stays in the daemon.
 //!
-//! One writer puts the numbers from 1 on to one key, each in a version of its own, so a number tells
-//! its version. Some of the watches begin in the past. A few stand all the time.
+//! One writer puts the numbers from 1 on to one key, each in a version of its own, so a number
+//! tells its version. Some of the watches begin in the past. A few stand all the time.
 
 use std::path::Path;
 use std::sync::Arc;

@@ -1,5 +1,6 @@
 //! The other side of the ping-pong: a process on the daemon's kind of runtime that answers each
-//! request of so many bytes with so many bytes, and does nothing else. Its socket is standard input.
+//! request of so many bytes with so many bytes, and does nothing else. Its socket is standard
+//! input.
 
 use std::os::unix::net::UnixStream as StdStream;
 

@@ -1,5 +1,5 @@
-//! The least that a request can cost: the same bytes to and fro over a unix socket, between the same
-//! kinds of runtime, on the same CPUs, with nothing done in between.
+//! The least that a request can cost: the same bytes to and fro over a unix socket, between the
+//! same kinds of runtime, on the same CPUs, with nothing done in between.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;

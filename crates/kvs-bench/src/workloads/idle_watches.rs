@@ -1,5 +1,5 @@
-//! `idle-watches`: puts while many watches wait for other keys; beside them the same puts without the
-//! watches, and what a watch takes of the daemon's memory.
+//! `idle-watches`: puts while many watches wait for other keys; beside them the same puts without
+//! the watches, and what a watch takes of the daemon's memory.
 
 use std::sync::Arc;
 

@@ -1,6 +1,6 @@
-//! `large-value`: values of 8 MiB, or whatever `--value-size` says, are put, then fetched whole, both in
-//! pieces, so that memory holds none whole. The figures are those of the puts; the gets have their
-//! own. One at a time.
+//! `large-value`: values of 8 MiB, or whatever `--value-size` says, are put, then fetched whole,
+//! both in pieces, so that memory holds none whole. The figures are those of the puts; the gets
+//! have their own. One at a time.
 
 use std::time::Instant;
 

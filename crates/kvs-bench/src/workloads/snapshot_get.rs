@@ -1,6 +1,6 @@
-//! `snapshot-get`: values of one state, whatever has been committed since, by a client that keeps what
-//! it reads and has read them before; beside them the same from the daemon, and current values out of
-//! a near cache.
+//! `snapshot-get`: values of one state, whatever has been committed since, by a client that keeps
+//! what it reads and has read them before; beside them the same from the daemon, and current values
+//! out of a near cache.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -19,7 +19,8 @@ use crate::statistics::Samples;
 /// Bytes that the cache has for each key, beside its value: more than any layout takes.
 const CACHE_BYTES_A_KEY: u64 = 4096;
 
-/// Of so many gets in a row one is timed by itself, since reading the clock takes a good part of a get.
+/// Of so many gets in a row one is timed by itself, since reading the clock takes a good part of a
+/// get.
 const TIMED: u64 = 16;
 
 /// After so many gets other tasks have a turn.

@@ -1,5 +1,5 @@
-//! `txn`: a condition, an add to a counter that all share, and two puts. As each touches the counter,
-//! none can share a version with another.
+//! `txn`: a condition, an add to a counter that all share, and two puts. As each touches the
+//! counter, none can share a version with another.
 
 use std::sync::Arc;
 

@@ -1,9 +1,9 @@
-//! `watch`: how long it takes from the call of a commit until each watcher's callback has the value;
-//! then a burst to one key, in which no watcher may miss, repeat or reorder a value.
+//! `watch`: how long it takes from the call of a commit until each watcher's callback has the
+//! value; then a burst to one key, in which no watcher may miss, repeat or reorder a value.
 //!
-//! A value begins with its number and the time of the call, so nothing is shared but a count. In the
-//! first part the next commit is made when the last one was seen by all (closed loop): its figures
-//! are those of the workload, one operation a delivery.
+//! A value begins with its number and the time of the call, so nothing is shared but a count. In
+//! the first part the next commit is made when the last one was seen by all (closed loop): its
+//! figures are those of the workload, one operation a delivery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};

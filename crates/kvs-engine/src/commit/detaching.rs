@@ -1,6 +1,6 @@
-//! After a checkpoint: what is in memory lets go of the objects that packs hold now. Heads do so at once,
-//! as later versions are made of them. Recent versions are forgotten soon under load, so they have time
-//! until there is nothing else to do.
+//! After a checkpoint: what is in memory lets go of the objects that packs hold now. Heads do so at
+//! once, as later versions are made of them. Recent versions are forgotten soon under load, so they
+//! have time until there is nothing else to do.
 
 use std::collections::HashSet;
 use std::sync::Arc;

@@ -1,6 +1,6 @@
-//! A group before it is written: versions whose roots are not computed yet. Hashing what a version changed
-//! takes longer than changing it, so that is left to whoever writes the group, and the next one is
-//! filled meanwhile.
+//! A group before it is written: versions whose roots are not computed yet. Hashing what a version
+//! changed takes longer than changing it, so that is left to whoever writes the group, and the next
+//! one is filled meanwhile.
 
 use std::sync::Arc;
 
@@ -55,8 +55,8 @@ pub(crate) struct Sealed {
     pub(crate) payload: Vec<u8>,
 }
 
-/// Computes the roots of all versions and what goes into the journal: the records `first`, then the drafts. Cost: hashing of the changed
-/// nodes, encoding of the effects.
+/// Computes the roots of all versions and what goes into the journal: the records `first`, then the
+/// drafts. Cost: hashing of the changed nodes, encoding of the effects.
 ///
 /// # Errors
 /// For a group that cannot be encoded; nothing of it is written then.

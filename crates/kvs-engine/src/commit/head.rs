@@ -112,7 +112,8 @@ impl Head {
         self.open.is_some()
     }
 
-    /// Whether a transaction that touches these keys must start a version of its own although one is open.
+    /// Whether a transaction that touches these keys must start a version of its own although one
+    /// is open.
     pub(crate) fn must_seal(&self, request: &CommitRequest, touched: &[Key]) -> bool {
         self.open.as_ref().is_some_and(|open| {
             request.no_merge
@@ -223,8 +224,8 @@ impl ClosedVersion {
     }
 }
 
-/// Has the committer of a repeat wait beside the first one. Cost: linear in the version, since repeats
-/// are rare.
+/// Has the committer of a repeat wait beside the first one. Cost: linear in the version, since
+/// repeats are rare.
 fn join(waiting: &mut Vec<Waiting>, id: FullId, reply: CommitReply) -> Option<CommitReply> {
     let Some(first) = waiting.iter().find(|waiting| waiting.id == id) else {
         return Some(reply);

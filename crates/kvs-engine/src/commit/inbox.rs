@@ -1,10 +1,11 @@
-//! What waits for the commit task. Commands come in batches: a session hands over at once all that it
-//! has read, and the task is woken once for it.
+//! What waits for the commit task. Commands come in batches: a session hands over at once all that
+//! it has read, and the task is woken once for it.
 //!
-//! Between the instance owner and a guest they come out as they came, as long as neither gets more than a turn ahead by
-//! it. Then the instance owner and guests alternate; guests share their turns by user, and each its
-//! own by client, as the instance owner's clients do where one of them has queued much. So an order holds within a
-//! client, and nobody waits for all that somebody else has queued. Guests wait for the next group when they have had their part of one.
+//! Between the instance owner and a guest they come out as they came, as long as neither gets more
+//! than a turn ahead by it. Then the instance owner and guests alternate; guests share their turns
+//! by user, and each its own by client, as the instance owner's clients do where one of them has
+//! queued much. So an order holds within a client, and nobody waits for all that somebody else has
+//! queued. Guests wait for the next group when they have had their part of one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -199,8 +200,8 @@ impl Queue {
         !self.guests.is_empty()
     }
 
-    /// Waits until there is a command to take, of guests only if they may have one; false when nobody
-    /// can send one any more. Can be dropped and called again.
+    /// Waits until there is a command to take, of guests only if they may have one; false when
+    /// nobody can send one any more. Can be dropped and called again.
     pub(crate) async fn wait(&mut self, guests: bool) -> bool {
         while self.owner.is_empty() && (self.guests.is_empty() || !guests) {
             match self.receiver.recv().await {
@@ -246,7 +247,8 @@ impl Queue {
 
     /// The next command, if there is one; of guests only if they may have one. With what it takes.
     pub(crate) fn take(&mut self, guests: bool) -> Option<(Tenant, Command)> {
-        // Beside guests, whoever came meanwhile has a turn before those who were here have their second.
+        // Beside guests, whoever came meanwhile has a turn before those who were here have their
+        // second.
         while (self.owner.is_empty() || !self.guests.is_empty())
             && let Ok(batch) = self.receiver.try_recv()
         {

@@ -1,6 +1,6 @@
-//! What waits of the instance owner, in one line while there is little of it or all is one client's;
-//! then clients take turns. So nobody waits for all that another client has queued, and what there
-//! mostly is costs no more than a queue. Pure.
+//! What waits of the instance owner, in one line while there is little of it or all is one
+//! client's; then clients take turns. So nobody waits for all that another client has queued, and
+//! what there mostly is costs no more than a queue. Pure.
 
 use std::collections::VecDeque;
 

@@ -1,4 +1,5 @@
-//! The packs of a group: what its transactions staged is in them, durably, before the group is written.
+//! The packs of a group: what its transactions staged is in them, durably, before the group is
+//! written.
 
 use std::sync::Arc;
 
@@ -8,8 +9,8 @@ use crate::pack::{Joined, PackId, Staged};
 use crate::state::Record;
 use crate::store::Store;
 
-/// The packs that a group registers. Dropped before they are settled, those that were made for it are
-/// removed.
+/// The packs that a group registers. Dropped before they are settled, those that were made for it
+/// are removed.
 pub(super) struct Packs<'a> {
     store: &'a Store,
     made: Option<Joined>,

@@ -1,5 +1,5 @@
-//! A group became durable: roots move, committers are answered, whoever watches is woken. Or it did not:
-//! everything computed since is dropped, and everyone is told.
+//! A group became durable: roots move, committers are answered, whoever watches is woken. Or it did
+//! not: everything computed since is dropped, and everyone is told.
 
 use std::sync::Arc;
 

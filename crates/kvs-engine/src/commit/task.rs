@@ -1,7 +1,8 @@
 //! The commit task: its state and its loop.
 //!
-//! While one group is being written the next is built on the heads; at most one group is written and
-//! not yet durable. Answers of every kind wait until everything that they could tell of is durable.
+//! While one group is being written the next is built on the heads; at most one group is written
+//! and not yet durable. Answers of every kind wait until everything that they could tell of is
+//! durable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -69,7 +70,8 @@ pub(crate) struct CommitTask {
     pub(super) published: State,
     /// With everything that was accepted since. What it holds of trees is in `heads`.
     pub(super) head: State,
-    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of them.
+    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of
+    /// them.
     pub(super) checkpoints: Vec<u64>,
     pub(super) heads: BTreeMap<SmolStr, Head>,
     /// Heads with an open version, in the order in which they were opened.
@@ -273,7 +275,8 @@ impl CommitTask {
         }
     }
 
-    /// Does whatever can be done now without waiting. What came of a group, if it was written at once.
+    /// Does whatever can be done now without waiting. What came of a group, if it was written at
+    /// once.
     fn advance(&mut self) -> Option<Report> {
         if self.has_failed() {
             self.refuse_everything();

@@ -90,7 +90,8 @@ impl Drift {
         }
     }
 
-    /// By how much the wall clock has jumped since the last look, if by more than clocks are slewed.
+    /// By how much the wall clock has jumped since the last look, if by more than clocks are
+    /// slewed.
     fn jump(&mut self, wall: u64, uptime: u64) -> Option<i64> {
         let apart = i128::from(wall) - i128::from(uptime);
         let jump = apart - self.apart_ms;

@@ -1,5 +1,5 @@
-//! What found no space, descriptor or memory, and is tried again: reported once, and then now and then
-//! with a count.
+//! What found no space, descriptor or memory, and is tried again: reported once, and then now and
+//! then with a count.
 
 use std::fmt::Display;
 use std::time::Duration;

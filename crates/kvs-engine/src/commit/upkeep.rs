@@ -51,8 +51,8 @@ impl CommitTask {
             .is_none_or(|retry| self.time.uptime() >= retry)
     }
 
-    /// What is published and was changed since the last checkpoint, between two groups. Cost: linear in
-    /// the namespaces and pins that were changed.
+    /// What is published and was changed since the last checkpoint, between two groups. Cost:
+    /// linear in the namespaces and pins that were changed.
     fn plan(&mut self, clean: bool) -> Plan {
         let start = self.target.env.clock.thread_ns();
         let group = self.published.group();
@@ -150,8 +150,8 @@ impl CommitTask {
         self.store.checkpoints.note(bytes, plan.held_ns + held_ns);
     }
 
-    /// While there is nothing else to do: recent versions let go of what packs hold. Whether there was
-    /// any of it left.
+    /// While there is nothing else to do: recent versions let go of what packs hold. Whether there
+    /// was any of it left.
     pub(super) fn detach_some(&mut self) -> bool {
         let Some(detaching) = &mut self.detaching else {
             return false;

@@ -1,7 +1,7 @@
 //! The owner of the journal: it appends, syncs and trims, in the order asked.
 //!
-//! Jobs are done by a thread, beside which the commit task fills the next group. For a job that takes
-//! less than waking that thread and being woken by it, the commit task may do it itself. In a
+//! Jobs are done by a thread, beside which the commit task fills the next group. For a job that
+//! takes less than waking that thread and being woken by it, the commit task may do it itself. In a
 //! simulation all work is done at once on the calling task, so that there is one order of events.
 
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};

@@ -39,8 +39,8 @@ impl Engine {
     /// Keeps a snapshot readable until it is unpinned or the lease (in milliseconds) runs out.
     ///
     /// # Errors
-    /// `Limit` if the lease is longer than [`LEASE_MS`], `Invalid` if it is 0, since the pin would end
-    /// before it is used; those of reading the snapshot, `Limit`, `NoSpace`.
+    /// `Limit` if the lease is longer than [`LEASE_MS`], `Invalid` if it is 0, since the pin would
+    /// end before it is used; those of reading the snapshot, `Limit`, `NoSpace`.
     pub async fn pin(
         &self,
         caller: Principal,
@@ -120,9 +120,9 @@ impl Engine {
         .await
     }
 
-    /// Makes a namespace that begins as a copy of a state, at version 0, under a new incarnation. For
-    /// the instance owner, who must be able to read that state. Costs what is only in memory of it,
-    /// whatever its size.
+    /// Makes a namespace that begins as a copy of a state, at version 0, under a new incarnation.
+    /// For the instance owner, who must be able to read that state. Costs what is only in memory of
+    /// it, whatever its size.
     ///
     /// # Errors
     /// Those of [`create_namespace`](Self::create_namespace), and of reading the state: `Compacted`
@@ -153,8 +153,8 @@ impl Engine {
         .await
     }
 
-    /// Lets a user read a namespace that others own, or takes that right back, which ends the user's
-    /// watches. For the owner of the namespace and of the instance. Durable when it returns.
+    /// Lets a user read a namespace that others own, or takes that right back, which ends the
+    /// user's watches. For the owner of the namespace and of the instance. Durable when it returns.
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Limit`.
@@ -176,8 +176,9 @@ impl Engine {
         .await
     }
 
-    /// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and its watches end; those that the
-    /// namespace is shared with keep theirs. For the instance owner. Durable when it returns.
+    /// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and
+    /// its watches end; those that the namespace is shared with keep theirs. For the instance
+    /// owner. Durable when it returns.
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Invalid` for a number that is no user's.

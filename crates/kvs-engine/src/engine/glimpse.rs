@@ -1,4 +1,5 @@
-//! Reading a small current value without a view: what readers ask for most, and nothing is waited for, counted or copied.
+//! Reading a small current value without a view: what readers ask for most, and nothing is waited
+//! for, counted or copied.
 
 use kvs_tree::{Blobref, Key, try_get_inline};
 
@@ -31,8 +32,9 @@ impl Glimpse<'_> {
 }
 
 impl Engine {
-    /// What `see` makes of the value at `key` in the newest version. `None` if that cannot be told at once: there is no small
-    /// value, not all is in memory, a link is on the way, or the caller may not read. Then a [`View`](crate::View) tells.
+    /// What `see` makes of the value at `key` in the newest version. `None` if that cannot be told
+    /// at once: there is no small value, not all is in memory, a link is on the way, or the caller
+    /// may not read. Then a [`View`](crate::View) tells.
     pub fn glimpse<T>(
         &self,
         caller: Principal,

@@ -22,8 +22,8 @@ impl Engine {
     /// Waits until a namespace reaches `version`. Dropping the future ends the wait.
     ///
     /// # Errors
-    /// `NoNamespace`, also when it is removed meanwhile; `Permission`, also when the right to read it
-    /// goes meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
+    /// `NoNamespace`, also when it is removed meanwhile; `Permission`, also when the right to read
+    /// it goes meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
     pub async fn wait_version(
         &self,
         caller: Principal,

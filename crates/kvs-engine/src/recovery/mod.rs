@@ -1,5 +1,5 @@
-//! Opening a store: root record, state, packs, and the journal after the root record's group, replayed in batches,
-//! each of which must arrive at the recorded root.
+//! Opening a store: root record, state, packs, and the journal after the root record's group,
+//! replayed in batches, each of which must arrive at the recorded root.
 
 mod replay;
 
@@ -57,8 +57,8 @@ pub(crate) struct Recovered {
 /// them where it is asked for.
 ///
 /// # Errors
-/// `Busy` if somebody else has it, `Corrupt` for damage, `Invalid` for a configuration that does not
-/// fit it.
+/// `Busy` if somebody else has it, `Corrupt` for damage, `Invalid` for a configuration that does
+/// not fit it.
 pub(crate) fn open(
     storage: &dyn Storage,
     config: &EngineConfig,
@@ -220,7 +220,8 @@ fn recover(
     Ok(recovered)
 }
 
-/// The state of a new store, in which `primary` is there. It is written; a root record is to name it.
+/// The state of a new store, in which `primary` is there. It is written; a root record is to name
+/// it.
 fn first_state(
     config: &EngineConfig,
     env: &Environment,
@@ -357,8 +358,8 @@ impl Recovered {
         Ok(())
     }
 
-    /// Replaces the root record by one that differs in the mode only: same group, same roots. In both
-    /// slots, since whichever is found must say it.
+    /// Replaces the root record by one that differs in the mode only: same group, same roots. In
+    /// both slots, since whichever is found must say it.
     fn rewrite_root(&mut self, weak: bool) -> Result<(), EngineError> {
         let Some(root) = self.target.root.load()?.current else {
             return Ok(());

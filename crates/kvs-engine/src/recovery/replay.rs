@@ -1,7 +1,8 @@
 //! Replay: the namespaces of the root record, moved on by every record after it.
 //!
-//! Versions are replayed in batches: a root is computed and compared once a batch, since that of the last version is right
-//! only if all effects before it were. Roots between are rebuilt when somebody reads them.
+//! Versions are replayed in batches: a root is computed and compared once a batch, since that of
+//! the last version is right only if all effects before it were. Roots between are rebuilt when
+//! somebody reads them.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -272,8 +272,8 @@ impl State {
         Ok(state.version)
     }
 
-    /// On the head: takes a transaction into the open version of a namespace, whose root is not known
-    /// yet. What [`apply`](Self::apply) does for each transaction of a version.
+    /// On the head: takes a transaction into the open version of a namespace, whose root is not
+    /// known yet. What [`apply`](Self::apply) does for each transaction of a version.
     pub(crate) fn accept(&mut self, name: &str, transaction: &TransactionRecord) {
         if let Some(state) = self.namespaces.get_mut(name) {
             state.accept(transaction, None);

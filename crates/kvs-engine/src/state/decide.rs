@@ -13,8 +13,8 @@ use crate::limits::{GUEST_PINS, NAMESPACES, PINS, READERS};
 use crate::reference::SnapshotRef;
 use crate::request::{Pin, Principal};
 
-/// A change that somebody asks for. It carries everything that the decision must not find out itself:
-/// random numbers and times.
+/// A change that somebody asks for. It carries everything that the decision must not find out
+/// itself: random numbers and times.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
     /// Make a namespace; with a root, as a copy of that state.

@@ -20,7 +20,8 @@ use crate::request::TransactionId;
 /// Numbers of transactions whose outcomes stand in one chunk. Part of what replay must agree on.
 const CHUNK: u64 = 64;
 
-/// Clients are ordered by the newest version that they took part in, in steps of this many versions.
+/// Clients are ordered by the newest version that they took part in, in steps of this many
+/// versions.
 const STEP: u64 = 256;
 
 /// What a transaction did, as much as a repeat must be told.
@@ -247,8 +248,8 @@ impl Outcomes {
         client.bound();
     }
 
-    /// A version is opened: the client that has been silent longest is forgotten if it is past the limits
-    /// by versions and time.
+    /// A version is opened: the client that has been silent longest is forgotten if it is past the
+    /// limits by versions and time.
     pub(crate) fn forget_old(&mut self, version: u64, age_ms: u64) {
         self.forget_silent(|client| {
             version.saturating_sub(client.head.version) > OUTCOME_VERSIONS
@@ -316,8 +317,8 @@ impl Outcomes {
         self.clients.iter()
     }
 
-    /// Clients that took part in a version after `since`. Cost: linear in them, and in those of the same
-    /// step.
+    /// Clients that took part in a version after `since`. Cost: linear in them, and in those of the
+    /// same step.
     pub(super) fn active_since(&self, since: u64) -> impl Iterator<Item = (&ClientKey, &Client)> {
         let recent = self.silent.keys().rev();
         let recent = recent.take_while(move |(step, _)| *step >= since / STEP);
@@ -325,8 +326,8 @@ impl Outcomes {
         clients.filter(move |(_, client)| client.head.version > since)
     }
 
-    /// Clients that were known in `before`, an earlier state of the same outcomes, and are forgotten.
-    /// Cost: linear in them, and in those that came back in between.
+    /// Clients that were known in `before`, an earlier state of the same outcomes, and are
+    /// forgotten. Cost: linear in them, and in those that came back in between.
     pub(super) fn forgotten_since<'a>(
         &'a self,
         before: &'a Outcomes,

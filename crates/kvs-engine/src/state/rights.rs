@@ -4,7 +4,8 @@ use super::terms::Terms;
 use crate::error::{EngineError, ErrorKind};
 use crate::request::{Principal, Tenant};
 
-/// The one user whom a store belongs to, and what follows from that. `root` counts as the same user.
+/// The one user whom a store belongs to, and what follows from that. `root` counts as the same
+/// user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Authority {
     instance_owner: u32,
@@ -68,8 +69,8 @@ impl Authority {
         ))
     }
 
-    /// The error for a namespace that does not exist. A guest gets the error for one that it may not
-    /// use, so that nobody learns which names are in use.
+    /// The error for a namespace that does not exist. A guest gets the error for one that it may
+    /// not use, so that nobody learns which names are in use.
     pub(crate) fn no_namespace(self, caller: Principal, name: &str) -> EngineError {
         if self.is_instance_owner(caller) {
             EngineError::no_namespace(name)

@@ -116,8 +116,8 @@ impl Edit {
     }
 }
 
-/// The name of an entry for a namespace. Dots cannot stand in names, control characters cannot in those
-/// of namespaces.
+/// The name of an entry for a namespace. Dots cannot stand in names, control characters cannot in
+/// those of namespaces.
 pub(crate) fn entry_name(namespace: &str) -> SmolStr {
     SmolStr::from(namespace.replace('.', "\u{1}"))
 }
@@ -167,8 +167,8 @@ impl State {
         })
     }
 
-    /// The edits that lead from `before`, as it was written, to this state; `changed` is what was changed
-    /// in between. Cost: linear in that.
+    /// The edits that lead from `before`, as it was written, to this state; `changed` is what was
+    /// changed in between. Cost: linear in that.
     pub(crate) fn edits(
         &self,
         before: &State,

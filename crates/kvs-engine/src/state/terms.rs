@@ -4,7 +4,8 @@ use std::collections::BTreeSet;
 
 use serde::{Deserialize, Serialize};
 
-/// What of a namespace changes seldom. The published state and the readers of the namespace share it.
+/// What of a namespace changes seldom. The published state and the readers of the namespace share
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
     /// Random; another one each time that the namespace is created or goes on without its past.

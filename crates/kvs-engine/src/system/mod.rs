@@ -1,8 +1,8 @@
-//! What is on the medium beside the trees of namespaces: the state, their pasts, and the list of packs,
-//! as objects in packs of their own (RFC 0008).
+//! What is on the medium beside the trees of namespaces: the state, their pasts, and the list of
+//! packs, as objects in packs of their own (RFC 0008).
 //!
-//! They are kept apart from the objects of trees, so that a pack can go when no root record names it
-//! any more, whatever anybody put into a tree.
+//! They are kept apart from the objects of trees, so that a pack can go when no root record names
+//! it any more, whatever anybody put into a tree.
 
 mod load;
 
@@ -119,8 +119,9 @@ impl System {
         }
     }
 
-    /// Writes what was changed into a pack. Nothing is of use before [`named`](Self::named). Cost: linear
-    /// in what was changed, and, when more of the packs is of no use than of use, in everything.
+    /// Writes what was changed into a pack. Nothing is of use before [`named`](Self::named). Cost:
+    /// linear in what was changed, and, when more of the packs is of no use than of use, in
+    /// everything.
     ///
     /// # Errors
     /// `NoSpace`, and failures of the medium: nothing is left.
@@ -195,8 +196,8 @@ impl System {
         Ok(roots(&params, &trees, &snapshot)?.0.seal(&params))
     }
 
-    /// A durable root record names what was written; if that [replaces](Written::replaces) the packs
-    /// before, both of its slots do. The packs that it does not name are deleted.
+    /// A durable root record names what was written; if that [replaces](Written::replaces) the
+    /// packs before, both of its slots do. The packs that it does not name are deleted.
     ///
     /// # Errors
     /// When the medium fails. What is left over is deleted when the store is opened.
@@ -212,8 +213,8 @@ impl System {
         Ok(())
     }
 
-    /// The same, while the other slot may still name other packs, which are kept. The next checkpoint
-    /// replaces all of them.
+    /// The same, while the other slot may still name other packs, which are kept. The next
+    /// checkpoint replaces all of them.
     pub(crate) fn named_beside(&mut self, written: Written) {
         self.trees = written.trees;
         self.written = written.state;
@@ -250,8 +251,8 @@ impl System {
         named.map(|pack| pack.bytes).sum()
     }
 
-    /// Whether the packs should be replaced by one: most of what they hold is of no use any more, or
-    /// there are many.
+    /// Whether the packs should be replaced by one: most of what they hold is of no use any more,
+    /// or there are many.
     fn is_wasteful(&self, root: &SystemRoot) -> bool {
         let most = root.whole_bytes.saturating_mul(2) + STATE_WASTE_BYTES;
         root.packs.len() > STATE_PACKS || self.bytes(&root.packs) > most
@@ -317,8 +318,8 @@ impl System {
     }
 }
 
-/// Writes the objects under some roots that are only in memory into a pack. Their names; the pack, if
-/// there were any that the store did not have.
+/// Writes the objects under some roots that are only in memory into a pack. Their names; the pack,
+/// if there were any that the store did not have.
 ///
 /// # Errors
 /// `NoSpace`, and failures of the medium: nothing is left.

@@ -1,5 +1,6 @@
-//! Histories: what concurrent clients were told must be one order of all transactions, which the log
-//! tells, and each state read must be the state that this order gives at the version it reports.
+//! Histories: what concurrent clients were told must be one order of all transactions, which the
+//! log tells, and each state read must be the state that this order gives at the version it
+//! reports.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;

@@ -1,5 +1,5 @@
-//! A store on storage that loses answers, lets appends arrive late, and changes its owner; and what is
-//! planted into that storage on purpose, which has to be noticed.
+//! A store on storage that loses answers, lets appends arrive late, and changes its owner; and what
+//! is planted into that storage on purpose, which has to be noticed.
 
 use std::sync::{Arc, Mutex};
 

@@ -1,5 +1,5 @@
-//! The commit task beside other threads, as in a daemon: groups that it writes itself and groups that
-//! the journal's thread writes, on a simulated disk that loses what was not synced.
+//! The commit task beside other threads, as in a daemon: groups that it writes itself and groups
+//! that the journal's thread writes, on a simulated disk that loses what was not synced.
 
 use kvs_engine::{At, CrashVariant, Durability, Engine, SimDisk, Submitted};
 

@@ -1,4 +1,5 @@
-//! Modes of watches: latest, append, unique, without values, with previous ones; and what is shared.
+//! Modes of watches: latest, append, unique, without values, with previous ones; and what is
+//! shared.
 
 use std::future::Future;
 use std::sync::Arc;

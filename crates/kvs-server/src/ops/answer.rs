@@ -66,8 +66,8 @@ fn value(entry: &wire::Entry) -> Option<&Bytes> {
     }
 }
 
-/// Appends the final answer under `id` to `out`; an answer that fits no frame becomes an error. Long values are shared
-/// and not copied.
+/// Appends the final answer under `id` to `out`; an answer that fits no frame becomes an error.
+/// Long values are shared and not copied.
 pub(crate) fn write(out: &mut Outbox, id: u64, answer: &Result<Answer, Failure>) {
     let answer = match answer {
         Ok(answer) => answer,

@@ -1,5 +1,6 @@
-//! Lookups of small current values, from the bytes of the request to those of the answer: nothing is allocated and
-//! nothing waited for. Whatever is out of the ordinary takes the way of all requests.
+//! Lookups of small current values, from the bytes of the request to those of the answer: nothing
+//! is allocated and nothing waited for. Whatever is out of the ordinary takes the way of all
+//! requests.
 
 use bytes::BytesMut;
 use kvs_engine::Glimpse;
@@ -10,8 +11,8 @@ use smol_str::{SmolStr, ToSmolStr};
 use super::super::outgoing;
 use super::answer::Context;
 
-/// The state that a connection was told of last, as answers tell it: making that text takes longer than a lookup, and many
-/// answers in a row are of one state.
+/// The state that a connection was told of last, as answers tell it: making that text takes longer
+/// than a lookup, and many answers in a row are of one state.
 #[derive(Debug, Default)]
 pub(crate) struct Told(Option<State>);
 

@@ -1,4 +1,5 @@
-//! The operations that read much at once: many keys of one state, and the nodes by which a key is reached.
+//! The operations that read much at once: many keys of one state, and the nodes by which a key is
+//! reached.
 
 use kvs_engine::{Located, View};
 use kvs_proto as wire;

@@ -22,7 +22,8 @@ pub(crate) use size::answer_bytes;
 
 pub(crate) use glimpse::{Told, glimpse};
 
-/// Whether a request changes nothing and waits for nobody, so that it is of no use when its client is gone.
+/// Whether a request changes nothing and waits for nobody, so that it is of no use when its client
+/// is gone.
 pub(crate) fn only_reads(request: &Request) -> bool {
     matches!(
         request,

@@ -92,8 +92,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         admitted
     }
 
-    /// Whether the frame that is being received, and that room is kept for, has taken too long. The time in
-    /// which the daemon does not read does not count.
+    /// Whether the frame that is being received, and that room is kept for, has taken too long. The
+    /// time in which the daemon does not read does not count.
     pub(super) fn poll_frame_end(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(end) = &mut self.frame_end
             && end.as_mut().poll(cx).is_ready()
@@ -114,8 +114,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Takes bytes that a request writes off what the user may write. Whether it may be begun now; else
-    /// once the pause is over.
+    /// Takes bytes that a request writes off what the user may write. Whether it may be begun now;
+    /// else once the pause is over.
     pub(super) fn charge(&mut self, bytes: usize) -> bool {
         let wait = self.account.charge(bytes + COMMIT_OVERHEAD_BYTES);
         self.pause = wait.map(|wait| Box::pin(sleep(wait)));

@@ -1,6 +1,7 @@
-//! Whether the client is still there. A session that reads learns of it at once; one whose client has closed its side
-//! only may still send answers, and one that does not read, as too much is under way, learns nothing. So while
-//! requests are in work, or none are taken, the session looks from time to time.
+//! Whether the client is still there. A session that reads learns of it at once; one whose client
+//! has closed its side only may still send answers, and one that does not read, as too much is
+//! under way, learns nothing. So while requests are in work, or none are taken, the session looks
+//! from time to time.
 
 use std::task::Context;
 
@@ -12,8 +13,8 @@ use super::Session;
 use crate::limits::PEER_PERIOD;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Looks at the peer if it is time to. When it is gone, what it only wanted to read is not worked on any more; what
-    /// changes something goes on.
+    /// Looks at the peer if it is time to. When it is gone, what it only wanted to read is not
+    /// worked on any more; what changes something goes on.
     pub(super) fn poll_peer(&mut self, cx: &mut Context<'_>) {
         while let Some(look) = &mut self.look {
             if look.as_mut().poll(cx).is_pending() {

@@ -1,4 +1,5 @@
-//! A session takes requests: each is begun in the order in which they arrived, as far as there is room.
+//! A session takes requests: each is begun in the order in which they arrived, as far as there is
+//! room.
 
 use kvs_proto::{ErrorCode, Frame, Op, Request, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -49,8 +50,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         taken
     }
 
-    /// Answers the next request if it is a lookup that can be answered at once, or takes it if it is a plain commit: almost all
-    /// requests are either. Whether it was.
+    /// Answers the next request if it is a lookup that can be answered at once, or takes it if it
+    /// is a plain commit: almost all requests are either. Whether it was.
     fn take_in_place(&mut self) -> bool {
         let Some((request, out)) = self.connection.peek() else {
             return false;

@@ -1,4 +1,5 @@
-//! Reads out of what the client keeps, and reads of many keys: the same as reads of one key from the daemon.
+//! Reads out of what the client keeps, and reads of many keys: the same as reads of one key from
+//! the daemon.
 
 use super::gate::Gate;
 use super::*;
@@ -433,7 +434,8 @@ async fn current_values_are_read_without_a_request_and_own_writes_are_seen() {
         assert_eq!(near.position().unwrap(), done.position);
         assert_eq!(get_kept(&near, "a.v"), Ok(Some(seen)));
     }
-    // What a commit leaves alone need not be asked for again, though all that stands above it is new.
+    // What a commit leaves alone need not be asked for again, though all that stands above it is
+    // new.
     for n in 0..100 {
         primary.put("a.b.v", n.to_string()).await.unwrap();
         primary.put("b.c.v", "1").await.unwrap();

@@ -1,9 +1,9 @@
-//! A panic of any thread or task of a daemon ends the process, with status 70 and a message, and what
-//! was acknowledged is there afterwards.
+//! A panic of any thread or task of a daemon ends the process, with status 70 and a message, and
+//! what was acknowledged is there afterwards.
 //!
-//! The daemon runs in a child process: this test program again, told to run one test that is nothing
-//! by itself. Its world is the real one, but for a disk and a clock that panic, on a thread of a given
-//! name, once a file says so.
+//! The daemon runs in a child process: this test program again, told to run one test that is
+//! nothing by itself. Its world is the real one, but for a disk and a clock that panic, on a thread
+//! of a given name, once a file says so.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,4 +1,5 @@
-//! What guests may hold and have, all connections of one together, and that others do not wait for it.
+//! What guests may hold and have, all connections of one together, and that others do not wait for
+//! it.
 
 use kvs_proto::{LookupAnswer, WaitAnswer};
 

@@ -1,4 +1,5 @@
-//! The daemon as a library: whole client sessions over in-memory streams, through the public interface alone.
+//! The daemon as a library: whole client sessions over in-memory streams, through the public
+//! interface alone.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;

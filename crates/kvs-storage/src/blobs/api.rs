@@ -67,8 +67,8 @@ pub trait BlobStore: Send + Sync {
     /// [`StoreError::Corrupt`] if what is stored is not what was written, else disk errors.
     fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError>;
 
-    /// Several objects, each as [`get`](Self::get) has it. Those that lie one after the other, in the
-    /// order in which they are asked for, are read at once.
+    /// Several objects, each as [`get`](Self::get) has it. Those that lie one after the other, in
+    /// the order in which they are asked for, are read at once.
     ///
     /// # Errors
     /// As for one.
@@ -79,8 +79,8 @@ pub trait BlobStore: Send + Sync {
     /// A number that orders objects as they are stored. Cost: no read.
     fn locality_hint(&self, blobref: &Blobref) -> u64;
 
-    /// Whether the object is in the store, durably. Cost: nothing if it is not, one small read if it
-    /// is. A disk error counts as "no": at worst the object is written a second time.
+    /// Whether the object is in the store, durably. Cost: nothing if it is not, one small read if
+    /// it is. A disk error counts as "no": at worst the object is written a second time.
     fn contains(&self, blobref: &Blobref) -> bool;
 
     /// Writes the objects that the store does not contain yet into one pack, synced once. When this
@@ -127,8 +127,8 @@ pub trait BlobStore: Send + Sync {
     /// [`StoreError::MissingPack`] and [`StoreError::CorruptPack`]; nothing is deleted then.
     fn adopt(&self, packs: &[PackId]) -> Result<(), StoreError>;
 
-    /// Deletes all packs but these, which are everything that either slot of the root record and the
-    /// groups after them name. No pack may be under way.
+    /// Deletes all packs but these, which are everything that either slot of the root record and
+    /// the groups after them name. No pack may be under way.
     ///
     /// # Errors
     /// When the medium fails; the packs are out of use all the same.
@@ -142,8 +142,8 @@ pub trait BlobStore: Send + Sync {
     /// the same.
     fn delete(&self, pack: PackId) -> Result<(), StoreError>;
 
-    /// Writes these objects into a new pack although other packs hold them. `None`: there were none.
-    /// It is usable when this returns, and preferred to the other packs.
+    /// Writes these objects into a new pack although other packs hold them. `None`: there were
+    /// none. It is usable when this returns, and preferred to the other packs.
     ///
     /// # Errors
     /// As for one that is read or written; an object that is not there is [`StoreError::Limit`].
@@ -152,12 +152,12 @@ pub trait BlobStore: Send + Sync {
         objects: &mut dyn Iterator<Item = Blobref>,
     ) -> Result<Option<PackId>, StoreError>;
 
-    /// Keeps these objects from being deleted; `None` if one of them is not in the store. Whoever is
-    /// about to name an object that it did not write takes a pin first.
+    /// Keeps these objects from being deleted; `None` if one of them is not in the store. Whoever
+    /// is about to name an object that it did not write takes a pin first.
     fn pin(&self, objects: &[Blobref]) -> Option<BlobPin>;
 
-    /// Sets space aside for `bytes` that will be joined, so that a full store refuses the transaction
-    /// that needs it and not all those that share its group.
+    /// Sets space aside for `bytes` that will be joined, so that a full store refuses the
+    /// transaction that needs it and not all those that share its group.
     ///
     /// # Errors
     /// [`StoreError::NoSpace`].
@@ -182,15 +182,15 @@ pub trait PackWriter: Send {
     /// Bytes of objects so far.
     fn bytes(&self) -> u64;
 
-    /// Makes durable what was added so far, so that [`finish`](Self::finish) has less to do. The pack is
-    /// not of use any earlier.
+    /// Makes durable what was added so far, so that [`finish`](Self::finish) has less to do. The
+    /// pack is not of use any earlier.
     ///
     /// # Errors
     /// The pack is then of no use any more.
     fn sync(&mut self) -> Result<(), StoreError>;
 
-    /// Ends the pack before it is known whether it will be needed. A `whole` one is made durable and
-    /// becomes a pack of its own when it is joined; of another the objects are copied then.
+    /// Ends the pack before it is known whether it will be needed. A `whole` one is made durable
+    /// and becomes a pack of its own when it is joined; of another the objects are copied then.
     ///
     /// # Errors
     /// Nothing is left of it.

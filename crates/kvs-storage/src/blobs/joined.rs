@@ -28,7 +28,8 @@ impl fmt::Debug for Joined {
 }
 
 impl Joined {
-    /// Packs that an implementation made. When `made` is dropped it removes them if `unused` says so.
+    /// Packs that an implementation made. When `made` is dropped it removes them if `unused` says
+    /// so.
     pub(crate) fn new(ids: Vec<PackId>, unused: Unused, made: impl Any + Send) -> Self {
         let made = Box::new(made);
         Self { ids, unused, made }

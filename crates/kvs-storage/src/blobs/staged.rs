@@ -1,8 +1,9 @@
-//! Objects that are not in a pack yet, because nobody knows whether what needs them will be accepted.
+//! Objects that are not in a pack yet, because nobody knows whether what needs them will be
+//! accepted.
 //!
 //! They are held in memory, or wherever an implementation keeps them. Once their transaction is
-//! accepted they are *joined*: those of all transactions of a group become packs. Dropped before that,
-//! they leave nothing.
+//! accepted they are *joined*: those of all transactions of a group become packs. Dropped before
+//! that, they leave nothing.
 
 use std::any::Any;
 use std::fmt;

@@ -1,5 +1,5 @@
-//! What RFC 0009 says, stated once and tried on every implementation: a directory on the real disk, one
-//! on the simulated disk, and memory.
+//! What RFC 0009 says, stated once and tried on every implementation: a directory on the real disk,
+//! one on the simulated disk, and memory.
 
 mod journal;
 

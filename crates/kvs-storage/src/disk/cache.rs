@@ -1,8 +1,8 @@
 //! A bounded cache of open files: a store has more files than a process may have open.
 //!
-//! A [`CachedFile`] opens its file when it is used and leaves it open until others need the place. A
-//! file that is written to is *held*: it stays open until it is synced and released, since an error of
-//! writing it back is reported to those who had it open then.
+//! A [`CachedFile`] opens its file when it is used and leaves it open until others need the place.
+//! A file that is written to is *held*: it stays open until it is synced and released, since an
+//! error of writing it back is reported to those who had it open then.
 
 use std::fmt;
 use std::io;
@@ -35,7 +35,8 @@ impl fmt::Debug for FileCache {
 }
 
 impl FileCache {
-    /// Keeps at most `most` files open, at least one. Beside them each reader has one while it reads.
+    /// Keeps at most `most` files open, at least one. Beside them each reader has one while it
+    /// reads.
     pub(crate) fn new(disk: &Arc<dyn Disk>, most: usize) -> Self {
         let most = most.max(1);
         // One shard, so that the bound is exact.

@@ -1,5 +1,5 @@
-//! The operating system's files: pread, pwrite, fdatasync, fallocate, flock. No O_DIRECT: journal and
-//! packs are read back soon after they are written, and the page cache serves that.
+//! The operating system's files: pread, pwrite, fdatasync, fallocate, flock. No O_DIRECT: journal
+//! and packs are read back soon after they are written, and the page cache serves that.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};

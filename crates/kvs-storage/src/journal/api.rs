@@ -1,4 +1,5 @@
-//! What a journal is, whatever keeps it: groups under consecutive numbers, appended one after another.
+//! What a journal is, whatever keeps it: groups under consecutive numbers, appended one after
+//! another.
 //!
 //! An append is conditional on what it follows. Its answer may be "unknown", which only
 //! [`Journal::settle`] decides: a read that finds nothing proves nothing.
@@ -29,7 +30,8 @@ pub struct Append<'a> {
 pub enum Appended {
     /// The group is durable (without `sync`: written) under this number.
     Done(GroupNumber),
-    /// A clean refusal: there is no trace of the group, now or after a restart. The journal goes on.
+    /// A clean refusal: there is no trace of the group, now or after a restart. The journal goes
+    /// on.
     NotWritten(JournalError),
     /// The caller does not own the store any more. Whether the group was written is not known.
     Fenced(JournalError),
@@ -81,15 +83,17 @@ pub trait JournalReader: Send + Sync {
     /// segment): call again. Checksums are verified. Cost: normally one read of the disk.
     ///
     /// # Errors
-    /// [`JournalError::Trimmed`] if `from` is gone (0 included), [`JournalError::Corrupt`] for damage.
+    /// [`JournalError::Trimmed`] if `from` is gone (0 included), [`JournalError::Corrupt`] for
+    /// damage.
     fn read(
         &self,
         from: GroupNumber,
         max_bytes: usize,
     ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError>;
 
-    /// Shows groups from `from` on while `each` says so, as far as `max_bytes` of payload go, at least one. They
-    /// are read into `buffer`, which can be used again and again; what is in it does not matter.
+    /// Shows groups from `from` on while `each` says so, as far as `max_bytes` of payload go, at
+    /// least one. They are read into `buffer`, which can be used again and again; what is in it
+    /// does not matter.
     ///
     /// # Errors
     /// As for [`read`](Self::read); groups that were shown are right all the same.

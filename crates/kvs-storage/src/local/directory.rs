@@ -172,8 +172,8 @@ impl StoreDirectory {
         self.lock.release();
     }
 
-    /// An error if the store was removed under its owner, or, with `thorough`, replaced, or a part of
-    /// it removed without which what is acknowledged could not be found again.
+    /// An error if the store was removed under its owner, or, with `thorough`, replaced, or a part
+    /// of it removed without which what is acknowledged could not be found again.
     pub(super) fn term(&self) -> Term {
         let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
         let lock = Arc::clone(&self.lock);

@@ -52,8 +52,8 @@ impl Reserve {
     }
 }
 
-/// Disk space for objects that will be copied to a pack when their transaction is accepted. Whoever stages
-/// them claims it; when a pack finds the disk full, the space is given up for it.
+/// Disk space for objects that will be copied to a pack when their transaction is accepted. Whoever
+/// stages them claims it; when a pack finds the disk full, the space is given up for it.
 pub(super) struct StagingSpace {
     env: Environment,
     path: PathBuf,
@@ -73,8 +73,8 @@ impl Drop for Claim {
 }
 
 impl StagingSpace {
-    /// No space yet. Its file lies in the directory of packs, and is removed like an unfinished one when
-    /// the store is opened.
+    /// No space yet. Its file lies in the directory of packs, and is removed like an unfinished one
+    /// when the store is opened.
     pub(super) fn new(env: &Environment, packs: &Path) -> Self {
         Self {
             env: env.clone(),

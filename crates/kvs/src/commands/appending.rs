@@ -26,8 +26,8 @@ struct Open {
 }
 
 impl Appending {
-    /// Prints what is new in the state that a snapshot reference names. Whether that is, or completes, something that counts: the value that was
-    /// there first, or an append.
+    /// Prints what is new in the state that a snapshot reference names. Whether that is, or
+    /// completes, something that counts: the value that was there first, or an append.
     pub(super) async fn print(
         &mut self,
         form: Form,

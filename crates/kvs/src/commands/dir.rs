@@ -158,8 +158,8 @@ impl Dir<'_> {
         Ok(())
     }
 
-    /// Prints what a pattern matches: of a directory what is in it, anything else by itself. What is
-    /// in a directory is not printed again if the pattern matches that, too.
+    /// Prints what a pattern matches: of a directory what is in it, anything else by itself. What
+    /// is in a directory is not printed again if the pattern matches that, too.
     async fn pattern(&mut self, pattern: &str) -> Result<()> {
         self.state.at = fixed(
             self.state.client,

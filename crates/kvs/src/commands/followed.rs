@@ -97,8 +97,8 @@ pub(super) struct Followed {
     following: Following,
 }
 
-/// A watch that stands, and the state before its first event; none if a link on the way leads into a
-/// namespace that is waited for.
+/// A watch that stands, and the state before its first event; none if a link on the way leads into
+/// a namespace that is waited for.
 pub(super) struct Opened {
     pub(super) watch: WatchStream,
     pub(super) found: Option<LookupAnswer>,
@@ -122,8 +122,8 @@ impl Followed {
         }
     }
 
-    /// Looks at the present state, and opens a watch of what comes behind it. With `--waitcreate` the
-    /// namespace is waited for.
+    /// Looks at the present state, and opens a watch of what comes behind it. With `--waitcreate`
+    /// the namespace is waited for.
     pub(super) async fn open(&self) -> Result<Opened> {
         let namespace = self.client.namespace(self.namespace.as_str());
         loop {
@@ -170,7 +170,8 @@ impl Followed {
         })
     }
 
-    /// What is at the key in that state. None while a namespace that a link leads into is waited for.
+    /// What is at the key in that state. None while a namespace that a link leads into is waited
+    /// for.
     pub(super) async fn look_up(&self, at: &At) -> Result<Option<LookupAnswer>> {
         let options = LookupOptions::new().at(at.clone());
         let options = match self.form.treeobj {
@@ -208,7 +209,8 @@ impl Followed {
         loop {
             let event = watch.recv().await.about(&self.key)?;
             let Some(at) = snapshot(&event) else { continue };
-            // Nobody knows whether what is told of other namespaces, and after a gap, was told before.
+            // Nobody knows whether what is told of other namespaces, and after a gap, was told
+            // before.
             let again = is_told_again(&event);
             let change = match self.change(&event) {
                 Told::Nothing if !touched => continue,
@@ -246,8 +248,8 @@ impl Followed {
         }
     }
 
-    /// Tells what was found, unless it is waited for, or need not be told again. Whether anything can
-    /// follow.
+    /// Tells what was found, unless it is waited for, or need not be told again. Whether anything
+    /// can follow.
     async fn tell(
         &self,
         found: Option<LookupAnswer>,
@@ -270,7 +272,8 @@ impl Followed {
         Ok(to.send(Seen::Found(Box::new(found))).await && is_there)
     }
 
-    /// Hands on what is there, then what is appended to it. Anything else that happens to it ends this.
+    /// Hands on what is there, then what is appended to it. Anything else that happens to it ends
+    /// this.
     async fn run_growing(&self, opened: Opened, to: &To) -> Result<()> {
         let Opened { mut watch, found } = opened;
         let mut begun = false;

@@ -1,9 +1,9 @@
 //! A value that grows, handed on byte by byte and each byte once, whatever the daemon tells again.
 //!
-//! What was handed on is remembered by its length and a hash. Where all that is there is told anew, as
-//! it is behind a link into another namespace after a lost connection, and after versions that are
-//! not retained any more, the value either begins with that, and only the rest is handed on, or it was
-//! replaced.
+//! What was handed on is remembered by its length and a hash. Where all that is there is told anew,
+//! as it is behind a link into another namespace after a lost connection, and after versions that
+//! are not retained any more, the value either begins with that, and only the rest is handed on, or
+//! it was replaced.
 
 use std::ops::ControlFlow;
 

@@ -2,8 +2,8 @@
 //! whoever started it by as long as it takes to remove that, also after SIGKILL.
 //!
 //! It speaks through its standard input and output, which are pipes: it prints the path of the
-//! directory, reads the process id of the command, then that the command has ended, and acts when its
-//! input ends. A command that has not ended by then is terminated.
+//! directory, reads the process id of the command, then that the command has ended, and acts when
+//! its input ends. A command that has not ended by then is terminated.
 
 use std::io::{BufRead as _, Write as _};
 use std::os::fd::OwnedFd;

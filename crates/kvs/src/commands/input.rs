@@ -1,5 +1,5 @@
-//! A value from standard input, however long: a short one in memory, a long one sent piece by piece as
-//! it comes, so that memory holds a few pieces of it.
+//! A value from standard input, however long: a short one in memory, a long one sent piece by piece
+//! as it comes, so that memory holds a few pieces of it.
 
 use std::io::Read as _;
 use std::os::fd::AsFd as _;
@@ -60,8 +60,8 @@ fn size() -> Option<u64> {
     metadata.is_file().then_some(metadata.len())
 }
 
-/// Standard input in pieces of full length, the last one excepted. A thread reads it, as that cannot
-/// be waited for otherwise; it ends with the input, the receiver or the process.
+/// Standard input in pieces of full length, the last one excepted. A thread reads it, as that
+/// cannot be waited for otherwise; it ends with the input, the receiver or the process.
 fn pieces() -> mpsc::Receiver<Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {

@@ -16,7 +16,8 @@ pub(super) struct Look {
     /// Print times for people: the minute, then seconds within it
     #[arg(short = 'H', long)]
     human: bool,
-    /// Colour the output: auto, if a terminal shows it and NO_COLOR is not set; always, also without WHEN; never
+    /// Colour the output: auto, if a terminal shows it and NO_COLOR is not set; always, also
+    /// without WHEN; never
     #[arg(
         short = 'L',
         long,

@@ -1,5 +1,5 @@
-//! What the arguments of `ls` and `dir` stand for: a key for what is there, a pattern for all that it
-//! matches. Memory holds the arguments and a page of each pattern, however much those match.
+//! What the arguments of `ls` and `dir` stand for: a key for what is there, a pattern for all that
+//! it matches. Memory holds the arguments and a page of each pattern, however much those match.
 
 use std::cmp::Ordering;
 

@@ -52,7 +52,8 @@ impl Daemon {
             .unwrap_or_else(|| PRIMARY.to_owned())
     }
 
-    /// The address that somebody gave, by option or variable; `None` if the usual one would be taken.
+    /// The address that somebody gave, by option or variable; `None` if the usual one would be
+    /// taken.
     pub(crate) fn explicit_uri(&self) -> Option<String> {
         let variable = || std::env::var("KVS_URI").ok().filter(|uri| !uri.is_empty());
         self.uri.clone().or_else(variable)

@@ -1,5 +1,6 @@
 //! From what the daemon tells of versions to what is printed of them, part by part and value by
-//! value, so that memory holds a part of a version and a few pieces of a value, whatever their size.
+//! value, so that memory holds a part of a version and a few pieces of a value, whatever their
+//! size.
 //!
 //! After a lost connection the daemon tells a version that was printed in part again from its
 //! beginning. The printer then goes on behind what it has printed, if that is what is told again.

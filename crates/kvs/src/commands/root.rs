@@ -1,5 +1,5 @@
-//! `kvs getroot`, `kvs version`, `kvs wait`, `kvs sync`: where a namespace is, and waiting for it to
-//! get somewhere.
+//! `kvs getroot`, `kvs version`, `kvs wait`, `kvs sync`: where a namespace is, and waiting for it
+//! to get somewhere.
 
 use std::process::ExitCode;
 use std::time::Duration;

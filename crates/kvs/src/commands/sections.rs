@@ -1,6 +1,6 @@
-//! What `kvs ls` prints of one directory, or of all that is no directory: names in columns that are as
-//! wide as the longest. Memory holds the names of a small section; a large one is read twice, first
-//! for the longest name, then name by name.
+//! What `kvs ls` prints of one directory, or of all that is no directory: names in columns that are
+//! as wide as the longest. Memory holds the names of a small section; a large one is read twice,
+//! first for the longest name, then name by name.
 
 use anyhow::Result;
 use kvs_client::{Entry, ListOptions};

@@ -29,11 +29,13 @@ pub(crate) struct ServeArgs {
     /// Directory of the store [default: $XDG_STATE_HOME/kvs/store, else ~/.local/state/kvs/store]
     #[arg(long, value_name = "DIR")]
     pub(crate) store: Option<PathBuf>,
-    /// Address to serve on [default: $KVS_URI, else $XDG_RUNTIME_DIR/kvs/kvs.sock, else /run/kvs/kvs.sock]
+    /// Address to serve on [default: $KVS_URI, else $XDG_RUNTIME_DIR/kvs/kvs.sock, else
+    /// /run/kvs/kvs.sock]
     #[arg(long, value_name = "URI")]
     pub(crate) uri: Option<String>,
     /// When a commit is answered: `commit` after it is synced to disk, `interval` before a sync
-    /// every second, `none` without syncs; the last two may lose acknowledged commits in a power cut
+    /// every second, `none` without syncs; the last two may lose acknowledged commits in a power
+    /// cut
     #[arg(long, value_name = "commit|interval|none", default_value = "commit")]
     pub(crate) durability: Durability,
     /// Hash of a store that is made now: blake3 (default) or sha1; an existing store keeps its own
@@ -47,16 +49,17 @@ pub(crate) struct ServeArgs {
     /// allows [default: 1h]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) retain_time: Option<Duration>,
-    /// Bytes of journal that are kept at most, such as 512M or 1.5G; wins over the other two. Packs are
-    /// not bounded by it: space of overwritten and removed values is not given back yet [default: 1G]
+    /// Bytes of journal that are kept at most, such as 512M or 1.5G; wins over the other two. Packs
+    /// are not bounded by it: space of overwritten and removed values is not given back yet
+    /// [default: 1G]
     #[arg(long, value_name = "BYTES", value_parser = size)]
     pub(crate) retain_bytes: Option<u64>,
     /// What is logged to standard error: off, error, warn, info (starts, stops, checkpoints,
     /// refusals), debug or trace [default: $RUST_LOG if that is one of them, else info]
     #[arg(long, value_name = "LEVEL", value_parser = log_level)]
     pub(crate) log: Option<LevelFilter>,
-    /// Threads that serve connections: with one, what follows each other needs no waking of another;
-    /// more are for many clients that read at once
+    /// Threads that serve connections: with one, what follows each other needs no waking of
+    /// another; more are for many clients that read at once
     #[arg(long, value_name = "N", default_value_t = 1, value_parser = clap::value_parser!(u16).range(1..=SERVE_THREADS))]
     pub(crate) threads: u16,
     /// Wait awake for so long, in us or ms, while requests follow each other closely; 0: never

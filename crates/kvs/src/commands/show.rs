@@ -176,8 +176,8 @@ impl Form {
     }
 }
 
-/// Prints a value of any length as one JSON object, piece by piece. It is read twice: first to learn
-/// whether it is text.
+/// Prints a value of any length as one JSON object, piece by piece. It is read twice: first to
+/// learn whether it is text.
 pub(super) async fn long_json(
     key: &str,
     reader: ValueReader,

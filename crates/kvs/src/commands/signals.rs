@@ -1,8 +1,8 @@
 //! The signals that a daemon, or a command that brings one, acts on.
 //!
-//! They are caught before anything is created, so that whatever comes leaves nothing behind. SIGINT,
-//! SIGTERM and SIGHUP ask to end; SIGUSR1 and SIGUSR2 have no meaning and must not kill; a file that
-//! grows over its limit (SIGXFSZ) is an error of the write, not the end of the process.
+//! They are caught before anything is created, so that whatever comes leaves nothing behind.
+//! SIGINT, SIGTERM and SIGHUP ask to end; SIGUSR1 and SIGUSR2 have no meaning and must not kill; a
+//! file that grows over its limit (SIGXFSZ) is an error of the write, not the end of the process.
 
 use std::io;
 

@@ -17,8 +17,8 @@ pub(super) enum Since {
 }
 
 impl Since {
-    /// Reads `15m`, `2026-11-20T17:03:11+01:00`, `2026-11-20 17:03`, `2026-11-20` or `@1700000000.5`.
-    /// A time without an offset is local.
+    /// Reads `15m`, `2026-11-20T17:03:11+01:00`, `2026-11-20 17:03`, `2026-11-20` or
+    /// `@1700000000.5`. A time without an offset is local.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         Self::parse_in(text, &TimeZone::system())
     }

@@ -1,5 +1,5 @@
-//! Where `kvs watch --to` ends: at a version that was printed, or that a later event or a mark shows
-//! to be past.
+//! Where `kvs watch --to` ends: at a version that was printed, or that a later event or a mark
+//! shows to be past.
 
 use std::future::pending;
 use std::pin::Pin;

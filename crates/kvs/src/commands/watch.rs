@@ -288,8 +288,8 @@ impl Watching {
         Ok(())
     }
 
-    /// Runs the command for so many versions, one after the other. What comes meanwhile waits in the
-    /// daemon, or, to coalesce, replaces what waits here.
+    /// Runs the command for so many versions, one after the other. What comes meanwhile waits in
+    /// the daemon, or, to coalesce, replaces what waits here.
     async fn hand_over(
         &mut self,
         exec: &Exec,

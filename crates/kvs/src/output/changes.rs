@@ -123,8 +123,8 @@ impl VersionReport {
         (self.skipped > 0).then(|| format!("{} skipped {}", self.version, self.skipped))
     }
 
-    /// How the line of a version begins, with the time and the users, that `kvs log` shows a person.
-    /// What happened to which key follows: [`ChangeReport::word`].
+    /// How the line of a version begins, with the time and the users, that `kvs log` shows a
+    /// person. What happened to which key follows: [`ChangeReport::word`].
     pub(crate) fn log_line(&self) -> String {
         let time = self.time.map_or_else(|| "-".to_owned(), local_time);
         let mut who: Vec<String> = Vec::new();
@@ -147,8 +147,8 @@ impl VersionReport {
 }
 
 impl ChangeReport<'_> {
-    /// A JSON object in two halves: between them stands the string of what is told. Without that the
-    /// first is the whole object.
+    /// A JSON object in two halves: between them stands the string of what is told. Without that
+    /// the first is the whole object.
     pub(crate) fn json(&self, told: Told) -> serde_json::Result<Halves> {
         let (before, previous_base64, previous_size) = match &self.previous {
             None => (None, None, None),
@@ -179,8 +179,8 @@ impl ChangeReport<'_> {
         })
     }
 
-    /// One line in two halves, between them stands what is told, with its control characters written
-    /// out.
+    /// One line in two halves, between them stands what is told, with its control characters
+    /// written out.
     pub(crate) fn line(&self, version: u64, initial: bool, told: bool) -> Halves {
         let key = escape(self.key);
         let kind = if initial { "initial" } else { self.kind };

@@ -11,9 +11,9 @@ const DOTS: &str = "...";
 
 /// Writes one line.
 ///
-/// With a width above 3 a value stops at its first newline, and a line that is longer than the width
-/// is cut three characters before it; `...` stands for whatever is left out. A newline at the very
-/// end of a value is dropped without a mark.
+/// With a width above 3 a value stops at its first newline, and a line that is longer than the
+/// width is cut three characters before it; `...` stands for whatever is left out. A newline at the
+/// very end of a value is dropped without a mark.
 #[derive(Debug)]
 pub(crate) struct DirectoryLine {
     width: usize,

@@ -81,7 +81,8 @@ impl<'e> EntryJson<'e> {
         }
     }
 
-    /// A value whose bytes are written piece by piece, between the halves: as a string if they are UTF-8, else in base64.
+    /// A value whose bytes are written piece by piece, between the halves: as a string if they are
+    /// UTF-8, else in base64.
     pub(crate) fn value_halves(
         key: &str,
         text: bool,

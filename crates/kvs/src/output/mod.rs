@@ -1,5 +1,5 @@
-//! How things are printed: pure functions that make lines, columns and JSON, and `Sink`, the one way
-//! to standard output.
+//! How things are printed: pure functions that make lines, columns and JSON, and `Sink`, the one
+//! way to standard output.
 //!
 //! Nothing here knows the client library: a verb translates what it was answered into the plain
 //! structures of this module, so that every printed form is tested without a daemon.

@@ -12,8 +12,8 @@ use rustix::io::Errno;
 use super::escape::{escape, escape_value};
 use super::failure::OutputError;
 
-/// Prints text and a newline at once. Its colours go only where they are wanted; what cannot be written
-/// is an error, where `println!` would panic.
+/// Prints text and a newline at once. Its colours go only where they are wanted; what cannot be
+/// written is an error, where `println!` would panic.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut stdout = anstream::stdout().lock();
     writeln!(stdout, "{text}")?;

@@ -1,9 +1,10 @@
-//! How a daemon is, as lines for people: texts first, then numbers in groups, each with what its unit
-//! makes of it. Pure; the names are the daemon's.
+//! How a daemon is, as lines for people: texts first, then numbers in groups, each with what its
+//! unit makes of it. Pure; the names are the daemon's.
 
 use super::escape::escape;
 
-/// Lines of texts and numbers, which are sorted by their names. The first word of a name is its group.
+/// Lines of texts and numbers, which are sorted by their names. The first word of a name is its
+/// group.
 pub(crate) fn status_lines(texts: &[(&str, &str)], counters: &[(&str, u64)]) -> Vec<String> {
     let names = texts.iter().map(|(name, _)| *name);
     let names = names.chain(counters.iter().map(|(name, _)| *name));
@@ -44,7 +45,8 @@ fn of(name: &str) -> &str {
     name.split('_').next().unwrap_or(name)
 }
 
-/// A number as a person reads it, where its name ends in a unit and it is large enough to need that.
+/// A number as a person reads it, where its name ends in a unit and it is large enough to need
+/// that.
 fn readable(name: &str, count: u64) -> Option<String> {
     let seconds = match name.rsplit('_').next()? {
         "bytes" => return size(count),

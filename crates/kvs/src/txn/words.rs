@@ -1,7 +1,7 @@
 //! A line in words: a verb and what belongs to it, quoted as in a shell.
 //!
-//! Words are separated by blanks. Inside '…' everything stands for itself; inside "…" and outside of
-//! quotes a backslash makes `\n \t \r \0 \xHH` a byte and any other character itself.
+//! Words are separated by blanks. Inside '…' everything stands for itself; inside "…" and outside
+//! of quotes a backslash makes `\n \t \r \0 \xHH` a byte and any other character itself.
 
 use bytes::Bytes;
 use kvs_client::{Condition, Operation};

@@ -15,8 +15,8 @@ const LONG: usize = 80 << 20;
 /// its buffer and the pipe, so that it has not ended.
 const UNREAD: usize = 512 * 1024;
 
-/// Runs a command that prints at least that many bytes; gives the most memory that it held, in KiB, and
-/// how many bytes it printed.
+/// Runs a command that prints at least that many bytes; gives the most memory that it held, in KiB,
+/// and how many bytes it printed.
 fn peak(kvs: &Daemon, arguments: &[&str], least: usize) -> (u64, usize) {
     let mut command = kvs.command(arguments);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();

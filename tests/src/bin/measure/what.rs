@@ -130,7 +130,8 @@ pub(crate) enum What {
     HostileGuest(HostileGuest),
     /// What the instance owner's puts take while a guest floods the daemon; run by root
     Fairness(Fairness),
-    /// Random requests over a tree that copying made huge: the largest slice, the longest pause of a get
+    /// Random requests over a tree that copying made huge: the largest slice, the longest pause of
+    /// a get
     Slices(Slices),
     /// Floods a daemon in one way for ever: the guest of `fairness`
     #[command(hide = true)]

@@ -1,5 +1,5 @@
-//! Who may see what: a watch shows nothing that its reader may not read at that moment, ends when it
-//! may not, and does not end else.
+//! Who may see what: a watch shows nothing that its reader may not read at that moment, ends when
+//! it may not, and does not end else.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,14 @@ use super::lives::{LIFE, World, life};
 use super::sight::Sight;
 use super::through::look;
 
-/// Whether the reader may read a namespace; for a guest one that does not exist is one that it may not read.
+/// Whether the reader may read a namespace; for a guest one that does not exist is one that it may
+/// not read.
 fn may(wish: &Wish, world: &World, name: &str) -> bool {
     !wish.guest || (world.newest.contains_key(name) && world.shared.contains(name))
 }
 
-/// A namespace that the reader may not read and a scope leads into in this version, if there is one.
+/// A namespace that the reader may not read and a scope leads into in this version, if there is
+/// one.
 fn forbidden(wish: &Wish, world: &World, version: u64, sight: &Sight<'_>) -> Option<String> {
     if !wish.guest || !sight.has(version) {
         return None;

@@ -1,5 +1,5 @@
-//! Random transactions over few keys, so that they meet: values, directories, links that lead to each
-//! other, and whatever happens to a watched key from above.
+//! Random transactions over few keys, so that they meet: values, directories, links that lead to
+//! each other, and whatever happens to a watched key from above.
 
 use bytes::Bytes;
 use kvs_engine::Mode;

@@ -1,6 +1,6 @@
 //! What one reader saw, step by step, and the deliveries that this comes to: versions, states and
-//! gaps, each put together from its parts, with where the reader stood before it. Versions are indexes
-//! (`lives`).
+//! gaps, each put together from its parts, with where the reader stood before it. Versions are
+//! indexes (`lives`).
 
 use std::rc::Rc;
 
@@ -53,7 +53,8 @@ pub(super) enum Step {
         /// Nothing changed in the world while it was made.
         still: bool,
     },
-    /// There is nothing to read, and nothing woke the reader. `until` is the newest version after it.
+    /// There is nothing to read, and nothing woke the reader. `until` is the newest version after
+    /// it.
     Idle {
         newest: u64,
         until: u64,
@@ -72,7 +73,8 @@ pub(super) enum Step {
     Lost,
 }
 
-/// When a reader was told of a version: the operations that the disk had done, and the reader's step.
+/// When a reader was told of a version: the operations that the disk had done, and the reader's
+/// step.
 #[derive(Clone)]
 pub(super) struct Moment {
     pub(super) namespace: String,

@@ -1,5 +1,5 @@
-//! A simulated machine with a daemon on it: power cuts, restarts, and a disk that may lie about what it
-//! has synced.
+//! A simulated machine with a daemon on it: power cuts, restarts, and a disk that may lie about
+//! what it has synced.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,8 +19,8 @@ use super::history::Moment;
 use super::lives::{LIFE, Lives, World, life};
 use crate::support::{NS, OWNER, Random};
 
-/// A disk that says that the journal is synced and does not sync it: over it the engine fires before
-/// what it tells is durable.
+/// A disk that says that the journal is synced and does not sync it: over it the engine fires
+/// before what it tells is durable.
 #[derive(Debug)]
 struct Liar(SimDisk);
 

@@ -1,5 +1,6 @@
-//! A reader that does what it is told: it applies every change to what it has, and has in the end what
-//! there is. This is what links into other namespaces are judged by, whose versions nobody counts.
+//! A reader that does what it is told: it applies every change to what it has, and has in the end
+//! what there is. This is what links into other namespaces are judged by, whose versions nobody
+//! counts.
 
 use std::collections::BTreeMap;
 
@@ -27,8 +28,8 @@ enum Held {
 
 type Image = BTreeMap<Key, Held>;
 
-/// A scope that no other scope of the watch sees anything of, and what the reader has of it; none if
-/// that was never said.
+/// A scope that no other scope of the watch sees anything of, and what the reader has of it; none
+/// if that was never said.
 struct Part<'a> {
     range: &'a Range,
     held: Option<Image>,
@@ -119,8 +120,8 @@ pub(super) fn mirrored(history: &History, sight: &Sight<'_>) -> Verdict {
     follow(history, sight, |_| ())
 }
 
-/// Deliveries from other namespaces that were news, and of whose keys nothing more was told before the
-/// reader found nothing more.
+/// Deliveries from other namespaces that were news, and of whose keys nothing more was told before
+/// the reader found nothing more.
 pub(super) fn surprises(history: &History, sight: &Sight<'_>) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
     let mut open: Vec<(Vec<usize>, Vec<Key>)> = Vec::new();

@@ -1,7 +1,8 @@
-//! Simulated runs: watches under everything that may happen to them, and validators of what they told.
+//! Simulated runs: watches under everything that may happen to them, and validators of what they
+//! told.
 //!
-//! Each run comes from a seed. `KVS_SIM_SEED=17` runs that seed alone, `KVS_SIM_RUNS=10000` so many,
-//! from seed `KVS_SIM_FROM` on.
+//! Each run comes from a seed. `KVS_SIM_SEED=17` runs that seed alone, `KVS_SIM_RUNS=10000` so
+//! many, from seed `KVS_SIM_FROM` on.
 
 mod lives;
 

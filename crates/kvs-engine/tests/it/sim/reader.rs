@@ -1,5 +1,6 @@
-//! A reader of a watch, as the client library is one: it knows how far it has come, goes on from there
-//! after a loss, and reads only when it is woken or has not found the end yet. All it sees is recorded.
+//! A reader of a watch, as the client library is one: it knows how far it has come, goes on from
+//! there after a loss, and reads only when it is woken or has not found the end yet. All it sees is
+//! recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -85,8 +86,8 @@ impl Reader {
         newest.copied().unwrap_or(0)
     }
 
-    /// Where it begins. What it was to begin with may be gone: a namespace that was made anew meanwhile
-    /// has fewer versions, and mode append begins with what there is.
+    /// Where it begins. What it was to begin with may be gone: a namespace that was made anew
+    /// meanwhile has fewer versions, and mode append begins with what there is.
     fn start_in(&self, world: &World) -> Start {
         let newest = self.newest(world) % LIFE;
         match (self.start, self.history.wish.mode) {

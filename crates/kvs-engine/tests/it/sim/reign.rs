@@ -1,5 +1,5 @@
-//! What is done to whole namespaces in a run: made, removed, made again; shared with a guest, and that
-//! taken back.
+//! What is done to whole namespaces in a run: made, removed, made again; shared with a guest, and
+//! that taken back.
 
 use smol_str::SmolStr;
 

@@ -1,5 +1,6 @@
-//! A run: from a seed, clients that commit, readers that come, go, sleep and are cut off, and a daemon
-//! that is stopped, killed and trims its past. What comes out are histories, and what is true.
+//! A run: from a seed, clients that commit, readers that come, go, sleep and are cut off, and a
+//! daemon that is stopped, killed and trims its past. What comes out are histories, and what is
+//! true.
 
 use std::collections::BTreeSet;
 

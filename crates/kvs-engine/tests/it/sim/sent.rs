@@ -27,8 +27,8 @@ impl Sent {
     }
 }
 
-/// Where transactions of one connection to one namespace took effect in another order than they were
-/// sent. One that was refused may take effect later when it is sent again.
+/// Where transactions of one connection to one namespace took effect in another order than they
+/// were sent. One that was refused may take effect later when it is sent again.
 pub(super) fn disorder(sent: &[Sent], lives: &Lives) -> Vec<String> {
     let mut newest: BTreeMap<([u8; 16], &str), (u64, u64)> = BTreeMap::new();
     let mut wrong = Vec::new();

@@ -221,8 +221,8 @@ impl<'a> Sight<'a> {
         keys
     }
 
-    /// The keys that were written in a version, as the scopes see them: those that must be told even
-    /// if they are as they were, and those that may be.
+    /// The keys that were written in a version, as the scopes see them: those that must be told
+    /// even if they are as they were, and those that may be.
     fn written(&self, version: u64) -> (BTreeSet<Key>, BTreeSet<Key>) {
         let (mut must, mut may) = (BTreeSet::new(), BTreeSet::new());
         let written = &self.version(version).written;

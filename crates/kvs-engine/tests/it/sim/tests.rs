@@ -1,4 +1,5 @@
-//! Each validator by itself: a history made by hand that it finds right, and one that it finds wrong.
+//! Each validator by itself: a history made by hand that it finds right, and one that it finds
+//! wrong.
 
 use std::rc::Rc;
 

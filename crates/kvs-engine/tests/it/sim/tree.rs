@@ -1,5 +1,6 @@
 //! The simple model: a tree as one sorted map, and what operations make of it. It knows nothing of
-//! objects, effects or differences of trees, and shares no code with the engine but the type of keys.
+//! objects, effects or differences of trees, and shares no code with the engine but the type of
+//! keys.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -59,7 +60,8 @@ impl Written {
     }
 }
 
-/// Where a key leads: the links on the way, and the key at the end, where something may stand or not.
+/// Where a key leads: the links on the way, and the key at the end, where something may stand or
+/// not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Way {
     pub(super) links: Vec<Key>,

@@ -48,8 +48,8 @@ fn deliveries(history: &History) -> impl Iterator<Item = Delivery<'_>> {
     })
 }
 
-/// Versions come in their order, the parts of one together, the keys of a part sorted; a state comes
-/// first or after a gap.
+/// Versions come in their order, the parts of one together, the keys of a part sorted; a state
+/// comes first or after a gap.
 pub(super) fn ordered(history: &History, _: &Sight<'_>) -> Verdict {
     let mut newest = 0;
     for one in deliveries(history) {
@@ -232,8 +232,8 @@ pub(super) fn resumable(history: &History, sight: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// A mark never runs back, never runs ahead of what is told, and reaches the newest version when there
-/// is nothing to tell.
+/// A mark never runs back, never runs ahead of what is told, and reaches the newest version when
+/// there is nothing to tell.
 pub(super) fn bookmarkable(history: &History, sight: &Sight<'_>) -> Verdict {
     let latest = history.wish.mode == Mode::Latest;
     let sight = sight.of(history.wish.mode);

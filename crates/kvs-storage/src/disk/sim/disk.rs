@@ -55,7 +55,8 @@ impl SimDisk {
         self.lock_state().faults.plan(point, "", after, 1, fault);
     }
 
-    /// Like [`fail`](Self::fail), for calls on paths that contain `part` only, and `times` in a row.
+    /// Like [`fail`](Self::fail), for calls on paths that contain `part` only, and `times` in a
+    /// row.
     pub fn fail_on(&self, point: FaultPoint, part: &str, after: u64, times: u64, fault: DiskFault) {
         self.lock_state()
             .faults
@@ -110,8 +111,8 @@ impl SimDisk {
         state.content(inode).map(<[u8]>::to_vec)
     }
 
-    /// Damages a file behind everybody's back: flips the bits of `mask` in one byte. Returns whether
-    /// there was such a byte. Not recorded, so crash images do not show it.
+    /// Damages a file behind everybody's back: flips the bits of `mask` in one byte. Returns
+    /// whether there was such a byte. Not recorded, so crash images do not show it.
     pub fn flip(&self, path: &Path, offset: u64, mask: u8) -> bool {
         self.lock_state().flip(path, offset, mask)
     }

@@ -1,5 +1,5 @@
-//! What goes on beside the preparation of a segment: a disk on which making a file takes as long as a
-//! test wants.
+//! What goes on beside the preparation of a segment: a disk on which making a file takes as long as
+//! a test wants.
 
 use std::io;
 use std::path::{Path, PathBuf};

@@ -1,8 +1,8 @@
 //! The journal on disk: one writer that appends a group with one write and one sync.
 //!
 //! A refusal is clean or it is final. A write that failed is undone: zeroed, read back, synced; if
-//! that works the answer is "not written". A sync that failed says nothing about what is on disk, and
-//! trying again would say less (the kernel forgets what it could not write), so the journal is
+//! that works the answer is "not written". A sync that failed says nothing about what is on disk,
+//! and trying again would say less (the kernel forgets what it could not write), so the journal is
 //! poisoned until it is opened again.
 
 use std::path::Path;
@@ -76,8 +76,8 @@ impl DiskJournal {
     /// `replay_from`. Everything that can be read is durable.
     ///
     /// # Errors
-    /// Damage of the groups from `replay_from` on, except for an end that a power cut may have torn;
-    /// [`JournalError::Incomplete`] for a missing segment; disk errors.
+    /// Damage of the groups from `replay_from` on, except for an end that a power cut may have
+    /// torn; [`JournalError::Incomplete`] for a missing segment; disk errors.
     pub(crate) fn open(
         env: &Environment,
         dir: &Path,

@@ -34,7 +34,8 @@ const PREVIOUS_AT: usize = 56;
 /// Blake3 of a group.
 pub(super) type GroupHash = [u8; 32];
 
-/// What the groups of a segment carry. Ids are consecutive; the tag is new each time a file is used.
+/// What the groups of a segment carry. Ids are consecutive; the tag is new each time a file is
+/// used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) id: u64,
@@ -178,8 +179,8 @@ pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Inval
 
 /// A group in `bytes` from `from` on which proves that the group which should stand at `from` was
 /// durable: its place and number. Searched for where the journal seems to end. `expected` is the
-/// number of the group that is not there; if that is not known, a group proves that the one before it
-/// was durable, and so all of the segment before it.
+/// number of the group that is not there; if that is not known, a group proves that the one before
+/// it was durable, and so all of the segment before it.
 pub(super) fn find_proof(
     bytes: &[u8],
     from: usize,

@@ -1,7 +1,7 @@
 //! Reading a journal beside its writer: the list of segments, and how far it may be read.
 //!
-//! A segment that is trimmed may be overwritten while somebody reads it. Its new groups carry another
-//! identity, so the reader sees damage, looks at the list again, and answers "trimmed".
+//! A segment that is trimmed may be overwritten while somebody reads it. Its new groups carry
+//! another identity, so the reader sees damage, looks at the list again, and answers "trimmed".
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -61,8 +61,8 @@ impl Shared {
         })
     }
 
-    /// An error if a segment has lost its name, for the thread that appends and trims: nobody but the
-    /// owner may remove one. Some are looked for each time.
+    /// An error if a segment has lost its name, for the thread that appends and trims: nobody but
+    /// the owner may remove one. Some are looked for each time.
     pub(super) fn check_files(&self, disk: &dyn Disk) -> Result<(), DiskError> {
         let list = self.list().clone();
         let turn = self.turns.next(list.iter());

@@ -1,9 +1,10 @@
 //! Finding the end of a journal after whatever happened.
 //!
-//! The last segment that begins with a group is the one that was written to. Only there may the chain
-//! end early, and only if nothing proves that more of it was durable. What lies behind the end is
-//! zeroed, what may have been written without a sync is written again (a page whose write-back failed
-//! reads fine and is not on disk), all of it is synced; only then is anything believed.
+//! The last segment that begins with a group is the one that was written to. Only there may the
+//! chain end early, and only if nothing proves that more of it was durable. What lies behind the
+//! end is zeroed, what may have been written without a sync is written again (a page whose
+//! write-back failed reads fine and is not on disk), all of it is synced; only then is anything
+//! believed.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -166,9 +167,9 @@ fn close_chain(
     Ok(())
 }
 
-/// The same of a segment that is sealed, also if its first group is damaged; then it is not known what
-/// that follows. If more groups are damaged than are taken for it, the segment before seems to have
-/// lost its last ones, so that nobody takes them for what they are not.
+/// The same of a segment that is sealed, also if its first group is damaged; then it is not known
+/// what that follows. If more groups are damaged than are taken for it, the segment before seems to
+/// have lost its last ones, so that nobody takes them for what they are not.
 fn first_of_sealed(
     file: &SegmentFile,
     next_first: GroupNumber,

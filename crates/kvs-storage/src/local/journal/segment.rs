@@ -1,9 +1,9 @@
 //! The groups of a segment: walking over them, where they lie, reading them.
 //!
-//! In memory a segment keeps an offset for every 4 KiB of groups. A sealed segment that recovery had
-//! no reason to read is verified as a whole, its end included, when it is read first. A damaged group
-//! costs no other one: those behind it are found by their magic, identity and checksum, which no
-//! payload can have.
+//! In memory a segment keeps an offset for every 4 KiB of groups. A sealed segment that recovery
+//! had no reason to read is verified as a whole, its end included, when it is read first. A damaged
+//! group costs no other one: those behind it are found by their magic, identity and checksum, which
+//! no payload can have.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
@@ -144,8 +144,8 @@ impl Segment {
         }
     }
 
-    /// A sealed segment whose groups nobody has looked at yet. Without `last_hash` nothing says what
-    /// its last group is, as the one behind it is damaged.
+    /// A sealed segment whose groups nobody has looked at yet. Without `last_hash` nothing says
+    /// what its last group is, as the one behind it is damaged.
     pub(super) fn sealed(
         file: SegmentFile,
         first: GroupNumber,
@@ -196,8 +196,8 @@ impl Segment {
         self.verify_bytes(&bytes)
     }
 
-    /// Verifies a sealed segment from the bytes behind its header. Groups that are damaged are noted,
-    /// and an error only for who reads them.
+    /// Verifies a sealed segment from the bytes behind its header. Groups that are damaged are
+    /// noted, and an error only for who reads them.
     pub(super) fn verify_bytes(&self, bytes: &[u8]) -> Result<(), JournalError> {
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
         if groups.indexed {

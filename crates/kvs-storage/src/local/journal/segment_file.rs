@@ -1,5 +1,5 @@
-//! The file of a segment. Its first 512 bytes are the header, the rest groups one behind another; what
-//! follows the last is zeros, or older groups that carry another identity.
+//! The file of a segment. Its first 512 bytes are the header, the rest groups one behind another;
+//! what follows the last is zeros, or older groups that carry another identity.
 //!
 //! | at | bytes | field |
 //! | --- | --- | --- |

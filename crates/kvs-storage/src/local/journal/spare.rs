@@ -1,9 +1,10 @@
-//! Segment files before and after their use: making the next one ahead of time, reusing trimmed ones.
+//! Segment files before and after their use: making the next one ahead of time, reusing trimmed
+//! ones.
 //!
-//! A segment gets its name only when it is complete: a new file is preallocated, zeroed and synced as
-//! `new-<id>`, a trimmed one waits as `free-<id>` and gets a header with a new identity; then the file
-//! is renamed and the directory synced. So a named segment is always whole, and an append into it
-//! needs nothing but its own sync.
+//! A segment gets its name only when it is complete: a new file is preallocated, zeroed and synced
+//! as `new-<id>`, a trimmed one waits as `free-<id>` and gets a header with a new identity; then
+//! the file is renamed and the directory synced. So a named segment is always whole, and an append
+//! into it needs nothing but its own sync.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -24,9 +25,9 @@ pub(super) const NEW: &str = "new-";
 /// Begins the name of a file that is not a segment any more.
 pub(super) const FREE: &str = "free-";
 
-/// What is written over a segment, a piece at a time. The pieces are small because the page cache of
-/// Linux 6.16 and later keeps a file in units as large as the writes that filled it, and counts the
-/// whole unit as written again when a group touches a part of it.
+/// What is written over a segment, a piece at a time. The pieces are small because the page cache
+/// of Linux 6.16 and later keeps a file in units as large as the writes that filled it, and counts
+/// the whole unit as written again when a group touches a part of it.
 static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
 /// Writes zeros over `from..to`.
@@ -249,8 +250,8 @@ impl Spare {
         Ok(file)
     }
 
-    /// Zeroes a new file. Groups are appended meanwhile, and each of their syncs waits for what the disk
-    /// was given before: so that is never much.
+    /// Zeroes a new file. Groups are appended meanwhile, and each of their syncs waits for what the
+    /// disk was given before: so that is never much.
     fn zero_in_steps(&self, file: &dyn DiskFile, path: &Path) -> Result<(), DiskError> {
         let mut at = 0;
         while at < self.segment_bytes {

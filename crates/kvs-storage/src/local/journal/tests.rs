@@ -1,5 +1,5 @@
-//! The journal on a simulated disk: order, rollover, trimming, failures, damage, and power cuts after
-//! every operation of random runs.
+//! The journal on a simulated disk: order, rollover, trimming, failures, damage, and power cuts
+//! after every operation of random runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;

@@ -1,17 +1,18 @@
-//! The bytes of a pack: a header, the objects, an index of them, a footer. All integers little-endian.
+//! The bytes of a pack: a header, the objects, an index of them, a footer. All integers
+//! little-endian.
 //!
-//! Header, 32 bytes: magic `KVSPACK\0` (8), format version 1 (4), reserved 0 (4), pack id (8), reserved
-//! 0 (4), crc32c of the 28 bytes before (4).
+//! Header, 32 bytes: magic `KVSPACK\0` (8), format version 1 (4), reserved 0 (4), pack id (8),
+//! reserved 0 (4), crc32c of the 28 bytes before (4).
 //!
-//! Object: length (4), algorithm (1: blake3 = 1, sha1 = 2), reserved 0 (3), digest (32, filled up with
-//! zeros), then its bytes.
+//! Object: length (4), algorithm (1: blake3 = 1, sha1 = 2), reserved 0 (3), digest (32, filled up
+//! with zeros), then its bytes.
 //!
-//! Index, sorted by digest, 48 bytes an object: length (4), algorithm (1), reserved 0 (3), digest (32),
-//! offset of the object's record (8).
+//! Index, sorted by digest, 48 bytes an object: length (4), algorithm (1), reserved 0 (3), digest
+//! (32), offset of the object's record (8).
 //!
-//! Footer, 64 bytes: magic `KVSPFOOT` (8), format version 1 (4), reserved 0 (4), pack id (8), offset of
-//! the index (8), number of objects (8), crc32c of all before the index (4), crc32c of the index (4),
-//! reserved 0 (12), crc32c of the 60 bytes before (4).
+//! Footer, 64 bytes: magic `KVSPFOOT` (8), format version 1 (4), reserved 0 (4), pack id (8),
+//! offset of the index (8), number of objects (8), crc32c of all before the index (4), crc32c of
+//! the index (4), reserved 0 (12), crc32c of the 60 bytes before (4).
 
 use kvs_tree::{Blobref, HashAlgorithm};
 
@@ -111,8 +112,8 @@ pub(super) fn encode_index(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// The entries of an index, each within the objects, which end at `objects_end`; `None` for one that
-/// is not.
+/// The entries of an index, each within the objects, which end at `objects_end`; `None` for one
+/// that is not.
 pub(super) fn decode_index(
     bytes: &[u8],
     objects_end: u64,

@@ -1,5 +1,5 @@
-//! Joining: what was staged for the transactions of a group becomes packs, durable before the group is
-//! written, and used by nothing before the group is.
+//! Joining: what was staged for the transactions of a group becomes packs, durable before the group
+//! is written, and used by nothing before the group is.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -60,8 +60,8 @@ pub(super) struct Joiner<'a> {
 }
 
 impl Joiner<'_> {
-    /// Makes the packs. Cost: writing what is not in a file of its own, one sync of that, one of the
-    /// directory.
+    /// Makes the packs. Cost: writing what is not in a file of its own, one sync of that, one of
+    /// the directory.
     ///
     /// # Errors
     /// Nothing of the packs is left; long scratch files are gone.

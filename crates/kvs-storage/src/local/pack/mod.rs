@@ -1,8 +1,10 @@
-//! The blobs of a store on a local disk: objects under their hashes, in immutable files called packs.
+//! The blobs of a store on a local disk: objects under their hashes, in immutable files called
+//! packs.
 //!
 //! Bottom up: the bytes of a pack (`format`), where each object lies (`index`), a pack in use
-//! (`file`), objects that wait for one (`scratch`), writing one (`writer`), packs of what was staged
-//! (`join`), all of them (`packs`), and as the seam has them (`store`). Formats and rules: RFC 0004.
+//! (`file`), objects that wait for one (`scratch`), writing one (`writer`), packs of what was
+//! staged (`join`), all of them (`packs`), and as the seam has them (`store`). Formats and rules:
+//! RFC 0004.
 
 mod format;
 

@@ -38,8 +38,8 @@ impl fmt::Debug for PackStore {
 }
 
 impl PackStore {
-    /// The packs in `dir` (made if missing), none of which is in use yet. At most about `open_files`
-    /// of them are kept open, however many there are.
+    /// The packs in `dir` (made if missing), none of which is in use yet. At most about
+    /// `open_files` of them are kept open, however many there are.
     ///
     /// # Errors
     /// Those of the disk.

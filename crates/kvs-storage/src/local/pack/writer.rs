@@ -1,5 +1,5 @@
-//! Writing a pack: objects are streamed into `<id>.tmp`; only a whole and synced file gets the name of
-//! a pack. Whatever fails before that leaves nothing.
+//! Writing a pack: objects are streamed into `<id>.tmp`; only a whole and synced file gets the name
+//! of a pack. Whatever fails before that leaves nothing.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -112,7 +112,8 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Ends writing. A `whole` file gets an index and is made durable: it is a pack but for its name.
+    /// Ends writing. A `whole` file gets an index and is made durable: it is a pack but for its
+    /// name.
     pub(super) fn set_aside(mut self, whole: bool) -> Result<Scratch, StoreError> {
         self.flush()?;
         let mut entries = std::mem::take(&mut self.entries);
