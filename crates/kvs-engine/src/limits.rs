@@ -287,8 +287,7 @@ pub(crate) const SHARED_EVENT_BYTES: usize = 8 * 1024 * 1024;
 /// Differences looked up in one step (1,000).
 pub(crate) const DIFF_PAGE: usize = 1_000;
 
-/// Visits (RFC 0001) after which long work gives way to others (256): some 100 µs, and half a
-/// millisecond where every node is cold.
+/// Visits (RFC 0001) after which long work gives way to others (256): some 100 µs.
 pub const SLICE_VISITS: usize = 256;
 
 /// Time of a processor, in nanoseconds, that no slice should take (1 ms): longer ones are counted.
