@@ -5,7 +5,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::{Args, Subcommand};
 use kvs_client::{Client, ErrorCode, NamespaceInfo};
-use kvs_proto::NamespaceCreate;
+use kvs_proto::{At, NamespaceCreate};
 use serde_json::json;
 
 use super::failure::{About as _, Kind, failed, failure_as};
@@ -160,10 +160,13 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
         Action::Share(args) if args.read.is_empty() => {
             let namespaces = client.namespaces().await.about(&args.name)?;
             let found = namespaces.iter().find(|info| info.name == args.name);
-            let found = found.ok_or_else(|| {
-                let reason = "there is no such namespace that you may read";
-                failure_as(&args.name, ErrorCode::NoNamespace, reason)
-            })?;
+            let Some(found) = found else {
+                // The daemon knows whether it is missing or not readable, and may say so.
+                let info = client.namespace(args.name.as_str()).info(At::Current).await;
+                info.about(&args.name)?;
+                let reason = "it was created just now; try again";
+                return Err(failure_as(&args.name, ErrorCode::NoNamespace, reason));
+            };
             let mut sink = Sink::new();
             if args.json {
                 let (owner, readers) = (found.owner, &found.readers);

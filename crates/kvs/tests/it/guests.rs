@@ -295,6 +295,8 @@ fn a_namespace_that_changes_hands_is_the_new_owners_alone() {
     }
     ends_without_right(watching, "a");
     ends_without_right(following, "setroot");
+    let not = "kvs: n: Operation not permitted\n";
+    refused(&kvs, ALICE, &["namespace", "share", "n"], not);
     let not = "kvs: a: Operation not permitted\n";
     refused(&kvs, ALICE, &["get", "-N", "n", "a"], not);
     refused(&kvs, ALICE, &["put", "-N", "n", "a=2"], not);

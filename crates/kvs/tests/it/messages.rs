@@ -262,8 +262,7 @@ fn a_namespace_that_is_not_there_is_named_by_every_verb() {
             (
                 &["namespace", "share", "nosuch"],
                 3,
-                "nosuch: Operation not supported: there is no such namespace that you may read"
-                    .into(),
+                format!("nosuch: {none}"),
             ),
             (
                 &["namespace", "remove", "primary"],
