@@ -83,8 +83,8 @@ pub struct Initial {
     pub snapshot: SmolStr,
     /// When that version was made.
     pub time: SystemTime,
-    /// Whether the entries are what changed since the `from` of the gap before, unlinks included,
-    /// instead of all that there is.
+    /// Whether the entries are only what changed since the `from` of the gap before, unlinks
+    /// included, or what follows the offset of mode `append`. Otherwise they are all that there is.
     pub differences: bool,
     /// The keys of this part, as if each had just been put.
     pub entries: Vec<Change>,

@@ -38,7 +38,8 @@ pub enum WatchEvent {
         /// The entries in the scope, or their differences from the state that the watch had.
         entries: Vec<KeyChange>,
         /// Whether the entries are differences from the state at the gap's `from`, including
-        /// removed keys. Otherwise a key that is not listed does not exist.
+        /// removed keys, or from the bytes before the offset of mode `append`. Otherwise a key that
+        /// is not listed does not exist.
         differences: bool,
         /// Whether this is the last page; changes follow.
         last: bool,

@@ -198,8 +198,8 @@ pub struct Initial {
     /// When that version was made, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// Whether the entries are what changed since the `from` of the gap before, unlinks included,
-    /// instead of all that there is.
+    /// Whether the entries are only what changed since the `from` of the gap before, unlinks
+    /// included, or what follows the offset of mode `append`. Otherwise they are all that there is.
     #[serde(default, skip_serializing_if = "is_false")]
     pub differences: bool,
     /// The keys of this page, as if each had just been put.

@@ -110,7 +110,9 @@ impl WatchState {
             return Ok(true);
         }
         let head = if list {
-            EventHeader::Initial { differences: true }
+            EventHeader::Initial {
+                differences: offset > 0,
+            }
         } else {
             EventHeader::Changes {
                 transactions: Vec::new(),

@@ -200,6 +200,29 @@ async fn what_is_appended_to_a_value_that_was_made_anew_is_the_whole_of_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn an_append_watch_starts_with_the_whole_value_or_what_follows_the_offset() {
+    let sim = Sim::new().await;
+    sim.put("log", "abc").await;
+    for (key, offset, changes, is_partial) in [
+        ("log", 0, vec!["append log"], false),
+        ("log", 2, vec!["append log"], true),
+        ("log", 3, vec![], true),
+        ("log", 4, vec!["put log=abc"], true),
+        ("none", 0, vec![], false),
+        ("none", 1, vec!["unlink none"], true),
+    ] {
+        let mut request = request(key, Mode::Append { offset });
+        request.start = Start::Initial;
+        let event = one(&mut sim.watch_as(request)).await;
+        assert_eq!(told(&event), changes, "{key} {offset}");
+        let WatchEvent::Initial { differences, .. } = event else {
+            panic!("{event:?}");
+        };
+        assert_eq!(differences, is_partial, "{key} {offset}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
 async fn append_from_more_than_there_is_tells_a_replacement() {
     let sim = Sim::new().await;
     sim.put("log", "abc").await;

@@ -19,7 +19,7 @@ use super::interrupt::end_on_interrupt;
 use super::look::{Look, Printer};
 use super::options::{Daemon, NamespaceOption};
 use super::show::Form;
-use crate::eventlog::{Decoder, Entry, encode};
+use crate::eventlog::{Decoder, Entry, Malformed, encode};
 use crate::output::reader_gone;
 use crate::quantity::duration;
 
@@ -204,7 +204,7 @@ async fn get(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
             .await?
     };
     if reader.whole(&found, &mut take).await?.is_continue() {
-        reader.decoder.finish()?;
+        reader.finish()?;
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -290,7 +290,7 @@ impl<'r> Reader<'r> {
                     let flow = growth.take(key, grown, read).await?;
                     // Whoever appends to a log appends whole lines.
                     if end && flow.is_continue() {
-                        self.decoder.finish()?;
+                        self.finish()?;
                     }
                     flow
                 }
@@ -354,7 +354,17 @@ impl<'r> Reader<'r> {
                 return Ok(ControlFlow::Break(()));
             }
         }
-        result?;
+        result.map_err(|malformed| self.malformed(malformed))?;
         Ok(ControlFlow::Continue(()))
+    }
+
+    /// Says whether the log may end here.
+    fn finish(&self) -> Result<()> {
+        let finished = self.decoder.finish();
+        finished.map_err(|malformed| self.malformed(malformed))
+    }
+
+    fn malformed(&self, malformed: Malformed) -> anyhow::Error {
+        failed(Kind::Other, format!("{}: {malformed}", self.key))
     }
 }

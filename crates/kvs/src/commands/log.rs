@@ -20,7 +20,7 @@ use super::options::{Daemon, NamespaceOption, version};
 use super::report::logged;
 use super::since::Since;
 use crate::limits::LOG_VALUE_BYTES;
-use crate::output::{ChangeReport, Halves, Sink, Told, VersionReport, escape};
+use crate::output::{ChangeReport, Halves, Sink, Told, VersionReport, escape_bytes};
 
 /// Versions that are asked for at once where the log is read backwards.
 const WINDOW: u64 = 128;
@@ -265,9 +265,8 @@ impl Reading {
         }
         for (change, value) in changes {
             let Halves { before, after } = change.line(report.version, false, value.is_some());
-            let value = value.unwrap_or_default();
-            let value = String::from_utf8_lossy(&value);
-            sink.text(&format!("\n  {before}{}{after}", escape(&value)))?;
+            let value = escape_bytes(&value.unwrap_or_default());
+            sink.text(&format!("\n  {before}{value}{after}"))?;
         }
         Ok(sink.text(if version.more { "\n  ...\n" } else { "\n" })?)
     }

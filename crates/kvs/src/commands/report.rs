@@ -117,7 +117,7 @@ pub(super) fn head(namespace: &str, event: &Event) -> Option<VersionReport> {
             version: state.position.version,
             root: state.root.to_string(),
             time: Some(state.time),
-            initial: true,
+            initial: !state.differences,
             differences: state.differences,
             skipped: 0,
             behind: None,
@@ -356,5 +356,31 @@ fn before(value: &ChangeValue) -> Before {
         ChangeValue::Bytes(bytes) => Before::Value(bytes.to_vec()),
         ChangeValue::Link(link) => Before::Value(link_text(link).into_bytes()),
         ChangeValue::Large { size, .. } => Before::Long(*size),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_state_is_either_whole_or_differences() {
+        for differences in [false, true] {
+            let state = kvs_proto::Initial {
+                position: Position {
+                    incarnation: 1,
+                    version: 1,
+                },
+                root: "blake3-00".into(),
+                snapshot: "primary@1:blake3-00".into(),
+                time_ms: 0,
+                differences,
+                entries: Vec::new(),
+                last: true,
+            };
+            let report = head("primary", &Event::Initial(state.into())).unwrap();
+            assert_eq!(report.initial, !differences);
+            assert_eq!(report.differences, differences);
+        }
     }
 }

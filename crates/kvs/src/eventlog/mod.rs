@@ -11,5 +11,5 @@ mod decode;
 mod format;
 
 pub(crate) use decode::Decoder;
-pub(crate) use entry::{Entry, encode};
+pub(crate) use entry::{Entry, Malformed, encode};
 pub(crate) use format::Formatter;

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde::Serialize;
 
-use super::escape::escape;
+use super::escape::{escape, escape_bytes};
 use super::pieces::Halves;
 
 /// One version that touched what was asked for, without its changes, which may be any number.
@@ -19,9 +19,10 @@ pub(crate) struct VersionReport {
     pub(crate) root: String,
     /// When it was made; `None` where that is not recorded.
     pub(crate) time: Option<SystemTime>,
-    /// Whether this is the state that a watch began with, or went on with, not a change.
+    /// Whether this is a whole state, which a watch begins with or goes on with, not a change.
     pub(crate) initial: bool,
-    /// Whether of that state only the differences to what was printed before are told.
+    /// Whether it is a state of which only the differences from what the reader has are reported.
+    /// Never together with `initial`.
     pub(crate) differences: bool,
     /// Versions of what is watched that were passed over before it.
     pub(crate) skipped: u64,
@@ -196,8 +197,7 @@ impl ChangeReport<'_> {
             Some(Before::Nothing) => " (was nothing)".to_owned(),
             Some(Before::Long(size)) => format!(" (was {size} bytes)"),
             Some(Before::Value(value)) => {
-                let value = String::from_utf8_lossy(value);
-                format!(" (was {})", escape(&value))
+                format!(" (was {})", escape_bytes(value))
             }
         };
         Halves { before, after }
@@ -422,7 +422,7 @@ mod tests {
             (
                 Before::Value(b"\xff".to_vec()),
                 "\"previous_base64\":\"/w==\"",
-                " (was \u{fffd})",
+                " (was \\xff)",
             ),
             (
                 Before::Long(70_000),

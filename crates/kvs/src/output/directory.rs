@@ -1,8 +1,8 @@
 //! The lines of `kvs dir`: `key = value`, `key.` for a directory, `key -> target` for a link, each
 //! cut to the width. A value comes piece by piece, so a line may be of any length.
 
-use super::escape::escape;
-use super::pieces::{Encoding, Pieces};
+use super::escape::{escape, escape_bytes};
+use super::pieces::unfinished;
 
 /// Widths up to this one mean "as long as it is": they leave no room for the dots.
 const UNLIMITED: usize = 3;
@@ -13,16 +13,18 @@ const DOTS: &str = "...";
 ///
 /// With a width above 3 a value stops at its first newline, and a line that is longer than the
 /// width is cut three characters before it; `...` stands for whatever is left out. A newline at the
-/// very end of a value is dropped without a mark.
+/// very end of a value is dropped without a mark. A byte that is not UTF-8 counts as one character;
+/// a terminal gets it written out, as four.
 #[derive(Debug)]
 pub(crate) struct DirectoryLine {
     width: usize,
     terminal: bool,
-    value: Pieces,
+    /// The end of the value so far, if it may be the beginning of a character.
+    kept: Vec<u8>,
     /// Characters of the line so far.
     length: usize,
     /// The last of them, which dots may replace.
-    last: String,
+    last: Vec<u8>,
     /// The value's first newline was passed.
     ended: bool,
     /// Something of the value is left out.
@@ -35,9 +37,9 @@ impl DirectoryLine {
         Self {
             width,
             terminal,
-            value: Pieces::new(Encoding::Text),
+            kept: Vec::new(),
             length: 0,
-            last: String::new(),
+            last: Vec::new(),
             ended: false,
             cut: false,
         }
@@ -51,29 +53,19 @@ impl DirectoryLine {
 
     /// Adds text that is no value.
     pub(crate) fn text(&mut self, text: &str, out: &mut Vec<u8>) {
-        if !self.is_limited() {
-            out.extend_from_slice(self.shown(text).as_bytes());
-            return;
-        }
-        let room = self.width - DOTS.len();
-        for c in self.shown(text).chars() {
-            if self.is_full() {
-                return;
-            }
-            self.length += 1;
-            if self.length <= room {
-                out.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
-            } else {
-                self.last.push(c);
-            }
-        }
+        let shown = match self.terminal {
+            true => escape(text),
+            false => text.into(),
+        };
+        self.characters(shown.as_bytes(), out);
     }
 
     /// Adds bytes of the value; whether more of it can show.
     pub(crate) fn value(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
-        let mut text = Vec::new();
-        self.value.feed(bytes, &mut text);
-        self.decoded(&text, out)
+        let mut value = std::mem::take(&mut self.kept);
+        value.extend_from_slice(bytes);
+        self.kept = value.split_off(value.len() - unfinished(&value));
+        self.whole(&value, out)
     }
 
     /// The value goes on, but no more of it is at hand.
@@ -83,14 +75,13 @@ impl DirectoryLine {
 
     /// Ends the line.
     pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
-        let mut text = Vec::new();
-        std::mem::replace(&mut self.value, Pieces::new(Encoding::Text)).finish(&mut text);
-        self.decoded(&text, out);
+        let rest = std::mem::take(&mut self.kept);
+        self.whole(&rest, out);
         let dots = if self.cut { DOTS.len() } else { 0 };
         if self.is_limited() && self.length + dots > self.width {
             out.extend_from_slice(DOTS.as_bytes());
         } else {
-            out.extend_from_slice(self.last.as_bytes());
+            out.extend_from_slice(&self.last);
             if self.cut {
                 out.extend_from_slice(DOTS.as_bytes());
             }
@@ -98,30 +89,56 @@ impl DirectoryLine {
         out.push(b'\n');
     }
 
-    fn decoded(&mut self, text: &[u8], out: &mut Vec<u8>) -> bool {
-        let text = String::from_utf8_lossy(text);
+    /// Adds bytes of the value that end with a character; whether more of it can show.
+    fn whole(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
         if !self.is_limited() {
-            self.text(&text, out);
+            self.shown(bytes, out);
             return true;
         }
         if self.ended {
-            self.cut |= !text.is_empty();
+            self.cut |= !bytes.is_empty();
             return !self.cut;
         }
-        match text.split_once('\n') {
-            Some((first, rest)) => {
-                self.text(first, out);
-                (self.ended, self.cut) = (true, !rest.is_empty());
-            }
-            None => self.text(&text, out),
+        let mut lines = bytes.splitn(2, |byte| *byte == b'\n');
+        self.shown(lines.next().unwrap_or_default(), out);
+        if let Some(rest) = lines.next() {
+            (self.ended, self.cut) = (true, !rest.is_empty());
         }
         !self.cut && !self.is_full()
     }
 
-    fn shown<'t>(&self, text: &'t str) -> std::borrow::Cow<'t, str> {
+    fn shown(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.terminal {
-            true => escape(text),
-            false => text.into(),
+            true => self.characters(escape_bytes(bytes).as_bytes(), out),
+            false => self.characters(bytes, out),
+        }
+    }
+
+    /// Adds characters, and bytes that are none, as far as the width goes.
+    fn characters(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
+        if !self.is_limited() {
+            out.extend_from_slice(bytes);
+            return;
+        }
+        for chunk in bytes.utf8_chunks() {
+            for c in chunk.valid().chars() {
+                self.one(c.encode_utf8(&mut [0; 4]).as_bytes(), out);
+            }
+            for byte in chunk.invalid() {
+                self.one(&[*byte], out);
+            }
+        }
+    }
+
+    fn one(&mut self, character: &[u8], out: &mut Vec<u8>) {
+        if self.is_full() {
+            return;
+        }
+        self.length += 1;
+        if self.length <= self.width - DOTS.len() {
+            out.extend_from_slice(character);
+        } else {
+            self.last.extend_from_slice(character);
         }
     }
 
@@ -139,7 +156,7 @@ mod tests {
     use super::*;
 
     /// The line of a value that comes in pieces of so many bytes.
-    fn in_pieces(key: &str, value: &[u8], width: usize, terminal: bool, size: usize) -> String {
+    fn in_pieces(key: &str, value: &[u8], width: usize, terminal: bool, size: usize) -> Vec<u8> {
         let (mut line, mut out) = (DirectoryLine::new(width, terminal), Vec::new());
         line.text(&format!("{key} = "), &mut out);
         for piece in value.chunks(size) {
@@ -148,8 +165,17 @@ mod tests {
             }
         }
         line.finish(&mut out);
-        let line = String::from_utf8(out).unwrap();
-        line.strip_suffix('\n').unwrap().to_owned()
+        out.strip_suffix(b"\n").unwrap().to_owned()
+    }
+
+    /// The line, which is the same in pieces of any length.
+    #[track_caller]
+    fn line(value: &[u8], width: usize, terminal: bool) -> Vec<u8> {
+        let whole = in_pieces("k", value, width, terminal, 1000);
+        for size in 1..5 {
+            assert_eq!(in_pieces("k", value, width, terminal, size), whole);
+        }
+        whole
     }
 
     #[track_caller]
@@ -158,7 +184,7 @@ mod tests {
         for size in 1..4 {
             assert_eq!(in_pieces(key, value.as_bytes(), width, false, size), whole);
         }
-        whole
+        String::from_utf8(whole).unwrap()
     }
 
     #[test]
@@ -206,7 +232,30 @@ mod tests {
 
     #[test]
     fn a_terminal_gets_control_characters_written_out() {
-        let line = in_pieces("k", b"\x1b[1m\n\xff", 0, true, 2);
-        assert_eq!(line, "k = \\u{1b}[1m\\n\u{fffd}");
+        assert_eq!(line(b"\x1b[1m\n\xff", 0, true), b"k = \\u{1b}[1m\\n\\xff");
+    }
+
+    #[test]
+    fn a_pipe_gets_bytes_that_are_not_utf8_and_a_terminal_their_codes() {
+        for value in [
+            b"\xff".as_slice(),
+            b"a\xffb\xc3",
+            b"\xe2\x82",
+            b"\xf0\x9f\x98\x80\x80",
+            b"\xed\xa0\x80\0\xfe",
+        ] {
+            let whole = [b"k = ", value].concat();
+            for width in [0, 80] {
+                assert_eq!(line(value, width, false), whole);
+            }
+            assert!(line(value, 80, true).starts_with(b"k = "));
+        }
+        assert_eq!(line(b"a\xff", 80, true), b"k = a\\xff");
+        // Each counts as one character, written out as four.
+        assert_eq!(line(b"\xff\xfe\xfd\xfc", 8, false), b"k = \xff\xfe\xfd\xfc");
+        assert_eq!(line(b"\xff\xfe\xfd\xfc\xfb", 8, false), b"k = \xff...");
+        assert_eq!(line(b"\xff", 8, true), b"k = \\xff");
+        assert_eq!(line(b"\xffa", 8, true), b"k = \\...");
+        assert_eq!(line(b"\xff\n\xff", 80, false), b"k = \xff...");
     }
 }

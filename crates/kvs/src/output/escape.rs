@@ -14,12 +14,21 @@ pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     }
 }
 
+/// The same for bytes: every one that is not UTF-8 is written out as well (`\xff`).
+pub(crate) fn escape_bytes(value: &[u8]) -> String {
+    escaped(value, |_| false)
+}
+
 /// A value as a terminal may get it: line ends and tabs stay, other control characters are written
 /// out, and so is every byte that is not UTF-8 (`\xff`).
 pub(crate) fn escape_value(value: &[u8]) -> String {
+    escaped(value, |c| c == '\n' || c == '\t')
+}
+
+fn escaped(value: &[u8], keep: impl Fn(char) -> bool) -> String {
     let mut text = String::with_capacity(value.len());
     for chunk in value.utf8_chunks() {
-        text.push_str(&written_out(chunk.valid(), |c| c == '\n' || c == '\t'));
+        text.push_str(&written_out(chunk.valid(), &keep));
         for byte in chunk.invalid() {
             // Writing to a string cannot fail.
             let _ = write!(text, "\\x{byte:02x}");
@@ -69,5 +78,6 @@ mod tests {
     #[test]
     fn a_value_keeps_its_lines() {
         assert_eq!(escape_value(b"a\n\tb\r\x1b\xffc"), "a\n\tb\\r\\u{1b}\\xffc");
+        assert_eq!(escape_bytes(b"a\n\xc3\xa9\xffc"), "a\\né\\xffc");
     }
 }

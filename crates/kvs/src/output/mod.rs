@@ -22,7 +22,7 @@ pub(crate) use changes::{Before, ChangeReport, Elsewhere, Told, VersionReport, W
 pub(crate) use colours::{colours_are_wanted, settle_colours};
 pub(crate) use columns::Columns;
 pub(crate) use directory::DirectoryLine;
-pub(crate) use escape::{escape, escape_value};
+pub(crate) use escape::{escape, escape_bytes, escape_value};
 pub(crate) use failure::{OutputError, reason};
 pub(crate) use json::{EntryJson, version_of};
 pub(crate) use moves::{RootReport, Standing, Touched};

@@ -3,11 +3,11 @@
 
 use data_encoding::BASE64;
 
-use super::escape::{escape, escape_value};
+use super::escape::{escape_bytes, escape_value};
 
 /// How many bytes at the end of `bytes` may be the beginning of a character whose rest comes with
 /// the next piece.
-fn unfinished(bytes: &[u8]) -> usize {
+pub(super) fn unfinished(bytes: &[u8]) -> usize {
     for (back, byte) in bytes.iter().rev().take(3).enumerate() {
         let length = match byte {
             0x80..=0xbf => continue,
@@ -54,10 +54,8 @@ pub(crate) enum Encoding {
     Exact,
     /// For a terminal: lines stay, other control characters and what is not UTF-8 are written out.
     Terminal,
-    /// Within a line: all control characters are written out, what is not UTF-8 is replaced.
+    /// Within a line: all control characters and what is not UTF-8 are written out.
     Line,
-    /// As text, what is not UTF-8 replaced.
-    Text,
     /// The inside of a JSON string. The bytes must be UTF-8.
     Json,
     /// Base64.
@@ -93,7 +91,7 @@ impl Pieces {
                 let whole = whole.len();
                 self.kept.drain(..whole);
             }
-            Encoding::Terminal | Encoding::Line | Encoding::Text => {
+            Encoding::Terminal | Encoding::Line => {
                 self.kept.extend_from_slice(bytes);
                 let whole = self.kept.len() - unfinished(&self.kept);
                 let (now, _) = self.kept.split_at(whole);
@@ -115,8 +113,7 @@ impl Pieces {
 fn text(encoding: Encoding, bytes: &[u8], out: &mut Vec<u8>) {
     match encoding {
         Encoding::Terminal => out.extend_from_slice(escape_value(bytes).as_bytes()),
-        Encoding::Text => out.extend_from_slice(String::from_utf8_lossy(bytes).as_bytes()),
-        _ => out.extend_from_slice(escape(&String::from_utf8_lossy(bytes)).as_bytes()),
+        _ => out.extend_from_slice(escape_bytes(bytes).as_bytes()),
     }
 }
 
@@ -195,12 +192,10 @@ mod tests {
             lengths in proptest::collection::vec(1usize..6, 1..5),
         ) {
             for bytes in [text.as_bytes(), &bytes] {
-                let lossy = String::from_utf8_lossy(bytes);
                 for (encoding, whole) in [
                     (Encoding::Exact, bytes.to_vec()),
                     (Encoding::Terminal, escape_value(bytes).into_bytes()),
-                    (Encoding::Line, escape(&lossy).into_owned().into_bytes()),
-                    (Encoding::Text, lossy.clone().into_owned().into_bytes()),
+                    (Encoding::Line, escape_bytes(bytes).into_bytes()),
                     (Encoding::Base64, BASE64.encode(bytes).into_bytes()),
                 ] {
                     prop_assert_eq!(written(encoding, bytes, &lengths), whole, "{:?}", encoding);

@@ -380,3 +380,26 @@ fn ls_lists_patterns_and_keys_in_the_order_of_keys() {
     assert_eq!(kvs.ok(&ls), "a-b\na-b\nc\n\na:\nb\n\nd.e:\nf\n\nd.g:\nh\n");
     assert_eq!(kvs.ok(&["ls", "-R", "d.?"]), "d.e:\nf\n\nd.g:\nh\n");
 }
+
+#[test]
+fn a_pipe_gets_values_that_are_not_utf8_as_they_are() {
+    let kvs = Daemon::start();
+    let long = [b"\xff".repeat(70_000), b"\xe2\x82".to_vec()].concat();
+    for value in [b"a\xffb".as_slice(), b"\xc3", b"\x00\xfe\n\xff", &long] {
+        run(kvs.command(&["put", "-r", "d.k=-"]), value).ok();
+        let expected = [b"d.k = ".as_slice(), value, b"\n"].concat();
+        for dir in [&["dir", "d"][..], &["dir", "-R"], &["dir", "-w0", "d.*"]] {
+            let got = run(kvs.command(dir), b"");
+            assert!(got.out == expected, "{dir:?} {:?}", got.err);
+        }
+        let got = run(kvs.command(&["get", "d.k"]), b"");
+        assert!(got.out == [value, b"\n"].concat(), "{:?}", got.err);
+    }
+    run(kvs.command(&["put", "-r", "d.k=-"]), b"a\xff\xc3b\n").ok();
+    let line = "= a\\xff\\xc3b\\n\n";
+    assert!(
+        kvs.ok(&["watch", "--from", "initial", "--count", "1", "d.k"])
+            .ends_with(line)
+    );
+    assert!(kvs.ok(&["log", "--values", "-n1"]).ends_with(line));
+}

@@ -135,7 +135,7 @@ fn an_event_appended_in_two_pieces_of_one_transaction_is_one_event() {
 
 #[test]
 fn following_what_is_no_eventlog_fails_as_reading_it_does() {
-    const MALFORMED: &str = "kvs: cannot decode improperly formatted eventlog\n";
+    const MALFORMED: &str = "kvs: log: cannot decode improperly formatted eventlog\n";
     let kvs = Daemon::start();
     let bad = [
         b"foo".as_slice(),
@@ -190,7 +190,10 @@ fn a_line_of_any_length_that_never_ends_is_no_event() {
     let long = vec![b'{'; 5 << 20];
     run(kvs.command(&["put", "-r", "log=-"]), &long).ok();
     let failed = kvs.fails(&["eventlog", "get", "-w", "log"]);
-    assert_eq!(failed, "kvs: cannot decode improperly formatted eventlog\n");
+    assert_eq!(
+        failed,
+        "kvs: log: cannot decode improperly formatted eventlog\n"
+    );
 }
 
 #[test]
@@ -289,13 +292,13 @@ fn a_malformed_log_gets_its_error() {
         kvs.ok(&["put", &format!("log={bad}")]);
         assert_eq!(
             kvs.fails(&["eventlog", "get", "log"]),
-            "kvs: cannot decode improperly formatted eventlog\n",
+            "kvs: log: cannot decode improperly formatted eventlog\n",
             "{bad}"
         );
     }
     assert_eq!(
         kvs.fails(&["eventlog", "wait-event", "log", "n"]),
-        "kvs: cannot decode improperly formatted eventlog\n"
+        "kvs: log: cannot decode improperly formatted eventlog\n"
     );
     kvs.ok(&["put", "log="]);
     assert_eq!(kvs.ok(&["eventlog", "get", "log"]), "");

@@ -93,7 +93,7 @@ fn reading_says_what_is_wrong_with_which_key() {
             (
                 &["eventlog", "get", "text"],
                 1,
-                "cannot decode improperly formatted eventlog".into(),
+                "text: cannot decode improperly formatted eventlog".into(),
             ),
             (
                 &["log", "a["],

@@ -4,7 +4,7 @@
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
 
-use crate::support::{Background, Daemon};
+use crate::support::{Background, Daemon, run};
 use kvs_testkit::has_program;
 
 /// A command that runs `text` in a shell on a terminal.
@@ -43,6 +43,11 @@ fn control_characters_do_not_act_on_a_terminal() {
         assert!(text.contains(key), "{listing}: {text:?}");
         assert!(!text.contains('\x1b'), "{listing}: {text:?}");
     }
+    run(kvs.command(&["put", "-r", "e.k=-"]), b"a\xff").ok();
+    assert_eq!(
+        shown(&kvs, "kvs dir e; kvs get e.k"),
+        "e.k = a\\xff\na\\xff\n"
+    );
     let error = shown(&kvs, "kvs get \"none$(printf '\\033[2J')\"");
     assert_eq!(
         error,

@@ -178,10 +178,16 @@ fn append_tells_what_is_new_of_a_value_and_where_it_begins() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "log=one"]);
     let watch = ["watch", "--json", "--from", "initial", "--mode", "append"];
+    let whole = object(&kvs.ok(&[&watch[..], &["--count", "1", "log"]].concat()));
+    assert_eq!(whole["changes"][0]["value"], "one");
+    assert_eq!(whole["initial"], true);
+    assert_eq!(whole.get("differences"), None);
     let rest = ["--offset", "2", "--count", "3", "log"];
     let watch = kvs.background(&[&watch[..], &rest].concat());
     let first = object(&watch.line());
     assert_eq!(first["changes"][0]["value"], "e");
+    assert_eq!(first["differences"], true);
+    assert_eq!(first.get("initial"), None);
     kvs.ok(&["put", "-A", "log=two"]);
     let grown = object(&watch.line());
     assert_eq!(
