@@ -209,7 +209,7 @@ async fn an_append_watch_starts_with_the_whole_value_or_what_follows_the_offset(
         ("log", 3, vec![], true),
         ("log", 4, vec!["put log=abc"], true),
         ("none", 0, vec![], false),
-        ("none", 1, vec!["unlink none"], true),
+        ("none", 1, vec![], false),
     ] {
         let mut request = request(key, Mode::Append { offset });
         request.start = Start::Initial;
