@@ -1,7 +1,8 @@
-//! What can be typed: the verbs and the options common to them, and the way from a parsed command
-//! line to the verb's `run`. Usage errors end with exit status 2.
+//! The command line: the verbs, their common options, and dispatch from a parsed command line to
+//! the verb's `run`. Usage errors exit with status 2.
 //!
-//! What only kvs itself runs is parsed apart, so that it is neither suggested nor completed.
+//! Commands that kvs only runs itself have a separate parser, so they are neither suggested nor
+//! completed.
 
 use std::ffi::OsString;
 use std::process::ExitCode;
@@ -143,19 +144,19 @@ enum InternalCommand {
     StartGuard,
 }
 
-/// Names of its verbs.
+/// Verbs of [`Internal`].
 const INTERNAL: [&str; 3] = ["bench-peer", "demo-client", "start-guard"];
 
-/// What was typed.
+/// A parsed command line.
 #[derive(Debug)]
 pub(crate) enum Typed {
-    /// By a person or a script.
+    /// Typed by a person or a script.
     Verb(Cli),
-    /// By kvs.
+    /// Run by kvs itself.
     Internal(Internal),
 }
 
-/// What people type who know other programs, and the verb that does it here.
+/// Verbs of other programs, and the kvs verb that does the same.
 const HINTS: [(&str, &str); 29] = [
     ("set", "put"),
     ("store", "put"),
@@ -188,8 +189,8 @@ const HINTS: [(&str, &str); 29] = [
     ("info", "status"),
 ];
 
-/// Parses the arguments of the process; on `--help`, `--version` and mistakes prints what is due
-/// and gives the exit status.
+/// Parses the arguments of the process. For `--help`, `--version` and usage errors, prints the text
+/// and returns the exit status.
 pub(crate) fn parse() -> Result<Typed, ExitCode> {
     let arguments = arguments();
     let verb = arguments.get(1).and_then(|verb| verb.to_str());
@@ -206,13 +207,13 @@ pub(crate) fn parse() -> Result<Typed, ExitCode> {
                 Err(error) => commands::report(&error.into()),
             };
         }
-        // Usage errors look like all others, with the usage behind.
+        // Usage errors look like all others, followed by the usage.
         let text = explain(&error, &arguments);
         commands::report(&commands::usage(text.trim_end()))
     })
 }
 
-/// What is wrong with a command line.
+/// The text of a usage error.
 fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     match error.kind() {
         ErrorKind::InvalidSubcommand => {
@@ -243,7 +244,7 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
     }
     let text = error.render().to_string();
     let text = text.strip_prefix("error: ").unwrap_or(&text);
-    // What the standard library says of numbers.
+    // Replace the standard library's messages about numbers.
     text.replace(": invalid digit found in string", ": not a whole number")
         .replace(
             ": cannot parse integer from empty string",
@@ -255,8 +256,8 @@ fn explain(error: &clap::Error, arguments: &[OsString]) -> String {
         )
 }
 
-/// The arguments of the process. The optional value of `-L` may stand right behind it, as Flux
-/// takes it; clap wants a `=` there, or it would take the next argument for the value.
+/// The arguments of the process. As in Flux, the optional value of `-L` may follow it directly;
+/// clap requires a `=`, or it would take the next argument for the value.
 fn arguments() -> Vec<OsString> {
     let with_colors = std::env::args_os().any(|argument| argument == "eventlog");
     let spelled = |argument: OsString| match argument.to_str() {
@@ -268,7 +269,7 @@ fn arguments() -> Vec<OsString> {
     std::env::args_os().map(spelled).collect()
 }
 
-/// Runs the verb on a runtime that suits it.
+/// Runs the verb on a runtime with as many threads as it needs.
 pub(crate) fn run(typed: Typed) -> anyhow::Result<ExitCode> {
     let cli = match typed {
         Typed::Verb(cli) => cli,
@@ -280,18 +281,18 @@ pub(crate) fn run(typed: Typed) -> anyhow::Result<ExitCode> {
             Err(error) => return Ok(commands::serve::no_threads(&error)),
         },
         Command::Start(_) | Command::Demo(_) => with_threads(1)?,
-        // What may be a long value is received while what came before is written.
+        // A value that may be long is received while its beginning is written.
         Command::Get(args) if args.may_be_long() => with_threads(1)?,
-        // Any other client does one thing at a time, and starting no threads makes it start sooner.
+        // All other clients do one thing at a time and start faster without threads.
         _ => without_threads()?,
     };
     let ended = runtime.block_on(dispatch(cli));
-    // What still blocks a thread, such as reading standard input, does not keep the process.
+    // Threads that still block, for example in a read of standard input, do not delay the exit.
     runtime.shutdown_background();
     ended
 }
 
-/// Whether the system lets this process have so many threads; a runtime panics if not.
+/// Checks that the system allows this process `threads` more threads; a runtime panics if not.
 fn try_threads(threads: u16) -> std::io::Result<()> {
     let (hold, held) = std::sync::mpsc::channel::<()>();
     let held = std::sync::Arc::new(std::sync::Mutex::new(held));
@@ -309,7 +310,7 @@ fn try_threads(threads: u16) -> std::io::Result<()> {
     Ok(())
 }
 
-/// Runs what kvs runs itself as.
+/// Runs a command that kvs runs itself.
 fn run_internal(command: InternalCommand) -> anyhow::Result<ExitCode> {
     match command {
         InternalCommand::BenchPeer(args) => {
@@ -319,7 +320,7 @@ fn run_internal(command: InternalCommand) -> anyhow::Result<ExitCode> {
             without_threads()?.block_on(commands::demo::run_client(args))
         }
         InternalCommand::StartGuard => {
-            // It waits for nothing; its signals are caught by a runtime.
+            // The guard awaits nothing, but catching signals needs a runtime.
             let runtime = without_threads()?;
             let _entered = runtime.enter();
             commands::guard::run()
@@ -327,14 +328,14 @@ fn run_internal(command: InternalCommand) -> anyhow::Result<ExitCode> {
     }
 }
 
-/// A runtime on the thread that runs it.
+/// A runtime on the calling thread.
 fn without_threads() -> std::io::Result<Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
 }
 
-/// A runtime whose tasks are on so many threads of their own.
+/// A runtime with `threads` worker threads.
 fn with_threads(threads: u16) -> std::io::Result<Runtime> {
     try_threads(threads)?;
     tokio::runtime::Builder::new_multi_thread()

@@ -1,10 +1,9 @@
-//! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are its
-//! clients.
+//! The `kvs` command: one binary, in which `serve` is the daemon and most other verbs are clients.
 //!
-//! Reading order: `output` is how things are printed; `demo` is what `kvs demo` does; `eventlog` is
-//! the format of eventlogs, `txn` that of written transactions; `commands` are the verbs, one file
-//! each; `cli` is what can be typed. The daemon is `kvs-server`, `kvs bench` is `kvs-bench`. Errors
-//! of every kind end here, as one line `kvs: CONTEXT: REASON` and exit 1.
+//! Reading order: `output` prints; `demo` implements `kvs demo`; `eventlog` is the eventlog format
+//! and `txn` the text format of transactions; `commands` has one file for each verb; `cli` is the
+//! command line. The daemon is `kvs-server`, `kvs bench` is `kvs-bench`. All errors end here, as
+//! one line `kvs: CONTEXT: REASON` and exit status 1.
 
 mod limits;
 
@@ -24,8 +23,8 @@ mod cli;
 
 use std::process::ExitCode;
 
-/// What a put allocates is made by one thread and dropped by another, and lives for some hundred
-/// versions. The C library's allocator then grows page by page, with a system call for each
+/// A put's memory is allocated on one thread, freed on another, and lives for some hundred
+/// versions. The C library's allocator then grows page by page, with a system call for each page
 /// (docs/performance.md, "What was tried").
 #[global_allocator]
 static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;

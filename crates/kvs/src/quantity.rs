@@ -1,13 +1,14 @@
-//! Durations and sizes as they are typed: one grammar for every option that takes one.
+//! Durations and sizes on the command line: one grammar for every option that takes one.
 //!
-//! Both are a decimal number, whole or with a fraction, and a unit. The arithmetic is exact, so
-//! that `1.5G` and `0.1s` mean what they say; what does not fit is refused and never cut. Pure.
+//! Both are a decimal number, whole or with a fraction, followed by a unit. The arithmetic is
+//! exact: `1.5G` and `0.1s` are not approximated. A quantity that does not fit is refused, never
+//! clamped. Pure.
 
 use std::time::Duration;
 
 use kvs_proto::MARK_INTERVAL_MIN_MS;
 
-/// Units of durations, in nanoseconds. Without a unit a number is in seconds.
+/// Units of durations, in nanoseconds. A number without a unit is in seconds.
 const TIME_UNITS: [(&str, u64); 8] = [
     ("", 1_000_000_000),
     ("us", 1_000),
@@ -19,7 +20,7 @@ const TIME_UNITS: [(&str, u64); 8] = [
     ("w", 604_800_000_000_000),
 ];
 
-/// Units of sizes, in bytes: powers of 1024, with or without the `iB` or `B` that some write.
+/// Units of sizes, in bytes: powers of 1024, with an optional `B` or `iB`.
 const SIZE_UNITS: [(&str, u64); 14] = [
     ("", 1),
     ("B", 1),
@@ -37,10 +38,10 @@ const SIZE_UNITS: [(&str, u64); 14] = [
     ("TiB", 1 << 40),
 ];
 
-/// Digits behind the point that can be told; no unit has room for more.
+/// Most digits after the decimal point; no unit resolves more.
 const FRACTION_DIGITS: usize = 18;
 
-/// Reads a duration such as `200us`, `500ms`, `1.5s`, `10m`, `36h`, `7d` or `2w`; a bare number is
+/// Parses a duration such as `200us`, `500ms`, `1.5s`, `10m`, `36h`, `7d` or `2w`; a bare number is
 /// in seconds.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     let nanoseconds = scaled(text, &TIME_UNITS).map_err(|wrong| match wrong {
@@ -51,7 +52,7 @@ pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     Ok(Duration::from_nanos(nanoseconds))
 }
 
-/// Reads the interval of bookmarks; what the daemon would not do is refused and not stretched.
+/// Parses a bookmark interval. One below the daemon's minimum is refused, not rounded up.
 pub(crate) fn bookmark_interval(text: &str) -> Result<Duration, String> {
     let interval = duration(text)?;
     if interval < Duration::from_millis(MARK_INTERVAL_MIN_MS) {
@@ -60,7 +61,7 @@ pub(crate) fn bookmark_interval(text: &str) -> Result<Duration, String> {
     Ok(interval)
 }
 
-/// The same, of a duration that must be more than nothing.
+/// Parses a duration that must be longer than 0.
 pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     let duration = duration(text)?;
     if duration.is_zero() {
@@ -69,7 +70,7 @@ pub(crate) fn positive_duration(text: &str) -> Result<Duration, String> {
     Ok(duration)
 }
 
-/// Reads a number of bytes such as `4096`, `64K`, `1.5G` or `512MiB`; units are powers of 1024.
+/// Parses a number of bytes such as `4096`, `64K`, `1.5G` or `512MiB`; units are powers of 1024.
 pub(crate) fn size(text: &str) -> Result<u64, String> {
     scaled(text, &SIZE_UNITS).map_err(|wrong| match wrong {
         Wrong::Number => "not a number of bytes such as 4096, 64K, 512M or 1.5G".to_owned(),
@@ -78,7 +79,7 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     })
 }
 
-/// A duration for people, rounded down: its two largest units, such as `3d4h`, `59m12s` or `2.7s`.
+/// Formats a duration for people, rounded down to its two largest units: `3d4h`, `59m12s`, `2.7s`.
 pub(crate) fn spoken(duration: Duration) -> String {
     let seconds = duration.as_secs();
     let (days, hours) = (seconds / 86_400, seconds / 3_600 % 24);
@@ -98,7 +99,7 @@ enum Wrong {
     TooLarge,
 }
 
-/// A number times its unit, rounded down.
+/// The number times its unit, rounded down.
 fn scaled(text: &str, units: &[(&str, u64)]) -> Result<u64, Wrong> {
     let end = text
         .find(|c: char| !c.is_ascii_digit() && c != '.')

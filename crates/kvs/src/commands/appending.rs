@@ -1,4 +1,4 @@
-//! `kvs get --watch --append`: the value, then what is appended to it, each append for itself.
+//! `kvs get --watch --append`: prints the value, then each append separately.
 
 use std::ops::ControlFlow;
 
@@ -9,14 +9,14 @@ use super::show::Form;
 use crate::limits::APPEND_JSON_BYTES;
 use crate::output::{Pieces, Sink};
 
-/// What was printed of a growing value.
+/// State of printing a value that grows.
 #[derive(Default)]
 pub(super) struct Appending {
     growth: Growth,
     begun: bool,
-    /// The append of which a part is printed.
+    /// The append that has been printed in part.
     open: Option<Open>,
-    /// Where an append is one JSON object: its bytes so far.
+    /// With JSON: the bytes of the current append so far.
     object: Vec<u8>,
 }
 
@@ -26,8 +26,8 @@ struct Open {
 }
 
 impl Appending {
-    /// Prints what is new in the state that a snapshot reference names. Whether that is, or
-    /// completes, something that counts: the value that was there first, or an append.
+    /// Prints what is new in the state that the snapshot reference `at` names. Returns whether this
+    /// completes an item that counts: the initial value, or one append.
     pub(super) async fn print(
         &mut self,
         form: Form,

@@ -1,4 +1,4 @@
-//! `kvs bench`: its command line. The measuring is in `bench`.
+//! `kvs bench`: its command line. The measurements are in the crate `kvs-bench`.
 //!
 //! `BenchPeerArgs` is the hidden subcommand `kvs bench-peer`: the other side of the ping-pong.
 
@@ -20,10 +20,10 @@ use super::signals::{Signals, status_of};
 use crate::output::print;
 use crate::quantity::{duration, size};
 
-/// The name that stands for every workload.
+/// The name for all workloads.
 const ALL: &str = "all";
 
-/// Connections at most.
+/// Most connections.
 const CLIENTS: i64 = 1024;
 
 /// Options of `kvs bench`.
@@ -97,7 +97,7 @@ pub(crate) struct BenchPeerArgs {
 #[derive(Clone, Debug)]
 struct Workloads(Vec<Workload>);
 
-/// Runs the workloads one after the other and prints what was measured.
+/// Runs the workloads one after the other and prints the results.
 pub(crate) async fn run(daemon: &Daemon, args: BenchArgs) -> Result<ExitCode> {
     let plan = plan(daemon, &args)?;
     let cpus = Cpus::new()?;
@@ -106,10 +106,10 @@ pub(crate) async fn run(daemon: &Daemon, args: BenchArgs) -> Result<ExitCode> {
     let stopper = stop.clone();
     let (ended, mut ended_by) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
-        // Of use only where a workload was stopped by it.
+        // The receiver is used only if the signal stopped a workload.
         let _ = ended.send(signals.end().await);
         stopper.cancel();
-        // A second one ends nothing sooner: what was made is being removed.
+        // A second signal does not speed up the end: created files are being removed.
         loop {
             signals.end().await;
         }
@@ -138,14 +138,14 @@ pub(crate) async fn run(daemon: &Daemon, args: BenchArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Answers the ping-pong.
+/// Runs the peer of the ping-pong.
 pub(crate) async fn run_peer(args: BenchPeerArgs) -> Result<ExitCode> {
     bench::run_peer(args.request, args.answer).await?;
     Ok(ExitCode::SUCCESS)
 }
 
 fn plan(daemon: &Daemon, args: &BenchArgs) -> Result<Plan> {
-    // The daemon would say so too, but later.
+    // The daemon would also refuse this, but later.
     args.durability.parse::<Durability>()?;
     ensure!(!args.seconds.is_zero(), "--seconds: nothing to measure");
     Ok(Plan {

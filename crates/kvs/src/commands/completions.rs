@@ -1,5 +1,5 @@
-//! `kvs completions`, `kvs man` and `kvs help`: what shells and readers need, made on demand from
-//! the options themselves, so that it is never older than the program.
+//! `kvs completions`, `kvs man` and `kvs help`: generated at run time from the command line
+//! definition, so they always match the binary.
 
 use std::fs;
 use std::io;
@@ -73,7 +73,7 @@ pub(crate) fn run_help(mut program: Command, args: &HelpArgs) -> Result<ExitCode
 
 /// Prints a page, or writes all of them. `program` is the whole command line.
 pub(crate) fn run_man(mut program: Command, args: &ManArgs) -> Result<ExitCode> {
-    // Pages of verbs are complete with the options that are common to all.
+    // Complete the verbs with the global options.
     program.build();
     if let Some(dir) = &args.dir {
         write_pages(&program, "kvs", dir).with_context(|| dir.display().to_string())?;
@@ -83,7 +83,7 @@ pub(crate) fn run_man(mut program: Command, args: &ManArgs) -> Result<ExitCode> 
     print(&page(&command, &name)?)
 }
 
-/// The verb of those names, and the name of its manual page.
+/// The verb with these names, and the name of its manual page.
 fn find(program: &Command, asking: &str, names: &[String]) -> Result<(Command, String)> {
     let mut page = "kvs".to_owned();
     let mut command = program;
@@ -107,7 +107,7 @@ fn write_pages(command: &Command, name: &str, dir: &Path) -> io::Result<()> {
 
 fn page(command: &Command, name: &str) -> io::Result<Vec<u8>> {
     let mut page = Vec::new();
-    // The pages of verbs are found under kvs-VERB, as those of git are.
+    // Like those of git, the pages of verbs are named kvs-VERB.
     let command = command.clone().display_name(name.to_owned());
     Man::new(command).title(name).render(&mut page)?;
     sections(name).to_writer(&mut page)?;

@@ -1,9 +1,9 @@
 //! `kvs copy` and `kvs move`.
 //!
-//! Within a namespace each is one atomic transaction of constant cost. Across namespaces nothing is
-//! atomic: a copy puts the source's tree object at the destination, and a move then unlinks the
-//! source, on condition that it is still what was copied. A value too long for that is sent there
-//! piece by piece.
+//! Within a namespace, each is one atomic transaction of constant cost. Across namespaces they are
+//! not atomic: a copy puts the source's tree object at the destination; a move then unlinks the
+//! source, provided it has not changed since. A value too long for a tree object is uploaded in
+//! pieces.
 
 use std::process::ExitCode;
 
@@ -56,12 +56,12 @@ struct Pair {
     destination: String,
 }
 
-/// Copies.
+/// Runs `kvs copy`.
 pub(crate) async fn run(daemon: &Daemon, args: CopyArgs) -> Result<ExitCode> {
     transfer(daemon, &args.pair, false).await
 }
 
-/// Moves.
+/// Runs `kvs move`.
 pub(crate) async fn run_move(daemon: &Daemon, args: MoveArgs) -> Result<ExitCode> {
     transfer(daemon, &args.pair, true).await
 }
@@ -84,7 +84,7 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
             Transaction::new().copy(source, destination)
         };
         match client.namespace(to).commit(transaction).await {
-            // Only the source must be there.
+            // Only the source must exist.
             Err(error) if error.code == ErrorCode::NotFound => Err(error).about(source)?,
             answer => answer.about_one_of(verb, &[source, destination])?,
         };
@@ -123,7 +123,7 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
     Ok(ExitCode::SUCCESS)
 }
 
-/// Sends the value that was found to the daemon again, piece by piece. `None` if it is no value.
+/// Uploads the value again, in pieces. `None` if the entry is not a value.
 async fn send(client: &Client, found: &LookupAnswer, pair: &Pair) -> Result<Option<Uploaded>> {
     let Some(mut value) = client.found_reader(found) else {
         return Ok(None);

@@ -1,5 +1,5 @@
-//! `kvs demo`: a job executor and four job status clients synchronise through a real daemon, and
-//! every transition that each client saw is compared with what the executor wrote.
+//! `kvs demo`: a job executor and four job status clients synchronise through a real daemon; every
+//! transition that a client saw is compared with what the executor wrote.
 //!
 //! `DemoClientArgs` is the hidden subcommand `kvs demo-client`: the process of one status client.
 
@@ -40,16 +40,16 @@ pub(crate) struct DemoClientArgs {
     pub(crate) hold_at: Option<u64>,
 }
 
-/// Runs the demo. Exit status 0 only if nothing was missed, repeated, reordered or adrift.
+/// Runs the demo. The exit status is 0 only if nothing was missed, repeated, reordered or drifted.
 pub(crate) async fn run(args: DemoArgs) -> anyhow::Result<ExitCode> {
-    // Listening keeps a signal from ending this process before its directory is removed.
+    // Catching signals keeps this process alive until its directory is removed.
     let mut signals = Signals::catch()?;
     let directory = tempfile::Builder::new().prefix("kvs-demo-").tempdir()?;
     let mut status = 0;
     let report = tokio::select! {
         report = demo::run(directory.path(), args.jobs, stderr().is_terminal()) => report.map(Some),
         signal = signals.end() => {
-            // What was running is dropped, and by that killed.
+            // Dropping the run kills its processes.
             status = status_of(signal);
             Ok(None)
         }

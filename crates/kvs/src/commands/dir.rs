@@ -1,4 +1,4 @@
-//! `kvs dir`: the keys and values of a directory, of one state.
+//! `kvs dir`: keys and values of a directory, all of one state.
 
 use std::process::ExitCode;
 
@@ -16,8 +16,8 @@ use super::show::long_json;
 use super::value::link_text;
 use crate::output::{DirectoryLine, EntryJson, Progress, Sink, known_columns};
 
-/// Values longer than this are not sent whole when their lines will be cut; in bytes. A character
-/// of a line takes at most four bytes, so lines need less.
+/// Values longer than this, in bytes, are not sent inline if their lines will be cut. Enough for a
+/// line: a character has at most four bytes.
 const CUT_VALUE_BYTES: u64 = 4096;
 
 /// Options of `kvs dir`.
@@ -59,15 +59,15 @@ pub(crate) struct DirArgs {
     key: String,
 }
 
-/// Prints a directory, or what a pattern matches.
+/// Prints a directory, or the matches of a pattern.
 pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
     let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
     let width = match args.width {
-        // Values are whole.
+        // JSON has whole values.
         _ if args.json => 0,
         Some(width) => width,
-        // What goes to a file or another command is whole.
+        // Output to a file or a pipe is not cut.
         None => known_columns().unwrap_or(0),
     };
     let inline_max = match width {
@@ -108,7 +108,7 @@ pub(crate) async fn run(daemon: &Daemon, args: DirArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// A directory that is being printed.
+/// The state of one run.
 struct Dir<'c> {
     state: State<'c>,
     args: &'c DirArgs,
@@ -117,12 +117,12 @@ struct Dir<'c> {
     progress: Progress,
     /// Entries that may still be printed.
     left: u64,
-    /// Entries that were printed, or counted instead.
+    /// Entries printed or counted so far.
     count: u64,
 }
 
 impl Dir<'_> {
-    /// Prints what is in a directory.
+    /// Prints the entries of a directory.
     async fn directory(&mut self, key: &str) -> Result<()> {
         let State {
             client, namespace, ..
@@ -158,8 +158,8 @@ impl Dir<'_> {
         Ok(())
     }
 
-    /// Prints what a pattern matches: of a directory what is in it, anything else by itself. What
-    /// is in a directory is not printed again if the pattern matches that, too.
+    /// Prints the matches of a pattern: the entries of a matching directory, and any other match
+    /// itself. An entry that was printed with its directory is not printed again.
     async fn pattern(&mut self, pattern: &str) -> Result<()> {
         self.state.at = fixed(
             self.state.client,
@@ -169,7 +169,7 @@ impl Dir<'_> {
         .await
         .about("dir")?;
         let mut matches = self.state.matches(pattern).await?;
-        // Directories on the way to the key at hand that were printed.
+        // Printed directories above the current key.
         let mut printed: Vec<String> = Vec::new();
         while self.left > 0
             && let Some(listed) = matches.next().await?

@@ -1,7 +1,7 @@
 //! `kvs eventlog append`, `get` and `wait-event`.
 //!
-//! An append is the append operation, so it costs the same however long the log is; following reads
-//! what versions append. A log of any length is read range by range.
+//! Adding an event is an append operation, so its cost does not depend on the length of the log.
+//! Followers read what each version appends. Logs of any length are read range by range.
 
 use std::ops::ControlFlow;
 use std::process::ExitCode;
@@ -23,7 +23,7 @@ use crate::eventlog::{Decoder, Entry, Malformed, encode};
 use crate::output::reader_gone;
 use crate::quantity::duration;
 
-/// Bytes of a log whose events are in memory at a time.
+/// Bytes of a log that are decoded at a time.
 const DECODE_BYTES: usize = 64 * 1024;
 
 /// Options of `kvs eventlog`.
@@ -138,7 +138,7 @@ struct WaitEventArgs {
     event: String,
 }
 
-/// Does what the sub-command says.
+/// Runs the subcommand.
 pub(crate) async fn run(daemon: &Daemon, args: EventlogArgs) -> Result<ExitCode> {
     match args.action {
         Action::Append(args) => append(daemon, args).await,
@@ -241,7 +241,7 @@ async fn wait_event(daemon: &Daemon, args: WaitEventArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads the events of one log and prints those that are wanted.
+/// Decodes the events of one log and prints the selected ones.
 struct Reader<'r> {
     client: &'r Client,
     key: &'r str,
@@ -249,10 +249,10 @@ struct Reader<'r> {
     printer: Printer,
 }
 
-/// What becomes of an event.
+/// What to do with an event.
 struct Verdict {
     print: bool,
-    /// Whether it is the last that is wanted.
+    /// Stop after this event.
     enough: bool,
 }
 
@@ -266,8 +266,7 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// Goes through the events that are there, then those that are appended, until there is enough,
-    /// or the watch has ended.
+    /// Handles the existing events, then appended ones, until `take` has enough or the watch ends.
     async fn follow(
         &mut self,
         namespace: &str,
@@ -288,7 +287,7 @@ impl<'r> Reader<'r> {
                     let key = self.key;
                     let read = async |bytes: &[u8]| self.piece(bytes, take);
                     let flow = growth.take(key, grown, read).await?;
-                    // Whoever appends to a log appends whole lines.
+                    // Appends to a log are whole lines.
                     if end && flow.is_continue() {
                         self.finish()?;
                     }
@@ -304,7 +303,7 @@ impl<'r> Reader<'r> {
         }
     }
 
-    /// Goes through the events of a log that was found.
+    /// Handles the events of a log that was looked up.
     async fn whole(
         &mut self,
         found: &LookupAnswer,
@@ -338,7 +337,7 @@ impl<'r> Reader<'r> {
                 break;
             }
         }
-        // What came together is out before anything else is waited for.
+        // Flush before waiting for more.
         self.printer.sink.flush()?;
         flow
     }

@@ -1,10 +1,10 @@
-//! What events of a watch are about, and whether what they tell is what was told before.
+//! The state that a watch event is about, and whether it repeats the last one.
 
 use blake3::Hash;
 use kvs_client::{At, Changes, Entry, Event, LookupAnswer};
 use smol_str::SmolStr;
 
-/// What was told last.
+/// The last printed state of a key.
 #[derive(Default)]
 pub(super) struct Last {
     pub(super) any: bool,
@@ -12,7 +12,7 @@ pub(super) struct Last {
 }
 
 impl Last {
-    /// Whether this is to be told; not if it is to be `compared` and is the same.
+    /// Records `now`. Returns whether to print it: not if `compared` and it equals the last one.
     pub(super) fn takes(&mut self, now: Option<Hash>, compared: bool) -> bool {
         let same = compared && self.any && now.is_some() && self.hash == now;
         (self.any, self.hash) = (true, now);
@@ -20,7 +20,7 @@ impl Last {
     }
 }
 
-/// What tells whether a value is another one: its bytes, its blobref, or the tree object.
+/// Identity of a value: the hash of its bytes, of its blobref, or of the tree object.
 pub(super) fn identity(found: &LookupAnswer) -> Option<Hash> {
     if let Some(treeobj) = &found.treeobj {
         return Some(hash(b't', treeobj.as_bytes()));
@@ -41,7 +41,7 @@ pub(super) fn hash(kind: u8, bytes: &[u8]) -> Hash {
         .finalize()
 }
 
-/// The state that an event is about.
+/// The snapshot that an event is about.
 pub(super) fn snapshot(event: &Event) -> Option<At> {
     match event {
         Event::Initial(state) => Some(At::Snapshot(state.snapshot.clone())),
@@ -50,8 +50,8 @@ pub(super) fn snapshot(event: &Event) -> Option<At> {
     }
 }
 
-/// The reference of the state that an event's values are of, which a lookup would name as well:
-/// behind a link into another namespace that of the other one.
+/// Reference of the snapshot that contains an event's values. For a link into another namespace, a
+/// snapshot of that namespace.
 pub(super) fn told_state(event: &Event) -> SmolStr {
     match event {
         Event::Changes(Changes {
@@ -70,7 +70,7 @@ pub(super) fn is_last(event: &Event) -> bool {
     }
 }
 
-/// Whether it tells what is there, which may have been told before, instead of what happened.
+/// Whether an event reports a state, which may have been reported before, rather than changes.
 pub(super) fn is_told_again(event: &Event) -> bool {
     match event {
         Event::Initial(_) => true,

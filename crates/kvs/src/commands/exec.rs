@@ -1,7 +1,7 @@
-//! `kvs watch --exec`: a command for each event, one after the other.
+//! `kvs watch --exec`: runs a command for each event, one after the other.
 //!
-//! The command finds the event in its environment and, whole, on its standard input. Whatever it
-//! reads by the snapshot reference is the state that the event is about, however late it runs.
+//! The command receives the event in its environment and, in full, on standard input. Its reads at
+//! the snapshot reference see the state of the event, however late it runs.
 
 use std::process::Stdio;
 
@@ -13,28 +13,26 @@ use super::outlet::Feed;
 use crate::limits::EXEC_KEYS_BYTES;
 use crate::output::VersionReport;
 
-/// What is run for each event.
 #[derive(Debug, Clone)]
 pub(super) struct Exec {
     command: String,
-    /// Address of the daemon, if it was given on the command line.
+    /// Address of the daemon, if the command line has one.
     uri: Option<String>,
 }
 
-/// A command that runs.
+/// A running command.
 pub(super) struct Running {
     child: Child,
     version: u64,
 }
 
 impl Exec {
-    /// A command for the shell.
     pub(super) fn new(command: String, uri: Option<String>) -> Self {
         Self { command, uri }
     }
 
-    /// Starts the command for an event, of which `event` may be the first part; the event is to be
-    /// fed to it. Its output is ours.
+    /// Starts the command. `event` may be the first part of an event, which the caller writes to
+    /// the returned feed. The command inherits standard output and error.
     pub(super) fn start(&self, report: &VersionReport, event: &Event) -> Result<(Running, Feed)> {
         let mut command = Command::new("/bin/sh");
         command
@@ -59,10 +57,10 @@ impl Exec {
 }
 
 impl Running {
-    /// Waits for its end.
+    /// Waits until the command has ended.
     ///
     /// # Errors
-    /// It ended in failure; the message says how to go on from there.
+    /// The command failed; the message says how to continue from there.
     pub(super) async fn wait(mut self) -> Result<()> {
         let status = self.child.wait().await;
         let status = status.context("watch: cannot wait for the command")?;
@@ -76,7 +74,7 @@ impl Running {
     }
 }
 
-/// The keys that changed, a line each, unless they are too many for an environment.
+/// The changed keys, one per line; `None` if they do not fit in an environment variable.
 fn keys(changes: &[Change]) -> Option<String> {
     let mut keys = String::new();
     for (at, change) in changes.iter().enumerate() {
@@ -84,7 +82,7 @@ fn keys(changes: &[Change]) -> Option<String> {
             keys.push('\n');
         }
         keys.push_str(&change.key);
-        // No environment holds a zero byte.
+        // Environment variables cannot contain a zero byte.
         if keys.len() > EXEC_KEYS_BYTES || change.key.contains('\0') {
             return None;
         }
@@ -92,7 +90,7 @@ fn keys(changes: &[Change]) -> Option<String> {
     Some(keys)
 }
 
-/// What changed, if all of it is known.
+/// The changes of an event that is complete.
 fn all_changes(event: &Event) -> Option<&[Change]> {
     match event {
         Event::Initial(state) if state.last => Some(&state.entries),

@@ -1,9 +1,9 @@
-//! From errors to the line that people read and the exit status that scripts read.
+//! Converts errors to a message for people and an exit status for scripts.
 //!
-//! A line is `kvs: CONTEXT: REASON`, where the reason begins with the text of the errno for
-//! conditions that Flux has and with a stable name for our own, goes on with what the daemon says
-//! about it, and ends with what to do where that is not obvious. The exit status tells the kind of
-//! the failure; both come from the error's code, each by one exhaustive map.
+//! A message is `kvs: CONTEXT: REASON`. The reason begins with the errno text for conditions known
+//! from Flux, else with a stable name; then comes what the daemon says and, where it is not
+//! obvious, what to do. The exit status is the kind of failure. Text and status each come from one
+//! exhaustive map of error codes.
 
 use std::fmt;
 use std::process::ExitCode;
@@ -14,30 +14,31 @@ use kvs_tree::Key;
 use super::key::normal;
 use crate::output::{OutputError, complain_safely};
 
-/// Exit status when the reader of standard output has gone away: what a shell reports for SIGPIPE.
+/// Exit status after the reader of standard output has closed the pipe; shells report the same for
+/// SIGPIPE.
 const READER_GONE: u8 = 141;
 
-/// What kind of failure ended a command. Each has an exit status of its own, which stays as it is.
+/// The kind of failure that ended a command. Each has its own stable exit status.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// None of the others.
+    /// Any other failure.
     Other,
-    /// The command line is wrong; nothing was asked of a daemon.
+    /// A usage error; no request was sent.
     Usage,
-    /// A key, namespace or pin is not there.
+    /// A key, namespace or pin does not exist.
     NotThere,
     /// A condition of a transaction does not hold.
     ConditionFailed,
-    /// The time that was given is over.
+    /// A timeout expired.
     TimedOut,
     /// No daemon answers.
     NoDaemon,
-    /// This user is not allowed to do it.
+    /// Permission denied.
     NotPermitted,
 }
 
 impl Kind {
-    /// The exit status, as docs/cli.md has it.
+    /// The exit status, as listed in docs/cli.md.
     pub(crate) fn status(self) -> u8 {
         match self {
             Self::Other => 1,
@@ -50,8 +51,8 @@ impl Kind {
         }
     }
 
-    /// The kind of an error of the daemon or the connection to it. What was there once and is not
-    /// retained any more is not taken for what was never there.
+    /// The kind of an error from the daemon or the connection. A state that is no longer retained
+    /// is not reported as one that does not exist.
     fn of(code: ErrorCode) -> Self {
         match code {
             ErrorCode::NotFound | ErrorCode::NoNamespace | ErrorCode::NoData => Self::NotThere,
@@ -78,13 +79,13 @@ impl Kind {
             | ErrorCode::BadRequest
             | ErrorCode::Cancelled
             | ErrorCode::ProtocolVersion => Self::Other,
-            // Of a newer daemon.
+            // A code of a newer daemon.
             _ => Self::Other,
         }
     }
 }
 
-/// What each exit status of a client of a daemon means.
+/// The meaning of each exit status of a client.
 pub(super) const STATUSES: [(u8, &str); 10] = [
     (0, "success"),
     (1, "any other error"),
@@ -104,7 +105,7 @@ pub(super) const STATUSES: [(u8, &str); 10] = [
     (141, "the reader of standard output has gone away"),
 ];
 
-/// An error that ends a command: its line, without the `kvs: ` before it, and its kind.
+/// An error that ends a command: its message without `kvs: `, and its kind.
 #[derive(Debug)]
 pub(crate) struct Failed {
     kind: Kind,
@@ -119,18 +120,18 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
-/// An error of that kind with its whole text.
+/// An error with its kind and whole message.
 pub(crate) fn failed(kind: Kind, text: impl Into<String>) -> anyhow::Error {
     let text = text.into();
     Failed { kind, text }.into()
 }
 
-/// An error of the command line, found before anything was asked of a daemon.
+/// A usage error, found before any request is sent.
 pub(crate) fn usage(text: impl Into<String>) -> anyhow::Error {
     failed(Kind::Usage, text)
 }
 
-/// Prints an error that ended a command and gives the exit status for it.
+/// Prints the error that ended a command. Returns its exit status.
 pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     if error
         .downcast_ref::<OutputError>()
@@ -142,7 +143,7 @@ pub(crate) fn report(error: &anyhow::Error) -> ExitCode {
     ExitCode::from(kind(error).status())
 }
 
-/// The kind of an error that ended a command, or one of the things that it was to do.
+/// The kind of an error that ended a command or failed one of its items.
 pub(crate) fn kind(error: &anyhow::Error) -> Kind {
     if let Some(failed) = error.downcast_ref::<Failed>() {
         return failed.kind;
@@ -151,12 +152,12 @@ pub(crate) fn kind(error: &anyhow::Error) -> Kind {
     code.map_or(Kind::Other, Kind::of)
 }
 
-/// Prints the line of an error.
+/// Prints an error as one line.
 pub(crate) fn say_error(error: &anyhow::Error) {
     say(&without_numbers(&format!("{error:#}")));
 }
 
-/// A text without the numbers that the standard library puts behind reasons of the system.
+/// Removes the error numbers that the standard library appends to operating system errors.
 pub(super) fn without_numbers(text: &str) -> String {
     let mut parts = text.split(" (os error ");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -166,18 +167,18 @@ pub(super) fn without_numbers(text: &str) -> String {
     })
 }
 
-/// Prints one error line on standard error, harmless if that is a terminal.
+/// Prints one error line on standard error, escaped on a terminal.
 pub(crate) fn say(text: &str) {
     complain_safely(&format!("kvs: {text}"));
 }
 
-/// An answer of the daemon that may be an error, and what it is about.
+/// Adds a context to errors of the daemon.
 pub(crate) trait About<T> {
-    /// The answer, or the error `CONTEXT: REASON`.
+    /// Converts an error to `CONTEXT: REASON`.
     fn about(self, context: &str) -> anyhow::Result<T>;
 
-    /// The same for a transaction: the context is the one of `keys` that the error names, if it
-    /// names one; else the only key; else the verb.
+    /// The same for a transaction. The context is the key among `keys` that the error names; else
+    /// the only key; else the verb.
     fn about_one_of(self, verb: &str, keys: &[&str]) -> anyhow::Result<T>;
 }
 
@@ -198,12 +199,12 @@ impl<T> About<T> for Result<T, ClientError> {
     }
 }
 
-/// An error of the daemon under a text of its own.
+/// An error of the daemon with a message of our own.
 pub(crate) fn refused(error: &ClientError, text: impl Into<String>) -> anyhow::Error {
     failed(Kind::of(error.code), text)
 }
 
-/// The error of `code`, for what a verb finds out by itself and the context says in full.
+/// An error with the text of `code`, for a failure that the verb detects itself.
 pub(crate) fn failure(context: &str, code: ErrorCode) -> anyhow::Error {
     failed(
         Kind::of(code),
@@ -211,43 +212,43 @@ pub(crate) fn failure(context: &str, code: ErrorCode) -> anyhow::Error {
     )
 }
 
-/// The error of `code` with its reason.
+/// An error with the text of `code` and a reason.
 pub(crate) fn failure_as(context: &str, code: ErrorCode, reason: &str) -> anyhow::Error {
     let text = format!("{}: {}: {reason}", shown(context), code.text());
     failed(Kind::of(code), text)
 }
 
-/// The error of a verb that wants a value and finds a directory.
+/// A value was expected, but the key is a directory.
 pub(crate) fn is_directory(key: &str) -> anyhow::Error {
     let advice = "`kvs ls` and `kvs dir` show what is in it, `kvs get -t` its tree object";
     let text = ErrorCode::IsDirectory.text();
     failed(Kind::Other, format!("{}: {text}; {advice}", shown(key)))
 }
 
-/// The error of a verb that wants a value and finds a link that it may not follow.
+/// A value was expected, but the key is a link that may not be followed.
 pub(crate) fn is_link(key: &str) -> anyhow::Error {
     let reason = "it is a symbolic link; `kvs readlink` shows where it leads";
     failure_as(key, ErrorCode::Invalid, reason)
 }
 
-/// The error of a verb that follows what is appended to a value and finds another one.
+/// An append was expected, but the value was replaced.
 pub(crate) fn is_replaced(key: &str) -> anyhow::Error {
     let reason = "the value was replaced, and not appended to";
     failure_as(key, ErrorCode::Invalid, reason)
 }
 
-/// The error of a key that is, or leads, in a namespace that does not exist.
+/// The namespace of the key, or of the link's target, does not exist.
 pub(crate) fn is_nowhere(key: &str) -> anyhow::Error {
     let reason = "the namespace that it is in does not exist";
     failure_as(key, ErrorCode::NoNamespace, reason)
 }
 
-/// Failures of a verb that goes on with the rest.
+/// Collects the failures of a verb that continues with its other items.
 #[derive(Debug, Default)]
 pub(crate) struct Failures(Option<Kind>);
 
 impl Failures {
-    /// Prints one and remembers it.
+    /// Prints and records a failure.
     pub(crate) fn say(&mut self, error: &anyhow::Error) {
         say_error(error);
         let kind = kind(error);
@@ -257,25 +258,25 @@ impl Failures {
         };
     }
 
-    /// The status of the kind that all of them have, else that of an error.
+    /// The status of their common kind; if the kinds differ, that of any other error.
     pub(crate) fn exit_code(&self) -> ExitCode {
         self.0
             .map_or(ExitCode::SUCCESS, |kind| ExitCode::from(kind.status()))
     }
 }
 
-/// The context as it stands in the line; the empty key is made visible.
+/// The context as printed; an empty key is printed as `''`.
 fn shown(context: &str) -> &str {
     if context.is_empty() { "''" } else { context }
 }
 
-/// The text of an error as it stands behind its context: what it is, why, and what to do.
+/// The reason of an error: what it is, why, and what to do.
 pub(crate) fn explain(error: &ClientError) -> String {
     let name = error.code.name();
     let is_errno = name.starts_with(|c: char| c.is_ascii_uppercase());
     let mut text = if is_errno { error.code.text() } else { name }.to_owned();
     let message = match error.code {
-        // The context names the key, and the text of the code says the rest.
+        // The context names the key, and the code's text says the rest.
         ErrorCode::NotFound | ErrorCode::NotDirectory => "",
         _ => without_place(&error.message),
     };
@@ -290,7 +291,7 @@ pub(crate) fn explain(error: &ClientError) -> String {
     }
 }
 
-/// The message of the daemon without the `operation INDEX: VERB KEY: ` before it, since the context
+/// Removes the prefix `operation INDEX: VERB KEY: ` of the daemon's message; the context already
 /// names the key.
 fn without_place(message: &str) -> &str {
     let numbered = message
@@ -301,7 +302,7 @@ fn without_place(message: &str) -> &str {
     rest.map_or(message, |(_, reason)| reason)
 }
 
-/// What to do about an error, where its message does not say it.
+/// What to do about an error, if its message does not say so.
 fn advice(code: ErrorCode) -> &'static str {
     match code {
         ErrorCode::NotDirectory => "`kvs get` prints a value, `kvs readlink` where a link leads",
@@ -333,13 +334,13 @@ fn advice(code: ErrorCode) -> &'static str {
         | ErrorCode::BadRequest
         | ErrorCode::Cancelled
         | ErrorCode::Disconnected => "",
-        // Of a newer daemon.
+        // A code of a newer daemon.
         _ => "",
     }
 }
 
-/// Which of the keys of a transaction an error is about. The daemon begins its message with
-/// `operation INDEX: VERB KEY: `; a key that is none never gets that far.
+/// The key of a transaction that an error is about. Messages of the daemon begin with
+/// `operation INDEX: VERB KEY: `; an invalid key is refused earlier, without this prefix.
 fn culprit<'k>(error: &ClientError, verb: &'k str, keys: &[&'k str]) -> &'k str {
     let operation = error
         .message
@@ -457,7 +458,7 @@ mod tests {
             );
         }
         assert_eq!(kind(&anyhow::anyhow!("else")), Kind::Other);
-        // What was there once is not taken for what never was.
+        // A state that is no longer retained is not reported as one that does not exist.
         assert_eq!(Kind::of(ErrorCode::Compacted), Kind::Other);
         assert_eq!(Kind::of(ErrorCode::NotFound), Kind::NotThere);
     }

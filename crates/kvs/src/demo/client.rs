@@ -1,8 +1,8 @@
-//! A job status client: one watch of all job states, and for each event a look at the rest of the
-//! job, through the snapshot of the event.
+//! A job status client: one watch of all job states; for each event, reads the rest of the job at
+//! the event's snapshot.
 //!
-//! It runs as the hidden subcommand `kvs demo-client`. Its record file is its whole memory: killed
-//! at any moment, it goes on behind the last version in it.
+//! Runs as the hidden subcommand `kvs demo-client`. Its record file is its only state: killed at
+//! any moment, it resumes after the last version in the file.
 
 use std::future::pending;
 use std::path::PathBuf;
@@ -18,24 +18,24 @@ use super::job::{STATE_SCOPE, Transition};
 use super::record::{Handled, Record};
 use crate::output::{complain, print};
 
-/// Events that the slow client has fetched ahead, and handles between two pauses.
+/// Prefetch limit of the slow client, in events; it pauses after as many.
 const SLOW_PREFETCH: u64 = 4;
 
-/// How long the slow client pauses.
+/// Length of the pause.
 const SLOW_PAUSE: Duration = Duration::from_millis(2);
 
-/// How a status client is to behave.
+/// Options of a status client.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientOptions {
-    /// Its record file.
+    /// Path of the record file.
     pub(crate) record: PathBuf,
-    /// Whether it takes its time.
+    /// Fetch little ahead, and pause.
     pub(crate) slow: bool,
-    /// After how many transitions it stops and waits to be killed.
+    /// Number of transitions after which it stops and waits to be killed.
     pub(crate) hold_at: Option<u64>,
 }
 
-/// Watches until the version that standard input names has been handled.
+/// Watches until the version given on standard input has been handled.
 pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::Result<()> {
     let (mut record, before) = Record::open(&options.record)?;
     let mut count: u64 = before
@@ -86,7 +86,7 @@ pub(crate) async fn run(options: &ClientOptions, address: &Address) -> anyhow::R
     Ok(())
 }
 
-/// Takes the transitions out of an event and checks each against the rest of its job.
+/// Extracts the transitions from an event and checks each against the rest of its job.
 async fn handle(namespace: &Namespace, changes: &Changes) -> Handled {
     let found = changes
         .changes
@@ -118,7 +118,7 @@ async fn handle(namespace: &Namespace, changes: &Changes) -> Handled {
     }
 }
 
-/// Whether the companions of a transition, read at the event's snapshot, are those of its state.
+/// Whether the transition's companions, read at the event's snapshot, match its state.
 async fn fits(namespace: Namespace, snapshot: SmolStr, transition: Transition) -> bool {
     let read = |companion: &'static str| {
         let (namespace, at) = (namespace.clone(), At::Snapshot(snapshot.clone()));
@@ -138,7 +138,7 @@ async fn fits(namespace: Namespace, snapshot: SmolStr, transition: Transition) -
     first && second && third
 }
 
-/// The version that standard input names, once it does; 0 if it ends without, so that a client
+/// Receives the version on standard input. It is 0 if the input ends without one, so that a client
 /// does not outlive the demo.
 fn last_version() -> watch::Receiver<Option<u64>> {
     let (sender, receiver) = watch::channel(None);

@@ -1,8 +1,8 @@
-//! The job executor: runs every job through its states as fast as the daemon takes them.
+//! The job executor: takes every job through its states as fast as the daemon commits.
 //!
-//! Many jobs are under way at once, which is where group commit gets its groups from; within a job
-//! each transition is committed before the next is begun. What the daemon acknowledged is returned:
-//! it is the truth that the clients are measured against.
+//! Many jobs run concurrently, which gives group commit its groups; within a job, each transition
+//! is committed before the next begins. Returns the acknowledged commits, against which the clients
+//! are checked.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,10 +14,10 @@ use tokio::task::JoinSet;
 use super::job::Transition;
 use super::validate::Written;
 
-/// Jobs that are under way at once.
+/// Jobs that run concurrently.
 const JOBS_AT_ONCE: u32 = 64;
 
-/// Runs jobs 1 to `jobs` and returns their transitions with the versions that hold them.
+/// Runs jobs 1 to `jobs`. Returns their transitions with the versions that contain them.
 pub(crate) async fn run(uri: &str, jobs: u32) -> anyhow::Result<Vec<Written>> {
     let client = Client::connect(&Address::parse(uri)?).await?;
     let next = Arc::new(AtomicU32::new(1));

@@ -1,10 +1,10 @@
-//! What the demo's executor writes for a job and what a status client must find beside each state.
+//! What the executor writes for a job, and what a status client must find with each state.
 //!
-//! Every transition is one transaction that writes the state and three companions of it. A reader
-//! that looks at the companions in the snapshot of the event and finds anything but what
-//! [`Transition::expected`] says has seen state drift.
+//! Every transition is one transaction that writes the state and three companion keys. If a reader
+//! finds companions in the event's snapshot that differ from [`Transition::expected`], the state
+//! has drifted.
 
-/// The states of a job, in the order in which every job goes through them.
+/// The states of a job, in order; every job goes through all of them.
 pub(crate) const STATES: [&str; 6] = [
     "submitted",
     "allocated",
@@ -17,13 +17,13 @@ pub(crate) const STATES: [&str; 6] = [
 /// The directory that holds all jobs.
 const JOBS: &str = "lwj";
 
-/// The scope that a status client watches: the state of every job, in one stream.
+/// The scope that a status client watches: the states of all jobs, in one stream.
 pub(crate) const STATE_SCOPE: &str = "lwj.*.state";
 
-/// One step of one job: which job it was and which of [`STATES`] it entered.
+/// One step of one job: the job and which of [`STATES`] it entered.
 #[derive(Copy, Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct Transition {
-    /// The job's number, from 1.
+    /// Job number, from 1.
     pub(crate) job: u32,
     /// Index into [`STATES`], 0 to 5.
     pub(crate) step: u8,
@@ -37,7 +37,7 @@ impl Transition {
             .map(move |(step, _)| Transition { job, step })
     }
 
-    /// The transition that an event tells of, if its key and value are of a job's state.
+    /// The transition that an event reports, if its key and value are those of a job's state.
     pub(crate) fn from_change(key: &str, value: &[u8]) -> Option<Transition> {
         let number = key
             .strip_prefix(JOBS)?
@@ -52,7 +52,7 @@ impl Transition {
         })
     }
 
-    /// The name of the state that was entered.
+    /// Name of the state that was entered.
     pub(crate) fn state(self) -> &'static str {
         STATES
             .get(usize::from(self.step))
@@ -60,20 +60,20 @@ impl Transition {
             .unwrap_or("unknown")
     }
 
-    /// The key of one member of the job: `lwj.<id>.<member>`.
+    /// Key of a member of the job: `lwj.<id>.<member>`.
     pub(crate) fn key(self, member: &str) -> String {
         format!("{JOBS}.{}.{member}", self.job)
     }
 
-    /// The event log's line that this transition adds.
+    /// The line that this transition appends to the job's eventlog.
     pub(crate) fn log_line(self) -> String {
         format!("{} {}\n", self.step, self.state())
     }
 
-    /// The members of a job that change with its state, other than the state itself.
+    /// The members of a job that change together with its state.
     pub(crate) const COMPANIONS: [&'static str; 3] = ["transitions", "note", "eventlog"];
 
-    /// What a companion holds in the version that this transition made, and in no other.
+    /// The value of a companion in the version that this transition made.
     pub(crate) fn expected(self, companion: &str) -> String {
         match companion {
             "transitions" => (u32::from(self.step) + 1).to_string(),

@@ -1,9 +1,9 @@
 //! `kvs demo`: a job executor and four job status clients synchronise through a real daemon.
 //!
-//! Reading order: `job` (what is written and what must be found), `record` (a client's memory),
-//! `validate` (the judge), `report` (what is printed), `executor` and `client` (the two sides),
-//! `process` (a client as a child process), `run` (the course of it all). The parts that judge are
-//! pure; the rest uses the client library and nothing else of kvs.
+//! Reading order: `job` (what is written and expected), `record` (a client's durable state),
+//! `validate` (the checks), `report` (the output), `executor` and `client` (the two sides),
+//! `process` (a client as a child process), `run` (the whole run). The checks are pure; the rest
+//! uses only the client library.
 
 mod job;
 

@@ -1,7 +1,7 @@
-//! A status client as a child process: started, told when to end, killed in the middle of its work.
+//! A status client as a child process that can be started, finished, or killed while it works.
 //!
-//! The child says on its standard output how many transitions it has handled, one number a line;
-//! it is told on its standard input behind which version it is done.
+//! On its standard output the child reports how many transitions it has handled, one number per
+//! line; on its standard input it receives the version after which it ends.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -13,20 +13,20 @@ use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::Notify;
 
-/// What a status client is to do, apart from its job.
+/// How one client of the demo runs.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientPlan {
-    /// Shown in the report.
+    /// Role, as shown in the report.
     pub(crate) role: &'static str,
-    /// Its record file.
+    /// Path of the record file.
     pub(crate) record: PathBuf,
-    /// Whether it is slow on purpose.
+    /// Whether it is deliberately slow.
     pub(crate) slow: bool,
-    /// The transition at which its first process is killed, if it is.
+    /// Number of transitions at which its first process is killed, if at all.
     pub(crate) kill_at: Option<u64>,
 }
 
-/// How far a client is; shared with whoever shows it. Counts survive the death of the process.
+/// Progress of a client, shared with the progress bar. Survives the death of the process.
 #[derive(Debug, Default)]
 pub(crate) struct Progress {
     handled: AtomicU64,
@@ -34,7 +34,7 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// Transitions handled so far, by all lives of the client.
+    /// Transitions handled so far, by all processes of the client.
     pub(crate) fn handled(&self) -> u64 {
         self.handled.load(Ordering::Relaxed)
     }
@@ -51,7 +51,7 @@ impl Progress {
     }
 }
 
-/// One life of a status client; killed when it is dropped.
+/// One process of a status client; killed on drop.
 #[derive(Debug)]
 pub(crate) struct ClientProcess {
     child: Child,
@@ -60,8 +60,8 @@ pub(crate) struct ClientProcess {
 impl ClientProcess {
     /// Starts the process. It resumes from its record file, if there is one.
     ///
-    /// `first_life` lets it stop on its own some way behind `kill_at` and wait there for its death:
-    /// it is killed in full flight as a rule, and never too late.
+    /// With `first_life`, it stops by itself some way after `kill_at` and waits to be killed. So it
+    /// is usually killed while it works, and never too late.
     pub(crate) fn start(
         plan: &ClientPlan,
         uri: &str,
@@ -97,7 +97,7 @@ impl ClientProcess {
             let mut lines = BufReader::new(stdout).lines();
             while let Ok(Some(line)) = lines.next_line().await {
                 if let Ok(handled) = line.parse() {
-                    // A late line of an earlier life must not turn the count back.
+                    // A late line of an earlier process must not reduce the count.
                     progress.handled.fetch_max(handled, Ordering::Relaxed);
                     progress.changed.notify_waiters();
                 }
@@ -106,7 +106,7 @@ impl ClientProcess {
         Ok(ClientProcess { child })
     }
 
-    /// Kills the process at once, with SIGKILL, and reaps it.
+    /// Kills the process with SIGKILL and reaps it.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.child
             .kill()
@@ -114,7 +114,7 @@ impl ClientProcess {
             .context("cannot kill a status client")
     }
 
-    /// Tells the client the newest version that it has to see, and waits until it has ended.
+    /// Sends the client the last version to handle, and waits until it has ended.
     pub(crate) async fn finish(mut self, version: u64) -> anyhow::Result<()> {
         let mut stdin = self
             .child

@@ -1,9 +1,9 @@
-//! The file in which a status client keeps what it saw: one line a version.
+//! The file in which a status client records what it handled: one line per version.
 //!
-//! A line is written with one `write`, after the whole version was handled, and holds the version
-//! and its transitions together. So what was handled and the position to resume from cannot
-//! disagree, whenever the client is killed: an unfinished last line counts as not written.
-//! (The demo kills a process, not the machine; nothing here is synced.)
+//! After a whole version has been handled, one `write` appends the version and its transitions as
+//! one line. So the transitions and the position to resume from always agree, whenever the client
+//! is killed: an unfinished last line counts as not written. (The demo kills processes, not the
+//! machine; nothing is synced.)
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -11,14 +11,13 @@ use std::path::Path;
 
 use super::job::Transition;
 
-/// One version as a client handled it.
+/// A version handled by a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Handled {
-    /// The version's number.
     pub(crate) version: u64,
-    /// The transitions that the event told of, in the event's order.
+    /// The transitions in the event, in its order.
     pub(crate) transitions: Vec<Transition>,
-    /// How many of them had companions that did not fit the state.
+    /// Number of transitions whose companions did not match.
     pub(crate) drifted: u64,
 }
 
@@ -33,7 +32,7 @@ impl Handled {
         line
     }
 
-    /// Reads a line without its end.
+    /// Parses a line without its newline.
     fn parse(line: &str) -> Option<Handled> {
         let mut words = line.split(' ');
         let version = words.next()?.parse().ok()?;
@@ -55,15 +54,15 @@ impl Handled {
     }
 }
 
-/// An open record file, positioned behind its last whole line.
+/// An open record file, positioned after its last whole line.
 #[derive(Debug)]
 pub(crate) struct Record {
     file: File,
 }
 
 impl Record {
-    /// Opens the file, makes it if there is none, cuts off an unfinished line, and returns what
-    /// was handled so far.
+    /// Opens or creates the file, truncates an unfinished last line, and returns the versions
+    /// handled so far.
     pub(crate) fn open(path: &Path) -> io::Result<(Record, Vec<Handled>)> {
         let mut options = OpenOptions::new();
         let mut file = options
@@ -80,13 +79,13 @@ impl Record {
         Ok((Record { file }, handled))
     }
 
-    /// Adds one version.
+    /// Appends one version.
     pub(crate) fn add(&mut self, handled: &Handled) -> io::Result<()> {
         self.file.write_all(handled.line().as_bytes())
     }
 }
 
-/// Reads a record file; an unfinished last line is left out.
+/// Reads a record file without an unfinished last line.
 pub(crate) fn read(path: &Path) -> io::Result<Vec<Handled>> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(parse(&text)?.1),
@@ -95,7 +94,7 @@ pub(crate) fn read(path: &Path) -> io::Result<Vec<Handled>> {
     }
 }
 
-/// The length of the whole lines in bytes, and what they hold.
+/// The length of the whole lines in bytes, and their versions.
 fn parse(text: &str) -> io::Result<(u64, Vec<Handled>)> {
     let whole = text.rfind('\n').map_or(0, |end| end + 1);
     let handled = text

@@ -1,4 +1,4 @@
-//! What `kvs demo` prints at its end: a table for people, or one JSON object.
+//! The result of `kvs demo`: a table for people, or one JSON object.
 
 use std::time::Duration;
 
@@ -7,29 +7,28 @@ use serde::Serialize;
 
 use super::validate::Verdict;
 
-/// How one client took part and what it got.
+/// The result of one client.
 #[derive(Clone, Debug)]
 pub(crate) struct ClientReport {
     /// `steady`, `killed and restarted`, `slow`.
     pub(crate) role: &'static str,
-    /// How often its process was started.
+    /// Number of processes started.
     pub(crate) starts: u32,
-    /// What it got.
     pub(crate) verdict: Verdict,
 }
 
-/// The outcome of a whole run.
+/// The result of a whole run.
 #[derive(Clone, Debug)]
 pub(crate) struct Report {
-    /// How many jobs the executor ran.
+    /// Jobs that the executor ran.
     pub(crate) jobs: u32,
-    /// How many transitions it wrote.
+    /// Transitions that it wrote.
     pub(crate) transitions: u64,
-    /// In how many versions they were committed.
+    /// Versions in which they were committed.
     pub(crate) versions: u64,
-    /// From the start of the executor until the last client had handled everything.
+    /// Time from the start of the executor until the last client had handled everything.
     pub(crate) elapsed: Duration,
-    /// One entry a client.
+    /// One entry for each client.
     pub(crate) clients: Vec<ClientReport>,
 }
 
@@ -50,7 +49,7 @@ struct Summary {
 }
 
 impl Report {
-    /// The counts of all clients together.
+    /// The sum over all clients.
     fn total(&self) -> Verdict {
         let mut total = Verdict::default();
         for client in &self.clients {
@@ -59,13 +58,13 @@ impl Report {
         total
     }
 
-    /// Whether every client got every transition, once, in order, without drift.
+    /// Whether every client received every transition once, in order, without drift.
     pub(crate) fn is_clean(&self) -> bool {
         let total = self.total();
         total.is_clean() && total.delivered == self.transitions * self.clients.len() as u64
     }
 
-    /// One JSON object, without an end of line.
+    /// One JSON object, without a newline.
     pub(crate) fn json(&self) -> String {
         let total = self.total();
         let summary = Summary {
@@ -88,7 +87,7 @@ impl Report {
         serde_json::to_string(&summary).unwrap_or_default()
     }
 
-    /// A table with a line a client and one line that sums up.
+    /// A table with one line per client, and a summary line.
     pub(crate) fn table(&self, terminal: bool) -> String {
         let mut table = Table::new();
         table.load_style(if terminal {

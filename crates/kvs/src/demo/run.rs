@@ -1,4 +1,4 @@
-//! The course of the demo: daemon, clients, executor, the kill half-way, the verdict.
+//! Runs the demo: daemon, clients, executor, the kill half-way, the checks.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -16,10 +16,10 @@ use super::report::{ClientReport, Report};
 use super::validate::judge;
 use kvs_bench::PrivateDaemon as Daemon;
 
-/// A client that handles nothing for so long is given up; what it has not seen counts as missed.
+/// If no client makes progress for this long, the run ends; what was not seen counts as missed.
 const STALL: Duration = Duration::from_secs(60);
 
-/// How often the progress bar is brought up to date and stalls are looked for.
+/// Interval at which the progress bar is updated and stalls are detected.
 const TICK: Duration = Duration::from_millis(100);
 
 /// Runs everything in `directory`, which must be empty and private.
@@ -70,7 +70,7 @@ pub(crate) async fn run(directory: &Path, jobs: u32, bar: bool) -> anyhow::Resul
     })
 }
 
-/// Two clients as they should be, one that is killed half-way, one that is slow.
+/// Two ordinary clients, one that is killed half-way, and one that is slow.
 fn plans(directory: &Path, transitions: u64) -> Vec<ClientPlan> {
     let half = (transitions > 1).then_some(transitions / 2);
     [
@@ -90,7 +90,7 @@ fn plans(directory: &Path, transitions: u64) -> Vec<ClientPlan> {
     .collect()
 }
 
-/// The lives of one client, until it has seen everything; returns how often it was started.
+/// Runs one client until it has seen everything. Returns the number of processes started.
 async fn live(
     plan: &ClientPlan,
     uri: &str,
@@ -113,7 +113,7 @@ async fn live(
     Ok(starts)
 }
 
-/// Waits for every client, shows how far they are, and gives up those that no longer move.
+/// Waits for all clients and shows their progress; aborts those that have stalled.
 async fn wait_for_all(
     mut lives: JoinSet<(usize, anyhow::Result<u32>)>,
     progress: &[Arc<Progress>],

@@ -1,40 +1,39 @@
-//! Compares what a status client handled with what the executor wrote, exactly.
+//! Compares what a status client handled with what the executor wrote.
 //!
-//! Pure. The executor knows the version in which each of its transitions was committed; a client
-//! must have handled each of them once, in that version, versions rising. Anything else is counted
-//! under the one name that says what went wrong.
+//! Pure. The executor knows the version of each transition. A client must have handled each
+//! transition once, in that version, with rising versions. Every deviation is counted under its
+//! name.
 
 use std::collections::HashMap;
 
 use super::job::Transition;
 use super::record::Handled;
 
-/// A transition as the daemon acknowledged it to the executor.
+/// A transition as acknowledged to the executor.
 #[derive(Copy, Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Written {
-    /// The version that the commit was answered with.
+    /// The version of the commit.
     pub(crate) version: u64,
-    /// What was committed.
     pub(crate) transition: Transition,
 }
 
-/// What one client got, counted in transitions.
+/// Counts of one client's transitions.
 #[derive(Copy, Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Verdict {
-    /// Events about transitions, all of them, right or wrong.
+    /// All events about transitions, right or wrong.
     pub(crate) delivered: u64,
-    /// Written, never delivered.
+    /// Written but never delivered.
     pub(crate) missed: u64,
-    /// Delivered more than once (each time after the first), or never written.
+    /// Delivered again, or never written.
     pub(crate) duplicated: u64,
-    /// Delivered behind a later one, or under a version that is not the one it was written in.
+    /// Delivered after a later one, or in another version than it was written in.
     pub(crate) out_of_order: u64,
-    /// Delivered with companions that did not fit the state.
+    /// Delivered with companions that did not match the state.
     pub(crate) drifted: u64,
 }
 
 impl Verdict {
-    /// Whether nothing went wrong.
+    /// Whether there was no deviation.
     pub(crate) fn is_clean(&self) -> bool {
         [
             self.missed,
@@ -44,7 +43,7 @@ impl Verdict {
         ] == [0; 4]
     }
 
-    /// Adds another client's counts to these.
+    /// Adds the counts of another client.
     pub(crate) fn add(&mut self, other: &Verdict) {
         self.delivered += other.delivered;
         self.missed += other.missed;
@@ -54,7 +53,7 @@ impl Verdict {
     }
 }
 
-/// Judges one client. Cost: linear in the number of transitions.
+/// Checks one client. Cost: linear in the number of transitions.
 pub(crate) fn judge(written: &[Written], handled: &[Handled]) -> Verdict {
     let versions: HashMap<Transition, u64> = written
         .iter()
@@ -102,7 +101,7 @@ pub(crate) fn judge(written: &[Written], handled: &[Handled]) -> Verdict {
 mod tests {
     use super::*;
 
-    /// Two jobs in step with each other, both transitions of a step in one version.
+    /// Two jobs in lockstep: the transitions of a step share a version.
     fn written() -> Vec<Written> {
         (1..=2)
             .flat_map(|job| {

@@ -1,18 +1,18 @@
-//! Finding events in bytes that come in pieces: a long log range by range, a followed one append by
-//! append. Memory holds one unfinished line.
+//! Decodes events from bytes that arrive in pieces: ranges of a long log, or appends to a followed
+//! one. Holds at most one unfinished line in memory.
 
 use super::entry::{Entry, Malformed};
 use crate::limits::EVENTLOG_LINE_BYTES;
 
-/// Reads a log from its beginning.
+/// Decodes a log from its beginning.
 #[derive(Debug, Default)]
 pub(crate) struct Decoder {
     unfinished: Vec<u8>,
 }
 
 impl Decoder {
-    /// Takes more bytes of the log and gives the events that they complete. Events before one that
-    /// is malformed are handed out with it, so that nothing good is lost.
+    /// Returns the events that `bytes` complete. With an error, returns also the events before the
+    /// malformed one.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> (Vec<Entry>, Result<(), Malformed>) {
         let mut entries = Vec::new();
         for line in bytes.split_inclusive(|byte| *byte == b'\n') {
@@ -34,7 +34,7 @@ impl Decoder {
         (entries, Ok(()))
     }
 
-    /// Says whether the log may end here: each event ends with its line.
+    /// Checks that the log may end here: the last line must be complete.
     pub(crate) fn finish(&self) -> Result<(), Malformed> {
         if self.unfinished.is_empty() {
             Ok(())

@@ -1,11 +1,11 @@
-//! One event: what it must have, from JSON and to JSON.
+//! One event: its required members, decoding and encoding.
 
 use std::fmt;
 
 use serde::de::{Deserialize, Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Something is no eventlog, or no event.
+/// The bytes are not a valid eventlog or event.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Malformed;
 
@@ -17,21 +17,22 @@ impl fmt::Display for Malformed {
 
 impl std::error::Error for Malformed {}
 
-/// An event that was read from a log.
+/// A decoded event.
 #[derive(Debug, Clone, PartialEq)]
 pub(crate) struct Entry {
     /// Seconds since 1970, above 0.
     pub(crate) timestamp: f64,
-    /// What happened; not empty.
+    /// Name of the event; not empty.
     pub(crate) name: String,
-    /// The members of the context in their order, each with its compact JSON. `None` without one.
+    /// Members of the context in their stored order, each value as compact JSON. `None` if the
+    /// event has no context.
     pub(crate) context: Option<Vec<(String, String)>>,
     /// The whole event as compact JSON.
     pub(crate) json: String,
 }
 
 impl Entry {
-    /// Reads one line, without its end.
+    /// Parses one line without its newline.
     pub(crate) fn parse(line: &str) -> Result<Self, Malformed> {
         let members: Members<'_> = serde_json::from_str(line).map_err(|_| Malformed)?;
         let timestamp: f64 = members.get("timestamp")?.ok_or(Malformed)?;
@@ -53,7 +54,8 @@ impl Entry {
     }
 }
 
-/// The line of a new event, ended: `context`, if there is one, is the text of a JSON object.
+/// Encodes a new event as one line, newline included. `context`, if given, is a JSON object as
+/// text.
 pub(crate) fn encode(
     timestamp: f64,
     name: &str,
@@ -80,7 +82,7 @@ fn is_time(timestamp: f64) -> bool {
     timestamp.is_finite() && timestamp > 0.0
 }
 
-/// Valid JSON without the white space between its tokens.
+/// Removes white space between the tokens of valid JSON.
 fn compact(json: &str) -> String {
     let mut out = String::with_capacity(json.len());
     let (mut quoted, mut escaped) = (false, false);
@@ -98,11 +100,11 @@ fn compact(json: &str) -> String {
     out
 }
 
-/// The members of a JSON object in their order, values unread.
+/// The members of a JSON object in order, values not parsed.
 struct Members<'j>(Vec<(String, &'j RawValue)>);
 
 impl<'j> Members<'j> {
-    /// The last member of that name, as in most readers of JSON.
+    /// The last member of that name, as most JSON parsers choose.
     fn raw(&self, name: &str) -> Option<&'j RawValue> {
         let found = self.0.iter().rev().find(|(key, _)| key == name);
         found.map(|(_, value)| *value)

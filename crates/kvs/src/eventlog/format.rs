@@ -1,4 +1,4 @@
-//! The lines that people read: `1.000000 name key=value…`, or with the time as a person says it.
+//! Eventlog lines for people: `1.000000 name key=value…`, or with the time as date and offset.
 
 use anstyle::{AnsiColor, Color, Style};
 use jiff::tz::TimeZone;
@@ -19,20 +19,19 @@ const fn fg(color: AnsiColor) -> Style {
     Style::new().fg_color(Some(Color::Ansi(color)))
 }
 
-/// Makes one line an event. The time of a line depends on the lines before it, so a log has one
-/// formatter from its first line on.
+/// Formats events as lines. The time of a line depends on earlier lines, so use one formatter for a
+/// log, from its first line on.
 #[derive(Debug)]
 pub(crate) struct Formatter {
-    /// Whether times are for people; else seconds since 1970.
+    /// Print dates and offsets instead of seconds since 1970.
     human: bool,
     color: bool,
     zone: TimeZone,
-    /// Where the present minute was named: its text, and the time of that event.
+    /// The minute that was last printed in full, and the time of its first event.
     minute: Option<(String, f64)>,
 }
 
 impl Formatter {
-    /// A formatter for times in that zone.
     pub(crate) fn new(human: bool, color: bool, zone: TimeZone) -> Self {
         Self {
             human,
@@ -42,7 +41,8 @@ impl Formatter {
         }
     }
 
-    /// The line of an event, not ended. Control characters are written out: it stays one line.
+    /// The line of an event, without a newline. Control characters are escaped, so it is always one
+    /// line.
     pub(crate) fn line(&mut self, entry: &Entry) -> String {
         let mut line = self.time(entry.timestamp);
         let name = if entry.name == "exception" {
@@ -92,9 +92,9 @@ impl Formatter {
     }
 }
 
-/// The time in a zone; `None` past the year 9999.
+/// The time in a zone; `None` after the year 9999.
 fn zoned(timestamp: f64, zone: &TimeZone) -> Option<Zoned> {
-    // Only whole seconds matter here. A float too large is a second too large.
+    // Only whole seconds matter. The cast saturates, and the result is then out of range.
     let timestamp = Timestamp::from_second(timestamp.floor() as i64).ok()?;
     Some(timestamp.to_zoned(zone.clone()))
 }

@@ -1,9 +1,9 @@
-//! Eventlogs (RFC 18 of the Flux project): a value that is a sequence of JSON objects, one a line,
-//! to which events are only ever appended.
+//! Eventlogs (RFC 18 of the Flux project): a value of JSON objects, one per line, to which events
+//! are only appended.
 //!
-//! Pure: `entry` reads and writes entries, `decode` finds them in bytes that come in pieces,
-//! `format` makes lines for people. JSON that was stored is printed as it was, but for white space,
-//! so nothing is lost on the way through: no member order, no digit of a number.
+//! Pure: `entry` encodes and decodes entries, `decode` finds them in bytes that arrive in pieces,
+//! `format` formats lines for people. Stored JSON is printed unchanged except for white space: the
+//! order of members and the digits of numbers are preserved.
 
 mod entry;
 

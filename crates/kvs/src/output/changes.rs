@@ -1,5 +1,5 @@
-//! The forms of a version's changes, for `kvs watch` and `kvs log`: a line a change for people, one
-//! JSON object a version for programs.
+//! Formats of a version's changes, for `kvs watch` and `kvs log`: one line per change for people,
+//! one JSON object per version for programs.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -8,36 +8,33 @@ use serde::Serialize;
 use super::escape::{escape, escape_bytes};
 use super::pieces::Halves;
 
-/// One version that touched what was asked for, without its changes, which may be any number.
+/// A version that touched the watched scope, without its changes: their number is not bounded.
 #[derive(Debug, Clone)]
 pub(crate) struct VersionReport {
-    /// The namespace.
     pub(crate) namespace: String,
-    /// Its version.
     pub(crate) version: u64,
-    /// The root of that version, a blobref.
+    /// Blobref of its root.
     pub(crate) root: String,
-    /// When it was made; `None` where that is not recorded.
+    /// Time of the commit; `None` if it is not recorded.
     pub(crate) time: Option<SystemTime>,
     /// Whether this is a whole state, which a watch begins with or goes on with, not a change.
     pub(crate) initial: bool,
     /// Whether it is a state of which only the differences from what the reader has are reported.
     /// Never together with `initial`.
     pub(crate) differences: bool,
-    /// Versions of what is watched that were passed over before it.
+    /// Watched versions that were skipped before this one.
     pub(crate) skipped: u64,
-    /// Where what changed stands, if that is another namespace, behind a link.
+    /// The other namespace in which the change happened, if a link led there.
     pub(crate) behind: Option<Elsewhere>,
-    /// Who made it: one entry a transaction. Empty where that is not told.
+    /// Authors, one for each transaction. Empty if not reported.
     pub(crate) who: Vec<Who>,
 }
 
-/// A state of another namespace, which a link leads into.
+/// A state of another namespace that a link leads to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub(crate) struct Elsewhere {
-    /// Its name.
     pub(crate) namespace: String,
-    /// Its version; none if it is not there.
+    /// Its version; `None` if the namespace does not exist.
     pub(crate) version: Option<u64>,
     /// The snapshot reference of that version.
     #[serde(skip_serializing_if = "String::is_empty")]
@@ -47,50 +44,47 @@ pub(crate) struct Elsewhere {
 /// The author of one transaction.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Who {
-    /// The user that sent it.
+    /// User id of the sender.
     pub(crate) uid: u32,
-    /// The client that sent it, in hexadecimal.
+    /// Client id of the sender, in hexadecimal.
     pub(crate) client: String,
-    /// That client's number for it.
+    /// The client's number for the transaction.
     pub(crate) number: u64,
-    /// The name that the client gave it, if any.
+    /// The name that the client gave the transaction.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) name: Option<String>,
 }
 
-/// One change of one key, without the bytes that it put or added, which may be any number.
+/// One change of one key, without its bytes: their number is not bounded.
 #[derive(Debug, Clone)]
 pub(crate) struct ChangeReport<'c> {
-    /// The key.
     pub(crate) key: &'c str,
     /// `put`, `append`, `unlink`, `mkdir` or `link`.
     pub(crate) kind: &'static str,
-    /// What stood there before, if that was asked for.
+    /// What was at the key before, if requested.
     pub(crate) previous: Option<Before>,
-    /// Where in the value the bytes begin, if only what is new of it was asked for.
+    /// Offset of the bytes in the value, if only new bytes were requested.
     pub(crate) offset: Option<u64>,
 }
 
-/// What a change has beside its key and kind: the bytes of a put, what an append added, the target
-/// of a link.
+/// The payload of a change: the bytes of a put or an append, or the target of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Told {
-    /// Nothing.
     Nothing,
-    /// Bytes that are UTF-8.
+    /// Valid UTF-8.
     Text,
-    /// Bytes that are not.
+    /// Not valid UTF-8.
     Bytes,
 }
 
 /// What stood at a key before a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Before {
-    /// Nothing that has a value.
+    /// No value and no link.
     Nothing,
     /// A value, or the target of a link.
     Value(Vec<u8>),
-    /// A value of so many bytes, too long to be told.
+    /// A value too long to be reported; its size in bytes.
     Long(u64),
 }
 
@@ -100,8 +94,8 @@ impl VersionReport {
         format!("{}@{}:{}", self.namespace, self.version, self.root)
     }
 
-    /// One JSON object on one line, not ended, in two halves: between them stand the changes in
-    /// brackets. `initial` and `transactions` stand in it only where they say something.
+    /// One JSON object without a newline, in two halves: the caller writes the changes between
+    /// them, in brackets. Members that are false, zero or empty are omitted.
     pub(crate) fn json(&self) -> serde_json::Result<Halves> {
         let object = serde_json::to_string(&ReportJson {
             namespace: &self.namespace,
@@ -119,13 +113,13 @@ impl VersionReport {
         Ok(halves(&object, "changes", "[]"))
     }
 
-    /// What stands before its changes where each is a line: how many versions were passed over.
+    /// The line before the changes that reports how many versions were skipped.
     pub(crate) fn skipped_line(&self) -> Option<String> {
         (self.skipped > 0).then(|| format!("{} skipped {}", self.version, self.skipped))
     }
 
-    /// How the line of a version begins, with the time and the users, that `kvs log` shows a
-    /// person. What happened to which key follows: [`ChangeReport::word`].
+    /// Beginning of the line of a version in `kvs log`, with time and users. [`ChangeReport::word`]
+    /// appends each change.
     pub(crate) fn log_line(&self) -> String {
         let time = self.time.map_or_else(|| "-".to_owned(), local_time);
         let mut who: Vec<String> = Vec::new();
@@ -148,8 +142,8 @@ impl VersionReport {
 }
 
 impl ChangeReport<'_> {
-    /// A JSON object in two halves: between them stands the string of what is told. Without that
-    /// the first is the whole object.
+    /// A JSON object in two halves: the caller writes the payload between them, as a string.
+    /// Without a payload the first half is the whole object.
     pub(crate) fn json(&self, told: Told) -> serde_json::Result<Halves> {
         let (before, previous_base64, previous_size) = match &self.previous {
             None => (None, None, None),
@@ -180,8 +174,8 @@ impl ChangeReport<'_> {
         })
     }
 
-    /// One line in two halves, between them stands what is told, with its control characters
-    /// written out.
+    /// One line in two halves: the caller writes the payload between them, with control characters
+    /// escaped.
     pub(crate) fn line(&self, version: u64, initial: bool, told: bool) -> Halves {
         let key = escape(self.key);
         let kind = if initial { "initial" } else { self.kind };
@@ -203,13 +197,13 @@ impl ChangeReport<'_> {
         Halves { before, after }
     }
 
-    /// The change as one word of a line.
+    /// The change as one word of a `kvs log` line.
     pub(crate) fn word(&self) -> String {
         format!(" {} {}", self.kind, escape(self.key))
     }
 }
 
-/// An object in halves. One without the member stays whole.
+/// Splits an object at a member. Without the member, it stays whole.
 fn halves(object: &str, name: &str, mark: &str) -> Halves {
     Halves::new(object, name, mark).unwrap_or_else(|| Halves {
         before: object.to_owned(),
@@ -217,7 +211,7 @@ fn halves(object: &str, name: &str, mark: &str) -> Halves {
     })
 }
 
-/// Bytes as a JSON string: as they are where they are UTF-8, else in base64.
+/// Bytes as a JSON string: as text if they are UTF-8, else in base64.
 fn text_or_base64(value: Option<&[u8]>) -> (Option<&str>, Option<String>) {
     let text = value.and_then(|value| std::str::from_utf8(value).ok());
     let encoded = value
@@ -226,7 +220,7 @@ fn text_or_base64(value: Option<&[u8]>) -> (Option<&str>, Option<String>) {
     (text, encoded)
 }
 
-/// The members of the JSON object of a version, in the order in which they are printed.
+/// The JSON object of a version. The order of the members is the order of output.
 #[derive(Serialize)]
 struct ReportJson<'r> {
     namespace: &'r str,
@@ -247,7 +241,7 @@ struct ReportJson<'r> {
     changes: [(); 0],
 }
 
-/// The members of the JSON object of a change.
+/// The JSON object of a change.
 #[derive(Serialize)]
 struct ChangeJson<'r> {
     key: &'r str,
@@ -258,7 +252,7 @@ struct ChangeJson<'r> {
     value_base64: Option<&'r str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     offset: Option<u64>,
-    /// `null` where nothing stood there.
+    /// `null` if there was no value.
     #[serde(skip_serializing_if = "Option::is_none")]
     previous: Option<Option<&'r str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -282,7 +276,7 @@ pub(crate) fn seconds(time: SystemTime) -> f64 {
     since.as_millis() as f64 / 1000.0
 }
 
-/// The time as a person reads it, in the local time zone.
+/// The time in the local time zone, for people.
 pub(crate) fn local_time(time: SystemTime) -> String {
     jiff::Timestamp::try_from(time).map_or_else(
         |_| "-".to_owned(),
@@ -331,7 +325,7 @@ mod tests {
         }
     }
 
-    /// Both halves, and what stands between them.
+    /// Joins the halves around `between`.
     fn whole(halves: Halves, between: &str) -> String {
         halves.before + between + &halves.after
     }
@@ -384,7 +378,7 @@ mod tests {
             ("c", "unlink", "", "42 unlink c"),
             ("d", "mkdir", "", "42 mkdir d."),
             ("e", "link", "ns::a", "42 link e -> ns::a"),
-            // Keys alone have no sign.
+            // Without payloads, lines have no `=`, `+=` or `->`.
             ("a", "put", "", "42 put a"),
             ("b", "link", "", "42 link b"),
         ] {

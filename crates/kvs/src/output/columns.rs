@@ -1,23 +1,23 @@
-//! The column layout of `kvs ls`: names from left to right, in columns all as wide as the longest
-//! name and four spaces, nothing behind the last name of a line.
+//! The column layout of `kvs ls`: names from left to right, all columns as wide as the longest name
+//! plus four spaces, no trailing spaces.
 
 /// Spaces between the longest name and the next column.
 const GAP: usize = 4;
 
-/// Lays names out one after the other, in lines of at most `width` characters (`None`: one line). A
-/// line has at least one name, however long.
+/// Lays out names in lines of at most `width` characters (`None`: one line). A line has at least
+/// one name, however long.
 #[derive(Debug)]
 pub(crate) struct Columns {
     column: usize,
     in_line: usize,
-    /// Names in the line that is being written.
+    /// Names in the current line.
     placed: usize,
-    /// Characters of the last of them.
+    /// Characters of the last name.
     last: usize,
 }
 
 impl Columns {
-    /// Columns for names of at most that many characters.
+    /// Columns for names of at most `longest` characters.
     pub(crate) fn new(longest: usize, width: Option<usize>) -> Self {
         let column = longest + GAP;
         Self {
@@ -28,7 +28,7 @@ impl Columns {
         }
     }
 
-    /// Adds to `out` what the next name takes.
+    /// Appends the next name to `out`, with the padding or newline before it.
     pub(crate) fn name(&mut self, name: &str, out: &mut String) {
         if self.placed == self.in_line {
             out.push('\n');
@@ -42,7 +42,7 @@ impl Columns {
         self.last = name.chars().count();
     }
 
-    /// Adds the end of the last line, if there is one.
+    /// Ends the last line, if there is one.
     pub(crate) fn finish(self, out: &mut String) {
         if self.placed > 0 {
             out.push('\n');

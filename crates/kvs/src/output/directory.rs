@@ -1,12 +1,11 @@
 //! The lines of `kvs dir`: `key = value`, `key.` for a directory, `key -> target` for a link, each
-//! cut to the width. A value comes piece by piece, so a line may be of any length.
+//! cut to the width. Values arrive in pieces, so a line may have any length.
 
 use super::escape::{escape, escape_bytes};
 use super::pieces::unfinished;
 
-/// Widths up to this one mean "as long as it is": they leave no room for the dots.
+/// Widths up to this one are unlimited: they leave no room for the dots.
 const UNLIMITED: usize = 3;
-/// What a cut line ends in.
 const DOTS: &str = "...";
 
 /// Writes one line.
@@ -27,12 +26,12 @@ pub(crate) struct DirectoryLine {
     last: Vec<u8>,
     /// The value's first newline was passed.
     ended: bool,
-    /// Something of the value is left out.
+    /// Part of the value is left out.
     cut: bool,
 }
 
 impl DirectoryLine {
-    /// An empty line; a width up to 3 is none.
+    /// An empty line. Widths up to 3 are unlimited.
     pub(crate) fn new(width: usize, terminal: bool) -> Self {
         Self {
             width,
@@ -45,13 +44,13 @@ impl DirectoryLine {
         }
     }
 
-    /// How many bytes of a value may show; `None` for all of them.
+    /// Most bytes of a value that can be shown; `None` if unlimited.
     pub(crate) fn most(width: usize) -> Option<u64> {
-        // A character takes at most four.
+        // A character has at most four bytes.
         (width > UNLIMITED).then(|| (width as u64).saturating_add(1).saturating_mul(4))
     }
 
-    /// Adds text that is no value.
+    /// Appends text other than the value.
     pub(crate) fn text(&mut self, text: &str, out: &mut Vec<u8>) {
         let shown = match self.terminal {
             true => escape(text),
@@ -60,7 +59,7 @@ impl DirectoryLine {
         self.characters(shown.as_bytes(), out);
     }
 
-    /// Adds bytes of the value; whether more of it can show.
+    /// Appends bytes of the value. Returns whether more of it can be shown.
     pub(crate) fn value(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> bool {
         let mut value = std::mem::take(&mut self.kept);
         value.extend_from_slice(bytes);
@@ -68,7 +67,7 @@ impl DirectoryLine {
         self.whole(&value, out)
     }
 
-    /// The value goes on, but no more of it is at hand.
+    /// Notes that the value continues but the rest was not read.
     pub(crate) fn goes_on(&mut self) {
         self.cut = self.ended;
     }

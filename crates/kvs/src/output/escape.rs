@@ -1,11 +1,11 @@
-//! Makes text harmless for a terminal: whoever may write a key or a value must not be able to move
-//! another person's cursor, retitle the window or hide a line.
+//! Makes text safe for a terminal: a key or value must not be able to move another user's cursor,
+//! change the window title or hide a line.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
 
-/// The text with every control character written out (`\n`, `\t`, `\u{1b}`), for a line that must
-/// stay one line. Text without any is given back uncopied.
+/// Escapes every control character (`\n`, `\t`, `\u{1b}`), so that a line stays one line. Text
+/// without control characters is not copied.
 pub(crate) fn escape(text: &str) -> Cow<'_, str> {
     if text.chars().any(is_hostile) {
         Cow::Owned(written_out(text, |_| false))
@@ -37,7 +37,7 @@ fn escaped(value: &[u8], keep: impl Fn(char) -> bool) -> String {
     text
 }
 
-/// Control characters, and the marks that turn the direction of what follows them.
+/// Control characters and Unicode direction overrides.
 fn is_hostile(c: char) -> bool {
     c.is_control() || matches!(c, '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
 }

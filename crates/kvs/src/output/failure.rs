@@ -1,5 +1,5 @@
-//! Trouble with standard output, told apart from all other trouble: a reader that has gone away
-//! ends a command without a word.
+//! Errors of standard output, distinct from all others: when its reader has closed the pipe, a
+//! command ends silently.
 
 use std::fmt;
 use std::io;
@@ -9,7 +9,7 @@ use std::io;
 pub(crate) struct OutputError(io::Error);
 
 impl OutputError {
-    /// Whether whoever read standard output has gone away.
+    /// Whether the reader has closed the pipe.
     pub(crate) fn reader_is_gone(&self) -> bool {
         self.0.kind() == io::ErrorKind::BrokenPipe
     }
@@ -29,7 +29,7 @@ impl fmt::Display for OutputError {
 
 impl std::error::Error for OutputError {}
 
-/// The text of an error of the operating system as strerror gives it, without the number.
+/// The text of an operating system error as in strerror, without the number.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
     match text.split_once(" (os error ") {

@@ -1,5 +1,5 @@
-//! The JSON objects that verbs print with `--json`: one a line, with the same members for the same
-//! things everywhere.
+//! JSON objects that verbs print with `--json`: one per line, with the same member names
+//! everywhere.
 
 use serde::Serialize;
 
@@ -8,30 +8,29 @@ use super::pieces::Halves;
 /// An entry of the tree, as JSON.
 #[derive(Debug, Default, Serialize)]
 pub(crate) struct EntryJson<'e> {
-    /// Its key.
     pub(crate) key: &'e str,
     /// `value`, `directory` or `link`.
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
-    /// Of a value: its bytes, where they are UTF-8.
+    /// Bytes of a value, if they are UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) value: Option<&'e str>,
-    /// Of a value: its bytes, where they are not.
+    /// Bytes of a value in base64, if they are not UTF-8.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) value_base64: Option<String>,
-    /// Of a value, where its bytes are not wanted: how many there are.
+    /// Size of a value in bytes, if its bytes are not printed.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<u64>,
-    /// Of a link: the key that it leads to.
+    /// Key that a link leads to.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) target: Option<&'e str>,
-    /// Of a link: the namespace that it leads into, if not its own.
+    /// Namespace that a link leads to, if it is another one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) namespace: Option<&'e str>,
-    /// The version that was read, where each entry may be of another.
+    /// The version that was read, if entries may be of different versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) version: Option<u64>,
-    /// The reference to the state that was read, likewise.
+    /// Reference of the snapshot that was read; present under the same condition.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) snapshot: Option<&'e str>,
 }
@@ -44,7 +43,6 @@ pub(crate) fn version_of(snapshot: &str) -> Option<u64> {
 }
 
 impl<'e> EntryJson<'e> {
-    /// A directory.
     pub(crate) fn directory(key: &'e str) -> Self {
         Self {
             key,
@@ -53,7 +51,7 @@ impl<'e> EntryJson<'e> {
         }
     }
 
-    /// A link, of which the text is `target` or `namespace::target`.
+    /// A link from its text, `target` or `namespace::target`.
     pub(crate) fn link(key: &'e str, text: &'e str) -> Self {
         let (namespace, target) = match text.split_once("::") {
             Some((namespace, target)) => (Some(namespace), target),
@@ -68,7 +66,6 @@ impl<'e> EntryJson<'e> {
         }
     }
 
-    /// A value with its bytes.
     pub(crate) fn value(key: &'e str, value: &'e [u8]) -> Self {
         let text = std::str::from_utf8(value).ok();
         let encoded = text.is_none().then(|| data_encoding::BASE64.encode(value));
@@ -81,8 +78,8 @@ impl<'e> EntryJson<'e> {
         }
     }
 
-    /// A value whose bytes are written piece by piece, between the halves: as a string if they are
-    /// UTF-8, else in base64.
+    /// A value in two halves: the caller writes its bytes in pieces between them, as a string if
+    /// they are UTF-8, else in base64.
     pub(crate) fn value_halves(
         key: &str,
         text: bool,
@@ -109,7 +106,7 @@ impl<'e> EntryJson<'e> {
         )
     }
 
-    /// The same entry with the state that it was read in; an empty reference is none.
+    /// Adds the snapshot that was read; an empty reference adds nothing.
     pub(crate) fn at(self, snapshot: &'e str) -> Self {
         Self {
             version: version_of(snapshot),
@@ -128,7 +125,7 @@ impl<'e> EntryJson<'e> {
         }
     }
 
-    /// One line, not ended.
+    /// The object on one line, without a newline.
     pub(crate) fn line(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }

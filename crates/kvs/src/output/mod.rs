@@ -1,8 +1,8 @@
-//! How things are printed: pure functions that make lines, columns and JSON, and `Sink`, the one
-//! way to standard output.
+//! Output: pure functions that format lines, columns and JSON, and `Sink`, the only access to
+//! standard output.
 //!
-//! Nothing here knows the client library: a verb translates what it was answered into the plain
-//! structures of this module, so that every printed form is tested without a daemon.
+//! Nothing here depends on the client library: verbs convert replies to the plain structures of
+//! this module, so every format is tested without a daemon.
 
 mod escape;
 mod pieces;

@@ -1,5 +1,5 @@
-//! The forms of root moves, for `kvs setroot`: a line an event for people, one JSON object an event
-//! for programs.
+//! Formats of root moves, for `kvs setroot`: one line per event for people, one JSON object per
+//! event for programs.
 
 use serde::Serialize;
 
@@ -7,99 +7,85 @@ use super::changes::Who;
 use super::escape::escape;
 use super::pieces::Halves;
 
-/// Something that happened to the root of a namespace, as it is printed as JSON.
+/// An event about the root of a namespace; serializes as its JSON object.
 #[derive(Debug, Clone, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub(crate) enum RootReport {
-    /// How things stand.
+    /// The current roots.
     State {
-        /// Whether moves before it could not be told.
+        /// Whether earlier moves could not be reported.
         lost: bool,
-        /// The namespaces.
         namespaces: Vec<Standing>,
     },
     /// A root moved.
     Moved {
-        /// The namespace.
         namespace: String,
-        /// Its new version.
+        /// The new version.
         version: u64,
-        /// The new root, a blobref.
+        /// Blobref of the new root.
         root: String,
-        /// The root before.
+        /// Blobref of the previous root.
         previous: String,
-        /// A reference to the new state.
+        /// The snapshot reference of the new version.
         snapshot: String,
-        /// When, in seconds since the epoch.
+        /// Seconds since the epoch.
         time: f64,
-        /// Who made it: one entry a transaction.
+        /// Authors, one for each transaction.
         transactions: Vec<Who>,
-        /// The keys that it touched, which may be any number, are printed one by one.
+        /// The touched keys. Their number is not bounded, so they are printed one by one.
         changes: [(); 0],
     },
-    /// A namespace was made.
     Created {
-        /// Its name.
         namespace: String,
-        /// The user id of its owner.
+        /// User id of the owner.
         owner: u32,
-        /// Its incarnation.
         incarnation: u64,
-        /// When, in seconds since the epoch.
+        /// Seconds since the epoch.
         time: f64,
     },
-    /// A namespace goes on under a new incarnation.
+    /// A namespace continues under a new incarnation.
     Reincarnated {
-        /// Its name.
         namespace: String,
         /// The new incarnation.
         incarnation: u64,
-        /// When, in seconds since the epoch.
+        /// Seconds since the epoch.
         time: f64,
     },
-    /// A namespace has another owner.
     OwnerChanged {
-        /// Its name.
         namespace: String,
-        /// The user id of its owner.
+        /// User id of the new owner.
         owner: u32,
-        /// The user id of who owned it before.
+        /// User id of the previous owner.
         before: u32,
-        /// When, in seconds since the epoch.
+        /// Seconds since the epoch.
         time: f64,
     },
-    /// A namespace was removed.
     Removed {
-        /// Its name.
         namespace: String,
-        /// When, in seconds since the epoch.
+        /// Seconds since the epoch.
         time: f64,
     },
 }
 
-/// Where the root of a namespace stands.
+/// The current root of a namespace.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Standing {
-    /// The namespace.
     pub(crate) namespace: String,
-    /// The user id of its owner.
+    /// User id of the owner.
     pub(crate) owner: u32,
-    /// Its newest version.
     pub(crate) version: u64,
-    /// Its root, a blobref.
+    /// Blobref of its root.
     pub(crate) root: String,
 }
 
-/// A key that was touched.
 #[derive(Debug, Clone, Serialize)]
 pub(crate) struct Touched<'k> {
-    /// The key.
     pub(crate) key: &'k str,
     /// `put`, `append`, `unlink`, `mkdir` or `link`.
     pub(crate) kind: &'static str,
 }
 
-/// A report and where to go on behind it.
+/// A report and the position to resume from after it.
 #[derive(Serialize)]
 struct Placed<'a> {
     #[serde(flatten)]
@@ -108,7 +94,7 @@ struct Placed<'a> {
 }
 
 impl RootReport {
-    /// One JSON object on one line, not ended, with the place behind the event.
+    /// One JSON object on one line, without a newline, with the position after the event.
     pub(crate) fn json(&self, place: &str) -> serde_json::Result<String> {
         serde_json::to_string(&Placed {
             report: self,
@@ -116,7 +102,8 @@ impl RootReport {
         })
     }
 
-    /// The JSON object of a move in two halves: between them stand the keys in brackets.
+    /// The JSON object of a move in two halves: the caller writes the keys between them, in
+    /// brackets.
     pub(crate) fn moved(&self, place: &str) -> serde_json::Result<Halves> {
         let object = self.json(place)?;
         Ok(
@@ -127,7 +114,7 @@ impl RootReport {
         )
     }
 
-    /// Lines for people, each beginning with the namespace.
+    /// Lines for people; each begins with the namespace.
     pub(crate) fn lines(&self) -> Vec<String> {
         match self {
             RootReport::State { lost, namespaces } => {
@@ -163,12 +150,11 @@ impl RootReport {
 }
 
 impl Touched<'_> {
-    /// A JSON object.
     pub(crate) fn json(&self) -> serde_json::Result<String> {
         serde_json::to_string(self)
     }
 
-    /// A part of the line of a move.
+    /// The key as words of the line of a move.
     pub(crate) fn word(&self) -> String {
         format!(" {} {}", self.kind, escape(self.key))
     }

@@ -1,5 +1,5 @@
-//! Writing bytes of any length in the forms that people and programs read, piece by piece: what is
-//! held is the end of a piece that the next may complete, a few bytes.
+//! Writes bytes of any length in formats for people and programs, piece by piece. Buffers only the
+//! few bytes at the end of a piece that the next may complete.
 
 use data_encoding::BASE64;
 
@@ -21,7 +21,7 @@ pub(super) fn unfinished(bytes: &[u8]) -> usize {
     0
 }
 
-/// Tells whether bytes that come in pieces are UTF-8.
+/// Checks whether bytes that arrive in pieces are UTF-8.
 #[derive(Debug, Default)]
 pub(crate) struct Utf8Check {
     kept: Vec<u8>,
@@ -29,7 +29,7 @@ pub(crate) struct Utf8Check {
 }
 
 impl Utf8Check {
-    /// Takes the next bytes; whether it may still be UTF-8.
+    /// Takes the next bytes. Returns whether the whole may still be UTF-8.
     pub(crate) fn feed(&mut self, bytes: &[u8]) -> bool {
         if !self.failed {
             let mut all = std::mem::take(&mut self.kept);
@@ -41,28 +41,28 @@ impl Utf8Check {
         !self.failed
     }
 
-    /// Whether all of it was UTF-8.
+    /// Whether all bytes were UTF-8.
     pub(crate) fn is_text(&self) -> bool {
         !self.failed && self.kept.is_empty()
     }
 }
 
-/// In which form bytes are written.
+/// How bytes are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Encoding {
-    /// As they are.
+    /// Unchanged.
     Exact,
-    /// For a terminal: lines stay, other control characters and what is not UTF-8 are written out.
+    /// For a terminal: newlines and tabs stay; other control characters and invalid UTF-8 are
+    /// escaped.
     Terminal,
     /// Within a line: all control characters and what is not UTF-8 are written out.
     Line,
     /// The inside of a JSON string. The bytes must be UTF-8.
     Json,
-    /// Base64.
     Base64,
 }
 
-/// Writes one value in a form.
+/// Writes one value in an encoding.
 #[derive(Debug)]
 pub(crate) struct Pieces {
     encoding: Encoding,
@@ -70,7 +70,6 @@ pub(crate) struct Pieces {
 }
 
 impl Pieces {
-    /// A writer that has written nothing.
     pub(crate) fn new(encoding: Encoding) -> Self {
         Self {
             encoding,
@@ -78,11 +77,11 @@ impl Pieces {
         }
     }
 
-    /// Writes the next bytes to `out`, but for a few that wait for what follows.
+    /// Writes the next bytes to `out`, except a few that depend on the next piece.
     pub(crate) fn feed(&mut self, bytes: &[u8], out: &mut Vec<u8>) {
         match self.encoding {
             Encoding::Exact => out.extend_from_slice(bytes),
-            // What needs an escape is one byte, so characters may be cut.
+            // Only single bytes are escaped, so a piece may end inside a character.
             Encoding::Json => json_text(bytes, out),
             Encoding::Base64 => {
                 self.kept.extend_from_slice(bytes);
@@ -101,7 +100,7 @@ impl Pieces {
         }
     }
 
-    /// Writes what waited.
+    /// Writes the bytes that are still buffered.
     pub(crate) fn finish(self, out: &mut Vec<u8>) {
         match self.encoding {
             Encoding::Base64 => out.extend_from_slice(BASE64.encode(&self.kept).as_bytes()),
@@ -142,19 +141,16 @@ fn json_text(bytes: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(rest);
 }
 
-/// A JSON object in two halves, with room between them for the value of a member that is written
-/// piece by piece.
+/// A JSON object in two halves, between which the value of a member is written in pieces.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Halves {
-    /// All that stands before it.
     pub(crate) before: String,
-    /// All that stands behind it.
     pub(crate) after: String,
 }
 
 impl Halves {
-    /// Takes an object apart at the first member `name`, whose value is `mark`. Its text cannot be
-    /// that of a string within it, as quotes in strings are escaped.
+    /// Splits an object at the first member `name` whose value is `mark`. This cannot match inside
+    /// a string, because quotes in strings are escaped.
     pub(crate) fn new(object: &str, name: &str, mark: &str) -> Option<Self> {
         let (before, after) = object.split_once(&format!("\"{name}\":{mark}"))?;
         Some(Self {
@@ -169,7 +165,7 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    /// What comes out if the bytes come in pieces of these lengths.
+    /// The output for bytes that arrive in pieces of these lengths.
     fn written(encoding: Encoding, bytes: &[u8], lengths: &[usize]) -> Vec<u8> {
         let (mut pieces, mut out, mut rest) = (Pieces::new(encoding), Vec::new(), bytes);
         for length in lengths.iter().cycle() {

@@ -1,5 +1,5 @@
-//! How far long work is: a line on standard error, if that is a terminal, which goes away with the
-//! work. What is done in a moment shows none.
+//! Progress of long work: a line on standard error, if it is a terminal, cleared when the work
+//! ends. Short work shows none.
 
 use std::io::{self, IsTerminal as _};
 use std::thread;
@@ -9,12 +9,12 @@ use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use super::escape::escape;
 use crate::limits::{PROGRESS_DELAY, PROGRESS_INTERVAL};
 
-/// The line of one piece of work. Dropped, it is cleared.
+/// The progress line of one piece of work; cleared on drop.
 #[derive(Debug)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// Of bytes that are sent or received, of so many if that is known.
+    /// For bytes sent or received, with their total if it is known.
     pub(crate) fn of_bytes(key: &str, total: Option<u64>) -> Self {
         let template = match total {
             Some(_) => "{bytes} of {total_bytes}, {bytes_per_sec} {wide_msg}",
@@ -23,7 +23,7 @@ impl Progress {
         Self::new(template, key, total)
     }
 
-    /// Of keys that are printed into a file or pipe; on a terminal they show themselves.
+    /// For keys printed to a file or pipe. On a terminal the keys themselves show the progress.
     pub(crate) fn of_keys(key: &str) -> Self {
         if io::stdout().is_terminal() {
             return Self(ProgressBar::hidden());
@@ -31,7 +31,7 @@ impl Progress {
         Self::new("{human_pos} keys, {elapsed} {wide_msg}", key, None)
     }
 
-    /// Of work that is done elsewhere: the time that it has taken.
+    /// For work done elsewhere: shows the elapsed time.
     pub(crate) fn of_time(key: &str) -> Self {
         Self::new("{elapsed} {wide_msg}", key, None)
     }
@@ -41,7 +41,7 @@ impl Progress {
             return Self(ProgressBar::hidden());
         }
         let bar = ProgressBar::with_draw_target(total, ProgressDrawTarget::hidden());
-        // A wrong template would show as the usual one.
+        // With an invalid template, the default style is used.
         if let Ok(style) = ProgressStyle::with_template(template) {
             bar.set_style(style);
         }
@@ -49,7 +49,7 @@ impl Progress {
         let work = bar.downgrade();
         thread::spawn(move || {
             thread::sleep(PROGRESS_DELAY);
-            // Unless it is over.
+            // Unless the work has ended.
             if let Some(bar) = work.upgrade() {
                 bar.set_draw_target(ProgressDrawTarget::stderr());
                 bar.enable_steady_tick(PROGRESS_INTERVAL);
@@ -58,7 +58,7 @@ impl Progress {
         Self(bar)
     }
 
-    /// So much more is done.
+    /// Adds `more` to the amount done.
     pub(crate) fn add(&self, more: u64) {
         self.0.inc(more);
     }

@@ -1,7 +1,6 @@
-//! Standard output: buffered, flushed when a verb says so, and aware of whether a person reads it.
+//! Standard output: buffered, flushed on request, and escaped for terminals.
 //!
-//! Writing to a pipe that nobody reads any more gives an `OutputError` that says so, which
-//! `commands::report` turns into a quiet end.
+//! Writing to a closed pipe returns an `OutputError`, on which `commands::report` ends silently.
 
 use std::borrow::Cow;
 use std::io::{self, BufWriter, IsTerminal as _, Stdout, Write};
@@ -12,18 +11,18 @@ use rustix::io::Errno;
 use super::escape::{escape, escape_value};
 use super::failure::OutputError;
 
-/// Prints text and a newline at once. Its colours go only where they are wanted; what cannot be
-/// written is an error, where `println!` would panic.
+/// Prints text and a newline, and flushes. Colours are removed where they are not wanted. A failed
+/// write is an error; `println!` would panic.
 pub(crate) fn print(text: &str) -> Result<(), OutputError> {
     let mut stdout = anstream::stdout().lock();
     writeln!(stdout, "{text}")?;
     Ok(stdout.flush()?)
 }
 
-/// The width that is assumed when nothing tells one.
+/// Assumed width if none is known.
 const USUAL_WIDTH: usize = 80;
 
-/// Standard output of one command. Whoever writes last flushes.
+/// Standard output of one command. The caller flushes after its last write.
 #[derive(Debug)]
 pub(crate) struct Sink {
     writer: BufWriter<Stdout>,
@@ -31,7 +30,6 @@ pub(crate) struct Sink {
 }
 
 impl Sink {
-    /// Takes standard output.
     pub(crate) fn new() -> Self {
         let stdout = io::stdout();
         let terminal = stdout.is_terminal();
@@ -41,12 +39,11 @@ impl Sink {
         }
     }
 
-    /// Whether a terminal shows what is written.
     pub(crate) fn is_terminal(&self) -> bool {
         self.terminal
     }
 
-    /// Text that must not act on a terminal: escaped for one, as it is for a file or a pipe.
+    /// Escapes text for a terminal; leaves it unchanged for a file or pipe.
     pub(crate) fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
         if self.terminal {
             escape(text)
@@ -55,23 +52,23 @@ impl Sink {
         }
     }
 
-    /// Writes text as it is.
+    /// Writes text unchanged.
     pub(crate) fn text(&mut self, text: &str) -> Result<(), OutputError> {
         Ok(self.writer.write_all(text.as_bytes())?)
     }
 
-    /// Writes one line; `line` is not yet ended.
+    /// Writes a line and a newline.
     pub(crate) fn line(&mut self, line: &str) -> Result<(), OutputError> {
         self.text(line)?;
         self.text("\n")
     }
 
-    /// Writes bytes exactly.
+    /// Writes bytes unchanged.
     pub(crate) fn raw(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
         Ok(self.writer.write_all(bytes)?)
     }
 
-    /// Writes a value for reading: exact in a file or a pipe, harmless on a terminal.
+    /// Writes a value: escaped on a terminal, exact in a file or pipe.
     pub(crate) fn value(&mut self, bytes: &[u8]) -> Result<(), OutputError> {
         if self.terminal {
             self.text(&escape_value(bytes))
@@ -86,10 +83,11 @@ impl Sink {
     }
 }
 
-/// Waits until whoever read standard output has gone away; never ends for files and terminals.
+/// Waits until the reader of standard output has closed it; never completes for files and
+/// terminals.
 ///
-/// A watch that has nothing to write would otherwise outlive `| head -1` for as long as its keys
-/// rest. Costs a thread that sleeps until then; it does not keep the process from ending.
+/// Without this, a watch with nothing to write would outlive `| head -1` until its keys change.
+/// Costs a sleeping thread, which does not delay the exit of the process.
 pub(crate) async fn reader_gone() -> OutputError {
     let (tell, told) = tokio::sync::oneshot::channel();
     std::thread::spawn(move || {
@@ -106,7 +104,7 @@ pub(crate) async fn reader_gone() -> OutputError {
             .iter()
             .any(|fd| fd.revents().intersects(PollFlags::ERR | PollFlags::HUP))
         {
-            // Nobody waits any more: the command is ending anyway.
+            // If the receiver is gone, the command is already ending.
             let _ = tell.send(());
         }
     });
@@ -116,7 +114,7 @@ pub(crate) async fn reader_gone() -> OutputError {
     }
 }
 
-/// Columns of the terminal, else of `$COLUMNS`; `None` if nothing tells how wide a line may be.
+/// Columns of the terminal, else `$COLUMNS`, else 80 on a terminal; `None` if no width is known.
 pub(crate) fn known_columns() -> Option<usize> {
     if let Ok(size) = rustix::termios::tcgetwinsize(io::stdout())
         && size.ws_col > 0
@@ -128,7 +126,7 @@ pub(crate) fn known_columns() -> Option<usize> {
     columns.or_else(|| io::stdout().is_terminal().then_some(USUAL_WIDTH))
 }
 
-/// The same, else 80.
+/// As [`known_columns`], else 80.
 pub(crate) fn terminal_columns() -> usize {
     known_columns().unwrap_or(USUAL_WIDTH)
 }

@@ -1,10 +1,9 @@
-//! How a daemon is, as lines for people: texts first, then numbers in groups, each with what its
-//! unit makes of it. Pure; the names are the daemon's.
+//! The daemon's status as lines for people: texts first, then numbers in groups, with units made
+//! readable. Pure; the daemon chooses the names.
 
 use super::escape::escape;
 
-/// Lines of texts and numbers, which are sorted by their names. The first word of a name is its
-/// group.
+/// Lines of texts and numbers, both sorted by name. The first word of a name is its group.
 pub(crate) fn status_lines(texts: &[(&str, &str)], counters: &[(&str, u64)]) -> Vec<String> {
     let names = texts.iter().map(|(name, _)| *name);
     let names = names.chain(counters.iter().map(|(name, _)| *name));
@@ -40,13 +39,13 @@ pub(crate) fn status_lines(texts: &[(&str, &str)], counters: &[(&str, u64)]) -> 
     lines
 }
 
-/// The group that a name is of.
+/// The group of a name.
 fn of(name: &str) -> &str {
     name.split('_').next().unwrap_or(name)
 }
 
-/// A number as a person reads it, where its name ends in a unit and it is large enough to need
-/// that.
+/// A readable form of a number whose name ends in a unit, if the number is large enough to need
+/// one.
 fn readable(name: &str, count: u64) -> Option<String> {
     let seconds = match name.rsplit('_').next()? {
         "bytes" => return size(count),

@@ -1,4 +1,4 @@
-//! A step as a JSON object: `op` is the verb, the other members what belongs to it.
+//! A step as a JSON object: `op` is the verb, the other members are its arguments.
 
 use bytes::Bytes;
 use kvs_client::{Condition, Operation};
@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 
 use super::step::{Step, VERBS, with_bytes, with_key, with_keys};
 
-/// Every member that there is. Which ones a verb has is checked when the step is made.
+/// All members of all verbs. [`Object::step`] checks which ones the verb takes.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Object {
@@ -25,14 +25,15 @@ pub(super) struct Object {
     since: Option<u64>,
 }
 
-/// Reads a line. An error is what is wrong with it.
+/// Parses one line. The error is a message for the user.
 pub(super) fn parse(line: &str) -> Result<Step, String> {
     serde_json::from_str::<Object>(line)
         .map_err(|error| plain(&error))?
         .step()
 }
 
-/// What serde says, without the place in a text that nobody sees as such.
+/// The error of serde without its position: the user sees the line number of the whole text
+/// instead.
 pub(super) fn plain(error: &serde_json::Error) -> String {
     let text = error.to_string();
     let place = format!(" at line {} column {}", error.line(), error.column());
@@ -40,7 +41,7 @@ pub(super) fn plain(error: &serde_json::Error) -> String {
 }
 
 impl Object {
-    /// The step. Members that the verb does not have are refused: they would be silently lost.
+    /// Converts to a step. Members that the verb does not take are refused, not ignored.
     pub(super) fn step(mut self) -> Result<Step, String> {
         let verb = std::mem::take(&mut self.op);
         let step = match verb.as_str() {
@@ -95,7 +96,7 @@ impl Object {
         }
     }
 
-    /// A member that nothing took.
+    /// The first member that was not used.
     fn left(&self) -> Option<&'static str> {
         let members = [
             ("key", self.key.is_some()),

@@ -1,5 +1,5 @@
-//! The text of a transaction, for `kvs txn`: one operation or condition a line, in words or in
-//! JSON, or one JSON array of them. What is here is pure; keys are the daemon's to judge.
+//! The text format of transactions, for `kvs txn`: one operation or condition per line, in words or
+//! in JSON, or one JSON array of them. Pure; the daemon validates keys.
 
 mod step;
 

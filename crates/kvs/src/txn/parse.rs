@@ -1,16 +1,16 @@
-//! From a whole text to its steps.
+//! Parses the whole text of a transaction.
 
 use std::fmt;
 
 use super::step::{Numbered, Step};
 use super::{json, words};
 
-/// A line that cannot be read.
+/// A line that is not a valid step.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct TextError {
-    /// The line, from 1; of an array, the item.
+    /// Line number, from 1; in an array, the number of the item.
     pub(crate) line: usize,
-    /// What is wrong with it.
+    /// What is wrong with the line.
     pub(crate) message: String,
 }
 
@@ -22,8 +22,8 @@ impl fmt::Display for TextError {
 
 impl std::error::Error for TextError {}
 
-/// Reads a text: an array if it begins with `[`, else lines, of which those that begin with `{` are
-/// JSON, and blank ones and those that begin with `#` say nothing.
+/// Parses a text: a JSON array if it begins with `[`, else one step per line. Lines that begin with
+/// `{` are JSON; blank lines and lines that begin with `#` are skipped.
 pub(crate) fn parse(text: &str) -> Result<Vec<Numbered>, TextError> {
     if text.trim_start().starts_with('[') {
         return array(text);

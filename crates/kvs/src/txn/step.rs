@@ -1,4 +1,4 @@
-//! What one line says.
+//! One step of a transaction, and the verbs that construct it.
 
 use bytes::Bytes;
 use kvs_client::{Condition, Operation};
@@ -7,27 +7,23 @@ use smol_str::SmolStr;
 /// An operation or a condition.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// Something to do.
     Do(Operation),
-    /// Something that must hold.
     If(Condition),
 }
 
-/// A step and the line that it stands on, from 1; of an array, the item.
+/// A step with its position in the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Numbered {
-    /// The line or item.
+    /// Line number, from 1; in an array, the number of the item.
     pub(crate) line: usize,
-    /// What it says.
     pub(crate) step: Step,
 }
 
-/// Whether there is a verb of that name.
 pub(super) fn is_verb(verb: &str) -> bool {
     VERBS.contains(&verb)
 }
 
-/// Every verb of a transaction.
+/// All verbs of a transaction.
 pub(super) const VERBS: [&str; 13] = [
     "put",
     "append",
@@ -44,7 +40,7 @@ pub(super) const VERBS: [&str; 13] = [
     "if-unchanged",
 ];
 
-/// Step of a verb that has a key alone.
+/// The step of a verb that takes only a key.
 pub(super) fn with_key(verb: &str, key: SmolStr) -> Option<Step> {
     Some(match verb {
         "unlink" => Step::Do(Operation::Unlink { key }),
@@ -55,7 +51,7 @@ pub(super) fn with_key(verb: &str, key: SmolStr) -> Option<Step> {
     })
 }
 
-/// Step of a verb that has a key and bytes.
+/// The step of a verb that takes a key and bytes.
 pub(super) fn with_bytes(verb: &str, key: SmolStr, value: Bytes) -> Option<Step> {
     Some(match verb {
         "put" => Step::Do(Operation::Put { key, value }),
@@ -66,7 +62,7 @@ pub(super) fn with_bytes(verb: &str, key: SmolStr, value: Bytes) -> Option<Step>
     })
 }
 
-/// Step of a verb that has two keys.
+/// The step of a verb that takes two keys.
 pub(super) fn with_keys(verb: &str, from: SmolStr, to: SmolStr) -> Option<Step> {
     Some(match verb {
         "copy" => Step::Do(Operation::Copy { from, to }),
@@ -76,7 +72,7 @@ pub(super) fn with_keys(verb: &str, from: SmolStr, to: SmolStr) -> Option<Step> 
 }
 
 impl Step {
-    /// The keys that it names.
+    /// The keys named in the step.
     pub(crate) fn keys(&self) -> Vec<&str> {
         match self {
             Step::Do(

@@ -1,7 +1,7 @@
-//! A line in words: a verb and what belongs to it, quoted as in a shell.
+//! A step in words: a verb and its arguments, quoted as in a shell.
 //!
-//! Words are separated by blanks. Inside '…' everything stands for itself; inside "…" and outside
-//! of quotes a backslash makes `\n \t \r \0 \xHH` a byte and any other character itself.
+//! Words are separated by blanks. Inside '…' every character is literal. Inside "…" and outside
+//! quotes, a backslash makes `\n \t \r \0 \xHH` a byte and any other character literal.
 
 use bytes::Bytes;
 use kvs_client::{Condition, Operation};
@@ -9,7 +9,7 @@ use smol_str::SmolStr;
 
 use super::step::{Step, is_verb, with_bytes, with_key, with_keys};
 
-/// Reads a line. An error is what is wrong with it.
+/// Parses one line. The error is a message for the user.
 pub(super) fn parse(line: &str) -> Result<Step, String> {
     let words = split(line)?;
     let (verb, rest) = words.split_first().ok_or("nothing stands there")?;
@@ -58,7 +58,8 @@ fn usage(verb: &str) -> String {
     format!("{verb} {behind}")
 }
 
-/// A link as `kvs link` takes it, with `NAMESPACE::` before the target if it leads into one.
+/// A link in the syntax of `kvs link`: the target has the prefix `NAMESPACE::` if it is in another
+/// namespace.
 fn link(target: &str, key: SmolStr) -> Operation {
     let (namespace, target) = match target.split_once("::") {
         Some((namespace, target)) => (Some(namespace.into()), target),
@@ -92,7 +93,7 @@ fn number<T: std::str::FromStr>(word: &[u8]) -> Result<T, String> {
         .map_err(|_| format!("'{shown}' is not a number that fits"))
 }
 
-/// The words of a line, unquoted.
+/// Splits a line into words and removes the quotes.
 fn split(line: &str) -> Result<Vec<Vec<u8>>, String> {
     let mut words = Vec::new();
     let mut word: Option<Vec<u8>> = None;
