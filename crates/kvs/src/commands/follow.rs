@@ -1,5 +1,5 @@
-//! `kvs get --watch` and `--waitcreate`: keys followed through their versions. All watches stand
-//! before the first value is printed.
+//! `kvs get --watch` and `--waitcreate`: follows keys through their versions. Without
+//! `--waitcreate`, all watches are open before the first value is printed.
 
 use anyhow::Result;
 use kvs_client::{At, Client, LookupAnswer};
@@ -12,10 +12,10 @@ use super::followed::{Followed, Following, Opened, Seen, Sender, To};
 use super::show::Form;
 use crate::output::{Sink, reader_gone};
 
-/// Versions that may wait to be printed.
+/// Versions that may be queued for printing.
 const VERSIONS_AHEAD: usize = 16;
 
-/// Waits until a key is there, and gives what was found.
+/// Waits until a key exists and returns its lookup.
 pub(super) async fn wait_for(
     client: &Client,
     namespace: &str,
@@ -43,7 +43,7 @@ pub(super) async fn wait_for(
     }
 }
 
-/// Prints the values of all keys, and each new one, until the count is reached.
+/// Prints the current and each new value of all keys, until the count is reached.
 pub(super) async fn watch(
     client: &Client,
     namespace: &str,
@@ -55,7 +55,7 @@ pub(super) async fn watch(
     let mut all = Vec::new();
     for key in keys {
         let followed = Followed::new(client, namespace, key, form, following);
-        // One that is waited for does not hold up the others.
+        // A key that does not exist yet must not delay the others.
         let opened = if following.waitcreate {
             None
         } else {
@@ -101,13 +101,13 @@ pub(super) async fn watch(
     }
 }
 
-/// What is appended to one key, as it comes.
+/// The appends to one key, as they arrive.
 pub(super) struct Appends {
     seen: mpsc::Receiver<Result<(usize, Seen)>>,
 }
 
 impl Appends {
-    /// Begins with the value of now; with `waitcreate` once there is one.
+    /// Starts with the current value; with `waitcreate`, once there is one.
     pub(super) async fn open(
         client: &Client,
         namespace: &str,
@@ -130,7 +130,7 @@ impl Appends {
         Ok(Self { seen })
     }
 
-    /// The value that is there, then what is appended to it; `None` when that has ended.
+    /// The current value, then each append; `None` after the end.
     pub(super) async fn next(&mut self) -> Result<Option<Seen>> {
         let next = self.seen.recv().await.transpose()?;
         Ok(next.map(|(_, seen)| seen))
@@ -141,7 +141,7 @@ fn spawn(followed: Followed, opened: Option<Opened>, index: usize, sender: Sende
     tokio::spawn(async move {
         let to = To { index, sender };
         if let Err(error) = followed.run(opened, &to).await {
-            // Without a reader the program is about to end.
+            // Without a receiver the program is about to end.
             let _ = to.sender.send(Err(error)).await;
         }
     });

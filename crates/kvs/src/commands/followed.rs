@@ -1,11 +1,11 @@
-//! One key that is followed: its watch, and what happened to it.
+//! One followed key: its watch and its changes.
 //!
-//! A watch of its own makes an event about that key however it came about (a
-//! parent replaced, a link on the way turned). What an event does not carry
-//! is read at the event's snapshot: no value is skipped and none is taken from a later state.
+//! A watch of the key delivers every change of it, also a replaced parent or a redirected link on
+//! the way. What an event does not carry is read at the event's snapshot, so no value is skipped
+//! and none comes from a later state.
 //!
-//! Behind a link into another namespace there are no versions, only what is there now. It is told
-//! again when the connection was lost; what reads as before is then not told again here.
+//! For a link into another namespace, only the current state is reported, not versions. It is
+//! reported again after a lost connection; a repetition is filtered out here.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -53,52 +53,51 @@ pub(super) struct Following {
     pub(super) count: u64,
 }
 
-/// What happened to a followed key.
+/// A change of a followed key.
 pub(super) enum Seen {
-    /// It was found so. If that is no value, nothing follows.
+    /// The result of a lookup. If it is not a value, nothing follows.
     Found(Box<LookupAnswer>),
-    /// It has this value, in the state of that reference.
+    /// The value, and the reference of its snapshot.
     Bytes(Bytes, SmolStr),
-    /// Where only what is new of it is wanted.
+    /// New bytes of a value that grows (`--append`).
     Grown {
-        /// What is new of it.
         grown: Grown,
-        /// Whether that is all that the version brought.
+        /// Whether these are the last bytes of the version.
         end: bool,
-        /// The reference of the state that it is of.
+        /// The reference of their snapshot.
         at: SmolStr,
     },
 }
 
 pub(super) type Sender = mpsc::Sender<Result<(usize, Seen)>>;
 
-/// Where it is told what happened to the key of that index.
+/// Where changes of the key with this index are sent.
 pub(super) struct To {
     pub(super) index: usize,
     pub(super) sender: Sender,
 }
 
 impl To {
-    /// Whether anybody listens.
+    /// Sends a change. Returns whether the receiver still exists.
     async fn send(&self, seen: Seen) -> bool {
         self.sender.send(Ok((self.index, seen))).await.is_ok()
     }
 }
 
-/// A key that is followed.
+/// A followed key.
 pub(super) struct Followed {
     client: Client,
     namespace: String,
-    /// As it was typed.
+    /// The key as typed.
     key: String,
-    /// As events name it.
+    /// The key as named in events.
     normal: String,
     form: Form,
     following: Following,
 }
 
-/// A watch that stands, and the state before its first event; none if a link on the way leads into
-/// a namespace that is waited for.
+/// An open watch, and the lookup before its first event. The lookup is `None` while a link on the
+/// way leads into a namespace that does not exist yet.
 pub(super) struct Opened {
     pub(super) watch: WatchStream,
     pub(super) found: Option<LookupAnswer>,
@@ -122,8 +121,8 @@ impl Followed {
         }
     }
 
-    /// Looks at the present state, and opens a watch of what comes behind it. With `--waitcreate`
-    /// the namespace is waited for.
+    /// Looks up the current state and opens a watch of what follows. With `--waitcreate`, waits for
+    /// the namespace.
     pub(super) async fn open(&self) -> Result<Opened> {
         let namespace = self.client.namespace(self.namespace.as_str());
         loop {
@@ -153,11 +152,11 @@ impl Followed {
         Ok(())
     }
 
-    /// A watch of the key, which tells of whatever changes it, links on its way included.
+    /// Options of a watch that reports every change of the key, links on its way included.
     fn options(&self, found: Option<&LookupAnswer>) -> WatchOptions {
         let options = WatchOptions::new();
         if self.form.treeobj {
-            // The tree object of a directory changes with everything below it.
+            // The tree object of a directory changes with every key below it.
             return options.directory(self.key.as_str()).keys_only();
         }
         let options = options.key(self.key.as_str());
@@ -170,8 +169,8 @@ impl Followed {
         })
     }
 
-    /// What is at the key in that state. None while a namespace that a link leads into is waited
-    /// for.
+    /// Looks the key up in a state. Returns `None` while waiting for a namespace that a link leads
+    /// into.
     pub(super) async fn look_up(&self, at: &At) -> Result<Option<LookupAnswer>> {
         let options = LookupOptions::new().at(at.clone());
         let options = match self.form.treeobj {
@@ -187,7 +186,7 @@ impl Followed {
         }
     }
 
-    /// Follows the key until an error ends it; that the key is gone is one.
+    /// Follows the key until an error ends it; removal of the key is an error.
     pub(super) async fn run(&self, opened: Option<Opened>, to: &To) -> Result<()> {
         let opened = match opened {
             Some(opened) => opened,
@@ -209,12 +208,11 @@ impl Followed {
         loop {
             let event = watch.recv().await.about(&self.key)?;
             let Some(at) = snapshot(&event) else { continue };
-            // Nobody knows whether what is told of other namespaces, and after a gap, was told
-            // before.
+            // States of other namespaces, and states after a gap, may have been reported before.
             let again = is_told_again(&event);
             let change = match self.change(&event) {
                 Told::Nothing if !touched => continue,
-                // Many keys below it changed, which its tree object has.
+                // Many keys below it changed, and with them its tree object.
                 _ if !is_last(&event) => {
                     touched = true;
                     continue;
@@ -248,8 +246,8 @@ impl Followed {
         }
     }
 
-    /// Tells what was found, unless it is waited for, or need not be told again. Whether anything
-    /// can follow.
+    /// Sends a lookup, unless it is waited for or repeats the last one. Returns whether more can
+    /// follow.
     async fn tell(
         &self,
         found: Option<LookupAnswer>,
@@ -263,7 +261,7 @@ impl Followed {
             None if !waits => return Err(is_nowhere(&self.key)),
             _ => return Ok(true),
         };
-        // A link that is shown itself does not change with what it leads to.
+        // A link that is printed itself does not change with its target.
         let is_link = matches!(found.entry, Some(Entry::Link(_)));
         let is_there = found.entry.is_some();
         if !last.takes(identity(&found), again || is_link || self.following.uniq) {
@@ -272,8 +270,7 @@ impl Followed {
         Ok(to.send(Seen::Found(Box::new(found))).await && is_there)
     }
 
-    /// Hands on what is there, then what is appended to it. Anything else that happens to it ends
-    /// this.
+    /// Sends the current value, then appends. Any other change ends this.
     async fn run_growing(&self, opened: Opened, to: &To) -> Result<()> {
         let Opened { mut watch, found } = opened;
         let mut begun = false;
@@ -312,7 +309,7 @@ impl Followed {
                         return Err(is_replaced(&self.key));
                     }
                     (ChangeKind::Put, Some(bytes)) => Grown::Whole(bytes),
-                    // It is gone by now, which is about to be told.
+                    // The value no longer exists; an event about this follows.
                     (ChangeKind::Put | ChangeKind::Append, None) => continue,
                     _ => {
                         let found = self.look_up(&at).await?;
@@ -338,7 +335,7 @@ impl Followed {
         }
     }
 
-    /// Tells what was found as all that there is now, unless it is waited for. Whether anything can
+    /// Sends a lookup as the whole current value, unless it is waited for. Returns whether more can
     /// follow.
     async fn grown(&self, found: Option<LookupAnswer>, begun: &mut bool, to: &To) -> Result<bool> {
         let waits = self.following.waitcreate && !*begun;
@@ -348,7 +345,7 @@ impl Followed {
             _ => return Ok(true),
         };
         let Some(value) = self.client.found_reader(&found) else {
-            // The reader says what is wrong with it.
+            // The receiver reports the error.
             to.send(Seen::Found(Box::new(found))).await;
             return Ok(false);
         };
@@ -362,7 +359,7 @@ impl Followed {
         Ok(to.send(seen).await)
     }
 
-    /// What an event tells of the key.
+    /// What an event reports about the key.
     fn change<'e>(&self, event: &'e Event) -> Told<'e> {
         let changes = match event {
             Event::Initial(state) => &state.entries,
@@ -372,7 +369,7 @@ impl Followed {
         let mut own = changes.iter().filter(|one| one.key == self.normal);
         match own.next_back() {
             Some(change) => Told::Change(change),
-            // Something below it, which its tree object has.
+            // A change below it, and with it of its tree object.
             None if self.form.treeobj && !changes.is_empty() => Told::Look,
             None => match event {
                 Event::Initial(state) if state.last && !state.differences => Told::Look,
@@ -382,12 +379,11 @@ impl Followed {
     }
 }
 
-/// What an event tells of a key.
+/// What an event reports about a key.
 enum Told<'e> {
-    /// Nothing.
     Nothing,
-    /// That something happened, which the state shows.
+    /// A change that requires a lookup.
     Look,
-    /// This.
+    /// A change of the key itself.
     Change(&'e Change),
 }

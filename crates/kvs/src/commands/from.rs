@@ -1,15 +1,15 @@
-//! `--from`: where something that is followed begins.
+//! `--from`: where a watch or a follower starts.
 
 use std::str::FromStr;
 
-/// Where a watch begins.
+/// Where a watch starts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum From {
-    /// With what comes next.
+    /// With the next version.
     Now,
-    /// With the present state.
+    /// With the current state.
     Initial,
-    /// With that version.
+    /// With this version.
     Version(u64),
 }
 

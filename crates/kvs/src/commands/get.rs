@@ -1,4 +1,4 @@
-//! `kvs get`: values in the order of the arguments, once or as they change.
+//! `kvs get`: prints values in the order of the arguments, once or as they change.
 
 use std::process::ExitCode;
 
@@ -43,13 +43,13 @@ pub(crate) struct GetArgs {
 }
 
 impl GetArgs {
-    /// Whether the values are for a program, which may well want long ones.
+    /// Whether the output is for a program, which may want long values.
     pub(crate) fn may_be_long(&self) -> bool {
         self.stream || self.form.raw
     }
 }
 
-/// Prints values.
+/// Runs `kvs get`.
 pub(crate) async fn run(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
     let timeout = args.timeout;
     timeout.within("get", get(daemon, args)).await
@@ -88,13 +88,13 @@ async fn get(daemon: &Daemon, args: GetArgs) -> Result<ExitCode> {
         args.form
             .print(&client, key, &found, &at, &mut sink)
             .await?;
-        // What was asked for first is out before anything goes wrong with the next.
+        // Flush before the next key can fail.
         sink.flush()?;
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints the values of many keys, all of one state. The first key that fails ends it.
+/// Prints the values of many keys in one state. Ends with the first key that fails.
 async fn print_many(
     namespace: &Namespace,
     keys: &[String],
@@ -118,14 +118,14 @@ async fn print_many(
                 LookedUp::Found(Entry::Value(ValueInfo {
                     bytes: Some(bytes), ..
                 })) => form.print_bytes(key, &bytes, &snapshot, sink)?,
-                // A long value, or none at all.
+                // A long value, or not a value.
                 _ => {
                     let (client, name) = (namespace.client(), namespace.name());
                     let found = form.look_up(client, name, key, &at).await?;
                     form.print(client, key, &found, &at, sink).await?;
                 }
             }
-            // What was asked for first is out before anything goes wrong with the next.
+            // Flush before the next keys can fail.
             sink.flush()?;
         }
         rest = rest.get(count..).unwrap_or_default();

@@ -1,9 +1,8 @@
-//! A value that grows, handed on byte by byte and each byte once, whatever the daemon tells again.
+//! Passes on each byte of a growing value once, even if the daemon reports bytes again.
 //!
-//! What was handed on is remembered by its length and a hash. Where all that is there is told anew,
-//! as it is behind a link into another namespace after a lost connection, and after versions that
-//! are not retained any more, the value either begins with that, and only the rest is handed on, or
-//! it was replaced.
+//! Remembers the length and a hash of what was passed on. When the whole current value is reported
+//! again (after a gap, or after a lost connection if a link leads into another namespace), it
+//! either begins with those bytes, and only the rest is passed on, or it was replaced.
 
 use std::ops::ControlFlow;
 
@@ -13,25 +12,24 @@ use kvs_client::ValueReader;
 
 use super::failure::{About as _, is_replaced};
 
-/// What is handed on: bytes, and whether there is enough of them.
+/// The result of passing bytes on: `Break` when the consumer has enough.
 pub(super) type Flow = Result<ControlFlow<()>>;
 
-/// Bytes of a growing value, as an event tells them.
+/// Bytes of a growing value, as reported by an event.
 pub(super) enum Grown {
-    /// All that there is now.
+    /// The whole current value.
     Whole(ValueReader),
-    /// Bytes that were appended.
+    /// Appended bytes.
     Appended {
-        /// Where in the value they begin.
+        /// Their offset in the value.
         offset: u64,
-        /// The bytes.
         bytes: ValueReader,
         /// Whether more bytes of the same append follow.
         more: bool,
     },
 }
 
-/// How much of a value was handed on.
+/// How much of a value was passed on.
 #[derive(Default)]
 pub(super) struct Growth {
     size: u64,
@@ -39,15 +37,15 @@ pub(super) struct Growth {
 }
 
 impl Growth {
-    /// How many bytes were handed on.
+    /// Bytes passed on so far.
     pub(super) fn size(&self) -> u64 {
         self.size
     }
 
-    /// Hands on what is new of it, piece by piece, until there is enough.
+    /// Passes new bytes on, piece by piece, until `give` has enough.
     ///
     /// # Errors
-    /// `EINVAL` if it does not begin with what was handed on.
+    /// `EINVAL` if the value does not begin with what was passed on.
     pub(super) async fn take(
         &mut self,
         context: &str,
@@ -58,7 +56,7 @@ impl Growth {
             Grown::Appended {
                 offset, mut bytes, ..
             } => {
-                // A part that was told before is not handed on again.
+                // Skip the part that was reported before.
                 let known = self.size.checked_sub(offset);
                 let mut known = known.ok_or_else(|| is_replaced(context))?;
                 while let Some(piece) = bytes.next().await.about(context)? {

@@ -1,9 +1,9 @@
-//! The guard of `kvs start`: a process of its own that owns the temporary directory and outlives
-//! whoever started it by as long as it takes to remove that, also after SIGKILL.
+//! The guard of `kvs start`: a separate process that owns the temporary directory. It outlives its
+//! parent, even after SIGKILL, just long enough to remove the directory.
 //!
-//! It speaks through its standard input and output, which are pipes: it prints the path of the
-//! directory, reads the process id of the command, then that the command has ended, and acts when
-//! its input ends. A command that has not ended by then is terminated.
+//! Its standard input and output are pipes to the parent. It prints the path of the directory,
+//! reads the process id of the command and later that the command has ended. At the end of input it
+//! terminates a command that is still running and removes the directory.
 
 use std::io::{BufRead as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -16,21 +16,21 @@ use tokio::process::{Child, ChildStdin, Command};
 
 use super::signals::Signals;
 
-/// The hidden verb that runs it.
+/// The hidden verb of the guard.
 const VERB: &str = "start-guard";
-/// What it is told when the command has ended.
+/// The line sent when the command has ended.
 const OVER: &str = "over";
 
 /// Runs the guard.
 pub(crate) fn run() -> Result<ExitCode> {
-    // Signals are for the process that is guarded.
+    // Signals are handled by the guarded process.
     let _caught = Signals::catch()?;
     let directory = tempfile::Builder::new().prefix("kvs-start-").tempdir()?;
     let path = directory
         .path()
         .to_str()
         .context("the temporary directory is not UTF-8")?;
-    // If nobody reads it, the input has ended too.
+    // If nobody reads this, the input has ended too.
     let _ = writeln!(std::io::stdout(), "{path}");
     let mut command: Option<OwnedFd> = None;
     for line in std::io::stdin().lock().lines() {
@@ -42,14 +42,14 @@ pub(crate) fn run() -> Result<ExitCode> {
             .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
     }
     if let Some(command) = command {
-        // It may have ended by itself.
+        // The command may have ended by itself.
         let _ = pidfd_send_signal(command, Signal::TERM);
     }
     directory.close()?;
     Ok(ExitCode::SUCCESS)
 }
 
-/// A guard that runs beside this process.
+/// Handle of a running guard.
 #[derive(Debug)]
 pub(super) struct Guard {
     child: Child,
@@ -58,13 +58,13 @@ pub(super) struct Guard {
 }
 
 impl Guard {
-    /// Starts it; its directory is there.
+    /// Starts the guard and waits until its directory exists.
     pub(super) async fn start() -> Result<Guard> {
         let mut child = Command::new(std::env::current_exe()?)
             .arg(VERB)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
-            // What a terminal sends to its foreground is not for it.
+            // Keeps the terminal's signals away from the guard.
             .process_group(0)
             .spawn()
             .context("cannot start a process of `kvs`")?;
@@ -79,27 +79,27 @@ impl Guard {
         })
     }
 
-    /// The directory.
+    /// The temporary directory.
     pub(super) fn directory(&self) -> &std::path::Path {
         self.directory.as_ref()
     }
 
-    /// From now on that process is ended with this one.
+    /// Makes the guard terminate this process at the end of input.
     pub(super) async fn watch(&mut self, pid: u32) {
         self.tell(&pid.to_string()).await;
     }
 
-    /// The process has ended by itself.
+    /// Reports that the process has ended by itself.
     pub(super) async fn over(&mut self) {
         self.tell(OVER).await;
     }
 
     async fn tell(&mut self, line: &str) {
-        // A guard that is gone cannot be told; the directory is removed without it.
+        // If the guard is gone, the directory is removed without it.
         let _ = self.input.write_all(format!("{line}\n").as_bytes()).await;
     }
 
-    /// Has the directory removed.
+    /// Waits until the directory is removed.
     pub(super) async fn end(self) -> Result<()> {
         let Guard {
             mut child,

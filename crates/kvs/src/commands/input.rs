@@ -1,5 +1,5 @@
-//! A value from standard input, however long: a short one in memory, a long one sent piece by piece
-//! as it comes, so that memory holds a few pieces of it.
+//! Reads a value of any length from standard input: a short one into memory, a long one uploaded in
+//! pieces as it arrives. Memory holds a few pieces.
 
 use std::io::Read as _;
 use std::os::fd::AsFd as _;
@@ -14,18 +14,18 @@ use tokio::sync::mpsc;
 use super::failure::About as _;
 use crate::output::{Progress, reason};
 
-/// How often the daemon hears of an upload for which nothing comes.
+/// Interval at which an idle upload is kept alive.
 const KEEP_ALIVE: Duration = Duration::from_secs(20);
 
-/// What standard input held.
+/// The contents of standard input.
 pub(super) enum Input {
-    /// All of it.
+    /// In memory.
     Short(Bytes),
-    /// The daemon has it.
+    /// Uploaded to the daemon.
     Long(Uploaded),
 }
 
-/// Takes all of standard input; who reads it a second time finds it empty.
+/// Reads all of standard input; a second call returns an empty value.
 pub(super) async fn take(client: &Client, key: &str) -> Result<Input> {
     let mut pieces = pieces();
     let Some(first) = pieces.recv().await.transpose()? else {
@@ -53,15 +53,15 @@ pub(super) async fn take(client: &Client, key: &str) -> Result<Input> {
     Ok(Input::Long(upload.finish().await.about(key)?))
 }
 
-/// Bytes of standard input, if it is a file.
+/// Size of standard input in bytes, if it is a file.
 fn size() -> Option<u64> {
     let input = std::io::stdin().as_fd().try_clone_to_owned().ok()?;
     let metadata = std::fs::File::from(input).metadata().ok()?;
     metadata.is_file().then_some(metadata.len())
 }
 
-/// Standard input in pieces of full length, the last one excepted. A thread reads it, as that
-/// cannot be waited for otherwise; it ends with the input, the receiver or the process.
+/// Reads standard input in pieces, all of full length except the last. Reading blocks, so a thread
+/// does it; it ends with the input, the receiver or the process.
 fn pieces() -> mpsc::Receiver<Result<Bytes>> {
     let (sender, receiver) = mpsc::channel(1);
     std::thread::spawn(move || {

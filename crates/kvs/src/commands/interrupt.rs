@@ -1,20 +1,20 @@
 //! Ctrl-C while a command waits.
 //!
-//! By default SIGINT ends a process, but a shell script starts what it runs in the background with
-//! SIGINT ignored, and then nothing but SIGTERM could end a watch there. So commands that wait
-//! listen for it, on a thread of their own: the main one may be stuck in a full pipe.
+//! By default SIGINT ends a process, but shell scripts start background commands with SIGINT
+//! ignored, where only SIGTERM could end a watch. So commands that wait handle SIGINT, on a
+//! separate thread: the main thread may be blocked by a full pipe.
 
-/// Exit status after SIGINT, as a shell tells it.
+/// Exit status after SIGINT, as in a shell.
 const INTERRUPTED: i32 = 130;
 
-/// From now on SIGINT ends the process with status 130. Every event that was printed is out by
-/// then, as each is flushed.
+/// From now on, SIGINT ends the process with status 130. Printed events are not lost, as each is
+/// flushed.
 pub(super) fn end_on_interrupt() {
     std::thread::spawn(|| {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_io()
             .build();
-        // Without a handler SIGINT does what it did before.
+        // Without a handler, SIGINT keeps its previous effect.
         if let Ok(runtime) = runtime
             && runtime.block_on(tokio::signal::ctrl_c()).is_ok()
         {

@@ -1,7 +1,7 @@
-//! Keys as they are typed and shown. What a key may be is the daemon's to say.
+//! Keys as typed and as shown. The daemon validates them.
 
-/// A key as the daemon reads it: without empty names; `.` is the root. The empty key stays empty,
-/// for the daemon to refuse.
+/// Normalizes a key as the daemon does: removes empty names; `.` is the root. An empty key stays
+/// empty, so the daemon refuses it.
 pub(crate) fn normal(key: &str) -> String {
     let names: Vec<&str> = key.split('.').filter(|name| !name.is_empty()).collect();
     if names.is_empty() && !key.is_empty() {
@@ -11,7 +11,7 @@ pub(crate) fn normal(key: &str) -> String {
     }
 }
 
-/// The key of `name` in a directory; a key is a path below it, too.
+/// The key of `name` in a directory. `name` may also be a path below it.
 pub(crate) fn join(directory: &str, name: &str) -> String {
     if directory == "." {
         name.to_owned()

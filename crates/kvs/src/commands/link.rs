@@ -54,7 +54,7 @@ pub(crate) struct ReadlinkArgs {
     keys: Vec<String>,
 }
 
-/// Makes a link.
+/// Runs `kvs link`.
 pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
     let namespace = args.namespace.name(daemon);
     let client = daemon.connect(&namespace).await?;
@@ -72,7 +72,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LinkArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Prints where links lead, in the order of the arguments.
+/// Prints the targets of links, in the order of the arguments.
 pub(crate) async fn run_readlink(daemon: &Daemon, args: ReadlinkArgs) -> Result<ExitCode> {
     let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;

@@ -1,7 +1,7 @@
-//! Walking a directory page after page, all pages from one state, under the keys that were typed.
+//! Lists a directory page by page, all pages from one state, under the key that was typed.
 //!
-//! A directory that was reached through a link lists under the key of the link, although its
-//! entries are known to the daemon under other keys.
+//! A directory reached through a link is listed under the key of the link, although the daemon
+//! names its entries by other keys.
 
 use anyhow::Result;
 use kvs_client::{
@@ -12,7 +12,7 @@ use kvs_client::{
 use super::key::{join, normal};
 use super::value::Place;
 
-/// A directory being listed.
+/// A directory that is being listed.
 #[derive(Debug)]
 pub(crate) struct Listing {
     client: Client,
@@ -26,16 +26,15 @@ pub(crate) struct Listing {
 /// One entry of a directory.
 #[derive(Debug)]
 pub(crate) struct Listed {
-    /// The key as it is shown: below the key that was typed.
+    /// The key as shown: below the key that was typed.
     pub(crate) key: String,
-    /// Where it is read.
+    /// Where the entry is read.
     pub(crate) place: Place,
-    /// What is there.
     pub(crate) entry: Entry,
 }
 
 impl Listed {
-    /// Reads the first `end` bytes of its value.
+    /// Reads the first `end` bytes of the value.
     pub(crate) fn reader(&self, client: &Client, value: &ValueInfo, end: u64) -> ValueReader {
         match &value.bytes {
             Some(bytes) => ValueReader::of_bytes(client, bytes.clone()),
@@ -45,7 +44,7 @@ impl Listed {
 }
 
 impl Listing {
-    /// Begins with the first page, which fixes the state.
+    /// Reads the first page, which fixes the state.
     pub(crate) async fn open(
         client: &Client,
         namespace: &str,
@@ -70,7 +69,7 @@ impl Listing {
         })
     }
 
-    /// Begins with the first page of the entries that a pattern matches, below whatever directory.
+    /// Reads the first page of the entries that match a pattern, in any directory.
     pub(crate) async fn matching(
         client: &Client,
         namespace: &str,
@@ -86,12 +85,12 @@ impl Listing {
         Self::open(client, namespace, ".", options).await
     }
 
-    /// The state that it is of.
+    /// The state that is listed.
     pub(crate) fn at(&self) -> At {
         self.place.at.clone()
     }
 
-    /// The next entry, in order; `None` behind the last.
+    /// The next entry, in order; `None` after the last.
     pub(crate) async fn next(&mut self) -> Result<Option<Listed>, ClientError> {
         loop {
             if let Some(found) = self.page.next() {
@@ -113,7 +112,7 @@ impl Listing {
             let page = namespace
                 .list(self.place.key.as_str(), self.options.clone())
                 .await?;
-            // A page that does not go on would be the same again for ever.
+            // A page that does not advance would repeat forever.
             self.more = page.more && page.next.is_some() && page.next != self.options.after;
             self.options.after = page.next;
             self.page = page.entries.into_iter();
@@ -121,12 +120,12 @@ impl Listing {
     }
 }
 
-/// Whether a text that names no key may be meant as a pattern.
+/// Whether a text that is not an existing key may be a pattern.
 pub(crate) fn is_pattern(text: &str) -> bool {
     text.contains(['*', '?', '['])
 }
 
-/// The state that a command reads from beginning to end, so that it prints one.
+/// Fixes the state that a command reads, so that all of its output is of one state.
 pub(crate) async fn fixed(client: &Client, namespace: &str, at: At) -> Result<At, ClientError> {
     match at {
         At::Current | At::Version(_) => {
@@ -141,7 +140,7 @@ pub(crate) async fn fixed(client: &Client, namespace: &str, at: At) -> Result<At
     }
 }
 
-/// The part of a key behind that of a directory that it is in.
+/// The part of a key below a directory that contains it.
 fn below<'k>(key: &'k str, directory: &str) -> &'k str {
     let rest = key
         .strip_prefix(directory)

@@ -1,8 +1,8 @@
-//! `kvs log`: the versions that are retained, who made them, when, and which keys they touched.
+//! `kvs log`: the retained versions with their time, their users and the keys that they touched.
 //!
-//! The daemon pages forwards. What is asked for from the end (`-n`, `--reverse`) is read window by
-//! window backwards, each no larger than a page, so that memory holds one page however long the log
-//! is; the first version of a time (`--since`) is found by halving.
+//! The daemon pages forwards. For output from the end (`-n`, `--reverse`), windows of at most one
+//! page are read backwards, so memory holds one page however long the log is. The first version
+//! after a time (`--since`) is found by binary search.
 
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -22,7 +22,7 @@ use super::since::Since;
 use crate::limits::LOG_VALUE_BYTES;
 use crate::output::{ChangeReport, Halves, Sink, Told, VersionReport, escape_bytes};
 
-/// Versions that are asked for at once where the log is read backwards.
+/// Versions requested at once when the log is read backwards.
 const WINDOW: u64 = 128;
 
 /// Options of `kvs log`.
@@ -67,7 +67,7 @@ pub(crate) struct LogArgs {
     scopes: Vec<String>,
 }
 
-/// Prints the log.
+/// Runs `kvs log`.
 pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
     if args.to.is_some_and(|to| to < args.from) {
         let text = "log: --to is before --from; --reverse prints the newest first";
@@ -106,7 +106,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LogArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The log of one namespace, and how it is printed.
+/// The log of one namespace and the output format.
 struct Reading {
     namespace: Namespace,
     scopes: Vec<Scope>,
@@ -114,7 +114,7 @@ struct Reading {
     json: bool,
 }
 
-/// Versions from the first to the last, both included.
+/// Versions `from` to `to`, both included.
 #[derive(Clone, Copy)]
 struct Range {
     from: u64,
@@ -122,12 +122,12 @@ struct Range {
 }
 
 impl Reading {
-    /// The versions that the options name and that are there; `None` for none.
+    /// The retained versions that the options select; `None` if there are none.
     async fn range(&self, args: &LogArgs) -> Result<Option<Range>> {
         let mut asked = LogOptions::new().from_version(args.from);
         (asked.to, asked.limit) = (args.to, 1);
         let page = self.namespace.log(asked).await.about("log")?;
-        // Versions that are made meanwhile are not part of the answer.
+        // Versions that are committed meanwhile are not included.
         let to = args.to.map_or(page.newest, |to| to.min(page.newest));
         let mut from = args.from.max(page.oldest);
         if let Some(since) = &args.since {
@@ -136,8 +136,8 @@ impl Reading {
         Ok((from <= to).then_some(Range { from, to }))
     }
 
-    /// The first version that was made at that time or later. If the clock was set back in between,
-    /// one of those at which it passed that time.
+    /// The first version at or after a time. If the clock was set back in between, one of the
+    /// versions at which it passed that time.
     async fn first_since(&self, since: SystemTime, range: Range) -> Result<u64> {
         let (mut low, mut high) = (range.from, range.to.saturating_add(1));
         while low < high {
@@ -179,7 +179,7 @@ impl Reading {
         }
     }
 
-    /// Prints the newest versions of a range, newest first.
+    /// Prints the newest `most` versions of a range, newest first.
     async fn backwards(&self, range: Range, mut most: u64, sink: &mut Sink) -> Result<()> {
         let mut windows = Windows::new(range);
         while let Some(window) = windows.next().filter(|_| most > 0) {
@@ -199,7 +199,7 @@ impl Reading {
         Ok(())
     }
 
-    /// The first of the newest versions of a range, of so many; `None` if there are none.
+    /// The first of the newest `most` versions of a range; `None` if it is empty.
     async fn newest(&self, range: Range, most: u64) -> Result<Option<u64>> {
         let (mut windows, mut left, mut first) = (Windows::new(range), most, None);
         while let Some(window) = windows.next().filter(|_| left > 0) {
@@ -218,7 +218,7 @@ impl Reading {
         Ok(first)
     }
 
-    /// The versions of a window; `None` if they are more than a page, and a smaller one comes next.
+    /// The versions of a window. `None` if they exceed a page; then the next window is smaller.
     async fn window(
         &self,
         window: Range,
@@ -229,7 +229,7 @@ impl Reading {
             windows.smaller(window);
             return Ok(None);
         }
-        // One version alone is told in full, in however many pages.
+        // A window of one version is read in full, however many pages it has.
         while let Some(from) = next {
             let (more, then) = self.page(Range { from, ..window }).await?;
             versions.extend(more);
@@ -271,7 +271,7 @@ impl Reading {
         Ok(sink.text(if version.more { "\n  ...\n" } else { "\n" })?)
     }
 
-    /// The value that each changed key has in that version, if it has one that is not too long.
+    /// The value of each changed key in that version, if it has one that is not too long.
     async fn values(
         &self,
         report: &VersionReport,
@@ -313,7 +313,7 @@ impl Reading {
     }
 }
 
-/// Prints the object of a version.
+/// Prints a version as one JSON object.
 fn print_json<'c>(
     report: &VersionReport,
     changes: impl Iterator<Item = (ChangeReport<'c>, Option<Bytes>)>,
@@ -340,10 +340,10 @@ fn print_json<'c>(
     Ok(sink.line(&after)?)
 }
 
-/// Windows of a range from its end to its beginning.
+/// Windows of a range, from its end to its beginning.
 struct Windows {
     from: u64,
-    /// Behind the last version of the next window; `None` when there is none.
+    /// The last version of the next window; `None` when there is none.
     end: Option<u64>,
     width: u64,
 }
@@ -364,7 +364,7 @@ impl Windows {
         Some(Range { from, to })
     }
 
-    /// The window was too wide: its end comes again in a smaller one.
+    /// Halves the width: the same end is returned again with a smaller window.
     fn smaller(&mut self, window: Range) {
         self.width = ((window.to - window.from).div_ceil(2)).max(1);
         self.end = Some(window.to);

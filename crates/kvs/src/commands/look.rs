@@ -1,4 +1,4 @@
-//! How events of an eventlog are shown: the options, and the printer that follows them.
+//! How events of an eventlog are printed: the options, and the printer that applies them.
 
 use anyhow::Result;
 use clap::{Args, ValueEnum};

@@ -1,5 +1,5 @@
-//! `kvs ls`: names in columns, as ls(1) shows files: what is no directory first, then directory
-//! after directory, all of one state.
+//! `kvs ls`: names in columns, as ls(1) lists files: first what is not a directory, then each
+//! directory; all of one state.
 
 use std::process::ExitCode;
 
@@ -61,7 +61,7 @@ pub(crate) struct LsArgs {
     keys: Vec<String>,
 }
 
-/// Prints all keys; one that fails does not keep the others from being shown.
+/// Lists all keys. A key that fails does not stop the others.
 pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
     let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
@@ -102,7 +102,7 @@ pub(crate) async fn run(daemon: &Daemon, args: LsArgs) -> Result<ExitCode> {
     Ok(ls.failures.exit_code())
 }
 
-/// A list that is being printed.
+/// The state of one run.
 struct Ls<'c> {
     state: State<'c>,
     style: Style,
@@ -110,15 +110,15 @@ struct Ls<'c> {
     args: LsArgs,
     /// Entries that may still be printed.
     left: u64,
-    /// What arguments stand for that are keys.
+    /// Keys given as arguments, with their entries.
     singles: Vec<(String, Entry)>,
-    /// Arguments that are patterns and match something.
+    /// Arguments that are patterns with at least one match.
     patterns: Vec<String>,
     failures: Failures,
 }
 
 impl Ls<'_> {
-    /// Finds out which arguments are keys and which are patterns.
+    /// Sorts the arguments into keys and patterns.
     async fn gather(&mut self) {
         for key in &self.args.keys {
             match find(&self.state, key, &self.args).await {
@@ -134,7 +134,7 @@ impl Ls<'_> {
         }
     }
 
-    /// What the arguments stand for, from the beginning.
+    /// All entries that the arguments select, from the beginning.
     async fn found(&self) -> Result<Merged> {
         Merged::new(&self.state, self.singles.clone(), &self.patterns).await
     }
@@ -147,7 +147,7 @@ impl Ls<'_> {
                 && held.names.is_none()
                 && !self.args.directory
             {
-                // A list does not tell how many names a directory has.
+                // An entry in a list does not have the number of names.
                 entry = find(&self.state, &key, &self.args).await?;
             }
             count += match entry {
@@ -165,7 +165,7 @@ impl Ls<'_> {
         Ok(self.sink.line(&line)?)
     }
 
-    /// Whether directories have their keys above them: not one alone.
+    /// Whether directories have headers: not if there is only one and nothing else.
     async fn has_headers(&self) -> Result<bool> {
         if self.args.json || self.args.recursive {
             return Ok(!self.args.json);
@@ -226,7 +226,7 @@ impl Ls<'_> {
         Ok(())
     }
 
-    /// Prints a directory; gives the directories in it.
+    /// Prints a directory. Returns the directories in it.
     async fn section(&mut self, key: &str, header: bool, first: &mut bool) -> Result<Below> {
         let again = async || Names::of(&self.state, key, self.left).await;
         let names = again().await?;
@@ -248,8 +248,8 @@ impl Ls<'_> {
     }
 }
 
-/// What a key of the command line stands for. A link is one of the things to be listed unless it
-/// leads to a directory and that is what is wanted.
+/// The entry that an argument selects. A link is followed only if it leads to a directory and the
+/// options ask for its contents.
 async fn find(state: &State<'_>, key: &str, args: &LsArgs) -> Result<Entry> {
     let namespace = state.client.namespace(state.namespace);
     let demanded = key.ends_with('.');
@@ -264,7 +264,7 @@ async fn find(state: &State<'_>, key: &str, args: &LsArgs) -> Result<Entry> {
     let entry = match entry {
         Entry::Link(_) if demanded => lookup(true).await?.ok_or_else(missing)?,
         Entry::Link(link) if !args.classify && !args.directory => {
-            // A link to nowhere is still a link.
+            // A dangling link is still a link.
             match lookup(true).await {
                 Ok(Some(directory @ Entry::Directory(_))) => directory,
                 _ => Entry::Link(link),

@@ -1,4 +1,4 @@
-//! What manual pages have beside the options: exit statuses, environment and files. Pure.
+//! Sections of the manual pages after the options: exit statuses, environment and files. Pure.
 
 use roff::{Roff, bold, roman};
 
@@ -6,12 +6,12 @@ use super::failure::STATUSES;
 
 /// The page of the daemon.
 const SERVE: &str = "kvs-serve";
-/// Verbs that bring a daemon of their own or are one; others are clients of one that runs.
+/// Verbs that are or start a daemon; the others are clients of a running one.
 const DAEMONS: [&str; 4] = [SERVE, "kvs-start", "kvs-demo", "kvs-bench"];
-/// Verbs that ask no daemon at all.
+/// Verbs that use no daemon.
 const ALONE: [&str; 3] = ["kvs-completions", "kvs-man", "kvs-help"];
 
-/// Exit statuses of the verbs that are not clients of a running daemon, by page.
+/// Exit statuses of verbs that are not clients of a running daemon, by page.
 const OWN_STATUSES: [(&str, &str, &str); 13] = [
     (
         SERVE,
@@ -56,7 +56,7 @@ const OWN_STATUSES: [(&str, &str, &str); 13] = [
     ("kvs-bench", "0, 1", "all was measured, or any error"),
 ];
 
-/// Variables that clients heed.
+/// Environment variables of clients.
 const VARIABLES: [(&str, &str); 6] = [
     (
         "KVS_URI",
@@ -78,7 +78,7 @@ const VARIABLES: [(&str, &str); 6] = [
     ("NO_COLOR", "if set, output has no colours"),
 ];
 
-/// Variables that `kvs serve` heeds.
+/// Environment variables of `kvs serve`.
 const SERVE_VARIABLES: [(&str, &str); 5] = [
     (
         "KVS_URI",
@@ -99,7 +99,7 @@ const SERVE_VARIABLES: [(&str, &str); 5] = [
     ),
 ];
 
-/// Where daemons are found.
+/// Default sockets.
 const FILES: [(&str, &str); 2] = [
     (
         "$XDG_RUNTIME_DIR/kvs/kvs.sock",
@@ -108,10 +108,10 @@ const FILES: [(&str, &str); 2] = [
     ("/run/kvs/kvs.sock", "socket of the daemon of the system"),
 ];
 
-/// Where a daemon keeps its store.
+/// Default stores.
 const STORES: [(&str, &str); 1] = [("~/.local/state/kvs/store", "store of the daemon of a user")];
 
-/// The sections of a page, to stand behind the others.
+/// The sections that follow the others on a page.
 pub(super) fn sections(page: &str) -> Roff {
     let is_daemon = DAEMONS.contains(&page);
     let is_alone = ALONE.contains(&page);

@@ -1,5 +1,5 @@
-//! What the arguments of `ls` and `dir` stand for: a key for what is there, a pattern for all that
-//! it matches. Memory holds the arguments and a page of each pattern, however much those match.
+//! The entries that arguments of `ls` and `dir` select: a key itself, or all matches of a pattern.
+//! Memory holds the arguments and one page for each pattern, whatever the number of matches.
 
 use std::cmp::Ordering;
 
@@ -9,19 +9,19 @@ use kvs_client::{At, Client, Entry, ErrorCode, ListOptions};
 use super::failure::{About as _, failure_as};
 use super::listing::{Listed, Listing};
 
-/// A state in which patterns are looked for.
+/// The state in which patterns are matched.
 #[derive(Debug, Clone)]
 pub(super) struct State<'c> {
     pub(super) client: &'c Client,
     pub(super) namespace: &'c str,
-    /// One state, also if it is read again.
+    /// One fixed state, however often it is read.
     pub(super) at: At,
-    /// Values up to this size come with their entries; `None`: as the daemon likes.
+    /// Largest value that is listed inline; `None` for the daemon's default.
     pub(super) inline_max: Option<u64>,
 }
 
 impl State<'_> {
-    /// All that a pattern matches, at least one entry.
+    /// All matches of a pattern. It is an error if there are none.
     pub(super) async fn matches(&self, pattern: &str) -> Result<Matches> {
         let mut options = ListOptions::new().at(self.at.clone());
         options.inline_max = self.inline_max;
@@ -39,7 +39,7 @@ impl State<'_> {
     }
 }
 
-/// All that one pattern matches, in the order of keys.
+/// The matches of one pattern, in key order.
 #[derive(Debug)]
 pub(super) struct Matches {
     pattern: String,
@@ -48,7 +48,7 @@ pub(super) struct Matches {
 }
 
 impl Matches {
-    /// The next one.
+    /// The next match.
     pub(super) async fn next(&mut self) -> Result<Option<Listed>> {
         match self.first.take() {
             Some(first) => Ok(Some(first)),
@@ -61,16 +61,16 @@ impl Matches {
     }
 }
 
-/// All that several arguments stand for, in the order of keys.
+/// The matches of several arguments, merged in key order.
 #[derive(Debug)]
 pub(super) struct Merged {
-    /// What single keys stand for, the next one last.
+    /// Entries of single keys in reverse order.
     singles: Vec<(String, Entry)>,
     patterns: Vec<Matches>,
 }
 
 impl Merged {
-    /// Merges what keys stand for with what patterns match.
+    /// Merges the entries of single keys with the matches of patterns.
     pub(super) async fn new(
         state: &State<'_>,
         mut singles: Vec<(String, Entry)>,
@@ -87,7 +87,7 @@ impl Merged {
         Ok(merged)
     }
 
-    /// The next one.
+    /// The next entry.
     pub(super) async fn next(&mut self) -> Result<Option<(String, Entry)>> {
         let mut least: Option<&mut Matches> = None;
         for pattern in &mut self.patterns {
@@ -112,7 +112,7 @@ impl Merged {
     }
 }
 
-/// The order of keys: name by name.
+/// Key order: name by name.
 pub(super) fn by_names(one: &str, other: &str) -> Ordering {
     one.split('.').cmp(other.split('.'))
 }

@@ -1,4 +1,4 @@
-//! `kvs mkdir`: empty directories, made where there is none.
+//! `kvs mkdir`: makes empty directories where there are none.
 
 use std::process::ExitCode;
 

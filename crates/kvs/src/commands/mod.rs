@@ -1,7 +1,7 @@
-//! One file a verb or pair of verbs: its options (a `clap::Args` structure) and `run`.
+//! One file for each verb or pair of verbs: its options (a `clap::Args` structure) and `run`.
 //!
-//! `options` and `failure` are what they share: common options, the connection, and the one way
-//! from an error of the client library to the text that people read.
+//! They share `options` (common options, the connection) and `failure` (the conversion of client
+//! errors to messages).
 
 mod interrupt;
 mod key;

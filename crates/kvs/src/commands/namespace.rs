@@ -132,7 +132,7 @@ struct ChownArgs {
     uid: u32,
 }
 
-/// Does what the sub-command says.
+/// Runs the subcommand.
 pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode> {
     let client = daemon.connect("primary").await?;
     match args.action {
@@ -148,7 +148,8 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
         Action::Remove(args) => {
             for name in &args.names {
                 match client.remove_namespace(name.as_str()).await {
-                    // Unknown ones are no error, so this is the one that stays.
+                    // Removing an unknown namespace is not an error, so this is `primary`, which
+                    // cannot be removed.
                     Err(error) if error.code == ErrorCode::NoNamespace => {
                         let text = format!("{name}: {}: {}", error.code.text(), error.message);
                         return Err(failed(Kind::Other, text));
@@ -161,7 +162,8 @@ pub(crate) async fn run(daemon: &Daemon, args: NamespaceArgs) -> Result<ExitCode
             let namespaces = client.namespaces().await.about(&args.name)?;
             let found = namespaces.iter().find(|info| info.name == args.name);
             let Some(found) = found else {
-                // The daemon knows whether it is missing or not readable, and may say so.
+                // The daemon knows, and may reveal, whether the namespace is missing or not
+                // readable.
                 let info = client.namespace(args.name.as_str()).info(At::Current).await;
                 info.about(&args.name)?;
                 let reason = "it was created just now; try again";
@@ -224,7 +226,7 @@ fn row(name: &str, owner: u32, flags: u32) -> String {
     format!("{name:<36} {owner:>10} 0x{flags:08X}")
 }
 
-/// A namespace as JSON. Who may read it is told to its owner only.
+/// A namespace as JSON. The daemon lists readers only to the owner.
 fn info_json(namespace: &NamespaceInfo) -> String {
     let position = &namespace.position;
     let mut object = serde_json::json!({

@@ -1,4 +1,4 @@
-//! Options that several verbs have, and what they mean.
+//! Options common to several verbs.
 
 use std::env::VarError;
 use std::time::Duration;
@@ -18,12 +18,12 @@ use super::failure::{Kind, explain, failed, refused, say, usage};
 use crate::output::Sink;
 use crate::quantity::duration;
 
-/// The namespace when nothing names one.
+/// The default namespace.
 const PRIMARY: &str = "primary";
-/// The variables that name one, the first that is set and not empty.
+/// Environment variables that name a namespace; the first that is set and not empty wins.
 const NAMESPACE_VARIABLES: [&str; 2] = ["KVS_NAMESPACE", "FLUX_KVS_NAMESPACE"];
 
-/// Where the daemon is, and which of its namespaces is meant when a verb does not say.
+/// Address of the daemon and the default namespace, from the options before the verb.
 #[derive(Debug, Clone)]
 pub(crate) struct Daemon {
     uri: Option<String>,
@@ -31,13 +31,13 @@ pub(crate) struct Daemon {
 }
 
 impl Daemon {
-    /// The daemon at `--uri`, or where the environment says, and `-N` as it stood before the verb.
+    /// `uri` is `--uri`, `namespace` is `-N` before the verb.
     pub(crate) fn new(uri: Option<String>, namespace: Option<String>) -> Self {
         Self { uri, namespace }
     }
 
-    /// The namespace that a verb was given, else the one before the verb, else the one of the
-    /// environment, else `primary`.
+    /// The namespace given to the verb, else before the verb, else by the environment, else
+    /// `primary`.
     pub(crate) fn namespace(&self, given: Option<&str>) -> String {
         let from_environment = || {
             NAMESPACE_VARIABLES
@@ -52,21 +52,20 @@ impl Daemon {
             .unwrap_or_else(|| PRIMARY.to_owned())
     }
 
-    /// The address that somebody gave, by option or variable; `None` if the usual one would be
-    /// taken.
+    /// The address given by option or environment; `None` if the default applies.
     pub(crate) fn explicit_uri(&self) -> Option<String> {
         let variable = || std::env::var("KVS_URI").ok().filter(|uri| !uri.is_empty());
         self.uri.clone().or_else(variable)
     }
 
-    /// The address that was given on the command line.
+    /// The address given on the command line.
     pub(crate) fn uri(&self) -> Option<String> {
         self.uri.clone()
     }
 
-    /// Connects, once; `namespace` is the one that will be written to.
+    /// Connects once; `namespace` is the one that will be written to.
     ///
-    /// Without an address from somebody the one of the user is tried, then the one of the system.
+    /// Without an explicit address, tries the user's socket, then the system's.
     pub(crate) async fn connect(&self, namespace: &str) -> Result<Client> {
         let addresses = match &self.uri {
             Some(uri) => Address::parse(uri).map(|address| vec![address]),
@@ -78,7 +77,7 @@ impl Daemon {
                 return Err(usage(format!("{variable}: '{name}' is not UTF-8")));
             }
         }
-        // An address that is none has a message that says what one looks like.
+        // The message says what a valid address looks like.
         let addresses = addresses.map_err(|error| usage(error.message))?;
         let mut tried = Vec::new();
         for address in addresses {
@@ -101,7 +100,7 @@ impl Daemon {
     }
 }
 
-/// Connects, once.
+/// Connects once to one address.
 async fn connect_to(address: &Address, namespace: &str) -> Result<Client, ClientError> {
     let options = Options::new()
         .namespace(namespace)
@@ -109,7 +108,7 @@ async fn connect_to(address: &Address, namespace: &str) -> Result<Client, Client
     Client::connect_with(UnixConnector::new(address.clone()), options).await
 }
 
-/// The error of a command that no daemon answers: where it looked, and what is wrong there.
+/// The error if no daemon answers: the addresses tried, and the reasons.
 fn unreachable(tried: &[(Address, String)]) -> anyhow::Error {
     let forbidden = |(address, _): &&(Address, String)| matches!(address, Address::Unix(path) if access(path, Access::WRITE_OK) == Err(Errno::ACCESS));
     let forbidden = tried.iter().find(forbidden);
@@ -132,7 +131,7 @@ fn unreachable(tried: &[(Address, String)]) -> anyhow::Error {
     }
 }
 
-/// Says when the daemon is away and when it is back, once for each time.
+/// Reports each time when the connection is lost and when it is restored.
 async fn say_outages(mut events: ConnectionEvents, address: String) {
     while let Some(event) = events.recv().await {
         match event {
@@ -154,7 +153,6 @@ pub(crate) struct NamespaceOption {
 }
 
 impl NamespaceOption {
-    /// The namespace to use.
     pub(crate) fn name(&self, daemon: &Daemon) -> String {
         daemon.namespace(self.namespace.as_deref())
     }
@@ -172,7 +170,7 @@ pub(crate) struct ReadOptions {
 }
 
 impl ReadOptions {
-    /// The namespace and the state to read. A snapshot reference names its namespace itself.
+    /// The namespace and state to read. A snapshot reference contains its namespace.
     pub(crate) fn target(&self, daemon: &Daemon) -> Result<(String, At)> {
         let Some(text) = &self.at else {
             return Ok((self.namespace.name(daemon), At::Current));
@@ -211,7 +209,7 @@ pub(crate) struct TimeoutOption {
 }
 
 impl TimeoutOption {
-    /// What `work` gives, if it does within the time.
+    /// Runs `work` with the timeout, if there is one.
     pub(crate) async fn within<T>(
         self,
         verb: &str,
@@ -232,14 +230,14 @@ impl TimeoutOption {
     }
 }
 
-/// Reads a version.
+/// Parses a version.
 pub(crate) fn version(text: &str) -> Result<u64, String> {
     let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
     let version = text.parse().ok().filter(|_| is_number);
     version.ok_or_else(|| "not a version: a whole number such as 42".to_owned())
 }
 
-/// Reads the argument of `--at`; the daemon checks what is in it.
+/// Parses the argument of `--at`; the daemon validates the parts.
 fn parse_at(text: &str) -> Option<At> {
     let text = text.trim();
     if text.starts_with('{') {
@@ -257,7 +255,7 @@ fn parse_at(text: &str) -> Option<At> {
     text.parse().ok().map(At::Version)
 }
 
-/// The blobref of a dirref object.
+/// The blobref in a dirref object.
 fn dirref(text: &str) -> Option<String> {
     let object: Value = serde_json::from_str(text).ok()?;
     let is_dirref = object.get("type")?.as_str()? == "dirref" && object.get("ver")?.as_u64()? == 1;
@@ -291,7 +289,7 @@ pub(crate) struct CommitOutput {
 }
 
 impl CommitOutput {
-    /// Prints of a commit what was asked for.
+    /// Prints what the options select of a commit.
     pub(crate) fn print(&self, namespace: &str, version: u64, root: &str) -> Result<()> {
         let mut sink = Sink::new();
         if self.json {
@@ -312,7 +310,7 @@ impl CommitOutput {
         Ok(sink.flush()?)
     }
 
-    /// The same, of an answer.
+    /// The same for a reply.
     pub(crate) fn print_committed(&self, committed: &Committed) -> Result<()> {
         let version = committed.position.version;
         self.print(&committed.namespace, version, &committed.root)

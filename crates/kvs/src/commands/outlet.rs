@@ -7,15 +7,14 @@ use tokio::process::ChildStdin;
 use crate::limits::EXEC_BUFFER_BYTES;
 use crate::output::Sink;
 
-/// Takes bytes in order.
+/// Writes bytes in order.
 pub(super) enum Outlet<'o> {
-    /// Standard output, which the caller flushes.
+    /// Standard output; the caller flushes.
     Stdout(&'o mut Sink),
-    /// A command.
     Command(Feed),
 }
 
-/// The standard input of a command, which need not read it.
+/// The standard input of a command. The command need not read it.
 pub(super) struct Feed {
     stdin: Option<ChildStdin>,
     buffer: Vec<u8>,
@@ -31,7 +30,7 @@ impl Feed {
 
     async fn send(&mut self) {
         let Some(stdin) = &mut self.stdin else { return };
-        // A command that does not want to read it need not.
+        // The command has closed its input.
         if stdin.write_all(&self.buffer).await.is_err() {
             self.stdin = None;
         }
@@ -55,7 +54,7 @@ impl Outlet<'_> {
         Ok(())
     }
 
-    /// Hands a command the rest, and says that there is no more.
+    /// Writes the rest to a command and closes its input.
     pub(super) async fn finish(self) {
         if let Outlet::Command(mut feed) = self {
             feed.send().await;

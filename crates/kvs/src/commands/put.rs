@@ -1,4 +1,4 @@
-//! `kvs put`: values, appended bytes or tree objects, all in one transaction.
+//! `kvs put`: puts values, appends or tree objects, all in one transaction.
 
 use std::ffi::OsString;
 use std::io::Read as _;
@@ -54,7 +54,7 @@ pub(crate) struct PutArgs {
     pairs: Vec<OsString>,
 }
 
-/// Puts all pairs in one transaction.
+/// Runs `kvs put`.
 pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
     let pairs: Vec<(String, Vec<u8>)> = args.pairs.into_iter().map(split).collect::<Result<_>>()?;
     let namespace = args.namespace.name(daemon);
@@ -98,7 +98,7 @@ pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Splits `KEY=VALUE` at the first `=`. Values are any bytes, keys are UTF-8.
+/// Splits `KEY=VALUE` at the first `=`. A value is any bytes, a key is UTF-8.
 fn split(pair: OsString) -> Result<(String, Vec<u8>)> {
     let at = pair.as_bytes().iter().position(|byte| *byte == b'=');
     let at = at.ok_or_else(|| usage("put: you must specify a value as key=value"))?;
@@ -114,7 +114,7 @@ fn split(pair: OsString) -> Result<(String, Vec<u8>)> {
     Ok((key, value))
 }
 
-/// All of standard input, for what goes into one frame. The second reader finds it empty.
+/// Reads all of standard input, up to the size of a frame. A second call returns an empty value.
 fn read_stdin(key: &str) -> Result<Vec<u8>> {
     let mut value = Vec::new();
     let most = FRAME_BYTES as u64 + 1;

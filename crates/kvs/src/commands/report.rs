@@ -1,9 +1,8 @@
-//! From what the daemon tells of versions to what is printed of them, part by part and value by
-//! value, so that memory holds a part of a version and a few pieces of a value, whatever their
-//! size.
+//! Prints versions as the daemon delivers them, part by part and value by value. Memory holds one
+//! part of a version and a few pieces of a value, whatever their size.
 //!
-//! After a lost connection the daemon tells a version that was printed in part again from its
-//! beginning. The printer then goes on behind what it has printed, if that is what is told again.
+//! After a lost connection, the daemon repeats a partly delivered version from its beginning. The
+//! printer then skips what it has printed, provided the repetition is identical.
 
 use std::time::UNIX_EPOCH;
 
@@ -21,7 +20,7 @@ use crate::output::{
     Before, ChangeReport, Elsewhere, Encoding, Halves, Told, VersionReport, Who, escape,
 };
 
-/// Prints versions in one form.
+/// Prints versions in one format.
 pub(super) struct Printer {
     client: Client,
     namespace: String,
@@ -29,15 +28,15 @@ pub(super) struct Printer {
     begun: Option<Begun>,
 }
 
-/// A version of which parts are printed, and others not.
+/// A version that has been printed in part.
 struct Begun {
     subject: Subject,
     printed: Retelling,
-    /// What stands behind the changes.
+    /// The text after the changes.
     end: String,
 }
 
-/// Which version, or state, it is.
+/// Identifies a version or state.
 #[derive(Clone, PartialEq, Eq)]
 struct Subject {
     initial: bool,
@@ -46,7 +45,7 @@ struct Subject {
     behind: Option<Behind>,
 }
 
-/// Takes a change; whether it is to be printed.
+/// Records a change. Returns whether it must be printed.
 fn takes(printed: &mut Retelling, change: &Change, last: bool) -> Result<bool, Differs> {
     let size;
     let link;
@@ -109,7 +108,7 @@ impl<'e> Part<'e> {
     }
 }
 
-/// What is told of the version itself. `None` for events that are about none.
+/// The report of an event's version, without changes. `None` for events without a version.
 pub(super) fn head(namespace: &str, event: &Event) -> Option<VersionReport> {
     match event {
         Event::Initial(state) => Some(VersionReport {
@@ -127,7 +126,7 @@ pub(super) fn head(namespace: &str, event: &Event) -> Option<VersionReport> {
             namespace: namespace.to_owned(),
             version: version.position.version,
             root: version.root.to_string(),
-            // That a namespace behind a link is not there any more has no time.
+            // If a namespace that a link leads into is gone, there is no time.
             time: Some(version.time).filter(|time| *time != UNIX_EPOCH),
             initial: false,
             differences: false,
@@ -140,7 +139,7 @@ pub(super) fn head(namespace: &str, event: &Event) -> Option<VersionReport> {
 }
 
 impl Printer {
-    /// Prints JSON objects, or lines for people.
+    /// `json` selects JSON objects instead of lines.
     pub(super) fn new(client: &Client, namespace: &str, json: bool) -> Self {
         Self {
             client: client.clone(),
@@ -150,8 +149,8 @@ impl Printer {
         }
     }
 
-    /// Prints what an event tells of a version; `skipped` versions more were passed over before it.
-    /// Whether that completes it.
+    /// Prints the part of a version in an event. `skipped` is the number of further versions
+    /// skipped before it. Returns whether the version is complete.
     pub(super) async fn part(
         &mut self,
         event: &Event,
@@ -188,14 +187,14 @@ impl Printer {
         Ok(true)
     }
 
-    /// The connection was lost: the version that is printed in part comes again.
+    /// Notes a lost connection: a partly printed version will be repeated.
     pub(super) fn restart(&mut self) {
         if let Some(begun) = &mut self.begun {
             begun.printed.restart();
         }
     }
 
-    /// Something else than the rest of the version came.
+    /// Fails if a version has been printed in part.
     pub(super) fn check_whole(&self) -> Result<()> {
         match &self.begun {
             Some(begun) => Err(cut_off(&begun.subject)),
@@ -292,7 +291,7 @@ impl Printer {
     }
 }
 
-/// A version that was printed in part and cannot be gone on with.
+/// The rest of a partly printed version is not available.
 fn cut_off(subject: &Subject) -> anyhow::Error {
     let version = subject.position.version;
     let what = if subject.initial {
@@ -313,7 +312,7 @@ fn elsewhere(behind: &Behind) -> Elsewhere {
     }
 }
 
-/// The report of a version of the log, which tells no values, without its changes.
+/// The report of a version in the log, without values and changes.
 pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
     VersionReport {
         namespace: namespace.to_owned(),
@@ -328,7 +327,7 @@ pub(super) fn logged(namespace: &str, version: &LogVersion) -> VersionReport {
     }
 }
 
-/// One line about versions that could not be delivered.
+/// One line about versions that are no longer retained.
 pub(super) fn gap(namespace: &str, gap: &Gap, as_json: bool) -> String {
     let (from, to) = (gap.from.version, gap.to.version);
     if as_json {
@@ -349,7 +348,7 @@ pub(super) fn who(transactions: &[TransactionInfo]) -> Vec<Who> {
     who.collect()
 }
 
-/// What stood at a key before.
+/// The value before a change.
 fn before(value: &ChangeValue) -> Before {
     match value {
         ChangeValue::None => Before::Nothing,

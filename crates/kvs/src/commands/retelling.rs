@@ -1,28 +1,28 @@
-//! What is printed in part, and told again from its beginning after a lost connection: what was
-//! printed is recognised by its length and a hash, and what comes behind it is printed.
+//! Recognises items that were printed and are repeated after a lost connection, by their number and
+//! a hash, so that only the items after them are printed.
 
 use blake3::Hasher;
 
-/// The items of one thing that were printed.
+/// The items printed so far.
 #[derive(Default)]
 pub(super) struct Retelling {
     count: u64,
     hash: Hasher,
-    /// While it is told again: the items that were told.
+    /// During a repetition: the items repeated so far.
     again: Option<(u64, Hasher)>,
 }
 
-/// It is not what was printed that is told again.
+/// The repetition differs from what was printed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Differs;
 
 impl Retelling {
-    /// How many items were printed.
+    /// Number of items printed.
     pub(super) fn count(&self) -> u64 {
         self.count
     }
 
-    /// Takes the next item, given by what it consists of. Whether it is to be printed.
+    /// Records the next item, given as its parts. Returns whether it must be printed.
     pub(super) fn takes(&mut self, item: &[&[u8]]) -> Result<bool, Differs> {
         let Some((count, hash)) = &mut self.again else {
             add(&mut self.hash, item);
@@ -40,7 +40,7 @@ impl Retelling {
         Ok(false)
     }
 
-    /// Takes an item that will not be told again, whatever happens.
+    /// Records an item that cannot be repeated.
     pub(super) fn takes_last(&mut self, item: &[&[u8]]) -> Result<bool, Differs> {
         if self.again.is_some() {
             return self.takes(item);
@@ -49,12 +49,12 @@ impl Retelling {
         Ok(true)
     }
 
-    /// All of it is told again.
+    /// Starts a repetition of all items.
     pub(super) fn restart(&mut self) {
         self.again = (self.count > 0).then(Default::default);
     }
 
-    /// Says whether it may end here: all that was printed was told again.
+    /// Checks that a repetition is complete.
     pub(super) fn finish(&self) -> Result<(), Differs> {
         match self.again {
             Some(_) => Err(Differs),
@@ -74,7 +74,7 @@ fn add(hash: &mut Hasher, item: &[&[u8]]) {
 mod tests {
     use super::*;
 
-    /// Takes items, and gives those that are to be printed.
+    /// Records items and returns those to print.
     fn told<'i>(of: &mut Retelling, items: &[&'i str]) -> Result<Vec<&'i str>, Differs> {
         let mut printed = Vec::new();
         for item in items {
@@ -92,7 +92,7 @@ mod tests {
         of.restart();
         assert_eq!(told(&mut of, &["a"]).unwrap(), [""; 0]);
         assert_eq!(of.finish(), Err(Differs), "there was more");
-        // Lost again on the way.
+        // The connection is lost again during the repetition.
         of.restart();
         assert_eq!(told(&mut of, &["a", "b", "c"]).unwrap(), ["c"]);
         assert_eq!((of.finish(), of.count()), (Ok(()), 3));

@@ -1,5 +1,5 @@
-//! `kvs getroot`, `kvs version`, `kvs wait`, `kvs sync`: where a namespace is, and waiting for it
-//! to get somewhere.
+//! `kvs getroot`, `kvs version`, `kvs wait`, `kvs sync`: the current root and version of a
+//! namespace, and waiting for a version or the disk.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -98,7 +98,7 @@ pub(crate) async fn run_getroot(daemon: &Daemon, args: GetrootArgs) -> Result<Ex
     print(&line)
 }
 
-/// Prints the version.
+/// Runs `kvs version`.
 pub(crate) async fn run_version(daemon: &Daemon, args: VersionArgs) -> Result<ExitCode> {
     let (namespace, at) = args.read.target(daemon)?;
     let client = daemon.connect(&namespace).await?;
@@ -113,7 +113,7 @@ pub(crate) async fn run_version(daemon: &Daemon, args: VersionArgs) -> Result<Ex
     print(&info.position.version.to_string())
 }
 
-/// Waits for a version.
+/// Runs `kvs wait`.
 pub(crate) async fn run_wait(daemon: &Daemon, args: WaitArgs) -> Result<ExitCode> {
     end_on_interrupt();
     let name = args.namespace.name(daemon);
@@ -133,7 +133,7 @@ pub(crate) async fn run_wait(daemon: &Daemon, args: WaitArgs) -> Result<ExitCode
     Ok(ExitCode::SUCCESS)
 }
 
-/// Waits for the disk.
+/// Waits until all commits are on disk.
 pub(crate) async fn run_sync(daemon: &Daemon, _args: SyncArgs) -> Result<ExitCode> {
     let client = daemon.connect("primary").await?;
     client.sync().await.about("sync")?;

@@ -1,6 +1,6 @@
-//! What `kvs ls` prints of one directory, or of all that is no directory: names in columns that are
+//! Sections of `kvs ls`: the names of one directory, or of everything that is not one, in columns
 //! as wide as the longest. Memory holds the names of a small section; a large one is read twice,
-//! first for the longest name, then name by name.
+//! first for the longest name, then to print.
 
 use anyhow::Result;
 use kvs_client::{Entry, ListOptions};
@@ -14,7 +14,7 @@ use super::value::link_text;
 use crate::limits::{LS_BELOW_BYTES, LS_BELOW_PAGE, LS_HELD_BYTES};
 use crate::output::{Columns, EntryJson, Sink};
 
-/// What the options make of names.
+/// How the options format names.
 pub(super) struct Style {
     pub(super) classify: bool,
     pub(super) width: Option<usize>,
@@ -22,7 +22,7 @@ pub(super) struct Style {
 }
 
 impl Style {
-    /// The name that is shown; with `--json` the line that tells of the entry.
+    /// The name as shown; with `--json` the line of the entry.
     fn name(&self, key: &str, name: &str, entry: &Entry) -> Result<String> {
         if self.json {
             let text;
@@ -37,29 +37,29 @@ impl Style {
             return Ok(entry.line()?);
         }
         Ok(match entry {
-            // The root is its own mark.
+            // The root already ends in a dot.
             Entry::Directory(_) if self.classify && name != "." => format!("{name}."),
             Entry::Link(_) if self.classify => format!("{name}@"),
             _ => name.to_owned(),
         })
     }
 
-    /// Whether each name has a line of its own, so that the others do not matter to it.
+    /// Whether each name is on its own line, so that column widths do not matter.
     pub(super) fn is_one_a_line(&self) -> bool {
         self.json || self.width == Some(1)
     }
 }
 
-/// Names, as they come.
+/// A source of names.
 pub(super) enum Names {
-    /// Those of a directory, under its key.
+    /// The names in the directory with this key.
     Of(String, Box<Listing>),
-    /// What is no directory, or of all arguments with `-d`.
+    /// Entries that are not directories; with `-d`, all arguments.
     Singles(Box<Merged>, bool),
 }
 
 impl Names {
-    /// Those of a directory; the first page is there then.
+    /// Opens a directory and reads its first page.
     pub(super) async fn of(state: &State<'_>, key: &str, most: u64) -> Result<Self> {
         let options = ListOptions::new()
             .at(state.at.clone())
@@ -72,7 +72,7 @@ impl Names {
         ))
     }
 
-    /// The next one: what is shown of it, and the name of a directory.
+    /// The next name as shown; for a directory, also its plain name.
     async fn next(&mut self, style: &Style) -> Result<Option<(String, Option<String>)>> {
         match self {
             Self::Of(key, listing) => {
@@ -96,18 +96,18 @@ impl Names {
     }
 }
 
-/// A section that is about to be printed.
+/// A section that is ready to be printed.
 pub(super) struct Section {
-    /// Names that are at hand, of a small section all of them.
+    /// Buffered names; in a small section, all of them.
     held: Vec<(String, Option<String>)>,
-    /// Characters of the longest of all names.
+    /// Characters of the longest name.
     longest: usize,
-    /// Where the rest comes from.
+    /// Source of the names that are not buffered.
     rest: Option<Names>,
 }
 
 impl Section {
-    /// Finds out how wide columns are. `again` gives the same names once more.
+    /// Finds the column width. `again` opens the same names a second time.
     pub(super) async fn measure(
         mut names: Names,
         again: impl AsyncFnOnce() -> Result<Names>,
@@ -142,7 +142,7 @@ impl Section {
         Ok(section)
     }
 
-    /// Prints at most so many names; gives how many there were, and the directories among them.
+    /// Prints at most `most` names. Returns how many it printed, and the directories among them.
     pub(super) async fn print(
         self,
         style: &Style,
@@ -182,7 +182,7 @@ impl Section {
     }
 }
 
-/// Directories in a directory: their names if they are few, else that there are some.
+/// The directories in a directory: their names if they are few, else only their number.
 #[derive(Debug, Default)]
 pub(super) struct Below {
     names: Vec<String>,
@@ -202,7 +202,7 @@ impl Below {
     }
 }
 
-/// Directories still to be listed below one.
+/// The directories below one that are still to be listed.
 pub(super) struct Level {
     key: String,
     names: std::vec::IntoIter<String>,
@@ -211,7 +211,7 @@ pub(super) struct Level {
 }
 
 impl Level {
-    /// Those that were found in the directory of that key; many are read once more.
+    /// Takes the directories found in `key`; if they are many, reads them again.
     pub(super) async fn new(state: &State<'_>, key: String, below: Below) -> Result<Self> {
         let mut listing = None;
         if below.bytes > LS_BELOW_BYTES {
@@ -228,7 +228,7 @@ impl Level {
         })
     }
 
-    /// The key of the next one.
+    /// The key of the next directory.
     pub(super) async fn next(&mut self) -> Result<Option<String>> {
         if self.left == 0 {
             return Ok(None);

@@ -1,5 +1,5 @@
-//! `kvs serve`: the daemon. Reads its options, opens the store, binds the socket, says that it is
-//! ready, and runs until a signal ends it. The work is in `server`; this file is its command line.
+//! `kvs serve`: the daemon's command line. Reads the options, opens the store, binds the socket,
+//! reports readiness, and runs until a signal. The daemon itself is in `kvs-server`.
 
 use std::io::IsTerminal;
 use std::os::fd::AsFd;
@@ -81,7 +81,7 @@ pub(crate) struct ServeArgs {
     pub(crate) until_eof: bool,
 }
 
-/// Runs the daemon until a signal asks it to end.
+/// Runs the daemon until a signal ends it.
 pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     let ended = match Signals::catch() {
         Ok(signals) => serve(args, signals).await,
@@ -96,7 +96,7 @@ pub(crate) async fn run(args: ServeArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-/// Says that the system refuses the threads that a daemon needs.
+/// Reports that the system refuses the threads that a daemon needs.
 pub(crate) fn no_threads(error: &std::io::Error) -> ExitCode {
     let error = DaemonError::system("cannot start the threads that serve connections", error);
     say(&without_numbers(&error.to_string()));
@@ -105,8 +105,8 @@ pub(crate) fn no_threads(error: &std::io::Error) -> ExitCode {
 
 async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
     start_log(args.log);
-    // What the daemon makes is nobody else's: not the socket even before its mode is set, nor
-    // anything in the store.
+    // Nothing that the daemon creates is accessible to others: neither the socket before its mode
+    // is set nor any file of the store.
     rustix::process::umask(Mode::RWXG | Mode::RWXO);
     let address = match &args.uri {
         Some(uri) => Address::parse(uri),
@@ -122,7 +122,7 @@ async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
     let mut end = EndRequests { signals, input };
     let daemon = tokio::select! {
         daemon = Daemon::open(options) => daemon?,
-        // What it was doing is cut short as by a crash, which leaves a store that can be opened.
+        // An open that is interrupted leaves a valid store, as after a crash.
         _ = end.next() => return Ok(()),
     };
     let stop = daemon.stopper();
@@ -130,11 +130,11 @@ async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
         let by_signal = end.next().await;
         notify(NotifyState::Stopping);
         stop.cancel();
-        // Whoever closes our standard input may send a signal as well.
+        // Closing our standard input may be followed by a signal.
         if !by_signal {
             end.signals.end().await;
         }
-        // The second one ends the process, whatever is under way.
+        // The second signal ends the process at once.
         let again = end.signals.end().await;
         std::process::exit(status_of(again).into());
     });
@@ -146,7 +146,7 @@ async fn serve(args: ServeArgs, signals: Signals) -> Result<(), DaemonError> {
     Ok(())
 }
 
-/// Everything that asks the daemon to end.
+/// Sources of requests to end.
 struct EndRequests {
     signals: Signals,
     /// Standard input, if its end is one.
@@ -154,7 +154,7 @@ struct EndRequests {
 }
 
 impl EndRequests {
-    /// Waits for the next one; whether it is a signal.
+    /// Waits for the next request. Returns whether it is a signal.
     async fn next(&mut self) -> bool {
         tokio::select! {
             _ = self.signals.end() => true,
@@ -163,7 +163,7 @@ impl EndRequests {
     }
 }
 
-/// Waits until nobody can write to a pipe any more; what is written is not looked at.
+/// Waits until the write end of a pipe is closed; input is discarded.
 async fn end_of(input: &mut Option<pipe::Receiver>) {
     let Some(pipe) = input else {
         return std::future::pending().await;
@@ -183,28 +183,28 @@ fn input() -> Result<pipe::Receiver, DaemonError> {
     })
 }
 
-/// Tells the service manager, if there is one.
+/// Notifies the service manager, if there is one.
 fn notify(state: NotifyState<'_>) {
     if let Err(error) = sd_notify::notify(&[state]) {
         tracing::warn!(%error, "cannot notify the service manager");
     }
 }
 
-/// Logs to standard error what is at that level or above: `--log`, else `$RUST_LOG` if that is a
-/// level, else `info`.
+/// Starts logging to standard error, at the level of `--log`, else `$RUST_LOG` if it is a level,
+/// else `info`.
 fn start_log(level: Option<LevelFilter>) {
     let variable = || log_level(&std::env::var("RUST_LOG").ok()?).ok();
     let log = tracing_subscriber::fmt()
         .with_writer(std::io::stderr)
-        // Or it would panic when nobody reads standard error any more.
+        // Otherwise logging panics when standard error is closed.
         .log_internal_errors(false)
         .with_ansi(std::io::stderr().is_terminal())
         .with_max_level(level.or_else(variable).unwrap_or(LevelFilter::INFO));
-    // Fails only if there is a log already, which is then as good.
+    // Fails only if logging has been started before.
     let _ = log.try_init();
 }
 
-/// What the daemon is started with.
+/// Converts the arguments to options of the daemon.
 fn options(args: &ServeArgs, socket: PathBuf) -> Result<Options, DaemonError> {
     let store = match &args.store {
         Some(store) => store.clone(),
@@ -239,7 +239,7 @@ fn options(args: &ServeArgs, socket: PathBuf) -> Result<Options, DaemonError> {
     Ok(options)
 }
 
-/// Reads a level of the log.
+/// Parses a log level.
 fn log_level(text: &str) -> Result<LevelFilter, String> {
     Ok(match text {
         "off" => LevelFilter::OFF,
@@ -252,7 +252,7 @@ fn log_level(text: &str) -> Result<LevelFilter, String> {
     })
 }
 
-/// Reads a group: its number, or its name as the system knows it, from `/etc/group` or elsewhere.
+/// Parses a group: its number, or its name in the system's group database.
 fn group(text: &str) -> Result<u32, String> {
     if let Ok(id) = text.parse() {
         return Ok(id);
@@ -264,7 +264,7 @@ fn group(text: &str) -> Result<u32, String> {
     }
 }
 
-/// Where the store is when nothing is said. Empty variables count as unset.
+/// The default store. Empty variables count as unset.
 fn default_store(
     state: Option<std::ffi::OsString>,
     home: Option<std::ffi::OsString>,
@@ -282,7 +282,7 @@ fn default_store(
     Ok(state.join("kvs/store"))
 }
 
-/// Reads the time of `--busy-poll`.
+/// Parses the time of `--busy-poll`.
 fn busy_poll(text: &str) -> Result<Duration, String> {
     let time = duration(text)?;
     if time > BUSY_POLL_MOST {

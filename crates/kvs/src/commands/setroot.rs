@@ -1,4 +1,4 @@
-//! `kvs setroot`: each move of a root as it comes, and namespaces that come and go.
+//! `kvs setroot`: prints root moves, and the creation and removal of namespaces, as they happen.
 
 use std::process::ExitCode;
 
@@ -117,24 +117,24 @@ pub(crate) async fn run(daemon: &Daemon, args: SetrootArgs) -> Result<ExitCode> 
     }
 }
 
-/// Prints moves, part by part where they touched many keys.
+/// Prints moves; a move that touched many keys arrives in parts.
 struct Moves {
     json: bool,
     begun: Option<Begun>,
 }
 
-/// A move of which a part is printed.
+/// A move that has been printed in part.
 struct Begun {
     namespace: SmolStr,
     version: u64,
     root: SmolStr,
     printed: Retelling,
-    /// What stands behind the keys.
+    /// The text after the keys.
     end: String,
 }
 
 impl Moves {
-    /// Prints a part of a move. Whether that completes it.
+    /// Prints a part of a move. Returns whether the move is complete.
     fn print(&mut self, moved: &Moved, sink: &mut Sink) -> Result<bool> {
         let mut begun = match self.begun.take() {
             Some(begun) if begun.root == moved.root && begun.version == moved.position.version => {
@@ -204,14 +204,14 @@ impl Moves {
         })
     }
 
-    /// The connection was lost: the move that is printed in part comes again.
+    /// Notes a lost connection: a partly printed move will be repeated.
     fn restart(&mut self) {
         if let Some(begun) = &mut self.begun {
             begun.printed.restart();
         }
     }
 
-    /// Something else than the rest of a move came.
+    /// Fails if a move has been printed in part.
     fn check_whole(&self) -> Result<()> {
         match &self.begun {
             Some(begun) => Err(cut_off(begun)),
@@ -228,7 +228,7 @@ fn cut_off(begun: &Begun) -> anyhow::Error {
     )
 }
 
-/// What is printed of an event that is no move.
+/// The report of an event other than a move.
 fn report(event: &RootEvent) -> Option<RootReport> {
     Some(match event {
         RootEvent::State(state) => RootReport::State {

@@ -1,4 +1,4 @@
-//! Looking a key up and printing it, as `kvs get` does once or again and again.
+//! Looks up a key and prints it, as `kvs get` does once or repeatedly.
 
 use anyhow::Result;
 use clap::Args;
@@ -27,7 +27,7 @@ pub(super) struct Form {
     json: bool,
 }
 
-/// A tree object, as `--json` prints it.
+/// The JSON object of a tree object.
 #[derive(Serialize)]
 struct TreeobjJson<'o> {
     key: &'o str,
@@ -39,7 +39,7 @@ struct TreeobjJson<'o> {
 }
 
 impl Form {
-    /// Looks a key up as this form needs it: a link at the key itself is a tree object, too.
+    /// Looks up a key. For a tree object, a link at the key itself is not followed.
     pub(super) async fn look_up(
         self,
         client: &Client,
@@ -58,7 +58,7 @@ impl Form {
             .about(key)
     }
 
-    /// Prints what was found, or says why it is no value.
+    /// Prints the result of a lookup. It is an error if it is not a value.
     pub(super) async fn print(
         self,
         client: &Client,
@@ -98,7 +98,7 @@ impl Form {
         }
     }
 
-    /// Prints a value of any length piece by piece.
+    /// Prints a value of any length in pieces.
     pub(super) async fn print_long(
         self,
         key: &str,
@@ -123,12 +123,12 @@ impl Form {
         self.end(size, sink)
     }
 
-    /// Whether a value is one JSON object, so that all of it must be known when it is printed.
+    /// Whether each value is one JSON object, which needs the whole value.
     pub(super) fn is_json(self) -> bool {
         self.json
     }
 
-    /// How the bytes of a value are written where they are not JSON.
+    /// Encoding of the bytes of a value outside JSON.
     pub(super) fn encoding(self, sink: &Sink) -> Encoding {
         if self.raw || !sink.is_terminal() {
             Encoding::Exact
@@ -137,7 +137,7 @@ impl Form {
         }
     }
 
-    /// Prints a value that is at hand, of the state that a snapshot reference names.
+    /// Prints a value in memory, read at a snapshot.
     pub(super) fn print_bytes(
         self,
         key: &str,
@@ -158,7 +158,7 @@ impl Form {
         self.end(value.len() as u64, sink)
     }
 
-    /// What stands before a value.
+    /// Prints the label of a value, if requested.
     pub(super) fn begin(self, key: &str, sink: &mut Sink) -> Result<()> {
         if self.label {
             let label = format!("{}=", sink.clean(key));
@@ -167,7 +167,7 @@ impl Form {
         Ok(())
     }
 
-    /// A value of no length prints nothing, not even its newline.
+    /// Ends a value with a newline. An empty value prints nothing, not even that.
     pub(super) fn end(self, size: u64, sink: &mut Sink) -> Result<()> {
         if size > 0 && !self.raw {
             sink.text("\n")?;
@@ -176,8 +176,8 @@ impl Form {
     }
 }
 
-/// Prints a value of any length as one JSON object, piece by piece. It is read twice: first to
-/// learn whether it is text.
+/// Prints a value of any length as one JSON object, in pieces. Reads it twice: first to check
+/// whether it is UTF-8.
 pub(super) async fn long_json(
     key: &str,
     reader: ValueReader,

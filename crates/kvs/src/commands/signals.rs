@@ -1,35 +1,35 @@
-//! The signals that a daemon, or a command that brings one, acts on.
+//! The signals that the daemon, and commands that start one, handle.
 //!
-//! They are caught before anything is created, so that whatever comes leaves nothing behind.
-//! SIGINT, SIGTERM and SIGHUP ask to end; SIGUSR1 and SIGUSR2 have no meaning and must not kill; a
-//! file that grows over its limit (SIGXFSZ) is an error of the write, not the end of the process.
+//! They are caught before anything is created, so no signal leaves files behind. SIGINT, SIGTERM
+//! and SIGHUP ask to end; SIGUSR1 and SIGUSR2 are ignored; a file that grows over its limit
+//! (SIGXFSZ) fails the write and does not end the process.
 
 use std::io;
 
 use rustix::process::Signal;
 use tokio::signal::unix::{Signal as Caught, SignalKind, signal};
 
-/// Added to a signal's number when the signal ended a process, as in a shell.
+/// Added to the signal's number in the exit status, as in a shell.
 const SIGNALLED: u8 = 128;
 
-/// The exit status of a process that a signal has ended.
+/// The exit status of a process that was ended by a signal.
 pub(crate) fn status_of(signal: Signal) -> u8 {
     u8::try_from(signal.as_raw()).map_or(u8::MAX, |number| SIGNALLED.saturating_add(number))
 }
 
-/// Signals that were sent to this process since this was made.
+/// Receives the signals sent to this process since [`Signals::catch`].
 #[derive(Debug)]
 pub(crate) struct Signals {
     interrupt: Caught,
     terminate: Caught,
-    /// Not if this process was started with it ignored, as by `nohup`.
+    /// `None` if the process was started with SIGHUP ignored, as by `nohup`.
     hangup: Option<Caught>,
     user: [Caught; 2],
     file_size: Caught,
 }
 
 impl Signals {
-    /// Catches them from now on. Must be called within a tokio runtime.
+    /// Starts catching signals. Must be called within a Tokio runtime.
     pub(crate) fn catch() -> io::Result<Signals> {
         let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
         let hangup = !ignores(&status, Signal::HUP);
@@ -45,7 +45,7 @@ impl Signals {
         })
     }
 
-    /// The next signal that asks to end. Cancel-safe.
+    /// Waits for the next signal that asks to end. Cancel-safe.
     pub(crate) async fn end(&mut self) -> Signal {
         let [user1, user2] = &mut self.user;
         loop {
@@ -63,7 +63,7 @@ impl Signals {
     }
 }
 
-/// Waits for a signal that may not be caught at all.
+/// Waits for a signal that may not be caught.
 async fn received(signal: &mut Option<Caught>) {
     match signal {
         Some(signal) => drop(signal.recv().await),

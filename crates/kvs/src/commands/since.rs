@@ -1,4 +1,4 @@
-//! Times of the past as they are typed: how long ago, a date and time, or seconds since 1970.
+//! Times in the past on the command line: a duration ago, a date and time, or seconds since 1970.
 
 use std::time::{Duration, SystemTime};
 
@@ -7,17 +7,17 @@ use jiff::{Timestamp, civil};
 
 use crate::quantity::duration;
 
-/// A time that somebody typed.
+/// A time from the command line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Since {
-    /// So long before now.
+    /// This long before now.
     Ago(Duration),
     /// Milliseconds since 1970.
     At(u64),
 }
 
 impl Since {
-    /// Reads `15m`, `2026-11-20T17:03:11+01:00`, `2026-11-20 17:03`, `2026-11-20` or
+    /// Parses `15m`, `2026-11-20T17:03:11+01:00`, `2026-11-20 17:03`, `2026-11-20` or
     /// `@1700000000.5`. A time without an offset is local.
     pub(super) fn parse(text: &str) -> Result<Self, String> {
         Self::parse_in(text, &TimeZone::system())
@@ -49,7 +49,7 @@ impl Since {
         Ok(Self::At(u64::try_from(time.as_millisecond()).unwrap_or(0)))
     }
 
-    /// That time; before 1970 nothing was made.
+    /// The time; one before 1970 is taken as 1970.
     pub(super) fn time(self) -> SystemTime {
         let time = match self {
             Self::At(time_ms) => SystemTime::UNIX_EPOCH.checked_add(Duration::from_millis(time_ms)),

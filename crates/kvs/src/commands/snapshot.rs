@@ -1,4 +1,4 @@
-//! `kvs snapshot`: references to states of a namespace, and pins that keep such a state readable.
+//! `kvs snapshot`: prints snapshot references, and pins snapshots so that they stay readable.
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -80,7 +80,7 @@ struct UnpinArgs {
     pins: Vec<String>,
 }
 
-/// Prints a reference, or does what the sub-command says.
+/// Prints a reference, or runs the subcommand.
 pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode> {
     let mut sink = Sink::new();
     let as_json = args.json;
@@ -162,7 +162,7 @@ pub(crate) async fn run(daemon: &Daemon, args: SnapshotArgs) -> Result<ExitCode>
     Ok(ExitCode::SUCCESS)
 }
 
-/// A pin as JSON. `lease` and `left` are in seconds; null: until it is released.
+/// A pin as JSON. `lease` and `left` are in seconds, or null if the pin does not expire.
 fn pin_json(pin: &PinInfo) -> String {
     json!({
         "id": pin.id,

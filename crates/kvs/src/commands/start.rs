@@ -1,8 +1,8 @@
-//! `kvs start [--] COMMAND…`: a private daemon on a temporary store for the life of one command.
+//! `kvs start [--] COMMAND…`: runs one command beside a private daemon on a temporary store.
 //!
-//! The daemon runs in this process; store and socket are in a temporary directory of mode 0700,
-//! which a guard removes at the end, however this process ends. The command's exit status is ours;
-//! signals that are meant for the command reach it.
+//! The daemon runs in this process. Store and socket are in a temporary directory of mode 0700,
+//! which a guard removes at the end, however this process ends. Returns the command's exit status
+//! and forwards signals to the command.
 
 use std::ffi::{OsStr, OsString};
 use std::io::ErrorKind;
@@ -25,7 +25,7 @@ const CANNOT_RUN: u8 = 126;
 /// Exit status when the command is not found, as in a shell.
 const NOT_FOUND: u8 = 127;
 
-/// Added to a signal's number when a signal ended the command, as in a shell.
+/// Added to the signal's number if a signal ended the command, as in a shell.
 const SIGNALLED: i32 = 128;
 
 /// Options of `kvs start`.
@@ -41,10 +41,10 @@ pub(crate) struct StartArgs {
     pub(crate) command: Vec<OsString>,
 }
 
-/// Runs the command beside a private daemon and returns the command's exit status.
+/// Runs the command beside a private daemon. Returns the command's exit status.
 pub(crate) async fn run(args: StartArgs) -> anyhow::Result<ExitCode> {
     let (program, arguments) = args.command.split_first().context("no command given")?;
-    // Before anything is made, so that no signal leaves it behind.
+    // Before anything is created, so that no signal leaves it behind.
     let mut signals = Signals::catch()?;
     let mut guard = Guard::start().await?;
     let code = beside_a_daemon(&mut guard, program, arguments, &mut signals).await;
@@ -70,7 +70,7 @@ async fn beside_a_daemon(
     let daemon = tokio::select! {
         daemon = &mut open => daemon?,
         signal = signals.end() => {
-            // Nothing may be made any more when the directory is removed.
+            // Nothing may be created once the directory is being removed.
             if let Ok(daemon) = open.await {
                 daemon.stopper().cancel();
                 daemon.run().await?;
@@ -91,7 +91,7 @@ async fn beside_a_daemon(
     Ok(code)
 }
 
-/// Runs the command to its end and gives the exit status that stands for it.
+/// Runs the command to its end. Returns its exit status.
 async fn run_command(
     guard: &mut Guard,
     program: &OsStr,
@@ -126,7 +126,7 @@ async fn run_command(
             }
             signal = signals.end() => match signal {
                 Signal::INT if in_foreground() => {}
-                // What takes a hangup for an order to go on is told to end.
+                // A command that does not end on SIGHUP is also sent SIGTERM.
                 Signal::HUP => {
                     forward(&child, Signal::HUP);
                     forward(&child, Signal::TERM);
@@ -137,7 +137,7 @@ async fn run_command(
     }
 }
 
-/// The exit status that a shell would give for the command's.
+/// The exit status that a shell would report for the command.
 fn exit_code(status: ExitStatus) -> u8 {
     let code = status
         .code()
@@ -146,20 +146,20 @@ fn exit_code(status: ExitStatus) -> u8 {
         .unwrap_or(u8::MAX)
 }
 
-/// Passes a signal on to the command.
+/// Sends a signal to the command.
 fn forward(child: &Child, signal: Signal) {
     let pid = child
         .id()
         .and_then(|id| i32::try_from(id).ok())
         .and_then(Pid::from_raw);
     if let Some(pid) = pid {
-        // It may have ended meanwhile; its status will tell.
+        // The command may have ended; its status is read later.
         let _ = kill_process(pid, signal);
     }
 }
 
-/// Whether we are in the foreground process group of a terminal: then Ctrl-C has reached the
-/// command already, and passing it on would deliver it twice.
+/// Whether this process is in the foreground process group of a terminal. Then Ctrl-C has already
+/// reached the command, and forwarding would deliver it twice.
 fn in_foreground() -> bool {
     std::fs::read_to_string("/proc/self/stat").is_ok_and(|stat| stat_in_foreground(&stat))
 }

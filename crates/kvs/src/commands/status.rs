@@ -1,4 +1,4 @@
-//! `kvs status`: how the daemon is, as it tells by itself.
+//! `kvs status`: prints the status that the daemon reports.
 
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ pub(crate) struct StatusArgs {
     json: bool,
 }
 
-/// Prints what the daemon tells.
+/// Runs `kvs status`.
 pub(crate) async fn run(daemon: &Daemon, args: StatusArgs) -> Result<ExitCode> {
     let client = daemon.connect("primary").await?;
     let status = client.status().await.about("status")?;

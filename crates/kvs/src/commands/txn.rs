@@ -1,4 +1,4 @@
-//! `kvs txn`: a transaction that was written down, committed as one.
+//! `kvs txn`: commits a transaction written as text.
 
 use std::io::Read;
 use std::path::PathBuf;
@@ -48,7 +48,7 @@ pub(crate) struct TxnArgs {
     file: Option<PathBuf>,
 }
 
-/// Commits what is written, all or nothing.
+/// Runs `kvs txn`.
 pub(crate) async fn run(daemon: &Daemon, args: TxnArgs) -> Result<ExitCode> {
     let text = read(&args)?;
     let steps = parse(&text)?;
@@ -78,7 +78,7 @@ pub(crate) async fn run(daemon: &Daemon, args: TxnArgs) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The text of the transaction.
+/// Reads the text of the transaction.
 fn read(args: &TxnArgs) -> Result<String> {
     let file = args.file.as_deref().filter(|file| file.as_os_str() != "-");
     let context = file.map_or_else(|| "stdin".to_owned(), |file| file.display().to_string());
@@ -105,8 +105,8 @@ fn read(args: &TxnArgs) -> Result<String> {
     })
 }
 
-/// The error of a transaction, with the line that it is about. The daemon says which operation or
-/// condition that is: its message begins with `operation INDEX: ` or `condition INDEX: `.
+/// The error of a transaction, with the line that it is about. The daemon's message names the
+/// operation or condition: it begins with `operation INDEX: ` or `condition INDEX: `.
 fn refused(error: &ClientError, steps: &[Numbered]) -> anyhow::Error {
     let is_operation = error.message.starts_with("operation ");
     let index = error
@@ -116,7 +116,7 @@ fn refused(error: &ClientError, steps: &[Numbered]) -> anyhow::Error {
         .and_then(|rest| rest.split_once(": "))
         .and_then(|(index, rest)| Some((index.parse::<usize>().ok()?, rest)));
     let Some((index, rest)) = index else {
-        // A key that is none gets no further than the daemon's door.
+        // An invalid key is refused earlier, without an index.
         let is_none = |numbered: &&Numbered| {
             let keys = numbered.step.keys();
             keys.iter().any(|key| Key::parse(key).is_err())
@@ -137,12 +137,12 @@ fn refused(error: &ClientError, steps: &[Numbered]) -> anyhow::Error {
     because(error, format!("line {line}: {}", explain(&named)))
 }
 
-/// Whether an error may be about the text of a key.
+/// Whether an error may be about the syntax of a key.
 fn is_of_the_key(code: ErrorCode) -> bool {
     matches!(code, ErrorCode::Invalid | ErrorCode::Limit)
 }
 
-/// The condition on a version that is not there: the daemon names the version alone.
+/// The condition on a version that does not exist; the daemon's message names only the version.
 fn of_the_past<'s>(error: &ClientError, steps: &'s [Numbered]) -> Option<&'s Numbered> {
     let of_a_version = matches!(error.code, ErrorCode::StaleSnapshot | ErrorCode::Compacted);
     let is_named = |since: u64| {
@@ -154,7 +154,7 @@ fn of_the_past<'s>(error: &ClientError, steps: &'s [Numbered]) -> Option<&'s Num
     })
 }
 
-/// The answer as JSON.
+/// The reply as JSON.
 fn report(namespace: &str, committed: &Committed, steps: &[Numbered]) -> String {
     let operations = steps.iter().filter_map(|numbered| match &numbered.step {
         Step::Do(operation) => Some((numbered.line, operation)),

@@ -1,7 +1,7 @@
 //! `kvs unlink`: checks every key, then removes them all in one transaction.
 //!
-//! A directory is only removed without `-R` if it is empty, and still empty when the transaction is
-//! applied: the transaction says so as a condition, and the check is repeated if it fails.
+//! Without `-R`, a directory is removed only if it is still empty when the transaction is applied:
+//! this is a condition of the transaction, and if it fails, the checks are repeated.
 
 use std::process::ExitCode;
 
@@ -13,7 +13,7 @@ use super::failure::{About as _, Kind, explain, failed, refused};
 use super::options::{CommitOutput, Daemon, NamespaceOption};
 use crate::output::Progress;
 
-/// How often a removal is tried that others keep getting in the way of.
+/// Attempts before concurrent changes make a removal fail.
 const ATTEMPTS: usize = 16;
 
 /// Options of `kvs unlink`.
@@ -39,7 +39,7 @@ pub(crate) struct UnlinkArgs {
     keys: Vec<String>,
 }
 
-/// Removes all keys, or none.
+/// Removes all keys or none.
 pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
     let name = args.namespace.name(daemon);
     let client = daemon.connect(&name).await?;
@@ -59,7 +59,7 @@ pub(crate) async fn run(daemon: &Daemon, args: UnlinkArgs) -> Result<ExitCode> {
             }
         }
         if transaction.operations.is_empty() {
-            // Nothing is there and that is forgiven: the newest root is the one that holds it.
+            // No key exists, and `--force` allows this: report the current root.
             let info = namespace.info(At::Current).await.about("unlink")?;
             args.output
                 .print(&info.namespace, info.position.version, &info.root)?;
@@ -83,7 +83,7 @@ struct Checked {
     empty_since: Option<u64>,
 }
 
-/// Whether a key may be removed; `None` if it is missing and that is forgiven.
+/// Checks that a key may be removed. `None` if it does not exist and `--force` allows this.
 async fn check(namespace: &Namespace, key: &str, args: &UnlinkArgs) -> Result<Option<Checked>> {
     let options = LookupOptions::new().no_follow().inline_max(0);
     let found = namespace.lookup(key, options).await;

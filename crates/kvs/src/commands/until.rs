@@ -1,5 +1,5 @@
-//! Where `kvs watch --to` ends: at a version that was printed, or that a later event or a mark
-//! shows to be past.
+//! The end of `kvs watch --to`: reached when the version is printed, or when a later event or
+//! bookmark shows that it is past.
 
 use std::future::pending;
 use std::pin::Pin;
@@ -11,22 +11,22 @@ use tokio::time::{Instant, sleep_until};
 use super::events::is_last;
 use crate::limits::MARK_PAUSE;
 
-/// The end of a watch.
+/// The end condition of a watch.
 #[derive(Debug)]
 pub(super) struct Until {
-    /// The last version that is wanted; `None` for all that come.
+    /// The last version to print; `None` for no end.
     to: Option<u64>,
     over: bool,
-    /// Whether the state that comes next was asked for, and is printed whatever its version.
+    /// The initial state is still to be printed, whatever its version.
     state_wanted: bool,
-    /// Whether a version that is past the end is being printed.
+    /// A version past the end is being printed.
     last_shown: bool,
-    /// The oldest state that could be delivered instead of the wanted version.
+    /// The first state delivered after a gap that includes the last version.
     missed: Option<u64>,
 }
 
 impl Until {
-    /// The end of a watch that `started` behind that position, if it does not begin with the state.
+    /// The end condition of a watch. Without the `initial` state, the watch begins after `started`.
     pub(super) fn new(to: Option<u64>, initial: bool, started: Option<Position>) -> Self {
         let mut until = Self {
             to,
@@ -46,7 +46,7 @@ impl Until {
         self.over
     }
 
-    /// Why the last version was not delivered, if it could not be.
+    /// Why the last version was not delivered, if it was not.
     pub(super) fn missed(&self) -> Option<String> {
         let (to, missed) = (self.to?, self.missed?);
         Some(format!(
@@ -54,7 +54,7 @@ impl Until {
         ))
     }
 
-    /// Takes an event; whether it is to be printed.
+    /// Records an event. Returns whether to print it.
     pub(super) fn takes(&mut self, event: &Event) -> bool {
         let (Some(to), Some(position)) = (self.to, event.position()) else {
             return true;
@@ -70,14 +70,14 @@ impl Until {
                 true
             }
             Event::Initial(_) | Event::Changes(_) => {
-                // In mode latest a newer version stands for those before it.
+                // In mode latest, a newer version replaces those before it.
                 let stands_for = match event {
                     Event::Changes(changes) => changes.skipped > 0,
                     _ => false,
                 };
                 let shown = version <= to || self.last_shown || stands_for;
                 self.last_shown = shown && !last && version > to;
-                // What is behind a link comes beside the version that it names.
+                // Changes in another namespace accompany the version that they name.
                 let beside = match event {
                     Event::Changes(changes) => changes.behind.is_some(),
                     _ => false,
@@ -110,19 +110,19 @@ impl Until {
     }
 }
 
-/// That a namespace reaches a version.
+/// Completes when a namespace reaches a version.
 type Reached = Pin<Box<dyn Future<Output = Result<Position, ClientError>> + Send>>;
 
-/// When to ask a watch for a mark: its end may be past without an event that says so.
+/// When to request a bookmark: the end may be past without an event that shows it.
 pub(super) struct Asking {
-    /// Whether the version is there.
+    /// Pending until the version is reached.
     reached: Option<Reached>,
-    /// When to ask next.
+    /// Time of the next request.
     at: Option<Instant>,
 }
 
 impl Asking {
-    /// Nothing to ask about.
+    /// Makes no requests.
     pub(super) fn never() -> Self {
         Self {
             reached: None,
@@ -130,7 +130,7 @@ impl Asking {
         }
     }
 
-    /// Asks once a namespace has reached that version.
+    /// Makes the first request once the namespace has reached the version.
     pub(super) fn about(namespace: Namespace, version: u64) -> Self {
         let reached = async move { namespace.wait(version, None).await };
         Self {
@@ -139,7 +139,7 @@ impl Asking {
         }
     }
 
-    /// Waits until a mark is to be asked for. Cancel safe.
+    /// Waits until a bookmark is to be requested. Cancel-safe.
     pub(super) async fn due(&mut self) -> Result<(), ClientError> {
         if let Some(reached) = &mut self.reached {
             reached.await?;
@@ -153,7 +153,8 @@ impl Asking {
         Ok(())
     }
 
-    /// An event came that was not the last; a mark shows that the matcher is behind.
+    /// Schedules the next request after an event that was not the last. `behind`: a bookmark has
+    /// shown that the matcher has not reached the version.
     pub(super) fn again(&mut self, behind: bool) {
         if self.reached.is_none() {
             let pause = if behind { MARK_PAUSE } else { Duration::ZERO };

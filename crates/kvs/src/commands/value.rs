@@ -1,5 +1,5 @@
-//! Reading a value that was found, however long: what came with the answer, else piece after piece
-//! from the state in which it was found. Memory holds a few pieces.
+//! Reads a value of any length: inline in the reply, else piece by piece from the same state.
+//! Memory holds a few pieces.
 
 use anyhow::Result;
 use kvs_client::{At, Client, Link, ValueReader};
@@ -7,20 +7,17 @@ use kvs_client::{At, Client, Link, ValueReader};
 use super::failure::About as _;
 use crate::output::{Encoding, Pieces, Utf8Check};
 
-/// Where a value was found: links are followed, and the state is fixed.
+/// Where a value was found: links resolved, state fixed.
 #[derive(Debug, Clone)]
 pub(crate) struct Place {
-    /// The namespace.
     pub(crate) namespace: String,
-    /// The key.
     pub(crate) key: String,
-    /// The state.
     pub(crate) at: At,
 }
 
 impl Place {
-    /// The place of `key` in a state that an answer told by its snapshot reference, which is empty
-    /// when a bare root was read: then it is what was asked for.
+    /// The place of `key` in the state of a reply. `snapshot` is its reference; for a read of a
+    /// bare root it is empty, and the requested state is used.
     pub(crate) fn new(namespace: &str, key: &str, snapshot: &str, asked: &At) -> Self {
         let at = if snapshot.is_empty() {
             asked.clone()
@@ -34,14 +31,14 @@ impl Place {
         }
     }
 
-    /// Reads the bytes from `from` to `end` of the value there.
+    /// Reads bytes `from` to `end` of the value.
     pub(crate) fn reader(&self, client: &Client, from: u64, end: u64) -> ValueReader {
         let namespace = client.namespace(self.namespace.as_str());
         namespace.reader(self.key.as_str(), self.at.clone(), from, end)
     }
 }
 
-/// Whether all bytes of a value are UTF-8. Reads it up to the first that is not.
+/// Whether all bytes of a value are UTF-8. Stops reading at the first that is not.
 pub(crate) async fn is_text(mut reader: ValueReader, context: &str) -> Result<bool> {
     let mut check = Utf8Check::default();
     while let Some(piece) = reader.next().await.about(context)? {
@@ -52,7 +49,7 @@ pub(crate) async fn is_text(mut reader: ValueReader, context: &str) -> Result<bo
     Ok(check.is_text())
 }
 
-/// Hands the value to `take` in an encoding, piece by piece.
+/// Passes a value to `take` piece by piece, encoded.
 pub(crate) async fn encoded(
     mut reader: ValueReader,
     encoding: Encoding,

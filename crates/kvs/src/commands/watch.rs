@@ -1,4 +1,4 @@
-//! `kvs watch`: every version that touched a scope, as it comes, printed or handed to a command.
+//! `kvs watch`: prints every version that touched a scope, or runs a command for it.
 
 use std::pin::pin;
 use std::process::ExitCode;
@@ -144,7 +144,7 @@ impl WatchArgs {
     }
 }
 
-/// Prints versions, or runs the command for them, until the count is reached.
+/// Runs `kvs watch`.
 pub(crate) async fn run(daemon: &Daemon, args: WatchArgs) -> Result<ExitCode> {
     end_on_interrupt();
     let timeout = args.timeout;
@@ -206,19 +206,19 @@ struct Watching {
     until: Until,
     asking: Asking,
     to: Option<u64>,
-    /// Whether marks are printed.
+    /// Whether to print bookmarks.
     bookmarks: bool,
 }
 
-/// An event that waits for its command: the whole version, or its first part.
+/// An event that waits for its command: a whole version, or the first part of one.
 struct Waiting {
     event: Event,
-    /// Versions that were passed over before it.
+    /// Versions skipped before it.
     skipped: u64,
 }
 
 impl Watching {
-    /// Asks how far the watch is, once the version is there that it ends with.
+    /// Requests a bookmark once the namespace has reached the last version.
     fn ask(&mut self) {
         if let Some(version) = self.to {
             let namespace = self.client.namespace(self.name.as_str());
@@ -226,8 +226,7 @@ impl Watching {
         }
     }
 
-    /// The next part of a version; what is said between versions is printed at once. `None` at the
-    /// version that the watch ends with.
+    /// The next part of a version; other events are printed at once. `None` after the last version.
     async fn next(&mut self) -> Result<Option<Event>> {
         while !self.until.is_over() {
             let event = tokio::select! {
@@ -258,7 +257,7 @@ impl Watching {
                     self.printer.restart();
                     continue;
                 }
-                // The end of a wait; what is past the end.
+                // The end of a wait, or events past the end.
                 _ => continue,
             };
             self.sink.line(&line)?;
@@ -270,7 +269,7 @@ impl Watching {
         }
     }
 
-    /// Prints so many versions, each part of one at once.
+    /// Prints `count` versions, each part as it arrives.
     async fn print(&mut self, mut count: Option<u64>) -> Result<()> {
         while take_one(&mut count) {
             loop {
@@ -288,8 +287,8 @@ impl Watching {
         Ok(())
     }
 
-    /// Runs the command for so many versions, one after the other. What comes meanwhile waits in
-    /// the daemon, or, to coalesce, replaces what waits here.
+    /// Runs the command for `count` versions, one after the other. Versions that arrive meanwhile
+    /// wait in the daemon; with `coalesce`, only the newest is kept here.
     async fn hand_over(
         &mut self,
         exec: &Exec,
@@ -310,7 +309,7 @@ impl Watching {
             };
             let (running, feed) = exec.start(&report, &event)?;
             if !is_last(&event) {
-                // Too large to be held: nothing that comes behind it is looked at before it is fed.
+                // Too large to be buffered: feed it before looking at anything after it.
                 self.feed(event, skipped, feed).await?;
                 waiting = self.wait(running.wait(), coalesce).await?;
                 continue;
@@ -327,7 +326,7 @@ impl Watching {
         Ok(())
     }
 
-    /// Feeds an event of which this is the first part to its command.
+    /// Feeds an event to its command, beginning with the first part.
     async fn feed(&mut self, first: Event, skipped: u64, feed: Feed) -> Result<()> {
         let mut out = Outlet::Command(feed);
         let mut event = first;
@@ -341,8 +340,8 @@ impl Watching {
         Ok(())
     }
 
-    /// Waits for the end of a command, and gives, to coalesce, the newest of the versions that come
-    /// meanwhile, with the number of those before it.
+    /// Waits until a command has ended. With `coalesce`, returns the newest version that arrived
+    /// meanwhile and the number of versions before it.
     async fn wait(
         &mut self,
         run: impl Future<Output = Result<()>>,
@@ -354,7 +353,7 @@ impl Watching {
             tokio::select! {
                 ended = &mut run => return ended.map(|()| newest),
                 event = self.next() => {
-                    // Nothing more comes.
+                    // The watch has ended.
                     let Some(event) = event? else { break };
                     let passed = |before: Waiting| before.skipped + 1 + skipped(&before.event);
                     let skipped = newest.map_or(0, passed);
@@ -366,7 +365,7 @@ impl Watching {
     }
 }
 
-/// How many versions an event says that it stands for beside its own.
+/// Number of versions that an event replaces.
 fn skipped(event: &Event) -> u64 {
     match event {
         Event::Changes(version) => version.skipped,
@@ -374,7 +373,7 @@ fn skipped(event: &Event) -> u64 {
     }
 }
 
-/// Whether there is one more to take, which is then taken.
+/// Counts down; false when nothing is left.
 fn take_one(count: &mut Option<u64>) -> bool {
     match count {
         Some(0) => false,
@@ -386,7 +385,7 @@ fn take_one(count: &mut Option<u64>) -> bool {
     }
 }
 
-/// One line that says how far a watch is.
+/// One line that reports how far a watch is.
 fn bookmark(namespace: &str, position: Position, as_json: bool) -> String {
     let version = position.version;
     if as_json {
