@@ -1,9 +1,9 @@
-//! Verbs that follow keys through links into other namespaces: eventlogs, `get --watch`, `watch`.
+//! Verbs that follow keys through links into other namespaces: `eventlog`, `get --watch`, `watch`.
 
 use crate::support::{Background, Daemon, ends_well, object, run};
 
-/// Namespaces `job` and `deep`; `l` in primary leads to `job`, `h` there to `deep`, and `two` in
-/// primary over both: `two.log` is `deep`'s `log`.
+/// Creates the namespaces `job` and `deep`. In primary, `l` links to `job`; in `job`, `h` links to
+/// `deep`; `two` in primary passes both, so `two.log` is `log` in `deep`.
 fn linked() -> Daemon {
     let kvs = Daemon::start();
     kvs.ok(&["namespace", "create", "job", "deep"]);
@@ -19,7 +19,7 @@ fn append_event(kvs: &Daemon, namespace: &str, name: &str) {
     ]);
 }
 
-/// The ways to a key of two namespaces: `(namespace, prefix of the key in primary)`.
+/// Paths into the two namespaces: `(namespace, prefix of the key in primary)`.
 const WAYS: [(&str, &str); 3] = [("job", "l"), ("deep", "l.h"), ("deep", "two")];
 
 #[test]
@@ -78,7 +78,7 @@ fn a_value_behind_a_link_is_printed_once_however_often_it_is_told() {
         kvs.ok(&["put", "-N", namespace, "a=1"]);
         let get = kvs.background(&["get", "-w", "-c", "3", &key]);
         assert_eq!(get.line(), "1");
-        // Neither other keys nor other namespaces print it again.
+        // Changes of other keys or in other namespaces do not print it again.
         kvs.ok(&["put", "other=x"]);
         kvs.ok(&["put", "-N", namespace, "other=x"]);
         kvs.ok(&["put", "-N", namespace, "a=2"]);
@@ -131,7 +131,7 @@ fn a_link_on_the_key_itself_and_one_that_is_turned_are_followed() {
     ends_well(get);
 }
 
-/// A command ends in failure and prints no more.
+/// The command prints nothing more and fails.
 fn ends_badly(mut command: Background) {
     assert_eq!(command.lines.next(), None);
     assert!(!command.wait().success());

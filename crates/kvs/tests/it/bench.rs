@@ -1,10 +1,10 @@
-//! `kvs bench`: that it measures and prints what is promised; not how fast anything is.
+//! `kvs bench`: checks that it measures and prints the documented fields, not how fast anything is.
 
 use serde_json::Value;
 
 use crate::support::{Daemon, Outcome, run, without_daemon};
 
-/// Fields of every object.
+/// Members of every object.
 const FIELDS: [&str; 8] = [
     "workload",
     "rate",
@@ -39,7 +39,7 @@ fn puts_against_the_own_daemon_give_one_object_with_every_field() {
 #[test]
 fn the_own_daemons_store_has_the_hash_that_is_asked_for() {
     let out = bench(&["put", "--hash", "sha1", "--seconds", "0.05", "--json"]).ok();
-    // What the daemon itself says.
+    // As reported by the daemon.
     assert!(out.contains("\"hash\":\"sha1\""), "{out}");
 }
 

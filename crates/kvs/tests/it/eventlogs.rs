@@ -17,7 +17,7 @@ fn two_events() -> Daemon {
     kvs
 }
 
-/// Runs a command with the local time UTC.
+/// Runs a command with UTC as the local time zone.
 fn in_utc(kvs: &Daemon, arguments: &[&str]) -> Outcome {
     let mut command = kvs.command(arguments);
     command.env("TZ", "UTC");
@@ -161,7 +161,7 @@ fn following_what_is_no_eventlog_fails_as_reading_it_does() {
     kvs.ok(&["mkdir", "d"]);
     let directory = kvs.fails(&["eventlog", "wait-event", "d", "x"]);
     assert!(directory.contains("d: Is a directory"), "{directory}");
-    // It is a log at first, and then not.
+    // The value is a valid log first, then not.
     for tail in ["foo", "foo\n", "{\"timestamp\":1,"] {
         run(
             kvs.command(&["put", "-r", "log=-"]),
@@ -174,7 +174,7 @@ fn following_what_is_no_eventlog_fails_as_reading_it_does() {
         assert_eq!(waiting.lines.next(), None);
         assert!(!waiting.wait().success(), "{tail:?}");
     }
-    // An event that is there is found, whatever stands behind it.
+    // An existing event is found, whatever follows it.
     let mut log = b"{\"timestamp\":1,\"name\":\"x\"}\n".to_vec();
     log.extend_from_slice(b"foo");
     run(kvs.command(&["put", "-r", "log=-"]), &log).ok();

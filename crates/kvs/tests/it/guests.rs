@@ -1,6 +1,6 @@
-//! Other users at the same daemon. Where the tests run as root, as they must under CI, commands are
-//! run as real other users; elsewhere as the user that there is, who then owns the daemon, so that
-//! what is refused to others cannot be shown, but all else is.
+//! Other users of the same daemon. Run as root, as in CI, the tests run commands as real other
+//! users. Otherwise all commands run as the current user, who owns the daemon; then only the
+//! refusals to other users are not tested.
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::CommandExt as _;
@@ -12,17 +12,17 @@ use kvs_testkit::has_root;
 const ALICE: u32 = 54_321;
 const BOB: u32 = 54_322;
 
-/// This process's user.
+/// The user id of this process.
 fn own_uid() -> u32 {
     own_id("Uid:")
 }
 
-/// This process's group.
+/// The group id of this process.
 fn own_gid() -> u32 {
     own_id("Gid:")
 }
 
-/// The effective id that stands in that line of this process's status.
+/// The effective id in the given line of this process's status.
 fn own_id(title: &str) -> u32 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status.lines().find(|line| line.starts_with(title));
@@ -34,7 +34,7 @@ fn own_id(title: &str) -> u32 {
         .unwrap()
 }
 
-/// The user that commands of a guest really run as; says if that is another than the daemon's.
+/// The user that a guest's commands really run as, and whether this is not the daemon's user.
 fn as_far_as_possible(uid: u32) -> (u32, bool) {
     if has_root() {
         (uid, true)
@@ -51,12 +51,13 @@ fn run_as(kvs: &Daemon, uid: u32, arguments: &[&str]) -> Outcome {
     run(command, b"")
 }
 
-/// What a guest is told: done and printed for one who really is another user, or is refused.
+/// Checks that a guest is refused with `message`. A command that cannot run as another user must
+/// succeed instead.
 #[track_caller]
 fn refused(kvs: &Daemon, uid: u32, arguments: &[&str], message: &str) {
     let outcome = run_as(kvs, uid, arguments);
     if as_far_as_possible(uid).1 {
-        // The reason names this user, whoever that is here.
+        // The reason names the user id of the caller.
         assert_eq!(outcome.code, Some(7), "{outcome:?}");
         let error = outcome.fails();
         assert!(error.starts_with(message.trim_end()), "{error}");
@@ -81,7 +82,7 @@ fn without_being_told_a_daemon_serves_nobody_else() {
     if as_far_as_possible(ALICE).1 {
         let error = outcome.fails();
         assert!(error.starts_with("kvs: cannot connect to "), "{error}");
-        // Not even when the socket lets them in.
+        // Not even if the mode of the socket admits them.
         let script = "chmod 0666 \"${KVS_URI#unix:}\"";
         kvs.script(script).ok();
         let error = run_as(&kvs, ALICE, &["get", "a"]).fails();
@@ -104,7 +105,7 @@ fn without_being_told_a_daemon_serves_nobody_else() {
 
 #[test]
 fn a_group_may_be_let_in_instead_of_everybody() {
-    // One's own group is the only one that can be given without being root.
+    // Without root, only one's own group can be used.
     let group = if has_root() { ALICE } else { own_gid() }.to_string();
     let kvs = Daemon::start_with(&["--guest-group", &group]);
     kvs.open_directory();
@@ -211,7 +212,7 @@ fn guests_use_what_they_own_and_read_what_is_shared_with_them() {
     );
 }
 
-/// A command that goes on as that user, as far as possible.
+/// Starts a command in the background as that user, where possible.
 fn follow_as(kvs: &Daemon, uid: u32, arguments: &[&str]) -> Background {
     let mut command = kvs.command(arguments);
     if has_root() {
@@ -221,7 +222,7 @@ fn follow_as(kvs: &Daemon, uid: u32, arguments: &[&str]) -> Background {
     Background::new(command)
 }
 
-/// A command of a guest ends as one that may not go on.
+/// The command of a guest ends with permission denied.
 fn ends_without_right(mut following: Background, verb: &str) {
     let mut error = String::new();
     let stderr = following.child.stderr.take().unwrap();
@@ -260,7 +261,7 @@ fn a_withdrawn_right_ends_a_watch_and_a_stream_of_root_moves() {
 fn a_namespace_that_changes_hands_is_the_new_owners_alone() {
     let kvs = daemon();
     let (alice, other) = as_far_as_possible(ALICE);
-    // Where there is one user only, everything changes hands to nobody who is here.
+    // With only one user, ownership passes to a user that runs no command here.
     let bob = if other { BOB } else { BOB + 1 };
     kvs.ok(&["namespace", "create", "-o", &alice.to_string(), "n"]);
     run_as(&kvs, ALICE, &["put", "-N", "n", "a=1"]).ok();

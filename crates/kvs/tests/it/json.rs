@@ -1,4 +1,4 @@
-//! `--json`, of every verb that prints data.
+//! `--json` of every verb that prints data.
 
 use serde_json::{Value, json};
 
@@ -146,12 +146,12 @@ fn states_pins_and_namespaces_are_objects() {
     assert!(namespace["owner"].is_u64());
 }
 
-/// The names of all members, at whatever depth.
+/// Collects the names of all members, at any depth.
 fn members(value: &Value, found: &mut std::collections::BTreeSet<String>) {
     match value {
         Value::Object(object) => {
             for (name, value) in object {
-                // A tree object is what Flux says it is.
+                // Flux defines the members of a tree object.
                 if found.insert(name.clone()) || name != "treeobj" {
                     members(value, found);
                 }

@@ -136,7 +136,7 @@ fn copying_what_is_missing_the_root_or_into_itself_is_an_error() {
 fn a_value_of_any_length_reaches_another_namespace() {
     let kvs = Daemon::start();
     kvs.ok(&["namespace", "create", "other"]);
-    // Longer than a value that the daemon puts together from a tree object.
+    // Longer than a value that the daemon assembles from a tree object.
     let long = vec![b'x'; (64 << 20) + 5];
     run(kvs.command(&["put", "-r", "a=-"]), &long).ok();
     kvs.ok(&["copy", "-D", "other", "a", "b"]);

@@ -78,7 +78,7 @@ fn a_log_begins_at_a_time() {
 #[test]
 fn a_long_log_is_read_backwards_window_by_window() {
     let kvs = Daemon::start_with(&["--durability", "none"]);
-    // More than one window, and versions so wide that a window of them is more than a page.
+    // More than one window, and versions so large that a window of them exceeds a page.
     let script =
         "for i in $(seq 8); do (for n in $(seq 20); do kvs put -n k.$i=$n; done) & done; wait";
     kvs.script(script).ok();

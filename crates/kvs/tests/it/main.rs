@@ -1,8 +1,8 @@
-//! The command line against a real daemon: what is printed, where, and with which exit status.
+//! The command line against a real daemon: output, streams and exit statuses.
 //!
-//! One binary for all integration tests of the crate, so that they link once. `support` starts a
-//! daemon for each test; every other module is about some verbs. Nothing sleeps to wait: output and
-//! exit are waited for, with a bound that only a failure reaches.
+//! One binary for all integration tests of the crate, so they are linked once. `support` starts a
+//! daemon for each test; every other module tests some verbs. Nothing sleeps in order to wait:
+//! tests wait for output and exit, with a timeout that only failures reach.
 
 #![allow(
     clippy::unwrap_used,

@@ -1,22 +1,22 @@
-//! The memory of commands: what they print may be of any size.
+//! Memory use of commands, whatever the size of their output.
 
 use std::io::Read as _;
 use std::process::Stdio;
 
 use crate::support::{Daemon, run};
 
-/// No command may have held more than this, in KiB.
+/// Most memory that a command may use, in KiB.
 const MOST_KIB: u64 = 64 * 1024;
 
-/// Bytes of the values and of the output that are tried: well over what a command may hold.
+/// Bytes of the test values and outputs: well above what a command may hold.
 const LONG: usize = 80 << 20;
 
-/// Bytes of output that are left unread at the last look at the memory of a command: enough to fill
-/// its buffer and the pipe, so that it has not ended.
+/// Bytes of output still unread when a command's memory is last sampled: enough to fill its buffer
+/// and the pipe, so that it has not ended.
 const UNREAD: usize = 512 * 1024;
 
-/// The memory that a process has allocated and touched, in KiB. Pages of its program are left out:
-/// how many of them are mapped depends on what the page cache happens to hold.
+/// Memory that a process has allocated and touched, in KiB. Pages of the program file do not count:
+/// how many are mapped depends on the page cache.
 fn allocated(process: u32) -> u64 {
     let status = std::fs::read_to_string(format!("/proc/{process}/status")).unwrap();
     let line = status.lines().find(|line| line.starts_with("RssAnon:"));
@@ -24,8 +24,8 @@ fn allocated(process: u32) -> u64 {
     figure.parse().unwrap()
 }
 
-/// Runs a command that prints at least `least` bytes. Returns the most memory that it held while
-/// its output was read, in KiB, and the number of bytes that it printed.
+/// Runs a command that prints at least `least` bytes. Returns its peak memory in KiB while its
+/// output was read, and the number of bytes printed.
 fn peak(kvs: &Daemon, arguments: &[&str], least: usize) -> (u64, usize) {
     let mut command = kvs.command(arguments);
     let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -55,7 +55,7 @@ fn within(kvs: &Daemon, arguments: &[&str], least: usize) {
     assert!(peak <= MOST_KIB, "{arguments:?} took {peak} KiB");
 }
 
-/// Text of that many bytes, with some that need an escape.
+/// Text of `bytes` bytes, some of which need an escape.
 fn text(bytes: usize) -> Vec<u8> {
     let line = format!("\"{}\" €\n", "x".repeat(990));
     line.bytes()
@@ -124,7 +124,7 @@ fn a_version_of_many_keys_is_printed_part_by_part() {
     }
 }
 
-/// Fills `d` with so many long names.
+/// Fills `d` with `names` long names.
 fn wide(kvs: &Daemon, names: usize) {
     let name = |n: usize| format!("{n:07}-{}", "n".repeat(200));
     for first in (0..names).step_by(2_000) {
@@ -151,7 +151,7 @@ fn a_directory_of_very_many_names_takes_little_memory() {
     ] {
         let (peak, printed) = peak(&kvs, &[verb, &["d"]].concat(), least);
         assert!(printed >= least, "{verb:?} printed {printed} bytes");
-        // The names alone are 8 MiB, each of them an allocation.
+        // The names alone take 8 MiB, one allocation each.
         assert!(peak <= 10 * 1024, "{verb:?} took {peak} KiB");
     }
     for arguments in [

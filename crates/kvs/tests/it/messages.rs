@@ -1,4 +1,4 @@
-//! What commands say when they fail, word for word, and with which status.
+//! Messages and statuses of failing commands, word for word.
 
 use crate::support::{Daemon, run, without_daemon};
 
@@ -15,8 +15,8 @@ const LOOP: &str = "Too many levels of symbolic links: more than 10 links on the
 const ABROAD: &str = "Invalid argument: a link on the way leads into namespace 'other', and a transaction writes in one namespace";
 const EMPTY: &str = "Invalid argument: key must not be empty";
 
-/// A store with a value `a`, a directory `d`, links to both, into nowhere and in a circle; at
-/// version 1.
+/// A store at version 1 with a value `a`, a directory `d`, links to both, a dangling link and a
+/// link loop.
 fn filled() -> Daemon {
     let kvs = Daemon::start();
     let text = "put a=1\nput d.x=2\nput text=foo\nlink a la\nlink d ld\nlink loop1 loop2\n\
@@ -26,7 +26,7 @@ fn filled() -> Daemon {
     kvs
 }
 
-/// Arguments, status, and what is said.
+/// Arguments, status and message.
 type Case<'c> = (&'c [&'c str], i32, String);
 
 #[track_caller]
@@ -477,14 +477,14 @@ fn without_a_daemon_each_place_is_told_where_one_was_sought() {
     let first =
         format!("kvs: cannot connect to unix:{path}/kvs/kvs.sock: No such file or directory; ");
     assert!(outcome.err.starts_with(&first), "{outcome:?}");
-    // Another daemon may serve there on this machine.
+    // Another daemon may be running there on this machine.
     assert!(outcome.err.contains("/run/kvs/kvs.sock") || outcome.code == Some(0));
     let long = format!("unix:/{}", "x".repeat(120));
     let outcome = run(without_daemon(&["--uri", &long, "version"]), b"");
     let said =
         format!("kvs: {long}: the path of a socket has at most 107 bytes, and this one has 121\n");
     assert_eq!((outcome.code, outcome.err), (Some(2), said));
-    // What is no socket refuses connections.
+    // A file that is not a socket refuses connections.
     let outcome = run(
         without_daemon(&["--uri", &format!("unix:{path}"), "version"]),
         b"",

@@ -1,8 +1,8 @@
-//! That every option is there under both of its names, and that both do the same.
+//! Every option exists under both of its names, and both do the same.
 
 use crate::support::{Daemon, Outcome, run, without_daemon};
 
-/// What whoever knows `flux kvs` looks for.
+/// The options of `flux kvs`.
 const TABLE: &[(&str, &[&str])] = &[
     (
         "get",

@@ -1,4 +1,4 @@
-//! What shell scripts rely on: pipelines, signals, nested quotes, many clients at once.
+//! What shell scripts rely on: pipelines, signals, nested quotes, concurrent clients.
 
 use std::process::Stdio;
 
@@ -62,7 +62,7 @@ fn signals_end_a_command_that_waits_with_their_usual_statuses() {
             "kvs wait 99",
             "kvs eventlog wait-event -W l e",
         ] {
-            // Again until it is gone: the first may come before it listens.
+            // Repeat until it has ended: the first signal may come before the handler is installed.
             let kill = format!("while kill -{signal} $! 2>/dev/null; do :; done");
             let script = format!("{command} & {kill}; wait $! 2>/dev/null; echo $?");
             let told = kvs.script(&script).ok();
@@ -156,7 +156,7 @@ fn start_runs_a_command_beside_a_private_daemon() {
 fn what_a_command_of_start_leaves_behind_ends_with_the_daemon() {
     let kvs = env!("CARGO_BIN_EXE_kvs");
     let directory = tempfile::tempdir().unwrap();
-    // The watch holds its end of the pipe open by itself, and keeps our standard error.
+    // The watch keeps its own end of the pipe open, and inherits our standard error.
     let script = format!(
         "cd '{}' && mkfifo lines && exec 3<>lines; '{kvs}' put a=1;
          '{kvs}' get -w a >&3 & read line <&3; echo $line",
@@ -195,12 +195,12 @@ fn a_full_device_is_an_error() {
     );
 }
 
-/// `kvs start` of a command that waits, with its own directory for temporary files.
+/// `kvs start` with a command that waits and a separate temporary directory.
 fn started(directory: &std::path::Path, command: &str) -> crate::support::Background {
     let mut start = with_signals(&["start", "--", "sh", "-c", command]);
     start.env("TMPDIR", directory).stdout(Stdio::piped());
     let start = crate::support::Background::new(start);
-    // From there on signals act on it.
+    // After exec, the default signal handling applies.
     let name = format!("/proc/{}/comm", start.child.id());
     while std::fs::read_to_string(&name).unwrap() != "kvs\n" {
         std::thread::yield_now();
@@ -215,7 +215,7 @@ fn kill(signal: &str, pid: u32) {
     assert!(status.unwrap().success());
 }
 
-/// The processes that name a directory in their command lines.
+/// Processes with the directory in their command lines.
 fn processes_of(directory: &std::path::Path) -> Vec<String> {
     let name = directory.display().to_string();
     let processes = std::fs::read_dir("/proc").unwrap().flatten();
@@ -277,7 +277,7 @@ fn no_signal_to_start_leaves_its_command_or_its_store_behind() {
         let command: u32 = start.line().parse().unwrap();
         kill(signal, start.child.id());
         assert_eq!(start.wait().code(), status, "{signal}");
-        // The command's end of the pipe is closed when it is gone.
+        // The command's end of the pipe is closed when it has ended.
         assert_eq!(start.lines.next(), None, "{signal}: {command} is left");
         becomes_empty(directory.path());
     }

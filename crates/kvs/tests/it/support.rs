@@ -1,4 +1,4 @@
-//! A daemon for a test, and ways to run commands against it.
+//! A daemon for each test, and ways to run commands against it.
 
 use std::io::{BufRead as _, BufReader, Read};
 use std::path::PathBuf;
@@ -7,38 +7,39 @@ use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 use std::time::Duration;
 
-/// How long anything may take before the test fails instead of hanging.
+/// Time limit of any step; a test that exceeds it fails.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The program under test.
 const KVS: &str = env!("CARGO_BIN_EXE_kvs");
-/// Tells `env` to undo what the tests were started with, as in the background or under `nohup`.
+/// Makes `env` restore the default signal handling, which tests in the background or under `nohup`
+/// lack.
 const DEFAULT_SIGNALS: &str = "--default-signal=INT,QUIT,HUP,TERM,PIPE";
-/// What a daemon says on standard error when it can be reached.
+/// The line on standard error that reports readiness.
 const READY: &str = "kvs: serving on ";
-/// Variables that would change what commands do.
+/// Environment variables that affect commands.
 const VARIABLES: [&str; 9] = [
     "KVS_NAMESPACE",
     "FLUX_KVS_NAMESPACE",
     "COLUMNS",
     "XDG_RUNTIME_DIR",
     "RUST_LOG",
-    // What colours depend on beside the terminal.
+    // Variables that affect colours.
     "NO_COLOR",
     "CLICOLOR",
     "CLICOLOR_FORCE",
     "CI",
 ];
 
-/// A daemon on a store of its own, for the life of the value.
+/// A daemon on its own store; killed on drop.
 pub(crate) struct Daemon {
     child: Child,
     directory: tempfile::TempDir,
-    /// What it says after it is ready.
+    /// Standard error after readiness.
     pub(crate) log: Lines,
 }
 
-/// What a command did.
+/// The result of a command.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Outcome {
     pub(crate) code: Option<i32>,
@@ -47,7 +48,7 @@ pub(crate) struct Outcome {
 }
 
 impl Daemon {
-    /// Starts a daemon and returns when it can be reached.
+    /// Starts a daemon and waits until it is ready.
     pub(crate) fn start() -> Self {
         Self::start_with(&[])
     }
@@ -78,12 +79,12 @@ impl Daemon {
         }
     }
 
-    /// Where it is.
+    /// The daemon's address.
     pub(crate) fn uri(&self) -> String {
         format!("unix:{}", self.directory.path().join("kvs.sock").display())
     }
 
-    /// A `kvs` command for this daemon, not yet run.
+    /// A `kvs` command for this daemon, not started.
     pub(crate) fn command(&self, arguments: &[&str]) -> Command {
         let mut command = clean(Command::new(KVS));
         command
@@ -98,13 +99,13 @@ impl Daemon {
         run(self.command(arguments), b"")
     }
 
-    /// What a command prints that must succeed and be quiet on standard error.
+    /// Runs a command that must succeed with nothing on standard error. Returns its output.
     #[track_caller]
     pub(crate) fn ok(&self, arguments: &[&str]) -> String {
         self.run(arguments).ok()
     }
 
-    /// What a command that must fail says on standard error. It must print nothing else.
+    /// Runs a command that must fail and print nothing. Returns its standard error.
     #[track_caller]
     pub(crate) fn fails(&self, arguments: &[&str]) -> String {
         self.run(arguments).fails()
@@ -115,8 +116,8 @@ impl Daemon {
         run(self.shell(text), b"")
     }
 
-    /// Such a script, not yet run. Signals act on it even where the tests run without them, as in
-    /// the background or under `nohup`.
+    /// Such a script, not started, with default signal handling even if the tests run in the
+    /// background or under `nohup`.
     pub(crate) fn shell(&self, text: &str) -> Command {
         let mut command = clean(Command::new("env"));
         command
@@ -127,7 +128,7 @@ impl Daemon {
         command
     }
 
-    /// Starts a command and leaves it running.
+    /// Starts a command in the background.
     pub(crate) fn background(&self, arguments: &[&str]) -> Background {
         let mut child = self
             .command(arguments)
@@ -138,7 +139,7 @@ impl Daemon {
         Background { child, lines }
     }
 
-    /// Lets other users reach the directory of the socket.
+    /// Gives other users access to the directory of the socket.
     pub(crate) fn open_directory(&self) {
         use std::os::unix::fs::PermissionsExt as _;
         let mode = std::fs::Permissions::from_mode(0o711);
@@ -160,7 +161,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It is killed on purpose and its store thrown away: nothing can be done about an error.
+        // The daemon is killed and its store deleted on purpose; errors do not matter.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
@@ -173,7 +174,8 @@ impl Outcome {
         String::from_utf8(self.out).unwrap()
     }
 
-    /// It failed with one of the statuses of a failure, whichever, and printed nothing else.
+    /// Checks that the command failed with any failure status and printed nothing. Returns its
+    /// standard error.
     #[track_caller]
     pub(crate) fn fails(self) -> String {
         let failed = matches!(self.code, Some(1..=7));
@@ -182,7 +184,7 @@ impl Outcome {
     }
 }
 
-/// Runs a command to its end with that standard input.
+/// Runs a command to its end with `input` on standard input.
 pub(crate) fn run(mut command: Command, input: &[u8]) -> Outcome {
     command.stdout(Stdio::piped()).stderr(Stdio::piped());
     if !input.is_empty() {
@@ -210,7 +212,7 @@ pub(crate) fn run(mut command: Command, input: &[u8]) -> Outcome {
     }
 }
 
-/// A command without any daemon.
+/// A command without a daemon.
 pub(crate) fn without_daemon(arguments: &[&str]) -> Command {
     let mut command = clean(Command::new(KVS));
     command
@@ -220,7 +222,7 @@ pub(crate) fn without_daemon(arguments: &[&str]) -> Command {
     command
 }
 
-/// The same, on which signals act even where the tests run without them.
+/// The same, with default signal handling.
 pub(crate) fn with_signals(arguments: &[&str]) -> Command {
     let mut command = clean(Command::new("env"));
     command
@@ -253,13 +255,13 @@ fn all(mut stream: impl Read + Send + 'static) -> Receiver<Vec<u8>> {
     thread::spawn(move || {
         let mut bytes = Vec::new();
         stream.read_to_end(&mut bytes).unwrap();
-        // Nobody waits any more if the test has failed.
+        // If the test has failed, the receiver is gone.
         let _ = sender.send(bytes);
     });
     receiver
 }
 
-/// The lines of a stream, as they come.
+/// The lines of a stream, as they arrive.
 pub(crate) struct Lines(Receiver<String>);
 
 impl Lines {
@@ -269,7 +271,7 @@ impl Lines {
             for line in BufReader::new(stream).lines() {
                 let Ok(line) = line else { return };
                 if sender.send(line).is_err() {
-                    // Read on, so that the writer is not stopped.
+                    // Keep reading, so that the writer does not block.
                     continue;
                 }
             }
@@ -287,13 +289,13 @@ impl Lines {
         }
     }
 
-    /// The next line if it comes within that time.
+    /// The next line, if it arrives within `time`.
     pub(crate) fn within(&self, time: Duration) -> Option<String> {
         self.0.recv_timeout(time).ok()
     }
 }
 
-/// A command that is running. Killed when it is dropped.
+/// A running command; killed on drop.
 pub(crate) struct Background {
     pub(crate) child: Child,
     pub(crate) lines: Lines,
@@ -307,7 +309,7 @@ impl Background {
         Background { child, lines }
     }
 
-    /// The next line that it prints.
+    /// The next line of its output.
     #[track_caller]
     pub(crate) fn line(&self) -> String {
         self.lines.next().expect("the command prints another line")
@@ -338,13 +340,13 @@ impl Drop for Background {
     }
 }
 
-/// The JSON object that a line is.
+/// Parses a line as a JSON object.
 #[track_caller]
 pub(crate) fn object(line: &str) -> serde_json::Value {
     serde_json::from_str(line).unwrap()
 }
 
-/// A command ends by itself, has succeeded, and prints no more.
+/// The command ends successfully and prints nothing more.
 #[track_caller]
 pub(crate) fn ends_well(mut command: Background) {
     assert!(command.wait().success());

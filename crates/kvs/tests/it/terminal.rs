@@ -1,5 +1,4 @@
-//! What a person at a terminal sees: a pseudo-terminal, made by `script`, which gives the command
-//! one for its standard output and standard error.
+//! Output on a terminal: `script` provides a pseudo-terminal as standard output and standard error.
 
 use std::io::{Read as _, Write as _};
 use std::process::{Command, Stdio};
@@ -7,7 +6,7 @@ use std::process::{Command, Stdio};
 use crate::support::{Background, Daemon, run};
 use kvs_testkit::has_program;
 
-/// A command that runs `text` in a shell on a terminal.
+/// Runs `text` in a shell on a terminal.
 fn on_terminal(kvs: &Daemon, text: &str) -> Command {
     assert!(has_program("script"), "it makes the terminal");
     let mut script = kvs.shell("exec script -qec \"$TEXT\" /dev/null");
@@ -16,7 +15,7 @@ fn on_terminal(kvs: &Daemon, text: &str) -> Command {
     script
 }
 
-/// What that shows, with line ends as a program writes them.
+/// The output on a terminal, with the line ends of the program.
 fn shown(kvs: &Daemon, text: &str) -> String {
     let output = on_terminal(kvs, text).output().unwrap();
     String::from_utf8(output.stdout)
@@ -97,7 +96,7 @@ fn long_work_shows_on_a_terminal_how_far_it_is() {
     let directory = tempfile::tempdir().unwrap();
     let fifo = directory.path().join("fifo").display().to_string();
     kvs.script(&format!("mkfifo {fifo}")).ok();
-    // Work that lasts for as long as the test wants.
+    // Work that lasts as long as the test needs.
     let put = format!("kvs put -r long=- < {fifo}");
     let mut put = on_terminal(&kvs, &put).spawn().unwrap();
     let mut input = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
@@ -135,7 +134,7 @@ fn an_interrupt_at_the_terminal_ends_long_work_and_leaves_nothing() {
     let id = put.line();
     let mut input = std::fs::OpenOptions::new().write(true).open(&fifo).unwrap();
     input.write_all(&vec![b'x'; 3 << 20]).unwrap();
-    // More can only be written when what came before was read: by kvs, which is then at work.
+    // The second write completes only after kvs has read the first, so kvs is running.
     kvs.script(&format!("kill -INT {}", id.trim())).ok();
     assert_eq!(put.wait().code(), Some(130));
     assert_eq!(

@@ -25,7 +25,7 @@ fn a_text_is_one_version() {
                 put-object 'o={\"data\":\"YQ==\",\"type\":\"val\",\"ver\":1}'\n\
                 {\"op\":\"put\",\"key\":\"j\",\"value_base64\":\"/wA=\"}\n\
                 unlink missing\n";
-    // A quote ends on its line.
+    // A quoted string ends on its line.
     let text = text.replace("'line\n'", "\"line\\n\"");
     assert_eq!(txn(&kvs, &[], &text).ok(), "");
     assert_eq!(kvs.version(), 2);

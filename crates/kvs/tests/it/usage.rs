@@ -1,8 +1,8 @@
-//! What is said about the command line itself, and when there is no daemon.
+//! Usage errors, help, and commands without a daemon.
 
 use crate::support::{Daemon, run, without_daemon};
 
-/// Every verb that people type.
+/// All public verbs.
 const VERBS: [&str; 29] = [
     "put",
     "get",
@@ -311,7 +311,7 @@ fn usage_errors_have_a_status_of_their_own_for_every_verb() {
             &[verb, "--frobnicate"][..],
             &[verb, "--frobnicate=1", "a", "b", "c"],
         ] {
-            // The command of `start` has options of its own.
+            // The command run by `start` has its own options.
             if verb == "start" {
                 continue;
             }
@@ -350,7 +350,7 @@ fn the_statuses_of_the_manual_are_those_of_the_reference() {
     let reference = include_str!("../../../../docs/cli.md");
     let page = run(without_daemon(&["man", "get"]), b"").ok();
     let page = page.replace("\\-", "-");
-    // The first table of them; that of `serve` comes later.
+    // The first such table; that of `serve` comes later.
     let table = reference
         .lines()
         .skip_while(|line| *line != "| status | when |");
@@ -420,7 +420,7 @@ fn a_daemon_logs_its_start_and_its_stop_unless_told_not_to() {
             let read = std::io::BufRead::read_line(&mut stderr, &mut said).unwrap();
             assert_ne!(read, 0, "it ended: {said}");
         }
-        // It serves until its standard input is closed.
+        // The daemon serves until its standard input is closed.
         drop(child.stdin.take());
         std::io::Read::read_to_string(&mut stderr, &mut said).unwrap();
         assert_eq!(child.wait().unwrap().code(), Some(0), "{said}");

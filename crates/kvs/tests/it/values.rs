@@ -335,7 +335,7 @@ fn a_long_value_goes_in_from_standard_input_and_comes_out_in_pieces() {
     let sums = String::from_utf8(outcome.out).unwrap();
     assert_eq!(sums.lines().count(), 1, "{sums}");
     assert!(sums.trim().ends_with(" 22888896"), "{sums}");
-    // The one that reads standard input first gets it all.
+    // The first value from standard input gets all of it.
     let both = kvs.script(
         "seq 1 300000 | kvs put -r a=- b=- c=- && kvs get a | wc -c && kvs get -r b c | wc -c",
     );
@@ -347,7 +347,7 @@ fn a_long_value_goes_in_from_standard_input_and_comes_out_in_pieces() {
     assert_eq!(none.code, Some(1), "{none:?}");
 }
 
-/// Commits a written transaction.
+/// Commits a transaction given as text.
 fn txn(kvs: &Daemon, text: &str) {
     run(kvs.command(&["txn"]), text.as_bytes()).ok();
 }
@@ -362,7 +362,7 @@ fn appends_of_one_transaction_count_and_print_for_themselves() {
     txn(&kvs, "append a=2\nappend a=3\n");
     assert_eq!((get.line(), get.line()), ("2".into(), "3".into()));
     assert_eq!(plain.line(), "123", "a version has one value");
-    // One that is too long for an event is one append.
+    // An append too long for an event is still one append.
     let long = "x".repeat(200_000);
     txn(&kvs, &format!("append a={long}\nappend other=1\n"));
     assert_eq!(get.line(), long);

@@ -1,10 +1,10 @@
-//! What `watch` can be asked for beside its scopes, commands that it runs, and `setroot`.
+//! Options of `watch`, commands that it runs, and `setroot`.
 
 use serde_json::json;
 
 use crate::support::{Daemon, ends_well, object};
 
-/// Three versions of `a`, the last two of which put the same value.
+/// Three versions of `a`; the last two put the same value.
 fn three() -> Daemon {
     let kvs = Daemon::start();
     for value in ["1", "2", "2"] {
@@ -40,7 +40,7 @@ fn a_watch_ends_with_a_version() {
     for from in ["now", "4"] {
         assert_eq!(kvs.ok(&["watch", "--from", from, "--to", "4", "a"]), "");
     }
-    // The state that was asked for comes, however new it is.
+    // A requested initial state is delivered, however new it is.
     let initial = ["watch", "--from", "initial", "--to", "2", "a"];
     assert_eq!(kvs.ok(&initial), "4 initial a = 2\n");
     assert_eq!(kvs.ok(&["watch", "--to", "0", "a"]), "");
@@ -220,10 +220,10 @@ fn a_watch_can_wait_for_its_namespace() {
     );
     let watch = ["watch", "-N", "n", "--wait-create", "--count", "1", "a"];
     let watch = kvs.background(&watch);
-    // Nothing is missed from the making of the namespace on, whenever the watch began.
+    // Nothing after the creation of the namespace is missed, whenever the watch began.
     kvs.ok(&["namespace", "create", "n"]);
     kvs.ok(&["put", "-N", "n", "a=1"]);
-    // It may have begun after that: then it sees this one.
+    // It may have begun after that; then it sees this one.
     let line = loop {
         if let Some(line) = watch.lines.within(std::time::Duration::from_millis(500)) {
             break line;
@@ -242,7 +242,7 @@ fn an_idle_watch_tells_how_far_it_is() {
     let watch = kvs.background(&watch);
     assert_eq!(watch.line(), "1 initial a = 1");
     kvs.ok(&["put", "b=1"]);
-    // On a busy machine the state before may have been told first.
+    // On a busy machine, the previous state may be reported first.
     while watch.line() != "mark 2" {}
 }
 
@@ -300,7 +300,7 @@ fn a_command_can_have_only_the_newest_of_what_came_while_it_ran() {
     for value in 1..=20 {
         kvs.ok(&["put", &format!("a={value}")]);
     }
-    // A watch beside it that has seen the last one: then they are on their way to the first, too.
+    // Once another watch has seen the last version, this one's events have been sent too.
     kvs.ok(&["watch", "--from", "21", "--count", "1", "a"]);
     kvs.script(&format!("sleep 0.3; echo > {path}")).ok();
     assert_eq!(watch.line(), "done");

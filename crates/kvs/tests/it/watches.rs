@@ -148,7 +148,7 @@ fn watch_begins_now_and_flushes_every_event() {
     let kvs = Daemon::start();
     kvs.ok(&["put", "a=before"]);
     let watch = kvs.background(&["watch", "--count", "1", "a"]);
-    // It is not told when a watch from now stands: so put until it does.
+    // Nothing reports when a watch from now is open, so put until it is.
     let line = loop {
         kvs.ok(&["put", "a=after"]);
         if let Some(line) = watch.lines.within(Duration::from_millis(100)) {
