@@ -1,5 +1,5 @@
-//! Many changes at once: what replay needs is found first, then read, verified and decoded on
-//! several threads, and the hashes of what it changed are computed so.
+//! Replay of many changes at once: finds the objects that replay needs, then reads, verifies and
+//! decodes them on several threads, and hashes the changed parts in parallel too.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -15,7 +15,7 @@ use crate::error::EngineError;
 use crate::limits::{LOAD_BATCH, REPLAY_THREADS, SEAL_PARTS};
 use crate::objects::{Object, Objects};
 
-/// How replay goes about its work.
+/// How much of the machine replay may use.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Effort {
     threads: usize,
@@ -23,13 +23,14 @@ pub(crate) struct Effort {
 }
 
 impl Effort {
-    /// Beside others: on this thread, and what is read is kept for the next.
+    /// While the store is serving: on this thread; objects that are read go into the cache.
     pub(crate) const BESIDE: Self = Self {
         threads: 1,
         keep: true,
     };
 
-    /// While nothing else is going on, for what is read once. With `inline` on this thread.
+    /// While nothing else runs, for objects that are read once: on up to `REPLAY_THREADS` threads,
+    /// without caching. With `inline`, on this thread.
     pub(crate) fn alone(inline: bool) -> Self {
         let processors = || std::thread::available_parallelism().map_or(1, usize::from);
         Self {
@@ -42,7 +43,7 @@ impl Effort {
         }
     }
 
-    /// Does the same with each item, in any order.
+    /// Applies `work` to each item, in any order.
     fn each<T: Sync, R: Send>(
         self,
         items: &[T],
@@ -58,7 +59,7 @@ impl Effort {
         };
         let helpers = self.threads.min(items.len()).saturating_sub(1);
         std::thread::scope(|scope| {
-            // Where there is no further thread, this one does it all.
+            // Without further threads, this one does all the work.
             let thread = || std::thread::Builder::new().name("kvs-replay".into());
             let helpers: Vec<_> = (0..helpers)
                 .filter_map(|_| thread().spawn_scoped(scope, share).ok())
@@ -73,11 +74,11 @@ impl Effort {
 }
 
 impl Objects {
-    /// Does to a directory what effects say. Reads the disk.
+    /// Applies effects to a directory. Reads the disk.
     ///
     /// # Errors
-    /// `Corrupt` if an effect does not fit or an object is damaged, `BadObject` if one is not
-    /// there.
+    /// `Corrupt` if an effect does not apply or an object is damaged, `BadObject` if an object is
+    /// missing.
     pub(crate) fn replay(
         &self,
         directory: &Directory,
@@ -112,7 +113,7 @@ impl Objects {
         })
     }
 
-    /// The root of a directory of which much may have changed.
+    /// The root of a directory, much of which may have changed.
     pub(crate) fn seal(
         &self,
         directory: &Directory,
@@ -146,17 +147,17 @@ impl Objects {
     }
 }
 
-/// Objects that were found out before to be needed, and the rest from the disk when it is asked
-/// for: a step that has these never has to begin again.
+/// Objects that were found to be needed, loaded in advance; any others are read from the disk on
+/// demand. A step with this source never has to be restarted.
 struct Source<'a> {
     objects: &'a Objects,
-    /// Handed out once, so that a change of a node need not copy it.
+    /// Each is handed out once, so that its node can be changed without a copy.
     loaded: RefCell<HashMap<Blobref, Object>>,
     failed: RefCell<Option<EngineError>>,
 }
 
 impl Source<'_> {
-    /// Reads objects, in the order in which they lie on the disk.
+    /// Loads objects in the order of their location on disk.
     fn load(&self, mut missing: Vec<Missing>, effort: Effort) -> Result<(), EngineError> {
         let store = self.objects.store();
         let mut loaded = self.loaded.borrow_mut();
@@ -179,7 +180,7 @@ impl Source<'_> {
         read.map_err(|error| self.failed.replace(Some(error))).ok()
     }
 
-    /// Why a step did not get what it asked for.
+    /// The error of a step that did not get an object.
     fn lacks(&self, missing: &[Missing]) -> EngineError {
         let failed = self.failed.take();
         let what = || {
@@ -215,7 +216,7 @@ impl NodeSource for Source<'_> {
     }
 }
 
-/// What a source has, without the disk.
+/// The objects of a source that are in memory.
 struct AtHand<'a>(&'a Source<'a>);
 
 impl NodeSource for AtHand<'_> {
@@ -262,7 +263,7 @@ mod tests {
         numbers.map(put).collect()
     }
 
-    /// A stored tree of 20,000 keys, without those objects for whose place `lost` holds.
+    /// A stored tree of 20,000 keys, without the objects at positions for which `lost` is true.
     fn stored(lost: impl Fn(usize) -> bool) -> (Objects, Directory) {
         let mkdir = |key: &str| Effect::Mkdir {
             key: Key::parse(key).unwrap(),
@@ -322,7 +323,7 @@ mod tests {
         }
     }
 
-    /// Reads whatever is asked for.
+    /// Reads every object on demand.
     struct Everything<'a>(&'a Objects);
 
     impl NodeSource for Everything<'_> {

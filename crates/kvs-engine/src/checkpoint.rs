@@ -1,10 +1,9 @@
-//! A checkpoint: what is new under the roots of one group goes into a pack, what changed of the
-//! state into another, and a root record that names both replaces the last one. Then the journal
-//! before it may be dropped.
+//! Checkpoints. A checkpoint writes the new objects under the roots of one group into a pack, and
+//! the changed parts of the state into another; then a root record that names both replaces the
+//! previous one. After that, the journal before it may be dropped.
 //!
-//! The plan is made by the commit task between two groups, which costs no I/O; carrying it out may
-//! take long and runs beside further commits. Objects are durable before the root record that names
-//! them.
+//! The commit task makes the plan between two groups, without I/O. Carrying it out may take long
+//! and runs concurrently with commits. Objects are durable before the root record that names them.
 
 use std::collections::HashSet;
 use std::str::FromStr;
@@ -25,17 +24,17 @@ use crate::state::{Changed, State};
 use crate::system::{Snapshot, System, SystemRoot, Written, write_new};
 use crate::whole_value;
 
-/// What a root record holds: the parameters of a store, and where everything else is found.
+/// The contents of a root record: the parameters of a store, and where everything else is found.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct StoreRoot {
     pub(crate) params: StoreParams,
     /// The last group that is included.
     pub(crate) group: u64,
     pub(crate) system: SystemRoot,
-    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of
+    /// Groups of the retained checkpoints, ascending; the journal may be dropped before any of
     /// them.
     pub(crate) checkpoints: Vec<u64>,
-    /// A daemon with a weak durability mode is (or was, and did not stop cleanly) at work.
+    /// The store is open with weak durability, or was and did not stop cleanly.
     pub(crate) weak: bool,
 }
 
@@ -93,26 +92,26 @@ impl StoreRoot {
     }
 }
 
-/// Everything that a checkpoint needs, as it was after one group.
+/// Everything that a checkpoint needs, as of one group.
 pub(crate) struct Plan {
     pub(crate) state: State,
-    /// What of it was changed since it was written last.
+    /// The parts of the state that changed since the last checkpoint.
     pub(crate) changed: Changed,
-    /// The pasts of the namespaces that were changed; `None`: it is gone.
+    /// The pasts of changed namespaces; `None` if the namespace is gone.
     pub(crate) pasts: Vec<(SmolStr, Option<Past>)>,
     pub(crate) checkpoints: Vec<u64>,
     pub(crate) weak: bool,
-    /// The roots to write: of the namespaces that were changed, and of new pins.
+    /// The roots to write: those of changed namespaces and of new pins.
     pub(crate) roots: Vec<Directory>,
-    /// What the histories of those namespaces gain.
+    /// The checkpoint to add to the history of each of those namespaces.
     pub(crate) points: Vec<(Arc<Namespace>, CheckpointRoot)>,
-    /// Thread time that making the plan took, in nanoseconds.
+    /// Thread time spent on the plan, in nanoseconds.
     pub(crate) held_ns: u64,
 }
 
-/// A checkpoint that is durable.
+/// A durable checkpoint.
 pub(crate) struct Finished {
-    /// Objects that only packs need to hold from now on.
+    /// Objects that are now in packs and may be evicted from memory.
     pub(crate) written: HashSet<Blobref>,
     /// The root of the state.
     pub(crate) state_root: Blobref,
@@ -121,27 +120,26 @@ pub(crate) struct Finished {
     pub(crate) plan: Plan,
 }
 
-/// What came of a checkpoint. If it was not written, what it was to write has to be written next
-/// time.
+/// The result of a checkpoint. After a failure, the changes must be written by the next one.
 pub(crate) type Outcome = Result<Box<Finished>, (EngineError, Changed)>;
 
-/// Where checkpoints go.
+/// Where checkpoints are written.
 #[derive(Clone)]
 pub(crate) struct Target {
     pub(crate) env: Environment,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) system: Arc<Mutex<System>>,
     pub(crate) root: Arc<dyn RootRecord>,
-    /// Of the current root record.
+    /// Revision of the current root record.
     pub(crate) revision: Arc<AtomicU64>,
 }
 
 impl Target {
-    /// Carries out a plan. A pack or root record that could not be written is written again once;
-    /// on a full disk the reserve is spent.
+    /// Carries out a plan. If writing a pack or the root record fails, tries once more; on a full
+    /// disk, releases the reserve first.
     ///
     /// # Errors
-    /// `NoSpace`: nothing was lost, try again later. Anything else must stop the store.
+    /// `NoSpace`: nothing was lost, try again later. Any other error must stop the store.
     pub(crate) fn write(&self, plan: Plan) -> Outcome {
         let written = match self.write_all(&plan) {
             Err(error) if error.kind == ErrorKind::NoSpace && self.blobs.relieve() => {
@@ -185,7 +183,7 @@ impl Target {
         Ok((written, state_root, bytes))
     }
 
-    /// Has the root record name what was written. Its bytes.
+    /// Writes a root record that names what was written. Returns its size in bytes.
     fn name(&self, system: &mut System, state: Written, plan: &Plan) -> Result<u64, EngineError> {
         let root = StoreRoot {
             params: *system.params(),
@@ -203,7 +201,7 @@ impl Target {
                 return Err(error);
             }
         };
-        // Into both slots if it replaces the packs before, so that neither names them.
+        // If it replaces all previous packs, write it to both slots, so that neither names them.
         let alone = match state.replaces {
             true => self.write_root(&root).map(drop),
             false => Ok(()),
@@ -216,13 +214,13 @@ impl Target {
         Ok(bytes)
     }
 
-    /// The writer of the state.
+    /// Locks the writer of the state.
     pub(crate) fn system(&self) -> MutexGuard<'_, System> {
         // A panic elsewhere ends the process.
         self.system.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Replaces the root record. Its bytes.
+    /// Replaces the root record. Returns its size in bytes.
     pub(crate) fn write_root(&self, root: &StoreRoot) -> Result<u64, EngineError> {
         let bytes = root.encode()?;
         let before = self.revision.load(Ordering::Acquire);
@@ -238,7 +236,7 @@ impl Target {
     }
 }
 
-/// Does something again if it failed, unless for want of space.
+/// Tries once more after a failure, except for lack of space.
 fn again<T>(
     what: &str,
     mut write: impl FnMut() -> Result<T, EngineError>,

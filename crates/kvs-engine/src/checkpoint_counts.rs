@@ -1,22 +1,21 @@
-//! Counts of what checkpoints cost: for `status`, and for measurements.
+//! Costs of checkpoints, for `status` and for measurements.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// What checkpoints have cost since the store was opened.
+/// Costs of checkpoints since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct CheckpointCounts {
-    /// Checkpoints that were written.
+    /// Checkpoints written.
     pub checkpoints: u64,
-    /// Bytes of the packs and the root record of the last one.
+    /// Bytes of the packs and root record of the last one.
     pub last_bytes: u64,
-    /// Thread time for which the last one held commits up, in nanoseconds: planning it, and taking
-    /// note of it.
+    /// Thread time, in nanoseconds, for which the last one blocked commits: to plan it and to
+    /// record its completion.
     pub last_held_ns: u64,
-    /// The longest such time.
+    /// The maximum of that time.
     pub most_held_ns: u64,
 }
 
-/// The counters.
 #[derive(Default)]
 pub(crate) struct CheckpointCounters {
     checkpoints: AtomicU64,

@@ -1,4 +1,4 @@
-//! What a store is opened with.
+//! Configuration of a store.
 
 use std::path::PathBuf;
 use std::str::FromStr;
@@ -14,15 +14,15 @@ use crate::limits::{
     RESERVE_BYTES, RETAIN_BYTES, RETAIN_BYTES_MIN, RETAIN_MS, RETAIN_VERSIONS, SLICE_VISITS,
 };
 
-/// When an answer to a commit may be given.
+/// When a commit may be acknowledged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Durability {
     /// After a sync that covers it.
     #[default]
     Commit,
-    /// Once it is written; synced every second. A power cut may lose the last window.
+    /// Once it is written; synced every second. A power failure may lose the last interval.
     Interval,
-    /// Once it is written; synced by checkpoints and a clean stop only.
+    /// Once it is written; synced only by checkpoints and a clean stop.
     None,
 }
 
@@ -42,55 +42,55 @@ impl FromStr for Durability {
     }
 }
 
-/// How much of the past is kept. A version is dropped once it is past `versions` and past
-/// `time_ms`, or when the journal takes more than `bytes`, which always wins.
+/// How much history is kept. A version is dropped when it exceeds both `versions` and `time_ms`, or
+/// when the journal exceeds `bytes`, which takes precedence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Retention {
     /// Versions of each namespace.
     pub versions: u64,
-    /// Milliseconds.
+    /// Age in milliseconds.
     pub time_ms: u64,
     /// Bytes of journal on disk.
     pub bytes: u64,
 }
 
-/// How a store is kept.
+/// Configuration of an engine and its store.
 #[derive(Clone, Debug)]
 pub struct EngineConfig {
-    /// The store's directory; made if it is not there.
+    /// Directory of the store; created if it does not exist.
     pub dir: PathBuf,
-    /// When answers are given.
+    /// When commits are acknowledged.
     pub durability: Durability,
-    /// The hash of a store that is made now; an existing store with another one is refused.
-    /// `None`: whatever it has, blake3 for a new one.
+    /// Hash of a new store; an existing store with another hash is refused. `None`: the hash of an
+    /// existing store, blake3 for a new one.
     pub algorithm: Option<HashAlgorithm>,
-    /// How much of the past is kept.
+    /// How much history is kept.
     pub retention: Retention,
-    /// About how many bytes of decoded objects are kept in memory.
+    /// Approximate memory for decoded objects, in bytes.
     pub cache_bytes: u64,
-    /// The uid that may do everything.
+    /// The user id with all rights.
     pub instance_owner: u32,
     /// Most bytes of journal between two checkpoints.
     pub checkpoint_bytes: u64,
     /// Most versions between two checkpoints.
     pub checkpoint_versions: u64,
-    /// Bytes of a journal segment; `None`: by retention.
+    /// Bytes of a journal segment; `None`: derived from the retention.
     pub segment_bytes: Option<u64>,
-    /// Files of packs, and of segments of the journal, that are kept open for reading, each.
+    /// Most packs, and most journal segments, that are kept open for reading.
     pub open_files: usize,
-    /// How long the journal's thread waits awake for its next job when it has had some in quick
-    /// succession ([`BusyPoll`](crate::BusyPoll)); zero: it sleeps at once.
+    /// How long the journal's thread busy-polls for its next job after several in quick succession
+    /// ([`BusyPoll`](crate::BusyPoll)); zero disables this.
     pub busy_poll: Duration,
-    /// Visits of a slice of matching (`MATCH_SLICE`); tests use few, so that there are many slices.
+    /// Visits in a slice of matching (`MATCH_SLICE`); tests use few, to get many slices.
     pub match_slice: usize,
-    /// Versions that may wait to be matched (`MATCH_LAG`); tests use few, so that more wait.
+    /// Versions that may wait to be matched (`MATCH_LAG`); tests use few.
     pub match_lag: u64,
-    /// Visits after which long work gives way to others.
+    /// Visits after which long work yields.
     pub slice_visits: usize,
 }
 
 impl EngineConfig {
-    /// The defaults, for a store in `dir` that belongs to `instance_owner`.
+    /// The defaults, for a store in `dir` owned by `instance_owner`.
     pub fn new(dir: impl Into<PathBuf>, instance_owner: u32) -> Self {
         Self {
             dir: dir.into(),
@@ -114,23 +114,23 @@ impl EngineConfig {
         }
     }
 
-    /// Bytes of a segment: trimming is by whole segments, so a small retention needs small ones.
+    /// Bytes of a segment. Trimming drops whole segments, so a small retention needs small ones.
     pub(crate) fn segment_bytes(&self) -> u64 {
         let by_retention = (self.retention.bytes / 16).clamp(SEGMENT_BYTES_MIN, SEGMENT_BYTES);
         self.segment_bytes.unwrap_or(by_retention)
     }
 
-    /// Bytes of journal between two checkpoints: a small retention needs them close together.
+    /// Bytes of journal between two checkpoints. A small retention needs frequent checkpoints.
     pub(crate) fn checkpoint_bytes(&self) -> u64 {
         self.checkpoint_bytes.min(self.retention.bytes / 4).max(1)
     }
 
-    /// Bytes of disk that are set aside for a checkpoint on a full disk.
+    /// Bytes of disk reserved for a checkpoint on a full disk.
     pub(crate) fn reserve_bytes(&self) -> u64 {
         self.checkpoint_bytes().min(RESERVE_BYTES)
     }
 
-    /// Where and how the store is kept on a local disk.
+    /// The options of local storage.
     pub(crate) fn local(&self) -> LocalOptions {
         LocalOptions {
             dir: self.dir.clone(),

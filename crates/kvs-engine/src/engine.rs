@@ -1,6 +1,5 @@
-//! The engine as its users hold it: a cheap handle. Reads go straight to what is published;
-//! whatever changes anything goes through the commit task. Pins and namespaces are in `admin`,
-//! waits in `waiting`.
+//! The engine's public handle, cheap to clone. Reads access published state directly; all changes
+//! go through the commit task. Pins and namespaces are in `admin`, waits in `waiting`.
 
 mod admin;
 mod glimpse;
@@ -39,7 +38,7 @@ use crate::workers::Threads;
 
 pub use glimpse::Glimpse;
 
-/// The answer to a transaction that was queued. Dropping it takes nothing back.
+/// The pending result of a queued transaction. Dropping it does not cancel the transaction.
 #[derive(Debug)]
 #[must_use = "it is the only way to know what became of the transaction"]
 pub struct Submitted(oneshot::Receiver<Result<Committed, EngineError>>);
@@ -62,8 +61,8 @@ fn submission(request: CommitRequest) -> (Command, Submitted) {
     (command, Submitted(answer))
 }
 
-/// A handle on an open store. Clones share it; the store closes when the last one is dropped, or at
-/// [`Engine::shutdown`].
+/// A handle to an open store, shared by its clones. The store closes when the last one is dropped,
+/// or at [`Engine::shutdown`].
 #[derive(Clone)]
 pub struct Engine {
     store: Arc<Store>,
@@ -72,19 +71,18 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// Opens the store of `config`, making it if it is not there, and starts its commit task on the
-    /// current runtime. Cost: replay of the journal behind the last checkpoint.
+    /// Opens the store of `config`, creates it if it does not exist, and starts its commit task on
+    /// the current runtime. Cost: replay of the journal after the last checkpoint.
     ///
     /// # Errors
     /// `Busy` if another daemon has the store open or the system refuses a thread, `Corrupt` for
-    /// damage (naming the file), `Invalid` for a configuration that does not fit.
+    /// damage (naming the file), `Invalid` for a configuration that does not fit the store.
     pub async fn open(config: EngineConfig, env: Environment) -> Result<Self, EngineError> {
         let storage = Arc::new(LocalStorage::new(&env, config.local()));
         Self::open_on(storage, config, env).await
     }
 
-    /// The same for a store on any medium. What `config` says of a directory and its files counts
-    /// for nothing then.
+    /// The same for a store on any medium. The directory and file options in `config` are ignored.
     ///
     /// # Errors
     /// As [`open`](Self::open).
@@ -135,7 +133,7 @@ impl Engine {
         })
     }
 
-    /// Commits a transaction: [`stage`](Self::stage) and [`submit`](Self::submit).
+    /// Commits a transaction: [`stage`](Self::stage), then [`submit`](Self::submit).
     ///
     /// # Errors
     /// See [`submit`](Self::submit).
@@ -144,12 +142,12 @@ impl Engine {
         self.submit(request).await
     }
 
-    /// Prepares what a record of the transaction could not carry: large values, and objects that a
-    /// tree object refers to. Returns at once if there is nothing of the kind. Must come before
-    /// [`submit`](Self::submit), which makes it durable once the transaction is accepted; until
-    /// then it leaves nothing behind. A transaction that cannot be prepared, or whose caller may
-    /// not do it, is marked as refused, since only [`submit`](Self::submit) can tell whether it is
-    /// a repeat of one that took effect.
+    /// Stages what cannot be part of the transaction's record: large values, and objects that a
+    /// tree object refers to. Returns at once if there are none. Must precede
+    /// [`submit`](Self::submit), which makes the staged objects durable once the transaction is
+    /// accepted; until then they leave no trace. A transaction that cannot be staged, or that its
+    /// caller may not commit, is only marked as refused, since [`submit`](Self::submit) may find
+    /// that it repeats one that took effect.
     ///
     /// # Errors
     /// `Unavailable` when the store is closing.
@@ -171,19 +169,18 @@ impl Engine {
         self.store.offload_write(work).await
     }
 
-    /// Begins an upload: a value of up to `limit` bytes that comes in pieces. Cost: for a guest a
-    /// look at the namespaces.
+    /// Starts an upload: a value of up to `limit` bytes that arrives in pieces. Cost: for a guest,
+    /// a look at all namespaces.
     ///
     /// # Errors
-    /// `Permission` for a caller who may change no namespace at all.
+    /// `Permission` for a caller who may not change any namespace.
     pub fn upload(&self, caller: Principal, limit: u64) -> Result<Upload, EngineError> {
         stage::check_writer(&self.store, caller)?;
         Upload::begin(&self.store, limit)
     }
 
-    /// Makes an upload the value of the put that is operation `index` of a request. The request is
-    /// refused, and nothing is left of the upload, if that cannot be done or the caller may not
-    /// change the namespace.
+    /// Makes an upload the value of operation `index` of a request, which is a put. If that fails
+    /// or the caller may not change the namespace, the request is refused and the upload discarded.
     pub async fn take_upload(&self, upload: Upload, request: &mut CommitRequest, index: usize) {
         let taken = async {
             stage::check_rights(&self.store, request)?;
@@ -206,8 +203,8 @@ impl Engine {
         }
     }
 
-    /// The answer to a transaction that cannot be evaluated (any more) but may have been committed
-    /// before: the first answer if it was, else `refusal`.
+    /// Answers a transaction that cannot be evaluated any more but may have been committed before:
+    /// with its first result if it was, else with `refusal`.
     pub fn settle(&self, request: CommitRequest, refusal: EngineError) -> Submitted {
         let (reply, answer) = oneshot::channel();
         let tenant = self.store.tenant(request.caller);
@@ -217,15 +214,15 @@ impl Engine {
             refusal,
             reply,
         };
-        // If there is nobody to take it any more, that is the answer.
+        // If this fails, the receiver reports that the store has stopped.
         let _ = self.inbox.send(tenant, command);
         Submitted(answer)
     }
 
-    /// Queues a transaction, in the order of the calls, and returns its answer to wait for. The
-    /// transaction must have been [staged](Self::stage). The answer may be the error `Busy` if too
-    /// much is queued, one of the transaction, `NoSpace` if the disk is full, `OutcomeUnknown` if
-    /// only a restart can tell.
+    /// Queues a [staged](Self::stage) transaction and returns its pending result. Transactions are
+    /// queued in the order of the calls. Possible errors: `Busy` if too much is queued, `NoSpace`
+    /// if the disk is full, `OutcomeUnknown` if only a restart can tell the outcome, and those of
+    /// the transaction itself.
     pub fn submit(&self, request: CommitRequest) -> Submitted {
         let tenant = self.store.tenant(request.caller);
         let (command, submitted) = submission(request);
@@ -244,13 +241,13 @@ impl Engine {
         submitted
     }
 
-    /// Whether [`stage`](Self::stage) has anything to do for this transaction.
+    /// Whether the transaction needs [`stage`](Self::stage).
     pub fn must_stage(request: &CommitRequest) -> bool {
         stage::needed(&request.transaction)
     }
 
-    /// A state of a namespace to read. For anything but `Current` and snapshot references the
-    /// namespace is the one that is named here.
+    /// Opens a state of a namespace for reading. The namespace in a snapshot reference takes
+    /// precedence over `namespace`.
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Compacted`, `StaleSnapshot`.
@@ -263,10 +260,10 @@ impl Engine {
         View::open(&self.store, caller, namespace, at).await
     }
 
-    /// Starts a watch. `sink` is woken with `token` when there may be something to read.
+    /// Starts a watch. `sink` is woken with `token` when there may be events to read.
     ///
     /// # Errors
-    /// `NoNamespace`, `Permission`, `Limit`; `Invalid` for options that do not go together.
+    /// `NoNamespace`, `Permission`, `Limit`; `Invalid` for conflicting options.
     pub fn watch(
         &self,
         caller: Principal,
@@ -279,9 +276,9 @@ impl Engine {
         Watch::open(&self.store, caller, namespace, request, wake)
     }
 
-    /// Follows the roots of one namespace, or of all that the caller may read, those made later
-    /// included. `Start::Initial` begins with the state; `Start::Version` needs a namespace; from a
-    /// `Place` no event is missed and none told twice, across restarts too.
+    /// Follows the roots of one namespace, or of all that the caller may read, including those
+    /// created later. `Start::Initial` begins with the current state; `Start::Version` requires a
+    /// namespace; from a `Place`, no event is missed or repeated, even across restarts.
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Limit`, `Invalid`.
@@ -297,8 +294,8 @@ impl Engine {
         Follower::open(&self.store, caller, namespace, start.into(), wake)
     }
 
-    /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, as far
-    /// as they touched `scopes` (none: all).
+    /// A page of the log: versions `from` (0: the oldest retained) to `to`, both included, that
+    /// touched `scopes` (none: all).
     ///
     /// # Errors
     /// `Compacted` if `from` is not retained any more.
@@ -315,25 +312,25 @@ impl Engine {
         log::page(&self.store, caller, &namespace, (from, to), scopes, limit).await
     }
 
-    /// What checkpoints have cost so far.
+    /// Costs of checkpoints so far.
     pub fn checkpoint_counts(&self) -> CheckpointCounts {
         self.store.checkpoints.counts()
     }
 
-    /// What it has cost so far to find out whom versions wake.
+    /// Costs of matching versions with watches so far.
     pub fn match_counts(&self) -> MatchCounts {
         self.store.matched.counts()
     }
 
-    /// Returns when everything that was committed before is on disk.
+    /// Waits until all earlier commits are on disk.
     ///
     /// # Errors
-    /// When it is not.
+    /// If the sync fails.
     pub async fn sync(&self, caller: Principal) -> Result<(), EngineError> {
         self.ask(caller, |reply| Command::Sync { reply }).await
     }
 
-    /// Writes a checkpoint now. They are also written when they are due.
+    /// Writes a checkpoint now. Checkpoints are also written automatically.
     ///
     /// # Errors
     /// `NoSpace`, `Unavailable`.
@@ -342,19 +339,19 @@ impl Engine {
             .await
     }
 
-    /// Finishes what was accepted, writes a checkpoint, and closes the store: when this returns it
-    /// can be opened again.
+    /// Finishes accepted work, writes a checkpoint, and closes the store. When this returns, the
+    /// store can be opened again.
     ///
     /// # Errors
-    /// None that leave anything undone; `Unavailable` if it was closed already.
+    /// `Unavailable` if it was closed already. No error leaves work unfinished.
     pub async fn shutdown(&self) -> Result<(), EngineError> {
         self.ask(self.owner(), |reply| Command::Shutdown { reply })
             .await
     }
 
-    /// Returns when the store has stopped by itself: after a failure that it must not go on from,
-    /// or because its commit task has ended otherwise than by [`shutdown`](Self::shutdown). The
-    /// daemon should then end. Never returns after a shutdown.
+    /// Waits until the store stops by itself: after a failure that rules out continuing, or because
+    /// its commit task ended other than by [`shutdown`](Self::shutdown). The daemon should then
+    /// exit. Never returns after a shutdown.
     pub async fn failed(&self) -> Stopped {
         let mut life = self.life.clone();
         let over = life.wait_for(|life| !matches!(life, Life::Running)).await;
@@ -366,7 +363,7 @@ impl Engine {
         }
     }
 
-    /// The hash that the store names its objects by.
+    /// The hash algorithm of the store's blobrefs.
     pub fn algorithm(&self) -> kvs_tree::HashAlgorithm {
         self.store.objects.params().algorithm
     }
@@ -376,7 +373,7 @@ impl Engine {
         self.store.authority().instance_owner()
     }
 
-    /// How work is cut into slices, for whoever does more for a request than the engine.
+    /// How long work is cut into slices, for callers that do further work for a request.
     pub fn slices(&self) -> &Arc<Slices> {
         &self.store.slices
     }

@@ -1,9 +1,9 @@
-//! One namespace's past: the newest versions in memory, and where older ones are found.
+//! The history of one namespace: the newest versions in memory, and where older ones are found.
 //!
-//! Records and roots of recent versions are kept within bounds by number and bytes; older records
+//! Records and roots of recent versions are in memory, bounded by number and bytes. Older records
 //! are in the journal, found through sparse landmarks; older roots are rebuilt from the nearest
-//! checkpoint at or before them. The oldest checkpoint is the oldest retained version. Passive data
-//! under its namespace's lock; reading the disk is up to `archive.rs`.
+//! checkpoint at or before them. The oldest checkpoint is the oldest retained version. Passive
+//! data, protected by the namespace's lock; `archive.rs` reads the disk.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use crate::limits::{LANDMARK_DISTANCE, RECENT_RECORD_BYTES, RECENT_ROOTS};
 use crate::past::{CheckpointRoot, Landmark, Past};
 use crate::state::VersionRecord;
 
-/// A version's root, as readers hold it.
+/// The root of a version, for readers.
 #[derive(Clone)]
 pub(crate) struct RootAt {
     pub(crate) version: u64,
@@ -24,7 +24,7 @@ pub(crate) struct RootAt {
 }
 
 impl RootAt {
-    /// The root of a version that packs hold.
+    /// The root of a version that is in packs.
     pub(crate) fn checkpoint(point: &CheckpointRoot) -> Self {
         Self {
             version: point.version,
@@ -36,7 +36,7 @@ impl RootAt {
 }
 
 impl CheckpointRoot {
-    /// The root of a namespace, as it was after `group`.
+    /// The root of a namespace as of `group`.
     pub(crate) fn of(root: &RootAt, group: u64, age_ms: u64) -> Self {
         let stats = root.directory.stats();
         Self {
@@ -51,23 +51,23 @@ impl CheckpointRoot {
     }
 }
 
-/// A version as the journal has it.
+/// A version as written to the journal.
 pub(crate) struct Written {
     pub(crate) record: Arc<VersionRecord>,
-    /// The journal group that holds it.
+    /// The journal group that contains it.
     pub(crate) group: u64,
-    /// About what its record takes in memory.
+    /// Approximate memory of its record, in bytes.
     pub(crate) bytes: usize,
 }
 
-/// A published version together with what it takes in memory.
+/// A published version and the memory that it takes.
 #[derive(Clone)]
 struct Recent {
     record: Arc<VersionRecord>,
     bytes: usize,
 }
 
-/// The past of one namespace.
+/// The history of one namespace.
 #[derive(Clone)]
 pub(crate) struct History {
     records: VecDeque<Recent>,
@@ -77,7 +77,8 @@ pub(crate) struct History {
 }
 
 impl History {
-    /// A past that reaches back to the first of its checkpoints, of which there is at least one.
+    /// A history that starts at the first of the checkpoints in `past`, of which there is at least
+    /// one.
     pub(crate) fn new(past: Past) -> Self {
         Self {
             records: VecDeque::new(),
@@ -87,7 +88,7 @@ impl History {
         }
     }
 
-    /// Adds the next version. Its root may follow.
+    /// Adds the next version. Its root may be added later.
     pub(crate) fn push(&mut self, written: Written) {
         let Written {
             record,
@@ -110,7 +111,7 @@ impl History {
         }
     }
 
-    /// Adds the root of the newest version. Those that are kept follow one another.
+    /// Adds the root of the newest version. The roots in memory are consecutive.
     pub(crate) fn push_root(&mut self, root: RootAt) {
         let last = self.roots.back().map(|last| last.version);
         if last.is_some_and(|last| last + 1 != root.version) {
@@ -127,8 +128,8 @@ impl History {
         self.past.checkpoints.first().map_or(0, |c| c.version)
     }
 
-    /// Records from version `from` on, as far as memory holds them, at most `limit`; `None` if
-    /// `from` is older than that.
+    /// At most `limit` records in memory, from version `from` on; `None` if `from` is older than
+    /// these.
     pub(crate) fn recent_records(
         &self,
         from: u64,
@@ -146,14 +147,14 @@ impl History {
         )
     }
 
-    /// The record of a version, if memory holds it.
+    /// The record of a version, if it is in memory.
     pub(crate) fn recent_record(&self, version: u64) -> Option<Arc<VersionRecord>> {
         let first = self.records.front()?.record.version;
         let at = usize::try_from(version.checked_sub(first)?).ok()?;
         self.records.get(at).map(|recent| recent.record.clone())
     }
 
-    /// The root of `version` if it can be read without replay: in memory, or a checkpoint.
+    /// The root of `version` if it can be read without replay: in memory, or from a checkpoint.
     pub(crate) fn root_at_hand(&self, version: u64) -> Option<RootAt> {
         self.base(version).filter(|root| root.version == version)
     }
@@ -170,7 +171,7 @@ impl History {
         self.roots.get(at).cloned()
     }
 
-    /// The newest root at or before `version` that needs no replay to be read.
+    /// The newest root at or before `version` that can be read without replay.
     pub(crate) fn base(&self, version: u64) -> Option<RootAt> {
         let recent = self
             .roots
@@ -191,7 +192,7 @@ impl History {
         }
     }
 
-    /// The group from which reading the journal meets `version`.
+    /// The group at which reading the journal for `version` starts.
     pub(crate) fn group_of(&self, version: u64) -> Option<u64> {
         let at = self
             .past
@@ -200,7 +201,7 @@ impl History {
         self.past.landmarks.get(at.checked_sub(1)?).map(|l| l.group)
     }
 
-    /// The version, if a retained one that is known without replay, that had `root`.
+    /// A retained version with this root, among those known without replay.
     pub(crate) fn version_of_root(&self, root: &Blobref) -> Option<u64> {
         let recent = self
             .roots
@@ -227,18 +228,18 @@ impl History {
         &self.past.checkpoints
     }
 
-    /// What of it outlives a restart.
+    /// The part that survives a restart.
     pub(crate) fn past(&self) -> Past {
         self.past.clone()
     }
 
-    /// Notes a finished checkpoint.
+    /// Records a finished checkpoint.
     pub(crate) fn checkpointed(&mut self, checkpoint: CheckpointRoot) {
         self.past.checkpointed(checkpoint);
     }
 
-    /// Lets go of what packs hold in up to `most` roots in memory, of versions from `from` to
-    /// `upto`, the oldest first. The version to go on with; `None` when there is none.
+    /// Evicts nodes that are now in packs from up to `most` roots in memory, of versions `from` to
+    /// `upto`, oldest first. Returns the version to continue with; `None` when done.
     pub(crate) fn detach<W: Fn(&Blobref) -> bool>(
         &mut self,
         from: u64,
@@ -260,8 +261,8 @@ impl History {
         (next <= upto.min(newest)).then_some(next)
     }
 
-    /// Forgets what lies before `group`, a group of a checkpoint up to which the journal is
-    /// dropped: the newest checkpoint at or before it becomes the oldest retained version.
+    /// Drops the history before `group`, the group of a checkpoint before which the journal is
+    /// dropped. The newest checkpoint at or before it becomes the oldest retained version.
     pub(crate) fn trim(&mut self, group: u64) {
         let upto = self.past.checkpoints.partition_point(|c| c.group <= group);
         self.past.checkpoints.drain(..upto.saturating_sub(1));
@@ -276,7 +277,7 @@ impl History {
         if let Some(first) = self.past.landmarks.first_mut()
             && first.group <= group
         {
-            // What the landmark named is gone; the next version can only stand behind it.
+            // The landmark's group is dropped; the next version can only come after it.
             *first = Landmark {
                 version: oldest + 1,
                 group: group + 1,
@@ -303,7 +304,7 @@ mod tests {
         split_key: [7; 32],
     };
 
-    /// A namespace of so many versions, each of which puts one key more.
+    /// A namespace of `versions` versions, each of which puts one more key.
     fn history(versions: u64) -> History {
         let objects = Objects::new(Arc::new(MemoryBlobStore::new()), PARAMS, 1 << 20);
         let mut directory = Directory::empty();
@@ -330,7 +331,7 @@ mod tests {
         history
     }
 
-    /// Versions that hold objects in memory, although all are written.
+    /// Versions that hold objects in memory although all are written.
     fn holding(history: &History) -> Vec<u64> {
         let holds = |root: &&RootAt| {
             let mut count = 0;
@@ -354,7 +355,7 @@ mod tests {
         assert_eq!(holding(&history), (1..=20).collect::<Vec<_>>());
         assert_eq!(history.detach(0, 17, 8, &mut detacher), Some(9));
         assert_eq!(holding(&history), (9..=20).collect::<Vec<_>>());
-        // Those that were forgotten meanwhile need nothing.
+        // Versions that were dropped meanwhile need no work.
         history.roots.drain(..12);
         assert_eq!(history.detach(9, 17, 3, &mut detacher), Some(16));
         assert_eq!(holding(&history), (16..=20).collect::<Vec<_>>());

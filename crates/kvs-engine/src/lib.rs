@@ -1,6 +1,6 @@
-//! The engine of kvs.
+//! The engine of kvs: namespaces, commits, history, watches, and the recovery of a store.
 //!
-//! Modules stand in reading order: each imports only modules above it.
+//! Modules are declared in reading order: each imports only modules above it.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod limits;

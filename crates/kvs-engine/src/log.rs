@@ -1,4 +1,4 @@
-//! The log: versions of a namespace, who made them, when, and which keys they changed.
+//! The log: versions of a namespace with their authors, times and changed keys.
 
 use std::sync::Arc;
 
@@ -19,37 +19,38 @@ use crate::version_changes::{changes_of, transactions_of};
 /// One version in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogEntry {
-    /// The version.
+    /// The version and its incarnation.
     pub position: Position,
-    /// The root after it.
+    /// The root of the version.
     pub root: Blobref,
-    /// When it was committed, in milliseconds since the epoch.
+    /// Time of the commit, in milliseconds since the epoch.
     pub time_ms: u64,
-    /// Who made it.
+    /// The transactions in it, with their authors.
     pub transactions: Vec<TransactionInfo>,
-    /// The keys that it changed within the scopes, and how; at most
+    /// The changed keys within the scopes, and how they changed; at most
     /// [`LOG_CHANGES`](crate::limits::LOG_CHANGES).
     pub keys: Vec<(Key, ChangeKind)>,
-    /// Whether it may have changed more: then `keys` may be empty.
+    /// Whether there may be more changes; `keys` may then be empty.
     pub more: bool,
 }
 
 /// A page of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogPage {
-    /// Versions that touched the scopes, ascending; possibly none although more follow.
+    /// Versions that touched the scopes, ascending; may be empty although more follow.
     pub entries: Vec<LogEntry>,
-    /// The version to ask for next; `None` at the end.
+    /// First version of the next page; `None` at the end.
     pub next: Option<u64>,
     /// The oldest version whose record is retained.
     pub oldest: u64,
 }
 
-/// Versions `from` to `to` (both included) that touched `scopes`, at most `limit` of them; fewer
-/// where finding more would take longer than [`REQUEST_SLICES`]. In slices.
+/// At most `limit` versions of `from` to `to` (both included) that touched `scopes`; fewer if
+/// finding more would take longer than [`REQUEST_SLICES`]. `from` 0 is the oldest retained version.
+/// Works in slices.
 ///
 /// # Errors
-/// `Compacted` if `from` is not retained any more; 0 stands for the oldest retained.
+/// `Compacted` if `from` is not retained any more.
 pub(crate) async fn page(
     store: &Arc<Store>,
     caller: Principal,
@@ -112,7 +113,8 @@ pub(crate) async fn page(
     })
 }
 
-/// Looks for versions from `from` on that may concern the filter; `None` if there is none at all.
+/// Looks for versions from `from` on that may concern the filter; `None` if `from` is not published
+/// yet.
 async fn look(
     store: &Arc<Store>,
     namespace: &Arc<Namespace>,

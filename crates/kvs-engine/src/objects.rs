@@ -1,5 +1,5 @@
 //! Tree objects for the pure core: a byte-bounded cache of decoded nodes over the blob store, and
-//! the loop that feeds a pure step the objects it reports missing.
+//! the loop that loads the objects that a pure step reports missing.
 
 use std::cell::RefCell;
 use std::collections::HashMap;
@@ -13,7 +13,7 @@ use quick_cache::{Weighter, sync::Cache};
 use crate::error::{EngineError, ErrorKind};
 use crate::pack::{BlobStore, Staged};
 
-/// An object in memory.
+/// A decoded object in memory.
 #[derive(Clone)]
 pub(crate) enum Object {
     Node(Arc<Node>),
@@ -35,7 +35,7 @@ impl Object {
         }
     }
 
-    /// About how much memory it takes.
+    /// Approximate memory, in bytes.
     fn size(&self) -> usize {
         let size = match self {
             Object::Node(node) => node.memory_size(),
@@ -54,18 +54,18 @@ impl Weighter<Blobref, Object> for BySize {
     }
 }
 
-/// The stored objects of one store, with the recently used ones decoded in memory.
+/// The stored objects of one store; recently used ones are cached in decoded form.
 pub(crate) struct Objects {
     store: Arc<dyn BlobStore>,
     cache: Cache<Blobref, Object, BySize>,
     params: StoreParams,
-    /// Objects of accepted transactions whose group is not written yet. For the commit task:
-    /// nothing of theirs is published.
+    /// Objects of accepted transactions whose group is not written yet. Only the commit task needs
+    /// them: nothing of them is published.
     staged: RwLock<Vec<Arc<Staged>>>,
 }
 
 impl Objects {
-    /// Objects of `store`, keeping about `cache_bytes` of decoded ones.
+    /// Objects of `store`, with a cache of about `cache_bytes`.
     pub(crate) fn new(store: Arc<dyn BlobStore>, params: StoreParams, cache_bytes: u64) -> Self {
         let items = (cache_bytes / 2048).max(64) as usize;
         Self {
@@ -76,14 +76,14 @@ impl Objects {
         }
     }
 
-    /// Lets objects be read that wait for a pack.
+    /// Makes objects readable that are not in a pack yet.
     pub(crate) fn stage(&self, staged: &[Arc<Staged>]) {
         if !staged.is_empty() {
             self.staged_mut().extend_from_slice(staged);
         }
     }
 
-    /// They are in a pack, or not needed.
+    /// Removes objects that are now in a pack, or not needed.
     pub(crate) fn unstage(&self, staged: &[Arc<Staged>]) {
         if !staged.is_empty() {
             let gone = |one: &Arc<Staged>| staged.iter().any(|other| Arc::ptr_eq(one, other));
@@ -119,7 +119,7 @@ impl Objects {
 
     fn load(&self, missing: &Missing, keep_blobs: bool) -> Result<Object, EngineError> {
         let Some(stored) = self.store.get(&missing.blobref)? else {
-            // Not kept: it is in no pack, and may never be.
+            // Not cached: it is in no pack, and may never be.
             return self.decode(missing, self.read_staged(&missing.blobref)?);
         };
         let object = self.decode(missing, Some(stored))?;
@@ -129,7 +129,7 @@ impl Objects {
         Ok(object)
     }
 
-    /// What the store gave for an object.
+    /// Decodes what the store returned for an object.
     pub(crate) fn decode(
         &self,
         missing: &Missing,
@@ -154,7 +154,7 @@ impl Objects {
         self.cache.insert(reference, object.clone());
     }
 
-    /// An object out of the cache or from the disk.
+    /// Reads an object from the cache or the disk.
     pub(crate) fn read(&self, missing: &Missing) -> Result<Object, EngineError> {
         match self.cache.get(&missing.blobref) {
             Some(object) => Ok(object),
@@ -173,9 +173,9 @@ impl Objects {
         }
     }
 
-    /// Runs a pure step until it has every object that it needs. Reads the disk: for blocking
-    /// contexts. What was loaded for this step stays at hand until it is done, so that a small
-    /// cache cannot make it go round for ever.
+    /// Repeats a pure step until it has every object that it needs. Reads the disk: for blocking
+    /// contexts. Objects that were loaded for the step are held until it is done, so that a small
+    /// cache cannot make it loop forever.
     ///
     /// # Errors
     /// Those of the step, and `Corrupt` or `BadObject` for objects that cannot be read.
@@ -186,7 +186,7 @@ impl Objects {
         self.run(step, true)
     }
 
-    /// The same, for a step that reads much and once: the blobs that it loads are not kept.
+    /// The same for a step that reads much, once: blobs are not cached.
     pub(crate) fn pass<T>(
         &self,
         step: impl FnMut(&dyn NodeSource) -> Result<T, Fault>,
@@ -194,8 +194,8 @@ impl Objects {
         self.run(step, false)
     }
 
-    /// The same, for a step that may need objects that only `staged` has. What is loaded for it is
-    /// added to `loaded`, for another step.
+    /// The same for a step that may need objects that are only in `staged`. Adds the objects that
+    /// it loads to `loaded`, for the next step.
     pub(crate) fn gather<T>(
         &self,
         staged: &[Arc<Staged>],
@@ -241,8 +241,7 @@ impl Objects {
         }
     }
 
-    /// Like [`complete`](Self::complete), but only with what is in memory: `None` if the disk is
-    /// needed.
+    /// Like [`complete`](Self::complete), but uses only memory: `None` if the disk is needed.
     pub(crate) fn at_once<T>(
         &self,
         step: impl FnOnce(&dyn NodeSource) -> Result<T, Fault>,
@@ -273,7 +272,7 @@ impl NodeSource for Objects {
     }
 }
 
-/// Objects that were loaded for a step, and stay in memory until it is done.
+/// Objects that were loaded for a step, held in memory until it is done.
 #[derive(Default)]
 pub(crate) struct Loaded {
     objects: HashMap<Blobref, Object>,
@@ -281,7 +280,7 @@ pub(crate) struct Loaded {
 }
 
 impl Loaded {
-    /// About how much memory they take.
+    /// Approximate memory, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
@@ -301,7 +300,7 @@ impl Loaded {
     }
 }
 
-/// What is in memory: objects that were loaded for a step, and those of the cache.
+/// Objects in memory: those loaded for a step, and those in the cache.
 pub(crate) struct AtHand<'a> {
     pub(crate) objects: &'a Objects,
     pub(crate) loaded: &'a Loaded,
@@ -322,13 +321,13 @@ impl NodeSource for AtHand<'_> {
 struct Loading<'a> {
     objects: &'a Objects,
     keep_blobs: bool,
-    /// Where to look for what the store does not have.
+    /// Objects that are not in the store yet.
     staged: &'a [Arc<Staged>],
     loaded: RefCell<Loaded>,
 }
 
 impl Loading<'_> {
-    /// Loads what a step asked for. The same object may be asked for several times at once.
+    /// Loads the objects that a step asked for. One object may be requested several times at once.
     fn load(&self, missing: &[Missing]) -> Result<(), EngineError> {
         let mut loaded = self.loaded.borrow_mut();
         let Loaded { objects, bytes } = &mut *loaded;

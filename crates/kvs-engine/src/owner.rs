@@ -1,8 +1,8 @@
-//! Whether this engine still owns its store. Asked before each read of the newest state, since a
-//! newer owner may have moved on.
+//! Checks that this engine still owns its store. Done before each read of the newest state, since
+//! another owner may have taken over.
 //!
-//! Ownership that was seen is relied on for a moment (`TERM_MS`), so that reads cost no system
-//! call. Whoever takes a store over from an owner that may live waits longer than that.
+//! A check is valid for a moment (`TERM_MS`), so that most reads cost no system call. A process
+//! that takes a store over from an owner that may be alive waits longer than that.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -13,13 +13,13 @@ use crate::clock::Clock;
 use crate::error::{EngineError, ErrorKind};
 use crate::term::Term;
 
-/// What the readers of a store know of its ownership.
+/// Ownership of a store, as known to its readers.
 pub(crate) struct Owner {
     term: Term,
     clock: Arc<dyn Clock>,
-    /// Until then, in uptime, the store was seen to be owned.
+    /// Uptime until which the last check is valid.
     until: AtomicU64,
-    /// For good.
+    /// Ownership is lost, permanently.
     deposed: AtomicBool,
 }
 
@@ -33,8 +33,8 @@ impl Owner {
         }
     }
 
-    /// Refuses to answer for a store that somebody else may own. Cost: a look at the clock, and now
-    /// and then at the store.
+    /// Refuses reads of a store that may have another owner. Cost: a clock read, and occasionally a
+    /// check of the store.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         let now = self.clock.uptime_ms();
         if now < self.until.load(Ordering::Relaxed) {

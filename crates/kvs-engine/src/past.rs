@@ -1,45 +1,45 @@
-//! The points from which the past of a namespace is read: roots that stand in packs, and where in
-//! the journal versions stand.
+//! The points from which the history of a namespace is read: roots in packs, and landmarks in the
+//! journal.
 
 use kvs_tree::{Blobref, Directory, Stats};
 use serde::{Deserialize, Serialize};
 
-/// Which group a record is in.
+/// The group of a record, with its times.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Stamp {
-    /// Its number.
+    /// Number of the group.
     pub(crate) group: u64,
-    /// The wall clock when it was begun, in milliseconds since 1970. May run backwards.
+    /// The wall clock when the group was begun, in milliseconds since 1970. May run backwards.
     pub(crate) time_ms: u64,
     /// The store's age then, in milliseconds: uptime summed over all starts. Never falls.
     pub(crate) age_ms: u64,
 }
 
-/// What a namespace began as.
+/// The initial state of a namespace.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Origin {
     pub(crate) root: Blobref,
-    /// The totals of the stored root that it is a copy of; `None`: it began empty.
+    /// The totals of the stored root that was copied; `None` if the namespace began empty.
     pub(crate) copied: Option<Stats>,
 }
 
-/// A root that can be read from packs: where versions after it are rebuilt from.
+/// A root that can be read from packs. Later versions are rebuilt from it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct CheckpointRoot {
     pub(crate) version: u64,
     /// The last group that this root includes.
     pub(crate) group: u64,
     pub(crate) time_ms: u64,
-    /// The store's age when it was made: what retention by time counts.
+    /// The store's age when the root was made; retention by time counts it.
     pub(crate) age_ms: u64,
     pub(crate) root: Blobref,
     pub(crate) stats: Stats,
-    /// The empty directory of version 0 needs no object.
+    /// The empty directory of version 0, which has no object.
     pub(crate) empty: bool,
 }
 
 impl CheckpointRoot {
-    /// Version 0 of a namespace that began in `group`.
+    /// Version 0 of a namespace that was created in the group of `stamp`.
     pub(crate) fn origin(origin: &Origin, stamp: Stamp) -> Self {
         Self {
             version: 0,
@@ -61,14 +61,15 @@ impl CheckpointRoot {
     }
 }
 
-/// Where in the journal versions stand: `group` holds the first transaction of `version`. Sparse.
+/// An entry of the sparse index from versions to the journal: `group` holds the first transaction
+/// of `version`.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Landmark {
     pub(crate) version: u64,
     pub(crate) group: u64,
 }
 
-/// The retained past of one namespace, as a checkpoint keeps it.
+/// The retained history of one namespace, as stored by a checkpoint.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Past {
     /// Ascending; the first is the oldest retained version.
@@ -77,7 +78,7 @@ pub(crate) struct Past {
 }
 
 impl Past {
-    /// Notes a finished checkpoint. A namespace that did not move keeps the one that it has.
+    /// Records a finished checkpoint. If the namespace has not changed, keeps the previous one.
     pub(crate) fn checkpointed(&mut self, point: CheckpointRoot) {
         let last = self.checkpoints.last();
         if last.is_none_or(|last| last.version < point.version) {
@@ -87,7 +88,7 @@ impl Past {
 }
 
 impl From<CheckpointRoot> for Past {
-    /// That of a namespace that has just begun.
+    /// The past of a namespace that was just created.
     fn from(origin: CheckpointRoot) -> Self {
         Self {
             checkpoints: vec![origin],

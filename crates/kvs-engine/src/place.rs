@@ -1,28 +1,27 @@
-//! Where a follower of roots is: a place in the journal, which it can hand out and go on from.
+//! The position of a follower in the journal, from which it can resume.
 
 use std::fmt;
 use std::str::FromStr;
 
 use crate::error::{EngineError, ErrorKind};
 
-/// A place between two records of the journal. Everything before it was told, everything after it
-/// is to come.
+/// A position between two records of the journal: everything before it was delivered, everything
+/// after it is to come.
 ///
-/// Its text form is for whoever goes on from it later, and means nothing to anybody but the store
-/// it is of.
+/// Its text form lets a later follower resume. It is meaningful only to the store that made it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Which journal: the incarnation of `primary`, which changes when what was seen may have been
-    /// lost.
+    /// Identifies the journal: the incarnation of `primary`, which changes when events that were
+    /// seen may have been lost.
     pub(crate) journal: u64,
-    /// The group that the next record is in.
+    /// The group of the next record.
     pub(crate) group: u64,
-    /// How many records of that group are before it.
+    /// Number of records in that group before this position.
     pub(crate) records: u64,
 }
 
 impl Place {
-    /// The place before the first record of a group.
+    /// The position before the first record of a group.
     pub(crate) fn before(journal: u64, group: u64) -> Self {
         Self {
             journal,
@@ -31,7 +30,7 @@ impl Place {
         }
     }
 
-    /// The group that the next record is in. It may not be written yet.
+    /// The group of the next record. It may not be written yet.
     pub fn group(&self) -> u64 {
         self.group
     }
@@ -62,7 +61,7 @@ fn parse(text: &str) -> Option<Place> {
         group: group.parse().ok()?,
         records: records.parse().ok()?,
     };
-    // One form only: no signs, no zeros in front.
+    // Only the canonical form is valid: no signs, no leading zeros.
     (place.group > 0 && place.to_string() == text).then_some(place)
 }
 

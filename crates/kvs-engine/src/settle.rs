@@ -1,10 +1,10 @@
-//! Appending a group until it is known what became of it.
+//! Appends a group and settles an unknown outcome.
 
 use crate::journal::{Append, Appended, Journal};
 use crate::limits::SETTLE_ATTEMPTS;
 
-/// Appends a group. An answer that says "unknown" is settled, as far as the journal can: a local
-/// disk whose sync failed never can. The error that is returned for it is the first one.
+/// Appends a group. If the outcome is unknown, asks the journal to settle it; a local disk whose
+/// sync failed never can. If it stays unknown, returns the first error.
 pub(crate) fn append(journal: &mut dyn Journal, append: Append<'_>) -> Appended {
     let first = journal.append(append);
     if !matches!(first, Appended::Unknown(_)) {

@@ -1,7 +1,7 @@
-//! Reading the journal for one question only: does this group hold anything that concerns a watch?
+//! Scans the journal for one question: does a group contain anything that concerns a watch?
 //!
-//! A watch that was away reads far more records than concern it. Here a group is walked over with
-//! nothing built, keys compared where they stand; only a group that answers yes is decoded.
+//! A watch that catches up reads far more records than concern it. This scan builds nothing and
+//! compares keys in place; only a group that matches is decoded.
 
 use kvs_tree::{Effect, Key, Scope, ScopeSet};
 
@@ -10,19 +10,19 @@ use crate::error::EngineError;
 use crate::state::VersionRecord;
 use crate::tokens::Tokens;
 
-/// Most scopes that keys are compared with where they stand.
+/// Most scopes for which keys are compared in place.
 const FEW: usize = 8;
 
 /// The scopes that a reader of records looks for.
 #[derive(Debug)]
 pub(crate) enum Filter {
-    /// With the key that each begins at; none: everything.
+    /// Scopes with their literal prefix keys; if empty, everything matches.
     Few(Vec<(Scope, Key)>),
     Many(Box<ScopeSet>),
 }
 
 impl Filter {
-    /// A filter for these scopes; none: everything.
+    /// A filter for these scopes; if there are none, everything matches.
     pub(crate) fn new<'a>(scopes: impl Iterator<Item = &'a Scope>) -> Self {
         let scopes: Vec<Scope> = scopes.cloned().collect();
         if scopes.len() > FEW {
@@ -39,8 +39,8 @@ impl Filter {
         matches!(self, Self::Few(scopes) if scopes.is_empty())
     }
 
-    /// Whether the record may concern the scopes: exact for keys, and for what lies below a key
-    /// that was changed as a whole, possible.
+    /// Whether the record may concern the scopes. Exact for a changed key itself; below a key that
+    /// was changed as a whole, a possible match counts.
     pub(crate) fn concerns(&self, record: &VersionRecord) -> bool {
         let one = |effect: &Effect| {
             let (key, below) = (effect.key(), reaches_below(effect));
@@ -52,7 +52,7 @@ impl Filter {
         self.takes_all() || record.effects().any(one)
     }
 
-    /// About how much looking at a record costs, in comparisons of a key with a scope.
+    /// Approximate cost of checking a record, in comparisons of a key with a scope.
     pub(crate) fn cost(&self, record: &VersionRecord) -> usize {
         let weight = match self {
             Self::Few(scopes) => scopes.len().max(1),
@@ -85,7 +85,7 @@ impl Filter {
     }
 }
 
-/// Whether the key with this text is `ancestor` or lies below it.
+/// Whether `key` is `ancestor` or below it.
 fn within(key: &[u8], ancestor: &[u8]) -> bool {
     if ancestor == b"." {
         return true;
@@ -102,16 +102,16 @@ fn glob_touches(scope: &Scope, key: &[u8], below: bool) -> bool {
         .is_none_or(|key| scope.matches(&key) || (below && scope.may_match_below(&key)))
 }
 
-/// What a group holds for a namespace and a filter.
+/// What a group contains for a namespace and a filter.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Skimmed {
-    /// The newest version of the namespace in it.
+    /// The newest version of the namespace in the group.
     pub(crate) newest: Option<u64>,
-    /// Whether one of `from` or later may concern the filter.
+    /// Whether a version from `from` on may concern the filter.
     pub(crate) concerns: bool,
 }
 
-/// Walks over a group. `number` only names it in the error.
+/// Scans a group. `number` is only for the error message.
 pub(crate) fn skim(
     number: u64,
     payload: &[u8],
@@ -125,7 +125,7 @@ pub(crate) fn skim(
         .ok_or_else(|| EngineError::corrupt(format!("journal group {number} does not decode")))
 }
 
-/// Age, time, records.
+/// A group: age, time, records.
 fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) -> Option<Skimmed> {
     let mut found = Skimmed::default();
     tokens.array_of(3)?;
@@ -135,7 +135,7 @@ fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) 
             tokens.skip(1)?;
             continue;
         }
-        // Namespace, incarnation, version, root, time, stamp, transactions.
+        // A version: namespace, incarnation, version, root, time, stamp, transactions.
         tokens.array_of(7)?;
         let name = tokens.text()?;
         tokens.skip(1)?;
@@ -151,7 +151,8 @@ fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) 
         tokens.skip(3)?;
         found.concerns |= filter.takes_all();
         for _ in 0..tokens.array()? {
-            // User, client, number, acknowledged, name, results, operations, effects.
+            // A transaction: user, client, number, acknowledged, name, results, operations,
+            // effects.
             tokens.array_of(8)?;
             tokens.skip(7)?;
             for _ in 0..tokens.array()? {
@@ -163,10 +164,10 @@ fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) 
     Some(found)
 }
 
-/// The key of an effect, and whether it may reach below.
+/// The key of an effect, and whether the effect may reach below it.
 fn effect<'a>(tokens: &mut Tokens<'a>) -> Option<(&'a [u8], bool)> {
-    // Its fields, those before the key, and whether the last says if it reaches below; else whether
-    // it does.
+    // Number of fields, fields before the key, and whether the effect reaches below; `None` if the
+    // last field says so.
     let (fields, before, below) = match tokens.variant()? {
         b"p" | b"g" => (3, 0, None),
         b"s" => (4, 0, None),
@@ -318,7 +319,7 @@ mod tests {
                 );
                 let below = reaches_below(&effect) && scope.may_match_below(effect.key());
                 let wanted = scope.matches(effect.key()) || below;
-                // May say yes too often for patterns, never too rarely.
+                // For patterns, false positives are allowed, false negatives are not.
                 assert!(skimmed.concerns || !wanted, "{effect:?} {scope}");
                 let exact = !matches!(scope, Scope::Glob(_));
                 assert!(!exact || skimmed.concerns == wanted, "{effect:?} {scope}");

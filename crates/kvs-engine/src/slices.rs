@@ -1,10 +1,11 @@
-//! Long work in slices: after a number of visits (RFC 0001) whoever works gives way to others, so
-//! that no request holds anybody up, however much of a tree it has to read. Work is dropped between
-//! two slices, with the future that does it.
+//! Long work in slices. After a number of visits (RFC 0001), work yields to other tasks, so that no
+//! request blocks others, however much of a tree it has to read. Work can be dropped between two
+//! slices, together with its future.
 //!
-//! Everything that may visit many nodes asks a [`Pace`] how far the present slice may go, and tells
-//! it how far it went. The first slice is short: it is done where the request is taken, in one go
-//! with others. Counts and the longest slice, in time of the processor, are kept for `status`.
+//! Code that may visit many nodes asks a [`Pace`] how many visits the current slice has left, and
+//! reports the visits that it made. The first slice is shorter: it runs where the request is taken,
+//! in a row with other requests. Counts and the longest slices, in processor time, are kept for
+//! `status`.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -15,31 +16,31 @@ use crate::clock::Clock;
 use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART, SLICE_NS};
 use crate::request::Principal;
 
-/// Visits for which so many bytes are copied or encoded.
+/// Visits that copying or encoding `bytes` bytes counts as.
 #[must_use]
 pub fn visits_of_bytes(bytes: usize) -> usize {
     bytes / BYTES_A_VISIT
 }
 
-/// What slices are for; each kind has its longest one counted.
+/// The purpose of a slice. The longest slice of each kind is recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SliceKind {
-    /// A list.
+    /// Listing a directory.
     List,
-    /// A part of a long value.
+    /// Reading a part of a long value.
     Read,
     /// Many lookups in one request.
     LookupMany,
     /// Nodes for clients that keep trees.
     Nodes,
-    /// The log.
+    /// Reading the log.
     Log,
     /// Events of a watch.
     Watch,
 }
 
 impl SliceKind {
-    /// All kinds, each at its place in [`SliceCounts::longest_ns_of`].
+    /// All kinds, in the order of [`SliceCounts::longest_ns_of`].
     pub const ALL: [Self; 6] = [
         Self::List,
         Self::Read,
@@ -50,32 +51,32 @@ impl SliceKind {
     ];
 }
 
-/// What was done in slices since the store was opened.
+/// Slices since the store was opened.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SliceCounts {
-    /// Slices.
+    /// Number of slices.
     pub slices: u64,
-    /// Visits in all of them.
+    /// Visits in all slices.
     pub visits: u64,
-    /// Most visits in one.
+    /// Most visits in one slice.
     pub most_visits: u64,
-    /// Time of a processor that they took together, in nanoseconds. 0 where time is simulated.
+    /// Processor time of all slices, in nanoseconds. 0 in simulated time.
     pub total_ns: u64,
-    /// How many took more than `SLICE_NS`.
+    /// Slices that took longer than `SLICE_NS`.
     pub long: u64,
-    /// The longest of each kind, in the order of [`SliceKind::ALL`].
+    /// The longest slice of each kind, in the order of [`SliceKind::ALL`].
     pub longest_ns_of: [u64; SliceKind::ALL.len()],
 }
 
 impl SliceCounts {
-    /// The longest of all, in nanoseconds.
+    /// The longest slice, in nanoseconds.
     #[must_use]
     pub fn longest_ns(&self) -> u64 {
         self.longest_ns_of.into_iter().max().unwrap_or(0)
     }
 }
 
-/// How long work in a store is cut, and what was done so far.
+/// The slice length of a store, and counters of its slices.
 pub struct Slices {
     clock: Arc<dyn Clock>,
     visits: usize,
@@ -88,7 +89,7 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// Slices of so many visits.
+    /// Slices of `visits` visits.
     pub(crate) fn new(clock: Arc<dyn Clock>, visits: usize) -> Self {
         Self {
             clock,
@@ -102,7 +103,7 @@ impl Slices {
         }
     }
 
-    /// What was done so far.
+    /// The counts so far.
     pub fn counts(&self) -> SliceCounts {
         SliceCounts {
             slices: self.slices.load(Ordering::Relaxed),
@@ -117,7 +118,7 @@ impl Slices {
         }
     }
 
-    /// The pace of a piece of work for a caller that is about to begin.
+    /// The pace of new work for a caller.
     pub fn pace(self: &Arc<Self>, caller: Principal) -> Pace {
         Pace {
             left: (self.visits / FIRST_SLICE_PART).max(1),
@@ -128,13 +129,12 @@ impl Slices {
         }
     }
 
-    /// Lets others have their turn before more is done for this caller.
+    /// Yields to other tasks.
     async fn give_way(&self, _caller: Principal) {
         tokio::task::yield_now().await;
     }
 
-    /// Does some work and takes notice of how long each part of it takes, from one wait to the
-    /// next.
+    /// Runs some work and records the processor time of each poll.
     pub async fn timed<F: Future>(&self, kind: SliceKind, work: F) -> F::Output {
         let mut work = pin!(work);
         poll_fn(|cx| {
@@ -165,30 +165,30 @@ impl Slices {
     }
 }
 
-/// How one piece of work is cut into slices.
+/// Cuts one piece of work into slices.
 pub struct Pace {
     slices: Arc<Slices>,
     caller: Principal,
-    /// Visits that the present slice may still make.
+    /// Visits left in the current slice.
     left: usize,
-    /// Visits that the present slice made.
+    /// Visits made in the current slice.
     made: usize,
-    /// Slices before it.
+    /// Slices before the current one.
     ended: usize,
 }
 
 impl Pace {
-    /// Visits that the present slice may still make; at least one.
+    /// Visits left in the current slice; at least one.
     pub fn left(&self) -> usize {
         self.left.max(1)
     }
 
-    /// Slices that are over.
+    /// Slices that have ended.
     pub fn ended(&self) -> usize {
         self.ended
     }
 
-    /// Takes notice of visits. At the end of a slice others have their turn.
+    /// Records visits. Yields if they end the slice.
     pub async fn spend(&mut self, visits: usize) {
         self.note(visits);
         if self.left == 0 {
@@ -196,14 +196,14 @@ impl Pace {
         }
     }
 
-    /// Takes notice of visits where others cannot have their turn yet; whether the slice is over.
+    /// Records visits where yielding is not possible. Returns whether the slice has ended.
     pub fn note(&mut self, visits: usize) -> bool {
         self.made = self.made.saturating_add(visits);
         self.left = self.left.saturating_sub(visits);
         self.left == 0
     }
 
-    /// Ends the slice.
+    /// Ends the slice and yields.
     pub async fn give_way(&mut self) {
         self.close();
         self.ended += 1;
@@ -211,7 +211,7 @@ impl Pace {
         self.left = self.slices.visits;
     }
 
-    /// Takes notice of work on another thread that was worth so many slices.
+    /// Records work on another thread that was worth `slices` slices.
     pub(crate) fn beside(&mut self, slices: usize) {
         self.ended += slices;
     }

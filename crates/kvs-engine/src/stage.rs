@@ -1,9 +1,9 @@
-//! What must be in a pack before a record may name it: values too large for a record, and objects
-//! that a tree object refers to while they are only in memory.
+//! Stages objects that must be in a pack before a record may name them: values too large for a
+//! record, and objects in memory that a tree object refers to.
 //!
-//! It is staged before the transaction is judged, and joins a pack when it was accepted, before the
-//! group that it is in is written. Rights are judged before anything is staged. What is refused
-//! leaves nothing.
+//! Rights are checked first; then objects are staged, and then the transaction is evaluated. Once
+//! it is accepted, its objects join a pack before its group is written. A refused transaction
+//! leaves no trace.
 
 use kvs_tree::{Blobref, Directory, Entry, Operation, Transaction, TreeObject, Value, from_json};
 
@@ -25,7 +25,7 @@ pub(crate) fn needed(transaction: &Transaction) -> bool {
         })
 }
 
-/// Refuses a transaction whose caller may not do what it does, before it costs anything.
+/// Refuses a transaction that its caller may not commit, before it costs anything.
 pub(crate) fn check_rights(store: &Store, request: &CommitRequest) -> Result<(), EngineError> {
     let (caller, name) = (request.caller, &request.namespace);
     let namespace = store.namespace(name);
@@ -34,7 +34,7 @@ pub(crate) fn check_rights(store: &Store, request: &CommitRequest) -> Result<(),
     check_references(store, request.caller, &request.transaction)
 }
 
-/// Refuses a caller who may change no namespace at all, so that what he sends need not be kept.
+/// Refuses a caller who may not change any namespace, so that its data need not be stored.
 pub(crate) fn check_writer(store: &Store, caller: Principal) -> Result<(), EngineError> {
     if store.authority().is_instance_owner(caller) || store.owns_any(caller) {
         return Ok(());
@@ -46,7 +46,7 @@ pub(crate) fn check_writer(store: &Store, caller: Principal) -> Result<(), Engin
     Err(EngineError::new(ErrorKind::Permission, message))
 }
 
-/// Objects on their way to be staged: in memory, or in a file if they are many.
+/// Collects objects to stage: in memory, or in a file if there are many.
 struct Stager<'a> {
     store: &'a Store,
     objects: Vec<(Blobref, bytes::Bytes)>,
@@ -86,7 +86,7 @@ impl<'a> Stager<'a> {
         set_space_aside(self.store, Staged::in_memory(self.objects))
     }
 
-    /// Adds what of an entry is only in memory and not `known`.
+    /// Adds the objects of an entry that are in memory and not `known`.
     fn write(
         &mut self,
         entry: &Entry,
@@ -108,8 +108,8 @@ impl<'a> Stager<'a> {
     }
 }
 
-/// Sets disk space aside for what will be copied to a pack, until it was: a full disk is noticed by
-/// whoever needs the space, and not by all who share its group.
+/// Reserves disk space for objects that will be copied to a pack, until they are copied. So a full
+/// disk fails the transaction that needs the space, not all transactions of its group.
 pub(crate) fn set_space_aside(store: &Store, staged: Staged) -> Result<Staged, EngineError> {
     match staged.bytes_to_copy() {
         0 => Ok(staged),
@@ -117,7 +117,7 @@ pub(crate) fn set_space_aside(store: &Store, staged: Staged) -> Result<Staged, E
     }
 }
 
-/// Stages what the transaction needs and rewrites large puts to refer to it.
+/// Stages what the transaction needs, and rewrites large puts to refer to staged values.
 pub(crate) fn stage(store: &Store, transaction: &mut Transaction) -> Result<Staged, EngineError> {
     let params = store.objects.params();
     let mut stager = Stager::new(store);
@@ -147,8 +147,8 @@ pub(crate) fn stage(store: &Store, transaction: &mut Transaction) -> Result<Stag
     stager.finish()
 }
 
-/// Stages everything under a root that is only in memory, so that a pin on it or a copy of it
-/// survives whatever happens to the journal.
+/// Stages all objects under a root that are only in memory, so that a pin or copy of it does not
+/// depend on the journal.
 pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<Staged, EngineError> {
     let mut stager = Stager::new(store);
     let blobs = store.objects.store();
@@ -157,8 +157,8 @@ pub(crate) fn stage_root(store: &Store, root: &Directory) -> Result<Staged, Engi
     stager.finish()
 }
 
-/// Refuses tree objects that refer to stored ones: a reference names no namespace whose rights
-/// could be checked, so that only the instance owner may use it.
+/// Refuses tree objects that refer to stored ones, except from the instance owner: a reference
+/// names no namespace whose rights could be checked.
 fn check_references(
     store: &Store,
     caller: Principal,
@@ -188,7 +188,7 @@ fn has_references(object: &TreeObject) -> bool {
     false
 }
 
-/// Stages what `object` refers to, as far as it was shown to a client and is only in memory.
+/// Stages the targets of `object` that were shown to a client and are only in memory.
 fn write_referenced(object: &TreeObject, stager: &mut Stager<'_>) -> Result<(), EngineError> {
     let (store, blobs) = (stager.store, stager.store.objects.store());
     let known = |reference: &Blobref| blobs.contains(reference);

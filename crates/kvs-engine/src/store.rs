@@ -1,5 +1,5 @@
-//! What every reader of a store shares: its objects, its past, its namespaces and pins. Readers
-//! hold it through an `Arc`; the commit task is the only writer.
+//! What all readers of a store share: its objects, history, namespaces and pins. Readers hold it
+//! through an `Arc`; the commit task is the only writer.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,19 +27,19 @@ use crate::slices::Slices;
 use crate::state::{Authority, Terms, not_allowed};
 use crate::workers::{Threads, Workers};
 
-/// Entries whose references were shown to a client, so that they can be used again. Bounded.
+/// Entries whose references were shown to clients, for later use. Bounded.
 #[derive(Default)]
 struct Remembered {
     entries: HashMap<Blobref, (Entry, SnapshotRef)>,
     order: VecDeque<Blobref>,
 }
 
-/// A pin as readers see it: as it stands in the published state, and the root that it keeps.
+/// A pin for readers: as in the published state, with the root that it keeps.
 #[derive(Clone)]
 pub(crate) struct Pinned {
     pub(crate) pin: Arc<Pin>,
     pub(crate) root: RootAt,
-    /// When its lease ends, in lease time.
+    /// When its lease expires, in lease time.
     pub(crate) deadline: Option<u64>,
 }
 
@@ -48,25 +48,25 @@ pub(crate) struct Store {
     pub(crate) objects: Arc<Objects>,
     pub(crate) archive: Archive,
     pub(crate) feed: Arc<Notifier>,
-    /// What the watches of each user hold.
+    /// Scopes held by each user's watches.
     pub(crate) scopes: ScopeQuota,
-    /// What matching has cost.
+    /// Costs of matching.
     pub(crate) matched: Matched,
-    /// What checkpoints have cost.
+    /// Costs of checkpoints.
     pub(crate) checkpoints: CheckpointCounters,
     pub(crate) slices: Arc<Slices>,
     namespaces: RwLock<BTreeMap<SmolStr, Arc<Namespace>>>,
     pins: Mutex<BTreeMap<u64, Pinned>>,
-    /// The time that leases are counted in; the commit task lets it go on.
+    /// The time in which leases are counted; advanced by the commit task.
     pub(crate) lease_time: Arc<AtomicU64>,
     remembered: Mutex<Remembered>,
-    /// Packs that a restart knows, or that the group registers that is being written.
+    /// Packs known to a restart, or registered by the group that is being written.
     registered: Mutex<BTreeSet<PackId>>,
-    /// How many namespaces were removed since the store was opened.
+    /// Namespaces removed since the store was opened.
     removals: AtomicU64,
     owner: Owner,
     authority: Authority,
-    /// Threads for what blocks; without, it is done where it is asked for.
+    /// Threads for blocking work; without them, it runs on the caller's thread.
     threads: Option<Threads>,
 }
 
@@ -100,8 +100,8 @@ impl Store {
         }
     }
 
-    /// The packs in use that a restart would not know yet. They count as known from now on, unless
-    /// they are [given back](Self::unregister).
+    /// Packs in use that a restart would not know yet. They count as registered from now on, unless
+    /// [taken back](Self::unregister).
     pub(crate) fn new_packs(&self) -> Vec<PackId> {
         let packs = self.objects.store().packs();
         let mut registered = self.registered();
@@ -109,13 +109,12 @@ impl Store {
         new.filter(|id| registered.insert(*id)).collect()
     }
 
-    /// Packs that a restart knows from now on.
+    /// Marks packs as known to a restart.
     pub(crate) fn register(&self, packs: &[PackId]) {
         self.registered().extend(packs);
     }
 
-    /// Packs that a restart would not know after all: the group that registers them was not
-    /// written.
+    /// Takes packs back whose registering group was not written.
     pub(crate) fn unregister(&self, packs: &[PackId]) {
         let mut registered = self.registered();
         registered.retain(|pack| !packs.contains(pack));
@@ -127,7 +126,7 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs `work`, which may read the disk, where it does not hold up other tasks.
+    /// Runs `work`, which may read the disk, without blocking other tasks.
     pub(crate) async fn offload<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T, EngineError> + Send + 'static,
@@ -135,7 +134,7 @@ impl Store {
         self.run_on(|threads| &threads.reads, work).await
     }
 
-    /// Runs `work`, which may write and sync, where it holds up neither other tasks nor reads.
+    /// Runs `work`, which may write and sync, without blocking other tasks or reads.
     pub(crate) async fn offload_write<T: Send + 'static>(
         self: &Arc<Self>,
         work: impl FnOnce(&Arc<Self>) -> Result<T, EngineError> + Send + 'static,
@@ -155,7 +154,7 @@ impl Store {
         on(threads).run(move || work(&store)).await
     }
 
-    /// Runs `job` beside everything else, behind the ones before it.
+    /// Runs `job` in the background, after the jobs before it.
     pub(crate) fn in_background(&self, job: impl FnOnce() + Send + 'static) {
         match &self.threads {
             Some(threads) => threads.background.queue(job),
@@ -163,7 +162,8 @@ impl Store {
         }
     }
 
-    /// Runs a pure step: here if memory has all that it needs, else where it may read the disk.
+    /// Runs a pure step: on the spot if memory has all that it needs, else where it may read the
+    /// disk.
     pub(crate) async fn step<T: Send + 'static>(
         self: &Arc<Self>,
         step: impl Fn(&dyn NodeSource, &StoreParams) -> Result<T, Fault> + Send + 'static,
@@ -176,7 +176,7 @@ impl Store {
             .await
     }
 
-    /// The same for a step that goes on from what steps before it came to.
+    /// The same for a step that continues from the state of earlier steps.
     pub(crate) async fn advance<S: Send + 'static, T: Send + 'static>(
         self: &Arc<Self>,
         mut state: S,
@@ -208,13 +208,13 @@ impl Store {
             .ok_or_else(|| EngineError::no_namespace(name))
     }
 
-    /// Refuses to tell of the newest state of a store that somebody else may own.
+    /// Refuses to read the newest state of a store that may have another owner.
     pub(crate) fn check_owned(&self) -> Result<(), EngineError> {
         self.owner.check()
     }
 
-    /// The namespace, if the caller may read it. A guest is refused one that does not exist as one
-    /// that is not shared with it, so that nobody learns which names are in use.
+    /// The namespace, if the caller may read it. For a guest, the error for a missing namespace is
+    /// the same as for one that is not shared with it, so that names are not disclosed.
     pub(crate) fn readable(
         &self,
         caller: Principal,
@@ -227,7 +227,7 @@ impl Store {
         Ok(namespace)
     }
 
-    /// Refuses callers who neither own the namespace nor were given the right to read it.
+    /// Refuses callers who neither own the namespace nor have read access to it.
     pub(crate) fn may_read(
         &self,
         caller: Principal,
@@ -239,8 +239,8 @@ impl Store {
         Err(not_allowed(caller, &namespace.name))
     }
 
-    /// Refuses callers who may not change the namespace: who are neither the instance owner nor the
-    /// namespace's.
+    /// Refuses callers who may not change the namespace: neither the instance owner nor the
+    /// namespace's owner.
     pub(crate) fn check_owner(
         &self,
         caller: Principal,
@@ -250,12 +250,12 @@ impl Store {
         self.authority.check_use(caller, owner, &namespace.name)
     }
 
-    /// Who may do what.
+    /// The rules of access.
     pub(crate) fn authority(&self) -> Authority {
         self.authority
     }
 
-    /// On whose account the caller's work is done.
+    /// The tenant that is charged for the caller's work.
     pub(crate) fn tenant(&self, caller: Principal) -> Tenant {
         self.authority.tenant(caller)
     }
@@ -268,7 +268,7 @@ impl Store {
         namespaces.values().cloned().collect()
     }
 
-    /// Whether the caller owns a namespace.
+    /// Whether the caller owns any namespace.
     pub(crate) fn owns_any(&self, caller: Principal) -> bool {
         let namespaces = self
             .namespaces
@@ -279,7 +279,7 @@ impl Store {
             .any(|namespace| namespace.terms().owner == caller.uid())
     }
 
-    /// A namespace is there, at version 0.
+    /// Adds a new namespace at version 0.
     pub(crate) fn begin(
         &self,
         stamp: Stamp,
@@ -296,11 +296,11 @@ impl Store {
         namespace
     }
 
-    /// A namespace is gone, and the pins on it.
+    /// Removes a namespace and the pins on it.
     pub(crate) fn end(&self, name: &str) -> Option<Arc<Namespace>> {
         self.pins()
             .retain(|_, pinned| pinned.pin.snapshot.namespace != name);
-        // Counted first: whoever does not find it any more finds that one was removed.
+        // Counted first: a reader that does not find the namespace also sees the new count.
         self.removals.fetch_add(1, Ordering::AcqRel);
         let removed = self
             .namespaces
@@ -319,7 +319,7 @@ impl Store {
         namespaces.insert(namespace.name.clone(), namespace);
     }
 
-    /// How many namespaces were removed since the store was opened.
+    /// Namespaces removed since the store was opened.
     pub(crate) fn removals(&self) -> u64 {
         self.removals.load(Ordering::Acquire)
     }
@@ -328,7 +328,7 @@ impl Store {
         self.pins.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A pin as it stands now. `deadline` is that of its lease.
+    /// The current description of a pin. `deadline` is the end of its lease.
     pub(crate) fn pin_info(&self, pin: &Pin, deadline: Option<u64>) -> PinInfo {
         let now = self.lease_time.load(Ordering::Relaxed);
         PinInfo {
@@ -349,7 +349,7 @@ impl Store {
         matching.next().map(|p| p.root.clone())
     }
 
-    /// Keeps an entry that a client was shown the reference of.
+    /// Remembers an entry whose reference was shown to a client.
     pub(crate) fn remember(&self, reference: Blobref, entry: Entry, snapshot: SnapshotRef) {
         let mut table = self
             .remembered
@@ -373,7 +373,7 @@ impl Store {
         table.entries.get(reference).cloned()
     }
 
-    /// Swaps remembered and pinned directories for equal ones that hold less in memory.
+    /// Evicts stored nodes from remembered and pinned directories.
     pub(crate) fn detach<W: Fn(&Blobref) -> bool>(&self, detacher: &mut Detacher<W>) {
         for pinned in self.pins().values_mut() {
             pinned.root.directory = detacher.directory(&pinned.root.directory);

@@ -1,8 +1,7 @@
-//! MessagePack walked over: what is wanted is read where it stands, the rest is stepped over,
-//! nothing is built.
+//! Scans MessagePack in place: reads the requested values, skips the others, and builds nothing.
 
-/// The bytes that are not walked over yet. Each step is `None` where they end too early or are
-/// something else.
+/// The bytes that are not scanned yet. Each method returns `None` if they end too early or have
+/// another type.
 pub(crate) struct Tokens<'a>(&'a [u8]);
 
 impl<'a> Tokens<'a> {
@@ -22,7 +21,7 @@ impl<'a> Tokens<'a> {
         Some(bytes)
     }
 
-    /// A big-endian number of so many bytes, at most 8.
+    /// A big-endian number of `len` bytes, at most 8.
     fn number(&mut self, len: usize) -> Option<u64> {
         let bytes = self.bytes(len)?.iter();
         Some(bytes.fold(0, |number, byte| number << 8 | u64::from(*byte)))
@@ -32,7 +31,7 @@ impl<'a> Tokens<'a> {
         usize::try_from(self.number(len)?).ok()
     }
 
-    /// How many elements the array has that begins here.
+    /// Length of the array that begins here.
     pub(crate) fn array(&mut self) -> Option<usize> {
         match self.byte()? {
             byte @ 0x90..=0x9f => Some(usize::from(byte & 15)),
@@ -42,12 +41,12 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The same for one of a fixed length.
+    /// Checks that an array of length `len` begins here.
     pub(crate) fn array_of(&mut self, len: usize) -> Option<()> {
         (self.array()? == len).then_some(())
     }
 
-    /// The name of the variant that begins here; its content follows.
+    /// Name of the variant that begins here; its content follows.
     pub(crate) fn variant(&mut self) -> Option<&'a [u8]> {
         match self.byte()? {
             0x81 => self.text(),
@@ -55,7 +54,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// The bytes of a text.
+    /// The bytes of a string.
     pub(crate) fn text(&mut self) -> Option<&'a [u8]> {
         let len = match self.byte()? {
             byte @ 0xa0..=0xbf => usize::from(byte & 31),
@@ -86,7 +85,7 @@ impl<'a> Tokens<'a> {
         }
     }
 
-    /// Steps over so many values, whatever they are.
+    /// Skips `values` values of any type.
     pub(crate) fn skip(&mut self, values: usize) -> Option<()> {
         let mut left = values;
         while let Some(others) = left.checked_sub(1) {
@@ -122,7 +121,7 @@ impl<'a> Tokens<'a> {
         Some(())
     }
 
-    /// Whether all was walked over.
+    /// Whether everything was scanned.
     pub(crate) fn is_done(&self) -> bool {
         self.0.is_empty()
     }

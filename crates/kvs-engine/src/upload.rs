@@ -1,10 +1,10 @@
-//! A value that comes in pieces: written into a pack of its own as it comes, so that memory holds a
-//! piece and the edge of its chunk tree, whatever its length.
+//! A value that arrives in pieces. It is written into its own pack as it arrives, so that memory
+//! holds one piece and the edge of its chunk tree, whatever its length.
 //!
-//! The objects join a pack when a commit that takes the value was accepted. Dropped before that, or
-//! cut off by a crash, it leaves nothing. Nodes on the right edge of the chunk tree change with
-//! each piece and are written each time (under 1% of the bytes); since an unfinished pack cannot be
-//! read, those of the last piece are kept.
+//! The objects join a pack when a commit of the value is accepted. An upload that is dropped before
+//! that, or cut off by a crash, leaves no trace. Nodes on the right edge of the chunk tree change
+//! with each piece and are written each time (under 1% of the bytes). An unfinished pack cannot be
+//! read, so the nodes of the last piece stay in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -18,7 +18,7 @@ use crate::pack::{PackWriter, Staged, StoreError};
 use crate::stage::set_space_aside;
 use crate::store::Store;
 
-/// What an upload has become: the value to commit.
+/// The value of a finished upload.
 #[derive(Clone, Debug)]
 pub(crate) enum Uploaded {
     /// Short enough for a record.
@@ -27,7 +27,7 @@ pub(crate) enum Uploaded {
     Stored(Value),
 }
 
-/// A value on its way in. Owned by whoever receives it; not durable before it is finished.
+/// An upload in progress, owned by its receiver; not durable until its commit.
 pub struct Upload {
     store: Arc<Store>,
     work: Option<Box<Work>>,
@@ -35,18 +35,18 @@ pub struct Upload {
     limit: u64,
 }
 
-/// The part that is worked on where the disk may be waited for.
+/// The part that is used where the disk may block.
 struct Work {
     params: StoreParams,
     pack: Box<dyn PackWriter>,
     /// Everything but `pending`, as a value whose objects are in the pack.
     value: Option<Value>,
     edge: Edge,
-    /// What makes no whole piece yet.
+    /// Bytes that are less than a piece.
     pending: BytesMut,
 }
 
-/// The nodes that the last piece wrote: among them the right edge, which the next one extends.
+/// The nodes written for the last piece; they include the right edge, which the next piece extends.
 #[derive(Default)]
 struct Edge(HashMap<Blobref, Arc<Node>>);
 
@@ -61,7 +61,7 @@ impl NodeSource for Edge {
 }
 
 impl Upload {
-    /// An upload of at most `limit` bytes. Makes no file before there is a piece to write.
+    /// An upload of at most `limit` bytes. Creates no file until there is a piece to write.
     pub(crate) fn begin(store: &Arc<Store>, limit: u64) -> Result<Self, EngineError> {
         let work = Work {
             params: *store.objects.params(),
@@ -78,21 +78,21 @@ impl Upload {
         })
     }
 
-    /// Bytes so far.
+    /// Bytes received so far.
     pub fn len(&self) -> u64 {
         self.len
     }
 
-    /// Whether nothing has come yet.
+    /// Whether no bytes have arrived.
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }
 
-    /// Adds bytes at the end. Writes to the disk once a piece (1 MiB) is together.
+    /// Appends bytes. Writes to the disk when a piece (1 MiB) is complete.
     ///
     /// # Errors
-    /// `TooBig` over the limit; `NoSpace` or another failure of the disk. After any error, and when
-    /// the future was dropped, the upload is of no use any more, and says so.
+    /// `TooBig` over the limit; `NoSpace` or another failure of the disk. After an error, or if the
+    /// future was dropped, further calls fail.
     pub async fn append(&mut self, more: Bytes) -> Result<(), EngineError> {
         let mut work = self.work.take().ok_or_else(failed)?;
         let len = self.len + more.len() as u64;
@@ -115,8 +115,8 @@ impl Upload {
         Ok(())
     }
 
-    /// Writes what is left; the value, and the objects that wait for its commit. A long value, and
-    /// one that is to be `alone`, is synced, and only needs the name of a pack then.
+    /// Writes the rest. Returns the value and the objects to be committed with it. A long value, or
+    /// one that is to be `alone`, is synced as a pack that only has to be named.
     pub(crate) async fn finish(mut self, alone: bool) -> Result<(Uploaded, Staged), EngineError> {
         let mut work = self.work.take().ok_or_else(failed)?;
         let stored = self.len > RECORD_VALUE_BYTES;
@@ -150,7 +150,7 @@ fn failed() -> EngineError {
 
 impl Work {
     /// Writes whole pieces and keeps the rest. Pieces begin at multiples of their length, where a
-    /// chunk begins, so that no chunk is written twice.
+    /// chunk begins, so no chunk is written twice.
     fn take_in(&mut self, more: Bytes) -> Result<(), EngineError> {
         let mut more = more;
         if !self.pending.is_empty() {

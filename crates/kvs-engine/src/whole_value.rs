@@ -1,10 +1,11 @@
-//! MessagePack values that fill their bytes: what is nested too deep, or followed by more, is none.
+//! Decodes MessagePack values that fill their bytes; excessive nesting and trailing bytes are
+//! errors.
 
 use serde::de::DeserializeOwned;
 
 use crate::limits::RECORD_DEPTH;
 
-/// Decodes one value from all of `bytes`; the error says why it is none.
+/// Decodes one value from all of `bytes`. The error is a reason for a message.
 pub(crate) fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, String> {
     let mut decoder = rmp_serde::Deserializer::new(std::io::Cursor::new(bytes));
     decoder.set_max_depth(RECORD_DEPTH);

@@ -1,10 +1,9 @@
-//! Threads for work that blocks. All of them start when the store is opened and stay until it is
-//! closed, so that nothing that the store needs later depends on a thread that the system may
-//! refuse.
+//! Threads for blocking work. All of them start when the store is opened and run until it is
+//! closed, so that no later operation depends on a thread that the system may refuse.
 //!
 //! A pool runs its jobs in the order in which they were queued. Its threads end when the last
-//! handle is dropped and the queue is empty; nobody waits for them, since the last handle may be
-//! dropped by one of the jobs.
+//! handle is dropped and the queue is empty. They are not joined, since a job may drop the last
+//! handle.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -33,7 +32,7 @@ impl Shared {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The next job; `None` when there will be none any more.
+    /// Waits for the next job; `None` when the queue is closed and empty.
     fn next(&self) -> Option<Job> {
         let mut queue = self.lock();
         loop {
@@ -59,7 +58,7 @@ impl Drop for Handle {
     }
 }
 
-/// A fixed number of threads and the queue of their jobs. Clones share them.
+/// A fixed number of threads with a queue of jobs. Clones share them.
 #[derive(Clone)]
 pub(crate) struct Workers(Arc<Handle>);
 
@@ -67,7 +66,7 @@ impl Workers {
     /// Starts `threads` threads named `name`.
     ///
     /// # Errors
-    /// `Busy` if the system refuses a thread. Those that were started end.
+    /// `Busy` if the system refuses a thread; those already started end.
     pub(crate) fn start(name: &str, threads: usize) -> Result<Self, EngineError> {
         let shared = Arc::new(Shared::default());
         let workers = Self(Arc::new(Handle(Arc::clone(&shared))));
@@ -90,7 +89,7 @@ impl Workers {
         shared.changed.notify_one();
     }
 
-    /// Runs `work` on one of the threads. A dropped future leaves it running.
+    /// Runs `work` on one of the threads. Dropping the future does not stop it.
     ///
     /// # Errors
     /// Those of the work.
@@ -104,14 +103,14 @@ impl Workers {
     }
 }
 
-/// The threads of an open store beside that of its journal.
+/// The threads of an open store, except that of its journal.
 #[derive(Clone)]
 pub(crate) struct Threads {
-    /// For reading. Nothing on them waits for a sync.
+    /// For reading. No job on them waits for a sync.
     pub(crate) reads: Workers,
-    /// For writing and syncing what a transaction needs before it is judged.
+    /// For writing and syncing what a transaction needs before it is evaluated.
     pub(crate) writes: Workers,
-    /// For checkpoints, and whatever else goes on beside commits.
+    /// For checkpoints and other work concurrent with commits.
     pub(crate) background: Workers,
 }
 
@@ -129,7 +128,7 @@ impl Threads {
     }
 }
 
-/// Starts a thread that the store cannot do without.
+/// Starts a thread that the store requires.
 ///
 /// # Errors
 /// `Busy` if the system refuses: trying again later may succeed.

@@ -1,4 +1,4 @@
-//! Pins and namespaces, as users of the engine make, list and remove them.
+//! Pins and namespaces: create, list, remove.
 
 use std::sync::Arc;
 
@@ -16,10 +16,10 @@ use crate::request::{NamespaceInfo, PinInfo, Principal};
 use crate::stage;
 use crate::store::Store;
 
-/// The number that systems keep for "no user".
+/// The user id that systems reserve for "no user".
 const NO_USER: u32 = u32::MAX;
 
-/// Refuses a lease that cannot be kept as it is asked for.
+/// Refuses a lease that is zero or too long.
 fn check_lease(lease_ms: Option<u64>) -> Result<(), EngineError> {
     match lease_ms {
         Some(0) => Err(EngineError::new(
@@ -36,11 +36,12 @@ fn check_lease(lease_ms: Option<u64>) -> Result<(), EngineError> {
 }
 
 impl Engine {
-    /// Keeps a snapshot readable until it is unpinned or the lease (in milliseconds) runs out.
+    /// Keeps a snapshot readable until it is unpinned or its lease (in milliseconds) expires.
     ///
     /// # Errors
-    /// `Limit` if the lease is longer than [`LEASE_MS`], `Invalid` if it is 0, since the pin would
-    /// end before it is used; those of reading the snapshot, `Limit`, `NoSpace`.
+    /// `Limit` if the lease is longer than [`LEASE_MS`] or there are too many pins, `Invalid` if it
+    /// is 0, since the pin would expire before its first use; `NoSpace`; those of reading the
+    /// snapshot.
     pub async fn pin(
         &self,
         caller: Principal,
@@ -65,7 +66,7 @@ impl Engine {
         .await
     }
 
-    /// What of a state no pack has.
+    /// Stages the objects of a state that are not in packs yet.
     async fn stage_root(&self, directory: Directory) -> Result<Vec<Arc<Staged>>, EngineError> {
         let work = move |store: &Arc<Store>| stage::stage_root(store, &directory);
         Ok(vec![Arc::new(self.store.offload_write(work).await?)])
@@ -95,10 +96,11 @@ impl Engine {
         pins.into_iter().filter(readable).collect()
     }
 
-    /// Makes a namespace: empty, at version 0, under a new incarnation. For the instance owner.
+    /// Creates a namespace: empty, at version 0, under a new incarnation. Only for the instance
+    /// owner.
     ///
     /// # Errors
-    /// `Exists`, `Permission`, `Invalid` for a name that cannot be one, `Limit`.
+    /// `Exists`, `Permission`, `Invalid` for an invalid name, `Limit`.
     pub async fn create_namespace(
         &self,
         caller: Principal,
@@ -120,13 +122,13 @@ impl Engine {
         .await
     }
 
-    /// Makes a namespace that begins as a copy of a state, at version 0, under a new incarnation.
-    /// For the instance owner, who must be able to read that state. Costs what is only in memory of
-    /// it, whatever its size.
+    /// Creates a namespace as a copy of a state, at version 0, under a new incarnation. Only for
+    /// the instance owner, who must be able to read that state. The cost depends only on the part
+    /// of the state that is not in packs yet.
     ///
     /// # Errors
     /// Those of [`create_namespace`](Self::create_namespace), and of reading the state: `Compacted`
-    /// for a root that nobody knows.
+    /// for an unknown root.
     pub async fn fork_namespace(
         &self,
         caller: Principal,
@@ -153,8 +155,8 @@ impl Engine {
         .await
     }
 
-    /// Lets a user read a namespace that others own, or takes that right back, which ends the
-    /// user's watches. For the owner of the namespace and of the instance. Durable when it returns.
+    /// Grants a user read access to a namespace, or revokes it, which ends the user's watches. For
+    /// the owners of the namespace and of the instance. Durable on return.
     ///
     /// # Errors
     /// `NoNamespace`, `Permission`, `Limit`.
@@ -176,12 +178,11 @@ impl Engine {
         .await
     }
 
-    /// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and
-    /// its watches end; those that the namespace is shared with keep theirs. For the instance
-    /// owner. Durable when it returns.
+    /// Changes the owner of a namespace. The previous owner keeps no access, and its watches end;
+    /// readers keep theirs. Only for the instance owner. Durable on return.
     ///
     /// # Errors
-    /// `NoNamespace`, `Permission`, `Invalid` for a number that is no user's.
+    /// `NoNamespace`, `Permission`, `Invalid` for an invalid user id.
     pub async fn chown_namespace(
         &self,
         caller: Principal,
@@ -200,8 +201,8 @@ impl Engine {
             .await
     }
 
-    /// Removes a namespace with everything in it; one that is not there is no error. For the
-    /// instance owner. Complete when it returns.
+    /// Removes a namespace with all its contents; a missing one is not an error. Only for the
+    /// instance owner. Complete on return.
     ///
     /// # Errors
     /// `NoNamespace` for `primary`, which cannot be removed; `Permission`.
@@ -218,8 +219,8 @@ impl Engine {
             .await
     }
 
-    /// The root of the published state, after it was made sure that whoever follows the journal
-    /// arrives at it: for simulated runs. Cost: linear in the state.
+    /// Verifies that replaying the journal leads to the published state, and returns the root of
+    /// that state. For simulated runs. Cost: linear in the state.
     ///
     /// # Errors
     /// `Corrupt` if it does not.
@@ -227,7 +228,8 @@ impl Engine {
         self.ask(caller, |reply| Command::Check { reply }).await
     }
 
-    /// The namespaces that the caller may read, by name. Cost: linear in all that there are.
+    /// The namespaces that the caller may read, by name. Cost: linear in the number of all
+    /// namespaces.
     pub fn namespaces(&self, caller: Principal) -> Vec<NamespaceInfo> {
         let all = self.store.namespaces();
         let info = |namespace: &Arc<Namespace>| self.info(caller, namespace);
@@ -244,10 +246,10 @@ impl Engine {
         info.ok_or_else(|| self.store.authority().no_namespace(caller, name))
     }
 
-    /// What the caller may know of a namespace; nothing of one that it may not read.
+    /// What the caller may know of a namespace; `None` if it may not read it.
     fn info(&self, caller: Principal, namespace: &Namespace) -> Option<NamespaceInfo> {
         self.store.may_read(caller, namespace).ok()?;
-        // Who else may read it is the owners' business.
+        // Only owners see the list of readers.
         let owned = self.store.check_owner(caller, namespace).is_ok();
         let terms = namespace.terms();
         let readers = terms.readers.iter().copied().filter(|_| owned);

@@ -1,5 +1,5 @@
-//! Reading a small current value without a view: what readers ask for most, and nothing is waited
-//! for, counted or copied.
+//! Fast path for reading a small current value: without a view, and without waiting, counting or
+//! copying.
 
 use kvs_tree::{Blobref, Key, try_get_inline};
 
@@ -7,12 +7,12 @@ use super::Engine;
 use crate::reference::{Position, SnapshotRef};
 use crate::request::Principal;
 
-/// A value in memory, with the state that it was seen in.
+/// A value in memory and the state that contains it.
 #[derive(Debug)]
 pub struct Glimpse<'a> {
-    /// Its bytes.
+    /// The bytes of the value.
     pub value: &'a [u8],
-    /// The namespace.
+    /// The namespace that was read.
     pub namespace: &'a str,
     /// The version that was read.
     pub position: Position,
@@ -21,7 +21,7 @@ pub struct Glimpse<'a> {
 }
 
 impl Glimpse<'_> {
-    /// The reference under which this state can be read again.
+    /// The snapshot reference of this state.
     pub fn snapshot(&self) -> SnapshotRef {
         SnapshotRef {
             namespace: self.namespace.into(),
@@ -32,9 +32,9 @@ impl Glimpse<'_> {
 }
 
 impl Engine {
-    /// What `see` makes of the value at `key` in the newest version. `None` if that cannot be told
-    /// at once: there is no small value, not all is in memory, a link is on the way, or the caller
-    /// may not read. Then a [`View`](crate::View) tells.
+    /// Calls `see` with the value at `key` in the newest version. `None` if there is no immediate
+    /// result: the value is missing or not small, part of the path is not in memory or is a link,
+    /// or the caller may not read it. Use a [`View`](crate::View) then.
     pub fn glimpse<T>(
         &self,
         caller: Principal,

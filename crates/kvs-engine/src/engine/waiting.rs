@@ -1,4 +1,4 @@
-//! Waiting for a version, and for a namespace.
+//! Waiting for a version or a namespace.
 
 use std::sync::Arc;
 
@@ -22,8 +22,8 @@ impl Engine {
     /// Waits until a namespace reaches `version`. Dropping the future ends the wait.
     ///
     /// # Errors
-    /// `NoNamespace`, also when it is removed meanwhile; `Permission`, also when the right to read
-    /// it goes meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
+    /// `NoNamespace`, also if the namespace is removed meanwhile; `Permission`, also if read access
+    /// is revoked meanwhile; `StaleSnapshot` if `incarnation` is not the current one.
     pub async fn wait_version(
         &self,
         caller: Principal,
@@ -62,7 +62,7 @@ impl Engine {
             .feed
             .on_created(self.store.tenant(caller), wake)?;
         loop {
-            // Looked at after the place was taken, so that no making is missed.
+            // Checked after registering, so that no creation is missed.
             match self.store.readable(caller, name) {
                 Err(error) if error.kind == ErrorKind::NoNamespace => made.0.notified().await,
                 other => return other.map(drop),

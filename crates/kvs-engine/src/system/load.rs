@@ -1,4 +1,4 @@
-//! Reading back what was written beside the trees of namespaces.
+//! Loads the state and everything else that is stored outside the trees of namespaces.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -13,17 +13,18 @@ use crate::pack::{BlobStore, PackId};
 use crate::state::{Area, Restore, STORE, State, decode, namespace_name};
 
 impl System {
-    /// Reads everything back. `blobs` holds the packs of `root`. Cost: linear in what there is.
+    /// Reads everything back. `blobs` holds the packs of `root`. Cost: linear in the size of the
+    /// state.
     ///
     /// # Errors
-    /// `Corrupt` for what is missing or damaged.
+    /// `Corrupt` if anything is missing or damaged.
     pub(crate) fn load(
         blobs: Arc<dyn BlobStore>,
         params: StoreParams,
         root: SystemRoot,
     ) -> Result<(Self, Loaded), EngineError> {
         let read = Self::read_all(blobs, params, root);
-        // Here an object that is not there is no mistake of a caller.
+        // Here a missing object is not a caller's mistake.
         read.map_err(|error| match error.kind {
             ErrorKind::BadObject => {
                 let message = error.message;
@@ -71,10 +72,10 @@ impl System {
         ))
     }
 
-    /// The packs of trees that another root record names: that of the slot before.
+    /// The packs of trees that another root record names: that of the other slot.
     ///
     /// # Errors
-    /// `Corrupt` for what is missing or damaged.
+    /// `Corrupt` if anything is missing or damaged.
     pub(crate) fn packs_of(&self, root: &SystemRoot) -> Result<Vec<PackId>, EngineError> {
         self.objects.store().adopt(&root.packs)?;
         let local = self.directory(root.local)?;
@@ -84,7 +85,7 @@ impl System {
     /// The state that a root record names.
     ///
     /// # Errors
-    /// `Corrupt` for what is missing or damaged.
+    /// `Corrupt` if anything is missing or damaged.
     pub(crate) fn state_of(&self, root: &SystemRoot) -> Result<State, EngineError> {
         let store = self.objects.store().clone();
         store.adopt(&root.packs)?;

@@ -1,8 +1,8 @@
-//! What is on the medium beside the trees of namespaces: the state, their pasts, and the list of
-//! packs, as objects in packs of their own (RFC 0008).
+//! What is stored outside the trees of namespaces: the state, the pasts of namespaces, and the list
+//! of packs, as objects in packs of their own (RFC 0008).
 //!
-//! They are kept apart from the objects of trees, so that a pack can go when no root record names
-//! it any more, whatever anybody put into a tree.
+//! They are kept apart from the objects of trees, so that a pack can be deleted as soon as no root
+//! record names it, whatever users put into trees.
 
 mod load;
 
@@ -25,24 +25,24 @@ use crate::state::{Area, Changed, STORE, State, encode, entry_name};
 /// Entries that are read in one step.
 const PAGE: usize = 128;
 
-/// The name of the list of packs, and of the directory of pasts.
+/// Names of the list of packs and of the directory of pasts.
 const PACKS: &str = "packs";
 const PASTS: &str = "pasts";
 
-/// Where what was written is found: part of the root record.
+/// Where the state is found: part of the root record.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct SystemRoot {
     /// The root of the state. Equal states have equal roots.
     pub(crate) state: Blobref,
-    /// The root of what is of this store alone: pasts, and the list of packs.
+    /// The root of what is specific to this store: pasts, and the list of packs.
     pub(crate) local: Blobref,
     /// The packs that hold both.
     pub(crate) packs: Vec<PackId>,
-    /// Bytes that they took when they were last written as a whole.
+    /// Bytes of these packs when they were last written as a whole.
     pub(crate) whole_bytes: u64,
 }
 
-/// What a store held when its root record was written.
+/// The contents of a store at its root record.
 pub(crate) struct Loaded {
     pub(crate) state: State,
     /// By namespace.
@@ -51,18 +51,18 @@ pub(crate) struct Loaded {
     pub(crate) packs: Vec<PackId>,
 }
 
-/// What is written next.
+/// What is to be written.
 pub(crate) struct Snapshot<'a> {
     pub(crate) state: &'a State,
-    /// What of it was changed since it was written.
+    /// The parts of the state that changed since it was last written.
     pub(crate) changed: &'a Changed,
-    /// The pasts of the namespaces that were changed; `None`: it is gone.
+    /// The pasts of changed namespaces; `None` if the namespace is gone.
     pub(crate) pasts: &'a [(SmolStr, Option<Past>)],
     /// The packs of trees.
     pub(crate) packs: &'a [PackId],
 }
 
-/// Directories, as far as they are needed to go on from.
+/// The directories to which changes are applied.
 #[derive(Clone)]
 struct Trees {
     areas: [Directory; Area::ALL.len()],
@@ -88,28 +88,29 @@ impl Trees {
     }
 }
 
-/// The writer of the state. One at a time.
+/// The writer of the state; there is only one.
 pub(crate) struct System {
     objects: Objects,
     trees: Trees,
-    /// What the trees hold.
+    /// The state in the trees.
     written: State,
     root: Option<SystemRoot>,
 }
 
-/// What was written and is not named by a root record yet.
+/// Objects that were written and are not named by a root record yet.
 #[must_use = "what was written is of use once it is named, or else it is to be taken back"]
 pub(crate) struct Written {
     pub(crate) root: SystemRoot,
     trees: Trees,
     state: State,
     pack: Option<PackId>,
-    /// It relies on none of the packs before, which go when no slot of the root record names them.
+    /// It needs none of the previous packs, which are deleted once no slot of the root record names
+    /// them.
     pub(crate) replaces: bool,
 }
 
 impl System {
-    /// That of a new store, of which nothing is written. `blobs` is for nothing else.
+    /// The writer of a new store. `blobs` must not be used for anything else.
     pub(crate) fn new(blobs: Arc<dyn BlobStore>, params: StoreParams) -> Self {
         Self {
             objects: Objects::new(blobs, params, STATE_CACHE_BYTES),
@@ -119,12 +120,11 @@ impl System {
         }
     }
 
-    /// Writes what was changed into a pack. Nothing is of use before [`named`](Self::named). Cost:
-    /// linear in what was changed, and, when more of the packs is of no use than of use, in
-    /// everything.
+    /// Writes changes into a pack. They take effect only with [`named`](Self::named). Cost: linear
+    /// in the changes; if most of the packs' bytes are no longer live, linear in the whole state.
     ///
     /// # Errors
-    /// `NoSpace`, and failures of the medium: nothing is left.
+    /// `NoSpace`, and failures of the medium: nothing is left behind.
     pub(crate) fn write(&self, snapshot: &Snapshot<'_>) -> Result<Written, EngineError> {
         let params = *self.objects.params();
         let mut trees = self.trees.clone();
@@ -170,7 +170,7 @@ impl System {
         Ok(written)
     }
 
-    /// The root that a state has once it is written. Cost: linear in the state.
+    /// The root that a state will have once it is written. Cost: linear in the state.
     ///
     /// # Errors
     /// `Corrupt` for a namespace whose root is not known.
@@ -196,11 +196,12 @@ impl System {
         Ok(roots(&params, &trees, &snapshot)?.0.seal(&params))
     }
 
-    /// A durable root record names what was written; if that [replaces](Written::replaces) the
-    /// packs before, both of its slots do. The packs that it does not name are deleted.
+    /// Records that a durable root record names what was written; if that
+    /// [replaces](Written::replaces) the previous packs, that both slots do. Deletes the packs that
+    /// it does not name.
     ///
     /// # Errors
-    /// When the medium fails. What is left over is deleted when the store is opened.
+    /// Failures of the medium. Packs that are left over are deleted when the store is opened.
     pub(crate) fn named(&mut self, written: Written) -> Result<(), EngineError> {
         self.named_beside(written);
         let named = self.root.as_ref().map_or(&[][..], |root| &root.packs);
@@ -213,7 +214,7 @@ impl System {
         Ok(())
     }
 
-    /// The same, while the other slot may still name other packs, which are kept. The next
+    /// The same while the other slot may still name other packs: these are kept, and the next
     /// checkpoint replaces all of them.
     pub(crate) fn named_beside(&mut self, written: Written) {
         self.trees = written.trees;
@@ -221,20 +222,20 @@ impl System {
         self.root = Some(written.root);
     }
 
-    /// No root record names what was written.
+    /// Discards what was written: no root record names it.
     pub(crate) fn take_back(&self, written: Written) {
         for pack in self.new_packs(&written) {
-            // What cannot be deleted now is deleted when the store is opened.
+            // Packs that cannot be deleted now are deleted when the store is opened.
             let _ = self.objects.store().delete(pack);
         }
     }
 
-    /// Bytes of the packs that were written for this.
+    /// Bytes of the packs that were written.
     pub(crate) fn new_bytes(&self, written: &Written) -> u64 {
         self.bytes(&self.new_packs(written))
     }
 
-    /// The packs that were written for this, whether it names them or not.
+    /// The packs that were written, whether `written` names them or not.
     fn new_packs(&self, written: &Written) -> Vec<PackId> {
         let before = self.root.as_ref().map_or(&[][..], |root| &root.packs);
         let mut new = written.root.packs.clone();
@@ -244,28 +245,28 @@ impl System {
         new
     }
 
-    /// Bytes that these packs take.
+    /// Total bytes of these packs.
     fn bytes(&self, packs: &[PackId]) -> u64 {
         let all = self.objects.store().packs();
         let named = all.iter().filter(|pack| packs.contains(&pack.id));
         named.map(|pack| pack.bytes).sum()
     }
 
-    /// Whether the packs should be replaced by one: most of what they hold is of no use any more,
-    /// or there are many.
+    /// Whether the packs should be replaced by one: most of their bytes are no longer live, or
+    /// there are many packs.
     fn is_wasteful(&self, root: &SystemRoot) -> bool {
         let most = root.whole_bytes.saturating_mul(2) + STATE_WASTE_BYTES;
         root.packs.len() > STATE_PACKS || self.bytes(&root.packs) > most
     }
 
-    /// Whether packs are in use that the root does not name: an object that only they hold was not
-    /// written again.
+    /// Whether packs are in use that the root does not name: an object that is only in one of them
+    /// was not written again.
     fn relies_on_others(&self, root: &SystemRoot) -> bool {
         let in_use = self.objects.store().packs();
         !in_use.iter().all(|pack| root.packs.contains(&pack.id))
     }
 
-    /// Copies all that is of use into one pack, which replaces the others.
+    /// Copies all live objects into one pack, which replaces the others.
     fn write_whole(&self, written: &mut Written) -> Result<(), EngineError> {
         let (mut live, mut left) = (Vec::new(), Vec::new());
         let mut seen = HashSet::new();
@@ -303,7 +304,7 @@ impl System {
         self.objects.params()
     }
 
-    /// A directory with one step done on it.
+    /// Applies one step to a copy of a directory.
     fn step(
         &self,
         directory: &Directory,
@@ -318,11 +319,11 @@ impl System {
     }
 }
 
-/// Writes the objects under some roots that are only in memory into a pack. Their names; the pack,
-/// if there were any that the store did not have.
+/// Writes the objects under some roots that are only in memory into a pack. Returns their names,
+/// and the pack if the store lacked any of them.
 ///
 /// # Errors
-/// `NoSpace`, and failures of the medium: nothing is left.
+/// `NoSpace`, and failures of the medium: nothing is left behind.
 pub(crate) fn write_new<'a>(
     blobs: &dyn BlobStore,
     params: &StoreParams,
@@ -348,7 +349,7 @@ pub(crate) fn write_new<'a>(
     Ok((pack.finish()?, names))
 }
 
-/// The root directories of what is written.
+/// The root directories of the state and of the local data.
 fn roots(
     params: &StoreParams,
     trees: &Trees,

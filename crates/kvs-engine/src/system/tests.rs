@@ -1,4 +1,4 @@
-//! Writing a state in parts, and finding it again.
+//! Writing a state in parts and loading it.
 
 use std::sync::Arc;
 
@@ -22,7 +22,7 @@ fn owned(storage: &MemoryStorage) -> Owned {
     owned
 }
 
-/// Applies a record; the past that its namespace has then.
+/// Applies a record. Returns the namespace and its resulting past.
 fn apply(state: &mut State, record: &Record) -> (SmolStr, Option<Past>) {
     let stamp = Stamp {
         group: state.group() + 1,
@@ -74,7 +74,7 @@ fn moved(name: &str, incarnation: u64, version: u64) -> Record {
     }))
 }
 
-/// Writes what a record changes, and has it named. Bytes that it took.
+/// Writes the changes of a record and names them. Returns the bytes written.
 fn step(system: &mut System, state: &mut State, record: &Record, packs: &[PackId]) -> u64 {
     let past = apply(state, record);
     let changed = state.take_changed();
@@ -227,7 +227,7 @@ fn nothing_is_relied_on_that_only_an_older_pack_holds() {
     let owned = owned(&storage);
     let mut system = System::new(owned.state.clone(), PARAMS);
     let mut state = State::new(&PARAMS);
-    // A pack of which no root record knows, with an object that the next checkpoint needs.
+    // A pack that no root record names, with an object that the next checkpoint needs.
     let empty = Directory::empty();
     write_new(&*owned.state, &PARAMS, [&empty]).unwrap();
     step(&mut system, &mut state, &created("job", 5), &[]);
@@ -242,7 +242,7 @@ fn packs_that_are_mostly_of_no_use_are_replaced_by_one() {
     let mut system = System::new(owned.state.clone(), PARAMS);
     let mut state = State::new(&PARAMS);
     let mut most = 0;
-    // Each is of use until the next: fewer than `STATE_PACKS`, but large.
+    // Each is live until the next: fewer packs than `STATE_PACKS`, but large ones.
     let packs = |n: u32| (n..n + 50_000).map(PackId).collect::<Vec<_>>();
     for n in 0..40_u32 {
         let record = created(&format!("n{n}"), u64::from(n) + 1);
