@@ -171,11 +171,11 @@ impl Archive {
             let page = match self.journal.read(group, JOURNAL_READ_BYTES) {
                 Ok(page) => page,
                 Err(JournalError::Trimmed { .. }) => return Err(gone()),
-                // What is before the damage is told before it is.
+                // Return what was found before reporting the damage.
                 Err(JournalError::Corrupt { .. }) if !found.is_empty() => {
                     return Ok((found, group));
                 }
-                // Perhaps only versions before the one that is wanted are lost by it.
+                // The damage may affect only versions before the wanted one.
                 Err(error @ JournalError::Corrupt { .. }) if group < self.journal.newest() => {
                     damage.get_or_insert(error);
                     group += 1;
@@ -271,11 +271,11 @@ impl Archive {
                 // Return what was found before reporting the loss.
                 Err(JournalError::Trimmed { .. }) if looked > 0 => return Ok(scan),
                 Err(JournalError::Trimmed { .. }) => return Err(gone()),
-                // What is before the damage is told before it is.
+                // Return what was found before reporting the damage.
                 Err(JournalError::Corrupt { .. }) if scan.reached >= from && looked > 0 => {
                     return Ok(scan);
                 }
-                // Perhaps only versions before the one that is wanted are lost by it.
+                // The damage may affect only versions before the wanted one.
                 Err(error @ JournalError::Corrupt { .. })
                     if scan.reached < from && scan.group < self.journal.newest() =>
                 {

@@ -127,7 +127,7 @@ struct ChownArgs {
     #[arg(value_name = "NAME")]
     name: String,
     /// User id of its new owner
-    // The last number stands for no user.
+    // The last number is reserved for "no user".
     #[arg(value_name = "UID", value_parser = clap::value_parser!(u32).range(..i64::from(u32::MAX)))]
     uid: u32,
 }

@@ -77,7 +77,7 @@ pub(crate) enum Told {
     Bytes,
 }
 
-/// What stood at a key before a change.
+/// The entry at a key before a change.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Before {
     /// No value and no link.
