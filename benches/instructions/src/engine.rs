@@ -1,9 +1,13 @@
 //! What is counted of the engine: puts on their way from a session to the journal and back.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
+
 use anyhow::Context;
 use bytes::Bytes;
 use kvs_engine::{
-    CommitRequest, Engine, EngineConfig, Environment, PRIMARY, Principal, SimDisk, TransactionId,
+    Answers, CommitRequest, Engine, EngineConfig, Environment, PRIMARY, Principal, SimDisk, Token,
+    TransactionId,
 };
 use kvs_tree::{Key, Operation, Transaction};
 
@@ -35,8 +39,16 @@ pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
 async fn group(engine: &Engine, number: &mut u64) -> anyhow::Result<()> {
     let requests: anyhow::Result<Vec<_>> = (*number..*number + GROUP).map(put).collect();
     *number += GROUP;
-    for answer in engine.submit_all(Principal::Uid(0), requests?) {
-        answer.await?;
+    let (mut answers, mut taken) = (Answers::default(), VecDeque::new());
+    let requests = requests?.into_iter().map(|put| (Token::default(), put));
+    engine.submit_all(Principal::Uid(0), &answers, requests);
+    let mut unanswered = GROUP;
+    while unanswered > 0 {
+        poll_fn(|cx| answers.poll_take(cx, &mut taken)).await;
+        for (_, answer) in taken.drain(..) {
+            answer?;
+            unanswered -= 1;
+        }
     }
     Ok(())
 }

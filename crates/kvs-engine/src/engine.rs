@@ -5,15 +5,17 @@ mod admin;
 mod glimpse;
 mod waiting;
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 
 use kvs_storage::{LocalStorage, Storage};
 use kvs_tree::{Operation, Scope};
 use tokio::sync::{mpsc, oneshot, watch as latest};
 
+use crate::answers::{Answers, Token};
 use crate::busy_poll::BusyPoll;
 use crate::checkpoint_counts::CheckpointCounts;
 use crate::commit::{Command, CommitTask, Inbox, Life, Parts, Writer, inbox};
@@ -38,27 +40,21 @@ use crate::workers::Threads;
 
 pub use glimpse::Glimpse;
 
-/// The pending result of a queued transaction. Dropping it does not cancel the transaction.
+/// The pending result of a transaction that was queued by itself. Dropping it does not cancel the
+/// transaction.
 #[derive(Debug)]
 #[must_use = "it is the only way to know what became of the transaction"]
-pub struct Submitted(oneshot::Receiver<Result<Committed, EngineError>>);
+pub struct Submitted(Answers);
 
 impl Future for Submitted {
     type Output = Result<Committed, EngineError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        let answer = Pin::new(&mut self.0).poll(cx);
-        answer.map(|answer| answer.unwrap_or_else(|_| Err(EngineError::stopped())))
+        let mut taken = VecDeque::new();
+        ready!(self.0.poll_take(cx, &mut taken));
+        let answer = taken.pop_front().map(|(_, answer)| answer);
+        Poll::Ready(answer.unwrap_or_else(|| Err(EngineError::stopped())))
     }
-}
-
-fn submission(request: CommitRequest) -> (Command, Submitted) {
-    let (reply, answer) = oneshot::channel();
-    let command = Command::Commit {
-        request: Box::new(request),
-        reply,
-    };
-    (command, Submitted(answer))
 }
 
 /// A handle to an open store, shared by its clones. The store closes when the last one is dropped,
@@ -205,18 +201,21 @@ impl Engine {
 
     /// Answers a transaction that cannot be evaluated any more but may have been committed before:
     /// with its first result if it was, else with `refusal`.
-    pub fn settle(&self, request: CommitRequest, refusal: EngineError) -> Submitted {
-        let (reply, answer) = oneshot::channel();
+    pub fn settle(
+        &self,
+        request: CommitRequest,
+        refusal: EngineError,
+        answers: &Answers,
+        token: Token,
+    ) {
         let tenant = self.store.tenant(request.caller);
-        let request = Box::new(request);
         let command = Command::Settle {
-            request,
+            request: Box::new(request),
             refusal,
-            reply,
+            reply: answers.reply(token),
         };
         // If this fails, the receiver reports that the store has stopped.
         let _ = self.inbox.send(tenant, command);
-        Submitted(answer)
     }
 
     /// Queues a [staged](Self::stage) transaction and returns its pending result. Transactions are
@@ -224,21 +223,26 @@ impl Engine {
     /// if the disk is full, `OutcomeUnknown` if only a restart can tell the outcome, and those of
     /// the transaction itself.
     pub fn submit(&self, request: CommitRequest) -> Submitted {
-        let tenant = self.store.tenant(request.caller);
-        let (command, submitted) = submission(request);
-        self.inbox.send_all(tenant, vec![command]);
-        submitted
+        let answers = Answers::default();
+        self.submit_all(request.caller, &answers, [(Token::default(), request)]);
+        Submitted(answers)
     }
 
-    /// The same for several transactions of one caller; cheaper than one by one.
+    /// The same for several transactions of one caller. Their answers go into one queue, in the
+    /// order in which they are ready: a transaction that has to wait for the disk holds back only
+    /// later ones of its client in its namespace.
     pub fn submit_all(
         &self,
         caller: Principal,
-        requests: impl IntoIterator<Item = CommitRequest>,
-    ) -> Vec<Submitted> {
-        let (commands, submitted) = requests.into_iter().map(submission).unzip();
+        answers: &Answers,
+        requests: impl IntoIterator<Item = (Token, CommitRequest)>,
+    ) {
+        let command = |(token, request)| Command::Commit {
+            request: Box::new(request),
+            reply: answers.reply(token),
+        };
+        let commands = requests.into_iter().map(command).collect();
         self.inbox.send_all(self.store.tenant(caller), commands);
-        submitted
     }
 
     /// Whether the transaction needs [`stage`](Self::stage).

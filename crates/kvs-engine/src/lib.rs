@@ -29,6 +29,8 @@ mod place;
 
 mod request;
 
+mod answers;
+
 mod turns;
 
 mod places;
@@ -112,6 +114,7 @@ pub use kvs_storage::{
     RealEntropy, SimClock, SimDisk, SimEntropy, Storage, memory,
 };
 
+pub use answers::{Answer, Answers, Token};
 pub use busy_poll::BusyPoll;
 pub use changes::{ChangeKind, ChangeValue, KeyChange};
 

@@ -1,21 +1,20 @@
-//! The requests of one connection that are not answered yet: commits in the order in which they
-//! entered the engine, and everything else that could not be answered at once.
+//! The requests of one connection that are not answered yet: commits, and everything else that
+//! could not be answered at once.
 //!
-//! Commits are awaited in order, because the engine answers them in order, group by group: so one
-//! group wakes the session once, and all of its answers leave in one write. Everything else may
-//! overtake.
+//! The engine's answers come in one queue, a group's together with one wake: so they leave in one
+//! write, and a commit that takes its time holds back no other's answer.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
 use std::pin::Pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
-use kvs_engine::{CommitRequest, Committed, Engine, EngineError, Submitted};
+use kvs_engine::{Answer, Answers, CommitRequest, Committed, Engine, EngineError, Token};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::account::Aside;
 use super::failure::Failure;
-use super::ops::Answer;
+use super::ops;
 
 /// What a request waits for.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
@@ -31,64 +30,41 @@ pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
     }
 }
 
-/// Commits that are not answered yet, in the order in which they arrived.
+/// Commits that are not answered yet.
 ///
 /// Before a commit may enter the engine, what is too large for the journal has to be made durable.
 /// That takes time for few of them, and those that arrived later wait behind: so the order of
-/// arrival is the order of commits. Answers are awaited in the same order.
+/// arrival is the order of commits. Answers come in the order in which they are ready.
 #[derive(Default)]
 pub(crate) struct Commits {
-    /// In the engine.
-    entered: VecDeque<Commit<Entered>>,
-    /// About to enter it, together.
-    entering: Vec<Commit<CommitRequest>>,
+    answers: Answers,
+    /// How many the engine has to answer.
+    entered: usize,
+    /// Answers that were taken from the engine, and refusals of what did not enter it.
+    ready: VecDeque<Answer>,
+    /// About to enter the engine, together.
+    entering: Vec<(Token, CommitRequest)>,
     /// Not ready to.
-    staged: VecDeque<Commit<Pending<Result<CommitRequest, EngineError>>>>,
+    staged: VecDeque<(Token, Staging)>,
     /// Bytes of all of them.
     bytes: usize,
 }
 
-/// A commit.
-struct Commit<T> {
-    id: u64,
-    /// Length of the request, as a measure of the memory that it holds.
-    bytes: usize,
-    /// What is there of it, or what it waits for.
-    stage: T,
-}
-
-/// A commit that has entered the engine, or that was refused before.
-enum Entered {
-    Submitted(Submitted),
-    Refused(EngineError),
-}
-
-impl Entered {
-    fn poll(&mut self, cx: &mut Context<'_>) -> Poll<Result<Committed, EngineError>> {
-        match self {
-            Self::Submitted(answer) => Pin::new(answer).poll(cx),
-            Self::Refused(error) => Poll::Ready(Err(error.clone())),
-        }
-    }
-}
+/// A commit whose large values are being made durable.
+type Staging = Pending<Result<CommitRequest, EngineError>>;
 
 impl Commits {
     /// Takes a commit in; it enters the engine with the next [`enter`](Self::enter) if nothing
-    /// keeps it.
+    /// keeps it. `token` has the length of the request as a measure of the memory that it holds.
     pub(crate) fn push(
         &mut self,
-        id: u64,
-        bytes: usize,
+        token: Token,
         request: CommitRequest,
         (engine, aside): (&Engine, &Aside),
     ) {
         if self.staged.is_empty() && !Engine::must_stage(&request) {
-            self.bytes += bytes;
-            self.entering.push(Commit {
-                id,
-                bytes,
-                stage: request,
-            });
+            self.bytes += token.bytes;
+            self.entering.push((token, request));
             return;
         }
         let (stager, aside) = (engine.clone(), aside.clone());
@@ -96,24 +72,18 @@ impl Commits {
             let _place = aside.place().await;
             stager.stage(request).await
         });
-        self.push_staged(id, bytes, staged, engine);
+        self.push_staged(token, staged);
     }
 
     /// Takes a commit in whose staging is under way.
-    pub(crate) fn push_staged(
-        &mut self,
-        id: u64,
-        bytes: usize,
-        mut stage: Pending<Result<CommitRequest, EngineError>>,
-        engine: &Engine,
-    ) {
-        self.bytes += bytes;
+    pub(crate) fn push_staged(&mut self, token: Token, mut staging: Staging) {
+        self.bytes += token.bytes;
         if self.staged.is_empty()
-            && let Some(staged) = at_once(&mut stage)
+            && let Some(staged) = at_once(&mut staging)
         {
-            self.take_staged(id, bytes, staged, engine);
+            self.take_staged(token, staged);
         } else {
-            self.staged.push_back(Commit { id, bytes, stage });
+            self.staged.push_back((token, staging));
         }
     }
 
@@ -121,60 +91,38 @@ impl Commits {
     /// answered.
     pub(crate) fn settle(
         &mut self,
-        id: u64,
-        bytes: usize,
+        token: Token,
         request: CommitRequest,
         refusal: EngineError,
         engine: &Engine,
     ) {
         self.enter(engine);
-        self.bytes += bytes;
-        let stage = Entered::Submitted(engine.settle(request, refusal));
-        self.entered.push_back(Commit { id, bytes, stage });
+        self.bytes += token.bytes;
+        self.entered += 1;
+        engine.settle(request, refusal, &self.answers, token);
     }
 
-    fn take_staged(
-        &mut self,
-        id: u64,
-        bytes: usize,
-        staged: Result<CommitRequest, EngineError>,
-        engine: &Engine,
-    ) {
+    fn take_staged(&mut self, token: Token, staged: Result<CommitRequest, EngineError>) {
         match staged {
-            Ok(stage) => self.entering.push(Commit { id, bytes, stage }),
-            Err(error) => {
-                self.enter(engine);
-                let stage = Entered::Refused(error);
-                self.entered.push_back(Commit { id, bytes, stage });
-            }
+            Ok(request) => self.entering.push((token, request)),
+            Err(error) => self.ready.push_back((token, Err(error))),
         }
     }
 
     /// Gives what was taken in to the engine.
     pub(crate) fn enter(&mut self, engine: &Engine) {
-        let Some(first) = self.entering.first() else {
+        let Some((_, first)) = self.entering.first() else {
             return;
         };
         // All of them are of one connection, and so of one caller.
-        let caller = first.stage.caller;
-        let mut places = Vec::with_capacity(self.entering.len());
-        let requests = self.entering.drain(..).map(|commit| {
-            places.push((commit.id, commit.bytes));
-            commit.stage
-        });
-        let submitted = engine.submit_all(caller, requests);
-        let entered = places.into_iter().zip(submitted);
-        self.entered
-            .extend(entered.map(|((id, bytes), submitted)| Commit {
-                id,
-                bytes,
-                stage: Entered::Submitted(submitted),
-            }));
+        let caller = first.caller;
+        self.entered += self.entering.len();
+        engine.submit_all(caller, &self.answers, self.entering.drain(..));
     }
 
     /// How many there are.
     pub(crate) fn len(&self) -> usize {
-        self.entered.len() + self.entering.len() + self.staged.len()
+        self.ready.len() + self.entered + self.entering.len() + self.staged.len()
     }
 
     /// About how much memory they hold, in bytes.
@@ -182,31 +130,30 @@ impl Commits {
         self.bytes
     }
 
-    /// The oldest commit's answer. Also lets those enter that have been staged.
+    /// The next answer. Also lets those enter that have been staged.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
         engine: &Engine,
     ) -> Poll<(u64, Result<Committed, EngineError>)> {
-        while let Some(Commit { id, bytes, stage }) = self.staged.front_mut() {
-            let Poll::Ready(staged) = stage.as_mut().poll(cx) else {
+        while let Some((token, staging)) = self.staged.front_mut() {
+            let Poll::Ready(staged) = staging.as_mut().poll(cx) else {
                 break;
             };
-            let (id, bytes) = (*id, *bytes);
+            let token = *token;
             self.staged.pop_front();
-            self.take_staged(id, bytes, staged, engine);
+            self.take_staged(token, staged);
         }
         self.enter(engine);
-        let Some(Commit { id, bytes, stage }) = self.entered.front_mut() else {
+        if self.ready.is_empty() && self.entered > 0 {
+            ready!(self.answers.poll_take(cx, &mut self.ready));
+            self.entered = self.entered.saturating_sub(self.ready.len());
+        }
+        let Some((token, answer)) = self.ready.pop_front() else {
             return Poll::Pending;
         };
-        let Poll::Ready(answer) = stage.poll(cx) else {
-            return Poll::Pending;
-        };
-        let id = *id;
-        self.bytes -= *bytes;
-        self.entered.pop_front();
-        Poll::Ready((id, answer))
+        self.bytes = self.bytes.saturating_sub(token.bytes);
+        Poll::Ready((token.id, answer))
     }
 }
 
@@ -227,7 +174,7 @@ pub(crate) enum Kind {
 /// Requests that run on tasks of their own until they are answered or cancelled.
 #[derive(Default)]
 pub(crate) struct Running {
-    tasks: JoinSet<(u64, u64, Result<Answer, Failure>)>,
+    tasks: JoinSet<(u64, u64, Result<ops::Answer, Failure>)>,
     /// By request id.
     open: HashMap<u64, Open>,
     serial: u64,
@@ -253,7 +200,7 @@ impl Running {
         aside: &Aside,
         id: u64,
         (kind, bytes): (Kind, usize),
-        work: Pending<Result<Answer, Failure>>,
+        work: Pending<Result<ops::Answer, Failure>>,
     ) {
         self.serial += 1;
         let serial = self.serial;
@@ -320,7 +267,7 @@ impl Running {
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
-    ) -> Poll<(u64, Result<Answer, Failure>)> {
+    ) -> Poll<(u64, Result<ops::Answer, Failure>)> {
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
             // A stopped task has no answer; a stopped request's id may be in use again.
             let Ok((id, serial, answer)) = ended else {
@@ -359,10 +306,10 @@ mod tests {
             &aside,
             1,
             (Kind::Slow, 70),
-            Box::pin(ready(Ok(Answer::Done))),
+            Box::pin(ready(Ok(ops::Answer::Done))),
         );
         let (id, answer) = poll_fn(|cx| running.poll_next(cx)).await;
-        assert!(id == 1 && matches!(answer, Ok(Answer::Done)));
+        assert!(id == 1 && matches!(answer, Ok(ops::Answer::Done)));
         assert_eq!((running.waits(), running.slow()), (0, 0));
         assert_eq!(running.bytes(), 0);
     }

@@ -4,9 +4,10 @@
 use kvs_tree::{Ctx, Fault, Key, Written, apply, locate, plain_put, put_plainly};
 use smol_str::SmolStr;
 
-use super::head::{CommitReply, Head};
+use super::head::Head;
 use super::loading::{Parked, Prefetched, versions};
 use super::task::CommitTask;
+use crate::answers::CommitReply;
 use crate::error::{EngineError, ErrorKind};
 use crate::history::RootAt;
 use crate::limits::GUEST_TRANSACTION_NAMES;
@@ -88,7 +89,7 @@ impl CommitTask {
         reply: CommitReply,
     ) {
         if let Some(reply) = self.settle_repeat(request, reply) {
-            self.hold_error(reply, refusal);
+            self.hold_refusal(reply, refusal);
         }
     }
 
@@ -102,14 +103,14 @@ impl CommitTask {
     ) -> Option<(Box<CommitRequest>, CommitReply)> {
         let reply = self.settle_repeat(&request, reply)?;
         if let Some(error) = request.prepared.refused.take() {
-            self.hold_error(reply, *error);
+            self.hold_refusal(reply, *error);
             return None;
         }
         let roots = match self.roots_for(&request, prefetched) {
             Ok(roots) => roots,
             Err(Stop::Lacking) => return Some((request, reply)),
             Err(Stop::Refused(error)) => {
-                self.hold_error(reply, error);
+                self.hold_refusal(reply, error);
                 return None;
             }
         };
@@ -117,7 +118,7 @@ impl CommitTask {
             Ok(written) => written,
             Err(Stop::Lacking) => return Some((request, reply)),
             Err(Stop::Refused(error)) => {
-                self.hold_error(reply, error);
+                self.hold_refusal(reply, error);
                 return None;
             }
         };
@@ -130,7 +131,7 @@ impl CommitTask {
         self.store.objects.stage(&staged);
         self.building.stage(staged);
         if let Err(error) = self.join_version(&name) {
-            self.hold_error(reply, error);
+            self.hold_refusal(reply, error);
             return None;
         }
         if let Some(head) = self.heads.get_mut(&name)
@@ -236,7 +237,7 @@ impl CommitTask {
         });
         let Some((state, head)) = current else {
             let error = self.store.authority().no_namespace(request.caller, name);
-            self.hold_error(reply, error);
+            self.hold_refusal(reply, error);
             return None;
         };
         let id = (request.caller.uid(), request.id);
@@ -248,7 +249,7 @@ impl CommitTask {
                 match may.and_then(|()| check_names(&self.store, request)) {
                     Ok(()) => Some(reply),
                     Err(error) => {
-                        self.hold_error(reply, error);
+                        self.hold_refusal(reply, error);
                         None
                     }
                 }
@@ -261,7 +262,7 @@ impl CommitTask {
                     Some(in_flight) => in_flight.group.join(name, outcome.version, id, reply)?,
                     None => reply,
                 };
-                self.hold_error(reply, unknown(request));
+                self.hold_refusal(reply, unknown(request));
                 None
             }
             Seen::Before(outcome) => {
@@ -273,18 +274,19 @@ impl CommitTask {
                     root: Some(root), ..
                 })) = published
                 else {
-                    self.hold_error(reply, unknown(request));
+                    self.hold_refusal(reply, unknown(request));
                     return None;
                 };
-                let _ = reply.send(Ok(Committed {
+                let committed = Committed {
                     position: head.namespace.at(outcome.version),
                     root,
                     results: outcome.results(),
-                }));
+                };
+                reply.send(Ok(committed), &mut self.wakes);
                 None
             }
             Seen::Unknown => {
-                self.hold_error(reply, unknown(request));
+                self.hold_refusal(reply, unknown(request));
                 None
             }
         }
@@ -294,16 +296,17 @@ impl CommitTask {
     fn answer_check(&mut self, request: &CommitRequest, reply: CommitReply) {
         let name = &request.namespace;
         let Some(head) = self.heads.get(name) else {
-            return self.hold_error(reply, EngineError::no_namespace(name));
+            return self.hold_refusal(reply, EngineError::no_namespace(name));
         };
         let namespace = head.namespace.clone();
-        self.hold(Box::new(move |outcome| {
+        self.hold(Box::new(move |outcome, wakes| {
             let now = namespace.published();
-            let _ = reply.send(outcome.map(|()| Committed {
+            let committed = outcome.map(|()| Committed {
                 position: namespace.at(now.version),
                 root: now.root,
                 results: Vec::new(),
-            }));
+            });
+            reply.send(committed, wakes);
         }));
     }
 

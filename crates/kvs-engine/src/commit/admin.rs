@@ -92,7 +92,7 @@ impl CommitTask {
         self.building.stage(staged);
         self.pinning.insert(pin.id, (root, deadline));
         let store = self.store.clone();
-        self.hold(Box::new(move |outcome| {
+        self.hold(Box::new(move |outcome, _| {
             let _ = reply.send(outcome.map(|()| store.pin_info(&pin, deadline)));
         }));
     }
@@ -192,7 +192,7 @@ impl CommitTask {
 }
 
 fn answer(reply: Reply<()>) -> HeldReply {
-    Box::new(move |outcome| {
+    Box::new(move |outcome, _| {
         let _ = reply.send(outcome);
     })
 }

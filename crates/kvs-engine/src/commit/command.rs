@@ -6,7 +6,7 @@ use kvs_tree::{Blobref, Operation, Stats};
 use smol_str::SmolStr;
 use tokio::sync::oneshot;
 
-use super::head::CommitReply;
+use crate::answers::{CommitReply, Wakes};
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::pack::Staged;
@@ -126,10 +126,10 @@ impl Command {
 }
 
 /// Answers a command with an error.
-pub(super) fn refuse(command: Command, error: EngineError) {
+pub(super) fn refuse(command: Command, error: EngineError, wakes: &mut Wakes) {
     match command {
         Command::Commit { reply, .. } | Command::Settle { reply, .. } => {
-            drop(reply.send(Err(error)));
+            reply.send(Err(error), wakes);
         }
         Command::Pin { reply, .. } => drop(reply.send(Err(error))),
         Command::Check { reply } => drop(reply.send(Err(error))),

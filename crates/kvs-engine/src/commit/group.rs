@@ -3,16 +3,17 @@
 
 use std::sync::Arc;
 
+use crate::answers::{CommitReply, Wakes};
 use crate::error::EngineError;
 use crate::limits::{GROUP_PAYLOAD_BYTES, GUEST_GROUP_BYTES};
 use crate::pack::Staged;
 use crate::state::Record;
 
 use super::draft::{Begun, Draft};
-use super::head::{ClosedVersion, CommitReply, FullId};
+use super::head::{ClosedVersion, FullId};
 
 /// An answer that may only be given once everything before it is durable, or else is an error.
-pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>) + Send>;
+pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>, &mut Wakes) + Send>;
 
 /// One item of a group, in the order in which it takes effect.
 pub(crate) enum Item {
@@ -134,14 +135,14 @@ impl OpenGroup {
     }
 
     /// Answers everyone with `error`.
-    pub(crate) fn refuse(self, error: &EngineError) {
+    pub(crate) fn refuse(self, error: &EngineError, wakes: &mut Wakes) {
         for item in self.items {
             if let Item::Version(version) = item {
-                version.refuse(error);
+                version.refuse(error, wakes);
             }
         }
         for held in self.held {
-            held(Err(error.clone()));
+            held(Err(error.clone()), wakes);
         }
     }
 }

@@ -10,7 +10,7 @@ impl CommitTask {
         let refusal = self.life.borrow().failure().cloned();
         let refusal = refusal.or_else(|| self.stopping.is_some().then(EngineError::stopped));
         if let Some(error) = refusal {
-            return refuse(command, error);
+            return refuse(command, error, &mut self.wakes);
         }
         match command {
             Command::Commit { request, reply } => self.commit(request, reply),

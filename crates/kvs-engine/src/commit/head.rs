@@ -5,19 +5,16 @@ use std::sync::Arc;
 
 use kvs_tree::{Blobref, Directory, Key, OperationResult, Written};
 use smol_str::SmolStr;
-use tokio::sync::oneshot;
 
 use super::draft::VersionDraft;
 use super::merge::TouchedKeys;
+use crate::answers::{CommitReply, Wakes};
 use crate::error::EngineError;
 use crate::limits::{VERSION_BYTES, VERSION_TRANSACTIONS};
 use crate::namespace::Namespace;
 use crate::reference::Position;
 use crate::request::{CommitRequest, Committed, TransactionId};
 use crate::state::{TransactionRecord, effect_bytes};
-
-/// Where the answer to a commit goes.
-pub(crate) type CommitReply = oneshot::Sender<Result<Committed, EngineError>>;
 
 /// A committer that waits for its version to be durable.
 struct Waiting {
@@ -44,24 +41,25 @@ impl ClosedVersion {
         self.draft.take()
     }
 
-    pub(crate) fn answer(self, incarnation: u64, root: Blobref) {
+    pub(crate) fn answer(self, incarnation: u64, root: Blobref, wakes: &mut Wakes) {
         let position = Position {
             incarnation,
             version: self.version,
         };
-        for Waiting { reply, results, .. } in self.waiting.into_iter().rev() {
+        for Waiting { reply, results, .. } in self.waiting {
             // A committer that went away can ask again under the same id.
-            let _ = reply.send(Ok(Committed {
+            let committed = Committed {
                 position,
                 root,
                 results,
-            }));
+            };
+            reply.send(Ok(committed), wakes);
         }
     }
 
-    pub(crate) fn refuse(self, error: &EngineError) {
+    pub(crate) fn refuse(self, error: &EngineError, wakes: &mut Wakes) {
         for waiting in self.waiting {
-            let _ = waiting.reply.send(Err(error.clone()));
+            waiting.reply.send(Err(error.clone()), wakes);
         }
     }
 }
@@ -99,10 +97,10 @@ impl Head {
 
     /// Drops everything that is not published and answers the committers of the open version with
     /// `error`. Those of closed versions are answered by whoever holds them.
-    pub(crate) fn refuse(&mut self, error: &EngineError) {
+    pub(crate) fn refuse(&mut self, error: &EngineError, wakes: &mut Wakes) {
         if let Some(open) = self.open.take() {
             for waiting in open.waiting {
-                let _ = waiting.reply.send(Err(error.clone()));
+                waiting.reply.send(Err(error.clone()), wakes);
             }
         }
         self.directory = self.namespace.published().directory.clone();

@@ -16,6 +16,7 @@ use tokio::sync::mpsc;
 
 use super::command::{Command, refuse};
 use super::line::{Lines, OwnerLine, Queued};
+use crate::answers::Wakes;
 use crate::error::{EngineError, ErrorKind};
 use crate::limits::{GUEST_INBOX, INBOX, TURN_BYTES};
 use crate::request::{Principal, Tenant};
@@ -131,8 +132,9 @@ impl Inbox {
     pub(crate) fn send_all(&self, tenant: Tenant, commits: Vec<Command>) {
         let sent = self.push(tenant, commits, true);
         if let Err((commits, error)) = sent {
+            let mut wakes = Wakes::default();
             for commit in commits {
-                refuse(commit, error.clone());
+                refuse(commit, error.clone(), &mut wakes);
             }
         }
     }
@@ -144,8 +146,9 @@ impl Inbox {
     pub(crate) fn send(&self, tenant: Tenant, command: Command) -> Result<(), EngineError> {
         let sent = self.push(tenant, vec![command], false);
         sent.map_err(|(commands, error)| {
+            let mut wakes = Wakes::default();
             for command in commands {
-                refuse(command, error.clone());
+                refuse(command, error.clone(), &mut wakes);
             }
             error
         })

@@ -125,9 +125,9 @@ impl OwnerLine {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::answers::{Answers, Token};
     use crate::request::{CommitRequest, Prepared, Principal, TransactionId};
     use kvs_tree::Transaction;
-    use tokio::sync::oneshot;
 
     /// A commit without operations, that takes so much.
     fn commit(client: u8, arrived: u64, cost: u32) -> Queued {
@@ -148,12 +148,11 @@ mod tests {
                 operations: Vec::new(),
             },
         };
-        let (reply, _) = oneshot::channel();
         Queued {
             arrived,
             command: Command::Commit {
                 request: Box::new(request),
-                reply,
+                reply: Answers::default().reply(Token::default()),
             },
             cost,
         }

@@ -8,8 +8,8 @@ use std::sync::Arc;
 
 use kvs_tree::{Condition, Ctx, Directory, apply};
 
-use super::head::CommitReply;
 use super::waiting::LineKey;
+use crate::answers::CommitReply;
 use crate::error::EngineError;
 use crate::history::RootAt;
 use crate::limits::LOAD_BYTES;

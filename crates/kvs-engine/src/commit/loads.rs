@@ -30,7 +30,7 @@ impl CommitTask {
             Full::Bytes(most) => format!("transactions of {most} bytes"),
         };
         let message = format!("{most} of this user wait for the disk already, try again");
-        self.hold_error(reply, EngineError::new(ErrorKind::Busy, message));
+        self.hold_refusal(reply, EngineError::new(ErrorKind::Busy, message));
     }
 
     /// Has something loaded for whoever waits, as far as there are threads for it.
@@ -107,12 +107,12 @@ impl CommitTask {
             // again.
             let has_failed = failure.is_some();
             if let Some(error) = failure.filter(|_| failed) {
-                self.hold_error(reply, error);
+                self.hold_refusal(reply, error);
                 continue;
             }
             if rounds >= LOAD_ROUNDS {
                 let message = "what this transaction works on changes faster than it can be read from the disk, try again";
-                self.hold_error(reply, EngineError::new(ErrorKind::Busy, message));
+                self.hold_refusal(reply, EngineError::new(ErrorKind::Busy, message));
                 continue;
             }
             let parked = Parked {
@@ -129,7 +129,7 @@ impl CommitTask {
     /// Answers all that waits with `error`.
     pub(super) fn refuse_waiting(&mut self, error: &EngineError) {
         for parked in self.waiting.drain() {
-            let _ = parked.reply.send(Err(error.clone()));
+            parked.reply.send(Err(error.clone()), &mut self.wakes);
         }
     }
 }

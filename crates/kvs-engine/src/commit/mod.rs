@@ -8,10 +8,11 @@
 //! `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what
 //! is tried again), `life` (whether it serves), `waiting` (transactions that lack something, in
 //! lines), `loading` (what they lack is read beside), `task` (the task itself: its loop), and its
-//! parts `loads` (transactions wait, and go on), `accept` (a transaction comes in), `publish` (a
-//! group became durable, or did not), `admin` (namespaces and pins), `upkeep` (checkpoints,
-//! trimming, leases), `pace` (how much at once, and when to look), `replica` (whether a copy
-//! arrives at the same state), `handle` (which of them a command is for).
+//! parts `holding` (answers that wait for the disk), `loads` (transactions wait, and go on),
+//! `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
+//! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
+//! when to look), `replica` (whether a copy arrives at the same state), `handle` (which of them a
+//! command is for).
 #![allow(
     clippy::disallowed_methods,
     reason = "the driver: its timer, its tasks, and how long it busy-polls"
@@ -37,6 +38,7 @@ mod waiting;
 mod loading;
 mod task;
 
+mod holding;
 mod loads;
 mod accept;
 mod admin;

@@ -86,7 +86,9 @@ impl CommitTask {
             }
         }
         self.store.feed.published(number);
-        held.into_iter().for_each(|reply| reply(Ok(())));
+        held.into_iter()
+            .for_each(|reply| reply(Ok(()), &mut self.wakes));
+        self.wakes.wake();
         self.matching.wake_some(&self.store, true);
     }
 
@@ -100,7 +102,9 @@ impl CommitTask {
         let notice = match self.published.apply(stamp, record) {
             Ok(notice) => notice,
             Err(error) => {
-                version.into_iter().for_each(|one| one.refuse(&error));
+                version
+                    .into_iter()
+                    .for_each(|one| one.refuse(&error, &mut self.wakes));
                 return Err(error);
             }
         };
@@ -177,7 +181,7 @@ impl CommitTask {
         };
         head.namespace.publish(publication);
         self.matching.stirred(&head.namespace);
-        version.answer(head.namespace.incarnation, root);
+        version.answer(head.namespace.incarnation, root, &mut self.wakes);
         Ok(())
     }
 
@@ -189,7 +193,7 @@ impl CommitTask {
             .chain([std::mem::take(&mut self.building)])
         {
             self.store.objects.unstage(group.staged());
-            group.refuse(error);
+            group.refuse(error, &mut self.wakes);
         }
         self.drop_heads(error);
         if error.kind == ErrorKind::NoSpace {
@@ -211,7 +215,7 @@ impl CommitTask {
             format!("whether this took effect is not known, ask again after a restart: {stopped}"),
         );
         if let Some(in_flight) = self.in_flight.take() {
-            in_flight.group.refuse(&unknown);
+            in_flight.group.refuse(&unknown, &mut self.wakes);
         }
         self.life.send_replace(Life::Stopped(stopped));
         self.refuse_everything();
@@ -222,7 +226,7 @@ impl CommitTask {
         let Some(error) = self.life.borrow().failure().cloned() else {
             return;
         };
-        std::mem::take(&mut self.building).refuse(&error);
+        std::mem::take(&mut self.building).refuse(&error, &mut self.wakes);
         self.drop_heads(&error);
         self.refuse_waiting(&error);
         let waiting = self.syncing.take().unwrap_or_default();
@@ -239,6 +243,7 @@ impl CommitTask {
         self.open.clear();
         self.pinning.clear();
         self.head = self.published.clone();
-        self.heads.values_mut().for_each(|head| head.refuse(error));
+        let heads = self.heads.values_mut();
+        heads.for_each(|head| head.refuse(error, &mut self.wakes));
     }
 }

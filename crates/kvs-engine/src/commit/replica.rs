@@ -22,12 +22,14 @@ impl CommitTask {
             return;
         }
         let inbox = self.resubmit.clone();
-        self.hold(Box::new(move |outcome| match (outcome, inbox.upgrade()) {
-            (Err(error), _) => drop(reply.send(Err(error))),
-            (Ok(()), Some(inbox)) => {
-                let _ = inbox.send(Tenant::Owner, Command::Check { reply });
+        self.hold(Box::new(move |outcome, _| {
+            match (outcome, inbox.upgrade()) {
+                (Err(error), _) => drop(reply.send(Err(error))),
+                (Ok(()), Some(inbox)) => {
+                    let _ = inbox.send(Tenant::Owner, Command::Check { reply });
+                }
+                (Ok(()), None) => drop(reply.send(Err(EngineError::stopped()))),
             }
-            (Ok(()), None) => drop(reply.send(Err(EngineError::stopped()))),
         }));
     }
 

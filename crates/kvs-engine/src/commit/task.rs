@@ -15,7 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::command::Reply;
 use super::detaching::Detaching;
 use super::draft::Begun;
-use super::group::{HeldReply, OpenGroup};
+use super::group::OpenGroup;
 use super::head::Head;
 use super::inbox::{Queue, WeakInbox};
 use super::leases::Leases;
@@ -26,10 +26,11 @@ use super::time::Time;
 use super::trouble::Trouble;
 use super::waiting::Waiting;
 use super::writer::{Done, Report, Writer};
+use crate::answers::Wakes;
 use crate::checkpoint::{Outcome, Target};
 use crate::config::{Durability, EngineConfig};
 use crate::epoch::Epoch;
-use crate::error::{EngineError, Stopped};
+use crate::error::Stopped;
 use crate::history::RootAt;
 use crate::journal::JournalError;
 use crate::past::Stamp;
@@ -120,6 +121,8 @@ pub(crate) struct CommitTask {
     pub(super) matching: Matching,
     /// A group was published since the last round.
     pub(super) answered: bool,
+    /// Sessions that have been answered in this round.
+    pub(super) wakes: Wakes,
     pub(super) stopping: Option<Reply<()>>,
     pub(super) final_checkpoint: bool,
     ownership: Arc<Ownership>,
@@ -184,6 +187,7 @@ impl CommitTask {
             finished,
             matching,
             answered: false,
+            wakes: Wakes::default(),
             unsynced: false,
             syncing: None,
             synced_at: uptime,
@@ -202,6 +206,7 @@ impl CommitTask {
                 task.on_report(report);
                 continue;
             }
+            task.wakes.wake();
             let answered = std::mem::take(&mut task.answered);
             if !task.matching.is_idle() || (answered && queue.len() > 0) {
                 // Sessions that have an answer to send run first.
@@ -296,7 +301,8 @@ impl CommitTask {
             return self.send_group();
         }
         let (_, held) = std::mem::take(&mut self.building).take();
-        held.into_iter().for_each(|reply| reply(Ok(())));
+        held.into_iter()
+            .for_each(|reply| reply(Ok(()), &mut self.wakes));
         None
     }
 
@@ -333,24 +339,6 @@ impl CommitTask {
         let written = u64::from(self.in_flight.is_some());
         let group = self.published.group() + written + 1;
         self.begun().stamp(group)
-    }
-
-    /// Gives an answer once everything that it could tell of is durable.
-    pub(super) fn hold(&mut self, reply: HeldReply) {
-        if self.is_idle() {
-            // It tells of the newest state as a read does.
-            reply(self.store.check_owned());
-        } else {
-            self.building.hold(reply);
-        }
-    }
-
-    /// Gives an error as an answer, likewise.
-    pub(super) fn hold_error<T: Send + 'static>(&mut self, reply: Reply<T>, error: EngineError) {
-        self.hold(Box::new(move |outcome| {
-            // The error that dropped everything is the better answer.
-            let _ = reply.send(Err(outcome.err().unwrap_or(error)));
-        }));
     }
 
     fn on_report(&mut self, report: Report) {

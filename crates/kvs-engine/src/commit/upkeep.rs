@@ -210,7 +210,7 @@ impl CommitTask {
     /// Asks for everything that was committed to be on disk.
     pub(super) fn sync(&mut self, reply: Reply<()>) {
         if self.durable() {
-            return self.hold(Box::new(move |outcome| drop(reply.send(outcome))));
+            return self.hold(Box::new(move |outcome, _| drop(reply.send(outcome))));
         }
         let inbox = self.resubmit.clone();
         if self.is_idle() {
@@ -225,7 +225,7 @@ impl CommitTask {
             return;
         }
         // First everything that was accepted must be written; then ask again.
-        self.hold(Box::new(move |outcome| {
+        self.hold(Box::new(move |outcome, _| {
             if let Err(error) = outcome {
                 return drop(reply.send(Err(error)));
             }

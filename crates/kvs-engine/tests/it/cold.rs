@@ -1,6 +1,7 @@
 //! Transactions whose keys are on the disk, while it takes its time: who waits for it, and who does
 //! not. Its reads stop at a gate, so nothing here depends on how fast anything is.
 
+use std::collections::VecDeque;
 use std::future::Future;
 use std::io;
 use std::path::Path;
@@ -10,12 +11,12 @@ use std::task::{Context, Poll, Waker};
 
 use bytes::Bytes;
 use kvs_engine::{
-    At, CommitRequest, Committed, Disk, DiskFault, DiskFile, Engine, EngineError, Environment,
-    ErrorKind, FaultPoint, LockGuard, Principal, SimDisk, Submitted,
+    Answers, At, CommitRequest, Committed, Disk, DiskFault, DiskFile, Engine, EngineError,
+    Environment, ErrorKind, FaultPoint, LockGuard, Principal, SimDisk, Submitted, Token,
 };
 use kvs_tree::{Condition, Operation};
 
-use crate::support::{NS, OWNER, Sim, config, key, put, read, unlink};
+use crate::support::{NS, OWNER, Sim, config, key, put, read, take, unlink};
 
 /// Where reads stop while it is closed.
 #[derive(Debug, Default)]
@@ -258,6 +259,51 @@ async fn a_transaction_that_waits_for_the_disk_holds_up_its_connection_in_that_n
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_transaction_that_waits_for_the_disk_holds_back_no_answer_to_later_ones_elsewhere() {
+    let cold = Cold::new().await;
+    let mut answers = Answers::default();
+    let engine = cold.sim.engine.clone();
+    let submit = |answers: &Answers, id, (namespace, at): (&str, &str)| {
+        let mut request = cold.request(1, &[at]);
+        request.namespace = namespace.into();
+        engine.submit_all(OWNER, answers, [(Token { id, bytes: 0 }, request)]);
+    };
+    submit(&answers, 1, (NS, "c7.new"));
+    cold.gate.wait_for(1);
+    submit(&answers, 2, (NS, "hot"));
+    submit(&answers, 3, ("other", "hot"));
+    submit(&answers, 4, ("none", "hot"));
+    let mut order = Vec::new();
+    while order.len() < 2 {
+        order.extend(take(&mut answers).await);
+    }
+    cold.gate.open();
+    while order.len() < 4 {
+        order.extend(take(&mut answers).await);
+    }
+    let ids: Vec<_> = order.iter().map(|(token, _)| token.id).collect();
+    assert_eq!(ids[2..], [1, 2]);
+    for (token, answer) in order {
+        assert_eq!(answer.is_ok(), token.id != 4, "{answer:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_session_that_ends_takes_nothing_back() {
+    let cold = Cold::new().await;
+    let answers = Answers::default();
+    let requests = ["c7.new", "hot"].map(|at| (Token::default(), cold.request(1, &[at])));
+    cold.sim.engine.submit_all(OWNER, &answers, requests);
+    cold.gate.wait_for(1);
+    drop(answers);
+    let later = cold.put(1, "later");
+    cold.gate.open();
+    later.await.unwrap();
+    assert_eq!(cold.get("c7.new").await.unwrap(), "by 1");
+    assert_eq!(cold.get("hot").await.unwrap(), "by 1");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_lacks_something_waits_at_its_place() {
     let cold = Cold::new().await;
     let mut conditional = cold.request(1, &["c1.b"]);
@@ -289,7 +335,7 @@ async fn whatever_lacks_something_waits_at_its_place() {
     let mut failing = failing;
     failing.id.number += 1_000;
     requests.insert(1, failing);
-    let mut answers = cold.sim.engine.submit_all(OWNER, requests);
+    let mut answers = cold.sim.submit_each(requests);
     cold.gate.wait_for(1);
     cold.put(2, "hot").await.unwrap();
     assert!(answers.iter_mut().all(|answer| !is_answered(answer)));
@@ -329,13 +375,17 @@ async fn a_repeat_of_what_waits_is_answered_as_the_first() {
     cold.gate.wait_for(1);
     let again = cold.sim.engine.submit(request.clone());
     let refusal = EngineError::new(ErrorKind::Invalid, "its upload is gone");
-    let mut settled = cold.sim.engine.settle(request, refusal);
+    let (mut settled, cx) = (Answers::default(), Context::from_waker(Waker::noop()));
+    let engine = &cold.sim.engine;
+    engine.settle(request, refusal, &settled, Token::default());
     cold.put(2, "hot").await.unwrap();
-    assert!(!is_answered(&mut settled));
+    let answered = settled.poll_take(&cx, &mut VecDeque::new());
+    assert!(answered.is_pending());
     cold.gate.open();
     let first = first.await.unwrap();
     assert_eq!(again.await.unwrap(), first);
-    assert_eq!(settled.await.unwrap(), first);
+    let (_, settled) = take(&mut settled).await.pop_front().unwrap();
+    assert_eq!(settled.unwrap(), first);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

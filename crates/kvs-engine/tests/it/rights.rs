@@ -2,7 +2,9 @@
 
 use std::sync::Arc;
 
-use kvs_engine::{At, CrashVariant, Engine, ErrorKind, Principal, SimDisk, Start, WatchRequest};
+use kvs_engine::{
+    Answers, At, CrashVariant, Engine, ErrorKind, Principal, SimDisk, Start, Token, WatchRequest,
+};
 use kvs_tree::Scope;
 
 use crate::support::*;
@@ -240,8 +242,10 @@ async fn answers(sim: &Sim, caller: Principal, name: &str) -> Vec<(&'static str,
         let mut request = sim.request(operations);
         (request.namespace, request.caller) = (name.into(), caller);
         let refusal = kvs_engine::EngineError::new(ErrorKind::Invalid, "refused");
-        let settled = engine.settle(request.clone(), refusal);
-        note("settle", settled.await.err());
+        let mut answers = Answers::default();
+        engine.settle(request.clone(), refusal, &answers, Token::default());
+        let (_, settled) = take(&mut answers).await.pop_front().unwrap();
+        note("settle", settled.err());
         note("commit", engine.commit(request).await.err());
     }
     note(

@@ -97,7 +97,7 @@ async fn large_values_of_one_group_share_a_pack() {
             requests.push(sim.engine.stage(request).await.unwrap());
         }
         requests.push(upload(&sim, "up", &large(round * 100 + 50).repeat(20).into()).await);
-        for answer in sim.engine.submit_all(OWNER, requests) {
+        for answer in sim.submit_each(requests) {
             answer.await.unwrap();
         }
     }
@@ -131,7 +131,7 @@ async fn a_value_can_be_built_on_before_it_is_in_a_pack() {
     for request in requests {
         staged.push(sim.engine.stage(request).await.unwrap());
     }
-    for answer in sim.engine.submit_all(OWNER, staged) {
+    for answer in sim.submit_each(staged) {
         answer.await.unwrap();
     }
     let expected = [
@@ -209,7 +209,7 @@ async fn on_a_full_disk_large_values_are_refused_and_others_are_not() {
         let request = sim.request(vec![put("k", large(number))]);
         let request = sim.engine.stage(request).await.unwrap();
         let small = sim.request(vec![put("small", format!("{number}"))]);
-        let mut answers = sim.engine.submit_all(OWNER, [request, small]).into_iter();
+        let mut answers = sim.submit_each([request, small]).into_iter();
         if let Err(error) = answers.next().unwrap().await {
             assert_eq!(error.kind, ErrorKind::NoSpace);
             refused += 1;

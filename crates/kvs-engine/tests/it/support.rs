@@ -1,13 +1,15 @@
 //! A store in a simulated world, and short ways to use it.
 
+use std::collections::VecDeque;
+use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use kvs_engine::{
-    At, ChangeKind, ChangeValue, CommitRequest, Committed, Engine, EngineConfig, EngineError,
-    Environment, Position, Principal, SimDisk, Start, TransactionId, View, WakeSink, Watch,
-    WatchEvent, WatchRequest,
+    Answer, Answers, At, ChangeKind, ChangeValue, CommitRequest, Committed, Engine, EngineConfig,
+    EngineError, Environment, Position, Principal, SimDisk, Start, Submitted, TransactionId, View,
+    WakeSink, Watch, WatchEvent, WatchRequest,
 };
 use kvs_tree::{Entry, Key, Operation, Scope, Transaction};
 
@@ -43,6 +45,13 @@ pub(crate) fn trimming(versions: u64) -> EngineConfig {
     config.retention.versions = versions;
     config.retention.time_ms = 0;
     config
+}
+
+/// Takes all answers that are ready, once there are any.
+pub(crate) async fn take(answers: &mut Answers) -> VecDeque<Answer> {
+    let mut taken = VecDeque::new();
+    poll_fn(|cx| answers.poll_take(cx, &mut taken)).await;
+    taken
 }
 
 /// A simulated machine with one store.
@@ -112,6 +121,15 @@ impl Sim {
     pub(crate) fn request(&self, operations: Vec<Operation>) -> CommitRequest {
         let number = self.next.fetch_add(1, Ordering::Relaxed);
         commit_request([1; 16], number, operations)
+    }
+
+    /// Queues transactions one behind the other.
+    pub(crate) fn submit_each(
+        &self,
+        requests: impl IntoIterator<Item = CommitRequest>,
+    ) -> Vec<Submitted> {
+        let requests = requests.into_iter();
+        requests.map(|one| self.engine.submit(one)).collect()
     }
 
     pub(crate) async fn commit(&self, operations: Vec<Operation>) -> Committed {

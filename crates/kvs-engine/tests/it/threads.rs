@@ -35,7 +35,7 @@ async fn work(sim: &Sim) -> Vec<(String, u64)> {
             let key = format!("burst.{n}");
             sim.request(vec![put(&key, key.clone())])
         });
-        let submitted = sim.engine.submit_all(OWNER, requests.collect::<Vec<_>>());
+        let submitted = sim.submit_each(requests);
         all(submitted, &mut keys, from).await;
     }
     keys

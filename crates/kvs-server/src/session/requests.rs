@@ -1,6 +1,7 @@
 //! A session takes requests: each is begun in the order in which they arrived, as far as there is
 //! room.
 
+use kvs_engine::Token;
 use kvs_proto::{ErrorCode, Frame, Op, Request, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 
@@ -62,7 +63,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             commit.map(|commit| {
                 let (id, bytes) = (request.id, request.body.len());
                 let beside = (&shared.engine, &self.aside);
-                self.commits.push(id, bytes, commit, beside);
+                self.commits.push(Token { id, bytes }, commit, beside);
                 bytes
             })
         } else {
@@ -121,12 +122,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Context { shared, caller } = &self.context;
         match request {
             Request::Commit(commit) => {
-                let engine = &shared.engine;
+                let (engine, token) = (&shared.engine, Token { id, bytes });
                 let taken = self.uploads.take(&commit.operations);
                 let mut commit = incoming::commit(*caller, self.client, commit)?;
                 match taken {
                     Ok(none) if none.is_empty() => {
-                        self.commits.push(id, bytes, commit, (engine, &self.aside));
+                        self.commits.push(token, commit, (engine, &self.aside));
                     }
                     Ok(taken) => {
                         let (stager, aside) = (engine.clone(), self.aside.clone());
@@ -135,10 +136,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                             taken.fill(&stager, &mut commit).await;
                             stager.stage(commit).await
                         });
-                        self.commits.push_staged(id, bytes, staged, engine);
+                        self.commits.push_staged(token, staged);
                     }
                     // It may be a repeat of one that was committed.
-                    Err(lost) => self.commits.settle(id, bytes, commit, lost, engine),
+                    Err(lost) => self.commits.settle(token, commit, lost, engine),
                 }
             }
             Request::Credit(credit) => self.streams.credit(id, credit),
