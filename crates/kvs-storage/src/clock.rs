@@ -1,28 +1,28 @@
-//! Time through a seam, so that a simulation decides what time it is.
+//! Clock abstraction, so that a simulation can control time.
 //!
-//! There are two clocks, as there are in every system: the wall clock stamps records, may jump and
-//! orders nothing; the uptime measures intervals, ages and deadlines, and never jumps.
+//! There are two clocks. The wall clock stamps records; it may jump and is not used for ordering.
+//! The uptime measures intervals, ages and deadlines, and never jumps.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use rustix::time::{ClockId, clock_gettime};
 
-/// Where the engine gets the time from.
+/// Source of time for the engine.
 pub trait Clock: Send + Sync {
-    /// Milliseconds since 1970-01-01 UTC. May jump in both directions, as wall clocks do: whoever
-    /// needs a time that never runs backwards takes the maximum with the last one it used.
+    /// Milliseconds since 1970-01-01 UTC. May jump in both directions; a caller that needs
+    /// monotonic time takes the maximum of this and the last value that it used.
     fn now_ms(&self) -> u64;
 
-    /// Milliseconds since some moment in the past. Never falls, and is not affected when the wall
-    /// clock is set: every interval is a difference of two of these.
+    /// Milliseconds since an arbitrary moment. Monotonic and unaffected by changes of the wall
+    /// clock: every interval is the difference of two of these.
     fn uptime_ms(&self) -> u64;
 
-    /// Nanoseconds of a processor that the calling thread has used. Only for counters.
+    /// CPU time used by the calling thread, in nanoseconds. Only for counters.
     fn thread_ns(&self) -> u64;
 }
 
-/// The clocks of the operating system. The uptime counts from when this was made.
+/// The clocks of the operating system. The uptime starts when this value is created.
 #[derive(Debug, Clone, Copy)]
 pub struct RealClock {
     started: Instant,
@@ -59,7 +59,7 @@ impl Clock for RealClock {
     }
 }
 
-/// A clock that stands still until it is moved.
+/// A clock that advances only when told to.
 #[derive(Debug, Default)]
 pub struct SimClock {
     now: AtomicU64,
@@ -67,7 +67,7 @@ pub struct SimClock {
 }
 
 impl SimClock {
-    /// A clock that shows `now_ms`.
+    /// Creates a clock whose wall time is `now_ms`.
     #[must_use]
     pub fn new(now_ms: u64) -> Self {
         Self {
@@ -76,13 +76,13 @@ impl SimClock {
         }
     }
 
-    /// Lets `ms` milliseconds pass.
+    /// Advances both clocks by `ms` milliseconds.
     pub fn advance(&self, ms: u64) {
         self.now.fetch_add(ms, Ordering::SeqCst);
         self.uptime.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// Sets the wall clock, also backwards, while no time passes.
+    /// Sets the wall clock, also backwards, without advancing the uptime.
     pub fn set(&self, now_ms: u64) {
         self.now.store(now_ms, Ordering::SeqCst);
     }
@@ -97,7 +97,7 @@ impl Clock for SimClock {
         self.uptime.load(Ordering::SeqCst)
     }
 
-    /// Simulated work takes no time.
+    /// Always zero: simulated work takes no CPU time.
     fn thread_ns(&self) -> u64 {
         0
     }

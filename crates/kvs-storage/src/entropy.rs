@@ -1,14 +1,14 @@
-//! Randomness through a seam, so that a simulation repeats itself byte for byte from its seed.
+//! Source of randomness, replaceable so that a simulation repeats byte for byte from its seed.
 
 use std::io;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// Where the engine gets random bytes from (store keys, incarnations, journal tags, pin ids).
+/// Source of random bytes for the engine (store keys, incarnations, journal tags, pin ids).
 pub trait Entropy: Send + Sync {
     /// Fills `out` with random bytes.
     ///
     /// # Errors
-    /// When the operating system has none to give; callers then refuse what they were asked for.
+    /// If the operating system cannot provide random bytes; callers then refuse the request.
     fn fill(&self, out: &mut [u8]) -> io::Result<()>;
 }
 
@@ -23,14 +23,14 @@ impl Entropy for RealEntropy {
     }
 }
 
-/// A repeatable sequence (SplitMix64). Not for keys of real stores.
+/// A reproducible sequence (SplitMix64). Not for keys of real stores.
 #[derive(Debug)]
 pub struct SimEntropy {
     state: AtomicU64,
 }
 
 impl SimEntropy {
-    /// The sequence that belongs to `seed`.
+    /// Creates the sequence for `seed`.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -38,7 +38,7 @@ impl SimEntropy {
         }
     }
 
-    /// The next 64 random bits.
+    /// Returns the next 64 random bits.
     pub fn next(&self) -> u64 {
         const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
         let mut z = self
@@ -50,7 +50,7 @@ impl SimEntropy {
         z ^ (z >> 31)
     }
 
-    /// A random number below `bound` (0 when `bound` is 0).
+    /// Returns a random number below `bound` (0 if `bound` is 0).
     pub fn below(&self, bound: u64) -> u64 {
         self.next().checked_rem(bound).unwrap_or(0)
     }

@@ -1,7 +1,7 @@
-//! Everything the engine needs of the outside world, in one value: disk, clock, randomness.
+//! The engine's environment in one value: disk, clock and randomness.
 //!
-//! A daemon passes [`Environment::real`]; a simulation passes its own parts and gets the same run
-//! from the same seed.
+//! A daemon uses [`Environment::real`]; a simulation supplies its own parts, so that a seed
+//! reproduces a run.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,22 +10,22 @@ use crate::clock::{Clock, RealClock, SimClock};
 use crate::disk::{Disk, RealDisk, SimDisk};
 use crate::entropy::{Entropy, RealEntropy, SimEntropy};
 
-/// The outside world as the engine sees it. Cheap to clone; the parts are shared.
+/// The environment of the engine. Cheap to clone; the parts are shared.
 #[derive(Clone)]
 pub struct Environment {
-    /// Files.
+    /// File access.
     pub disk: Arc<dyn Disk>,
     /// Wall-clock time and uptime.
     pub clock: Arc<dyn Clock>,
     /// Random bytes.
     pub entropy: Arc<dyn Entropy>,
-    /// Run blocking work on the calling task instead of other threads, so that a simulation has one
-    /// order of events.
+    /// Run blocking work on the calling task instead of other threads, so that a simulation is
+    /// deterministic.
     pub inline: bool,
 }
 
 impl Environment {
-    /// The operating system's disk, clock and randomness.
+    /// Returns the disk, clock and randomness of the operating system.
     #[must_use]
     pub fn real() -> Self {
         Self {
@@ -36,8 +36,8 @@ impl Environment {
         }
     }
 
-    /// A simulated world over `disk`: a clock that stands still, randomness from `seed`, everything
-    /// on the calling task.
+    /// Returns a simulated environment on `disk`: a clock that advances only on request, randomness
+    /// from `seed`, and all work on the calling task.
     #[must_use]
     pub fn simulated(disk: SimDisk, seed: u64) -> Self {
         Self {

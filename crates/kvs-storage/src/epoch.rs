@@ -1,13 +1,13 @@
-//! Epochs: each acquisition of a store begins one.
+//! Epochs: one for each acquisition of a store.
 
 use std::fmt;
 
-/// One acquisition of a store. Epochs of one store order by their numbers.
+/// Identifies one acquisition of a store. Epochs of a store are ordered by number.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
 pub struct Epoch {
-    /// Above the number of every epoch that left a trace in the store before.
+    /// Higher than the number of every earlier epoch recorded in the store.
     pub number: u64,
-    /// Random. Tells two epochs apart that took the same number on two copies of a store.
+    /// Random. Distinguishes epochs that have the same number on two copies of a store.
     pub id: u128,
 }
 

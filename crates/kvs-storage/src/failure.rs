@@ -1,12 +1,12 @@
-//! A failed operation of whatever keeps a store: in words what failed and on what, and whether
-//! trying again later may help. Nothing of it depends on the medium.
+//! A failed operation of a storage implementation: a message with the action, its object and the
+//! cause, and whether a retry may help. Independent of the medium.
 
 use std::io;
 use std::sync::Arc;
 
 use crate::disk::DiskError;
 
-/// What failed. Cheap to clone, since one failure may answer many committers.
+/// A failed operation. Cheap to clone, because one failure may be returned to many committers.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("{text}")]
 pub struct Failure {
@@ -16,7 +16,7 @@ pub struct Failure {
 }
 
 impl Failure {
-    /// A failure of `kind`. The text says what could not be done, to what, and why.
+    /// Creates a failure of `kind`. The text names the action, its object and the cause.
     #[must_use]
     pub fn new(kind: io::ErrorKind, text: impl Into<Arc<str>>) -> Self {
         let shortage = matches!(
@@ -33,14 +33,14 @@ impl Failure {
         }
     }
 
-    /// The kind of the error that the system reported.
+    /// Returns the kind of the error that the system reported.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
         self.kind
     }
 
-    /// Whether something ran out that may come back: space, a quota, descriptors, memory. Nothing
-    /// is wrong with what is stored; trying again later may succeed.
+    /// Returns whether a resource ran out that may become available again: space, quota,
+    /// descriptors or memory. The stored data is intact, and a retry may succeed later.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         self.shortage

@@ -1,8 +1,8 @@
-//! What is durable, behind one seam: the root record, the journal, blobs; and the seam to disk,
-//! clock and randomness.
+//! Durable storage behind one seam: root record, journal and blobs. Also the seam to disk, clock
+//! and randomness.
 //!
-//! Modules stand in reading order: each imports only modules above it. RFC 0009 says what this
-//! crate promises, RFC 0004 what the files contain.
+//! Modules are listed in reading order: each imports only modules above it. RFC 0009 specifies the
+//! guarantees of this crate, RFC 0004 the file formats.
 #![cfg_attr(test, allow(clippy::disallowed_methods))]
 
 pub mod limits;

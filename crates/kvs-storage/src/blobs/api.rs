@@ -1,4 +1,4 @@
-//! What a blob store is, whatever keeps it: immutable objects under their hashes, written in packs.
+//! The blob store trait: immutable objects stored under their hashes, in packs.
 
 use std::any::Any;
 use std::fmt;
@@ -10,25 +10,25 @@ use super::error::{PackId, StoreError};
 use super::joined::Joined;
 use super::staged::Staged;
 
-/// A pack that is in use.
+/// Statistics of a pack in use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PackInfo {
-    /// Its id.
+    /// Id of the pack.
     pub id: PackId,
-    /// Objects in it.
+    /// Number of objects in the pack.
     pub objects: u64,
-    /// Bytes on disk.
+    /// Size on disk, in bytes.
     pub bytes: u64,
 }
 
-/// Keeps objects from being deleted while it lives.
+/// Guard that prevents deletion of the pinned objects until it is dropped.
 #[must_use = "the objects may be deleted when this is dropped"]
 pub struct BlobPin(
     #[allow(dead_code, reason = "it is kept for its drop")] Box<dyn Any + Send + Sync>,
 );
 
 impl BlobPin {
-    /// A pin that ends when `guard` is dropped.
+    /// Creates a pin that ends when `guard` is dropped.
     pub(crate) fn new(guard: impl Any + Send + Sync) -> Self {
         Self(Box::new(guard))
     }
@@ -40,14 +40,14 @@ impl fmt::Debug for BlobPin {
     }
 }
 
-/// Space that is set aside for objects which will be joined, until this is dropped.
+/// Guard that reserves space for objects that will be joined, until it is dropped.
 #[must_use = "the space is given up when this is dropped"]
 pub struct SpaceClaim(
     #[allow(dead_code, reason = "it is kept for its drop")] Box<dyn Any + Send + Sync>,
 );
 
 impl SpaceClaim {
-    /// A claim that ends when `guard` is dropped.
+    /// Creates a claim that ends when `guard` is dropped.
     pub(crate) fn new(guard: impl Any + Send + Sync) -> Self {
         Self(Box::new(guard))
     }
@@ -59,33 +59,35 @@ impl fmt::Debug for SpaceClaim {
     }
 }
 
-/// Objects under their hashes. An object never changes, so a reader needs no lock and no version.
+/// Objects stored under their hashes. An object never changes, so readers need no lock and no
+/// version.
 pub trait BlobStore: Send + Sync {
-    /// The object, verified against its hash; `None` if it is not in this store. Cost: one read.
+    /// Returns the object, verified against its hash, or `None` if the store does not contain it.
+    /// Cost: one read.
     ///
     /// # Errors
-    /// [`StoreError::Corrupt`] if what is stored is not what was written, else disk errors.
+    /// [`StoreError::Corrupt`] if the stored bytes do not match the hash, otherwise disk errors.
     fn get(&self, blobref: &Blobref) -> Result<Option<Bytes>, StoreError>;
 
-    /// Several objects, each as [`get`](Self::get) has it. Those that lie one after the other, in
-    /// the order in which they are asked for, are read at once.
+    /// Returns several objects, each as by [`get`](Self::get). Objects that are adjacent on disk
+    /// and requested in that order are read at once.
     ///
     /// # Errors
-    /// As for one.
+    /// As for [`get`](Self::get).
     fn get_many(&self, blobrefs: &[Blobref]) -> Result<Vec<Option<Bytes>>, StoreError> {
         blobrefs.iter().map(|blobref| self.get(blobref)).collect()
     }
 
-    /// A number that orders objects as they are stored. Cost: no read.
+    /// Returns a number that sorts objects in storage order. Cost: no read.
     fn locality_hint(&self, blobref: &Blobref) -> u64;
 
-    /// Whether the object is in the store, durably. Cost: nothing if it is not, one small read if
-    /// it is. A disk error counts as "no": at worst the object is written a second time.
+    /// Returns whether the store contains the object durably. Costs no I/O if it does not and one
+    /// small read if it does. A disk error counts as "no": at worst the object is written twice.
     fn contains(&self, blobref: &Blobref) -> bool;
 
-    /// Writes the objects that the store does not contain yet into one pack, synced once. When this
-    /// returns they are durable and usable; `None` means that there was nothing new. The pack
-    /// survives a restart only if something that is then [adopted](Self::adopt) names it.
+    /// Writes all objects that the store does not contain yet into one pack, synced once. On return
+    /// they are durable and usable; `None` means that there was nothing new. After a restart the
+    /// pack is kept only if it is [adopted](Self::adopt).
     ///
     /// # Errors
     /// The pack was abandoned and removed; the caller may try once more.
@@ -100,104 +102,106 @@ pub trait BlobStore: Send + Sync {
         pack.finish()
     }
 
-    /// Starts a pack to stream objects into (a large value, before the record that names it). Any
-    /// number may be under way.
+    /// Starts a pack to stream objects into, such as a large value before the record that names it.
+    /// Any number of packs can be in progress.
     ///
     /// # Errors
-    /// When the file cannot be made.
+    /// If the file cannot be created.
     fn begin_pack(&self) -> Result<Box<dyn PackWriter>, StoreError>;
 
-    /// Makes packs of what was staged for the transactions of one group: durable when this returns,
-    /// but not in use before [`publish`](Self::publish).
+    /// Writes the objects staged for the transactions of one group into packs. The packs are
+    /// durable on return, but not in use before [`publish`](Self::publish).
     ///
     /// # Errors
-    /// No pack is left. What was staged in memory may be joined again.
+    /// No pack is left behind. Objects staged in memory may be joined again.
     fn join(&self, staged: &[&Staged]) -> Result<Joined, StoreError>;
 
-    /// Takes packs into use: the group that registers them is written.
+    /// Takes joined packs into use, after the group that registers them is written.
     fn publish(&self, joined: Joined);
 
-    /// The packs in use, by id.
+    /// Returns the packs in use, sorted by id.
     fn packs(&self) -> Vec<PackInfo>;
 
-    /// Takes packs into use that the root record or a group names. Other packs that are whole may
-    /// be taken into use as well, until [`retain`](Self::retain).
+    /// Takes the packs into use that the root record or a group names. Other intact packs may be in
+    /// use as well until [`retain`](Self::retain).
     ///
     /// # Errors
-    /// [`StoreError::MissingPack`] and [`StoreError::CorruptPack`]; nothing is deleted then.
+    /// [`StoreError::MissingPack`] and [`StoreError::CorruptPack`]; nothing is deleted in that
+    /// case.
     fn adopt(&self, packs: &[PackId]) -> Result<(), StoreError>;
 
-    /// Deletes all packs but these, which are everything that either slot of the root record and
-    /// the groups after them name. No pack may be under way.
+    /// Deletes all packs except the given ones, which must be all packs named by either slot of the
+    /// root record and by later groups. No pack may be in progress.
     ///
     /// # Errors
-    /// When the medium fails; the packs are out of use all the same.
+    /// If the medium fails; the other packs are out of use nevertheless.
     fn retain(&self, packs: &[PackId]) -> Result<(), StoreError>;
 
-    /// Takes a pack out of use and deletes it. The caller has made sure that nothing needs what is
-    /// only there, and that no slot of the root record names it. Unknown packs are ignored.
+    /// Takes a pack out of use and deletes it. Unknown packs are ignored. The caller guarantees
+    /// that no object that only this pack holds is needed, and that no slot of the root record
+    /// names it.
     ///
     /// # Errors
-    /// [`StoreError::Pinned`]: nothing was changed. When the medium fails the pack is out of use all
-    /// the same.
+    /// [`StoreError::Pinned`]: nothing was changed. If the medium fails, the pack is out of use nevertheless.
     fn delete(&self, pack: PackId) -> Result<(), StoreError>;
 
-    /// Writes these objects into a new pack although other packs hold them. `None`: there were
-    /// none. It is usable when this returns, and preferred to the other packs.
+    /// Copies these objects into a new pack even though other packs hold them. Returns `None` if
+    /// there were none. The new pack is usable on return and preferred over the others.
     ///
     /// # Errors
-    /// As for one that is read or written; an object that is not there is [`StoreError::Limit`].
+    /// As for reads and writes; an object that the store does not contain is [`StoreError::Limit`].
     fn copy_live(
         &self,
         objects: &mut dyn Iterator<Item = Blobref>,
     ) -> Result<Option<PackId>, StoreError>;
 
-    /// Keeps these objects from being deleted; `None` if one of them is not in the store. Whoever
-    /// is about to name an object that it did not write takes a pin first.
+    /// Prevents deletion of these objects; `None` if the store lacks one of them. A caller takes a
+    /// pin before it names an object that it did not write.
     fn pin(&self, objects: &[Blobref]) -> Option<BlobPin>;
 
-    /// Sets space aside for `bytes` that will be joined, so that a full store refuses the
-    /// transaction that needs it and not all those that share its group.
+    /// Reserves space for `bytes` bytes that will be joined, so that a full store refuses only the
+    /// transaction that needs the space, not every transaction of its group.
     ///
     /// # Errors
     /// [`StoreError::NoSpace`].
     fn claim(&self, bytes: u64) -> Result<SpaceClaim, StoreError>;
 
-    /// Gives up what is held back for a checkpoint. Whether trying again may help.
+    /// Releases the space reserved for a checkpoint. Returns whether a retry may help.
     fn relieve(&self) -> bool;
 
-    /// Holds space back for a checkpoint again, as far as there is any.
+    /// Reserves space for a checkpoint again, as far as there is room.
     fn hold_back(&self);
 }
 
-/// A pack being written. Dropped before it is finished, it leaves nothing behind.
+/// A pack being written. If it is dropped before it is finished, it leaves nothing behind.
 pub trait PackWriter: Send {
-    /// Adds an object, unless the store or this pack contains it. The caller has computed the hash;
-    /// it is verified whenever the object is read.
+    /// Adds an object, unless the store or this pack contains it. The hash is computed by the
+    /// caller and verified on every read of the object.
     ///
     /// # Errors
-    /// The pack is then of no use any more.
+    /// The pack can no longer be used.
     fn add(&mut self, blobref: &Blobref, bytes: &[u8]) -> Result<(), StoreError>;
 
-    /// Bytes of objects so far.
+    /// Total size of the objects added so far, in bytes.
     fn bytes(&self) -> u64;
 
-    /// Makes durable what was added so far, so that [`finish`](Self::finish) has less to do. The
-    /// pack is not of use any earlier.
+    /// Makes the objects added so far durable, so that [`finish`](Self::finish) has less to do.
+    /// This does not make the pack usable earlier.
     ///
     /// # Errors
-    /// The pack is then of no use any more.
+    /// The pack can no longer be used.
     fn sync(&mut self) -> Result<(), StoreError>;
 
-    /// Ends the pack before it is known whether it will be needed. A `whole` one is made durable
-    /// and becomes a pack of its own when it is joined; of another the objects are copied then.
+    /// Ends the pack before it is known whether it will be needed. A `whole` pack is synced and
+    /// becomes a pack of its own when it is joined; the objects of any other are copied at that
+    /// point.
     ///
     /// # Errors
-    /// Nothing is left of it.
+    /// Nothing is left of the pack.
     fn set_aside(self: Box<Self>, whole: bool) -> Result<Staged, StoreError>;
 
-    /// Makes the pack durable (one sync of the file, one of the directory) and usable. `None` if no
-    /// object was added.
+    /// Makes the pack durable and usable, with one sync of the file and one of the directory.
+    /// Returns `None` if no object was added.
     ///
     /// # Errors
     /// The pack was abandoned and removed.

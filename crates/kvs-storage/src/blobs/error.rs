@@ -1,4 +1,4 @@
-//! What can go wrong with stored objects.
+//! Errors of stored objects.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use kvs_tree::Blobref;
 use crate::disk::DiskError;
 use crate::failure::Failure;
 
-/// Names a pack within its store. Ids rise; the root record names those that are live.
+/// Identifies a pack within its store. Ids ascend; the root record lists the live ones.
 #[derive(
     Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize,
 )]
@@ -23,51 +23,51 @@ impl fmt::Display for PackId {
 /// An error of the blob store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum StoreError {
-    /// The disk is full, or the process has no descriptor or memory for it. Nothing was changed;
-    /// trying again works once there is.
+    /// The disk is full, or the process is out of descriptors or memory. Nothing was changed; a
+    /// retry succeeds once resources are available.
     #[error("{0}")]
     NoSpace(Failure),
     /// The disk failed.
     #[error("{0}")]
     Disk(Failure),
-    /// An object on disk is not what was written.
+    /// The stored bytes of an object do not match its hash.
     #[error("object {blobref} in pack {pack} is damaged: {what}")]
     Corrupt {
-        /// The pack.
+        /// The pack that holds the object.
         pack: PackId,
-        /// The object.
+        /// The damaged object.
         blobref: Blobref,
-        /// What is wrong with it.
+        /// Describes the damage.
         what: String,
     },
-    /// A pack that is named cannot be used.
+    /// A pack that must be opened is damaged.
     #[error("pack {pack} ({place}) is damaged: {what}")]
     CorruptPack {
-        /// The pack.
+        /// The damaged pack.
         pack: PackId,
-        /// Names the place where it is kept.
+        /// The location of the pack, for messages.
         place: String,
-        /// What is wrong with it.
+        /// Describes the damage.
         what: String,
     },
-    /// A pack that is named is not there.
+    /// A pack that must be opened does not exist.
     #[error("pack {pack} ({place}) is missing")]
     MissingPack {
-        /// The pack.
+        /// The missing pack.
         pack: PackId,
-        /// Names the place where it is kept.
+        /// The expected location of the pack, for messages.
         place: String,
     },
-    /// A pin holds objects of the pack. Nothing was changed.
+    /// A pin protects objects of the pack. Nothing was changed.
     #[error("pack {pack} is pinned")]
     Pinned {
-        /// The pack.
+        /// The pinned pack.
         pack: PackId,
     },
-    /// The caller does not own the store any more.
+    /// The caller no longer owns the store.
     #[error("{0}")]
     Fenced(Failure),
-    /// More than a limit allows.
+    /// A limit was exceeded.
     #[error("{0}")]
     Limit(String),
 }

@@ -1,4 +1,4 @@
-//! Packs that were made for a group which is not written yet.
+//! Packs written for a group that is not yet in the journal.
 
 use std::any::Any;
 use std::fmt;
@@ -7,11 +7,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::error::PackId;
 
-/// Whether packs that were made are to be removed with what holds them.
+/// Set while the packs are unused: they are then removed when their holder is dropped.
 pub(crate) type Unused = Arc<AtomicBool>;
 
-/// Durable packs that nothing uses yet: the group that registers them is not written. Dropped, they
-/// are removed.
+/// Durable packs that are not in use, because the group that registers them is not written yet.
+/// Dropping this removes them.
 #[must_use = "dropping it removes the packs"]
 pub struct Joined {
     ids: Vec<PackId>,
@@ -28,25 +28,25 @@ impl fmt::Debug for Joined {
 }
 
 impl Joined {
-    /// Packs that an implementation made. When `made` is dropped it removes them if `unused` says
-    /// so.
+    /// Wraps packs that an implementation wrote. Dropping `made` must remove them if `unused` is
+    /// set.
     pub(crate) fn new(ids: Vec<PackId>, unused: Unused, made: impl Any + Send) -> Self {
         let made = Box::new(made);
         Self { ids, unused, made }
     }
 
-    /// The packs.
+    /// Ids of the packs.
     #[must_use]
     pub fn ids(&self) -> &[PackId] {
         &self.ids
     }
 
-    /// Leaves the packs as they are, unused: whether the group was written is not known.
+    /// Keeps the packs without using them: it is unknown whether the group was written.
     pub fn leave(self) {
         self.unused.store(false, Ordering::Relaxed);
     }
 
-    /// What was made, for use.
+    /// Returns the implementation's value, to take the packs into use.
     pub(crate) fn take<T: Any>(self) -> Option<T> {
         self.unused.store(false, Ordering::Relaxed);
         self.made.downcast().ok().map(|made| *made)

@@ -1,6 +1,6 @@
-//! Blobs: immutable objects under their hashes, in packs.
+//! Blobs: immutable objects stored under their hashes, in packs.
 //!
-//! What every answer means is in RFC 0009.
+//! RFC 0009 specifies the meaning of every result.
 
 mod error;
 

@@ -1,9 +1,8 @@
-//! Objects that are not in a pack yet, because nobody knows whether what needs them will be
-//! accepted.
+//! Objects that are not in a pack yet because their transaction is not accepted yet.
 //!
-//! They are held in memory, or wherever an implementation keeps them. Once their transaction is
-//! accepted they are *joined*: those of all transactions of a group become packs. Dropped before
-//! that, they leave nothing.
+//! They are held in memory or by the implementation. Once their transaction is accepted they are
+//! *joined*: the objects of all transactions of a group are written into packs. Objects dropped
+//! before that leave nothing behind.
 
 use std::any::Any;
 use std::fmt;
@@ -16,14 +15,14 @@ use super::error::StoreError;
 
 type Get = dyn Fn(&Blobref) -> Result<Option<Bytes>, StoreError> + Send + Sync;
 
-/// Objects that an implementation keeps outside of memory.
+/// Objects that an implementation holds outside of memory.
 struct Elsewhere {
     kept: Arc<dyn Any + Send + Sync>,
     bytes_to_copy: u64,
     get: Box<Get>,
 }
 
-/// Objects that wait to be joined. Dropping them leaves nothing behind.
+/// Objects waiting to be joined. Dropping them leaves nothing behind.
 #[derive(Default)]
 pub struct Staged {
     memory: Vec<(Blobref, Bytes)>,
@@ -42,7 +41,7 @@ impl fmt::Debug for Staged {
 }
 
 impl Staged {
-    /// Objects in memory.
+    /// Stages objects in memory.
     #[must_use]
     pub fn in_memory(memory: Vec<(Blobref, Bytes)>) -> Self {
         Self {
@@ -51,7 +50,7 @@ impl Staged {
         }
     }
 
-    /// Objects that `kept` holds, of which `get` reads one, verified. Joining them writes
+    /// Stages objects held by `kept`. `get` reads one of them, verified. Joining them writes
     /// `bytes_to_copy` bytes.
     pub(crate) fn elsewhere<T: Any + Send + Sync>(
         kept: Arc<T>,
@@ -68,7 +67,7 @@ impl Staged {
         }
     }
 
-    /// The same objects, and `guard` dropped with them.
+    /// Attaches `guard`, which is dropped together with the objects.
     #[must_use]
     pub fn with(self, guard: impl Any + Send + Sync) -> Self {
         Self {
@@ -81,12 +80,12 @@ impl Staged {
         &self.memory
     }
 
-    /// What an implementation keeps, if it is of this type.
+    /// Returns the value that an implementation staged, if it has this type.
     pub(crate) fn kept<T: Any>(&self) -> Option<&T> {
         self.elsewhere.as_ref()?.kept.downcast_ref()
     }
 
-    /// Bytes that joining them writes, about.
+    /// Returns the approximate number of bytes that joining writes.
     #[must_use]
     pub fn bytes_to_copy(&self) -> u64 {
         let memory = self.memory.iter().map(|(_, bytes)| bytes.len() as u64);
@@ -94,7 +93,7 @@ impl Staged {
         memory.sum::<u64>() + elsewhere
     }
 
-    /// One of the objects, verified.
+    /// Returns one of the objects, verified.
     ///
     /// # Errors
     /// As for an object in a pack.

@@ -1,4 +1,4 @@
-//! Statements about blobs.
+//! Conformance tests for blobs.
 
 use bytes::Bytes;
 use kvs_tree::{Blobref, HashAlgorithm};
@@ -77,7 +77,7 @@ fn the_next_owner_finds_the_packs_that_it_adopts() {
         let error = owned.blobs.adopt(&[first, missing]).unwrap_err();
         let says = matches!(error, StoreError::MissingPack { pack, .. } if pack == missing);
         assert!(says, "{error}");
-        // Nothing was deleted because of it.
+        // The failed `adopt` has deleted nothing.
         owned.blobs.adopt(&[first, third]).unwrap();
         assert_holds(&*owned.blobs, 0..20);
     });

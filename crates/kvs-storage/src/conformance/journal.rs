@@ -1,4 +1,4 @@
-//! Statements about the journal.
+//! Conformance tests for the journal.
 
 use super::{append, append_after, each, groups, payload, swap};
 use crate::journal::{Append, Appended, JournalError};

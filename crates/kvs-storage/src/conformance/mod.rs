@@ -1,4 +1,4 @@
-//! What RFC 0009 says, stated once and tried on every implementation: a directory on the real disk,
+//! Conformance tests of RFC 0009, run against every implementation: a directory on the real disk,
 //! one on the simulated disk, and memory.
 
 mod journal;
@@ -23,21 +23,21 @@ use crate::local::{LocalOptions, LocalStorage};
 use crate::memory::MemoryStorage;
 use crate::storage::{Owned, Storage};
 
-/// An implementation, and what may happen to it.
+/// An implementation under test, with the faults that can be injected into it.
 struct Subject {
     name: &'static str,
     storage: Box<dyn Storage>,
-    /// Lets somebody else acquire the store although its owner lives.
+    /// Allows another owner to acquire the store while this one lives.
     depose: Box<dyn Fn()>,
-    /// Takes all space away, or gives it back. Not on the disk of this machine.
+    /// Fills the store, or frees the space again. Not available on the real disk.
     fill: Option<Box<dyn Fn(bool)>>,
-    /// The same store after the power failed. Not on the disk of this machine.
+    /// Returns the same store after a power cut. Not available on the real disk.
     cut: Option<Box<dyn Fn(u64) -> Subject>>,
     _dir: Option<tempfile::TempDir>,
 }
 
 impl Subject {
-    /// The store, with a root record in both slots.
+    /// Acquires the store and ensures that both slots hold a root record.
     fn acquire(&self) -> Owned {
         let owned = self.storage.acquire().unwrap();
         if revision(&owned) == 0 {
@@ -48,7 +48,7 @@ impl Subject {
     }
 }
 
-/// The revision of the current root record.
+/// Returns the revision of the current root record, or 0.
 fn revision(owned: &Owned) -> u64 {
     let current = owned.root.load().unwrap().current;
     current.map_or(0, |root| root.revision)
@@ -109,13 +109,13 @@ fn in_memory(storage: MemoryStorage) -> Subject {
         storage: Box::new(storage),
         depose: Box::new(|| ()),
         fill: Some(Box::new(move |full| filled.set_full(full))),
-        // Its owners lose what a power cut takes.
+        // An acquisition already drops the groups that a power cut would lose.
         cut: Some(Box::new(move |_| in_memory(cut.clone()))),
         _dir: None,
     }
 }
 
-/// Runs a statement on every implementation, each with a store of its own.
+/// Runs a test on every implementation, each with its own store.
 fn each(statement: impl Fn(&Subject)) {
     for subject in [
         on_disk(),
@@ -127,7 +127,7 @@ fn each(statement: impl Fn(&Subject)) {
     }
 }
 
-/// The content of a group.
+/// Returns the expected payload of a group.
 fn payload(number: GroupNumber) -> Vec<u8> {
     let len = 40 + number as usize * 37 % 400;
     (0..len)
@@ -135,7 +135,7 @@ fn payload(number: GroupNumber) -> Vec<u8> {
         .collect()
 }
 
-/// Appends a group after `after`, with what belongs to its number.
+/// Appends a group after `after`, with the payload of its number.
 fn append_after(journal: &mut dyn Journal, after: GroupNumber, sync: bool) -> Appended {
     journal.append(Append {
         after,
@@ -145,7 +145,7 @@ fn append_after(journal: &mut dyn Journal, after: GroupNumber, sync: bool) -> Ap
     })
 }
 
-/// Appends so many groups, durably.
+/// Appends `groups` groups durably.
 fn append(journal: &mut dyn Journal, groups: u64) {
     for _ in 0..groups {
         let after = journal.newest();
@@ -154,7 +154,7 @@ fn append(journal: &mut dyn Journal, groups: u64) {
     }
 }
 
-/// All groups that can be read, which must be what belongs to their numbers.
+/// Returns the range of readable groups and checks their payloads.
 fn groups(journal: &dyn Journal) -> std::ops::RangeInclusive<GroupNumber> {
     let reader = journal.reader();
     let mut next = reader.oldest();

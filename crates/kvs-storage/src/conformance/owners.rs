@@ -1,4 +1,4 @@
-//! Statements about owners, their epochs, and what those can do who are owners no more.
+//! Conformance tests for owners, their epochs, and deposed owners.
 
 use super::{append, append_after, each, groups, revision, swap};
 use crate::blobs::{BlobStore, PackId, Staged, StoreError};
@@ -13,7 +13,7 @@ fn each_owner_has_an_epoch_above_all_before_and_an_id_of_its_own() {
         for owner in 0..4u64 {
             let mut owned = subject.acquire();
             epochs.push(owned.epoch);
-            // Epochs leave their trace in groups as well as in root records.
+            // An epoch is recorded in groups as well as in root records.
             match owner % 2 {
                 0 => append(&mut *owned.journal, 1),
                 _ => swap(&owned, 0, b""),
@@ -44,7 +44,7 @@ fn while_an_owner_lives_there_is_no_other_or_it_is_fenced() {
     });
 }
 
-/// Nothing that a deposed owner asks for takes effect.
+/// Asserts that no operation of a deposed owner takes effect.
 fn assert_deposed(old: &mut Owned) {
     let term = old.ownership.term();
     assert!(term.check(false).is_err() && term.check(true).is_err());
@@ -146,7 +146,8 @@ fn an_owner_that_was_deposed_makes_no_segment_over_that_of_another() {
         append(&mut *old.journal, 1);
         (subject.depose)();
         let mut new = subject.acquire();
-        // Over the end of segments, which both would make under the same names.
+        // Enough groups to cross a segment boundary: both owners would create segments of the same
+        // name.
         append(&mut *new.journal, 150);
         for number in 1..150 {
             let appended = append_after(&mut *old.journal, number, true);

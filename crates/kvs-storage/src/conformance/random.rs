@@ -6,16 +6,16 @@ use crate::journal::{Append, Appended};
 use crate::memory::{MemoryStorage, Weather};
 use crate::storage::Owned;
 
-/// What must be there.
+/// The expected state.
 #[derive(Default)]
 struct Model {
     newest: u64,
     durable: u64,
     revision: u64,
-    /// Groups of the current and of the previous record.
+    /// Groups of the current and the previous root record.
     roots: (u64, u64),
     epoch: u64,
-    /// This epoch has left no trace yet.
+    /// Nothing has been written under this epoch yet.
     unused: bool,
 }
 
@@ -69,7 +69,7 @@ impl Model {
         assert_eq!(current.map_or(0, |root| root.revision), self.revision);
     }
 
-    /// Another owner, after a power cut or without one.
+    /// Starts the next owner, after a power cut or without one.
     fn begin(&mut self, owned: &Owned) {
         assert!(owned.epoch.number > self.epoch || self.unused);
         self.epoch = owned.epoch.number;

@@ -1,4 +1,4 @@
-//! Statements about the root record.
+//! Conformance tests for the root record.
 
 use super::{append, each};
 use crate::root::{RootError, Slots};

@@ -1,4 +1,4 @@
-//! Statements about appends of which nobody knows what became.
+//! Conformance tests for appends with an unknown outcome.
 
 use super::{Subject, append, append_after, groups, in_memory, on, payload};
 use crate::disk::{DiskFault, FaultPoint, SimDisk};
@@ -6,7 +6,7 @@ use crate::journal::{Append, Appended, Journal, JournalError};
 use crate::memory::{Fate, MemoryStorage};
 use crate::storage::Owned;
 
-/// The store, with a root record.
+/// Acquires the store and ensures that it has a root record.
 fn acquired(storage: &MemoryStorage) -> Owned {
     in_memory(storage.clone()).acquire()
 }
@@ -107,7 +107,7 @@ fn an_append_that_arrives_after_its_owner_was_deposed_is_refused() {
             let appended = append_after(&mut *old.journal, 2, true);
             assert!(matches!(appended, Appended::Unknown(_)));
             let mut new = acquired(&storage);
-            // It may have arrived before the new owner came, but not since.
+            // The append may have arrived before the new owner acquired the store, but not after.
             let found = new.journal.newest();
             assert!(found == 2 || found == 3, "{found}");
             if settles {

@@ -1,131 +1,130 @@
-//! The two traits of the disk seam. Shaped after pread/pwrite/fdatasync, because that is what the
-//! formats are designed for; small, so that a simulation can model every call.
+//! The two traits of the disk seam. They mirror pread, pwrite and fdatasync, for which the formats
+//! are designed, and are small enough for a simulation to model every call.
 
 use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
 
-/// A file system. Paths are used as given; a store passes paths under its own directory.
+/// A file system. Paths are used as given; a store passes paths below its own directory.
 pub trait Disk: Send + Sync + fmt::Debug {
-    /// Makes a new empty file, open for reading and writing. Its name is durable only after
-    /// `sync_dir` of its directory. An existing file is truncated.
+    /// Creates a new empty file, open for reading and writing. An existing file is truncated. The
+    /// name is durable only after `sync_dir` of the directory.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
     /// Opens an existing file for reading and writing.
     ///
     /// # Errors
-    /// `NotFound` if there is none.
+    /// `NotFound` if the file does not exist.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn DiskFile>>;
 
-    /// Makes a directory and those above it that are missing, and syncs the directories that got a
-    /// new entry. One that exists is fine.
+    /// Creates a directory and its missing parents, and syncs the directories that got a new entry.
+    /// Succeeds if the directory exists.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn create_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// The names in a directory, sorted.
+    /// Returns the names in a directory, sorted.
     ///
     /// # Errors
-    /// `NotFound` if there is no such directory.
+    /// `NotFound` if the directory does not exist.
     fn list(&self, path: &Path) -> io::Result<Vec<String>>;
 
-    /// Whether something exists under this path.
+    /// Returns whether the path exists.
     ///
     /// # Errors
-    /// As the operating system says (not for "there is none").
+    /// As reported by the operating system, except for "not found".
     fn exists(&self, path: &Path) -> io::Result<bool>;
 
-    /// Renames a file, replacing what stood at `to`. Atomic; durable after `sync_dir`.
+    /// Renames a file and replaces any file at `to`. Atomic; durable after `sync_dir`.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
 
     /// Removes a file. Durable after `sync_dir`.
     ///
     /// # Errors
-    /// `NotFound` if there is none.
+    /// `NotFound` if the file does not exist.
     fn remove(&self, path: &Path) -> io::Result<()>;
 
     /// Removes an empty directory.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn remove_dir(&self, path: &Path) -> io::Result<()> {
         let _ = path;
         Err(io::ErrorKind::Unsupported.into())
     }
 
-    /// Makes the names in a directory durable: creations, renames and removals so far.
+    /// Makes the names in a directory durable: all creations, renames and removals so far.
     ///
     /// # Errors
-    /// A failure means that any of them may be lost, also if a later call succeeds.
+    /// After a failure any of these changes may be lost, even if a later call succeeds.
     fn sync_dir(&self, path: &Path) -> io::Result<()>;
 
-    /// Takes an exclusive lock on the file, making it if needed and writing `content` into it,
-    /// until the guard is dropped or the process ends in whatever way.
+    /// Takes an exclusive lock on the file, until the guard is dropped or the process ends. Creates
+    /// the file if needed and writes `content` into it.
     ///
     /// # Errors
-    /// `WouldBlock` if another holds it.
+    /// `WouldBlock` if another process holds the lock.
     fn lock(&self, path: &Path, content: &str) -> io::Result<LockGuard>;
 }
 
-/// An open file. All calls are positional, so one handle serves readers and a writer.
+/// An open file. All calls are positional, so readers and a writer can share one handle.
 pub trait DiskFile: Send + Sync + fmt::Debug {
-    /// Writes at `offset` with one call; returns how many bytes were taken, which is fewer than all
-    /// only if something is wrong (a full disk).
+    /// Writes at `offset` with one call and returns the number of bytes written. It is short only
+    /// if something is wrong, such as a full disk.
     ///
     /// # Errors
-    /// The range then holds old bytes, new bytes, or a mix.
+    /// The range then holds old bytes, new bytes, or a mixture.
     fn write_at(&self, data: &[u8], offset: u64) -> io::Result<usize>;
 
-    /// Reads at `offset` until `out` is full or the file ends; returns how many bytes were read.
+    /// Reads at `offset` until `out` is full or the file ends; returns the number of bytes read.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn read_at(&self, out: &mut [u8], offset: u64) -> io::Result<usize>;
 
-    /// Makes the contents and the length durable, not the name.
+    /// Makes the contents and the length durable, but not the name.
     ///
     /// # Errors
-    /// A failure means that any write since the last success may be lost, also if a later call
-    /// succeeds.
+    /// After a failure any write since the last success may be lost, even if a later call succeeds.
     fn sync_data(&self) -> io::Result<()>;
 
-    /// Reserves space for the first `len` bytes and makes the file at least that long; new bytes
-    /// read as zeros.
+    /// Reserves space for the first `len` bytes and extends the file to at least that length. New
+    /// bytes read as zeros.
     ///
     /// # Errors
-    /// `StorageFull` if there is no room; nothing needs undoing but the file itself.
+    /// `StorageFull` if there is no room; nothing needs to be undone except the file itself.
     fn allocate(&self, len: u64) -> io::Result<()>;
 
-    /// Makes the file exactly `len` bytes long.
+    /// Truncates or extends the file to exactly `len` bytes.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn set_len(&self, len: u64) -> io::Result<()>;
 
-    /// The length in bytes.
+    /// Returns the length in bytes.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn len(&self) -> io::Result<u64>;
 
-    /// Whether the file has no bytes.
+    /// Returns whether the file is empty.
     ///
     /// # Errors
-    /// As the operating system says.
+    /// As reported by the operating system.
     fn is_empty(&self) -> io::Result<bool> {
         Ok(self.len()? == 0)
     }
 }
 
-/// Holds a lock while it lives.
+/// Holds a lock until it is dropped.
 #[must_use = "the lock is released when this is dropped"]
 pub struct LockGuard {
     check: Box<dyn Fn(bool) -> io::Result<()> + Send + Sync>,
@@ -133,8 +132,8 @@ pub struct LockGuard {
 }
 
 impl LockGuard {
-    /// A guard that releases by dropping what `check` holds, which tells whether the locked file is
-    /// still there.
+    /// Creates a guard whose lock is released when `check` is dropped. `check` verifies that the
+    /// locked file still exists.
     pub fn new(check: impl Fn(bool) -> io::Result<()> + Send + Sync + 'static) -> Self {
         Self {
             check: Box::new(check),
@@ -142,24 +141,24 @@ impl LockGuard {
         }
     }
 
-    /// The same guard, which calls `release` when it is dropped.
+    /// Makes the guard call `release` when it is dropped.
     pub(crate) fn with_release(mut self, release: impl Fn() + Send + Sync + 'static) -> Self {
         self.release = Some(Box::new(release));
         self
     }
 
-    /// Releases the lock now, although the guard still answers [`check`](Self::check).
+    /// Releases the lock now. [`check`](Self::check) still works afterwards.
     pub fn release(&self) {
         if let Some(release) = &self.release {
             release();
         }
     }
 
-    /// Whether the file that is locked is still there; with `thorough` also whether it is still
-    /// what its path leads to. Cost: less than a microsecond, a little more if it is thorough.
+    /// Checks that the locked file still exists; with `thorough`, also that its path still leads to
+    /// it. Cost: less than a microsecond, slightly more with `thorough`.
     ///
     /// # Errors
-    /// `NotFound` if it was removed or replaced, which the store in its directory then was, too.
+    /// `NotFound` if the file, and thus the store in its directory, was removed or replaced.
     pub fn check(&self, thorough: bool) -> io::Result<()> {
         (self.check)(thorough)
     }
@@ -177,8 +176,8 @@ impl fmt::Debug for LockGuard {
     }
 }
 
-/// Writes all of `data` with one call; a short write is an error (`StorageFull` if it took nothing
-/// or only part, which is what a full disk does).
+/// Writes all of `data` with one call. A short write, as on a full disk, is the error
+/// `StorageFull`.
 ///
 /// # Errors
 /// As [`DiskFile::write_at`].

@@ -1,8 +1,8 @@
 //! A bounded cache of open files: a store has more files than a process may have open.
 //!
-//! A [`CachedFile`] opens its file when it is used and leaves it open until others need the place.
-//! A file that is written to is *held*: it stays open until it is synced and released, since an
-//! error of writing it back is reported to those who had it open then.
+//! A [`CachedFile`] opens its file on first use and keeps it open until its slot in the cache is
+//! needed. A file that is being written is *held*: it stays open until it is synced and released,
+//! because a writeback error is reported only to handles that were open at that time.
 
 use std::fmt;
 use std::io;
@@ -18,7 +18,7 @@ use super::error::is_out_of_descriptors;
 
 type Open = Cache<u64, Arc<dyn DiskFile>>;
 
-/// Files that are open for reading, up to a number. Clones share them.
+/// A bounded number of files open for reading. Clones share the cache.
 #[derive(Clone)]
 pub(crate) struct FileCache {
     disk: Arc<dyn Disk>,
@@ -35,8 +35,8 @@ impl fmt::Debug for FileCache {
 }
 
 impl FileCache {
-    /// Keeps at most `most` files open, at least one. Beside them each reader has one while it
-    /// reads.
+    /// Creates a cache that keeps at most `most` files open, at least one. Each reader can have one
+    /// more open while it reads.
     pub(crate) fn new(disk: &Arc<dyn Disk>, most: usize) -> Self {
         let most = most.max(1);
         // One shard, so that the bound is exact.
@@ -61,12 +61,12 @@ impl FileCache {
         }
     }
 
-    /// The disk that the files are on.
+    /// The disk that holds the files.
     pub(crate) fn disk(&self) -> &Arc<dyn Disk> {
         &self.disk
     }
 
-    /// The file at `path`, which is opened when it is used first.
+    /// Returns the file at `path`, opened on first use.
     pub(crate) fn file(&self, path: PathBuf) -> CachedFile {
         CachedFile {
             cache: self.clone(),
@@ -76,8 +76,8 @@ impl FileCache {
         }
     }
 
-    /// A file that is open already, and stays open until it is released. `path` is where it can be
-    /// opened then.
+    /// Wraps a file that is already open and stays open until it is released. Later it is opened
+    /// again at `path`.
     pub(crate) fn held(&self, path: PathBuf, file: Arc<dyn DiskFile>) -> CachedFile {
         let cached = self.file(path);
         cached.set_held(Some(file));
@@ -85,7 +85,7 @@ impl FileCache {
     }
 }
 
-/// A file that is opened when it is used. Dropped, it is closed.
+/// A file that is opened on use and closed when this is dropped.
 pub(crate) struct CachedFile {
     cache: FileCache,
     key: u64,
@@ -106,7 +106,7 @@ impl Drop for CachedFile {
 }
 
 impl CachedFile {
-    /// Keeps the file open from now on, whatever its name becomes.
+    /// Keeps the file open from now on, even if it is renamed.
     ///
     /// # Errors
     /// If it cannot be opened.
@@ -116,7 +116,7 @@ impl CachedFile {
         Ok(())
     }
 
-    /// Lets the file be closed when others need its place. What was written must be synced.
+    /// Allows the file to be closed. Everything written must be synced.
     pub(crate) fn release(&self) {
         self.set_held(None);
     }
@@ -137,7 +137,7 @@ impl CachedFile {
         }
         let file = match disk.open(&self.path) {
             Err(error) if is_out_of_descriptors(&error) => {
-                // Those that are kept open for nothing but speed are given up first.
+                // Close the files that are open only for speed, then retry.
                 open.clear();
                 disk.open(&self.path)?
             }

@@ -1,25 +1,25 @@
-//! The error of everything that touches files: which file, what was tried, and how it failed.
+//! The error type for file operations: the file, the action and the cause.
 
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// A failed disk operation. Cheap to clone, since one failure may answer many committers.
+/// A failed disk operation. Cheap to clone, because one failure may be returned to many committers.
 #[derive(Debug, Clone, thiserror::Error)]
 #[error("cannot {action} {}: {source}", path.display())]
 pub struct DiskError {
-    /// The file or directory.
+    /// The file or directory concerned.
     pub path: PathBuf,
-    /// The verb: "write", "sync", "preallocate", …
+    /// The failed action, as a verb: "write", "sync", "preallocate", …
     pub action: &'static str,
-    /// What the operating system said.
+    /// The error of the operating system.
     pub source: Arc<io::Error>,
 }
 
-/// Shorthand of this module's users.
+/// A result with a [`DiskError`].
 pub type DiskResult<T> = Result<T, DiskError>;
 
-/// Whether the process, or the system, has no descriptor left for another file.
+/// Returns whether the process or the system is out of file descriptors.
 pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
     use rustix::io::Errno;
     let errno = error.raw_os_error();
@@ -30,7 +30,7 @@ pub(super) fn is_out_of_descriptors(error: &io::Error) -> bool {
 }
 
 impl DiskError {
-    /// The error of `action` on `path`.
+    /// Creates the error of a failed `action` on `path`.
     #[must_use]
     pub fn new(path: &Path, action: &'static str, source: io::Error) -> Self {
         Self {
@@ -40,13 +40,13 @@ impl DiskError {
         }
     }
 
-    /// For `map_err`: names the path and the verb.
+    /// Returns a closure for `map_err` that adds the path and the action.
     pub fn at<'a>(path: &'a Path, action: &'static str) -> impl FnOnce(io::Error) -> Self + 'a {
         move |source| Self::new(path, action, source)
     }
 
-    /// Whether something has run out that may come back: space on the disk, a quota, descriptors,
-    /// memory. Nothing is wrong with what is stored; trying again later may succeed.
+    /// Returns whether a resource ran out that may become available again: disk space, quota,
+    /// descriptors or memory. The stored data is intact, and a retry may succeed later.
     #[must_use]
     pub fn is_shortage(&self) -> bool {
         self.is_disk_full()
@@ -54,7 +54,7 @@ impl DiskError {
             || self.source.kind() == io::ErrorKind::OutOfMemory
     }
 
-    /// Whether the disk or a quota was full, or the file as long as files may be.
+    /// Returns whether the disk or a quota is full, or the file has the maximum size.
     #[must_use]
     pub(crate) fn is_disk_full(&self) -> bool {
         matches!(
@@ -63,7 +63,7 @@ impl DiskError {
         )
     }
 
-    /// Whether the file or directory did not exist.
+    /// Returns whether the file or directory does not exist.
     #[must_use]
     pub(crate) fn is_not_found(&self) -> bool {
         self.source.kind() == io::ErrorKind::NotFound

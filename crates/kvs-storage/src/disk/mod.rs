@@ -1,7 +1,7 @@
-//! The seam to the disk: what storage code may ask of it, the real one, and a simulated one.
+//! The disk seam: traits for file access, the real disk and a simulated one.
 //!
-//! Everything is synchronous and positional; whoever must not block calls from a thread of its own.
-//! Nothing here promises durability but `sync_data` (contents) and `sync_dir` (names).
+//! All calls are synchronous and positional; a caller that must not block uses a thread of its own.
+//! Only `sync_data` (contents) and `sync_dir` (names) make anything durable.
 
 mod error;
 

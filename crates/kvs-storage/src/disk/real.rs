@@ -1,5 +1,5 @@
-//! The operating system's files: pread, pwrite, fdatasync, fallocate, flock. No O_DIRECT: journal
-//! and packs are read back soon after they are written, and the page cache serves that.
+//! The operating system's files: pread, pwrite, fdatasync, fallocate, flock. Without O_DIRECT:
+//! journal and packs are read soon after they are written, and the page cache serves these reads.
 
 use std::collections::BTreeMap;
 use std::fs::{File, Metadata, OpenOptions, TryLockError};
@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::api::{Disk, DiskFile, LockGuard};
 
-/// The real file system. Directories that are made through it, or were there then, stay open: they
-/// can be synced when the process has no descriptor left.
+/// The real file system. Every directory passed to `create_dir` stays open, so that it can be
+/// synced even when the process is out of file descriptors.
 #[derive(Debug, Default)]
 pub struct RealDisk {
     dirs: Mutex<BTreeMap<PathBuf, Arc<File>>>,
@@ -23,7 +23,7 @@ impl RealDisk {
     }
 }
 
-/// Makes a directory and those above it, durably.
+/// Creates a directory and its missing parents, durably.
 fn make_dir(path: &Path) -> io::Result<()> {
     if path.is_dir() {
         return Ok(());
@@ -70,7 +70,7 @@ impl Disk for RealDisk {
     fn list(&self, path: &Path) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
         for entry in std::fs::read_dir(path)? {
-            // A name that is not UTF-8 is none of ours.
+            // Not one of our files: its name is not UTF-8.
             if let Ok(name) = entry?.file_name().into_string() {
                 names.push(name);
             }
@@ -109,7 +109,7 @@ impl Disk for RealDisk {
     }
 
     fn lock(&self, path: &Path, content: &str) -> io::Result<LockGuard> {
-        // Not truncated on opening: the content is the holder's until the lock is ours.
+        // Not truncated on opening: the content belongs to the holder until we have the lock.
         let file = OpenOptions::new()
             .read(true)
             .write(true)
@@ -121,7 +121,7 @@ impl Disk for RealDisk {
             Err(TryLockError::WouldBlock) => return Err(io::ErrorKind::WouldBlock.into()),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        // Best effort: on a full disk the lock holds all the same, only its holder is not named.
+        // Best effort: on a full disk the lock still works, but its holder is not named.
         let _ = file
             .set_len(0)
             .and_then(|()| file.write_all_at(content.as_bytes(), 0));
@@ -175,7 +175,7 @@ impl DiskFile for RealFile {
         use rustix::fs::{FallocateFlags, fallocate};
         match fallocate(&self.0, FallocateFlags::empty(), 0, len) {
             Ok(()) => Ok(()),
-            // A file system without it: the zeros that the caller writes reserve the space.
+            // The file system lacks fallocate: the zeros that the caller writes reserve the space.
             Err(rustix::io::Errno::OPNOTSUPP | rustix::io::Errno::NOSYS) => {
                 if self.0.metadata()?.len() < len {
                     self.0.set_len(len)

@@ -1,8 +1,7 @@
-//! What a journal is, whatever keeps it: groups under consecutive numbers, appended one after
-//! another.
+//! The journal traits: groups with consecutive numbers, appended one at a time.
 //!
-//! An append is conditional on what it follows. Its answer may be "unknown", which only
-//! [`Journal::settle`] decides: a read that finds nothing proves nothing.
+//! An append is conditional on the newest group. Its outcome may be unknown; only
+//! [`Journal::settle`] decides it, because a read that does not find the group proves nothing.
 
 use std::sync::Arc;
 
@@ -13,77 +12,77 @@ use super::error::{GroupNumber, JournalError};
 /// A group to append.
 #[derive(Debug, Clone, Copy)]
 pub struct Append<'a> {
-    /// The group that must be the newest.
+    /// Number of the group that must be the newest.
     pub after: GroupNumber,
-    /// Names this attempt within its epoch. Never used again for another payload.
+    /// Identifies this attempt within its epoch. Never reused for another payload.
     pub id: u64,
-    /// The content of the group.
+    /// Content of the group.
     pub payload: &'a [u8],
-    /// Whether the group is durable when the answer is "done". Without, it may be lost until
-    /// [`Journal::sync`] succeeds, together with every group after it.
+    /// Whether the group must be durable when the result is `Done`. If not, a power cut may lose
+    /// it, together with every later group, until [`Journal::sync`] succeeds.
     pub sync: bool,
 }
 
-/// The answer to an append.
+/// The result of an append.
 #[derive(Debug, Clone)]
 #[must_use = "an append that was not done must not be published"]
 pub enum Appended {
     /// The group is durable (without `sync`: written) under this number.
     Done(GroupNumber),
-    /// A clean refusal: there is no trace of the group, now or after a restart. The journal goes
-    /// on.
+    /// A clean refusal: the group does not exist, now or after a restart. The journal stays usable.
     NotWritten(JournalError),
-    /// The caller does not own the store any more. Whether the group was written is not known.
+    /// The caller no longer owns the store. It is unknown whether the group was written.
     Fenced(JournalError),
-    /// It may be there, it may arrive later, or it never will. Nothing else is appended before
+    /// The group may exist, may still arrive, or never will. No other append is possible until
     /// [`Journal::settle`] decides.
     Unknown(JournalError),
 }
 
-/// The writing side of a journal: one owner, no sharing. Every call may block.
+/// The writing side of a journal, with one owner. Every call may block.
 pub trait Journal: Send {
-    /// Appends one group. Cost on a local disk: one write and one sync, plus a new segment if none
-    /// was prepared when one is needed.
+    /// Appends one group. Cost on a local disk: one write and one sync, plus creating a segment if
+    /// one is needed and none is prepared.
     fn append(&mut self, append: Append<'_>) -> Appended;
 
-    /// Decides what becomes of an append that was answered "unknown": makes the same append, with
-    /// the same condition and id. Never answers "not written". A local disk whose sync failed
-    /// answers "unknown", always: the system may have dropped what it could not write.
+    /// Decides the outcome of an append that returned `Unknown`, by repeating it with the same
+    /// condition and id. Never returns `NotWritten`. After a failed sync a local disk always
+    /// returns `Unknown`: the kernel may have dropped data that it could not write.
     fn settle(&mut self, append: Append<'_>) -> Appended;
 
-    /// Makes everything appended so far durable; returns the newest group.
+    /// Makes all appended groups durable; returns the newest.
     ///
     /// # Errors
-    /// What became of the groups since the last sync is unknown, and nothing is appended any more.
+    /// The fate of the groups since the last sync is unknown, and the journal accepts no more
+    /// appends.
     fn sync(&mut self) -> Result<GroupNumber, JournalError>;
 
-    /// The newest group that was appended (0: none yet; the group that an empty journal starts
-    /// after).
+    /// Returns the newest appended group. For an empty journal this is the group that it starts
+    /// after, 0 in a new store.
     fn newest(&self) -> GroupNumber;
 
-    /// A reader, for any number of threads.
+    /// Returns a reader that any number of threads can share.
     fn reader(&self) -> Arc<dyn JournalReader>;
 
-    /// Allows everything before group `keep_from` to be removed, in whatever units the journal has,
-    /// except for what a slot of the root record needs. Groups that were removed read as
+    /// Allows groups before `keep_from` to be removed, in units chosen by the implementation,
+    /// except for those that a slot of the root record needs. Reading a removed group returns
     /// [`JournalError::Trimmed`].
     ///
     /// # Errors
-    /// What was removed until then is gone. Only a shortage leaves the journal usable.
+    /// Groups removed before the error are gone. The journal stays usable only after a shortage.
     fn drop_before(&mut self, keep_from: GroupNumber) -> Result<(), JournalError>;
 
-    /// Bytes that it takes.
+    /// Returns the size of the journal in bytes.
     fn bytes(&self) -> u64;
 }
 
-/// The reading side of a journal, concurrent with appends: sees only what was published.
+/// The reading side of a journal, concurrent with appends. It sees only published groups.
 pub trait JournalReader: Send + Sync {
-    /// Groups from `from` on, in order and without a hole, as many as fit in `max_bytes` of payload
-    /// but at least one; empty if `from` is newer than the newest. May stop early (at the end of a
-    /// segment): call again. Checksums are verified. Cost: normally one read of the disk.
+    /// Returns consecutive groups from `from` on: as many as fit in `max_bytes` of payload, but at
+    /// least one; none if `from` is newer than the newest. The result may end early, at the end of
+    /// a segment: call again. Checksums are verified. Cost: usually one disk read.
     ///
     /// # Errors
-    /// [`JournalError::Trimmed`] if `from` is gone (0 included), [`JournalError::Corrupt`] for
+    /// [`JournalError::Trimmed`] if `from` was trimmed (0 included), [`JournalError::Corrupt`] for
     /// damage.
     fn read(
         &self,
@@ -91,12 +90,12 @@ pub trait JournalReader: Send + Sync {
         max_bytes: usize,
     ) -> Result<Vec<(GroupNumber, Bytes)>, JournalError>;
 
-    /// Shows groups from `from` on while `each` says so, as far as `max_bytes` of payload go, at
-    /// least one. They are read into `buffer`, which can be used again and again; what is in it
-    /// does not matter.
+    /// Calls `each` with groups from `from` on until it returns false or `max_bytes` of payload
+    /// were read, but at least once. `buffer` is scratch space that can be reused; its content is
+    /// irrelevant.
     ///
     /// # Errors
-    /// As for [`read`](Self::read); groups that were shown are right all the same.
+    /// As for [`read`](Self::read); groups already passed to `each` are valid nevertheless.
     fn look(
         &self,
         from: GroupNumber,
@@ -105,9 +104,9 @@ pub trait JournalReader: Send + Sync {
         each: &mut dyn FnMut(GroupNumber, &[u8]) -> bool,
     ) -> Result<(), JournalError>;
 
-    /// The oldest group that can be read; `newest() + 1` if there is none.
+    /// Returns the oldest readable group, or `newest() + 1` if there is none.
     fn oldest(&self) -> GroupNumber;
 
-    /// The newest group that can be read.
+    /// Returns the newest readable group.
     fn newest(&self) -> GroupNumber;
 }

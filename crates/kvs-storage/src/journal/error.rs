@@ -1,75 +1,77 @@
-//! What can go wrong with a journal, by what the caller can do about it.
+//! Journal errors, classified by what the caller can do.
 
 use crate::disk::DiskError;
 use crate::failure::Failure;
 
-/// Number of a group. The first is 1, each next one more; 0 means "none".
+/// Number of a group. The first is 1, and numbers are consecutive; 0 means "none".
 pub type GroupNumber = u64;
 
-/// An error of a journal. Cheap to clone, since one failed group answers many committers.
+/// An error of a journal. Cheap to clone, because the failure of one group is returned to many
+/// committers.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum JournalError {
-    /// The disk is full, or the process has no descriptor or memory for it. Nothing was written;
-    /// appending works again once there is.
+    /// The disk is full, or the process is out of descriptors or memory. Nothing was written;
+    /// appends succeed again once resources are available.
     #[error("{0}")]
     NoSpace(Failure),
     /// The disk failed.
     #[error("journal: {0}")]
     Disk(#[from] Failure),
-    /// The caller does not own the store any more.
+    /// The caller no longer owns the store.
     #[error("journal: {0}")]
     Fenced(Failure),
-    /// The group was to follow another than the newest. Nothing was written.
+    /// The group to follow is not the newest. Nothing was written.
     #[error("the group was to follow group {after}, but the newest is {newest}")]
     NotNext {
-        /// What the caller took for the newest group.
+        /// The group that the caller assumed to be the newest.
         after: GroupNumber,
-        /// The newest group.
+        /// The actual newest group.
         newest: GroupNumber,
     },
     /// The group exceeds `limits::GROUP_BYTES`. Nothing was written.
     #[error("a group of {bytes} bytes is over the limit of {limit}")]
     TooBig {
-        /// Bytes of the payload.
+        /// Size of the payload in bytes.
         bytes: usize,
-        /// Bytes allowed.
+        /// The limit in bytes.
         limit: usize,
     },
-    /// An earlier failure left the end of the journal unknown: nothing is appended any more until
-    /// the store is opened again.
+    /// An earlier failure left the end of the journal unknown: no appends are possible until the
+    /// store is opened again.
     #[error("the journal stopped after a failure: {reason}")]
     Poisoned {
         /// The first failure.
         reason: String,
     },
-    /// Data on disk is not what was written.
+    /// Data on disk is corrupt.
     #[error("journal segment {segment} is damaged at offset {offset}: {what}")]
     Corrupt {
-        /// Names the segment.
+        /// Name of the segment.
         segment: String,
-        /// Byte offset of the group (or of the header, 0) that is damaged.
+        /// Byte offset of the damaged group (0 for the header).
         offset: u64,
-        /// What is wrong with it.
+        /// Describes the damage.
         what: String,
     },
-    /// A segment that must exist does not, or the journal does not join the root record.
+    /// A required segment is missing, or the journal does not connect to the root record.
     #[error("the journal in {place} is incomplete: {what}")]
     Incomplete {
-        /// Names the journal.
+        /// Name of the journal.
         place: String,
-        /// What is missing.
+        /// Describes what is missing.
         what: String,
     },
     /// The group was trimmed.
     #[error("the group is trimmed; the oldest kept is {oldest}")]
     Trimmed {
-        /// The oldest group that can be read (newest + 1 when there is none).
+        /// The oldest readable group (newest + 1 if there is none).
         oldest: GroupNumber,
     },
 }
 
 impl JournalError {
-    /// Sorts a failure into "full" and everything else.
+    /// Maps a shortage to [`JournalError::NoSpace`] and any other failure to
+    /// [`JournalError::Disk`].
     #[must_use]
     pub(crate) fn from_failure(failure: Failure) -> Self {
         if failure.is_shortage() {

@@ -1,6 +1,7 @@
-//! The journal: the ordered, durable record of everything, in groups that are appended atomically.
+//! The journal: the ordered, durable record of every change, in groups that are appended
+//! atomically.
 //!
-//! What every answer means is in RFC 0009.
+//! RFC 0009 specifies the meaning of every result.
 
 mod error;
 

@@ -1,8 +1,8 @@
-//! The directory of a store: one daemon at a time, and only a directory that is a store of a format
-//! that this program knows.
+//! The directory of a store: used by one daemon at a time, and only if it is a store of a supported
+//! format.
 //!
-//! Layout: `lock`, `FORMAT`, `root.0`, `root.1`, `reserve`, `journal/`, `packs/`. The lock is the
-//! operating system's, so that a killed daemon leaves none behind.
+//! Layout: `lock`, `FORMAT`, `root.0`, `root.1`, `reserve`, `journal/`, `packs/`. The lock is held
+//! by the operating system, so a killed daemon leaves none behind.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use crate::env::Environment;
 use crate::storage::AcquireError;
 use crate::term::Term;
 
-/// Version of the layout of a store's directory; stands in its `FORMAT` file.
+/// Version of the directory layout, recorded in the `FORMAT` file.
 pub const STORE_FORMAT: u32 = 4;
 
 fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
@@ -29,7 +29,7 @@ fn not_a_store(dir: &Path, what: &str) -> AcquireError {
     AcquireError::NotAStore(format!("{} is not a store: {what}", dir.display()))
 }
 
-/// A store whose `FORMAT` says something else than this build writes.
+/// Returns the error for a store whose `FORMAT` differs from this build's.
 fn other_format(dir: &Path, found: &str) -> AcquireError {
     let number = found.strip_prefix("kvs store format ");
     let number = number.and_then(|text| text.trim_end().parse::<u32>().ok());
@@ -42,18 +42,18 @@ fn other_format(dir: &Path, found: &str) -> AcquireError {
     ))
 }
 
-/// A store's directory, locked for this process while this lives.
+/// The directory of a store, locked for this process until it is dropped.
 #[derive(Debug)]
 pub(super) struct StoreDirectory {
     disk: Arc<dyn Disk>,
     dir: PathBuf,
     lock: Arc<LockGuard>,
     made: Made,
-    /// The store was there and its lock file was not: its owner may live.
+    /// The store existed without a lock file: its previous owner may still live.
     taken_over: bool,
 }
 
-/// The files in a store's directory.
+/// The files in the directory of a store.
 const NAMES: [&str; 6] = [
     "root.0",
     "root.1",
@@ -63,15 +63,15 @@ const NAMES: [&str; 6] = [
     "lock",
 ];
 
-/// What a start made. If it is refused, that is removed again, so that nothing half-made stays.
+/// What a start created. A refused start removes it again, so that nothing half-made remains.
 #[derive(Debug, Clone)]
 pub(super) struct Made {
     dir: PathBuf,
-    /// Directories that were missing, the deepest first.
+    /// Directories that did not exist, deepest first.
     missing: Vec<PathBuf>,
-    /// The store is new: all of its files were made by this start.
+    /// The store is new: this start created all of its files.
     new: bool,
-    /// Nobody else makes anything there meanwhile.
+    /// Prevents others from creating files there meanwhile.
     lock: Option<Arc<LockGuard>>,
 }
 
@@ -88,7 +88,7 @@ impl Made {
         }
     }
 
-    /// Removes it, as far as that is possible.
+    /// Removes everything that was created, as far as possible.
     pub(super) fn undo(&self, disk: &dyn Disk) {
         if self.new && self.lock.is_some() {
             for part in ["journal", "packs", "state"].map(|part| self.dir.join(part)) {
@@ -102,7 +102,7 @@ impl Made {
             }
         }
         for dir in &self.missing {
-            // One that somebody else uses is not empty.
+            // A directory that is in use otherwise is not empty.
             if disk.remove_dir(dir).is_err() {
                 break;
             }
@@ -111,8 +111,8 @@ impl Made {
 }
 
 impl StoreDirectory {
-    /// Locks the store in `dir`, making an empty one if there is nothing there. Directories
-    /// `journal`, `packs` and `state` exist afterwards.
+    /// Locks the store in `dir`; creates an empty one if there is none. Afterwards the directories
+    /// `journal`, `packs` and `state` exist.
     ///
     /// # Errors
     /// See [`AcquireError`].
@@ -129,7 +129,7 @@ impl StoreDirectory {
     ) -> Result<Self, AcquireError> {
         let disk = &**shared;
         if made.missing.is_empty() {
-            // Before anything is made in a directory of somebody else.
+            // Checked before anything is created in a directory that is not ours.
             check_contents(disk, dir)?;
         }
         disk.create_dir(dir).map_err(DiskError::at(dir, "make"))?;
@@ -157,23 +157,24 @@ impl StoreDirectory {
         Ok(store)
     }
 
-    /// What opening it has made, to be undone if the start is refused for another reason.
+    /// Returns what opening the store created, for undoing if the start is refused for another
+    /// reason.
     pub(super) fn made(&self) -> Made {
         self.made.clone()
     }
 
-    /// Whether another owner may live that does not know yet that it is deposed.
+    /// Returns whether another owner may live that does not know yet that it is deposed.
     pub(super) fn is_taken_over(&self) -> bool {
         self.taken_over
     }
 
-    /// Ends the lock, while those who hold the store still learn that it is not theirs any more.
+    /// Releases the lock. Holders of the store still detect that they no longer own it.
     pub(super) fn release(&self) {
         self.lock.release();
     }
 
-    /// An error if the store was removed under its owner, or, with `thorough`, replaced, or a part
-    /// of it removed without which what is acknowledged could not be found again.
+    /// Returns the term of ownership. It fails if the store was removed, or, with `thorough`, if it
+    /// was replaced or lost a part that is needed to recover acknowledged data.
     pub(super) fn term(&self) -> Term {
         let (disk, dir) = (Arc::clone(&self.disk), self.dir.clone());
         let lock = Arc::clone(&self.lock);
@@ -187,23 +188,23 @@ impl StoreDirectory {
         })
     }
 
-    /// The journal's directory.
+    /// Returns the directory of the journal.
     pub(super) fn journal(&self) -> PathBuf {
         self.dir.join("journal")
     }
 
-    /// The packs' directory.
+    /// Returns the directory of the packs.
     pub(super) fn packs(&self) -> PathBuf {
         self.dir.join("packs")
     }
 
-    /// The directory of the packs of the state.
+    /// Returns the directory of the state's packs.
     pub(super) fn state(&self) -> PathBuf {
         self.dir.join("state")
     }
 }
 
-/// An error if a part of the store is gone. One slot of the root record is enough.
+/// Fails if a part of the store is missing. One slot of the root record is enough.
 fn check_parts(disk: &dyn Disk, dir: &Path) -> Result<(), DiskError> {
     let is_gone = |part: &str| first_missing(disk, &[dir.join(part)]).is_some();
     let gone = ["FORMAT", "journal", "packs", "state"]
@@ -230,7 +231,7 @@ fn lock(disk: &dyn Disk, dir: &Path) -> Result<LockGuard, AcquireError> {
     }
 }
 
-/// A store without `FORMAT` is a new one, provided that nothing else is there.
+/// Verifies `FORMAT`. Without that file the store is new, provided that the directory is empty.
 fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
     let path = dir.join("FORMAT");
     let expected = format!("kvs store format {STORE_FORMAT}\n");
@@ -257,7 +258,7 @@ fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
     Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
 }
 
-/// A directory that is to become a store must hold nothing else.
+/// Fails if a directory without `FORMAT` contains other files: it must not become a store.
 fn check_contents(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
     let names = disk.list(dir).map_err(DiskError::at(dir, "list"))?;
     let ours = |name: &String| matches!(name.as_str(), "lock" | "FORMAT.new");
@@ -270,7 +271,7 @@ fn check_contents(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
     }
 }
 
-/// The first bytes of a small text file.
+/// Reads up to 256 bytes of a text file.
 fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
     let mut bytes = vec![0; 256];
     let read = disk.open(path)?.read_at(&mut bytes, 0)?;

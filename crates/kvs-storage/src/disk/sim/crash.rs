@@ -1,4 +1,4 @@
-//! The disks that a power cut could leave: the durable state, plus any part of what was pending.
+//! Disk images that a power cut could leave: the durable state plus any part of the pending writes.
 
 use std::collections::BTreeMap;
 
@@ -6,15 +6,15 @@ use super::disk::SimDisk;
 use super::log::{NameOperation, Operation, World};
 use crate::entropy::SimEntropy;
 
-/// Bytes that a disk writes as a whole or not at all.
+/// Size of a sector in bytes: the unit that a disk writes atomically.
 const SECTOR: usize = 512;
 
-/// What a power cut does to what was not synced.
+/// What a power cut does to unsynced changes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum CrashVariant {
-    /// All of it is lost.
+    /// All of them are lost.
     Lost,
-    /// All of it is kept. Also what a killed process leaves.
+    /// All of them are kept. This is also what a killed process leaves.
     Kept,
     /// Each write keeps some of its 512-byte sectors; names and lengths are lost or kept.
     Torn(u64),
@@ -22,15 +22,16 @@ pub enum CrashVariant {
     Mixed(u64),
 }
 
-/// A change of a file's content that is not durable yet.
+/// A content change that is not durable yet.
 #[derive(Debug, Clone)]
 struct Pending {
     operation: Operation,
-    /// A sync that was to cover it failed: no later one will make it durable.
+    /// A sync that covered this change failed: no later sync makes it durable.
     stray: bool,
 }
 
-/// Walks through the operations of a [`SimDisk`] and makes disks as a power cut could leave them.
+/// Steps through the operations of a [`SimDisk`] and creates the disk images that a power cut could
+/// leave.
 #[derive(Debug)]
 pub struct CrashPoints {
     log: std::vec::IntoIter<Operation>,
@@ -41,8 +42,9 @@ pub struct CrashPoints {
 }
 
 impl SimDisk {
-    /// The disk that a power cut after the first `operations` operations could leave. For many
-    /// points use [`crash_points`](Self::crash_points), which does not begin anew each time.
+    /// Returns a disk as a power cut after the first `operations` operations could leave it. Every
+    /// call replays the log from the start; to visit many points use
+    /// [`crash_points`](Self::crash_points).
     #[must_use]
     pub fn images_after(&self, operations: usize, variant: CrashVariant) -> Self {
         let mut points = self.crash_points();
@@ -50,7 +52,7 @@ impl SimDisk {
         points.image(variant)
     }
 
-    /// All points at which a power cut could happen, in order, as recorded so far.
+    /// Returns all points at which the power can fail, in order, as recorded so far.
     #[must_use]
     pub fn crash_points(&self) -> CrashPoints {
         let state = self.lock_state();
@@ -69,13 +71,13 @@ impl CrashPoints {
         }
     }
 
-    /// How many operations have happened at this point.
+    /// Returns the number of operations completed at this point.
     #[must_use]
     pub fn operation(&self) -> usize {
         self.done
     }
 
-    /// Goes on by one operation; false at the end.
+    /// Advances by one operation; returns false at the end.
     pub fn advance(&mut self) -> bool {
         let Some(operation) = self.log.next() else {
             return false;
@@ -116,7 +118,7 @@ impl CrashPoints {
         true
     }
 
-    /// A disk as a power cut at this point could leave it.
+    /// Returns a disk as a power cut at this point could leave it.
     #[must_use]
     pub fn image(&self, variant: CrashVariant) -> SimDisk {
         let mut world = self.durable.clone();
@@ -158,7 +160,7 @@ impl CrashPoints {
     }
 }
 
-/// Applies the whole of an operation.
+/// Applies the operation completely.
 fn keep(world: &mut World, operation: &Operation) {
     match operation {
         Operation::Write {
@@ -171,7 +173,8 @@ fn keep(world: &mut World, operation: &Operation) {
     }
 }
 
-/// Applies some sectors of a write; a length is lost or kept.
+/// Applies a random subset of the sectors of a write. A change of length is lost or kept as a
+/// whole.
 fn tear(world: &mut World, operation: &Operation, random: &SimEntropy) {
     let Operation::Write {
         inode,
@@ -184,7 +187,7 @@ fn tear(world: &mut World, operation: &Operation, random: &SimEntropy) {
         }
         return;
     };
-    // Sectors are those of the file, so the first and last part may be short ones.
+    // Sectors are aligned within the file, so the first and last part may be shorter.
     let mut at = *offset;
     let mut rest = data.as_ref();
     while !rest.is_empty() {

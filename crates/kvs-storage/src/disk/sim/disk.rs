@@ -1,4 +1,4 @@
-//! The simulated disk itself: shared state behind the traits of the seam, and what tests ask of it.
+//! The simulated disk: shared state behind the traits of the seam, with controls for tests.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use super::fault::{DiskFault, FaultPoint};
 use super::log::World;
 use super::state::State;
 
-/// A simulated disk. Cheap to clone; clones are the same disk.
+/// A simulated disk. Cheap to clone; clones share one disk.
 #[derive(Debug, Clone)]
 pub struct SimDisk {
     shared: Arc<Mutex<State>>,
@@ -22,13 +22,13 @@ impl Default for SimDisk {
 }
 
 impl SimDisk {
-    /// An empty disk that records its operations, so that crash images can be made.
+    /// Creates an empty disk that records its operations, so that crash images can be created.
     #[must_use]
     pub fn new() -> Self {
         Self::from_world(World::default(), true)
     }
 
-    /// An empty disk that records nothing: for long runs without crash images.
+    /// Creates an empty disk that records nothing, for long runs without crash images.
     #[must_use]
     pub fn unrecorded() -> Self {
         Self::from_world(World::default(), false)
@@ -44,66 +44,66 @@ impl SimDisk {
         self.shared.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many operations were recorded so far.
+    /// Returns the number of operations recorded so far.
     #[must_use]
     pub fn operations(&self) -> usize {
         self.lock_state().log().len()
     }
 
-    /// Lets the `after`-th call from now (0: the next) at `point` fail, once.
+    /// Injects a fault into the `after`-th call at `point` from now (0: the next), once.
     pub fn fail(&self, point: FaultPoint, after: u64, fault: DiskFault) {
         self.lock_state().faults.plan(point, "", after, 1, fault);
     }
 
-    /// Like [`fail`](Self::fail), for calls on paths that contain `part` only, and `times` in a
-    /// row.
+    /// Like [`fail`](Self::fail), but only for calls on paths that contain `part`, and for `times`
+    /// consecutive calls.
     pub fn fail_on(&self, point: FaultPoint, part: &str, after: u64, times: u64, fault: DiskFault) {
         self.lock_state()
             .faults
             .plan(point, part, after, times, fault);
     }
 
-    /// Forgets the planned faults.
+    /// Removes all planned faults.
     pub fn clear_faults(&self) {
         self.lock_state().faults.clear();
     }
 
-    /// Limits the bytes that files may take in all; `None`: no limit.
+    /// Limits the total size of all files, in bytes; `None` removes the limit.
     pub fn set_capacity(&self, bytes: Option<u64>) {
         self.lock_state().capacity = bytes;
     }
 
-    /// Limits the handles that may be open at once; `None`: no limit.
+    /// Limits the number of open handles; `None` removes the limit.
     pub fn set_descriptors(&self, most: Option<usize>) {
         self.lock_state().descriptors = most;
     }
 
-    /// Handles that are open now.
+    /// Returns the number of open handles.
     #[must_use]
     pub fn open_files(&self) -> usize {
         self.lock_state().open
     }
 
-    /// Bytes that files take now.
+    /// Returns the total size of all files, in bytes.
     #[must_use]
     pub fn used(&self) -> u64 {
         self.lock_state().used()
     }
 
-    /// Bytes written and calls of `sync_data` so far.
+    /// Returns the number of bytes written and of `sync_data` calls so far.
     #[must_use]
     pub fn counters(&self) -> (u64, u64) {
         let state = self.lock_state();
         (state.written, state.syncs)
     }
 
-    /// All files, sorted.
+    /// Returns the paths of all files, sorted.
     #[must_use]
     pub fn files(&self) -> Vec<PathBuf> {
         self.lock_state().names().cloned().collect()
     }
 
-    /// The content of a file.
+    /// Returns the content of a file.
     #[must_use]
     pub fn content(&self, path: &Path) -> Option<Vec<u8>> {
         let state = self.lock_state();
@@ -111,8 +111,8 @@ impl SimDisk {
         state.content(inode).map(<[u8]>::to_vec)
     }
 
-    /// Damages a file behind everybody's back: flips the bits of `mask` in one byte. Returns
-    /// whether there was such a byte. Not recorded, so crash images do not show it.
+    /// Corrupts a file silently by flipping the bits of `mask` in one byte. Returns whether that
+    /// byte exists. Not recorded, so crash images do not contain the damage.
     pub fn flip(&self, path: &Path, offset: u64, mask: u8) -> bool {
         self.lock_state().flip(path, offset, mask)
     }

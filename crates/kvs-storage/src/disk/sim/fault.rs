@@ -1,9 +1,9 @@
-//! Which calls of a simulated disk shall fail, and how.
+//! Fault injection: which calls of a simulated disk fail, and how.
 
 use std::io;
 use std::path::Path;
 
-/// A kind of call.
+/// The kind of call that fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FaultPoint {
     /// `write_at`.
@@ -26,23 +26,23 @@ pub enum FaultPoint {
     Remove,
 }
 
-/// A way to fail.
+/// How a call fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum DiskFault {
-    /// EIO, nothing done.
+    /// EIO; nothing was done.
     Io,
-    /// ENOSPC, nothing done.
+    /// ENOSPC; nothing was done.
     NoSpace,
-    /// EMFILE, nothing done: the process has no descriptor left.
+    /// EMFILE, the process is out of descriptors; nothing was done.
     NoDescriptors,
-    /// A write takes only so many bytes and says so. Elsewhere: EIO.
+    /// A write stores only this many bytes and returns the short count. Other calls: EIO.
     Short(usize),
-    /// A write takes only so many bytes, and then answers EIO. Elsewhere: EIO.
+    /// A write stores only this many bytes and returns EIO. Other calls: EIO.
     Torn(usize),
 }
 
 impl DiskFault {
-    /// The error it answers with.
+    /// Returns the error that the failed call reports.
     pub(super) fn error(self) -> io::Error {
         match self {
             Self::NoSpace => io::Error::from(io::ErrorKind::StorageFull),
@@ -61,7 +61,7 @@ struct Planned {
     fault: DiskFault,
 }
 
-/// The faults that are still to come.
+/// The planned faults.
 #[derive(Debug, Default)]
 pub(super) struct Faults {
     planned: Vec<Planned>,
@@ -89,7 +89,7 @@ impl Faults {
         self.planned.clear();
     }
 
-    /// Counts a call; the fault if it shall fail.
+    /// Counts a call and returns the fault if it must fail.
     pub(super) fn hit(&mut self, point: FaultPoint, path: &Path) -> Option<DiskFault> {
         let mut hit = None;
         for planned in &mut self.planned {

@@ -1,4 +1,4 @@
-//! What a simulated disk records, and the plain data that replaying it gives.
+//! The operation log of a simulated disk, and the plain state that replaying it produces.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
-/// One recorded operation. Files are known by inode, so that renames do not matter to contents.
+/// A recorded operation. Files are identified by inode, so contents are independent of renames.
 #[derive(Debug, Clone)]
 pub(super) enum Operation {
     Write {
@@ -30,7 +30,7 @@ pub(super) enum Operation {
     },
 }
 
-/// An operation on names: durable when the directory is synced.
+/// A change of names, durable once the directory is synced.
 #[derive(Debug, Clone)]
 pub(super) enum NameOperation {
     CreateDir {
@@ -52,7 +52,7 @@ pub(super) enum NameOperation {
 }
 
 impl NameOperation {
-    /// The directory whose sync makes it durable.
+    /// Returns the directory whose sync makes the operation durable.
     pub(super) fn dir(&self) -> &Path {
         let path = match self {
             Self::CreateDir { path } | Self::Create { path, .. } | Self::Remove { path, .. } => {
@@ -64,12 +64,12 @@ impl NameOperation {
     }
 }
 
-/// The directory that a path stands in; that of a bare name is the empty path.
+/// Returns the directory of a path; for a bare name, the empty path.
 pub(super) fn parent(path: &Path) -> &Path {
     path.parent().unwrap_or(Path::new(""))
 }
 
-/// Files and names, as plain data.
+/// File contents and names, as plain data.
 #[derive(Debug, Clone, Default)]
 pub(super) struct World {
     pub(super) inodes: BTreeMap<usize, Arc<Vec<u8>>>,
@@ -78,12 +78,12 @@ pub(super) struct World {
 }
 
 impl World {
-    /// Whether a directory exists; the roots always do.
+    /// Returns whether a directory exists. Roots always exist.
     pub(super) fn has_dir(&self, path: &Path) -> bool {
         path.parent().is_none() || self.dirs.contains(path)
     }
 
-    /// The bytes of a file, for changing.
+    /// Returns the bytes of a file, for modification.
     pub(super) fn bytes(&mut self, inode: usize) -> &mut Vec<u8> {
         Arc::make_mut(self.inodes.entry(inode).or_default())
     }
@@ -108,7 +108,7 @@ impl World {
         }
     }
 
-    /// Applies an operation whose predecessors may have been lost.
+    /// Applies an operation. Earlier operations may have been lost.
     pub(super) fn apply(&mut self, operation: &NameOperation) {
         match operation {
             NameOperation::CreateDir { path } => {

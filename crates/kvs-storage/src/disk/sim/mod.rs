@@ -1,10 +1,10 @@
-//! A disk in memory that forgets what was not synced, fails on request, and runs full.
+//! An in-memory disk that loses unsynced data, fails on request, and runs full.
 //!
-//! `log` is what happened, `fault` what shall fail, `state` the files as the running process sees
-//! them, `disk` their disk, `crash` the disks that a power cut could leave after any operation. The
-//! model: contents become durable by `sync_data` of the file, names by `sync_dir` of their
-//! directory, independently of each other and in any order before that; writes tear at 512-byte
-//! sectors; after a failed sync the writes it was to cover are never made durable by a later one.
+//! `log` records the operations, `fault` plans failures, `state` holds the files as the running
+//! process sees them, `disk` implements the disk, and `crash` creates the images that a power cut
+//! could leave after any operation. The model: contents become durable by `sync_data` of the file
+//! and names by `sync_dir` of their directory, independently and in any order before that; writes
+//! tear at 512-byte sectors; writes covered by a failed sync are never made durable by a later one.
 
 mod log;
 

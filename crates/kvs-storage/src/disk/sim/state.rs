@@ -1,4 +1,4 @@
-//! The files as the running process sees them, synced or not, and the record of what it did.
+//! The files as the running process sees them, synced or not, and the log of its operations.
 
 use std::collections::BTreeSet;
 use std::io;
@@ -11,17 +11,17 @@ use super::log::{NameOperation, Operation, World, parent};
 
 #[derive(Debug)]
 pub(super) struct State {
-    /// What was there, durably, when recording began.
+    /// The durable state when recording began.
     base: World,
     world: World,
     log: Option<Vec<Operation>>,
     next_inode: usize,
     pub(super) faults: Faults,
     pub(super) capacity: Option<u64>,
-    /// Handles that may be open at once, and that are.
+    /// Maximum number of open handles, and the current number.
     pub(super) descriptors: Option<usize>,
     pub(super) open: usize,
-    /// Locked files. One that was removed may be locked again under the same path.
+    /// Locked files. A removed file may be locked again under the same path.
     pub(super) locks: BTreeSet<(PathBuf, Option<usize>)>,
     pub(super) written: u64,
     pub(super) syncs: u64,
@@ -67,7 +67,7 @@ impl State {
         self.record(|| Operation::Name(operation));
     }
 
-    /// Opens a handle on what `find` finds.
+    /// Opens a handle on the inode that `find` returns.
     pub(super) fn handle(
         &mut self,
         find: impl FnOnce(&mut Self) -> io::Result<usize>,
@@ -198,7 +198,7 @@ impl State {
         Ok(())
     }
 
-    /// Not recorded: whether a power cut brings an empty directory back is of no interest.
+    /// Not recorded: it does not matter whether a power cut restores an empty directory.
     pub(super) fn remove_dir(&mut self, path: &Path) -> io::Result<()> {
         if !self.list(path)?.is_empty() {
             return Err(io::ErrorKind::DirectoryNotEmpty.into());
@@ -218,7 +218,7 @@ impl State {
         Ok(())
     }
 
-    /// How many of `more` bytes still fit on the disk.
+    /// Returns how many of `more` bytes still fit on the disk.
     fn room(&self, more: u64) -> u64 {
         self.capacity.map_or(more, |capacity| {
             more.min(capacity.saturating_sub(self.used()))

@@ -1,4 +1,4 @@
-//! The model of what a power cut leaves, checked by itself.
+//! Tests of the power-cut model itself.
 
 use std::path::Path;
 

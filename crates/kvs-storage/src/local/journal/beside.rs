@@ -1,5 +1,5 @@
-//! What goes on beside the preparation of a segment: a disk on which making a file takes as long as
-//! a test wants.
+//! Tests of work that runs concurrently with segment preparation, on a disk where creating a file
+//! takes as long as the test wants.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -19,10 +19,11 @@ use crate::journal::{Journal, JournalError};
 use crate::limits::{SEGMENT_BYTES_MIN, SEGMENT_UNSYNCED_BYTES};
 use crate::term::Term;
 
-/// What says that a file is begun with, and what it waits for then.
+/// The path to block at, the channel that signals that the file was opened, and the channel that
+/// resumes it.
 type Gate = (PathBuf, SyncSender<()>, Receiver<()>);
 
-/// A disk that says when the file of a segment is begun with, and goes on when it is told to.
+/// A disk that signals when it creates or opens the gated file and then blocks until it is resumed.
 #[derive(Debug)]
 struct Slow {
     disk: SimDisk,
@@ -81,7 +82,7 @@ impl Disk for Slow {
     }
 }
 
-/// A journal on a slow disk, opened behind group `from`.
+/// Opens a journal on a slow disk, after group `from`.
 fn slow(disk: SimDisk, from: u64) -> (DiskJournal, Arc<Slow>) {
     let mut env = Environment::simulated(disk.clone(), 7);
     let gate = Mutex::new(None);
@@ -90,8 +91,8 @@ fn slow(disk: SimDisk, from: u64) -> (DiskJournal, Arc<Slow>) {
     (open_in(&env, SEGMENT_BYTES_MIN, from).unwrap().0, slow)
 }
 
-/// Prepares the next segment on another thread, which has begun with that file, and goes on when
-/// something is sent.
+/// Starts preparing the next segment on another thread and returns once the thread blocks at that
+/// file. Sending a message resumes it.
 fn prepare(journal: &DiskJournal, slow: &Slow, file: PathBuf) -> (SyncSender<()>, JoinHandle<()>) {
     let (begun, begins) = sync_channel(0);
     let (go_on, goes_on) = sync_channel(1);
@@ -102,7 +103,7 @@ fn prepare(journal: &DiskJournal, slow: &Slow, file: PathBuf) -> (SyncSender<()>
     (go_on, thread)
 }
 
-/// A new journal whose second segment is being prepared.
+/// Returns a new journal whose second segment is being prepared.
 fn preparing() -> (DiskJournal, SyncSender<()>, JoinHandle<()>) {
     let (journal, slow) = slow(SimDisk::new(), 0);
     let new = Path::new(DIR).join(format!("{NEW}{}", segment_file::file_name(2)));
@@ -117,7 +118,7 @@ fn groups_are_appended_and_trimmed_while_a_segment_is_prepared() {
     assert_eq!(journal.bytes(), SEGMENT_BYTES_MIN);
     assert!(journal.wants_preparation());
     journal.drop_before(journal.newest()).unwrap();
-    // A second preparation leaves it to the first.
+    // A second preparation returns at once and leaves the work to the first.
     journal.spare().prepare().unwrap();
     assert!(journal.wants_preparation());
     go_on.send(()).unwrap();
@@ -155,12 +156,12 @@ fn a_file_that_is_being_reused_is_not_lost_under_a_segment_that_is_trimmed() {
     let (mut journal, _) = open_from(&disk, newest).unwrap();
     journal.drop_before(newest).unwrap();
     drop(journal);
-    // As a power cut leaves it that undid the renames by which these became segments.
+    // As after a power cut that undid the renames by which these files became segments.
     for (from, to) in [(1, 4), (2, 9)] {
         disk.rename(&free(from), &free(to)).unwrap();
     }
     let (mut journal, slow) = slow(disk.clone(), newest);
-    // The other of the two is used for the fifth segment.
+    // The other one becomes the fifth segment.
     while journal.segments().len() < 2 {
         append(&mut journal, 500);
     }
@@ -186,7 +187,7 @@ fn the_next_segment_is_synced_in_steps() {
         let disk = SimDisk::new();
         let env = Environment::simulated(disk.clone(), 1);
         let (journal, _) = open_in(&env, STEPS * SEGMENT_UNSYNCED_BYTES, 0).unwrap();
-        // One for each step, and one for the header.
+        // One sync for each step, and one for the header.
         disk.fail_on(FaultPoint::SyncData, NEW, syncs, 1, DiskFault::Io);
         assert_eq!(journal.spare().prepare().is_ok(), enough);
     }
@@ -217,7 +218,8 @@ fn a_segment_whose_owner_was_deposed_while_it_was_made_gets_no_name() {
     assert!(matches!(made, Err(JournalError::Fenced(_))), "{made:?}");
     let named = Path::new(DIR).join(segment_file::file_name(2));
     assert!(!slow.exists(&named).unwrap());
-    // Nor is one begun, and what may be another's is not removed.
+    // A further preparation does not start, and a file that may belong to the new owner is not
+    // removed.
     assert!(journal.spare().prepare().is_err());
     assert!(slow.exists(&new).unwrap());
 }
