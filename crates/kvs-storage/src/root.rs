@@ -1,7 +1,7 @@
-//! The root record: the one mutable value of a store, in two slots that are written in turn.
+//! The root record: the one mutable value of a store, in two slots that are written alternately.
 //!
-//! Everything that either slot names is kept, so whichever is found after a failure leads to the
-//! same state. RFC 0009 says what each answer means.
+//! Everything that either slot names is kept, so either one leads to the same state after a
+//! failure. RFC 0009 specifies the meaning of every result.
 
 use bytes::Bytes;
 
@@ -9,34 +9,35 @@ use crate::epoch::Epoch;
 use crate::failure::Failure;
 use crate::journal::GroupNumber;
 
-/// A root record as it was found.
+/// A root record read from a slot.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Root {
-    /// Rises by one with every record.
+    /// Increases by one with every record.
     pub revision: u64,
-    /// The epoch whose owner wrote it.
+    /// Epoch of the owner that wrote it.
     pub epoch: Epoch,
-    /// It holds the effects of every group up to this one. The groups after it are kept.
+    /// The record includes the effects of all groups up to this one. Later groups are kept.
     pub group: GroupNumber,
-    /// What the owner wrote. This crate does not look into it.
+    /// Opaque content, written by the owner.
     pub payload: Bytes,
 }
 
-/// What the two slots hold.
+/// The content of the two slots.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Slots {
-    /// The record of the newest epoch and, within it, of the highest revision. `None`: a new store.
+    /// The record of the newest epoch and, within it, of the highest revision. `None` in a new
+    /// store.
     pub current: Option<Root>,
-    /// The record in the other slot, if there is one and it is whole.
+    /// The record in the other slot, if there is one and it is intact.
     pub previous: Option<Root>,
 }
 
 impl Slots {
-    /// Sorts two records: an epoch counts more than a revision, since an owner that was deposed may
-    /// have left a higher revision.
+    /// Orders two records. The epoch takes precedence over the revision, because a deposed owner
+    /// may have left a higher revision.
     ///
     /// # Errors
-    /// Both have the same epoch and revision and yet differ.
+    /// If both have the same epoch and revision but differ.
     pub fn of(one: Option<Root>, other: Option<Root>) -> Result<Self, &'static str> {
         let order = |root: &Root| (root.epoch.number, root.revision);
         match (one, other) {
@@ -60,14 +61,15 @@ impl Slots {
         }
     }
 
-    /// The groups after this one are needed by one of the records. `None`: there is no record.
+    /// Returns the group after which all groups are needed by one of the records; `None` if there
+    /// is no record.
     #[must_use]
     pub(crate) fn needed_after(&self) -> Option<GroupNumber> {
         let both = self.current.iter().chain(&self.previous);
         both.map(|root| root.group).min()
     }
 
-    /// The highest number of an epoch in either record.
+    /// Returns the highest epoch number of either record.
     #[must_use]
     pub(crate) fn newest_epoch(&self) -> u64 {
         let both = self.current.iter().chain(&self.previous);
@@ -78,59 +80,60 @@ impl Slots {
 /// An error of the root record.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum RootError {
-    /// There is no space. The current record stands; trying again works once there is.
+    /// There is no space. The current record is unchanged; a retry succeeds once space is
+    /// available.
     #[error("no space for the root record: {0}")]
     NoSpace(Failure),
-    /// The new record could not be written. The current one stands.
+    /// The new record could not be written. The current one is unchanged.
     #[error("root record: {0}")]
     NotSwapped(Failure),
-    /// The current revision is another than the caller expected. Nothing was changed.
+    /// The current revision is not the expected one. Nothing was changed.
     #[error("the root record has revision {found}, not {expected}")]
     Conflict {
-        /// What the caller took for the current revision.
+        /// The revision that the caller expected.
         expected: u64,
         /// The current revision.
         found: u64,
     },
-    /// Either record may be found after a restart. What either names is kept until a later swap is
-    /// done.
+    /// After a restart either record may be current. Everything that either names is kept until a
+    /// later swap succeeds.
     #[error("root record: {0}")]
     Unknown(Failure),
-    /// The caller does not own the store any more.
+    /// The caller no longer owns the store.
     #[error("root record: {0}")]
     Fenced(Failure),
-    /// Neither slot holds what was written.
+    /// Neither slot is intact.
     #[error("the root record {place} is damaged: {what}")]
     Corrupt {
-        /// Names the place where it is kept.
+        /// The location of the record, for messages.
         place: String,
-        /// What is wrong with it.
+        /// Describes the damage.
         what: String,
     },
     /// The payload exceeds `limits::ROOT_BYTES`.
     #[error("a root record of {bytes} bytes is over the limit of {limit}")]
     TooBig {
-        /// Bytes of the payload.
+        /// Size of the payload in bytes.
         bytes: usize,
-        /// Bytes allowed.
+        /// The limit in bytes.
         limit: usize,
     },
 }
 
-/// The root record of an acquired store. One caller swaps at a time.
+/// The root record of an acquired store. Only one caller may swap at a time.
 pub trait RootRecord: Send + Sync {
     /// Reads both slots.
     ///
     /// # Errors
-    /// [`RootError::Corrupt`] when there is a record but none is whole, failures of the medium.
+    /// [`RootError::Corrupt`] if records exist but none is intact; failures of the medium.
     fn load(&self) -> Result<Slots, RootError>;
 
-    /// Writes the next record over the slot that is not current, on condition that the current
-    /// revision is `expected` (0: there is none). Returns the new revision; the record is durable
-    /// then. Cost on a local disk: one write and one sync.
+    /// Writes the next record to the slot that is not current, on condition that the current
+    /// revision is `expected` (0: there is none). Returns the new revision; the record is then
+    /// durable. Cost on a local disk: one write and one sync.
     ///
     /// # Errors
-    /// Only after [`RootError::Unknown`] and [`RootError::Fenced`] may the new record be found.
+    /// Only after [`RootError::Unknown`] and [`RootError::Fenced`] may the new record exist.
     fn swap(&self, expected: u64, group: GroupNumber, payload: &[u8]) -> Result<u64, RootError>;
 }
 

@@ -1,4 +1,4 @@
-//! The storage seam: what the engine asks of whatever keeps a store (RFC 0009).
+//! The storage seam: the interface between the engine and a storage medium (RFC 0009).
 
 use std::fmt;
 use std::sync::Arc;
@@ -14,11 +14,11 @@ use crate::term::Ownership;
 /// An error of acquiring a store.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum AcquireError {
-    /// Another owner has the store, or something that it takes is not to be had. Trying again later
-    /// may succeed.
+    /// Another owner holds the store, or a required resource is unavailable. A retry may succeed
+    /// later.
     #[error("{0}")]
     Busy(String),
-    /// There is something else than a store, or a store of another format.
+    /// The location contains something else, or a store of an unsupported format.
     #[error("{0}")]
     NotAStore(String),
     /// The journal cannot be used.
@@ -41,30 +41,30 @@ impl From<DiskError> for AcquireError {
     }
 }
 
-/// A store, on whatever medium. Everything else comes from [`acquire`](Self::acquire).
+/// A store on any medium. Everything else comes from [`acquire`](Self::acquire).
 pub trait Storage: Send + Sync + fmt::Debug {
-    /// Makes the caller the owner of the store, which is made if it is not there. When this
-    /// returns, no write of an earlier owner takes effect any more.
+    /// Makes the caller the owner of the store, which is created if it does not exist. After this
+    /// returns, no write of an earlier owner takes effect.
     ///
     /// # Errors
-    /// Nothing was changed, except that a store that was not there before may be there.
+    /// Nothing was changed, except that a new store may have been created.
     fn acquire(&self) -> Result<Owned, AcquireError>;
 }
 
-/// A store that was acquired.
+/// An acquired store.
 pub struct Owned {
-    /// Above all epochs that left a trace in the store.
+    /// Higher than every earlier epoch recorded in the store.
     pub epoch: Epoch,
-    /// Keeps the store acquired. To be dropped last.
+    /// Keeps the store acquired. Must be dropped last.
     pub ownership: Ownership,
     /// The root record.
     pub root: Arc<dyn RootRecord>,
-    /// The journal, which reaches from the group after that of the current root record on.
+    /// The journal. It contains all groups after that of the current root record.
     pub journal: Box<dyn Journal>,
-    /// The blobs, none of which is in use before it is adopted.
+    /// The blobs. None is in use before it is adopted.
     pub blobs: Arc<dyn BlobStore>,
-    /// Blobs apart from those, for what the engine keeps beside its trees: neither relies on the
-    /// other.
+    /// A separate blob store for what the engine keeps outside of its trees. Neither store relies
+    /// on the other.
     pub state: Arc<dyn BlobStore>,
 }
 

@@ -1,4 +1,4 @@
-//! Ownership of a store, and the term for which it lasts.
+//! Ownership of a store, and the term during which it lasts.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,22 +7,22 @@ use crate::failure::Failure;
 
 type Check = dyn Fn(bool) -> Result<(), Failure> + Send + Sync;
 
-/// Tells whether its holder still owns the store. Cheap to clone; does not keep the store locked.
+/// Checks whether its holder still owns the store. Cheap to clone; does not keep the store locked.
 #[derive(Clone)]
 pub struct Term(Arc<Check>);
 
 impl Term {
-    /// A term that lasts while `check` succeeds.
+    /// Creates a term that lasts while `check` succeeds.
     #[must_use]
     pub fn new(check: impl Fn(bool) -> Result<(), Failure> + Send + Sync + 'static) -> Self {
         Self(Arc::new(check))
     }
 
-    /// Whether the term lasts. With `thorough`, looks for what takes longer to find out as well.
-    /// Local disk: one system call without I/O, two if it is thorough.
+    /// Checks whether the term lasts. `thorough` includes more expensive checks. Local disk: one
+    /// system call without I/O, two with `thorough`.
     ///
     /// # Errors
-    /// The owner is deposed, or the store is gone. It must not answer anything any more.
+    /// The owner is deposed, or the store is gone. The caller must stop answering requests.
     pub fn check(&self, thorough: bool) -> Result<(), Failure> {
         (self.0)(thorough)
     }
@@ -34,8 +34,8 @@ impl fmt::Debug for Term {
     }
 }
 
-/// Keeps a store acquired. When it is dropped another owner can acquire the store, even while parts
-/// of this acquisition are still alive.
+/// Keeps a store acquired. Once it is dropped another owner can acquire the store, even while parts
+/// of this acquisition still exist.
 #[must_use = "dropping it gives the store up"]
 pub struct Ownership {
     term: Term,
@@ -44,7 +44,7 @@ pub struct Ownership {
 }
 
 impl Ownership {
-    /// An ownership that ends with a call of `release`.
+    /// Creates an ownership that calls `release` when it ends.
     pub fn new(term: Term, release: impl FnOnce() + Send + Sync + 'static) -> Self {
         Self {
             term,
@@ -53,19 +53,18 @@ impl Ownership {
         }
     }
 
-    /// The same, where `undo` removes what the acquisition made.
+    /// Sets `undo`, which removes what the acquisition created.
     pub(crate) fn with_undo(mut self, undo: impl Fn() + Send + Sync + 'static) -> Self {
         self.undo = Box::new(undo);
         self
     }
 
-    /// Undoes a start that failed: a store that was made by it is removed, as far as that is
-    /// possible.
+    /// Undoes a failed start: removes a store that it created, as far as possible.
     pub fn abandon(&self) {
         (self.undo)();
     }
 
-    /// How long it lasts.
+    /// Returns the term of this ownership.
     #[must_use]
     pub fn term(&self) -> Term {
         self.term.clone()

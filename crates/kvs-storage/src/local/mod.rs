@@ -1,6 +1,6 @@
 //! A store on a local disk: a directory with segments, packs, and two files for the root record.
 //!
-//! Nothing outside of this module knows of paths. Formats and rules: RFC 0004.
+//! Paths are private to this module. RFC 0004 specifies formats and rules.
 
 mod field;
 

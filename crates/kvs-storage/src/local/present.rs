@@ -1,4 +1,4 @@
-//! Whether files are still there that a store relies on, some of them at each look.
+//! Checks that the files of a store still exist, some of them at a time.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -7,12 +7,12 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use crate::disk::{Disk, DiskError};
 use crate::limits::LOOK_FILES;
 
-/// Files that are looked for in turns.
+/// Selects files for checks in turns.
 #[derive(Debug, Default)]
 pub(super) struct Turns(AtomicUsize);
 
 impl Turns {
-    /// Those of `files` whose turn it is, and the last, which is the newest.
+    /// Returns the files of `files` whose turn it is, and always the last, which is the newest.
     pub(super) fn next<T>(&self, files: impl ExactSizeIterator<Item = T>) -> Vec<T> {
         let all = files.len();
         let begin = self.0.load(Ordering::Relaxed);
@@ -29,14 +29,14 @@ impl Turns {
     }
 }
 
-/// The first of these files that is gone.
+/// Returns the first of these files that does not exist.
 pub(super) fn first_missing(disk: &dyn Disk, paths: &[PathBuf]) -> Option<PathBuf> {
-    // One that cannot be looked for is not known to be gone.
+    // A file that cannot be checked is not known to be missing.
     let is_gone = |path: &&PathBuf| matches!(disk.exists(path), Ok(false));
     paths.iter().find(is_gone).cloned()
 }
 
-/// What it means that a file is gone.
+/// Returns the error for a missing file.
 pub(super) fn gone(path: &Path) -> DiskError {
     let error = io::Error::new(io::ErrorKind::NotFound, "it was removed");
     DiskError::new(path, "go on without", error)
@@ -59,7 +59,7 @@ mod tests {
         seen.sort_unstable();
         seen.dedup();
         assert_eq!(seen, (0..all).collect::<Vec<_>>());
-        // Then from the beginning, also when there are fewer by now.
+        // Then from the beginning again, even if there are fewer files by now.
         assert_eq!(turns.next(0..3), [0, 1, 2]);
         assert_eq!(turns.next(0..0), [] as [usize; 0]);
         assert_eq!(turns.next(0..1), [0]);

@@ -1,5 +1,5 @@
-//! The reserve: disk space that is set aside so that a full disk still has room for a checkpoint,
-//! which lets the journal give space back and a stopping daemon leave a short restart.
+//! The reserve: disk space kept free so that a full disk still has room for a checkpoint, which
+//! allows the journal to shrink and a stopping daemon to restart quickly.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use crate::disk::DiskError;
 use crate::env::Environment;
 use crate::limits::{STAGING_SPACE_BYTES, STAGING_SPACE_STEP};
 
-/// A file of a fixed size whose only content is the space it takes.
+/// A file of fixed size that only occupies space.
 #[derive(Clone)]
 pub(super) struct Reserve {
     env: Environment,
@@ -20,14 +20,14 @@ pub(super) struct Reserve {
 }
 
 impl Reserve {
-    /// The reserve of `bytes` bytes in the store's directory `dir`.
+    /// Creates a reserve of `bytes` bytes in the store directory `dir`.
     pub(super) fn new(env: &Environment, dir: &std::path::Path, bytes: u64) -> Self {
         let (env, path) = (env.clone(), dir.join("reserve"));
         Self { env, path, bytes }
     }
 
-    /// Sets the space aside, unless it is. Best effort: a disk that is too full for a reserve can
-    /// still be used.
+    /// Allocates the space unless it is allocated. Best effort: a disk that is too full for a
+    /// reserve is still usable.
     pub(super) fn keep(&self) {
         if let Err(error) = self.try_keep() {
             tracing::debug!("no space is set aside: {error}");
@@ -46,23 +46,23 @@ impl Reserve {
         allocated
     }
 
-    /// Gives the space up; false if there was none.
+    /// Releases the space; false if there was none.
     pub(super) fn release(&self) -> bool {
         self.env.disk.remove(&self.path).is_ok()
     }
 }
 
-/// Disk space for objects that will be copied to a pack when their transaction is accepted. Whoever
-/// stages them claims it; when a pack finds the disk full, the space is given up for it.
+/// Disk space for objects that will be copied into a pack when their transaction is accepted. The
+/// stager claims it; if a pack then finds the disk full, the space is released for it.
 pub(super) struct StagingSpace {
     env: Environment,
     path: PathBuf,
-    /// Bytes that are set aside.
+    /// Bytes currently reserved.
     kept: Mutex<u64>,
     claimed: Arc<AtomicU64>,
 }
 
-/// A part of the space, until it is dropped.
+/// A share of the space, held until it is dropped.
 #[derive(Debug)]
 pub(super) struct Claim(Arc<AtomicU64>, u64);
 
@@ -73,8 +73,8 @@ impl Drop for Claim {
 }
 
 impl StagingSpace {
-    /// No space yet. Its file lies in the directory of packs, and is removed like an unfinished one
-    /// when the store is opened.
+    /// Starts without space. The file lies in the pack directory and is removed like an unfinished
+    /// pack when the store is opened.
     pub(super) fn new(env: &Environment, packs: &Path) -> Self {
         Self {
             env: env.clone(),
@@ -84,12 +84,12 @@ impl StagingSpace {
         }
     }
 
-    /// Sets `bytes` aside, as far as there may be so much in all.
+    /// Reserves `bytes` bytes, within the limit for the total.
     ///
     /// # Errors
     /// `NoSpace` if the disk is full.
     pub(super) fn claim(&self, bytes: u64) -> Result<Claim, StoreError> {
-        // Half as much again, for indexes and whatever else a file takes.
+        // Half as much again, for indexes and other overhead.
         let bytes = bytes + bytes / 2;
         let claimed = self.claimed.fetch_add(bytes, Ordering::Relaxed) + bytes;
         let claim = Claim(Arc::clone(&self.claimed), bytes);
@@ -118,7 +118,7 @@ impl StagingSpace {
         allocated
     }
 
-    /// Gives the space up; false if there was none.
+    /// Releases the space; false if there was none.
     pub(super) fn release(&self) -> bool {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         std::mem::take(&mut *kept) > 0 && self.env.disk.remove(&self.path).is_ok()

@@ -1,4 +1,4 @@
-//! The root record on disk: two files, `root.0` and `root.1`, written in turn and in place.
+//! The root record on disk: two files, `root.0` and `root.1`, written alternately and in place.
 //!
 //! | at | bytes | field |
 //! | --- | --- | --- |
@@ -14,8 +14,8 @@
 //! | 68 | 4 | crc32c of bytes 0..68 and the payload |
 //! | 72 | | payload; what follows it is left of a longer one |
 //!
-//! Space is reserved before a byte is changed, so a full disk leaves both slots whole. A write that
-//! fails damages at most the slot that is not current.
+//! Space is reserved before any byte is changed, so a full disk leaves both slots intact. A failed
+//! write damages at most the slot that is not current.
 
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -32,24 +32,24 @@ use crate::limits::ROOT_BYTES;
 use crate::root::{Root, RootError, RootRecord, Slots};
 use crate::term::Term;
 
-/// Version of the format of a slot.
+/// Version of the slot format.
 const FORMAT: u32 = 1;
 
 const MAGIC: &[u8; 8] = b"KVSROOT\0";
 const HEADER: usize = 72;
 const CHECKSUM_AT: usize = 68;
 
-/// The names of the slots.
+/// File names of the slots.
 pub(super) const NAMES: [&str; 2] = ["root.0", "root.1"];
 
-/// What the files held when the store was acquired.
+/// Content of the files when the store was acquired.
 pub(super) struct Found {
     pub(super) slots: Slots,
-    /// Which file holds the current record.
+    /// Index of the file that holds the current record.
     at: Option<usize>,
-    /// Files that there are, whole or not.
+    /// Number of existing files, intact or not.
     files: usize,
-    /// What is wrong with one of them.
+    /// Describes the damage of one of them.
     damage: Option<&'static str>,
 }
 
@@ -82,8 +82,8 @@ impl Found {
         })
     }
 
-    /// Damage if no record is whole although there must be one. The first record of a store may be
-    /// torn: then there is one file, and nothing was ever written to the journal.
+    /// Fails if no record is intact although there must be one. Only the first record of a new
+    /// store may be torn: then there is one file, and the journal is empty.
     pub(super) fn check(&self, dir: &Path, journal_is_empty: bool) -> Result<(), RootError> {
         if self.slots.current.is_some() || (journal_is_empty && self.files < NAMES.len()) {
             return Ok(());
@@ -100,11 +100,11 @@ fn corrupt(dir: &Path, what: &str) -> RootError {
     }
 }
 
-/// What is known of the slots between two swaps.
+/// What is known about the slots between swaps.
 struct State {
     at: Option<usize>,
     revision: u64,
-    /// The groups of the current and of the previous record.
+    /// Groups of the current and the previous record.
     groups: (Option<GroupNumber>, Option<GroupNumber>),
 }
 
@@ -114,7 +114,7 @@ pub(super) struct LocalRoot {
     dir: PathBuf,
     epoch: Epoch,
     term: Term,
-    /// The groups after this one are needed by a slot. Shared with the journal.
+    /// A slot needs the groups after this one. Shared with the journal.
     needed_after: Arc<AtomicU64>,
     state: Mutex<State>,
 }
@@ -255,7 +255,7 @@ fn decode(bytes: &[u8]) -> Result<Root, &'static str> {
     let payload = length.and_then(|length| payload.get(..length));
     let payload = payload.ok_or("its length is wrong")?;
     let checksum = crc32c::crc32c_append(crc32c::crc32c(covered), payload);
-    // The checksum first: only an intact header can be trusted to say that it is of another format.
+    // The checksum first: only an intact header can be trusted to name its format.
     if u32_at(bytes, CHECKSUM_AT) != Some(checksum) {
         return Err("its checksum is wrong");
     }
@@ -274,7 +274,7 @@ fn decode(bytes: &[u8]) -> Result<Root, &'static str> {
     })
 }
 
-/// The record in a file; `None` if there is no such file.
+/// Reads the record in a file; `None` if the file does not exist.
 fn read_file(
     disk: &dyn Disk,
     path: &Path,
@@ -418,7 +418,7 @@ mod tests {
                 if let Some((revision, payload)) = found {
                     assert!(payload == payloads[revision as usize - 1]);
                 }
-                // The next swap works from whatever was left.
+                // The next swap works from whatever state was left.
                 open(&image).swap(revision, 0, b"next").unwrap();
                 let image = image.images_after(image.operations(), CrashVariant::Lost);
                 assert_eq!(current(&image), Some((revision + 1, "next".into())));
@@ -464,7 +464,7 @@ mod tests {
         let error = root.swap(2, 3, &[0; 10_000]).unwrap_err();
         assert!(matches!(error, RootError::NoSpace(_)), "{error}");
         assert_eq!(root.load().unwrap(), before);
-        // One that is not longer needs no space.
+        // A record that is not longer needs no space.
         root.swap(2, 3, b"six").unwrap();
     }
 
@@ -530,7 +530,7 @@ mod tests {
                 file.write_at(&bytes, 0).unwrap();
             }
             assert_eq!(current(&disk), Some((8, "x".into())));
-            // The next record goes where the older one is.
+            // The next record replaces the older one.
             open_as(&disk, 5).swap(8, 0, b"y").unwrap();
             let slots = read(&disk).unwrap().slots;
             assert_eq!(slots.previous.map(|root| root.revision), Some(8));

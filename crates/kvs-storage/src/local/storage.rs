@@ -1,7 +1,7 @@
-//! A store on a local disk, as the seam has it.
+//! Implements the storage trait on a local disk.
 //!
-//! The lock is taken first and the parts are read in the order in which they depend on each other:
-//! slots, journal, and only then, when the engine has decoded what they name, packs.
+//! The lock is taken first. Then the parts are read in order of dependency: slots, journal, and
+//! packs only after the engine has decoded which ones it needs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,21 +20,21 @@ use crate::limits::{OPEN_FILES, SEGMENT_BYTES, STATE_OPEN_FILES, TERM_MS};
 use crate::storage::{AcquireError, Owned, Storage};
 use crate::term::{Ownership, Term};
 
-/// How a store is kept on a local disk.
+/// Configuration of a store on a local disk.
 #[derive(Debug, Clone)]
 pub struct LocalOptions {
-    /// Its directory.
+    /// Directory of the store.
     pub dir: PathBuf,
-    /// Bytes of a new segment of the journal. Existing segments keep their size.
+    /// Size of new journal segments in bytes. Existing segments keep their size.
     pub segment_bytes: u64,
-    /// Files of each kind that are kept open for reading, about, however many there are.
+    /// Approximate maximum number of files of each kind kept open for reading.
     pub open_files: usize,
-    /// Bytes that are set aside for a checkpoint on a full disk.
+    /// Bytes reserved for a checkpoint on a full disk.
     pub reserve_bytes: u64,
 }
 
 impl LocalOptions {
-    /// A store in `dir`, with the usual sizes and without a reserve.
+    /// Returns options for a store in `dir`, with default sizes and no reserve.
     #[must_use]
     pub fn new(dir: &Path) -> Self {
         Self {
@@ -46,7 +46,7 @@ impl LocalOptions {
     }
 }
 
-/// A store in a directory. Real and simulated disks differ by the environment only.
+/// A store in a directory. Real and simulated disks differ only by environment.
 #[derive(Debug)]
 pub struct LocalStorage {
     env: Environment,
@@ -54,7 +54,7 @@ pub struct LocalStorage {
 }
 
 impl LocalStorage {
-    /// The store of `options`. Nothing is opened or made yet.
+    /// Creates a handle without opening or creating anything.
     #[must_use]
     pub fn new(env: &Environment, options: LocalOptions) -> Self {
         let env = env.clone();
@@ -101,7 +101,7 @@ impl LocalStorage {
             term.clone(),
             options.open_files,
         )?;
-        // Nothing is held back for it, and what is read is read once.
+        // No reserve, and few open files: its packs are read only once.
         let none = Reserve::new(env, &directory.state(), 0);
         let term = directory.term();
         let state = PackStore::new(
@@ -139,7 +139,7 @@ impl Storage for LocalStorage {
     fn acquire(&self) -> Result<Owned, AcquireError> {
         let directory = StoreDirectory::open(&self.env, &self.options.dir)?;
         if directory.is_taken_over() && !self.env.inline {
-            // Until then the owner before may answer reads.
+            // Until then the previous owner may still answer reads.
             #[expect(
                 clippy::disallowed_methods,
                 reason = "nothing else happens before the store is open"

@@ -1,4 +1,4 @@
-//! The blobs of a store in memory.
+//! The blob store in memory.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,14 +13,14 @@ use crate::blobs::{
     Unused,
 };
 
-/// What one owner knows of the packs.
+/// One owner's view of the packs.
 #[derive(Debug, Default)]
 struct Known {
     in_use: BTreeSet<PackId>,
     pins: BTreeMap<PackId, usize>,
 }
 
-/// The blobs of one owner. Cheap to clone; clones are the same.
+/// The blobs of one owner. Cheap to clone; clones share one store.
 #[derive(Clone)]
 pub struct MemoryBlobStore {
     shared: Shared,
@@ -36,14 +36,14 @@ impl Default for MemoryBlobStore {
 }
 
 impl MemoryBlobStore {
-    /// An empty store of its own.
+    /// Creates an empty, separate store.
     #[must_use]
     pub fn new() -> Self {
         let medium = Medium::new(0);
         Self::of(Arc::new(Mutex::new(medium)), Area::Trees)
     }
 
-    /// The blobs of the owner of a store.
+    /// Creates the blob store for the current owner.
     pub(super) fn of(shared: Shared, area: Area) -> Self {
         let epoch = lock(&shared).epoch.number;
         Self {
@@ -58,7 +58,7 @@ impl MemoryBlobStore {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The newest pack in use that holds the object.
+    /// Returns the newest pack in use that contains the object.
     fn pack_of(&self, blobref: &Blobref) -> Option<PackId> {
         let known = self.known();
         let medium = lock(&self.shared);
@@ -70,7 +70,7 @@ impl MemoryBlobStore {
         packs.find(holds).copied()
     }
 
-    /// Makes a pack, which is durable and not in use.
+    /// Creates a pack that is durable but not in use.
     fn store(&self, objects: Pack) -> Result<Option<PackId>, StoreError> {
         if objects.is_empty() {
             return Ok(None);
@@ -250,7 +250,7 @@ impl Drop for Pinned {
     }
 }
 
-/// Packs that were joined and are not in use.
+/// Joined packs that are not in use.
 struct Made {
     ids: Vec<PackId>,
     shared: Shared,

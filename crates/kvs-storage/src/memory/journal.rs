@@ -1,4 +1,4 @@
-//! The journal of a store in memory, as one owner holds it.
+//! The journal of an in-memory store, as seen by one owner.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -9,13 +9,13 @@ use super::medium::{Fate, Late, Medium, Shared, Stored, lock};
 use crate::failure::Failure;
 use crate::journal::{Append, Appended, GroupNumber, Journal, JournalError, JournalReader};
 
-/// The journal of one owner. A unit of trimming is one group, so trimming is exact.
+/// The journal of one owner. The unit of trimming is one group, so trimming is exact.
 pub(super) struct MemoryJournal {
     shared: Shared,
     epoch: u64,
-    /// The newest group that was answered "done".
+    /// The newest group that was returned as `Done`.
     newest: Arc<AtomicU64>,
-    /// An append was answered "unknown" and is not settled.
+    /// An append returned `Unknown` and is not settled.
     unsettled: bool,
 }
 
@@ -58,7 +58,7 @@ impl MemoryJournal {
         }
     }
 
-    /// Makes the append, or not, as its fate says.
+    /// Performs the append, or not, according to its fate.
     fn send(&mut self, append: Append<'_>, fate: Fate) -> Appended {
         let late = self.late(append);
         match fate {
@@ -151,7 +151,7 @@ impl Journal for MemoryJournal {
         medium.fenced(self.epoch).map_err(JournalError::Fenced)?;
         let needed = medium.slots.needed_after().unwrap_or(0);
         let keep_from = keep_from.min(needed + 1);
-        // As on a disk, the newest group stays.
+        // As on a disk, the newest group is kept.
         while medium.before + 1 < keep_from && medium.groups.len() > 1 {
             medium.groups.pop_front();
             medium.before += 1;
@@ -171,7 +171,7 @@ struct Reader {
     newest: Arc<AtomicU64>,
 }
 
-/// The groups from `from` to `newest`, as far as `max_bytes` go, at least one.
+/// Returns the groups from `from` to `newest` as far as `max_bytes` allow, but at least one.
 fn groups(
     medium: &Medium,
     (from, newest): (GroupNumber, GroupNumber),

@@ -1,4 +1,4 @@
-//! What outlives every owner of a store in memory, and what may go wrong with it.
+//! The state of an in-memory store that outlives its owners, and the faults injected into it.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::io::ErrorKind;
@@ -14,89 +14,89 @@ use crate::failure::Failure;
 use crate::journal::GroupNumber;
 use crate::root::Slots;
 
-/// What becomes of an append.
+/// The fate of an append.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
-    /// It is done, and the answer says so.
+    /// It takes effect and returns `Done`.
     Done,
-    /// It is refused, and the answer says so.
+    /// It is refused and returns `NotWritten`.
     Refused,
-    /// It is done, but the answer is lost.
+    /// It takes effect, but the answer is lost.
     AnswerLost,
-    /// The answer is lost, and it arrives later, if its condition still holds then.
+    /// The answer is lost, and the append arrives later, if its condition still holds then.
     Late,
-    /// The answer is lost, and it never arrives.
+    /// The answer is lost, and the append never arrives.
     Lost,
 }
 
-/// How often what goes wrong: one time in so many, 0 for never.
+/// Fault rates: a value of n means once in n times, 0 never.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Weather {
-    /// Answers to appends that were done are lost.
+    /// The append takes effect, but the answer is lost.
     pub answer_lost: u64,
-    /// Appends arrive later, without an answer.
+    /// The append arrives later, without an answer.
     pub late: u64,
-    /// Appends never arrive, without an answer.
+    /// The append never arrives, without an answer.
     pub lost: u64,
 }
 
-/// A group, and who appended it.
+/// A stored group with the epoch and id of its append.
 pub(super) struct Stored {
     pub(super) epoch: u64,
     pub(super) id: u64,
     pub(super) payload: Bytes,
 }
 
-/// An append that is still under way.
+/// An append in flight.
 pub(super) struct Late {
     pub(super) after: GroupNumber,
     pub(super) group: Stored,
     pub(super) sync: bool,
 }
 
-/// Which blobs: neither area relies on the other.
+/// Selects one of the two blob stores. Neither relies on the other.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Area {
-    /// Those of trees.
+    /// Blobs of trees.
     Trees,
-    /// Those of the state.
+    /// Blobs of the state.
     State,
 }
 
 /// The objects of a pack.
 pub(super) type Pack = HashMap<Blobref, Bytes>;
 
-/// The state of a store.
+/// The complete state of a store.
 pub(super) struct Medium {
-    /// The epoch of the owner.
+    /// Epoch of the current owner.
     pub(super) epoch: Epoch,
     pub(super) slots: Slots,
-    /// The group before the first in `groups`.
+    /// Number of the group before the first in `groups`.
     pub(super) before: GroupNumber,
     pub(super) groups: VecDeque<Stored>,
-    /// The newest group that is durable.
+    /// The newest durable group.
     pub(super) durable: GroupNumber,
     pub(super) late: Vec<Late>,
-    /// By area.
+    /// Indexed by area.
     pub(super) packs: [BTreeMap<PackId, Pack>; 2],
     pub(super) newest_pack: u32,
     pub(super) full: bool,
     pub(super) weather: Weather,
-    /// Fates of the next appends, before the weather decides.
+    /// Fates of the next appends; they take precedence over the weather.
     pub(super) planned: VecDeque<Fate>,
     pub(super) random: SimEntropy,
 }
 
-/// A medium and everybody who has to do with it.
+/// A medium shared by its owners and readers.
 pub(super) type Shared = Arc<Mutex<Medium>>;
 
-/// Locks the medium. A panic of another thread leaves it as it is.
+/// Locks the medium, ignoring poisoning by a panicked thread.
 pub(super) fn lock(shared: &Shared) -> MutexGuard<'_, Medium> {
     shared.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 impl Medium {
-    /// The packs of an area.
+    /// Returns the packs of an area.
     pub(super) fn packs(&self, area: Area) -> &BTreeMap<PackId, Pack> {
         let [trees, state] = &self.packs;
         match area {
@@ -105,7 +105,7 @@ impl Medium {
         }
     }
 
-    /// The same, to be changed.
+    /// Returns the packs of an area, mutable.
     pub(super) fn packs_mut(&mut self, area: Area) -> &mut BTreeMap<PackId, Pack> {
         let [trees, state] = &mut self.packs;
         match area {
@@ -140,7 +140,7 @@ impl Medium {
         self.groups.get(usize::try_from(at).ok()?)
     }
 
-    /// The error of somebody whose epoch is over.
+    /// Fails if `epoch` is not the current epoch.
     pub(super) fn fenced(&self, epoch: u64) -> Result<(), Failure> {
         if epoch == self.epoch.number {
             return Ok(());
@@ -149,7 +149,7 @@ impl Medium {
         Err(Failure::new(ErrorKind::PermissionDenied, text))
     }
 
-    /// The error of a full store.
+    /// Fails if the store is full.
     pub(super) fn room(&self) -> Result<(), Failure> {
         match self.full {
             true => Err(Failure::new(ErrorKind::StorageFull, "the store is full")),
@@ -161,7 +161,7 @@ impl Medium {
         many > 0 && self.random.below(many) == 0
     }
 
-    /// What becomes of the next append.
+    /// Decides the fate of the next append.
     pub(super) fn fate(&mut self) -> Fate {
         if let Some(fate) = self.planned.pop_front() {
             return fate;
@@ -179,7 +179,8 @@ impl Medium {
         }
     }
 
-    /// Adds a group if it follows the newest and its owner is the owner. Returns whether it does.
+    /// Adds the group if it follows the newest one and belongs to the current epoch. Returns
+    /// whether it was added.
     pub(super) fn arrive(&mut self, late: Late) -> bool {
         let may = late.after == self.newest() && late.group.epoch == self.epoch.number;
         if may {
@@ -191,7 +192,7 @@ impl Medium {
         may
     }
 
-    /// Some of what is under way arrives now, in any order.
+    /// Delivers some of the appends in flight, in random order.
     pub(super) fn some_arrive(&mut self) {
         let mut waiting = std::mem::take(&mut self.late);
         while !waiting.is_empty() {
@@ -209,7 +210,7 @@ impl Medium {
         self.late.append(&mut waiting);
     }
 
-    /// A new owner: what was not durable may be gone, from some group on.
+    /// Begins the epoch of a new owner. Unsynced groups may be lost from some group on.
     pub(super) fn begin(&mut self) -> Epoch {
         self.some_arrive();
         let unsynced = self.newest() - self.durable;

@@ -1,9 +1,9 @@
-//! A store in memory that behaves as badly as RFC 0009 allows: a new owner fences the old one,
-//! appends arrive late or never, answers are lost, what was not synced vanishes when the owner
+//! An in-memory store that behaves as badly as RFC 0009 allows: a new owner fences the previous
+//! one, appends arrive late or never, answers are lost, and unsynced groups vanish when the owner
 //! changes.
 //!
-//! Everything is decided by a seed or planned by a test, so a run repeats itself. `medium` is what
-//! all owners share; `journal`, `root` and `blobs` are what one owner holds of it.
+//! A seed or a test plan decides everything, so runs are reproducible. `medium` is shared by all
+//! owners; `journal`, `root` and `blobs` belong to one owner.
 
 mod medium;
 

@@ -1,4 +1,4 @@
-//! The root record of a store in memory.
+//! The root record of an in-memory store.
 
 use std::io::ErrorKind;
 
@@ -11,7 +11,7 @@ use crate::journal::GroupNumber;
 use crate::limits::ROOT_BYTES;
 use crate::root::{Root, RootError, RootRecord, Slots};
 
-/// The root record, as one owner holds it.
+/// The root record as seen by one owner.
 pub(super) struct MemoryRoot {
     pub(super) shared: Shared,
     pub(super) epoch: Epoch,

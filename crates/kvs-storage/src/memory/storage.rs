@@ -1,4 +1,4 @@
-//! A store in memory, as the seam has it.
+//! Implements the storage trait in memory.
 
 use std::fmt;
 use std::sync::{Arc, Mutex};
@@ -12,7 +12,7 @@ use crate::root::RootError;
 use crate::storage::{AcquireError, Owned, Storage};
 use crate::term::{Ownership, Term};
 
-/// A store in memory. Clones are the same store.
+/// An in-memory store. Clones share one store.
 #[derive(Clone)]
 pub struct MemoryStorage {
     shared: Shared,
@@ -25,7 +25,7 @@ impl fmt::Debug for MemoryStorage {
 }
 
 impl MemoryStorage {
-    /// An empty store in good weather. The seed decides everything that is left open.
+    /// Creates an empty store without faults. The seed decides everything left open.
     #[must_use]
     pub fn new(seed: u64) -> Self {
         Self {
@@ -33,23 +33,23 @@ impl MemoryStorage {
         }
     }
 
-    /// Lets things go wrong from now on.
+    /// Sets the fault rates from now on.
     pub fn set_weather(&self, weather: Weather) {
         lock(&self.shared).weather = weather;
     }
 
-    /// Plans what becomes of the next appends and settlements.
+    /// Plans the fates of the next appends and settlements.
     pub fn plan(&self, fates: impl IntoIterator<Item = Fate>) {
         lock(&self.shared).planned.extend(fates);
     }
 
-    /// Refuses whatever takes space, or stops doing so.
+    /// Simulates a full store, or ends that.
     #[cfg(test)]
     pub(crate) fn set_full(&self, full: bool) {
         lock(&self.shared).full = full;
     }
 
-    /// Everything arrives that is under way, as far as its condition still holds.
+    /// Delivers all appends in flight whose conditions still hold.
     #[cfg(test)]
     pub(crate) fn deliver(&self) {
         let mut medium = lock(&self.shared);

@@ -1,9 +1,9 @@
-//! The journal on disk: one writer that appends a group with one write and one sync.
+//! The journal on disk: one writer that appends each group with one write and one sync.
 //!
-//! A refusal is clean or it is final. A write that failed is undone: zeroed, read back, synced; if
-//! that works the answer is "not written". A sync that failed says nothing about what is on disk,
-//! and trying again would say less (the kernel forgets what it could not write), so the journal is
-//! poisoned until it is opened again.
+//! A refused append leaves no trace. A failed write is undone: the range is zeroed, read back and
+//! synced; if that succeeds, the result is `NotWritten`. A failed sync leaves the content of the
+//! disk unknown, and retrying would hide that, because the kernel drops data that it could not
+//! write. The journal is then poisoned until it is opened again.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,12 +22,13 @@ use crate::journal::{Append, Appended, GroupNumber, Journal, JournalError, Journ
 use crate::limits::{GROUP_BYTES, OPEN_FILES, SEGMENT_BYTES, SEGMENT_BYTES_MIN};
 use crate::term::Term;
 
-/// How a journal is kept on disk.
+/// Configuration of a journal on disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JournalOptions {
-    /// Bytes of a new segment, at least [`SEGMENT_BYTES_MIN`]. Existing segments keep their size.
+    /// Size of new segments in bytes, at least [`SEGMENT_BYTES_MIN`]. Existing segments keep their
+    /// size.
     pub(crate) segment_bytes: u64,
-    /// Segments that are kept open for reading, about, however many there are.
+    /// Approximate maximum number of segments kept open for reading.
     pub(crate) open_files: usize,
 }
 
@@ -40,18 +41,18 @@ impl Default for JournalOptions {
     }
 }
 
-/// Who prepares the next segment.
+/// How the next segment is prepared.
 #[derive(Debug)]
 pub(crate) enum Preparation {
-    /// Nobody: an append that needs one makes it.
+    /// Not at all: an append that needs a segment creates it.
     None,
-    /// The caller of an append, after it.
+    /// By the thread that appends, after each append.
     Inline,
-    /// A thread of its own.
+    /// By a dedicated thread.
     Thread(Preparing),
 }
 
-/// The journal on disk. Owned by one thread; readers are handed out.
+/// The journal on disk. Owned by one thread, which can hand out readers.
 #[derive(Debug)]
 pub(crate) struct DiskJournal {
     shared: Arc<Shared>,
@@ -59,10 +60,10 @@ pub(crate) struct DiskJournal {
     preparation: Preparation,
     term: Term,
     epoch: u64,
-    /// The groups after this one are needed by a slot of the root record.
+    /// A slot of the root record needs the groups after this one.
     needed_after: Arc<AtomicU64>,
     active: Arc<Segment>,
-    /// Where the next group goes in the active segment.
+    /// Offset of the next group in the active segment.
     end: u64,
     newest: GroupNumber,
     durable: GroupNumber,
@@ -71,13 +72,13 @@ pub(crate) struct DiskJournal {
 }
 
 impl DiskJournal {
-    /// Opens the journal in `dir` (made if it is missing), which must reach back to group
-    /// `replay_from + 1` and up to `replay_from`. A journal without any group continues after
-    /// `replay_from`. Everything that can be read is durable.
+    /// Opens the journal in `dir`, which is created if missing. The journal must begin at group
+    /// `replay_from + 1` or earlier and extend at least to `replay_from`. An empty journal
+    /// continues after `replay_from`. All readable groups are durable.
     ///
     /// # Errors
-    /// Damage of the groups from `replay_from` on, except for an end that a power cut may have
-    /// torn; [`JournalError::Incomplete`] for a missing segment; disk errors.
+    /// Damage in the groups from `replay_from` on, except for a torn end as after a power cut;
+    /// [`JournalError::Incomplete`] for a missing segment; disk errors.
     pub(crate) fn open(
         env: &Environment,
         dir: &Path,
@@ -136,21 +137,21 @@ impl DiskJournal {
         })
     }
 
-    /// The highest epoch of a group.
+    /// Returns the highest epoch of any group.
     pub(crate) fn epoch(&self) -> u64 {
         self.epoch
     }
 
-    /// Begins an epoch, for as long as `term` lasts. What a slot of the root record needs is kept.
+    /// Begins an epoch, valid during `term`. Groups that a slot of the root record needs are kept.
     pub(crate) fn begin(&mut self, epoch: u64, term: Term, needed_after: Arc<AtomicU64>) {
         self.spare.make_while(term.clone());
         (self.epoch, self.term, self.needed_after) = (epoch, term, needed_after);
     }
 
-    /// Has segments prepared, by a thread of its own or by the caller.
+    /// Prepares segments ahead of their use, on a dedicated thread or inline.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// If the system cannot start a thread.
     pub(crate) fn prepare_ahead(&mut self, inline: bool) -> std::io::Result<()> {
         self.preparation = match inline {
             true => Preparation::Inline,
@@ -159,12 +160,12 @@ impl DiskJournal {
         Ok(())
     }
 
-    /// What finds out whether segments are still there.
+    /// Returns a function that checks that the segment files still exist.
     pub(crate) fn check_files(
         &self,
         disk: &Arc<dyn Disk>,
     ) -> impl Fn() -> Result<(), DiskError> + use<> {
-        // A check must not keep the files of a closed journal open.
+        // Weak, so that a check does not keep the files of a closed journal open.
         let (shared, disk) = (Arc::downgrade(&self.shared), Arc::clone(disk));
         move || match shared.upgrade() {
             Some(shared) => shared.check_files(&*disk),
@@ -172,23 +173,23 @@ impl DiskJournal {
         }
     }
 
-    /// Whether the next segment is not prepared yet.
+    /// Returns whether the next segment still has to be prepared.
     pub(super) fn wants_preparation(&self) -> bool {
         !self.spare.is_ready() && self.shared.poisoned().is_none()
     }
 
-    /// What makes the next segment if it is missing, beside appends.
+    /// Returns the preparer of segments, which works concurrently with appends.
     #[cfg(test)]
     pub(super) fn spare(&self) -> Arc<Spare> {
         Arc::clone(&self.spare)
     }
 
-    /// Has the next segment prepared, if that is wanted.
+    /// Prepares the next segment, or requests it, if needed.
     fn prepare(&self) {
         match &self.preparation {
             Preparation::None => {}
             Preparation::Inline if self.wants_preparation() => {
-                // The next append tries again itself.
+                // On failure the next append tries again itself.
                 let _ = self.spare.prepare();
             }
             Preparation::Thread(thread) if self.wants_preparation() => thread.order(),
@@ -196,13 +197,13 @@ impl DiskJournal {
         }
     }
 
-    /// The segments that can be read, oldest first.
+    /// Returns the readable segments, oldest first.
     #[cfg(test)]
     pub(super) fn segments(&self) -> Vec<super::segment_file::SegmentInfo> {
         self.shared.infos()
     }
 
-    /// Makes the journal refuse everything from now on.
+    /// Makes the journal refuse every later operation.
     fn poison(&self, error: JournalError) -> JournalError {
         self.shared.poison(&error);
         error
@@ -269,7 +270,7 @@ impl DiskJournal {
         if durable {
             self.durable = number;
         }
-        // What is written into a file without a name is not kept.
+        // The store was removed meanwhile: data written to a file without a name is lost.
         if let Err(gone) = self.term.check(false) {
             return Appended::Fenced(self.poison(JournalError::Fenced(gone)));
         }
@@ -277,7 +278,7 @@ impl DiskJournal {
         Appended::Done(number)
     }
 
-    /// Leaves no trace of a group that was not wholly written at the end.
+    /// Removes all traces of a group that was written only in part at the end.
     fn undo(&self, len: u64) -> Result<(), JournalError> {
         let file = &self.active.file;
         let to = self.end + len;
@@ -291,10 +292,10 @@ impl DiskJournal {
             .map_err(|error| file.failed("sync", error))
     }
 
-    /// Goes to the next segment, and makes it as long as a group that would fit in none.
+    /// Switches to the next segment and extends it if the group is longer than a segment.
     fn make_room(&mut self, len: u64) -> Result<(), JournalError> {
         if self.end > GROUPS_AT {
-            // A sealed segment is durable, whatever the mode.
+            // A sealed segment is durable in every durability mode.
             self.sync()?;
             let next = Arc::new(Segment::empty(self.spare.take()?, self.newest + 1));
             self.shared.list_mut().push(Arc::clone(&next));
@@ -376,8 +377,8 @@ impl Journal for DiskJournal {
             if oldest.info().last >= keep_from {
                 break;
             }
-            // Off the list before the file may be reused, but only once its name is gone: files are
-            // trimmed oldest first, also when one of them fails.
+            // Removed from the list before the file can be reused, but only once its name is gone:
+            // segments are trimmed oldest first, even if trimming one of them fails.
             self.spare.retire(&oldest)?;
             self.shared.list_mut().remove(0);
         }
@@ -394,7 +395,7 @@ impl Journal for DiskJournal {
 
 #[cfg(test)]
 impl JournalOptions {
-    /// Options with segments of so many bytes.
+    /// Returns options with segments of `segment_bytes` bytes.
     #[must_use]
     pub(super) fn with_segment_bytes(segment_bytes: u64) -> Self {
         Self {

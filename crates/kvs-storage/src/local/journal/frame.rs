@@ -1,4 +1,4 @@
-//! The bytes of a group: a header of 88 bytes, the payload, and zeros up to a multiple of 8.
+//! The encoding of a group: a header of 88 bytes, the payload, and zero padding to a multiple of 8.
 //!
 //! | at | bytes | field |
 //! | --- | --- | --- |
@@ -20,10 +20,10 @@ use crate::journal::GroupNumber;
 use crate::limits::GROUP_BYTES;
 use crate::local::field::{digest_at, u32_at, u64_at};
 
-/// Version of the format of groups and segments.
+/// Version of the group and segment formats.
 pub(super) const FORMAT: u16 = 2;
 
-/// Bytes of the header of a group.
+/// Size of a group header in bytes.
 pub(super) const HEADER: usize = 88;
 
 const MAGIC: [u8; 4] = *b"KVSG";
@@ -31,18 +31,17 @@ const ALIGN: usize = 8;
 const CHECKSUM_AT: usize = 52;
 const PREVIOUS_AT: usize = 56;
 
-/// Blake3 of a group.
+/// BLAKE3 hash of a group.
 pub(super) type GroupHash = [u8; 32];
 
-/// What the groups of a segment carry. Ids are consecutive; the tag is new each time a file is
-/// used.
+/// Identifies a segment in its groups. Ids are consecutive; the tag is new for each use of a file.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) id: u64,
     pub(super) tag: u64,
 }
 
-/// A group as found on disk, checksum verified.
+/// A group read from disk, with its checksum verified.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Frame<'a> {
     pub(super) number: GroupNumber,
@@ -50,16 +49,16 @@ pub(super) struct Frame<'a> {
     pub(super) epoch: u64,
     pub(super) previous: GroupHash,
     pub(super) payload: &'a [u8],
-    /// Header and payload: what is hashed.
+    /// Header and payload, the input of the hash.
     covered: &'a [u8],
 }
 
-/// Why there is no group at some place.
+/// Why no group can be read at a position.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Invalid {
-    /// Nothing that begins like a group of this segment.
+    /// The bytes do not begin a group of this segment.
     Absent,
-    /// It would take so many bytes, but fewer were given.
+    /// The group has this many bytes, more than were given.
     Short(usize),
     /// A checksum or a field is wrong.
     Damaged(&'static str),
@@ -80,18 +79,18 @@ impl Frame<'_> {
         *blake3::hash(self.covered).as_bytes()
     }
 
-    /// Bytes on disk.
+    /// Returns the size on disk in bytes.
     pub(super) fn len(&self) -> usize {
         frame_len(self.payload.len())
     }
 }
 
-/// Bytes on disk of a group with so many bytes of payload.
+/// Returns the size on disk of a group with `payload` bytes of payload.
 pub(super) fn frame_len(payload: usize) -> usize {
     (HEADER + payload).next_multiple_of(ALIGN)
 }
 
-/// What `encode` is to write.
+/// The input of [`encode`].
 #[derive(Debug, Clone, Copy)]
 pub(super) struct NewFrame<'a> {
     pub(super) identity: Identity,
@@ -102,7 +101,8 @@ pub(super) struct NewFrame<'a> {
     pub(super) payload: &'a [u8],
 }
 
-/// Writes a group into `out` (cleared first) and returns its hash. The payload is within its limit.
+/// Encodes a group into `out`, replacing its content, and returns the group's hash. The payload
+/// must not exceed its limit.
 pub(super) fn encode(out: &mut Vec<u8>, frame: NewFrame<'_>) -> GroupHash {
     out.clear();
     out.reserve(frame_len(frame.payload.len()));
@@ -130,7 +130,7 @@ pub(super) fn encode(out: &mut Vec<u8>, frame: NewFrame<'_>) -> GroupHash {
     hash
 }
 
-/// The group of this segment that `bytes` begin with.
+/// Parses the group of this segment at the start of `bytes`.
 pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Invalid> {
     let magic = bytes.get(..MAGIC.len()).unwrap_or(bytes);
     if magic.is_empty() || !MAGIC.starts_with(magic) {
@@ -177,10 +177,10 @@ pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Inval
     })
 }
 
-/// A group in `bytes` from `from` on which proves that the group which should stand at `from` was
-/// durable: its place and number. Searched for where the journal seems to end. `expected` is the
-/// number of the group that is not there; if that is not known, a group proves that the one before
-/// it was durable, and so all of the segment before it.
+/// Searches for proof that the missing group at `from` was durable: a later group, returned as
+/// offset and number. Used where the journal seems to end. `expected` is the number of the missing
+/// group. If it is not known, a group proves that its predecessor was durable, and thus the whole
+/// previous segment.
 pub(super) fn find_proof(
     bytes: &[u8],
     from: usize,
@@ -202,8 +202,8 @@ pub(super) fn find_proof(
         })
 }
 
-/// The first whole group in `bytes` from `from` on that has one of these numbers: its place and
-/// number. So a damaged group costs no other.
+/// Finds the first intact group from `from` on whose number is in `numbers`; returns its offset and
+/// number. This way a damaged group costs no other group.
 pub(super) fn find_next(
     bytes: &[u8],
     from: usize,

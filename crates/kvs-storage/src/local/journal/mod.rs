@@ -1,8 +1,8 @@
 //! The journal on a local disk: groups in segments, each appended with one write and one sync.
 //!
-//! Bottom up: the bytes of a group (`frame`), a file of groups (`segment_file`), the groups in it
-//! (`segment`), reading (`reader`), making and reusing segment files (`spare`, `preparing`),
-//! opening after whatever happened (`recovery`), appending (`disk`). Formats and rules: RFC 0004.
+//! Bottom up: the encoding of a group (`frame`), a file of groups (`segment_file`), the groups in
+//! it (`segment`), reading (`reader`), creating and reusing segment files (`spare`, `preparing`),
+//! recovery at opening (`recovery`), appending (`disk`). RFC 0004 specifies formats and rules.
 
 mod frame;
 

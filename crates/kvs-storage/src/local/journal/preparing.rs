@@ -1,4 +1,4 @@
-//! The thread that prepares segments of the journal beside the work.
+//! The thread that prepares journal segments in the background.
 
 use std::io;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use std::thread::{Builder, JoinHandle};
 
 use super::spare::Spare;
 
-/// The thread that prepares segments beside the work. It ends when this is dropped.
+/// The thread that prepares segments in the background. It ends when this is dropped.
 #[derive(Debug)]
 pub(super) struct Preparing {
     orders: Option<Sender<()>>,
-    /// An order is not carried out yet.
+    /// A request is pending or in progress.
     busy: Arc<AtomicBool>,
     thread: Option<JoinHandle<()>>,
 }
@@ -21,7 +21,7 @@ impl Preparing {
     /// Starts the thread.
     ///
     /// # Errors
-    /// When the system refuses a thread.
+    /// If the system cannot start a thread.
     pub(super) fn start(spare: Arc<Spare>) -> io::Result<Self> {
         let (orders, queue) = channel::<()>();
         let busy = Arc::new(AtomicBool::new(false));
@@ -32,8 +32,7 @@ impl Preparing {
             reason = "it ends with its owner, and only prepares"
         )]
         let thread = thread.spawn(move || {
-            // On a full disk preparing fails again and again; that is reported once, until it has
-            // succeeded.
+            // On a full disk every preparation fails: a series of failures is reported only once.
             let mut reported = false;
             for () in queue {
                 let failed = spare.prepare().err();
@@ -51,12 +50,12 @@ impl Preparing {
         })
     }
 
-    /// Has the next segment prepared, unless that is under way.
+    /// Requests the next segment, unless a request is pending.
     pub(super) fn order(&self) {
         if let Some(orders) = &self.orders
             && !self.busy.swap(true, Ordering::AcqRel)
         {
-            // The thread ends only when this sender is gone.
+            // Cannot fail: the thread ends only after this sender is dropped.
             let _ = orders.send(());
         }
     }

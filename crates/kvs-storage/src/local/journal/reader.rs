@@ -1,7 +1,8 @@
-//! Reading a journal beside its writer: the list of segments, and how far it may be read.
+//! Reading a journal concurrently with its writer: the list of segments, and the limit of what is
+//! readable.
 //!
-//! A segment that is trimmed may be overwritten while somebody reads it. Its new groups carry
-//! another identity, so the reader sees damage, looks at the list again, and answers "trimmed".
+//! A trimmed segment may be overwritten during a read. The new groups carry another identity, so
+//! the reader sees damage, checks the list again, and returns `Trimmed`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
@@ -14,10 +15,10 @@ use crate::disk::{Disk, DiskError};
 use crate::journal::{GroupNumber, JournalError, JournalReader};
 use crate::local::present::{Turns, first_missing, gone};
 
-/// What the writer of a journal, its preparer and its readers share.
+/// State shared by the writer of a journal, its preparer and its readers.
 #[derive(Debug, Default)]
 pub(super) struct Shared {
-    /// Oldest first; the last is written to.
+    /// Oldest first; the last is the active one.
     segments: RwLock<Vec<Arc<Segment>>>,
     newest: AtomicU64,
     poison: OnceLock<String>,
@@ -44,25 +45,25 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Lets readers see all groups up to `newest`.
+    /// Makes all groups up to `newest` visible to readers.
     pub(super) fn publish(&self, newest: GroupNumber) {
         self.newest.store(newest, Ordering::Release);
     }
 
-    /// Stops the journal for good; the first reason stays.
+    /// Stops the journal permanently. Only the first reason is kept.
     pub(super) fn poison(&self, error: &JournalError) {
         let _ = self.poison.set(error.to_string());
     }
 
-    /// The error of every append once the journal is poisoned.
+    /// Returns the error of every append to a poisoned journal.
     pub(super) fn poisoned(&self) -> Option<JournalError> {
         self.poison.get().map(|reason| JournalError::Poisoned {
             reason: reason.clone(),
         })
     }
 
-    /// An error if a segment has lost its name, for the thread that appends and trims: nobody but
-    /// the owner may remove one. Some are looked for each time.
+    /// Fails if a segment file lost its name: only the owner may remove one. Called by the thread
+    /// that appends and trims. Each call checks some of the files.
     pub(super) fn check_files(&self, disk: &dyn Disk) -> Result<(), DiskError> {
         let list = self.list().clone();
         let turn = self.turns.next(list.iter());
@@ -77,7 +78,8 @@ impl Shared {
         self.list().iter().map(|segment| segment.info()).collect()
     }
 
-    /// Reads from the segment that holds a group; from none if there is no such group yet.
+    /// Calls `read` with the segment that holds a group, or with `None` if the group does not exist
+    /// yet.
     fn readable<T>(
         &self,
         from: GroupNumber,
@@ -90,7 +92,7 @@ impl Shared {
         }
         let segment = if from > newest { None } else { self.find(from) };
         let result = read(newest, segment);
-        // Trimmed, perhaps reused, in between?
+        // The segment may have been trimmed, and even reused, meanwhile.
         let oldest = self.oldest();
         if from < oldest {
             Err(JournalError::Trimmed { oldest })

@@ -1,10 +1,9 @@
-//! Finding the end of a journal after whatever happened.
+//! Recovery: finds the end of a journal after a crash.
 //!
-//! The last segment that begins with a group is the one that was written to. Only there may the
-//! chain end early, and only if nothing proves that more of it was durable. What lies behind the
-//! end is zeroed, what may have been written without a sync is written again (a page whose
-//! write-back failed reads fine and is not on disk), all of it is synced; only then is anything
-//! believed.
+//! The last segment that begins with a group is the active one. Only there may the chain end early,
+//! and only if nothing proves that more of it was durable. Everything after the end is zeroed.
+//! Groups that may never have been synced are written again, because a page whose writeback failed
+//! reads fine but is not on disk. Then everything is synced, and only then is it trusted.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,22 +16,23 @@ use crate::disk::{Disk, DiskError, DiskFile, FileCache, write_all};
 use crate::journal::{GroupNumber, JournalError};
 use crate::limits::RECYCLED_SEGMENTS;
 
-/// A journal as found, its end clean and durable.
+/// A recovered journal. Its end is clean and durable.
 pub(super) struct Recovered {
-    /// Oldest first; the last is the one to write to. Empty: there is no group at all.
+    /// Oldest first; the last is the active one. Empty if there are no groups.
     pub(super) segments: Vec<Arc<Segment>>,
     pub(super) newest: GroupNumber,
     pub(super) last_hash: GroupHash,
-    /// The highest epoch of a group in the last segment, and so of all.
+    /// The highest epoch in the last segment, and thus of all groups.
     pub(super) epoch: u64,
-    /// Where the next group goes in the last segment.
+    /// Offset of the next group in the last segment.
     pub(super) end: u64,
     pub(super) next_id: u64,
-    /// Files to reuse.
+    /// Files available for reuse.
     pub(super) free: Vec<PathBuf>,
 }
 
-/// Finds the end of the journal in `dir`, which is to be replayed behind group `replay_from`.
+/// Finds the end of the journal in `dir`, which will be replayed from the group after
+/// `replay_from`.
 pub(super) fn recover(
     cache: &FileCache,
     dir: &Path,
@@ -78,7 +78,7 @@ pub(super) fn recover(
         }
         None => None,
     };
-    // Nothing is changed before it is known that nothing is missing.
+    // Nothing is changed before it is certain that nothing is missing.
     let oldest = recovered
         .segments
         .first()
@@ -103,7 +103,8 @@ pub(super) fn recover(
     Ok(recovered)
 }
 
-/// The ids of the segments, ascending, and the files to reuse; removes what is neither.
+/// Returns the segment ids in ascending order and the files available for reuse; removes temporary
+/// and surplus files.
 fn look(
     disk: &dyn Disk,
     dir: &Path,
@@ -132,7 +133,7 @@ fn look(
     Ok((ids, free))
 }
 
-/// Takes the segments behind the last one that begins with a group off the end of `files`.
+/// Splits off the segments after the last one that begins with a group.
 fn split_unused(files: &mut Vec<SegmentFile>) -> Result<Vec<SegmentFile>, JournalError> {
     let mut used = files.len();
     while let Some(file) = used.checked_sub(1).and_then(|last| files.get(last)) {
@@ -144,7 +145,7 @@ fn split_unused(files: &mut Vec<SegmentFile>) -> Result<Vec<SegmentFile>, Journa
     Ok(files.split_off(used))
 }
 
-/// Joins the sealed segments and finds, cleans and syncs the end of the last.
+/// Links the sealed segments, and finds, cleans and syncs the end of the last segment.
 fn close_chain(
     recovered: &mut Recovered,
     sealed: Vec<SegmentFile>,
@@ -167,9 +168,9 @@ fn close_chain(
     Ok(())
 }
 
-/// The same of a segment that is sealed, also if its first group is damaged; then it is not known
-/// what that follows. If more groups are damaged than are taken for it, the segment before seems to
-/// have lost its last ones, so that nobody takes them for what they are not.
+/// Like [`first_group`], but for a sealed segment whose first group may be damaged; the hash of its
+/// predecessor is then unknown. If more groups than the first are damaged, the previous segment
+/// seems to lack its last groups. That is reported as damage, so no group is mistaken for another.
 fn first_of_sealed(
     file: &SegmentFile,
     next_first: GroupNumber,
@@ -187,7 +188,7 @@ fn first_of_sealed(
     }
 }
 
-/// Number of the first group of a segment, and what it follows.
+/// Returns the number of a segment's first group and the hash of its predecessor.
 fn first_group(file: &SegmentFile) -> Result<(GroupNumber, GroupHash), JournalError> {
     let bytes = file.read_group(GROUPS_AT)?;
     match parse(&bytes, file.identity) {
@@ -203,7 +204,7 @@ fn close(
     file: SegmentFile,
     first: GroupNumber,
 ) -> Result<Arc<Segment>, JournalError> {
-    // It is written to from here on.
+    // From now on the segment is written to.
     file.file
         .hold()
         .map_err(|error| file.failed("open", error))?;
@@ -237,7 +238,7 @@ fn close(
         return Err(file.corrupt(end, what));
     }
     if rest.iter().any(|byte| *byte != 0) {
-        // A clean stop leaves a root record that names the last group.
+        // After a clean stop the root record names the last group.
         if walk.next <= recovered.newest {
             let what = format!(
                 "group {} is damaged, and the root record says that group {} was durable",
@@ -267,7 +268,7 @@ fn rewrite(file: &SegmentFile, (at, bytes): (usize, &[u8])) -> Result<(), Journa
     write_all(&*file.file, bytes, file_at).map_err(|error| file.failed("rewrite", error))
 }
 
-/// Puts a segment that holds no valid first group aside for reuse, unless it must have held one.
+/// Sets a segment without a valid first group aside for reuse. Fails if it must have contained one.
 fn set_aside(
     disk: &dyn Disk,
     dir: &Path,
@@ -291,6 +292,7 @@ fn set_aside(
     } else {
         disk.remove(path).map_err(DiskError::at(path, "remove"))?;
     }
-    // One sync for each: a power cut must not take an older segment's name and leave a newer's.
+    // One sync per file: a power cut must not remove an older segment's name and keep a newer
+    // one's.
     Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
 }

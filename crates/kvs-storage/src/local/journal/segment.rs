@@ -1,9 +1,9 @@
-//! The groups of a segment: walking over them, where they lie, reading them.
+//! The groups of a segment: walking, indexing and reading them.
 //!
-//! In memory a segment keeps an offset for every 4 KiB of groups. A sealed segment that recovery
-//! had no reason to read is verified as a whole, its end included, when it is read first. A damaged
-//! group costs no other one: those behind it are found by their magic, identity and checksum, which
-//! no payload can have.
+//! In memory a segment keeps one offset for every 4 KiB of groups. A sealed segment that recovery
+//! did not have to read is verified as a whole, its end included, on the first read. A damaged
+//! group costs no other group: later ones are found by magic, identity and checksum, which no
+//! payload can imitate.
 
 use std::fmt;
 use std::sync::{PoisonError, RwLock};
@@ -15,20 +15,21 @@ use super::segment_file::{GROUPS_AT, SegmentFile, SegmentInfo, to_len};
 use crate::journal::{GroupNumber, JournalError};
 use crate::limits::JOURNAL_INDEX_STRIDE;
 
-/// A walk over the groups of a segment, each following the one before in number and hash.
+/// A walk over the groups of a segment that verifies that each follows its predecessor in number
+/// and hash.
 pub(super) struct Walk<'a> {
     bytes: &'a [u8],
     identity: Identity,
-    /// Bytes walked so far.
+    /// Number of bytes walked so far.
     pub(super) at: usize,
-    /// What the next group must be.
+    /// Expected number of the next group.
     pub(super) next: GroupNumber,
-    /// What it must follow; `None`: not known, anything.
+    /// Expected predecessor hash of the next group; `None` accepts any.
     pub(super) previous: Option<GroupHash>,
 }
 
 impl<'a> Walk<'a> {
-    /// A walk over `bytes`, which begin with group `next`.
+    /// Starts a walk over `bytes`, which begin with group `next`.
     pub(super) fn new(bytes: &'a [u8], identity: Identity, next: GroupNumber) -> Self {
         Self {
             bytes,
@@ -39,7 +40,7 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// The next group and where it begins.
+    /// Returns the next group and its offset.
     pub(super) fn step(&mut self) -> Result<(usize, Frame<'a>), Invalid> {
         let frame = parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity)?;
         if frame.number != self.next {
@@ -62,40 +63,41 @@ impl<'a> Walk<'a> {
         Ok((at, frame))
     }
 
-    /// Whether a group that is whole stands where the walk is.
+    /// Returns whether there is an intact group at the current position.
     fn is_whole(&self) -> bool {
         parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity).is_ok()
     }
 
-    /// The next whole group behind what stands here, up to number `last`: its place and number.
+    /// Returns offset and number of the next intact group after the current position, up to number
+    /// `last`.
     fn find_next(&self, last: GroupNumber) -> Option<(usize, GroupNumber)> {
         find_next(self.bytes, self.at + 1, self.identity, self.next + 1..=last)
     }
 }
 
-/// Groups that cannot be read.
+/// A range of unreadable groups.
 #[derive(Debug)]
 struct Damage {
     first: GroupNumber,
     last: GroupNumber,
-    /// Where the first of them begins.
+    /// Offset of the first of them.
     at: u64,
     what: &'static str,
 }
 
-/// What is known of the groups of a segment.
+/// What is known about the groups of a segment.
 #[derive(Debug, Default)]
 struct Groups {
     first: GroupNumber,
-    /// `first - 1` while there is none.
+    /// `first - 1` while there is no group.
     last: GroupNumber,
-    /// Offsets of some groups, ascending; at least the first, once `indexed`.
+    /// Offsets of some groups, ascending. Contains at least the first group once `indexed`.
     index: Vec<(GroupNumber, u64)>,
-    /// Where the last group ends.
+    /// Offset of the end of the last group.
     end: u64,
-    /// Hash of the last group, as the next segment says. Only of sealed segments.
+    /// Hash of the last group, as recorded by the next segment. Only for sealed segments.
     last_hash: Option<GroupHash>,
-    /// Ascending.
+    /// In ascending order.
     damaged: Vec<Damage>,
     indexed: bool,
 }
@@ -114,7 +116,7 @@ impl Groups {
     }
 }
 
-/// A segment and what is known of its groups. Shared by the writer and all readers.
+/// A segment and its group index, shared by the writer and all readers.
 pub(super) struct Segment {
     pub(super) file: SegmentFile,
     groups: RwLock<Groups>,
@@ -129,7 +131,7 @@ impl fmt::Debug for Segment {
 }
 
 impl Segment {
-    /// A segment without groups, the first of which will be `first`.
+    /// Creates a segment without groups; its first group will be `first`.
     pub(super) fn empty(file: SegmentFile, first: GroupNumber) -> Self {
         let groups = Groups {
             first,
@@ -144,8 +146,8 @@ impl Segment {
         }
     }
 
-    /// A sealed segment whose groups nobody has looked at yet. Without `last_hash` nothing says
-    /// what its last group is, as the one behind it is damaged.
+    /// Creates a sealed segment that is not verified yet. Without `last_hash` its last group cannot
+    /// be verified, because the next segment's first group is damaged.
     pub(super) fn sealed(
         file: SegmentFile,
         first: GroupNumber,
@@ -164,7 +166,7 @@ impl Segment {
         }
     }
 
-    /// Records a group that may now be read.
+    /// Adds a group that may now be read.
     pub(super) fn push(&self, number: GroupNumber, at: u64, end: u64) {
         self.groups
             .write()
@@ -182,7 +184,7 @@ impl Segment {
         }
     }
 
-    /// Reads and verifies the whole of a sealed segment, unless that was done before.
+    /// Reads and verifies a whole sealed segment, unless that was done before.
     pub(super) fn verify(&self) -> Result<(), JournalError> {
         if self
             .groups
@@ -196,8 +198,8 @@ impl Segment {
         self.verify_bytes(&bytes)
     }
 
-    /// Verifies a sealed segment from the bytes behind its header. Groups that are damaged are
-    /// noted, and an error only for who reads them.
+    /// Verifies a sealed segment from the bytes after its header. Damaged groups are recorded and
+    /// cause an error only when they are read.
     pub(super) fn verify_bytes(&self, bytes: &[u8]) -> Result<(), JournalError> {
         let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
         if groups.indexed {
@@ -219,7 +221,7 @@ impl Segment {
                 Err(invalid) => invalid,
             };
             if walk.is_whole() {
-                // A group that nobody has damaged and that does not belong here.
+                // An intact group that does not belong here.
                 return Err(self.file.corrupt(offset, invalid.reason()));
             }
             let next = walk.find_next(last);
@@ -246,8 +248,8 @@ impl Segment {
         Ok(())
     }
 
-    /// Groups `from..=to` as far as `max_bytes` of payload go, at least one. `from` is in this
-    /// segment.
+    /// Returns groups `from..=to` as far as `max_bytes` of payload allow, but at least one. `from`
+    /// must be in this segment.
     pub(super) fn read(
         &self,
         from: GroupNumber,
@@ -273,7 +275,7 @@ impl Segment {
             .collect())
     }
 
-    /// Shows the same groups, each with its place in the buffer, while `each` says so.
+    /// Calls `each` with the same groups and their offsets in the buffer, until it returns false.
     pub(super) fn look(
         &self,
         from: GroupNumber,
@@ -304,7 +306,7 @@ impl Segment {
         let slack = to_len(JOURNAL_INDEX_STRIDE) + HEADER;
         let mut want = max_bytes.saturating_add(slack);
         let mut found_bytes = None;
-        // One round, unless the first group wanted is longer than what was read.
+        // One round suffices unless the first requested group is longer than the bytes read.
         loop {
             let expected = want.min(to_len(end - at));
             let bytes = self.file.read_into(buffer, at, expected)?;

@@ -1,5 +1,5 @@
-//! The file of a segment. Its first 512 bytes are the header, the rest groups one behind another;
-//! what follows the last is zeros, or older groups that carry another identity.
+//! The file of a segment: a header of 512 bytes, then adjacent groups. The rest is zeros, or older
+//! groups that carry another identity.
 //!
 //! | at | bytes | field |
 //! | --- | --- | --- |
@@ -21,24 +21,24 @@ use crate::journal::{GroupNumber, JournalError};
 use crate::limits::JOURNAL_INDEX_STRIDE;
 use crate::local::field::{u32_at, u64_at};
 
-/// Where the groups begin: behind the header, in a sector of their own.
+/// Offset of the first group: after the header, in a sector of its own.
 pub(super) const GROUPS_AT: u64 = 512;
 
 const MAGIC: &[u8; 8] = b"KVSJOURN";
 const FIELDS: usize = 64;
 
-/// The name of a segment's file.
+/// Returns the file name of a segment.
 pub(super) fn file_name(id: u64) -> String {
     format!("{id:016}")
 }
 
-/// The segment id that a file name says, if it is the name of a segment.
+/// Parses the name of a segment file; `None` for any other name.
 pub(super) fn parse_file_name(name: &str) -> Option<u64> {
     let id = name.parse().ok()?;
     (file_name(id) == name).then_some(id)
 }
 
-/// The header of a segment, as written.
+/// Encodes the header of a segment.
 pub(super) fn encode_header(identity: Identity) -> [u8; FIELDS] {
     let fields = MAGIC
         .iter()
@@ -81,31 +81,31 @@ fn decode_header(bytes: &[u8], id: u64) -> Result<Identity, &'static str> {
         .ok_or("the segment is cut short")
 }
 
-/// A segment, the unit of trimming.
+/// Statistics of a segment, the unit of trimming.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct SegmentInfo {
     /// Ids are consecutive.
     pub(super) id: u64,
-    /// Its first group; in a segment without one, the number that its first group will have.
+    /// The first group; in an empty segment, the number that the first group will have.
     pub(super) first: GroupNumber,
-    /// Its last group; `first - 1` if it has none.
+    /// The last group; `first - 1` if the segment is empty.
     pub(super) last: GroupNumber,
-    /// Bytes it takes on disk, preallocated ones included.
+    /// Size on disk in bytes, including preallocated space.
     pub(super) bytes: u64,
 }
 
-/// A segment file that is open.
+/// An open segment file.
 #[derive(Clone)]
 pub(super) struct SegmentFile {
     pub(super) identity: Identity,
     pub(super) path: PathBuf,
     pub(super) file: Arc<CachedFile>,
-    /// Bytes of the file.
+    /// Size of the file in bytes.
     pub(super) capacity: u64,
 }
 
 impl SegmentFile {
-    /// Reads and checks the header of the segment `id`.
+    /// Reads and verifies the header of segment `id`.
     pub(super) fn open(path: PathBuf, file: CachedFile, id: u64) -> Result<Self, JournalError> {
         let mut header = [0; FIELDS];
         let read = file
@@ -127,7 +127,7 @@ impl SegmentFile {
         }
     }
 
-    /// Bytes `at..at + len`, or fewer where the file ends.
+    /// Reads `at..at + len`, or less at the end of the file.
     pub(super) fn read(&self, at: u64, len: usize) -> Result<Vec<u8>, JournalError> {
         let mut bytes = Vec::new();
         let read = self.read_into(&mut bytes, at, len)?.len();
@@ -135,7 +135,7 @@ impl SegmentFile {
         Ok(bytes)
     }
 
-    /// The same, into a buffer that is made longer if need be.
+    /// Like [`read`](Self::read), but into a buffer that grows as needed.
     pub(super) fn read_into<'a>(
         &self,
         buffer: &'a mut Vec<u8>,
@@ -143,7 +143,7 @@ impl SegmentFile {
         len: usize,
     ) -> Result<&'a [u8], JournalError> {
         if buffer.is_empty() {
-            // Zeroed by the system where that costs nothing.
+            // Zeroed by the allocator, often at no cost.
             *buffer = vec![0; len];
         } else if buffer.len() < len {
             buffer.resize(len, 0);
@@ -154,12 +154,12 @@ impl SegmentFile {
         Ok(bytes.get(..read).unwrap_or_default())
     }
 
-    /// The whole file behind its header.
+    /// Reads the whole file after the header.
     pub(super) fn read_groups(&self) -> Result<Vec<u8>, JournalError> {
         self.read(GROUPS_AT, to_len(self.capacity.saturating_sub(GROUPS_AT)))
     }
 
-    /// The bytes of the group at `at`, whole if it is.
+    /// Reads the bytes of the group at `at`, completely if it is intact.
     pub(super) fn read_group(&self, at: u64) -> Result<Vec<u8>, JournalError> {
         let bytes = self.read(at, to_len(JOURNAL_INDEX_STRIDE))?;
         match parse(&bytes, self.identity) {
@@ -181,7 +181,7 @@ impl SegmentFile {
     }
 }
 
-/// A length in memory; more than there can be stays more than there can be.
+/// Converts a length for use in memory; one too large for memory saturates.
 pub(super) fn to_len(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }

@@ -1,10 +1,10 @@
-//! Segment files before and after their use: making the next one ahead of time, reusing trimmed
+//! Segment files before and after their use: preparing the next one ahead of time, reusing trimmed
 //! ones.
 //!
-//! A segment gets its name only when it is complete: a new file is preallocated, zeroed and synced
-//! as `new-<id>`, a trimmed one waits as `free-<id>` and gets a header with a new identity; then
-//! the file is renamed and the directory synced. So a named segment is always whole, and an append
-//! into it needs nothing but its own sync.
+//! A segment gets its name only when it is complete. A new file is preallocated, zeroed and synced
+//! as `new-<id>`; a trimmed one waits as `free-<id>` and gets a header with a new identity. Then
+//! the file is renamed and the directory synced. A named segment is therefore always complete, and
+//! an append into it needs only its own sync.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,17 +20,17 @@ use crate::journal::JournalError;
 use crate::limits::{RECYCLED_SEGMENTS, SEGMENT_UNSYNCED_BYTES};
 use crate::term::Term;
 
-/// Begins the name of a file that is not a segment yet.
+/// Name prefix of a file that is not a segment yet.
 pub(super) const NEW: &str = "new-";
-/// Begins the name of a file that is not a segment any more.
+/// Name prefix of a file that is no longer a segment.
 pub(super) const FREE: &str = "free-";
 
-/// What is written over a segment, a piece at a time. The pieces are small because the page cache
-/// of Linux 6.16 and later keeps a file in units as large as the writes that filled it, and counts
-/// the whole unit as written again when a group touches a part of it.
+/// Written over a segment piece by piece. The pieces are small because the page cache of Linux 6.16
+/// and later keeps a file in units as large as the writes that filled it, and counts a whole unit
+/// as rewritten when a group touches part of it.
 static ZEROS: [u8; 16 * 1024] = [0; 16 * 1024];
 
-/// Writes zeros over `from..to`.
+/// Zeroes the range `from..to`.
 pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<()> {
     let mut at = from;
     while at < to {
@@ -43,16 +43,16 @@ pub(super) fn zero(file: &dyn DiskFile, from: u64, to: u64) -> std::io::Result<(
     Ok(())
 }
 
-/// The files of a journal that hold no groups.
+/// Manages the files of a journal that hold no groups.
 pub(super) struct Spare {
     env: Environment,
     files: FileCache,
     dir: PathBuf,
     segment_bytes: u64,
     shared: Arc<Shared>,
-    /// For how long files may be made: set once the store is acquired.
+    /// The term during which files may be created; set once the store is acquired.
     term: OnceLock<Term>,
-    /// Never held while a file is made: groups are appended meanwhile.
+    /// Never held while a file is created, so that appends can proceed.
     state: Mutex<State>,
     made: Condvar,
 }
@@ -60,12 +60,12 @@ pub(super) struct Spare {
 struct State {
     next_id: u64,
     ready: Option<SegmentFile>,
-    /// Somebody makes the next segment.
+    /// The next segment is being created.
     making: bool,
     free: Vec<PathBuf>,
 }
 
-/// The making of the next segment, from [`Spare::begin`] until it is dropped.
+/// Marks the next segment as being created, from [`Spare::begin`] until it is dropped.
 struct Making<'a>(&'a Spare);
 
 impl Drop for Making<'_> {
@@ -115,7 +115,7 @@ impl Spare {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Bytes of files that hold no groups.
+    /// Returns the total size of the files that hold no groups, in bytes.
     pub(super) fn bytes(&self) -> u64 {
         let state = self.lock();
         let ready = state.ready.as_ref().map_or(0, |ready| ready.capacity);
@@ -126,7 +126,7 @@ impl Spare {
         self.lock().ready.is_some()
     }
 
-    /// Makes the next segment if it is not there yet and nobody is about it.
+    /// Creates the next segment, unless it is ready or in progress.
     pub(super) fn prepare(&self) -> Result<(), JournalError> {
         let mut state = self.lock();
         if state.ready.is_some() || state.making || self.shared.poisoned().is_some() {
@@ -140,7 +140,7 @@ impl Spare {
         Ok(())
     }
 
-    /// The next segment, made now if it was not prepared.
+    /// Returns the next segment, created now if it was not prepared.
     pub(super) fn take(&self) -> Result<SegmentFile, JournalError> {
         let mut state = self.lock();
         while state.making {
@@ -159,18 +159,18 @@ impl Spare {
         Ok(file)
     }
 
-    /// Says that the next segment is being made.
+    /// Marks the next segment as being created.
     fn begin(&self, state: &mut State) -> Making<'_> {
         state.making = true;
         Making(self)
     }
 
-    /// Files are made from now on for as long as `term` lasts.
+    /// Restricts the creation of files to the duration of `term`.
     pub(super) fn make_while(&self, term: Term) {
         let _ = self.term.set(term);
     }
 
-    /// A name that is given after another owner came may be that of its segment.
+    /// Checks ownership: after another owner took over, a new name could be that of its segment.
     fn check_owned(&self) -> Result<(), JournalError> {
         let checked = self.term.get().map_or(Ok(()), |term| term.check(false));
         checked.map_err(JournalError::Fenced)
@@ -205,13 +205,13 @@ impl Spare {
                 .map(|()| file)
                 .map_err(|error| JournalError::from_failure(error.into()))
         });
-        // Until here no segment that was trimmed meanwhile could take its name.
+        // Kept in the list until here, so that no segment trimmed meanwhile could take its name.
         self.lock().free.retain(|path| *path != temporary);
         let file = match made {
             Ok(file) => file,
             Err(error) => {
-                // What cannot be removed now is removed when the journal is opened. The file of a
-                // newer owner may have the same name by now.
+                // A file that cannot be removed now is removed when the journal is opened. A newer
+                // owner's file may have the same name by now.
                 if self.check_owned().is_ok() {
                     let _ = self.env.disk.remove(&temporary);
                 }
@@ -228,7 +228,7 @@ impl Spare {
         })
     }
 
-    /// The file of a segment, complete and synced, under its temporary name.
+    /// Creates a complete, synced segment file under its temporary name.
     fn fill(
         &self,
         path: &Path,
@@ -250,8 +250,8 @@ impl Spare {
         Ok(file)
     }
 
-    /// Zeroes a new file. Groups are appended meanwhile, and each of their syncs waits for what the
-    /// disk was given before: so that is never much.
+    /// Zeroes a new file in steps. Concurrent appends wait in their syncs for earlier writes to the
+    /// disk, so each step is small.
     fn zero_in_steps(&self, file: &dyn DiskFile, path: &Path) -> Result<(), DiskError> {
         let mut at = 0;
         while at < self.segment_bytes {
@@ -263,7 +263,7 @@ impl Spare {
         Ok(())
     }
 
-    /// Takes the file of a trimmed segment away: its name is gone, durably, when this returns.
+    /// Retires the file of a trimmed segment. On return its name is durably gone.
     pub(super) fn retire(&self, segment: &Segment) -> Result<(), JournalError> {
         let mut state = self.lock();
         let SegmentInfo { id, bytes, .. } = segment.info();
@@ -271,7 +271,7 @@ impl Spare {
         let free = self.dir.join(format!("{FREE}{}", file_name(id)));
         let room = state.free.len() < RECYCLED_SEGMENTS && !state.free.contains(&free);
         let reuse = room && bytes == self.segment_bytes;
-        // Those who read it still find it, whatever its name.
+        // Current readers can still use the file, whatever its name.
         let held = segment.file.file.hold();
         held.map_err(|error| segment.file.failed("open", error))?;
         let moved = if reuse {
@@ -280,7 +280,8 @@ impl Spare {
             self.env.disk.remove(path)
         };
         moved.map_err(DiskError::at(path, "trim"))?;
-        // One sync for each: a power cut must not take a newer segment's name and leave an older's.
+        // One sync per file: a power cut must not remove a newer segment's name and keep an older
+        // one's.
         self.sync_dir()?;
         if reuse {
             state.free.push(free);
@@ -288,7 +289,8 @@ impl Spare {
         Ok(())
     }
 
-    /// Syncs the directory. What a failure left of the names is unknown, so it stops the journal.
+    /// Syncs the directory. After a failure the state of its names is unknown, so the journal
+    /// stops.
     fn sync_dir(&self) -> Result<(), JournalError> {
         self.env.disk.sync_dir(&self.dir).map_err(|error| {
             let error = JournalError::from(DiskError::new(&self.dir, "sync", error));

@@ -1,5 +1,5 @@
-//! The journal on a simulated disk: order, rollover, trimming, failures, damage, and power cuts
-//! after every operation of random runs.
+//! Tests of the journal on a simulated disk: order, rollover, trimming, failures, damage, and power
+//! cuts after every operation of random runs.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -104,12 +104,12 @@ fn segment(id: u64) -> PathBuf {
     Path::new(DIR).join(segment_file::file_name(id))
 }
 
-/// The file that a trimmed segment became.
+/// Returns the path of a trimmed segment's file.
 pub(super) fn free(id: u64) -> PathBuf {
     Path::new(DIR).join(format!("{}{}", spare::FREE, segment_file::file_name(id)))
 }
 
-/// A journal of three full segments and one in use, closed.
+/// Creates and closes a journal of three full segments and an active one.
 pub(super) fn four_segments() -> (SimDisk, u64) {
     let disk = SimDisk::new();
     let mut journal = open(&disk);
@@ -236,7 +236,7 @@ fn trimming_drops_whole_segments_and_tells_readers() {
         assert_eq!(oldest, segments[2].first);
     }
     assert_is_chain(&read_all(&reader), segments[2].first);
-    // Never the segment in use, whatever is asked for.
+    // Never the active segment, whatever is requested.
     journal.drop_before(u64::MAX).unwrap();
     assert_eq!(journal.segments().len(), 1);
     assert_eq!(journal.newest(), newest);
@@ -259,7 +259,7 @@ fn a_trimmed_segment_is_reused_and_its_old_groups_never_count() {
     while journal.segments().len() < 2 {
         append(&mut journal, 500);
     }
-    // No zeroing: only the groups themselves.
+    // No zeroing: only the groups themselves are written.
     assert!(disk.counters().0 - written < SEGMENT_BYTES_MIN);
     let first = journal.segments()[0].first;
     let last = journal.newest();
@@ -276,7 +276,7 @@ fn a_file_set_aside_is_not_lost_under_that_of_a_later_segment() {
     let mut journal = open(&disk);
     journal.drop_before(newest).unwrap();
     drop(journal);
-    // As a power cut leaves it that undid the renames by which these became segments.
+    // As after a power cut that undid the renames by which these files became segments.
     for (from, to) in [(1, 5), (2, 6)] {
         disk.rename(&free(from), &free(to)).unwrap();
     }
@@ -391,7 +391,7 @@ fn a_failed_sync_is_unknown_and_final_until_reopened() {
     ));
     assert_eq!(journal.reader().newest(), 1);
     drop(journal);
-    // The group is still in the cache, though not on disk: reopened, it is made durable.
+    // The group is in the page cache but not on disk: opening the journal makes it durable.
     let (journal, groups) = open_from(&disk, 0).unwrap();
     assert_eq!((groups.len(), journal.newest()), (2, 2));
     let image = disk.images_after(disk.operations(), CrashVariant::Lost);
@@ -433,7 +433,7 @@ fn a_hole_that_unsynced_groups_left_ends_the_journal() {
         assert!(matches!(answer, Appended::Done(_)));
     }
     drop(journal);
-    // Group 2 is damaged, 3 is well-formed, but neither was ever durable.
+    // Group 2 is damaged and group 3 is well-formed, but neither was ever durable.
     assert!(disk.flip(&segment(1), 512 + 1088 + 100, 1));
     let (mut journal, groups) = open_from(&disk, 0).unwrap();
     assert_eq!(groups.len(), 1);
@@ -464,7 +464,7 @@ fn a_damaged_group_before_a_later_one_is_an_error_that_says_where() {
         assert_eq!((Path::new(&path), offset), (&*segment(1), group_at));
         assert!(disk.flip(&segment(1), byte, 4));
     }
-    // The last group has nothing behind it: it looks like one that a power cut tore.
+    // No group follows the last one: it looks as if a power cut tore it.
     assert!(disk.flip(&segment(1), 512 + 2176 + 900, 4));
     assert_eq!(open_from(&disk, 0).unwrap().1.len(), 2);
 }
@@ -476,13 +476,13 @@ fn a_flipped_byte_of_a_sealed_segment_costs_its_group_and_no_other() {
     let (first, last) = (segments[1].first, segments[1].last);
     let used = (last + 1 - first) * 592 + 512;
     for byte in (0..used).filter(|byte| *byte < 60 || *byte >= 512) {
-        // The zeros that fill a group up to a multiple of 8 are not covered, and need not be.
+        // The zero padding of a group is not covered by the checksum and does not have to be.
         if byte >= 512 && (byte - 512) % 592 >= 588 {
             continue;
         }
         let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
         assert!(disk.flip(&segment(2), byte, 0x10));
-        // Recovery that would replay it is refused.
+        // A recovery that would replay the group fails.
         let error = open_from(&disk, 0).map(|_| ()).unwrap_err();
         let JournalError::Corrupt { segment: path, .. } = error else {
             panic!("byte {byte}: {error}")
@@ -491,7 +491,7 @@ fn a_flipped_byte_of_a_sealed_segment_costs_its_group_and_no_other() {
         if byte < 512 {
             continue;
         }
-        // Otherwise each other group is read, by itself and with those before it.
+        // Otherwise every other group is readable, alone and together with its predecessors.
         let damaged = first + (byte - 512) / 592;
         let (journal, _) = open_from(&disk, newest).unwrap();
         let reader = journal.reader();
@@ -527,7 +527,7 @@ fn several_damaged_groups_of_a_sealed_segment_are_reported_and_never_taken_for_o
     ] {
         let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
         for number in &broken {
-            // The length, so that the next is not found by it.
+            // Damages the length, so that it cannot be used to find the next group.
             let at = 512 + (number - first) * 592 + 48;
             assert!(disk.flip(&segment(2), at, 0x40));
         }
@@ -570,7 +570,7 @@ fn damage_to_the_last_group_is_told_where_a_root_record_names_it_and_changes_not
         assert!(disk.flip(&segment(1), byte, 4));
     }
     assert!(open_from(&disk, 3).is_ok());
-    // Nobody has said that it was durable: a power cut may have torn it.
+    // Nothing proves that it was durable: a power cut may have torn it.
     assert!(disk.flip(&segment(1), 512 + 2176 + 900, 4));
     assert_eq!(open_from(&disk, 0).unwrap().1.len(), 2);
 }
@@ -684,7 +684,7 @@ fn readers_beside_the_writer_see_a_growing_chain_or_trimmed() {
     });
 }
 
-/// What a run had been told at some operation of the disk.
+/// The results that a run had received by some operation of the disk.
 #[derive(Clone, Copy)]
 struct Known {
     operation: usize,
@@ -693,7 +693,7 @@ struct Known {
     keep_from: u64,
 }
 
-/// A random run; returns what was known when.
+/// Runs random operations; returns the known results over time.
 fn random_run(disk: &SimDisk, seed: u64, unsynced: bool) -> Vec<Known> {
     let random = SimEntropy::new(seed);
     let mut journal = open(disk);
@@ -719,7 +719,7 @@ fn random_run(disk: &SimDisk, seed: u64, unsynced: bool) -> Vec<Known> {
         match random.below(10) {
             0 => journal.spare().prepare().unwrap(),
             1 => {
-                // The caller's checkpoint: durable up to where it trims.
+                // Like a checkpoint: durable up to where it trims.
                 known.durable = journal.sync().unwrap();
                 let keep_from = known.durable.saturating_sub(random.below(8));
                 known.keep_from = known.keep_from.max(keep_from);
@@ -730,7 +730,7 @@ fn random_run(disk: &SimDisk, seed: u64, unsynced: bool) -> Vec<Known> {
                 journal.drop_before(known.keep_from).unwrap();
             }
             2 => {
-                // A write that fails is undone.
+                // A failed write is undone.
                 disk.fail(
                     FaultPoint::Write,
                     0,
@@ -764,7 +764,7 @@ fn check_crashes(seed: u64, unsynced: bool) {
     let mut points = disk.crash_points();
     loop {
         let operation = points.operation();
-        // What had been answered before this operation, and what might have been begun.
+        // The results received before this operation, and the operations that might have begun.
         let before = history
             .iter()
             .rev()
@@ -802,7 +802,7 @@ fn check_crashes(seed: u64, unsynced: bool) {
             assert_eq!(groups.len() as u64, newest - replay_from, "{context}");
             assert_is_chain(&groups, replay_from + 1);
             assert_is_chain(&read_all(&journal.reader()), journal.reader().oldest());
-            // It goes on, and what it recovered is durable.
+            // The journal accepts appends, and what it recovered is durable.
             append(&mut journal, 700);
             append(&mut journal, 7000);
             drop(journal);

@@ -1,4 +1,4 @@
-//! A pack that is in use: opening it, reading objects from it.
+//! A pack in use: opening it and reading its objects.
 
 use std::path::{Path, PathBuf};
 
@@ -12,18 +12,18 @@ use super::index::Place;
 use crate::blobs::{PackId, StoreError};
 use crate::disk::{CachedFile, DiskError, DiskFile, FileCache};
 
-/// The name of a pack's file.
+/// Returns the file name of a pack.
 pub(super) fn file_name(id: PackId) -> String {
     format!("{id}.pack")
 }
 
-/// The pack that a file name says, if it is the name of a pack.
+/// Parses the name of a pack file; `None` for any other name.
 pub(super) fn parse_file_name(name: &str) -> Option<PackId> {
     let id = PackId(name.strip_suffix(".pack")?.parse().ok()?);
     (file_name(id) == name).then_some(id)
 }
 
-/// A pack that is in use.
+/// A pack in use.
 #[derive(Debug)]
 pub(super) struct PackFile {
     pub(super) id: PackId,
@@ -33,13 +33,13 @@ pub(super) struct PackFile {
     pub(super) bytes: u64,
 }
 
-/// What reading a place gave.
+/// The result of reading an object at a location.
 pub(super) enum Read {
-    /// The object.
+    /// The requested object.
     Found(Bytes),
-    /// An intact object, but another one, whose digest begins alike.
+    /// An intact object whose digest has the same prefix.
     Other,
-    /// Neither.
+    /// Neither of the two.
     Damaged(&'static str),
 }
 
@@ -92,7 +92,7 @@ impl PackFile {
         Ok((pack, entries))
     }
 
-    /// So many bytes at `at`, or fewer where the file ends.
+    /// Reads `len` bytes at `at`, or fewer at the end of the file.
     fn read(&self, at: u64, len: usize) -> Result<Vec<u8>, StoreError> {
         let mut bytes = vec![0; len];
         let read = self
@@ -103,7 +103,7 @@ impl PackFile {
         Ok(bytes)
     }
 
-    /// Reads the object that is said to lie at `place`. Cost: one read and one hash.
+    /// Reads the object expected at `place`. Cost: one read and one hash.
     pub(super) fn read_object(&self, place: Place, wanted: &Blobref) -> Result<Read, StoreError> {
         let record = Bytes::from(self.read(place.offset, place.len())?);
         if record.len() < place.len() {
@@ -112,7 +112,7 @@ impl PackFile {
         Ok(verify(&record, wanted))
     }
 
-    /// Reads the objects at these places, each behind the one before, with one read.
+    /// Reads the objects at these locations, in ascending order of offset, with one read.
     pub(super) fn read_objects(
         &self,
         wanted: &[(Place, Blobref)],
@@ -126,7 +126,7 @@ impl PackFile {
             let at = usize::try_from(place.offset - first.offset).unwrap_or(usize::MAX);
             let record = bytes.get(at..).and_then(|rest| rest.get(..place.len()));
             match record {
-                // A copy of its own, so that what is kept of it keeps nothing else.
+                // Copied, so that keeping an object does not keep the whole buffer.
                 Some(record) => verify(&Bytes::copy_from_slice(record), blobref),
                 None => Read::Damaged("the file is cut short"),
             }
@@ -134,7 +134,7 @@ impl PackFile {
         Ok(objects.collect())
     }
 
-    /// Whether the record at `place` says that it is the object. Cost: one small read.
+    /// Returns whether the record at `place` names the object. Cost: one small read.
     pub(super) fn names(&self, place: Place, wanted: &Blobref) -> bool {
         let record = self.read(place.offset, RECORD).ok();
         let named = record.and_then(|record| decode_record(&record));
@@ -142,13 +142,13 @@ impl PackFile {
     }
 }
 
-/// The object of a whole record, if it is the one that is wanted.
+/// Extracts the object from a complete record if it is the requested one.
 fn verify(record: &Bytes, wanted: &Blobref) -> Read {
     let object = record.slice(RECORD..);
     if Blobref::of(wanted.algorithm(), &object) == *wanted {
         return Read::Found(object);
     }
-    // Only an object that is what its own record says is another one.
+    // It is another object only if it matches the digest in its own record.
     match decode_record(record) {
         Some((other, _))
             if other != *wanted && Blobref::of(other.algorithm(), &object) == other =>

@@ -1,14 +1,13 @@
-//! The bytes of a pack: a header, the objects, an index of them, a footer. All integers
-//! little-endian.
+//! The encoding of a pack: header, objects, index and footer. All integers are little-endian.
 //!
 //! Header, 32 bytes: magic `KVSPACK\0` (8), format version 1 (4), reserved 0 (4), pack id (8),
 //! reserved 0 (4), crc32c of the 28 bytes before (4).
 //!
-//! Object: length (4), algorithm (1: blake3 = 1, sha1 = 2), reserved 0 (3), digest (32, filled up
-//! with zeros), then its bytes.
+//! Object: length (4), algorithm (1: blake3 = 1, sha1 = 2), reserved 0 (3), digest (32, padded with
+//! zeros), then its bytes.
 //!
-//! Index, sorted by digest, 48 bytes an object: length (4), algorithm (1), reserved 0 (3), digest
-//! (32), offset of the object's record (8).
+//! Index, sorted by algorithm and digest, 48 bytes an object: length (4), algorithm (1), reserved 0
+//! (3), digest (32), offset of the object's record (8).
 //!
 //! Footer, 64 bytes: magic `KVSPFOOT` (8), format version 1 (4), reserved 0 (4), pack id (8),
 //! offset of the index (8), number of objects (8), crc32c of all before the index (4), crc32c of
@@ -19,11 +18,11 @@ use kvs_tree::{Blobref, HashAlgorithm};
 use crate::blobs::PackId;
 use crate::local::field::{u32_at, u64_at};
 
-/// Version of the format of packs.
+/// Version of the pack format.
 const PACK_FORMAT: u32 = 1;
 
 pub(super) const HEADER: usize = 32;
-/// Bytes of an object's record before the object's own.
+/// Size of the fields before an object, in bytes.
 pub(super) const RECORD: usize = 40;
 pub(super) const ENTRY: usize = 48;
 pub(super) const FOOTER: usize = 64;
@@ -37,7 +36,7 @@ fn with_checksum(mut bytes: Vec<u8>) -> Vec<u8> {
     bytes
 }
 
-/// Whether the last four bytes are the checksum of those before.
+/// Returns whether the last four bytes are the checksum of the preceding ones.
 fn checks(bytes: &[u8]) -> bool {
     let split = bytes.split_last_chunk::<4>();
     split.is_some_and(|(covered, checksum)| *checksum == crc32c::crc32c(covered).to_le_bytes())
@@ -69,7 +68,7 @@ pub(super) fn check_header(bytes: &[u8], id: PackId) -> Result<(), &'static str>
     Ok(())
 }
 
-/// The fields that an object's record begins with.
+/// Encodes the fields before an object.
 pub(super) fn encode_record(out: &mut Vec<u8>, blobref: &Blobref, length: u32) {
     out.extend_from_slice(&length.to_le_bytes());
     out.push(match blobref.algorithm() {
@@ -84,7 +83,7 @@ pub(super) fn encode_record(out: &mut Vec<u8>, blobref: &Blobref, length: u32) {
     out.extend_from_slice(&digest);
 }
 
-/// Blobref and length from the beginning of a record or an index entry.
+/// Decodes blobref and length from the start of a record or an index entry.
 pub(super) fn decode_record(bytes: &[u8]) -> Option<(Blobref, u32)> {
     let algorithm = match bytes.get(4)? {
         1 => HashAlgorithm::Blake3,
@@ -95,7 +94,7 @@ pub(super) fn decode_record(bytes: &[u8]) -> Option<(Blobref, u32)> {
     Some((Blobref::from_digest(algorithm, digest)?, u32_at(bytes, 0)?))
 }
 
-/// An object of a pack's index.
+/// An entry of a pack's index.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Entry {
     pub(super) blobref: Blobref,
@@ -112,8 +111,8 @@ pub(super) fn encode_index(entries: &[Entry]) -> Vec<u8> {
     bytes
 }
 
-/// The entries of an index, each within the objects, which end at `objects_end`; `None` for one
-/// that is not.
+/// Decodes the entries of an index; yields `None` for an invalid entry or one that extends beyond
+/// `objects_end`.
 pub(super) fn decode_index(
     bytes: &[u8],
     objects_end: u64,
@@ -130,7 +129,7 @@ pub(super) fn decode_index(
     })
 }
 
-/// Where the index is, and the checksums.
+/// Location of the index, and the checksums.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Footer {
     pub(super) id: PackId,
@@ -155,7 +154,7 @@ impl Footer {
         with_checksum(bytes)
     }
 
-    /// The footer of pack `id`, whose file has `file_len` bytes.
+    /// Decodes the footer of pack `id`, whose file has `file_len` bytes.
     pub(super) fn decode(bytes: &[u8], id: PackId, file_len: u64) -> Result<Self, &'static str> {
         const CUT: &str = "its end is missing";
         if !bytes.starts_with(FOOTER_MAGIC) {

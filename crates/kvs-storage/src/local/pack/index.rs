@@ -1,8 +1,8 @@
-//! Where each object lies: 64 bits of its digest to pack, offset and length.
+//! The object index of all packs: maps 64 bits of a digest to pack, offset and length.
 //!
-//! 24 bytes an object and one of the table, at a load between 7/16 and 7/8: 29 to 57 bytes, 39 on
-//! average. Two objects may share the 64 bits (somebody may even have made them so): then both are
-//! candidates, and whoever reads one looks at its whole digest.
+//! Costs 24 bytes an object and one of the table, at a load between 7/16 and 7/8: 29 to 57 bytes,
+//! 39 on average. Objects may share the 64 bits, even by intent. Then all of them are candidates,
+//! and the reader compares whole digests.
 
 use std::collections::HashMap;
 
@@ -11,7 +11,7 @@ use kvs_tree::Blobref;
 use super::format::RECORD;
 use crate::blobs::PackId;
 
-/// Where an object's record lies.
+/// Location of an object's record.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Place {
     pub(super) pack: PackId,
@@ -20,26 +20,26 @@ pub(super) struct Place {
 }
 
 impl Place {
-    /// Bytes of the whole record.
+    /// Returns the size of the whole record in bytes.
     pub(super) fn len(&self) -> usize {
         RECORD.saturating_add(usize::try_from(self.length).unwrap_or(usize::MAX))
     }
 
-    /// Where the record ends.
+    /// Returns the offset of the end of the record.
     pub(super) fn end(&self) -> u64 {
         self.offset.saturating_add(self.len() as u64)
     }
 }
 
-/// The objects of all packs.
+/// The index of the objects of all packs.
 #[derive(Debug, Default)]
 pub(super) struct Index {
     places: HashMap<u64, Place>,
-    /// Further objects with the same 64 bits: hardly ever any.
+    /// Further objects with the same 64 bits; almost always empty.
     more: HashMap<u64, Vec<Place>>,
 }
 
-/// The bits of the digest that the index knows.
+/// Returns the part of the digest that the index uses as key.
 fn prefix(blobref: &Blobref) -> u64 {
     blobref
         .digest()
@@ -59,14 +59,14 @@ impl Index {
         }
     }
 
-    /// Places that may hold the object, the newest first.
+    /// Returns the possible locations of an object, newest first.
     pub(super) fn candidates(&self, blobref: &Blobref) -> impl Iterator<Item = Place> + '_ {
         let prefix = prefix(blobref);
         let more = self.more.get(&prefix).into_iter().flatten().rev();
         self.places.get(&prefix).into_iter().chain(more).copied()
     }
 
-    /// Forgets all objects in packs for which `gone` holds. Cost: a look at every object.
+    /// Removes all objects in packs for which `gone` returns true. Cost: visits every object.
     pub(super) fn remove_packs(&mut self, gone: impl Fn(PackId) -> bool) {
         self.more.retain(|_, places| {
             places.retain(|place| !gone(place.pack));
@@ -77,7 +77,7 @@ impl Index {
             if !gone(place.pack) {
                 return true;
             }
-            // The next candidate takes its place.
+            // The next candidate replaces it.
             let next = more.get_mut(prefix).and_then(Vec::pop);
             next.is_some_and(|next| {
                 *place = next;

@@ -1,5 +1,5 @@
-//! Joining: what was staged for the transactions of a group becomes packs, durable before the group
-//! is written, and used by nothing before the group is.
+//! Joining: writes the objects staged for the transactions of a group into packs. The packs are
+//! durable before the group is written, and unused until then.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::writer::PackBuilder;
 use crate::blobs::{Joined, PackId, Staged, StoreError, Unused};
 use crate::disk::{DiskError, FileCache};
 
-/// The files of packs that were made for a group.
+/// The pack files written for a group.
 pub(super) struct Made {
     packs: Vec<(PackFile, Vec<Entry>)>,
     files: FileCache,
@@ -29,7 +29,7 @@ impl Made {
         Joined::new(ids, Arc::clone(&self.unused), self)
     }
 
-    /// The packs, for use.
+    /// Returns the packs, to be taken into use.
     pub(super) fn take(mut self) -> Vec<(PackFile, Vec<Entry>)> {
         std::mem::take(&mut self.packs)
     }
@@ -41,7 +41,7 @@ impl Drop for Made {
             return;
         }
         for (pack, _) in &self.packs {
-            // What cannot be removed now is removed when the store is opened.
+            // A file that cannot be removed now is removed when the store is opened.
             let _ = self.files.disk().remove(&pack.path);
         }
         if !self.packs.is_empty() {
@@ -50,21 +50,21 @@ impl Drop for Made {
     }
 }
 
-/// Where packs are made.
+/// The context in which packs are written.
 pub(super) struct Joiner<'a> {
     pub(super) files: &'a FileCache,
     pub(super) dir: &'a Path,
     pub(super) next_id: &'a dyn Fn() -> Result<PackId, StoreError>,
-    /// Whether a pack that is in use has the object.
+    /// Returns whether a pack in use contains the object.
     pub(super) contains: &'a dyn Fn(&Blobref) -> bool,
 }
 
 impl Joiner<'_> {
-    /// Makes the packs. Cost: writing what is not in a file of its own, one sync of that, one of
-    /// the directory.
+    /// Writes the packs. Cost: writing all objects without a file of their own, one sync of that
+    /// pack, one sync of the directory.
     ///
     /// # Errors
-    /// Nothing of the packs is left; long scratch files are gone.
+    /// No packs are left; long scratch files are gone.
     pub(super) fn join(&self, staged: &[&Staged]) -> Result<Joined, StoreError> {
         let mut made = Made {
             packs: Vec::new(),
@@ -89,7 +89,8 @@ impl Joiner<'_> {
         Ok(made.joined())
     }
 
-    /// One pack of everything that has no file of its own; `None` if all of it is in packs.
+    /// Writes one pack with all objects without a file of their own; `None` if packs hold them all
+    /// already.
     fn share(&self, staged: &[&Staged]) -> Result<Option<PackBuilder>, StoreError> {
         let mut shared = None;
         for staged in staged {

@@ -1,10 +1,9 @@
-//! The blobs of a store on a local disk: objects under their hashes, in immutable files called
-//! packs.
+//! The blob store on a local disk: objects under their hashes, in immutable files called packs.
 //!
-//! Bottom up: the bytes of a pack (`format`), where each object lies (`index`), a pack in use
-//! (`file`), objects that wait for one (`scratch`), writing one (`writer`), packs of what was
-//! staged (`join`), all of them (`packs`), and as the seam has them (`store`). Formats and rules:
-//! RFC 0004.
+//! Bottom up: the encoding of a pack (`format`), the locations of objects (`index`), a pack in use
+//! (`file`), staged objects (`scratch`), writing a pack (`writer`), joining staged objects into
+//! packs (`join`), pins (`pins`), all packs (`packs`), and the implementation of the seam
+//! (`store`). RFC 0004 specifies formats and rules.
 
 mod format;
 

@@ -1,4 +1,4 @@
-//! The packs that are in use: one index over all of them, objects verified whenever they are read.
+//! The packs in use, with one index over all of them. Objects are verified on every read.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -21,20 +21,20 @@ use crate::local::present::{Turns, first_missing, gone};
 use crate::local::reserve::{Reserve, StagingSpace};
 use crate::term::Term;
 
-/// The packs of a store and what is set aside for more of them.
+/// The packs of a store and the space reserved for more of them.
 pub(super) struct Packs {
     pub(super) files: FileCache,
     pub(super) dir: PathBuf,
     pub(super) newest: AtomicU32,
     pub(super) pins: Pins,
-    /// Whoever is not the owner any more must not replace or delete packs of another.
+    /// A deposed owner must not replace or delete the packs of its successor.
     pub(super) term: Term,
-    /// For a checkpoint.
+    /// Space for a checkpoint.
     pub(super) reserve: Reserve,
-    /// For what is staged.
+    /// Space for staged objects.
     pub(super) space: StagingSpace,
     pub(super) state: RwLock<State>,
-    /// Who is looked for.
+    /// Selects the packs that the next check covers.
     pub(super) turns: Turns,
 }
 
@@ -65,8 +65,8 @@ impl State {
 }
 
 impl Packs {
-    /// Takes the packs of `live` into use, which must be there and whole, and all others that are.
-    /// Unfinished packs are removed. Cost: reading the indexes, 48 bytes an object.
+    /// Takes the packs in `live` into use, which must exist and be intact, and all other intact
+    /// packs. Removes unfinished packs. Cost: reading the indexes, 48 bytes an object.
     pub(super) fn adopt(&self, live: &[PackId]) -> Result<(), StoreError> {
         let (disk, dir) = (self.disk(), &self.dir);
         let mut found = State::default();
@@ -106,7 +106,7 @@ impl Packs {
         Ok(())
     }
 
-    /// Refuses writes of an owner that was deposed.
+    /// Fails if the owner is deposed.
     fn check_owned(&self) -> Result<(), StoreError> {
         self.term.check(false).map_err(StoreError::Fenced)
     }
@@ -115,7 +115,7 @@ impl Packs {
         &**self.files.disk()
     }
 
-    /// An error if a pack in use has lost its name. Some are looked for each time.
+    /// Fails if a pack in use lost its name. Each call checks some of the packs.
     pub(super) fn check_files(&self) -> Result<(), DiskError> {
         let packs: Vec<Arc<PackFile>> = self
             .turns
@@ -127,7 +127,7 @@ impl Packs {
         let Some(path) = first_missing(self.disk(), &paths) else {
             return Ok(());
         };
-        // Out of use before its file is removed: then it is nobody's business.
+        // A pack goes out of use before its file is removed; then a missing file is expected.
         let in_use = self.read().packs.values().any(|pack| pack.path == path);
         if in_use { Err(gone(&path)) } else { Ok(()) }
     }
@@ -140,7 +140,7 @@ impl Packs {
         self.state.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Where the object may be. No lock is held while it is read.
+    /// Returns the possible locations of an object. They are read without a lock.
     pub(super) fn candidates(&self, blobref: &Blobref) -> Vec<(Arc<PackFile>, Place)> {
         let state = self.read();
         let places = state.index.candidates(blobref);
@@ -167,7 +167,7 @@ impl Packs {
         damaged.map_or(Ok(None), Err)
     }
 
-    /// The objects, of which those that lie close behind one another are read at once.
+    /// Returns the objects. Those that are close together in a pack are read at once.
     pub(super) fn get_many(&self, blobrefs: &[Blobref]) -> Result<Vec<Option<Bytes>>, StoreError> {
         let only = |blobref: &Blobref| {
             let mut candidates = self.candidates(blobref).into_iter();
@@ -207,7 +207,7 @@ impl Packs {
             for (read, (_, blobref)) in pack.read_objects(&run)?.into_iter().zip(&run) {
                 found.push(match read {
                     Read::Found(object) => Some(object),
-                    // Says what is wrong with it.
+                    // Reports the damage, or finds another copy.
                     Read::Other | Read::Damaged(_) => self.get(blobref)?,
                 });
             }
@@ -264,7 +264,7 @@ impl Packs {
             contains: &|blobref| self.contains(blobref),
         };
         match joiner.join(staged) {
-            // Written again once, under another id.
+            // Retried once, under another id.
             Err(StoreError::Disk(error)) => {
                 tracing::warn!("a pack is written anew: {error}");
                 joiner.join(staged)

@@ -1,15 +1,16 @@
-//! Packs that must not be deleted, since somebody is about to rely on their objects.
+//! Pins on packs: a pinned pack must not be deleted, because a caller is about to rely on its
+//! objects.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use crate::blobs::PackId;
 
-/// How many pins each pack has.
+/// The number of pins on each pack.
 #[derive(Debug, Default, Clone)]
 pub(super) struct Pins(Arc<Mutex<BTreeMap<PackId, usize>>>);
 
-/// Pins of packs, until it is dropped.
+/// Pins packs until it is dropped.
 #[derive(Debug)]
 pub(super) struct Pinned {
     pins: Pins,
@@ -32,7 +33,7 @@ impl Pins {
         Pinned { pins, packs }
     }
 
-    /// Whether a pack is pinned.
+    /// Returns whether a pack is pinned.
     pub(super) fn has(&self, pack: PackId) -> bool {
         self.lock().contains_key(&pack)
     }

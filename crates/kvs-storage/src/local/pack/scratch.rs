@@ -1,4 +1,4 @@
-//! A scratch file: objects whose transaction is not accepted yet, laid out as a pack.
+//! Scratch files: objects whose transaction is not accepted yet, in the format of a pack.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,22 +13,22 @@ use super::index::Place;
 use crate::blobs::{Staged, StoreError};
 use crate::disk::{DiskError, FileCache};
 
-/// A file of objects under the name of an unfinished pack.
+/// A file of objects under the temporary name of a pack.
 #[derive(Debug)]
 pub(super) struct Scratch {
     pub(super) files: FileCache,
     pub(super) file: PackFile,
-    /// The name that it gets as a pack.
+    /// The path that it gets as a pack.
     pub(super) path: PathBuf,
-    /// Sorted as an index if it is `whole`, else as they lie.
+    /// Sorted as an index if `whole`, otherwise in order of offset.
     pub(super) entries: Vec<Entry>,
-    /// It is a pack, synced, but for its name.
+    /// Complete and synced: a pack except for its name.
     pub(super) whole: bool,
     pub(super) named: AtomicBool,
 }
 
 impl Scratch {
-    /// The scratch file as something that is staged.
+    /// Wraps the scratch file as staged objects.
     pub(super) fn staged(self) -> Staged {
         let bytes_to_copy = if self.whole { 0 } else { self.file.bytes };
         let scratch = Arc::new(self);
@@ -50,7 +50,7 @@ impl Scratch {
         self.entries.get(found.ok()?)
     }
 
-    /// Reads one of its objects.
+    /// Reads one of the objects.
     pub(super) fn read(&self, entry: &Entry) -> Result<Bytes, StoreError> {
         let place = Place {
             pack: self.file.id,
@@ -67,10 +67,10 @@ impl Scratch {
         }
     }
 
-    /// Gives it the name of a pack. Durable when the directory is synced.
+    /// Renames the file to its pack name. Durable once the directory is synced.
     pub(super) fn take_over(&self) -> Result<PackFile, StoreError> {
         let temporary = &self.file.path;
-        // Those who read it meanwhile find it under either name.
+        // Held open, so that concurrent readers are unaffected by the rename.
         self.file
             .file
             .hold()
@@ -91,7 +91,7 @@ impl Scratch {
 impl Drop for Scratch {
     fn drop(&mut self) {
         if !self.named.load(Ordering::Relaxed) {
-            // What cannot be removed now is removed when the store is opened.
+            // A file that cannot be removed now is removed when the store is opened.
             let _ = self.files.disk().remove(&self.file.path);
         }
     }

@@ -1,4 +1,4 @@
-//! The packs of a store as the seam has them.
+//! Implements the blob store trait with the packs on a local disk.
 
 use std::fmt;
 use std::path::Path;
@@ -23,7 +23,7 @@ use crate::local::present::Turns;
 use crate::local::reserve::{Reserve, StagingSpace};
 use crate::term::Term;
 
-/// The packs of a store on disk. Cheap to clone; clones are the same store.
+/// The packs of a store on disk. Cheap to clone; clones share one store.
 #[derive(Clone)]
 pub(crate) struct PackStore {
     inner: Arc<Packs>,
@@ -38,11 +38,11 @@ impl fmt::Debug for PackStore {
 }
 
 impl PackStore {
-    /// The packs in `dir` (made if missing), none of which is in use yet. At most about
-    /// `open_files` of them are kept open, however many there are.
+    /// Opens the pack directory `dir` (created if missing); no pack is in use yet. At most about
+    /// `open_files` packs are kept open.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// Disk errors.
     pub(crate) fn new(
         env: &Environment,
         dir: &Path,
@@ -69,9 +69,9 @@ impl PackStore {
         })
     }
 
-    /// What finds out whether packs are still there.
+    /// Returns a function that checks that the packs still exist.
     pub(crate) fn check_files(&self) -> impl Fn() -> Result<(), DiskError> + use<> {
-        // A check must not keep the files of closed packs open.
+        // Weak, so that a check does not keep the files of closed packs open.
         let inner = Arc::downgrade(&self.inner);
         move || match inner.upgrade() {
             Some(inner) => inner.check_files(),
@@ -167,7 +167,7 @@ impl BlobStore for PackStore {
     }
 
     fn pin(&self, objects: &[Blobref]) -> Option<BlobPin> {
-        // Pinned before they are looked at, so that nothing can be deleted in between.
+        // Pinned before the check, so that nothing can be deleted in between.
         let packs = {
             let state = self.inner.read();
             let places = objects
@@ -194,7 +194,8 @@ impl BlobStore for PackStore {
     }
 }
 
-/// A pack under way. The file is made with the first object, so that nothing new costs nothing.
+/// A pack in progress. The file is created with the first new object, so a pack without new objects
+/// costs nothing.
 struct Writer {
     store: Arc<Packs>,
     builder: Option<PackBuilder>,

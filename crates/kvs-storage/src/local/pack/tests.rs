@@ -1,4 +1,5 @@
-//! Packs on a simulated disk: contents, failures, damage, and power cuts after every operation.
+//! Tests of packs on a simulated disk: contents, failures, damage, and power cuts after every
+//! operation.
 
 use std::path::{Path, PathBuf};
 
@@ -140,7 +141,7 @@ fn a_pack_is_synced_once_and_its_directory_once() {
     let (operations, (_, syncs)) = (disk.operations(), disk.counters());
     write(&store, 0..100).unwrap();
     assert_eq!(disk.counters().1 - syncs, 1);
-    // create, objects, index and footer, sync, rename, sync of the directory
+    // Create, objects, index and footer, sync, rename, sync of the directory.
     assert_eq!(disk.operations() - operations, 6);
 }
 
@@ -255,7 +256,7 @@ fn every_flipped_byte_is_reported_or_harmless() {
             }
         }
     }
-    // All but the fields before each object, which are only there to tell objects apart.
+    // All except the fields before each object, which only distinguish objects.
     assert_eq!(reported, len - 5 * format::RECORD as u64);
 }
 
@@ -295,7 +296,7 @@ fn a_power_cut_at_any_operation_leaves_finished_packs_whole_and_no_others() {
                 for (_, _, numbers) in live.clone() {
                     assert_holds(&store, numbers.clone());
                 }
-                // What was taken into use beside them is whole and durable as well.
+                // Other packs taken into use are intact and durable as well.
                 let lost = image.images_after(image.operations(), CrashVariant::Lost);
                 let again = open(&lost, &ids).unwrap();
                 for number in 0..next {

@@ -1,5 +1,5 @@
-//! Writing a pack: objects are streamed into `<id>.tmp`; only a whole and synced file gets the name
-//! of a pack. Whatever fails before that leaves nothing.
+//! Writing a pack: objects are streamed into `<id>.tmp`, and only a complete, synced file gets the
+//! name of a pack. A failure before that leaves nothing behind.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -15,10 +15,10 @@ use crate::blobs::{PackId, StoreError};
 use crate::disk::{DiskError, DiskFile, FileCache, write_all};
 use crate::limits::{OBJECT_BYTES, PACK_BUFFER_BYTES, PACK_UNSYNCED_BYTES};
 
-/// Ends the name of a file that is not a pack yet.
+/// Name suffix of a file that is not a pack yet.
 pub(super) const TEMPORARY: &str = ".tmp";
 
-/// A pack file that is being written.
+/// A pack file being written.
 #[derive(Debug)]
 pub(super) struct PackBuilder {
     files: FileCache,
@@ -27,14 +27,14 @@ pub(super) struct PackBuilder {
     pub(super) id: PackId,
     file: Arc<dyn DiskFile>,
     buffer: Vec<u8>,
-    /// Bytes before the buffer.
+    /// Bytes written before the buffer.
     written: u64,
     /// Bytes that are durable.
     synced: u64,
     checksum: u32,
     entries: Vec<Entry>,
     seen: HashSet<Blobref>,
-    /// Whether there is a temporary file to remove.
+    /// The temporary file still has to be removed.
     unfinished: bool,
 }
 
@@ -61,7 +61,7 @@ impl PackBuilder {
         })
     }
 
-    /// Adds an object, unless it is in this pack; says whether it was not.
+    /// Adds an object and returns true, or returns false if this pack already contains it.
     pub(super) fn add(&mut self, blobref: &Blobref, bytes: &[u8]) -> Result<bool, StoreError> {
         let length = u32::try_from(bytes.len())
             .ok()
@@ -93,7 +93,7 @@ impl PackBuilder {
         Ok(true)
     }
 
-    /// Makes durable what there is so far.
+    /// Makes everything added so far durable.
     pub(super) fn sync(&mut self) -> Result<(), StoreError> {
         self.flush()?;
         self.file
@@ -112,7 +112,7 @@ impl PackBuilder {
         Ok(())
     }
 
-    /// Ends writing. A `whole` file gets an index and is made durable: it is a pack but for its
+    /// Ends writing. A `whole` file gets an index and is synced: it is then a pack except for its
     /// name.
     pub(super) fn set_aside(mut self, whole: bool) -> Result<Scratch, StoreError> {
         self.flush()?;
@@ -153,13 +153,13 @@ impl PackBuilder {
         })
     }
 
-    /// Completes the pack and makes it durable, name and all.
+    /// Completes the pack and makes it durable, including its name.
     pub(super) fn finish(self) -> Result<(PackFile, Vec<Entry>), StoreError> {
         let (disk, dir) = (Arc::clone(self.files.disk()), self.dir.clone());
         let mut scratch = self.set_aside(true)?;
         let pack = scratch.take_over()?;
         if let Err(error) = disk.sync_dir(&dir) {
-            // Abandoned: under another id it may be written again.
+            // Abandoned: the caller may write it again under another id.
             let _ = disk.remove(&pack.path);
             return Err(DiskError::new(&dir, "sync", error).into());
         }
@@ -170,7 +170,7 @@ impl PackBuilder {
 impl Drop for PackBuilder {
     fn drop(&mut self) {
         if self.unfinished {
-            // What cannot be removed now is removed when the store is opened.
+            // A file that cannot be removed now is removed when the store is opened.
             let _ = self.files.disk().remove(&self.temporary);
         }
     }
