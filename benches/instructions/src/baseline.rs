@@ -1,39 +1,39 @@
-//! The checked-in counts, and what a new count means beside them.
+//! The checked-in baseline counts and their comparison with new counts.
 
 use std::collections::BTreeMap;
 
 use anyhow::Context;
 
-/// More instructions than before, in percent, that are no regression.
+/// Increase in percent that does not count as a regression.
 pub(crate) const TOLERANCE_PERCENT: f64 = 5.0;
 
-/// A difference of so few instructions is none.
+/// Absolute difference that counts as no change.
 const TOLERANCE: f64 = 8.0;
 
-/// Counts by case, and with what they were made.
+/// Counts by case, and the tools that produced them.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Baseline {
-    /// Compiler, C library and processor: others count otherwise.
+    /// Compiler, C library, valgrind and processor; with others the counts differ.
     pub(crate) made_with: String,
-    /// Instructions for each operation.
+    /// Instructions per operation.
     pub(crate) counts: BTreeMap<String, f64>,
 }
 
-/// What a count is beside the baseline.
+/// The result of comparing a count with the baseline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// There is none in the baseline.
+    /// The case is not in the baseline.
     New,
-    /// As it was.
+    /// The count is within the tolerance.
     Same,
-    /// Less by more than the tolerance.
+    /// Lower by more than the tolerance.
     Better,
-    /// More by more than the tolerance.
+    /// Higher by more than the tolerance.
     Worse,
 }
 
 impl Baseline {
-    /// Reads the file.
+    /// Parses the baseline file.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let mut baseline = Baseline::default();
         for line in text.lines().filter(|line| !line.starts_with('#')) {
@@ -49,7 +49,7 @@ impl Baseline {
         Ok(baseline)
     }
 
-    /// The file.
+    /// Formats the baseline file.
     pub(crate) fn text(&self) -> String {
         let mut text = format!(
             "# Instructions for each operation, see docs/performance.md. Written by\n\
@@ -63,7 +63,7 @@ impl Baseline {
         text
     }
 
-    /// Judges a count.
+    /// Compares a count with the baseline.
     pub(crate) fn verdict(&self, name: &str, count: f64) -> Verdict {
         let Some(before) = self.counts.get(name) else {
             return Verdict::New;

@@ -1,4 +1,4 @@
-//! What is counted of the codec: frames of the requests and answers that there are most of.
+//! Codec cases: frames of the most frequent requests and answers.
 
 use std::hint::black_box;
 
@@ -16,7 +16,7 @@ use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
 use tokio_util::codec::Decoder;
 
-/// Ids, versions and numbers of typical length.
+/// An id, version or number of typical size.
 pub(crate) const NUMBER: u64 = 1 << 20;
 
 fn commit() -> Request {
@@ -119,12 +119,12 @@ fn decode(rounds: u64, request: &Request) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writing the frame of a put.
+/// Encodes the frame of a put.
 pub(crate) fn encode_commit(rounds: u64) -> anyhow::Result<()> {
     encode(rounds, &commit())
 }
 
-/// Reading it, as a session of the daemon does.
+/// Decodes the frame of a put as a session of the daemon does.
 pub(crate) fn decode_commit(rounds: u64) -> anyhow::Result<()> {
     let mut frame = BytesMut::new();
     write_request(&mut frame, FRAME_BYTES, NUMBER, &commit())?;
@@ -143,17 +143,17 @@ pub(crate) fn decode_commit(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writing the frame of a lookup.
+/// Encodes the frame of a lookup.
 pub(crate) fn encode_lookup(rounds: u64) -> anyhow::Result<()> {
     encode(rounds, &lookup())
 }
 
-/// Reading it.
+/// Decodes the frame of a lookup.
 pub(crate) fn decode_lookup(rounds: u64) -> anyhow::Result<()> {
     decode(rounds, &lookup())
 }
 
-/// Writing the answer to a commit, and reading it.
+/// Encodes and decodes the answer to a commit.
 pub(crate) fn committed_and_back(rounds: u64) -> anyhow::Result<()> {
     let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
     let version = CommittedState::new(position(), &root());
@@ -167,17 +167,17 @@ pub(crate) fn committed_and_back(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Writing the answer to a lookup, and reading it.
+/// Encodes and decodes the answer to a lookup.
 pub(crate) fn found_and_back(rounds: u64) -> anyhow::Result<()> {
     and_back::<LookupAnswer>(rounds, Status::Final, &found())
 }
 
-/// Writing an event of a watch, and reading it.
+/// Encodes and decodes a watch event.
 pub(crate) fn event_and_back(rounds: u64) -> anyhow::Result<()> {
     and_back::<WatchItem>(rounds, Status::Item, &changes())
 }
 
-/// Writing what a daemon sends, and reading it.
+/// Encodes and decodes an answer of the daemon.
 fn and_back<T: Serialize + DeserializeOwned>(
     rounds: u64,
     status: Status,

@@ -1,4 +1,4 @@
-//! What is counted of the engine: puts on their way from a session to the journal and back.
+//! Engine cases: puts from the session to the journal and back.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -11,13 +11,13 @@ use kvs_engine::{
 };
 use kvs_tree::{Key, Operation, Transaction};
 
-/// Keys of the directory that is put into.
+/// Number of keys in the directory that receives the puts.
 const KEYS: u64 = 1000;
 
-/// Puts that come together: the engine makes two groups of them.
+/// Number of puts submitted together; the engine makes two groups of them.
 const GROUP: u64 = 128;
 
-/// Puts of 64 bytes, [`GROUP`] of which come together.
+/// Puts of 64 bytes, submitted [`GROUP`] at a time.
 pub(crate) fn commit_groups(rounds: u64) -> anyhow::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_time()

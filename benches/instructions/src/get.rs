@@ -1,5 +1,5 @@
-//! What is counted of a get as a whole: from the frame of its request to that of its answer, as a
-//! session of the daemon goes, and from there to what the client library gives.
+//! A complete get: from the request frame to the answer frame as in a session of the daemon, and
+//! from there to the result of the client library.
 
 use std::hint::black_box;
 
@@ -15,17 +15,17 @@ use tokio_util::codec::Decoder;
 use super::codec::{NUMBER, found, position, root, snapshot};
 use super::tree::tree;
 
-/// A get of a value three levels deep.
+/// Gets a value three levels deep.
 pub(crate) fn get(rounds: u64) -> anyhow::Result<()> {
     answer("lwj.17.state", rounds)
 }
 
-/// A get of a value in a directory of 1,000.
+/// Gets a value in a directory of 1,000.
 pub(crate) fn get_wide(rounds: u64) -> anyhow::Result<()> {
     answer("bench.key500", rounds)
 }
 
-/// The answer, read by the client library.
+/// Decodes the answer in the client library.
 pub(crate) fn got(rounds: u64) -> anyhow::Result<()> {
     let mut frame = BytesMut::new();
     write_answer(&mut frame, FRAME_BYTES, NUMBER, Status::Final, &found())?;

@@ -1,9 +1,10 @@
-//! `instructions`: how many instructions the pure core and the codec take for one operation,
-//! counted by valgrind, so that no noise of the machine shows; held against `baseline.txt`.
+//! `instructions`: counts the instructions that the pure core and the codec execute per operation.
+//! Valgrind counts, so noise of the machine has no effect. The counts are compared with
+//! `baseline.txt`.
 //!
-//! Each case runs twice under valgrind, with few rounds and with more; the difference leaves out
-//! what start and input cost. Valgrind shows programs a processor of its own (with AVX2, without
-//! AVX-512), so hashing and copying take the same path on every machine that has AVX2.
+//! Each case runs twice under valgrind, with few rounds and with more; the difference excludes
+//! startup and setup. Valgrind emulates a processor with AVX2 but without AVX-512, so hashing and
+//! copying take the same path on every machine that has AVX2.
 //!
 //! ```text
 //! cargo run --release -p kvs-instructions             fails if a case takes 5% more
@@ -26,11 +27,11 @@ use clap::Parser;
 
 use baseline::{Baseline, TOLERANCE_PERCENT, Verdict};
 
-/// Rounds that are not counted, and those that are.
+/// Number of uncounted and of counted rounds.
 const WARM_UP: u64 = 8;
 const ROUNDS: u64 = 64;
 
-/// A case: its name, and what does it so many times.
+/// A case: its name and the function that runs a given number of rounds.
 type Case = (&'static str, fn(u64) -> anyhow::Result<()>);
 
 /// All cases.
@@ -65,7 +66,7 @@ struct Options {
     /// Make the counts the baseline
     #[arg(long)]
     write: bool,
-    /// Do a case so many times and count nothing: what valgrind runs
+    /// Run a case this many times without counting: what valgrind executes
     #[arg(long, num_args = 2, value_names = ["CASE", "ROUNDS"], hide = true)]
     run: Option<Vec<String>>,
 }
@@ -120,7 +121,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Instructions of a whole run of a case.
+/// Counts the instructions of a complete run of a case.
 fn count(case: &str, rounds: u64) -> anyhow::Result<f64> {
     let file = tempfile::NamedTempFile::new()?;
     let output = Command::new("valgrind")
@@ -139,7 +140,7 @@ fn count(case: &str, rounds: u64) -> anyhow::Result<f64> {
     Ok(total.context("valgrind counted nothing")?.trim().parse()?)
 }
 
-/// What the counts depend on beside the code.
+/// Describes everything besides the code that affects the counts.
 fn tools() -> String {
     let first_line = |program: &str, argument: &str| {
         let output = Command::new(program).arg(argument).output();

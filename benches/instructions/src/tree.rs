@@ -1,5 +1,4 @@
-//! What is counted of the pure core: each case makes its input and then does the same so many
-//! times.
+//! Cases of the pure core: each prepares its input and then repeats one operation.
 
 use std::hint::black_box;
 use std::sync::Arc;
@@ -12,10 +11,10 @@ use kvs_tree::{
     replay,
 };
 
-/// Entries of the large directory.
+/// Number of entries in the large directory.
 const ENTRIES: u64 = 1000;
 
-/// The same for every run, so that directories are split alike.
+/// Fixed, so that directories are split the same way in every run.
 const PARAMS: StoreParams = StoreParams {
     algorithm: HashAlgorithm::Blake3,
     split_key: [7; 32],
@@ -50,7 +49,7 @@ fn commit(root: &Directory, transaction: &Transaction) -> anyhow::Result<Applied
     Ok(apply(root, &CTX, &|_| None, transaction)?)
 }
 
-/// A directory of 1,000 values, and jobs three levels deep; sealed.
+/// Returns a directory of 1,000 values and jobs three levels deep, hashed.
 pub(crate) fn tree() -> anyhow::Result<Directory> {
     let mut operations = Vec::new();
     for n in 0..ENTRIES {
@@ -65,7 +64,7 @@ pub(crate) fn tree() -> anyhow::Result<Directory> {
     Ok(root)
 }
 
-/// Parsing a key of three names.
+/// Parses a key of three names.
 pub(crate) fn parse_key(rounds: u64) -> anyhow::Result<()> {
     for _ in 0..rounds {
         black_box(key(black_box("lwj.17.state"))?);
@@ -73,7 +72,7 @@ pub(crate) fn parse_key(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Looking up a value three levels deep.
+/// Looks up a value three levels deep.
 pub(crate) fn lookup_deep(rounds: u64) -> anyhow::Result<()> {
     let root = tree()?;
     let key = key("lwj.17.state")?;
@@ -83,7 +82,8 @@ pub(crate) fn lookup_deep(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// One put into a directory of 1,000, with the new root's name, each after the one before.
+/// Puts into a directory of 1,000 and computes the new root's blobref, each put on top of the
+/// previous one.
 pub(crate) fn put_one(rounds: u64) -> anyhow::Result<()> {
     let mut root = tree()?;
     let name = key("bench.key500")?;
@@ -101,7 +101,7 @@ pub(crate) fn put_one(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A condition, an add, and two puts.
+/// Applies a condition, an add and two puts.
 pub(crate) fn apply_transaction(rounds: u64) -> anyhow::Result<()> {
     let mut root = tree()?;
     let transaction = Transaction {
@@ -124,7 +124,7 @@ pub(crate) fn apply_transaction(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Doing again what the journal says of one put.
+/// Replays the journaled effects of one put.
 pub(crate) fn replay_one(rounds: u64) -> anyhow::Result<()> {
     let root = tree()?;
     let effects = commit(&root, &transaction(vec![put("bench.key500", 1)?]))?.effects;
@@ -134,7 +134,7 @@ pub(crate) fn replay_one(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What two roots differ in, one key of 1,000.
+/// Diffs two roots that differ in one of 1,000 keys.
 pub(crate) fn diff_one(rounds: u64) -> anyhow::Result<()> {
     let before = tree()?;
     let after = commit(&before, &transaction(vec![put("bench.key500", 1)?]))?.root;
@@ -155,7 +155,7 @@ pub(crate) fn diff_one(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A page of 100 entries.
+/// Lists a page of 100 entries.
 pub(crate) fn list_page(rounds: u64) -> anyhow::Result<()> {
     let root = tree()?;
     let directory = key("bench")?;
@@ -174,7 +174,7 @@ pub(crate) fn list_page(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// A key against a pattern.
+/// Matches a key against a pattern.
 pub(crate) fn match_scope(rounds: u64) -> anyhow::Result<()> {
     let scope = Scope::parse("lwj.*.state")?;
     let key = key("lwj.17.state")?;
@@ -184,7 +184,7 @@ pub(crate) fn match_scope(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Encoding a node of a directory as it is stored, and back.
+/// Encodes a directory node as stored, and decodes it.
 pub(crate) fn node_and_back(rounds: u64) -> anyhow::Result<()> {
     let root = tree()?;
     let mut nodes = Vec::new();
@@ -202,7 +202,7 @@ pub(crate) fn node_and_back(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The name of an object of 4 KiB.
+/// Computes the blobref of a 4 KiB object.
 pub(crate) fn hash_4k(rounds: u64) -> anyhow::Result<()> {
     let bytes = vec![b'x'; 4096];
     for _ in 0..rounds {
@@ -211,7 +211,7 @@ pub(crate) fn hash_4k(rounds: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Entries are found in nodes that a source has, as after a restart.
+/// Looks up entries in nodes that come from a source, as after a restart.
 pub(crate) fn lookup_stored(rounds: u64) -> anyhow::Result<()> {
     struct Stored(Vec<(Blobref, Arc<Node>)>);
 

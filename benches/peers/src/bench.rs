@@ -1,5 +1,5 @@
-//! kvs by its client library, which is `kvs bench` against a running daemon; it also measures what
-//! the machine could do at most.
+//! kvs through its client library: runs `kvs bench` against a running daemon, which also measures
+//! the limits of the machine.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,7 +14,7 @@ use super::kvs::Ours;
 use super::system::System;
 use super::work::{KEYS, Measured, Times, VALUE_BYTES, Work};
 
-/// Limits of the machine that are remembered, by the names that `kvs bench` gives them.
+/// Machine limits to record, by their names in `kvs bench`.
 pub(crate) const LIMITS: [&str; 5] = [
     "pingpong_p50_us",
     "pingpong_same_core_p50_us",
@@ -23,22 +23,22 @@ pub(crate) const LIMITS: [&str; 5] = [
     "append_rate",
 ];
 
-/// Figures of our own with both sides on one core, or on two.
+/// kvs figures with both sides on one core, and on two.
 pub(crate) const PLACED: [&str; 2] = ["same_core_p50_us", "cross_core_p50_us"];
 
-/// A daemon with the client library in front of it.
+/// A daemon measured through the client library.
 pub(crate) struct Library {
     name: &'static str,
     about: String,
     daemon: Rc<Ours>,
-    /// Where the disk is measured.
+    /// Directory in which the disk is measured.
     directory: PathBuf,
-    /// Of each workload, what was measured beside it.
+    /// Additional measurements by workload.
     beside: BTreeMap<(Work, &'static str), Vec<f64>>,
 }
 
 impl Library {
-    /// That daemon.
+    /// Wraps a running daemon.
     pub(crate) fn new(name: &'static str, daemon: &Rc<Ours>, directory: PathBuf) -> Self {
         let durable = match daemon.durability {
             "commit" => "each answer follows an fdatasync",
@@ -57,7 +57,7 @@ impl Library {
         }
     }
 
-    /// Median of what was measured beside a workload, over the repetitions.
+    /// Returns the median of an additional measurement over all repetitions.
     pub(crate) fn beside(&self, work: Work, name: &'static str) -> Option<f64> {
         Some(median(&mut self.beside.get(&(work, name))?.clone()))
     }

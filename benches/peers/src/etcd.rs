@@ -1,4 +1,4 @@
-//! etcd, one member, by gRPC over its unix socket.
+//! etcd, one member, through gRPC over its unix socket.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use super::process::{Process, find, first_line, free_port};
 use super::system::Started;
 use super::work::{Action, Work, key_of, value_of};
 
-/// Its socket's file: it insists on something that looks like a host and a port.
+/// File name of its socket; etcd requires the form of a host and a port.
 const SOCKET: &str = "etcd.sock:0";
 
-/// Starts one, if it is installed.
+/// Starts etcd if it is installed.
 pub(crate) fn start(parent: &Path) -> anyhow::Result<Started> {
     let Some(program) = find("etcd") else {
         return Ok(Started::Missing("etcd-server is not installed"));
@@ -49,12 +49,12 @@ pub(crate) fn start(parent: &Path) -> anyhow::Result<Started> {
     })
 }
 
-/// Its gRPC interface.
+/// The gRPC protocol of etcd.
 struct Etcd {
     http: Option<Http2>,
-    /// A counter of this connection.
+    /// Key of this connection's counter.
     counter: String,
-    /// When the counter was last changed.
+    /// Revision of the last change of the counter.
     revision: u64,
     ended: u64,
     messages: u64,
@@ -95,7 +95,7 @@ impl Protocol for Etcd {
                 self.send("/etcdserverpb.KV/Range", &message, true, out)
             }
             Action::Count => {
-                // If it was last changed at that revision, then put the next number.
+                // If the revision of the last change matches, put the next number.
                 self.counts = true;
                 let mut compare = Vec::new();
                 number(&mut compare, 2, 2);
@@ -140,7 +140,7 @@ impl Protocol for Etcd {
                 }
                 Came::End => {
                     self.ended += 1;
-                    // An error comes without a message.
+                    // On an error the stream ends without a message.
                     ensure!(self.messages >= self.ended, "etcd refuses a request");
                     answers += 1;
                 }
@@ -151,7 +151,7 @@ impl Protocol for Etcd {
     }
 }
 
-/// The revision in the header of an answer.
+/// Returns the revision in the header of an answer.
 fn revision(message: &[u8]) -> anyhow::Result<u64> {
     let Some(Field::Bytes(header)) = field(message, 1)? else {
         bail!("an answer without a header");
@@ -168,7 +168,7 @@ enum Field<'a> {
     Bytes(&'a [u8]),
 }
 
-/// The field of that number in a protobuf message.
+/// Returns the field with this number in a protobuf message.
 fn field(mut message: &[u8], wanted: u64) -> anyhow::Result<Option<Field<'_>>> {
     while !message.is_empty() {
         let tag = varint(&mut message)?;

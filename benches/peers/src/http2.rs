@@ -1,21 +1,21 @@
-//! As much of HTTP/2 as gRPC on one host needs: requests with the same few headers, answers of
-//! which only the data matters. Headers that come are not decoded.
+//! The subset of HTTP/2 that gRPC on one host needs: requests with a fixed set of headers, and
+//! answers of which only the data matters. Received headers are not decoded.
 
 use anyhow::{Context, bail, ensure};
 
-/// What a client says first.
+/// The client's connection preface.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// Bytes before the payload of a frame.
+/// Size of a frame header in bytes.
 const HEAD: usize = 9;
 
-/// Bytes that each side may send before the other has confirmed any.
+/// Initial flow-control window in bytes.
 const WINDOW: i64 = 65_535;
 
-/// Largest window there is: we never want to hold the other side up.
+/// Maximum window size, so that the peer is never blocked.
 const LARGEST_WINDOW: u32 = (1 << 31) - 1;
 
-/// When so many bytes have come, the window is opened again.
+/// The window is reopened after this many received bytes.
 const OPEN_EVERY: u32 = 1 << 30;
 
 const DATA: u8 = 0;
@@ -30,44 +30,44 @@ const ACK: u8 = 1;
 const END_STREAM: u8 = 1;
 const END_HEADERS: u8 = 4;
 
-/// Setting: bytes that may be sent on a new stream.
+/// Setting: initial window of a new stream, in bytes.
 const INITIAL_WINDOW_SIZE: u16 = 4;
 
-/// Indexes of the static table of HPACK.
+/// Indexes in the static table of HPACK.
 const METHOD_POST: u8 = 0x80 | 3;
 const SCHEME_HTTP: u8 = 0x80 | 6;
 const AUTHORITY: u8 = 1;
 const PATH: u8 = 4;
 const CONTENT_TYPE: u8 = 31;
 
-/// A literal header that enters the dynamic table.
+/// A literal header field added to the dynamic table.
 const INDEXED: u8 = 0x40;
 
-/// The newest entry of the dynamic table, as an indexed header.
+/// The newest entry of the dynamic table, as an indexed field.
 const NEWEST: u8 = 0x80 | 62;
 
-/// One side of a connection.
+/// The client side of a connection.
 pub(crate) struct Http2 {
     next_stream: u32,
-    /// The path of which the headers are in the dynamic table.
+    /// The path whose headers are in the dynamic table.
     path: &'static str,
     /// Bytes of data that may still be sent.
     window: i64,
     received: u32,
 }
 
-/// What came on a stream.
+/// A received event.
 pub(crate) enum Came<'a> {
     /// A message.
     Message(&'a [u8]),
     /// The end of an answer.
     End,
-    /// Headers, or something that concerns the connection.
+    /// Headers, or a frame that concerns the connection.
     Nothing,
 }
 
 impl Http2 {
-    /// Says what a client says first.
+    /// Appends the connection preface and settings.
     pub(crate) fn open(out: &mut Vec<u8>) -> Self {
         out.extend_from_slice(PREFACE);
         head(out, 6, SETTINGS, 0, 0);
@@ -82,7 +82,7 @@ impl Http2 {
         }
     }
 
-    /// A gRPC request with one message; `last` if no more will be sent on its stream.
+    /// Appends a gRPC request with one message; `last` closes the stream for sending.
     pub(crate) fn request(
         &mut self,
         path: &'static str,
@@ -96,7 +96,7 @@ impl Http2 {
         head(out, 0, HEADERS, END_HEADERS, stream);
         out.extend_from_slice(&[METHOD_POST, SCHEME_HTTP]);
         if self.path == path {
-            // As they were sent first: those with a colon must stand in front.
+            // In the original order: pseudo-headers must come first.
             out.extend_from_slice(&[NEWEST + 3, NEWEST + 2, NEWEST + 1, NEWEST]);
         } else {
             self.path = path;
@@ -128,7 +128,8 @@ impl Http2 {
         Ok(())
     }
 
-    /// Takes a frame from the front; `None` if it is not whole. The bytes taken, and what came.
+    /// Consumes one frame from the front of `input`; `None` if it is incomplete. Returns the bytes
+    /// consumed and the event.
     pub(crate) fn take<'a>(
         &mut self,
         input: &'a [u8],
@@ -169,7 +170,7 @@ impl Http2 {
             }
             WINDOW_UPDATE => {
                 let more = payload.first_chunk().context("a short frame")?;
-                // One for a single stream makes no difference: these end at once.
+                // Updates of a single stream do not matter: streams are short.
                 if input.get(5..HEAD) == Some(&[0; 4]) {
                     self.window += i64::from(u32::from_be_bytes(*more));
                 }
@@ -194,7 +195,7 @@ fn open_window(out: &mut Vec<u8>, bytes: u32) {
     out.extend_from_slice(&bytes.to_be_bytes());
 }
 
-/// A text of less than 127 bytes, as it is.
+/// Appends a string of less than 127 bytes without compression.
 fn text(out: &mut Vec<u8>, text: &str) {
     out.push(text.len() as u8);
     out.extend_from_slice(text.as_bytes());

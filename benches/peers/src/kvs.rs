@@ -1,4 +1,5 @@
-//! kvs by a bare client: the daemon without the client library, measured as the others are.
+//! kvs through a bare client: the daemon without the client library, measured like the other
+//! systems.
 
 use std::path::Path;
 use std::rc::Rc;
@@ -16,14 +17,14 @@ use super::pipe::{Place, Protocol};
 use super::system::{Bare, System};
 use super::work::{Action, key_of, value_of};
 
-/// Id of the watch's request, apart from those of other requests.
+/// Request id of the watch, distinct from other requests.
 const WATCH: u64 = u64::MAX;
 
-/// A daemon of ours, and where it is.
+/// A running kvs daemon and its address.
 pub(crate) struct Ours {
-    /// As `kvs --uri` takes it.
+    /// Address, as for `kvs --uri`.
     pub(crate) uri: String,
-    /// As `kvs serve` takes it.
+    /// Durability mode, as for `kvs serve`.
     pub(crate) durability: &'static str,
     place: Place,
     _daemon: Daemon,
@@ -31,7 +32,7 @@ pub(crate) struct Ours {
 }
 
 impl Ours {
-    /// Starts a daemon whose store is below `parent`.
+    /// Starts a daemon with its store below `parent`.
     pub(crate) fn start(parent: &Path, durability: &'static str) -> anyhow::Result<Rc<Ours>> {
         let home = Home::in_directory(parent)?;
         let daemon = home.start_with(&["--durability", durability])?;
@@ -44,7 +45,7 @@ impl Ours {
         }))
     }
 
-    /// It, driven by a bare client.
+    /// Wraps the daemon as a system driven by the bare client.
     pub(crate) fn bare(self: &Rc<Ours>, name: &'static str) -> anyhow::Result<Box<dyn System>> {
         let about = format!(
             "the same daemon as before, durability {}, by a bare client as all that follow",
@@ -64,11 +65,11 @@ struct Frames {
     codec: FrameCodec,
     input: BytesMut,
     output: BytesMut,
-    /// Commits that were asked for.
+    /// Number of commits sent.
     commits: u64,
-    /// Answers that came, the greeting's left out.
+    /// Number of answers received, without the answer to the handshake.
     answers: u64,
-    /// Items that the watch was granted and has not used.
+    /// Remaining credit of the watch, in items.
     credit: u64,
 }
 
@@ -100,8 +101,7 @@ impl Frames {
         Request::Commit(Commit {
             namespace: "primary".into(),
             number: self.commits,
-            // Answers come in order, so the number of answers is that of the newest answered
-            // commit.
+            // Answers arrive in order, so this is also the number of the newest answered commit.
             acknowledged: self.answers,
             repeat: None,
             name: None,
@@ -175,7 +175,7 @@ impl Protocol for Frames {
                 }
                 Status::Error => bail!("kvs answers {}", String::from_utf8_lossy(&frame.body)),
                 Status::Item => {
-                    // A map of one entry, whose name says what it is.
+                    // A map of one entry whose key is the type of the item.
                     let name = frame.body.get(2..).context("an empty item")?;
                     if name.starts_with(b"changes") {
                         messages += 1;

@@ -1,10 +1,10 @@
-//! `peers`: the same work on kvs and on what one would take instead, in one run, alternating, on
+//! `peers`: runs the same workloads on kvs and on alternative systems, alternating, in one run on
 //! this machine; prints figures, ratios and whether the targets are met.
 //!
-//! Every system is started here, on a temporary directory and a socket or port of its own, and
-//! ended again. Reading order: `work` (workloads), `pipe` (the bare client), `process`, `system`;
-//! then the systems, one file each (`http2` is what etcd's transport needs); `bench` is kvs by its
-//! client library; `table` prints.
+//! Each system is started here, in a temporary directory and on a socket or port of its own, and
+//! stopped afterwards. Reading order: `work` (workloads), `pipe` (the bare client), `process`,
+//! `system`; then one file per system (`http2` is the transport for etcd); `bench` measures kvs
+//! through its client library; `table` prints.
 //!
 //! ```text
 //! cargo run --release -p kvs-peers                  five repetitions of a second each
@@ -47,28 +47,28 @@ use system::{Started, System};
 use table::{Figures, NOT_COMPARABLE, Target};
 use work::{Times, Work};
 
-/// The names of our own columns.
+/// Names of the kvs columns.
 const KVS: &str = "kvs";
 const KVS_BARE: &str = "kvs bare";
 const INTERVAL: &str = "kvs interval";
 const INTERVAL_BARE: &str = "kvs interval bare";
 
-/// Compares kvs with other systems on this machine.
+/// Compares kvs with other systems on this machine
 #[derive(Debug, Parser)]
 struct Options {
-    /// One short repetition, to see that everything works
+    /// One short repetition, to check that everything works
     #[arg(long)]
     short: bool,
-    /// Repetitions; figures are their medians
+    /// Number of repetitions; figures are their medians
     #[arg(long, default_value_t = 5)]
     repetitions: usize,
-    /// Seconds of each workload in each repetition
+    /// Seconds per workload and repetition
     #[arg(long, default_value_t = 1.0)]
     seconds: f64,
-    /// Only these peers
+    /// Measure only these systems
     #[arg(long, value_delimiter = ',')]
     only: Vec<Peer>,
-    /// Where all data goes; should be on the disk that is meant
+    /// Directory for all data; should be on the disk to be measured
     #[arg(long)]
     directory: Option<PathBuf>,
     /// Print one JSON object instead of tables
@@ -76,10 +76,10 @@ struct Options {
     json: bool,
 }
 
-/// Those that run.
+/// The running systems.
 type Systems = Vec<Box<dyn System>>;
 
-/// Another system.
+/// A system to compare with.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 enum Peer {
     Redis,
@@ -111,8 +111,7 @@ fn main() -> anyhow::Result<()> {
     let mut figures = Figures::new(names);
     for repetition in 1..=options.repetitions {
         eprintln!("repetition {repetition} of {}", options.repetitions);
-        // All systems do one workload one after the other: they share whatever the machine does
-        // meanwhile.
+        // All systems run one workload in turn, so that background activity affects all of them.
         for work in Work::ALL {
             let ours: [&mut dyn System; 2] = [&mut library, &mut interval];
             let others = others
@@ -164,7 +163,7 @@ fn main() -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The machine's limits beside our figures.
+/// Prints the limits of the machine next to the kvs figures.
 fn print_beside(library: &Library) {
     println!("\nThe machine's limits beside kvs, and kvs placed on one core and on two");
     for work in Work::ALL {
@@ -179,7 +178,7 @@ fn print_beside(library: &Library) {
     }
 }
 
-/// Starts those that are wanted and installed; also why others are missing.
+/// Starts the requested and installed systems; also returns why others are missing.
 fn start(options: &Options, parent: &Path) -> (Systems, Vec<String>) {
     let wanted = |peer| options.only.is_empty() || options.only.contains(&peer);
     let start = |peer, start: &dyn Fn() -> anyhow::Result<Started>| wanted(peer).then(start);
@@ -196,7 +195,7 @@ fn start(options: &Options, parent: &Path) -> (Systems, Vec<String>) {
         match one {
             Ok(Started::Runs(system)) => running.push(system),
             Ok(Started::Missing(why)) => missing.push(format!("skipped: {why}")),
-            // One that does not start here must not keep the others from being measured.
+            // A system that fails to start must not prevent measuring the others.
             Err(error) => missing.push(format!("skipped: {error:#}")),
         }
     }
@@ -204,7 +203,7 @@ fn start(options: &Options, parent: &Path) -> (Systems, Vec<String>) {
     (running, missing)
 }
 
-/// What is demanded.
+/// Returns the performance targets.
 fn targets(figures: &Figures, library: &Library) -> Vec<Target> {
     let at_least = |what: &str, value, bound| Target {
         what: what.to_owned(),

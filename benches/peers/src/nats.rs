@@ -1,4 +1,4 @@
-//! NATS with a key-value bucket, which is a JetStream stream in files, over a loopback port.
+//! NATS with a key-value bucket, a JetStream stream on file storage, over a loopback port.
 
 use std::path::Path;
 
@@ -10,7 +10,7 @@ use super::process::{Process, find, first_line, free_port};
 use super::system::Started;
 use super::work::{Action, Work, key_of, value_of};
 
-/// Starts one, if it is installed.
+/// Starts NATS if it is installed.
 pub(crate) fn start(parent: &Path) -> anyhow::Result<Started> {
     let Some(program) = find("nats-server") else {
         return Ok(Started::Missing("nats-server is not installed"));
@@ -44,13 +44,13 @@ pub(crate) fn start(parent: &Path) -> anyhow::Result<Started> {
     })
 }
 
-/// Its text protocol.
+/// The text protocol of NATS.
 struct Nats {
-    /// Where answers go.
+    /// Subject prefix of answers.
     inbox: String,
-    /// A counter of this connection.
+    /// Subject of this connection's counter.
     counter: String,
-    /// When the counter was last changed.
+    /// Sequence number of the last change of the counter.
     sequence: u64,
     counts: bool,
 }
@@ -165,7 +165,7 @@ impl Protocol for Nats {
 }
 
 impl Nats {
-    /// Fails on a refusal; remembers the counter's sequence.
+    /// Fails if the message is an error; records the sequence number of the counter.
     fn check(&mut self, message: &[u8]) -> anyhow::Result<()> {
         let refused = message.starts_with(b"NATS/1.0 4")
             || message.starts_with(b"NATS/1.0 5")

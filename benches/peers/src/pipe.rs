@@ -1,6 +1,5 @@
-//! A bare client: one blocking socket, so many requests under way, answers counted and hardly
-//! looked at. It costs less than any client library, so a system measured through it shows at its
-//! best.
+//! A bare client: one blocking socket, a fixed number of requests in flight, answers only counted.
+//! It costs less than any client library, so it shows a system at its best.
 
 use std::collections::VecDeque;
 use std::io::{Read, Write};
@@ -13,34 +12,34 @@ use anyhow::{Context, ensure};
 
 use super::work::{Action, IN_FLIGHT, KEYS, Measured, Times, Work};
 
-/// Bytes that are read at a time.
+/// Initial size of the read buffer in bytes.
 const READ_BYTES: usize = 64 << 10;
 
-/// No answer may take longer.
+/// Timeout of an answer.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Nor that to the greeting.
+/// Timeout of the answer to the handshake.
 const GREETING: Duration = Duration::from_secs(1);
 
-/// Latencies for which room is made beforehand.
+/// Number of latencies for which memory is reserved.
 const EXPECTED: usize = 1 << 20;
 
-/// Where a system listens.
+/// The address of a system.
 #[derive(Clone, Debug)]
 pub(crate) enum Place {
     /// A unix socket.
     Unix(PathBuf),
-    /// A port of the loopback interface.
+    /// A port on the loopback interface.
     Port(u16),
 }
 
-/// A protocol, as far as the workloads need it. A value of it belongs to one connection.
+/// A protocol, as far as the workloads need it. Each value belongs to one connection.
 pub(crate) trait Protocol {
-    /// Appends what must be said first; it is answered by so many messages.
+    /// Appends the handshake; returns the number of messages that answer it.
     fn open(&mut self, out: &mut Vec<u8>) -> anyhow::Result<usize>;
 
-    /// Appends what makes the keys, or the place for them; answered by so many messages. Done once
-    /// in the life of a system.
+    /// Appends the setup of the keys or their container, done once per system; returns the number
+    /// of messages that answer it.
     fn prepare(&mut self, _out: &mut Vec<u8>) -> anyhow::Result<usize> {
         Ok(0)
     }
@@ -48,12 +47,12 @@ pub(crate) trait Protocol {
     /// Appends request `i`.
     fn request(&mut self, action: Action, i: u64, out: &mut Vec<u8>) -> anyhow::Result<()>;
 
-    /// Appends what makes this connection a watcher of all keys; answered by so many messages. From
+    /// Appends a request to watch all keys; returns the number of messages that answer it. From
     /// then on each event counts as a message.
     fn watch(&mut self, out: &mut Vec<u8>) -> anyhow::Result<usize>;
 
-    /// Takes whole messages from the front of `input`: the bytes taken, and how many answers or
-    /// events they were. What the protocol has to reply at once goes to `out`.
+    /// Consumes complete messages from the front of `input`; returns the bytes consumed and the
+    /// number of answers or events. Immediate replies of the protocol are appended to `out`.
     fn take(&mut self, input: &[u8], out: &mut Vec<u8>) -> anyhow::Result<(usize, usize)>;
 }
 
@@ -62,18 +61,18 @@ enum Socket {
     Tcp(TcpStream),
 }
 
-/// A connection.
+/// A connection to a system.
 pub(crate) struct Pipe {
     socket: Socket,
     protocol: Box<dyn Protocol>,
     input: Vec<u8>,
-    /// Bytes at the front of `input` that are filled.
+    /// Number of bytes in `input`.
     filled: usize,
     output: Vec<u8>,
 }
 
 impl Socket {
-    /// How long an answer may take.
+    /// Sets the timeout of answers.
     fn patience(&self, time: Duration) -> std::io::Result<()> {
         match self {
             Socket::Unix(socket) => socket.set_read_timeout(Some(time)),
@@ -97,14 +96,14 @@ impl Place {
         }
     }
 
-    /// Whether somebody accepts connections there.
+    /// Returns whether the address accepts connections.
     pub(crate) fn answers(&self) -> bool {
         self.connect().is_ok()
     }
 }
 
 impl Pipe {
-    /// Connects and says what must be said first.
+    /// Connects and performs the handshake.
     pub(crate) fn new(place: &Place, protocol: Box<dyn Protocol>) -> anyhow::Result<Self> {
         let mut pipe = Self {
             socket: place.connect().with_context(|| format!("{place:?}"))?,
@@ -114,14 +113,14 @@ impl Pipe {
             output: Vec::new(),
         };
         let answers = pipe.protocol.open(&mut pipe.output)?;
-        // Some accept connections before they serve, and never answer these.
+        // Some systems accept connections before they serve and never answer those.
         pipe.socket.patience(GREETING)?;
         pipe.exchange(answers)?;
         pipe.socket.patience(PATIENCE)?;
         Ok(pipe)
     }
 
-    /// Makes the keys.
+    /// Creates all keys.
     pub(crate) fn fill(&mut self) -> anyhow::Result<()> {
         let answers = self.protocol.prepare(&mut self.output)?;
         self.exchange(answers)?;
@@ -135,7 +134,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Keeps so many requests under way for that time.
+    /// Keeps the workload's number of requests in flight for the given time.
     pub(crate) fn drive(&mut self, work: Work, times: Times) -> anyhow::Result<Measured> {
         let from = Instant::now() + times.warm_up;
         let until = from + times.time;
@@ -166,7 +165,7 @@ impl Pipe {
         }
     }
 
-    /// From the call of a put to the event at the watcher, then the next.
+    /// Measures from the call of a put to the event at the watcher, one put at a time.
     pub(crate) fn watched(&mut self, watcher: &mut Pipe, times: Times) -> anyhow::Result<Measured> {
         let answers = watcher.protocol.watch(&mut watcher.output)?;
         watcher.exchange(answers)?;
@@ -191,7 +190,7 @@ impl Pipe {
         }
     }
 
-    /// Sends what is there and takes exactly so many messages.
+    /// Sends the pending output and receives exactly this many messages.
     fn exchange(&mut self, messages: usize) -> anyhow::Result<()> {
         self.flush()?;
         let mut taken = 0;
@@ -217,7 +216,7 @@ impl Pipe {
         Ok(())
     }
 
-    /// Waits for bytes; the messages that are whole with them, perhaps none.
+    /// Waits for input; returns the number of complete messages, possibly 0.
     fn receive(&mut self) -> anyhow::Result<usize> {
         if self.filled == self.input.len() {
             self.input.resize(self.input.len() * 2, 0);

@@ -1,4 +1,4 @@
-//! Another system's process: started on a temporary directory, killed when it is dropped.
+//! A process of another system, started in a temporary directory and killed on drop.
 
 use std::ffi::OsStr;
 use std::fs::File;
@@ -12,29 +12,29 @@ use tempfile::TempDir;
 
 use super::pipe::Place;
 
-/// How long a start may take.
+/// Timeout of a start.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is looked whether the process can be reached.
+/// Interval between connection attempts.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
-/// File in the directory that takes what the process says.
+/// Log file in the directory, with the output of the process.
 const LOG: &str = "said.log";
 
-/// A running process with a directory of its own.
+/// A running process with its own directory.
 pub(crate) struct Process {
     child: Child,
     directory: TempDir,
 }
 
 impl Process {
-    /// Makes a directory for a system, below `parent`.
+    /// Creates a directory for a system below `parent`.
     pub(crate) fn directory(parent: &Path) -> anyhow::Result<TempDir> {
         let made = tempfile::Builder::new().prefix("peer-").tempdir_in(parent);
         made.with_context(|| format!("cannot use {}", parent.display()))
     }
 
-    /// Runs a program in the directory until it can be reached.
+    /// Starts a program in the directory and waits until it accepts connections.
     pub(crate) fn start(
         directory: TempDir,
         program: &Path,
@@ -62,7 +62,7 @@ impl Process {
         Ok(process)
     }
 
-    /// The end of what it said.
+    /// Returns the last lines of its output.
     fn said(&self) -> String {
         let text = std::fs::read_to_string(self.directory.path().join(LOG)).unwrap_or_default();
         let lines: Vec<&str> = text.lines().rev().take(5).collect();
@@ -72,18 +72,18 @@ impl Process {
 
 impl Drop for Process {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The process may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// A port that nobody has at the moment.
+/// Returns a port that is currently free.
 pub(crate) fn free_port() -> anyhow::Result<u16> {
     Ok(TcpListener::bind(("127.0.0.1", 0))?.local_addr()?.port())
 }
 
-/// A program of that name in `PATH`, or in the directories for daemons.
+/// Finds a program in `PATH` or in the directories for daemons.
 pub(crate) fn find(name: &str) -> Option<std::path::PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
@@ -92,7 +92,7 @@ pub(crate) fn find(name: &str) -> Option<std::path::PathBuf> {
         .find(|program| program.is_file())
 }
 
-/// The first line that a program prints.
+/// Returns the first line that a program prints.
 pub(crate) fn first_line(program: &Path, arguments: &[&str]) -> String {
     let output = Command::new(program).args(arguments).output();
     let text = output.map(|output| output.stdout).unwrap_or_default();

@@ -18,7 +18,7 @@ pub(crate) enum Sync {
     EverySecond,
 }
 
-/// Starts one, if it is installed.
+/// Starts Redis if it is installed.
 pub(crate) fn start(parent: &Path, sync: Sync) -> anyhow::Result<Started> {
     let Some(program) = find("redis-server") else {
         return Ok(Started::Missing("redis-server is not installed"));
@@ -54,7 +54,7 @@ pub(crate) fn start(parent: &Path, sync: Sync) -> anyhow::Result<Started> {
     Started::runs(name, about, process, place, &[], |_| Box::new(Resp))
 }
 
-/// RESP 2.
+/// The RESP 2 protocol.
 pub(crate) struct Resp;
 
 impl Protocol for Resp {
@@ -95,7 +95,7 @@ fn command(out: &mut Vec<u8>, words: &[&[u8]]) {
     }
 }
 
-/// Where the value that begins at `start` ends; `None` if it is not whole.
+/// Returns the end of the value that begins at `start`; `None` if it is incomplete.
 fn value_end(input: &[u8], start: usize) -> anyhow::Result<Option<usize>> {
     let rest = input.get(start..).unwrap_or_default();
     let Some(line) = rest.iter().position(|byte| *byte == b'\n') else {

@@ -1,4 +1,4 @@
-//! A system that runs, and how a workload is put to it.
+//! A running system, and how workloads are run on it.
 
 use std::time::{Duration, Instant};
 
@@ -8,36 +8,36 @@ use super::pipe::{Pipe, Place, Protocol};
 use super::process::Process;
 use super::work::{Measured, Times, Work};
 
-/// How long a system may refuse to serve after it has accepted a connection.
+/// How long a system may refuse requests after accepting a connection.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// How often it is asked meanwhile.
+/// Interval between attempts.
 const LOOK_EVERY: Duration = Duration::from_millis(20);
 
-/// Speaks a system's protocol; the number tells connections apart.
+/// Creates the protocol of a connection with the given number.
 type MakeProtocol = Box<dyn Fn(u64) -> Box<dyn Protocol>>;
 
-/// Something that does the workloads.
+/// A system that can run the workloads.
 pub(crate) trait System {
-    /// In the head of the table.
+    /// Name in the table header.
     fn name(&self) -> &'static str;
 
-    /// Version, transport and durability, in a line.
+    /// Version, transport and durability, in one line.
     fn about(&self) -> &str;
 
-    /// One repetition of a workload. `None` if it has no such thing.
+    /// Runs one repetition of a workload; `None` if the system does not support it.
     fn measure(&mut self, work: Work, times: Times) -> anyhow::Result<Option<Measured>>;
 }
 
-/// What became of the attempt to start a system.
+/// The result of starting a system.
 pub(crate) enum Started {
-    /// It runs, with its keys in place.
+    /// The system runs, and its keys exist.
     Runs(Box<dyn System>),
-    /// It is not on this machine; why.
+    /// The system is not installed; the reason.
     Missing(&'static str),
 }
 
-/// A system that is driven by a bare client.
+/// A system driven by the bare client.
 pub(crate) struct Bare<H> {
     name: &'static str,
     about: String,
@@ -45,12 +45,12 @@ pub(crate) struct Bare<H> {
     skips: &'static [Work],
     make: MakeProtocol,
     connections: u64,
-    // Lives as long as the system is measured.
+    // Keeps the system running while it is measured.
     _holder: H,
 }
 
 impl<H> Bare<H> {
-    /// A system that runs at a place as long as `holder` lives; its keys are made.
+    /// Wraps a system that runs while `holder` lives, and creates its keys.
     pub(crate) fn new(
         name: &'static str,
         about: String,
@@ -68,7 +68,7 @@ impl<H> Bare<H> {
             connections: 0,
             _holder: holder,
         };
-        // Some accept connections before they serve them.
+        // Some systems accept connections before they serve.
         let deadline = Instant::now() + PATIENCE;
         let mut pipe = loop {
             match bare.connect() {
@@ -110,7 +110,7 @@ impl<H> System for Bare<H> {
 }
 
 impl Started {
-    /// A process that can be reached and is driven by a bare client.
+    /// Wraps a running process that is driven by the bare client.
     pub(crate) fn runs(
         name: &'static str,
         about: String,

@@ -1,4 +1,4 @@
-//! What is printed: the settings, the figures, and the targets with what was reached.
+//! The output: settings, figures, and targets with their results.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use kvs_testkit::median;
 
 use super::work::{Measured, Work};
 
-/// What cannot be compared, whatever the figures say.
+/// Limits of the comparison, independent of the figures.
 pub(crate) const NOT_COMPARABLE: &[&str] = &[
     "kvs is asked through its client library, the others (and \"bare\" rows of kvs) by a loop that counts answers: no library would be faster.",
     "kvs numbers each commit and keeps each version; etcd keeps revisions as well; Redis, ZooKeeper and NATS (history 1) keep the last value only.",
@@ -21,27 +21,27 @@ pub(crate) const NOT_COMPARABLE: &[&str] = &[
     "Redis and kvs listen on a unix socket, etcd as well; ZooKeeper and NATS know TCP only.",
 ];
 
-/// All figures: of each system and workload, one value a repetition.
+/// All figures: one value per system, workload and repetition.
 #[derive(Default)]
 pub(crate) struct Figures {
     names: Vec<&'static str>,
     measured: BTreeMap<(Work, &'static str), Vec<Measured>>,
 }
 
-/// A demand on the figures.
+/// A performance target.
 pub(crate) struct Target {
-    /// In words.
+    /// Description of the target.
     pub(crate) what: String,
-    /// What was reached, if it could be measured.
+    /// The measured value, if available.
     pub(crate) value: Option<f64>,
-    /// The bound.
+    /// The required bound.
     pub(crate) bound: f64,
-    /// Whether the value must not be above it; else not below.
+    /// True if the bound is a maximum, false if it is a minimum.
     pub(crate) at_most: bool,
 }
 
 impl Figures {
-    /// Figures of systems of these names.
+    /// Creates an empty set of figures for the named systems.
     pub(crate) fn new(names: Vec<&'static str>) -> Self {
         Self {
             names,
@@ -57,7 +57,7 @@ impl Figures {
             .push(measured);
     }
 
-    /// Median rate, or median of the median latencies.
+    /// Returns the median rate, or the median of the median latencies.
     pub(crate) fn figure(&self, work: Work, name: &'static str) -> Option<f64> {
         let all = self.measured.get(&(work, name))?;
         let one = |measured: &Measured| match work.is_rate() {
@@ -67,7 +67,7 @@ impl Figures {
         Some(median(&mut all.iter().map(one).collect::<Vec<_>>()))
     }
 
-    /// One figure divided by another.
+    /// Divides the figure of `ours` by that of `theirs`.
     pub(crate) fn ratio(
         &self,
         work: Work,
@@ -77,7 +77,8 @@ impl Figures {
         Some(self.figure(work, ours)? / self.figure(work, theirs)?.max(1e-9))
     }
 
-    /// A row for each workload, a column for each system; with a name, ratios of that one to each.
+    /// Formats a table with one row per workload and one column per system; with `ratios_of`, the
+    /// ratios of that system to each.
     pub(crate) fn table(&self, ratios_of: Option<&'static str>) -> Table {
         let unit = |work: Work| if work.is_rate() { "1/s" } else { "p50 µs" };
         let mut header = vec!["workload".to_owned()];
@@ -95,7 +96,7 @@ impl Figures {
         table
     }
 
-    /// Everything, for programs.
+    /// Returns all figures as JSON.
     pub(crate) fn json(&self) -> Value {
         let rows = self.measured.iter().map(|((work, name), all)| {
             let of = |field: fn(&Measured) -> f64| {
@@ -112,7 +113,7 @@ impl Figures {
 }
 
 impl Target {
-    /// Whether it was reached, if that is known.
+    /// Returns whether the target was met, if it was measured.
     pub(crate) fn met(&self) -> Option<bool> {
         let value = self.value?;
         Some(if self.at_most {
@@ -123,7 +124,7 @@ impl Target {
     }
 }
 
-/// The targets, and whether they were reached.
+/// Formats the targets and their results.
 pub(crate) fn targets(targets: &[Target]) -> Table {
     let header = ["target", "demanded", "measured", "met"];
     let mut table = new_table(header.map(str::to_owned).to_vec());
@@ -157,7 +158,7 @@ fn right(table: &mut Table) {
     }
 }
 
-/// About three digits, thousands apart.
+/// Formats a figure with about three digits and thousands separators.
 fn text(value: Option<f64>, unit: &str) -> String {
     let Some(value) = value else {
         return "-".to_owned();

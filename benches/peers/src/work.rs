@@ -1,20 +1,20 @@
-//! What every system is given to do, and what came of it.
+//! The workloads that every system runs, and their measurements.
 
 use std::time::Duration;
 
-/// Keys of the workloads, all in one directory (or under one prefix).
+/// Number of keys, all in one directory or under one prefix.
 pub(crate) const KEYS: u64 = 1000;
 
-/// Bytes of a value.
+/// Size of a value in bytes.
 pub(crate) const VALUE_BYTES: usize = 64;
 
-/// Requests under way in the pipelined workloads.
+/// Requests in flight in the pipelined workloads.
 pub(crate) const IN_FLIGHT: usize = 128;
 
-/// The same in the one that `kvs` is reported at as well.
+/// Requests in flight in the workload for which `kvs` is reported as well.
 pub(crate) const MANY_IN_FLIGHT: usize = 512;
 
-/// Keys are taken in steps of this prime, as `kvs bench` does.
+/// Stride between successive keys, a prime, as in `kvs bench`.
 const STRIDE: u64 = 7919;
 
 /// One workload.
@@ -28,17 +28,17 @@ pub(crate) enum Work {
     ManyPuts,
     /// Lookups of current values, one at a time.
     Get,
-    /// The same, 128 in flight.
+    /// Lookups of current values, 128 in flight.
     Gets,
     /// From the call of a put to the event at a watcher, one at a time.
     Watch,
     /// Adds of 1 to one counter, one at a time.
     Count,
-    /// The same, 128 in flight.
+    /// Adds of 1 to one counter, 128 in flight.
     Counts,
 }
 
-/// What a request asks for.
+/// The action of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     /// Put a value.
@@ -50,7 +50,7 @@ pub(crate) enum Action {
 }
 
 impl Work {
-    /// All, in the order in which they are measured.
+    /// All workloads in order of measurement.
     pub(crate) const ALL: [Work; 8] = [
         Work::Put,
         Work::Puts,
@@ -62,7 +62,7 @@ impl Work {
         Work::Counts,
     ];
 
-    /// As it is printed.
+    /// Name for output.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Work::Put => "put",
@@ -76,7 +76,7 @@ impl Work {
         }
     }
 
-    /// Requests under way.
+    /// Number of requests in flight.
     pub(crate) fn in_flight(self) -> usize {
         match self {
             Work::Put | Work::Get | Work::Watch | Work::Count => 1,
@@ -85,7 +85,7 @@ impl Work {
         }
     }
 
-    /// What its requests ask for.
+    /// The action of the workload's requests.
     pub(crate) fn action(self) -> Action {
         match self {
             Work::Put | Work::Puts | Work::ManyPuts | Work::Watch => Action::Put,
@@ -94,34 +94,34 @@ impl Work {
         }
     }
 
-    /// Whether its figure is a rate; else it is the median latency.
+    /// Returns whether the figure is a rate; otherwise it is the median latency.
     pub(crate) fn is_rate(self) -> bool {
         self.in_flight() > 1
     }
 }
 
-/// How long each workload is driven.
+/// The duration of each workload.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Times {
-    /// Before anything counts.
+    /// Warm-up, not measured.
     pub(crate) warm_up: Duration,
-    /// That counts.
+    /// Measured time.
     pub(crate) time: Duration,
 }
 
-/// What one repetition gave.
+/// The result of one repetition.
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub(crate) struct Measured {
-    /// Operations a second.
+    /// Operations per second.
     pub(crate) rate: f64,
-    /// Median latency.
+    /// Median latency in microseconds.
     pub(crate) p50_us: f64,
-    /// The latency that 99 in 100 do not exceed.
+    /// 99th percentile of the latency in microseconds.
     pub(crate) p99_us: f64,
 }
 
 impl Measured {
-    /// Sums up latencies in nanoseconds that were taken in so much time.
+    /// Summarizes latencies in nanoseconds, measured within `elapsed`.
     pub(crate) fn new(mut nanos: Vec<u64>, elapsed: Duration) -> Measured {
         nanos.sort_unstable();
         let at = |percent: usize| {
@@ -136,12 +136,12 @@ impl Measured {
     }
 }
 
-/// The number of the key of request `i`.
+/// Returns the key number of request `i`.
 pub(crate) fn key_of(i: u64) -> u64 {
     i.wrapping_mul(STRIDE) % KEYS
 }
 
-/// The value of request `i`.
+/// Returns the value of request `i`.
 pub(crate) fn value_of(i: u64) -> [u8; VALUE_BYTES] {
     let mut value = [b'x'; VALUE_BYTES];
     for (byte, digit) in value.iter_mut().zip(i.to_be_bytes().iter().rev()) {

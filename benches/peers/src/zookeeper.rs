@@ -1,4 +1,4 @@
-//! ZooKeeper, one server, by its own protocol over a loopback port.
+//! ZooKeeper, one server, through its own protocol over a loopback port.
 
 use std::path::Path;
 
@@ -9,13 +9,13 @@ use super::process::{Process, find, free_port};
 use super::system::Started;
 use super::work::{Action, KEYS, Work, key_of, value_of};
 
-/// The program, as Debian puts it.
+/// The program, as installed by Debian.
 const JAR: &str = "/usr/share/java/zookeeper.jar";
 
-/// The class that runs one server.
+/// The class that runs a standalone server.
 const CLASS: &str = "org.apache.zookeeper.server.ZooKeeperServerMain";
 
-/// How long a session outlives its connection.
+/// Session timeout in milliseconds.
 const SESSION_MS: i32 = 30_000;
 
 const CREATE: i32 = 1;
@@ -23,16 +23,16 @@ const GET_DATA: i32 = 4;
 const SET_DATA: i32 = 5;
 const ADD_WATCH: i32 = 106;
 
-/// Mode of a watch that stays and sees everything below.
+/// Mode of a persistent watch on a node and everything below.
 const PERSISTENT_RECURSIVE: i32 = 1;
 
-/// Rights: all.
+/// Permission bits: all.
 const ALL: i32 = 31;
 
-/// Any version will do.
+/// Matches any version.
 const ANY: i32 = -1;
 
-/// Starts one, if it is installed.
+/// Starts ZooKeeper if it is installed.
 pub(crate) fn start(parent: &Path) -> anyhow::Result<Started> {
     let jar = Path::new(JAR);
     let (Some(java), true) = (find("java"), jar.exists()) else {
@@ -58,7 +58,7 @@ pub(crate) fn start(parent: &Path) -> anyhow::Result<Started> {
     })
 }
 
-/// The version, as the names of files beside the program tell.
+/// Returns the version, taken from the names of adjacent files.
 fn version(jar: &Path) -> Option<String> {
     let files = std::fs::read_dir(jar.parent()?).ok()?.flatten();
     files
@@ -73,12 +73,12 @@ fn version(jar: &Path) -> Option<String> {
         .find(|version| version.starts_with(|first: char| first.is_ascii_digit()))
 }
 
-/// Its protocol, named after its encoding.
+/// The protocol of ZooKeeper, named after its encoding.
 #[derive(Default)]
 struct Jute {
     is_open: bool,
     counts: bool,
-    /// Version of the counter, as the last answer told.
+    /// Version of the counter in the last answer.
     version: Option<i32>,
 }
 
@@ -145,12 +145,12 @@ impl Protocol for Jute {
                 break;
             };
             (taken, messages) = (taken + 4 + length, messages + 1);
-            // The first answer is that to the greeting, and has another form.
+            // The first message answers the handshake and has a different format.
             if self.is_open {
                 let error = read_int(message, 12)?;
                 ensure!(error == 0, "ZooKeeper answers error {error}");
                 if self.counts {
-                    // Behind the head and four numbers of 8 bytes.
+                    // After the reply header and four 8-byte fields.
                     self.version = Some(read_int(message, 16 + 32)?);
                 }
             }
@@ -174,7 +174,7 @@ fn request(out: &mut Vec<u8>, kind: i32, path: &str, body: impl FnOnce(&mut Vec<
     });
 }
 
-/// Something with its length in front.
+/// Appends a record with a length prefix.
 fn record(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
     let start = out.len();
     int(out, 0);

@@ -1,10 +1,10 @@
-//! `kvs bench`: measures a daemon through the client library, and beside it what the machine could
-//! do at most.
+//! `kvs bench`: measures a daemon through the client library, together with the limits of the
+//! machine.
 //!
 //! Reading order: `private` (a daemon in a child process), `statistics` (pure), `plan` (workloads
-//! and settings), `cpus`, `target` (the daemon) and `progress`; `load` makes requests and records
-//! latencies, `placement` says on which CPUs; `workloads` has one file for each, `machine` measures
-//! the machine; `report` prints; `run` is the course of it all. The load runs on one thread, so
+//! and settings), `cpus`, `target` (the daemon) and `progress`; `load` sends requests and records
+//! latencies, `placement` binds both sides to CPUs; `workloads` has one file for each, `machine`
+//! measures the machine; `report` formats; `run` controls a run. The load runs on one thread, so
 //! that the daemon has the rest of the machine.
 
 mod private;

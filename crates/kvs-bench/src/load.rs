@@ -1,8 +1,8 @@
-//! The load: connections that each keep so many requests under way, all on one thread.
+//! The load generator: connections with a fixed number of requests in flight, all on one thread.
 //!
-//! Nothing is shared between them and nothing printed; a latency is two readings of the clock,
-//! which neighbours share, and a push. Answers are taken in the order of the requests, so the
-//! latency of one that overtook another is that of the other.
+//! Connections share nothing and print nothing. Measuring a latency costs a push and two clock
+//! readings, shared between neighboring requests. Answers are received in the order of the
+//! requests, so an answer that overtakes another counts with the other's latency.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -18,75 +18,75 @@ use crate::progress::Progress;
 use crate::statistics::Samples;
 use crate::target::Target;
 
-/// Operations a second of one connection for which memory is set aside beforehand.
+/// Operations per second and connection for which memory is reserved.
 const EXPECTED_RATE: f64 = 300_000.0;
 
-/// Operations in one transaction when keys are filled in.
+/// Operations per transaction while keys are created.
 const FILL_OPERATIONS: u64 = 500;
 
-/// Transactions under way when keys are filled in.
+/// Transactions in flight while keys are created.
 const FILL_IN_FLIGHT: usize = 8;
 
-/// One request.
+/// A request.
 pub(crate) enum Work {
-    /// Commit it.
+    /// Commits a transaction.
     Commit(Transaction),
-    /// Look up a key, which must exist.
+    /// Looks up a key, which must exist.
     Get(SmolStr, At),
 }
 
 impl Work {
-    /// Puts the value of request `i`.
+    /// Returns a put of the value of request `i`.
     pub(crate) fn put(size: &Size, i: u64) -> Work {
         let put = Transaction::new().put(size.key_of_request(i), size.value_with(i));
         Work::Commit(put)
     }
 }
 
-/// Makes request number `i`.
+/// Creates request number `i`.
 pub(crate) type Make = Arc<dyn Fn(u64) -> Work + Send + Sync>;
 
-/// What a workload is measured with.
+/// The context of a workload.
 pub(crate) struct Bench {
-    /// The settings.
+    /// Settings of the run.
     pub(crate) plan: Plan,
-    /// The sizes.
+    /// Sizes of the workload.
     pub(crate) size: Size,
-    /// The daemon.
+    /// The daemon being measured.
     pub(crate) target: Target,
-    /// What is shown.
+    /// The progress display.
     pub(crate) progress: Progress,
 }
 
-/// What one repetition gave.
+/// The result of one repetition.
 #[derive(Debug, Default)]
 pub(crate) struct Measured {
-    /// Operations that were counted.
+    /// Number of measured operations.
     pub(crate) operations: u64,
-    /// The time that they took together.
+    /// Total time of these operations.
     pub(crate) elapsed: Duration,
-    /// Their latencies.
+    /// Latencies of these operations.
     pub(crate) samples: Samples,
-    /// Bytes that the daemon wrote to disk for each operation, those of the warm-up included.
+    /// Bytes that the daemon wrote to disk per operation, including the warm-up.
     pub(crate) disk_bytes_per_op: Option<f64>,
-    /// Figures that only this workload has.
+    /// Figures specific to this workload.
     pub(crate) extra: Vec<(&'static str, f64)>,
 }
 
 impl Measured {
-    /// Operations a second.
+    /// Returns operations per second.
     pub(crate) fn rate(&self) -> f64 {
         self.operations as f64 / self.elapsed.as_secs_f64().max(1e-9)
     }
 }
 
-/// An answer that is under way.
+/// An answer in flight.
 enum Answer {
     Commit(Pending<Committed>),
     Get(Pending<LookupAnswer>),
 }
 
-/// When something is measured.
+/// The measured period.
 #[derive(Clone, Copy)]
 struct Window {
     start: Instant,
@@ -95,13 +95,13 @@ struct Window {
 }
 
 impl Bench {
-    /// A connection to the namespace of the workload.
+    /// Opens a connection to the namespace of the workload.
     pub(crate) async fn connect(&self) -> anyhow::Result<Namespace> {
         let client = self.target.connect().await?;
         Ok(client.namespace(self.target.namespace()))
     }
 
-    /// Puts the keys from one number up to another.
+    /// Puts the keys numbered `from..to`.
     pub(crate) async fn fill(&self, from: u64, to: u64) -> anyhow::Result<()> {
         self.progress.step("keys");
         let namespace = self.connect().await?;
@@ -122,7 +122,7 @@ impl Bench {
         Ok(())
     }
 
-    /// Makes load with all connections for the time of the plan, after the warm-up.
+    /// Drives all connections for the planned time, after the warm-up.
     pub(crate) async fn drive(&self, what: &str, make: Make) -> anyhow::Result<Measured> {
         self.progress.step(what);
         let plan = &self.plan;
@@ -165,11 +165,11 @@ impl Bench {
     }
 }
 
-/// What one connection did.
+/// The result of one connection.
 #[derive(Default)]
 struct Client {
     samples: Samples,
-    /// All requests, those of the warm-up included.
+    /// Number of requests, including the warm-up.
     requests: u64,
     last: Option<Instant>,
 }
@@ -182,7 +182,7 @@ impl Client {
     }
 }
 
-/// One connection, until the window is over and everything is answered.
+/// Drives one connection until the window has passed and all answers have arrived.
 async fn client(
     namespace: Namespace,
     in_flight: usize,
@@ -202,8 +202,7 @@ async fn client(
         while waiting.len() < in_flight && now < window.until {
             waiting.push_back((now, submit(&namespace, make(done.requests)).await?));
             done.requests += 1;
-            // Mostly one answer makes room for one request, and then nobody asks what time it is
-            // now.
+            // Usually one answer makes room for one request; then the time is not read again.
             if waiting.len() < in_flight {
                 now = Instant::now();
             }

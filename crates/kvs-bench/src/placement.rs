@@ -1,23 +1,23 @@
-//! The same workload with both sides on one CPU, and with one each: where the scheduler puts them
-//! otherwise is chance, and a wake-up across CPUs may cost more than everything else.
+//! Runs a workload with both sides on one CPU and with the sides on two CPUs. Otherwise the
+//! scheduler decides, and a wake-up across CPUs may cost more than everything else.
 
 use crate::cpus::Cpus;
 use crate::load::{Bench, Measured};
 use crate::plan::{Pin, Workload};
 
-/// Names of the figures, and of the machine's beside which they stand.
+/// Names of the figures for each placement.
 const SAME: [&str; 2] = ["same_core_rate", "same_core_p50_us"];
 const CROSS: [&str; 2] = ["cross_core_rate", "cross_core_p50_us"];
 
-/// A placement, and the names of its figures.
+/// A placement and the names of its figures.
 pub(crate) struct Placement {
     pin: Pin,
     names: [&'static str; 2],
 }
 
 impl Placement {
-    /// Those to be measured: both, unless the plan asks for one, or the workload is not about the
-    /// way between the two sides, or the daemon cannot be moved.
+    /// Returns the placements to measure: both, unless the plan specifies one, the workload does
+    /// not depend on the path between the sides, or the daemon cannot be moved.
     pub(crate) fn of(bench: &Bench, workload: Workload, cpus: &Cpus) -> Vec<Placement> {
         let moves = match workload {
             Workload::IdleWatches
@@ -37,19 +37,19 @@ impl Placement {
         placements.into_iter().take(possible).collect()
     }
 
-    /// Puts both sides there.
+    /// Binds both sides to their CPUs.
     pub(crate) fn enter(&self, bench: &Bench, cpus: &Cpus) -> anyhow::Result<()> {
         bench.target.place(Some(self.pin.daemon))?;
         cpus.enter(Some(self.pin.clients))
     }
 
-    /// Lets both sides run anywhere again.
+    /// Removes the bindings of both sides.
     pub(crate) fn leave(bench: &Bench, cpus: &Cpus) -> anyhow::Result<()> {
         bench.target.place(None)?;
         cpus.enter(None)
     }
 
-    /// The figures.
+    /// Returns the figures of a measurement in this placement.
     pub(crate) fn figures(&self, measured: Measured) -> [(&'static str, f64); 2] {
         let [rate, p50] = self.names;
         [

@@ -1,4 +1,4 @@
-//! What is measured: the workloads, and the settings that they share.
+//! Workloads and their settings.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -8,8 +8,8 @@ use clap::ValueEnum;
 use kvs_tree::HashAlgorithm;
 use smol_str::{SmolStr, format_smolstr};
 
-/// Keys are taken in steps of this prime, so that neighbours in time are no neighbours in the
-/// directory, and no key comes twice within a round.
+/// Stride between successive keys. A prime, so that successive keys are not neighbors in the
+/// directory and no key repeats within a round.
 const STRIDE: u64 = 7919;
 
 /// What the clients do.
@@ -43,7 +43,7 @@ pub enum Workload {
 }
 
 impl Workload {
-    /// As it is typed and printed.
+    /// Returns the name used on the command line and in output.
     pub(crate) fn name(self) -> String {
         self.to_possible_value()
             .map(|value| value.get_name().to_owned())
@@ -60,63 +60,63 @@ pub enum Layout {
     Lwj,
 }
 
-/// CPUs to which the two sides are bound.
+/// The CPUs to which the two sides are bound.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pin {
-    /// Of the daemon, if it is our own, and of the peer of the ping-pong.
+    /// CPU of the daemon, if it is our own, and of the ping-pong peer.
     pub daemon: usize,
-    /// Of the clients.
+    /// CPU of the clients.
     pub clients: usize,
 }
 
 /// The settings of a run.
 #[derive(Clone, Debug)]
 pub struct Plan {
-    /// Connections that make load.
+    /// Number of connections that generate load.
     pub clients: usize,
-    /// Unanswered requests of each connection.
+    /// Requests in flight per connection.
     pub in_flight: usize,
-    /// Bytes of a value; `None`: what suits the workload.
+    /// Size of a value in bytes; `None` selects the default of the workload.
     pub value_size: Option<usize>,
-    /// Number of keys; `None`: what suits the workload.
+    /// Number of keys; `None` selects the default of the workload.
     pub keys: Option<u64>,
-    /// Watchers of `watch`, watches of `idle-watches`; `None`: what suits the workload.
+    /// Watchers of `watch`, watches of `idle-watches`; `None` selects the default of the workload.
     pub watchers: Option<usize>,
-    /// Where the keys are.
+    /// Layout of the keys.
     pub layout: Layout,
-    /// Time that is measured, in each repetition.
+    /// Measured time per repetition.
     pub time: Duration,
-    /// Load before that.
+    /// Warm-up time before each measurement.
     pub warm_up: Duration,
-    /// How often everything is measured.
+    /// Number of repetitions.
     pub repetitions: usize,
-    /// Where both sides run.
+    /// CPUs of both sides.
     pub pin: Option<Pin>,
-    /// Durability of our own daemon, as `kvs serve` takes it.
+    /// Durability mode of our own daemon, as for `kvs serve`.
     pub durability: String,
-    /// Hash of our own daemon's store; another's has its own.
+    /// Hash algorithm of our own daemon's store; another daemon's store has its own.
     pub hash: HashAlgorithm,
-    /// Where our own daemon's store is made, and where the disk is measured.
+    /// Directory of our own daemon's store, in which the disk is also measured.
     pub directory: Option<PathBuf>,
-    /// Address of the daemon to measure; `None`: our own.
+    /// Address of the daemon to measure; `None` starts our own.
     pub uri: Option<String>,
 }
 
-/// What a workload does with how much.
+/// The sizes of a workload.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Size {
     /// Number of keys, at least 1.
     pub(crate) keys: u64,
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     pub(crate) value: usize,
-    /// Watchers.
+    /// Number of watchers.
     pub(crate) watchers: usize,
-    /// Where the keys are.
+    /// Layout of the keys.
     pub(crate) layout: Layout,
 }
 
 impl Plan {
-    /// The sizes for a workload: as asked for, else its own defaults.
+    /// Returns the sizes for a workload: the configured ones, or its defaults.
     pub(crate) fn size(&self, workload: Workload) -> Size {
         let (keys, value, watchers) = match workload {
             Workload::LargeValue => (4, 8 << 20, 0),
@@ -135,7 +135,7 @@ impl Plan {
 }
 
 impl Size {
-    /// Key number `n`, counted from 0.
+    /// Returns key number `n`, counted from 0.
     pub(crate) fn key(&self, n: u64) -> SmolStr {
         match self.layout {
             Layout::Directory => format_smolstr!("bench.key{n}"),
@@ -143,7 +143,7 @@ impl Size {
         }
     }
 
-    /// The key of request number `i`.
+    /// Returns the key of request number `i`.
     pub(crate) fn key_of_request(&self, i: u64) -> SmolStr {
         let step = if self.keys.is_multiple_of(STRIDE) {
             1
@@ -153,12 +153,12 @@ impl Size {
         self.key(i.wrapping_mul(step) % self.keys)
     }
 
-    /// The keys of all requests, made beforehand.
+    /// Returns the keys of all requests, computed in advance.
     pub(crate) fn keys_in_turn(&self) -> Keys {
         Keys((0..self.keys).map(|i| self.key_of_request(i)).collect())
     }
 
-    /// A value that begins with a number, so that no two are equal.
+    /// Returns a value that starts with a number, so that all values differ.
     pub(crate) fn value_with(&self, i: u64) -> Bytes {
         let mut value = vec![b'x'; self.value];
         for (byte, digit) in value.iter_mut().zip(i.to_be_bytes().iter().rev()) {
@@ -168,11 +168,11 @@ impl Size {
     }
 }
 
-/// Keys, so that to make a request takes no time that the measure would count.
+/// Precomputed keys, so that creating a request does not distort the measurement.
 pub(crate) struct Keys(Vec<SmolStr>);
 
 impl Keys {
-    /// The key of request number `i`.
+    /// Returns the key of request number `i`.
     pub(crate) fn of(&self, i: u64) -> SmolStr {
         let turn = i % (self.0.len() as u64).max(1);
         self.0.get(turn as usize).cloned().unwrap_or_default()

@@ -1,5 +1,5 @@
-//! A private daemon: `kvs serve` as a child process, on a store and a socket in a directory of its
-//! user's, for verbs that bring their own (`kvs demo`, `kvs bench`).
+//! A private daemon: `kvs serve` as a child process, with store and socket in a directory of the
+//! caller. Used by commands that bring their own daemon (`kvs demo`, `kvs bench`).
 
 use std::ffi::OsStr;
 use std::io::{ErrorKind, Write as _};
@@ -15,13 +15,13 @@ use tokio::process::{Child, ChildStderr, Command};
 
 use kvs_server::READY;
 
-/// How long the daemon may take to end after SIGTERM before it is killed.
+/// Time after SIGTERM until the daemon is killed.
 const STOP_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How long to wait before a directory that was written to meanwhile is removed again.
+/// Pause before retrying to remove a directory that was written to meanwhile.
 const REMOVE_PAUSE: Duration = Duration::from_millis(10);
 
-/// A running daemon; killed when it is dropped.
+/// A running daemon, killed on drop.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -29,12 +29,13 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Starts the daemon with the default options and waits until it says that it is ready.
+    /// Starts the daemon with default options and waits until it is ready.
     pub async fn start(directory: &Path) -> anyhow::Result<Daemon> {
         Self::start_with(directory, &[] as &[&str]).await
     }
 
-    /// The same, with options of `kvs serve`. The store is made if it is not there.
+    /// Like [`start`](Self::start), with options for `kvs serve`. Creates the store if it does not
+    /// exist.
     pub async fn start_with(
         directory: &Path,
         options: &[impl AsRef<OsStr>],
@@ -46,10 +47,10 @@ impl Daemon {
             .arg(store(directory))
             .args(["--uri", &uri])
             .arg("--until-eof")
-            // Its starts and stops are not what was asked for.
+            // The user did not ask for log messages about its start and stop.
             .args(["--log", "warn"])
             .args(options)
-            // Held open by the child's handle, so that a daemon never outlives its user.
+            // Held open by the child's handle, so that the daemon never outlives its user.
             .stdin(Stdio::piped())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
@@ -66,25 +67,25 @@ impl Daemon {
         Ok(Daemon { child, uri })
     }
 
-    /// The daemon's address.
+    /// Returns the address of the daemon.
     pub fn uri(&self) -> &str {
         &self.uri
     }
 
-    /// Ends the daemon with SIGKILL and reaps it; what it had not synced is lost as in a crash of
-    /// the process.
+    /// Kills the daemon with SIGKILL and reaps it. Unsynced data is lost as in a crash of the
+    /// process.
     pub(crate) async fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill().await.context("cannot kill the daemon")
     }
 
-    /// Ends the daemon with SIGTERM and waits for it.
+    /// Stops the daemon with SIGTERM and waits for it.
     pub async fn stop(mut self) -> anyhow::Result<()> {
         let pid = self.child.id().and_then(|id| i32::try_from(id).ok());
         if let Some(pid) = pid.and_then(Pid::from_raw) {
-            // It may have ended meanwhile; its status will tell.
+            // It may have exited already; its status will show.
             let _ = kill_process(pid, Signal::TERM);
         }
-        // `wait` closes the daemon's standard input, which would end it as well.
+        // `wait` closes the daemon's standard input, which would stop it as well.
         match tokio::time::timeout(STOP_TIMEOUT, self.child.wait()).await {
             Ok(status) => {
                 let status = status?;
@@ -102,7 +103,7 @@ impl Daemon {
     }
 }
 
-/// Removes the directory of a daemon that was dropped, which may live for a moment yet.
+/// Removes the directory of a dropped daemon, which may still run for a moment.
 pub async fn remove(directory: TempDir) -> std::io::Result<()> {
     let path = directory.keep();
     let deadline = Instant::now() + STOP_TIMEOUT;
@@ -115,12 +116,12 @@ pub async fn remove(directory: TempDir) -> std::io::Result<()> {
     }
 }
 
-/// Where the store is in a private daemon's directory.
+/// Returns the path of the store in a private daemon's directory.
 pub(crate) fn store(directory: &Path) -> std::path::PathBuf {
     directory.join("store")
 }
 
-/// Reads the daemon's standard error up to the line that says that it is ready.
+/// Reads the daemon's standard error up to the line that reports readiness.
 async fn wait_until_ready(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::Result<()> {
     let mut said = String::new();
     while let Some(line) = lines.next_line().await? {
@@ -133,10 +134,10 @@ async fn wait_until_ready(lines: &mut Lines<BufReader<ChildStderr>>) -> anyhow::
     bail!("the daemon ended before it was ready: {}", said.trim_end())
 }
 
-/// Shows whatever else the daemon has to say.
+/// Forwards the rest of the daemon's standard error.
 async fn pass_on(mut lines: Lines<BufReader<ChildStderr>>) {
     while let Ok(Some(line)) = lines.next_line().await {
-        // There is nowhere to report that nobody reads it.
+        // A failure cannot be reported anywhere.
         let _ = writeln!(std::io::stderr(), "{line}");
     }
 }

@@ -1,11 +1,11 @@
-//! What is shown while it runs: a line on standard error, if that is a terminal.
+//! The progress display: a line on standard error, if that is a terminal.
 
 use std::io::{IsTerminal, stderr};
 use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The line. It is drawn only by whoever calls, never by a thread beside the measurement.
+/// The progress line. Drawn only by the caller, never by a thread that runs beside the measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,
@@ -13,10 +13,10 @@ pub(crate) struct Progress {
 }
 
 impl Progress {
-    /// How often the measuring loops may draw.
+    /// Minimum interval between updates in measuring loops.
     pub(crate) const TICK: Duration = Duration::from_millis(200);
 
-    /// The line of a workload.
+    /// Creates the progress line of a workload.
     pub(crate) fn new(title: String) -> Self {
         if !stderr().is_terminal() {
             let bar = ProgressBar::hidden();
@@ -29,13 +29,13 @@ impl Progress {
         Self { bar, title }
     }
 
-    /// Something else begins.
+    /// Begins a new step.
     pub(crate) fn step(&self, what: &str) {
         self.bar.set_length(0);
         self.bar.set_message(format!("{}: {what}", self.title));
     }
 
-    /// So far it is.
+    /// Shows how much of the step is done.
     pub(crate) fn at(&self, done: Duration, all: Duration) {
         self.bar
             .set_length(u64::try_from(all.as_millis()).unwrap_or(u64::MAX));
@@ -43,7 +43,7 @@ impl Progress {
             .set_position(u64::try_from(done.as_millis()).unwrap_or(u64::MAX));
     }
 
-    /// It is over.
+    /// Removes the line.
     pub(crate) fn end(&self) {
         self.bar.finish_and_clear();
     }

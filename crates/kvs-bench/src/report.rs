@@ -1,4 +1,4 @@
-//! What `kvs bench` prints: a table for people, or one JSON object a workload.
+//! The output of `kvs bench`: a table for people, or one JSON object per workload.
 
 use std::collections::BTreeMap;
 
@@ -13,21 +13,21 @@ use crate::statistics::{Spread, median};
 /// The figures of one repetition.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Repetition {
-    /// Operations a second.
+    /// Operations per second.
     pub(crate) rate: f64,
-    /// Their latencies.
+    /// Latency percentiles.
     pub(crate) spread: Spread,
-    /// Resident memory of the daemon at its end.
+    /// Resident memory of the daemon at the end.
     pub(crate) rss_bytes: Option<u64>,
-    /// Bytes written to disk for each operation.
+    /// Bytes written to disk per operation.
     pub(crate) disk_bytes_per_op: Option<f64>,
-    /// The machine's limits, measured before it.
+    /// Machine limits, measured before the repetition.
     pub(crate) limit: Limit,
-    /// Figures that only this workload has.
+    /// Figures specific to this workload.
     pub(crate) extra: Vec<(&'static str, f64)>,
 }
 
-/// The figures of a workload: medians over its repetitions. The JSON form is this structure.
+/// The figures of a workload: medians over its repetitions. Also the JSON format.
 #[derive(Clone, Debug, Serialize)]
 pub struct Figures {
     workload: String,
@@ -46,14 +46,14 @@ pub struct Figures {
     hash: String,
     seconds: f64,
     repetitions: usize,
-    /// Of the daemon and of the clients.
+    /// CPUs of the daemon and of the clients.
     cpus: Option<(usize, usize)>,
     #[serde(flatten)]
     extra: BTreeMap<&'static str, f64>,
 }
 
 impl Figures {
-    /// Sums up.
+    /// Summarizes the repetitions.
     pub(crate) fn new(
         workload: Workload,
         plan: &Plan,
@@ -100,13 +100,13 @@ impl Figures {
         }
     }
 
-    /// One JSON object, without an end of line.
+    /// Formats one JSON object without a newline.
     pub fn json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
 
-/// The table, with what only some workloads have and the machine's limits below it.
+/// Formats the table, followed by workload-specific figures and the machine limits.
 pub fn table(figures: &[Figures], terminal: bool) -> String {
     let style = if terminal {
         presets::UTF8_FULL_CONDENSED
@@ -185,7 +185,7 @@ pub fn table(figures: &[Figures], terminal: bool) -> String {
     format!("{table}{text}\n\n{limits}")
 }
 
-/// A figure for people: about three digits, thousands apart.
+/// Formats a figure with about three digits and thousands separators.
 fn number(value: Option<f64>) -> String {
     let Some(value) = value else {
         return "-".to_owned();

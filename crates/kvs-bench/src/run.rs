@@ -1,5 +1,5 @@
-//! The course of a run: each workload on a fresh store or in a namespace of its own, the machine's
-//! limits before each repetition.
+//! Controls a run: each workload on a fresh store or in a namespace of its own, with the machine
+//! limits measured before each repetition.
 
 use std::time::Duration;
 
@@ -21,19 +21,20 @@ use crate::workloads::{
     snapshot_get, txn, watch,
 };
 
-/// Each of the machine's limits is measured for this part of the time of a workload…
+/// Each machine limit is measured for the workload's time divided by this…
 const LIMIT_SHARE: u32 = 10;
 
-/// …but not longer than this.
+/// …but at most for this long.
 const LIMIT_TIME: Duration = Duration::from_millis(500);
 
-/// So is each placement of the two sides.
+/// Each placement is measured for the workload's time divided by this…
 const PLACEMENT_SHARE: u32 = 4;
 
-/// But not longer than this.
+/// …but at most for this long.
 const PLACEMENT_TIME: Duration = Duration::from_secs(1);
 
-/// Measures one workload. `None` if it was stopped; what was made for it is removed all the same.
+/// Measures one workload. Returns `None` if it was stopped; everything created for it is removed in
+/// any case.
 pub async fn run(
     plan: &Plan,
     workload: Workload,
@@ -102,7 +103,7 @@ async fn repeat(
     Ok(repetitions)
 }
 
-/// The workload again, for a short time, with both sides placed on one CPU and on two.
+/// Runs the workload again, briefly, with both sides on one CPU and on two CPUs.
 async fn placed(
     bench: &mut Bench,
     workload: Workload,
@@ -122,7 +123,7 @@ async fn placed(
     Ok(figures)
 }
 
-/// One repetition. `small` remembers what only the first can measure.
+/// Runs one repetition. `small` holds a result that only the first one can measure.
 async fn measure(
     bench: &mut Bench,
     workload: Workload,

@@ -4,51 +4,50 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// Latencies as they are recorded, in nanoseconds. Recording is a push into memory that was set
-/// aside before.
+/// Recorded latencies in nanoseconds. Recording is a push into reserved memory.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Samples {
     nanos: Vec<u64>,
 }
 
-/// How latencies are spread, in microseconds. All zero when there were none.
+/// Latency percentiles in microseconds. All zero if there are no samples.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Spread {
-    /// Half took no longer.
+    /// 50th percentile.
     pub(crate) p50_us: f64,
-    /// Nine in ten took no longer.
+    /// 90th percentile.
     pub(crate) p90_us: f64,
-    /// 99 in 100 took no longer.
+    /// 99th percentile.
     pub(crate) p99_us: f64,
-    /// The longest.
+    /// Maximum.
     pub(crate) max_us: f64,
 }
 
 impl Samples {
-    /// No samples, with room for so many.
+    /// Creates an empty set with room for this many samples.
     pub(crate) fn with_capacity(samples: usize) -> Self {
         Self {
             nanos: Vec::with_capacity(samples),
         }
     }
 
-    /// Records one.
+    /// Records a latency.
     pub(crate) fn push(&mut self, latency: Duration) {
         self.nanos
             .push(u64::try_from(latency.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// How many there are.
+    /// Returns the number of samples.
     pub(crate) fn len(&self) -> usize {
         self.nanos.len()
     }
 
-    /// Adds those of another connection.
+    /// Adds the samples of another connection.
     pub(crate) fn extend(&mut self, other: Samples) {
         self.nanos.extend(other.nanos);
     }
 
-    /// Their spread. Costs a sort.
+    /// Computes the percentiles. Costs a sort.
     pub(crate) fn spread(mut self) -> Spread {
         self.nanos.sort_unstable();
         let at = |share| percentile(&self.nanos, share) as f64 / 1000.0;
@@ -62,7 +61,7 @@ impl Samples {
 }
 
 impl Spread {
-    /// The median of each percentile, and the largest maximum.
+    /// Returns the median of each percentile and the largest maximum.
     pub(crate) fn median(spreads: &[Spread]) -> Spread {
         let of = |field: fn(&Spread) -> f64| median(spreads.iter().map(field));
         Spread {
@@ -77,7 +76,8 @@ impl Spread {
     }
 }
 
-/// The smallest sample that at least this share (0 to 1) of them do not exceed; 0 if there is none.
+/// Returns the smallest sample that at least this share (0 to 1) of the samples do not exceed; 0 if
+/// there are none.
 pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
     let rank = (share * sorted.len() as f64).ceil() as usize;
     let last = sorted.len().saturating_sub(1);
@@ -87,7 +87,7 @@ pub(crate) fn percentile(sorted: &[u64], share: f64) -> u64 {
         .unwrap_or(0)
 }
 
-/// The middle of some numbers, or the mean of the two in the middle; 0 if there is none.
+/// Returns the median, for an even count the mean of the middle two; 0 if there are no numbers.
 pub(crate) fn median(numbers: impl IntoIterator<Item = f64>) -> f64 {
     let mut numbers: Vec<f64> = numbers.into_iter().collect();
     numbers.sort_unstable_by(f64::total_cmp);

@@ -1,5 +1,5 @@
-//! The daemon that is measured: our own, a child process on a store of its own, or one that runs
-//! already; and what the system tells about its process.
+//! The daemon being measured: our own child process with its own store, or one that already runs.
+//! Also the system's statistics about its process.
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -28,13 +28,13 @@ pub(crate) struct Target {
 
 /// Our own daemon.
 struct Own {
-    /// Absent only between two lives.
+    /// Absent only while it restarts.
     daemon: Option<Daemon>,
     directory: TempDir,
 }
 
 impl Target {
-    /// Starts our own daemon or finds the one to be measured, and makes the namespace.
+    /// Starts our own daemon or connects to the given one, and creates the namespace.
     pub(crate) async fn open(
         plan: &Plan,
         cpus: &Cpus,
@@ -68,13 +68,13 @@ impl Target {
         target.pid = target.find_pid().await;
         let create = NamespaceCreate::named(target.namespace.clone());
         let client = target.connect().await?;
-        // A store that was there before has its own.
+        // An existing store has its own algorithm.
         target.hash = client.server().algorithm.parse()?;
         client.create_namespace(create).await?;
         Ok(target)
     }
 
-    /// Removes the namespace; ends our own daemon and removes its store.
+    /// Removes the namespace; stops our own daemon and removes its store.
     pub(crate) async fn close(mut self) -> anyhow::Result<()> {
         let Some(mut own) = self.own.take() else {
             let client = self.connect().await?;
@@ -86,24 +86,24 @@ impl Target {
         Ok(own.directory.close()?)
     }
 
-    /// A new connection.
+    /// Opens a new connection.
     pub(crate) async fn connect(&self) -> anyhow::Result<Client> {
         let options = Options::new().namespace(self.namespace.clone());
         let connector = UnixConnector::new(self.address.clone());
         Ok(Client::connect_with(connector, options).await?)
     }
 
-    /// The namespace of the workload.
+    /// Returns the namespace of the workload.
     pub(crate) fn namespace(&self) -> SmolStr {
         self.namespace.clone()
     }
 
-    /// The hash by which the store names its objects.
+    /// Returns the hash algorithm of the store.
     pub(crate) fn hash(&self) -> HashAlgorithm {
         self.hash
     }
 
-    /// A directory on the file system of the store, if that is known.
+    /// Returns a directory on the file system of the store, if known.
     pub(crate) fn directory(&self) -> Option<&Path> {
         match &self.own {
             Some(own) => Some(own.directory.path()),
@@ -111,13 +111,13 @@ impl Target {
         }
     }
 
-    /// The directory of our own daemon's store.
+    /// Returns the directory of our own daemon's store.
     pub(crate) fn store(&self) -> Option<PathBuf> {
         let own = self.own.as_ref()?;
         Some(private::store(own.directory.path()))
     }
 
-    /// Ends our own daemon, by SIGKILL or as it should end, and starts it again; the time from its
+    /// Stops our own daemon, with SIGKILL if `kill`, and starts it again. Returns the time from its
     /// start until it served.
     pub(crate) async fn restart(&mut self, kill: bool) -> anyhow::Result<Duration> {
         let Some(daemon) = self.own.as_mut().and_then(|own| own.daemon.take()) else {
@@ -142,7 +142,7 @@ impl Target {
         let pin = self.plan.pin;
         let hash = self.plan.hash.to_string();
         let options = ["--durability", &self.plan.durability, "--hash", &hash];
-        // The child inherits where this thread may run.
+        // The child inherits the affinity of this thread.
         self.cpus.enter(pin.map(|pin| pin.daemon))?;
         let daemon = Daemon::start_with(own.directory.path(), &options).await;
         self.cpus.enter(pin.map(|pin| pin.clients))?;
@@ -152,13 +152,13 @@ impl Target {
         Ok(())
     }
 
-    /// Binds the daemon to a CPU, or to none. Fails for another user's.
+    /// Binds the daemon to a CPU, or removes the binding. Fails for a process of another user.
     pub(crate) fn place(&self, cpu: Option<usize>) -> anyhow::Result<()> {
         let pid = self.pid.context("nobody knows the daemon's process")?;
         self.cpus.enter_process(pid, cpu)
     }
 
-    /// Asks the system who is behind the socket.
+    /// Determines the process that owns the socket.
     async fn find_pid(&self) -> Option<i32> {
         let Address::Unix(path) = &self.address else {
             return None;
@@ -167,14 +167,14 @@ impl Target {
         socket.peer_cred().ok()?.pid()
     }
 
-    /// Memory of the daemon that is resident, in bytes; absent if the system does not tell.
+    /// Returns the resident memory of the daemon in bytes; `None` if it is not available.
     pub(crate) fn rss_bytes(&self) -> Option<u64> {
         let kilobytes = self.field("status", "VmRSS:")?;
         Some(kilobytes * 1024)
     }
 
-    /// Bytes that the daemon has caused to be written to disk so far; absent if the system does not
-    /// tell, as of another user's process.
+    /// Returns the number of bytes that the daemon has written to disk so far; `None` if it is not
+    /// available, as for a process of another user.
     pub(crate) fn written_bytes(&self) -> Option<u64> {
         self.field("io", "write_bytes:")
     }

@@ -1,4 +1,4 @@
-//! The least that a large value can cost: its bytes through a unix socket into a file, and one
+//! The minimum cost of a large value: its bytes through a unix socket into a file, and one
 //! `fdatasync`.
 
 use std::io::{Read, Write};
@@ -8,10 +8,10 @@ use std::time::Instant;
 
 use anyhow::{Context, anyhow};
 
-/// Bytes that are written or read at a time.
+/// Bytes per read or write.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// Bytes a second, measured once. Blocks the thread meanwhile.
+/// Measures bytes per second once. Blocks the thread.
 pub(crate) fn rate(directory: &Path, bytes: usize) -> anyhow::Result<f64> {
     let mut file = tempfile::tempfile_in(directory)
         .with_context(|| format!("cannot measure the disk in {}", directory.display()))?;

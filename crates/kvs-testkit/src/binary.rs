@@ -1,6 +1,6 @@
-//! Where the program under test is. Cargo tells only a package's own tests where its binaries are,
-//! so this one has cargo build `kvs`, in the profile and target directory that it was built in
-//! itself. A binary that is newer than every source is taken as it is.
+//! Locates the program under test. Cargo tells only a package's own tests where its binaries are,
+//! so this module makes cargo build `kvs` in the profile and target directory of the running test.
+//! A binary that is newer than all sources is used as it is.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -9,10 +9,10 @@ use std::time::SystemTime;
 
 use anyhow::{Context, anyhow, bail};
 
-/// The path of `kvs`, built if that is needed; looked for once in a process.
+/// Returns the path of `kvs`, built if necessary. Determined once per process.
 ///
 /// # Errors
-/// It does not build, or cargo is missing.
+/// If the build fails or cargo is missing.
 pub fn program() -> anyhow::Result<&'static Path> {
     static FOUND: OnceLock<Result<PathBuf, String>> = OnceLock::new();
     FOUND
@@ -21,15 +21,15 @@ pub fn program() -> anyhow::Result<&'static Path> {
         .map_err(|error| anyhow!("cannot build kvs: {error}"))
 }
 
-/// The path of an example of the client library, built if that is needed.
+/// Returns the path of an example of the client library, built if necessary.
 ///
 /// # Errors
-/// There is none of that name, it does not build, or cargo is missing.
+/// If there is no such example, the build fails or cargo is missing.
 pub fn example(name: &str) -> anyhow::Result<PathBuf> {
     find("kvs-client", "--example", name).with_context(|| format!("cannot build example {name}"))
 }
 
-/// A target of a package; `kind` is cargo's option that selects it.
+/// Locates or builds a target of a package; `kind` is the cargo option that selects it.
 fn find(package: &str, kind: &str, name: &str) -> anyhow::Result<PathBuf> {
     let workspace = Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
@@ -71,7 +71,7 @@ fn find(package: &str, kind: &str, name: &str) -> anyhow::Result<PathBuf> {
         .context("cargo names no executable")
 }
 
-/// The target directory and the name of the profile's directory that this program runs from.
+/// Returns the target directory and the profile directory's name of the running program.
 fn own_place() -> anyhow::Result<(PathBuf, String)> {
     let own = std::env::current_exe()?;
     let mut directory = own.parent().context("this program is nowhere")?;
@@ -84,7 +84,7 @@ fn own_place() -> anyhow::Result<(PathBuf, String)> {
     Ok((target.to_owned(), profile))
 }
 
-/// Whether the binary is newer than every source it is made of.
+/// Returns whether the binary is newer than all of its sources.
 fn is_fresh(built: &Path, workspace: &Path) -> bool {
     let modified = |path: &Path| std::fs::metadata(path).and_then(|found| found.modified());
     let Ok(since) = modified(built) else {
@@ -106,7 +106,7 @@ fn is_fresh(built: &Path, workspace: &Path) -> bool {
     true
 }
 
-/// What is in a directory; nothing if it is none.
+/// Returns the entries of a directory; none if it is not a directory.
 fn list(directory: &Path) -> Vec<PathBuf> {
     let entries = std::fs::read_dir(directory).into_iter().flatten();
     entries.flatten().map(|entry| entry.path()).collect()

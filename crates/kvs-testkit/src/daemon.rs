@@ -1,8 +1,8 @@
-//! A daemon as a child process: started, reached, killed, stopped.
+//! A daemon as a child process: start, connect, kill, stop.
 //!
-//! A `Home` is a place for a store and a socket that outlives daemons, so that one can be killed
-//! and the next started on what it left. Nothing waits by sleeping: the daemon says when it can be
-//! reached, and its end is waited for.
+//! A `Home` holds a store and a socket and outlives daemons, so that a daemon can be killed and the
+//! next one started on the same store. Nothing polls: the daemon reports when it is ready, and its
+//! exit is awaited.
 
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
@@ -17,13 +17,13 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use crate::binary::program;
 use crate::process::Counters;
 
-/// How long anything may take before it counts as a hang.
+/// Timeout after which any operation counts as hung.
 pub const PATIENCE: Duration = Duration::from_secs(120);
 
-/// What a daemon says on standard error when it can be reached.
+/// Prefix of the line on standard error that reports readiness.
 const READY: &str = "kvs: serving on ";
 
-/// Variables that would change what a daemon does.
+/// Environment variables that would affect the daemon.
 const VARIABLES: [&str; 5] = [
     "KVS_URI",
     "KVS_NAMESPACE",
@@ -32,30 +32,30 @@ const VARIABLES: [&str; 5] = [
     "NOTIFY_SOCKET",
 ];
 
-/// A store's directory and a socket's path. Removed with the value.
+/// A store directory and a socket path. Both are removed on drop.
 #[derive(Debug)]
 pub struct Home {
     store: tempfile::TempDir,
-    // Apart, as a socket's path must be short.
+    // Separate, because the path of a socket must be short.
     run: tempfile::TempDir,
 }
 
-/// A daemon that did not start.
+/// A daemon that did not start, or has ended.
 #[derive(Debug)]
 pub struct Refused {
-    /// How it ended.
+    /// Exit status.
     pub status: ExitStatus,
-    /// What it said on standard error.
+    /// Output on standard error.
     pub message: String,
 }
 
 impl Home {
-    /// A new place, in the directory for temporary files.
+    /// Creates a home in the directory for temporary files.
     pub fn new() -> anyhow::Result<Self> {
         Self::in_directory(&std::env::temp_dir())
     }
 
-    /// A new place whose store is below that directory, which is made if need be.
+    /// Creates a home with its store below `directory`, which is created if necessary.
     pub fn in_directory(directory: &Path) -> anyhow::Result<Self> {
         std::fs::create_dir_all(directory)?;
         Ok(Self {
@@ -64,33 +64,33 @@ impl Home {
         })
     }
 
-    /// The store's directory. It is made by the first daemon.
+    /// Returns the directory of the store. The first daemon creates it.
     pub fn store(&self) -> PathBuf {
         self.store.path().join("store")
     }
 
-    /// The socket's path.
+    /// Returns the path of the socket.
     pub fn socket(&self) -> PathBuf {
         self.run.path().join("kvs.sock")
     }
 
-    /// The daemon's address, as `--uri` takes it.
+    /// Returns the address of the daemon, as for `--uri`.
     pub fn uri(&self) -> String {
         format!("unix:{}", self.socket().display())
     }
 
-    /// Starts a daemon; returns when it can be reached.
+    /// Starts a daemon and waits until it is ready.
     pub fn start(&self) -> anyhow::Result<Daemon> {
         self.start_with(&[])
     }
 
-    /// The same, but its threads sleep when they have nothing to do, so that all its processor time
-    /// is that of work.
+    /// Like [`start`](Self::start), but without busy polling, so that all CPU time is spent on
+    /// work.
     pub fn start_without_polling(&self) -> anyhow::Result<Daemon> {
         self.start_with(&["--busy-poll", "0"])
     }
 
-    /// The same, with options for `kvs serve`.
+    /// Like [`start`](Self::start), with options for `kvs serve`.
     pub fn start_with(&self, options: &[&str]) -> anyhow::Result<Daemon> {
         let mut command = self.command(program()?);
         command.args(options);
@@ -100,7 +100,7 @@ impl Home {
         }
     }
 
-    /// A command for the daemon here.
+    /// Returns a client command for the daemon of this home.
     pub fn client(&self, arguments: &[&str]) -> anyhow::Result<Command> {
         let mut command = Command::new(program()?);
         for variable in VARIABLES {
@@ -110,7 +110,7 @@ impl Home {
         Ok(command)
     }
 
-    /// The command that runs a daemon here, for changes before [`Daemon::spawn`].
+    /// Returns the command that runs a daemon here, to be modified before [`Daemon::spawn`].
     pub fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         for variable in VARIABLES {
@@ -124,7 +124,7 @@ impl Home {
     }
 }
 
-/// A running daemon. Killed when it is dropped.
+/// A running daemon, killed on drop.
 #[derive(Debug)]
 pub struct Daemon {
     child: Child,
@@ -133,7 +133,7 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Runs the command of a daemon until it can be reached, or ends.
+    /// Runs a daemon command until the daemon is ready or exits.
     pub fn spawn(mut command: Command, socket: PathBuf) -> anyhow::Result<Result<Self, Refused>> {
         let mut child = command
             .stderr(Stdio::piped())
@@ -143,7 +143,7 @@ impl Daemon {
         let (sender, lines) = channel();
         std::thread::spawn(move || {
             for line in BufReader::new(stderr).lines().map_while(Result::ok) {
-                // It must be read on even if nobody listens, or the daemon would be stopped.
+                // Keep reading even without a receiver, or the daemon would block.
                 let _ = sender.send(line);
             }
         });
@@ -167,45 +167,45 @@ impl Daemon {
         }
     }
 
-    /// Its process id.
+    /// Returns the process id.
     pub fn id(&self) -> u32 {
         self.child.id()
     }
 
-    /// A new client of it.
+    /// Connects a new client.
     pub async fn connect(&self) -> anyhow::Result<Client> {
         self.connect_with(Options::default()).await
     }
 
-    /// A new client of it, with options.
+    /// Connects a new client with options.
     pub async fn connect_with(&self, options: Options) -> anyhow::Result<Client> {
         Ok(Client::connect_with(self.connector(), options).await?)
     }
 
-    /// How clients of it connect.
+    /// Returns a connector to this daemon.
     pub fn connector(&self) -> UnixConnector {
         UnixConnector::new(Address::Unix(self.socket.clone()))
     }
 
-    /// The namespace `primary` of a new client.
+    /// Returns the namespace `primary` of a new client.
     pub async fn primary(&self) -> anyhow::Result<Namespace> {
         Ok(self.connect().await?.namespace("primary"))
     }
 
-    /// `kill -9`; returns when it is gone.
+    /// Kills the daemon with SIGKILL and waits until it is gone.
     pub fn kill(mut self) -> anyhow::Result<()> {
         self.child.kill()?;
         self.child.wait()?;
         Ok(())
     }
 
-    /// SIGTERM; returns when it has ended, with its status and what it said meanwhile.
+    /// Stops the daemon with SIGTERM and waits; returns its status and remaining output.
     pub fn stop(self) -> anyhow::Result<Refused> {
         self.terminate()?;
         self.wait()
     }
 
-    /// The same; an error unless it ended well.
+    /// Like [`stop`](Self::stop), but fails unless the daemon exits successfully.
     pub fn stop_cleanly(self) -> anyhow::Result<()> {
         let ended = self.stop()?;
         ensure!(
@@ -222,11 +222,11 @@ impl Daemon {
         Ok(kill_process(self.pid()?, Signal::TERM)?)
     }
 
-    /// Waits until it has ended.
+    /// Waits until the daemon exits.
     pub fn wait(mut self) -> anyhow::Result<Refused> {
         let deadline = Instant::now() + PATIENCE;
         let mut said = Vec::new();
-        // Standard error ends with the process.
+        // Standard error is closed when the process exits.
         loop {
             let left = deadline.saturating_duration_since(Instant::now());
             match self.lines.recv_timeout(left) {
@@ -240,12 +240,13 @@ impl Daemon {
         Ok(Refused { status, message })
     }
 
-    /// SIGTERM; the bytes that it wrote to disk in its life, its last checkpoint included.
+    /// Stops the daemon with SIGTERM; returns the total bytes that it wrote to disk, including its
+    /// last checkpoint.
     pub fn stop_and_count(self) -> anyhow::Result<u64> {
         let pid = self.pid()?;
         let counters = self.counters();
         self.terminate()?;
-        // Its counters can be read until it is waited for.
+        // The counters can be read until the process is reaped.
         waitid(
             WaitId::Pid(pid),
             WaitIdOptions::EXITED | WaitIdOptions::NOWAIT,
@@ -258,7 +259,7 @@ impl Daemon {
         Ok(written)
     }
 
-    /// What the kernel counts for it.
+    /// Returns the kernel's counters of the process.
     pub fn counters(&self) -> Counters {
         Counters::of(self.id())
     }
@@ -270,7 +271,7 @@ impl Daemon {
 
 impl Drop for Daemon {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The daemon may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

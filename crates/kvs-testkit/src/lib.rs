@@ -1,8 +1,8 @@
-//! What the tests and measurements of the workspace share. Never a dependency of the product.
+//! Shared code of the workspace's tests and measurements. Never a dependency of the product.
 //!
-//! Reading order: `needs` is what a test asks of the machine, `random` repeatable random numbers,
-//! `numbers` medians, `process` what the kernel counts for a process, `binary` where the programs
-//! under test are, `daemon` a daemon as a child process.
+//! Reading order: `needs` checks requirements on the machine, `random` provides reproducible random
+//! numbers, `numbers` medians, `process` the kernel's counters of a process, `binary` locates the
+//! programs under test, `daemon` runs a daemon as a child process.
 
 mod needs;
 

@@ -1,11 +1,10 @@
-//! What a test needs of the machine that not every machine gives: root, a program. Where it is
-//! missing the test shows less; but not under CI (`CI` is set), where it fails: what is skipped
-//! there is shown nowhere.
+//! Requirements of a test that not every machine meets: root, a program. Without them the test
+//! covers less. Under CI (`CI` is set) it fails instead, because nothing else would cover what is
+//! skipped.
 
 use std::path::Path;
 
-/// Whether something is there that a test needs. Says on standard error that it is missing, and
-/// under CI fails the test.
+/// Returns whether a requirement is met. Reports a missing one on standard error; under CI, panics.
 #[track_caller]
 pub fn has(what: &str, is_there: bool) -> bool {
     let under_ci = std::env::var_os("CI").is_some_and(|value| !value.is_empty());
@@ -24,13 +23,13 @@ fn may_skip(what: &str, is_there: bool, under_ci: bool) -> bool {
     is_there
 }
 
-/// Whether the test runs as root.
+/// Returns whether the test runs as root.
 #[track_caller]
 pub fn has_root() -> bool {
     has("root", rustix::process::geteuid().is_root())
 }
 
-/// Whether a program is in the path.
+/// Returns whether a program is in `PATH`.
 #[track_caller]
 pub fn has_program(name: &str) -> bool {
     let path = std::env::var_os("PATH").unwrap_or_default();

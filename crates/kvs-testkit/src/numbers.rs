@@ -1,14 +1,15 @@
-//! Medians and percentiles of a few figures.
+//! Medians and percentiles of small sets of figures.
 
-/// The median, of an even number the mean of the two in the middle; sorts the values. 0 if there
-/// are none.
+/// Returns the median, for an even count the mean of the middle two; 0 if there are no values.
+/// Sorts the values.
 pub fn median(values: &mut [f64]) -> f64 {
     let lower = percentile(values, 50);
     let upper = values.get(values.len() / 2).copied().unwrap_or(0.0);
     f64::midpoint(lower, upper)
 }
 
-/// The value that so many percent are not above; sorts the values. 0 if there are none.
+/// Returns the value that `percent` percent of the values do not exceed; 0 if there are no values.
+/// Sorts the values.
 pub fn percentile(values: &mut [f64], percent: usize) -> f64 {
     values.sort_by(f64::total_cmp);
     let index = values.len().saturating_sub(1) * percent / 100;

@@ -1,53 +1,54 @@
-//! What the kernel counts for a process: bytes written to disk, time on a processor, memory.
+//! The kernel's counters of a process: bytes written to disk, CPU time, memory.
 
 use std::path::PathBuf;
 
 use anyhow::{Context, anyhow};
 
-/// Counters of one process, read from `/proc`.
+/// Counters of a process, read from `/proc`.
 #[derive(Clone, Debug)]
 pub struct Counters {
     directory: PathBuf,
 }
 
 impl Counters {
-    /// The counters of a process of this user.
+    /// Returns the counters of a process of this user.
     pub fn of(pid: u32) -> Self {
         Self {
             directory: PathBuf::from(format!("/proc/{pid}")),
         }
     }
 
-    /// The counters of this process.
+    /// Returns the counters of this process.
     pub fn own() -> Self {
         Self::of(std::process::id())
     }
 
-    /// Bytes that it caused to be written to disk, also when it has ended but was not waited for.
+    /// Returns the bytes that the process wrote to disk. Also works after its exit until it is
+    /// reaped.
     pub fn written(&self) -> anyhow::Result<u64> {
         self.field("io", "write_bytes:")
     }
 
-    /// Most memory that it had, in KiB.
+    /// Returns the peak resident memory in KiB.
     pub fn peak_memory_kib(&self) -> anyhow::Result<u64> {
         self.field("status", "VmHWM:")
     }
 
-    /// Memory that it has, in KiB.
+    /// Returns the current resident memory in KiB.
     pub fn memory_kib(&self) -> anyhow::Result<u64> {
         self.field("status", "VmRSS:")
     }
 
-    /// Bytes that it read out of files, those included that were in memory already.
+    /// Returns the bytes that the process read from files, including those in the page cache.
     pub fn read(&self) -> anyhow::Result<u64> {
         self.field("io", "rchar:")
     }
 
-    /// Nanoseconds that its threads, the ended ones not counted, were on a processor.
+    /// Returns the CPU time of its threads in nanoseconds, excluding threads that have ended.
     pub fn busy_ns(&self) -> anyhow::Result<u64> {
         let mut sum = 0;
         for thread in std::fs::read_dir(self.directory.join("task"))? {
-            // A thread may end while it is looked at.
+            // The thread may end meanwhile.
             if let Ok(text) = std::fs::read_to_string(thread?.path().join("schedstat")) {
                 sum += number(text.split_whitespace().next().unwrap_or_default())?;
             }

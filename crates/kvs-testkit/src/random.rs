@@ -1,41 +1,41 @@
-//! Random numbers that can be repeated: a run prints its seed, and the seed gives the same run.
+//! Reproducible random numbers: a run prints its seed, and the same seed repeats the run.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// A splitmix64 generator. Not for secrets.
+/// A SplitMix64 generator. Not for secrets.
 #[derive(Clone, Debug)]
 pub struct Random(u64);
 
 impl Random {
-    /// The generator of a seed.
+    /// Creates a generator from a seed.
     pub fn new(seed: u64) -> Self {
         Self(seed)
     }
 
-    /// A seed that differs from run to run.
+    /// Returns a seed that differs from run to run.
     pub fn fresh_seed() -> u64 {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |time| Self::mix(time.as_nanos() as u64) >> 32)
     }
 
-    /// The next number, of all 64-bit numbers.
+    /// Returns the next 64-bit number.
     pub fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
         Self::mix(self.0)
     }
 
-    /// The next number, below `bound`; 0 if that is 0.
+    /// Returns the next number below `bound`; 0 if `bound` is 0.
     pub fn below(&mut self, bound: u64) -> u64 {
         self.number().checked_rem(bound).unwrap_or(0)
     }
 
-    /// That many bytes.
+    /// Returns `count` random bytes.
     pub fn bytes(&mut self, count: usize) -> Vec<u8> {
         (0..count).map(|_| self.number() as u8).collect()
     }
 
-    /// Scrambles a number; different numbers give different results.
+    /// Mixes the bits of a number; different inputs give different results.
     pub fn mix(number: u64) -> u64 {
         let mut mixed = number;
         mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);

@@ -1,5 +1,5 @@
-//! The least that durability can cost: the same bytes written behind each other into a preallocated
-//! and zeroed file, with one write and one `fdatasync` at a time.
+//! The minimum cost of durability: the same bytes appended to a preallocated and zeroed file, one
+//! write and one `fdatasync` at a time.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -10,20 +10,20 @@ use anyhow::Context;
 
 use crate::statistics::Samples;
 
-/// Bytes of the file; writing begins again at its start when it is full.
+/// Size of the file in bytes; writing restarts at its beginning when it is full.
 const FILE_BYTES: usize = 64 << 20;
 
-/// Bytes that are zeroed at a time.
+/// Bytes zeroed per write.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// A file without a name, which the system removes with the last handle.
+/// An unnamed file, which the system removes when it is closed.
 pub(crate) struct Disk {
     file: File,
     position: usize,
 }
 
 impl Disk {
-    /// Makes the file.
+    /// Creates the file.
     pub(crate) fn new(directory: &Path) -> anyhow::Result<Disk> {
         let make = || {
             let file = tempfile::tempfile_in(directory)?;
@@ -39,8 +39,8 @@ impl Disk {
         Ok(Disk { file, position: 0 })
     }
 
-    /// Writes and syncs so many bytes again and again. One sample a round; also the time of all
-    /// together. A batch longer than the file is cut.
+    /// Repeatedly writes and syncs `bytes` bytes, truncated to the size of the file. Returns one
+    /// sample per round and the total time.
     pub(crate) fn append(
         &mut self,
         bytes: usize,

@@ -1,5 +1,5 @@
-//! How long the frames of a workload are, by encoding one of each: the ping-pong carries as many
-//! bytes, and the disk is measured with as many.
+//! Frame sizes of a workload, determined by encoding one frame of each kind. The ping-pong and the
+//! disk are measured with the same sizes.
 
 use bytes::BytesMut;
 use kvs_client::{At, Entry, OperationResult, Position, ValueInfo};
@@ -14,24 +14,24 @@ use crate::load::Work;
 use crate::plan::{Size, Workload};
 use crate::workloads::txn;
 
-/// A number of typical length: ids, versions, transaction numbers.
+/// A number of typical size, for ids, versions and transaction numbers.
 const NUMBER: u64 = 1 << 20;
 
-/// Bytes on the wire, length fields included.
+/// Sizes in bytes on the wire, including length fields.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Frames {
-    /// From the client.
+    /// Size of a request.
     pub(crate) request: usize,
-    /// From the daemon.
+    /// Size of an answer.
     pub(crate) answer: usize,
-    /// Of a request that commits, which is about what the journal has to take.
+    /// Size of a committing request, about what the journal stores.
     pub(crate) record: usize,
 }
 
-/// Bytes of a longer value that count: such a one travels in pieces.
+/// Maximum counted bytes of a value; longer ones are sent in pieces.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// The frames of a workload.
+/// Returns the frame sizes of a workload.
 pub(crate) fn of(workload: Workload, size: &Size) -> Frames {
     let size = &Size {
         value: size.value.min(PIECE_BYTES),
@@ -87,7 +87,7 @@ fn request(work: Work) -> usize {
         .into(),
     };
     let mut out = BytesMut::new();
-    // What is too long for a frame is refused by the daemon, which then says why.
+    // The daemon refuses a request that exceeds a frame and reports why.
     let _ = write_request(&mut out, FRAME_BYTES, NUMBER, &request);
     out.len().max(1)
 }

@@ -1,4 +1,4 @@
-//! What this machine could do at most: the figures that stand beside a workload's.
+//! The limits of this machine, reported next to the figures of a workload.
 
 use std::hint::black_box;
 use std::time::{Duration, Instant};
@@ -13,32 +13,32 @@ use crate::cpus::Cpus;
 use crate::plan::{Pin, Plan};
 use crate::statistics::median;
 
-/// Bytes that are hashed or copied at a time: more than the caches hold.
+/// Bytes hashed or copied per measurement: more than the caches hold.
 const BLOCK_BYTES: usize = 32 << 20;
 
-/// The machine's limits. What could not be measured is absent.
+/// The limits of the machine. Values that could not be measured are absent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize)]
 pub(crate) struct Limit {
-    /// Median time of the same frames to and fro, on the CPUs of the run.
+    /// Median round-trip time of the same frames, on the CPUs of the run.
     pub(crate) pingpong_p50_us: Option<f64>,
-    /// The same with both sides on one CPU.
+    /// Median round-trip time with both sides on one CPU.
     pub(crate) pingpong_same_core_p50_us: Option<f64>,
-    /// The same on two.
+    /// Median round-trip time with the sides on two CPUs.
     pub(crate) pingpong_cross_core_p50_us: Option<f64>,
-    /// Frames a second, as many at once as are in flight, on the CPUs of the run.
+    /// Frames per second with the same number in flight, on the CPUs of the run.
     pub(crate) pingpong_rate: Option<f64>,
     /// Median time to write and sync the bytes of one commit.
     pub(crate) fdatasync_p50_us: Option<f64>,
-    /// Commits' bytes a second, as many in one write and one sync as are in flight.
+    /// Commits per second when one write and one sync cover as many as are in flight.
     pub(crate) append_rate: Option<f64>,
-    /// Bytes a second that are hashed.
+    /// Bytes hashed per second.
     pub(crate) hash_bytes_per_s: Option<f64>,
-    /// Bytes a second that are copied in memory.
+    /// Bytes copied in memory per second.
     pub(crate) memory_bytes_per_s: Option<f64>,
 }
 
 impl Limit {
-    /// The median of each figure.
+    /// Returns the median of each figure.
     pub(crate) fn median(limits: &[Limit]) -> Limit {
         let of = |field: fn(&Limit) -> Option<f64>| {
             let known: Vec<f64> = limits.iter().filter_map(field).collect();
@@ -57,8 +57,8 @@ impl Limit {
     }
 }
 
-/// Measures everything once, each for that time. The disk only if there is one that is known to be
-/// the store's.
+/// Measures each limit once, for the given time. The disk is measured only if it is known to be the
+/// store's.
 pub(crate) async fn measure(
     plan: &Plan,
     cpus: &Cpus,
@@ -104,9 +104,9 @@ pub(crate) async fn measure(
     Ok(limit)
 }
 
-/// Bytes a second of something that is done with a block.
+/// Returns bytes per second of an operation on a block.
 fn rate(mut work: impl FnMut()) -> f64 {
-    // The first time makes the pages.
+    // The first call faults the pages in.
     work();
     let start = Instant::now();
     work();

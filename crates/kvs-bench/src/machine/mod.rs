@@ -1,5 +1,4 @@
-//! What the machine could do at most: round trips between two processes, syncs of its disk, hashing
-//! and copying.
+//! The limits of the machine: round trips between two processes, disk syncs, hashing and copying.
 
 pub(crate) mod frames;
 

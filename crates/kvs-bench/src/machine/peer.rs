@@ -1,6 +1,5 @@
-//! The other side of the ping-pong: a process on the daemon's kind of runtime that answers each
-//! request of so many bytes with so many bytes, and does nothing else. Its socket is standard
-//! input.
+//! The peer of the ping-pong: a process on the same kind of runtime as the daemon that answers each
+//! request of a fixed size with an answer of a fixed size. Its socket is standard input.
 
 use std::os::unix::net::UnixStream as StdStream;
 
@@ -8,10 +7,10 @@ use anyhow::Context;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 
-/// Bytes that are read at a time, as the daemon does.
+/// Read buffer size in bytes, the same as the daemon's.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Answers until the other side closes. What came together is answered together.
+/// Answers requests until the connection is closed. Requests read together are answered together.
 pub async fn run(request: usize, answer: usize) -> anyhow::Result<()> {
     let socket = rustix::stdio::stdin()
         .try_clone_to_owned()

@@ -1,5 +1,5 @@
-//! The least that a request can cost: the same bytes to and fro over a unix socket, between the
-//! same kinds of runtime, on the same CPUs, with nothing done in between.
+//! The minimum cost of a request: the same bytes sent and returned over a unix socket, between the
+//! same kinds of runtime on the same CPUs, without any work.
 
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream as StdStream;
@@ -16,10 +16,10 @@ use crate::cpus::Cpus;
 use crate::plan::Pin;
 use crate::statistics::Samples;
 
-/// Part of the time that goes by before anything is counted.
+/// The warm-up is the time divided by this.
 const WARM_UP: u32 = 4;
 
-/// A peer that answers, in a process of its own. Killed when dropped.
+/// The peer in its own process, killed on drop.
 pub(crate) struct PingPong {
     _peer: Child,
     socket: UnixStream,
@@ -27,7 +27,7 @@ pub(crate) struct PingPong {
 }
 
 impl PingPong {
-    /// Starts the peer on its CPU and leaves the calling thread on the clients'.
+    /// Starts the peer on its CPU and leaves the calling thread on the CPU of the clients.
     pub(crate) fn start(cpus: &Cpus, pin: Option<Pin>, frames: Frames) -> anyhow::Result<PingPong> {
         let (ours, theirs) = StdStream::pair()?;
         ours.set_nonblocking(true)?;
@@ -49,8 +49,8 @@ impl PingPong {
         })
     }
 
-    /// Sends so many requests at once and takes their answers, again and again. One sample a round;
-    /// also the time that all samples took together.
+    /// Repeatedly sends `batch` requests at once and receives their answers. Returns one sample per
+    /// round and the total time of all samples.
     pub(crate) async fn run(
         &mut self,
         batch: usize,
@@ -68,7 +68,7 @@ impl PingPong {
                 writer.write_all(&request).await?;
                 reader.read_exact(&mut answer).await?;
             } else {
-                // Both at once: neither side may wait for the other's full socket.
+                // Concurrently, so that a full socket cannot block both sides.
                 tokio::try_join!(writer.write_all(&request), reader.read_exact(&mut answer))?;
             }
             let end = Instant::now();

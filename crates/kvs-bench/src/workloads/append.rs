@@ -1,4 +1,4 @@
-//! `append`: to values that grow.
+//! `append`: appends to growing values.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use kvs_client::Transaction;
 
 use crate::load::{Bench, Measured, Work};
 
-/// One repetition.
+/// Runs one repetition.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let size = bench.size;
     let make = move |i| {

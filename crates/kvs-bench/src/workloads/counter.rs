@@ -1,4 +1,4 @@
-//! `counter`: adds of 1 to one number. They are merged into few groups but never into one version.
+//! `counter`: adds 1 to one number. Adds share few groups but never a version.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use kvs_client::Transaction;
 
 use crate::load::{Bench, Measured, Work};
 
-/// One repetition.
+/// Runs one repetition.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let make = |_| Work::Commit(Transaction::new().add("bench-counter", 1));
     bench.drive("adds", Arc::new(make)).await

@@ -1,5 +1,5 @@
-//! `directory-growth`: puts into a directory of 1,000 entries, and into the same when it has grown.
-//! The figures are those of the large one.
+//! `directory-growth`: puts into a directory of 1,000 entries, and into the same directory after it
+//! has grown. The figures are those of the large directory.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -7,10 +7,11 @@ use std::time::Instant;
 use crate::load::{Bench, Measured, Work};
 use crate::plan::Size;
 
-/// Entries of the directory while it is small.
+/// Number of entries while the directory is small.
 const SMALL: u64 = 1000;
 
-/// One repetition. The first makes the directory grow, further ones compare with its small time.
+/// Runs one repetition. The first one grows the directory; later ones compare with its result for
+/// the small directory.
 pub(crate) async fn measure(
     bench: &Bench,
     small_p50_us: &mut Option<f64>,

@@ -1,4 +1,4 @@
-//! `get`: current values, linearizable.
+//! `get`: linearizable reads of current values.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use kvs_client::At;
 
 use crate::load::{Bench, Measured, Work};
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let keys = bench.size.keys_in_turn();
     let make = move |i| Work::Get(keys.of(i), At::Current);

@@ -1,5 +1,5 @@
-//! `idle-watches`: puts while many watches wait for other keys; beside them the same puts without
-//! the watches, and what a watch takes of the daemon's memory.
+//! `idle-watches`: puts while many watches wait for other keys; for comparison, the same puts
+//! without watches, and the daemon's memory per watch.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use kvs_proto::STREAMS;
 
 use crate::load::{Bench, Measured, Work};
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let size = bench.size;
     let puts = move |i| Work::put(&size, i);

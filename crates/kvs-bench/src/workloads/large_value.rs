@@ -1,6 +1,6 @@
-//! `large-value`: values of 8 MiB, or whatever `--value-size` says, are put, then fetched whole,
-//! both in pieces, so that memory holds none whole. The figures are those of the puts; the gets
-//! have their own. One at a time.
+//! `large-value`: puts and then gets values of 8 MiB, or of `--value-size`, one at a time. Both are
+//! streamed, so no value is held in memory as a whole. The main figures are those of the puts; the
+//! gets have their own.
 
 use std::time::Instant;
 
@@ -13,13 +13,13 @@ use crate::load::{Bench, Measured};
 use crate::statistics::Samples;
 use crate::transfer;
 
-/// Bytes that are handed over at a time.
+/// Bytes per piece.
 const PIECE_BYTES: usize = 1 << 20;
 
-/// A stamp is put into a value every so many bytes.
+/// Interval between unique stamps in a value, in bytes.
 const UNIQUE_BYTES: usize = 4096;
 
-/// One repetition.
+/// Runs one repetition.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let limit = match bench.target.directory() {
         Some(directory) => Some(transfer::rate(directory, bench.size.value)?),
@@ -32,7 +32,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let first = start.duration_since(std::time::UNIX_EPOCH)?.as_micros();
     let mut puts = repeat(bench, async |i| {
         let key = bench.size.key_of_request(i);
-        // Unlike those of all repetitions.
+        // Different from the values of all repetitions.
         put(&namespace, key, bench.size.value, first as u64 + i).await
     })
     .await?;
@@ -62,7 +62,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     Ok(puts)
 }
 
-/// One operation after the other until the time is over.
+/// Runs one operation after the other until the time is over.
 async fn repeat(
     bench: &Bench,
     operation: impl AsyncFn(u64) -> anyhow::Result<()>,
@@ -82,7 +82,7 @@ async fn repeat(
     Ok(measured)
 }
 
-/// Sends a value in pieces and commits it.
+/// Uploads a value in pieces and commits it.
 async fn put(namespace: &Namespace, key: SmolStr, bytes: usize, number: u64) -> anyhow::Result<()> {
     let mut upload = namespace.client().upload().await?;
     let mut left = bytes;
@@ -97,7 +97,8 @@ async fn put(namespace: &Namespace, key: SmolStr, bytes: usize, number: u64) -> 
     Ok(())
 }
 
-/// Bytes of which no part is equal to one of another value: equal ones would be stored once.
+/// Returns bytes of which no part equals that of another value: equal parts would be stored only
+/// once.
 fn piece(bytes: usize, number: u64, left: usize) -> Bytes {
     let mut piece = vec![b'x'; bytes];
     for (at, block) in piece.chunks_mut(UNIQUE_BYTES).enumerate() {

@@ -1,4 +1,4 @@
-//! `mixed`: nine gets, then a put, as of a service that is mostly asked.
+//! `mixed`: nine gets, then a put, as in a read-mostly service.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use kvs_client::At;
 
 use crate::load::{Bench, Measured, Work};
 
-/// One request in so many is a put.
+/// One request in this many is a put.
 const PUT_EVERY: u64 = 10;
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let size = bench.size;
     let make = move |i: u64| {

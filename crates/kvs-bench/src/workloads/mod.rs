@@ -1,4 +1,4 @@
-//! The workloads, one file each: what the clients ask for, and what of it is a figure.
+//! The workloads, one file each: their requests and their figures.
 
 pub(crate) mod append;
 pub(crate) mod counter;

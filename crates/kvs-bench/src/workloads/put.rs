@@ -1,4 +1,4 @@
-//! `put`: values under keys that exist, each commit durable before it is answered.
+//! `put`: puts to existing keys; each commit is durable before it is answered.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use kvs_client::Transaction;
 
 use crate::load::{Bench, Measured, Work};
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let (size, keys) = (bench.size, bench.size.keys_in_turn());
     let make = move |i| {

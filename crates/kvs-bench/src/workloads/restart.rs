@@ -1,8 +1,8 @@
-//! `restart`: our own daemon is killed with its store full of keys, and started again. A latency is
-//! the time from the start of the process until it serves; each time one value is read.
+//! `restart`: kills our own daemon, whose store is full of keys, and starts it again. A latency is
+//! the time from the start of the process until it serves; after each restart one value is read.
 //!
-//! After the last restart all keys are listed, so that the resident memory is that of a daemon that
-//! has all of them at hand.
+//! After the last restart all keys are listed, so that the resident memory is that of a daemon with
+//! all keys loaded.
 
 use std::path::Path;
 use std::time::Instant;
@@ -13,10 +13,10 @@ use kvs_client::ListOptions;
 use crate::load::{Bench, Measured};
 use crate::statistics::Samples;
 
-/// Restarts at least, however long they take.
+/// Minimum number of restarts, however long they take.
 const RESTARTS: usize = 3;
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &mut Bench) -> anyhow::Result<Measured> {
     bench.progress.step("restarts");
     let size = bench.size;
@@ -55,7 +55,7 @@ pub(crate) async fn measure(bench: &mut Bench) -> anyhow::Result<Measured> {
     })
 }
 
-/// Lists everything, page by page; the number of entries.
+/// Lists everything page by page; returns the number of entries.
 async fn list(bench: &Bench) -> anyhow::Result<usize> {
     let namespace = bench.connect().await?;
     let mut options = ListOptions::new().recursive();
@@ -70,7 +70,7 @@ async fn list(bench: &Bench) -> anyhow::Result<usize> {
     }
 }
 
-/// Bytes of the files in a directory and below; those that vanish meanwhile do not count.
+/// Returns the total size of the files below a directory, ignoring files that vanish meanwhile.
 fn size_of(directory: &Path) -> u64 {
     let Ok(entries) = std::fs::read_dir(directory) else {
         return 0;

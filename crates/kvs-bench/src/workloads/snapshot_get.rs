@@ -1,6 +1,6 @@
-//! `snapshot-get`: values of one state, whatever has been committed since, by a client that keeps
-//! what it reads and has read them before; beside them the same from the daemon, and current values
-//! out of a near cache.
+//! `snapshot-get`: gets from one snapshot, unaffected by later commits, by a client that has
+//! already cached the values; for comparison, the same gets from the daemon, and current values
+//! from a near cache.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,22 +16,22 @@ use crate::plan::Size;
 use crate::progress::Progress;
 use crate::statistics::Samples;
 
-/// Bytes that the cache has for each key, beside its value: more than any layout takes.
+/// Cache space per key in bytes, besides its value: more than any layout needs.
 const CACHE_BYTES_A_KEY: u64 = 4096;
 
-/// Of so many gets in a row one is timed by itself, since reading the clock takes a good part of a
+/// Only one in this many gets is timed, because reading the clock costs a considerable part of a
 /// get.
 const TIMED: u64 = 16;
 
-/// After so many gets other tasks have a turn.
+/// The task yields after this many gets.
 const TURN: u64 = 4096;
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let size = bench.size;
     let namespace = bench.connect().await?;
     let snapshot = namespace.info(At::Current).await?.snapshot;
-    // So that the snapshot is not the newest state.
+    // Ensures that the snapshot is not the newest state.
     namespace.put(size.key(0), size.value_with(0)).await?;
     let at = At::Snapshot(snapshot.clone());
     let make = move |i| Work::Get(size.key_of_request(i), at.clone());
@@ -55,11 +55,11 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     Ok(measured)
 }
 
-/// The namespace of the workload, of a client whose cache has room for all of it.
+/// Returns the namespace through a client whose cache can hold all of it.
 async fn caching(bench: &Bench) -> anyhow::Result<Namespace> {
     let namespace = bench.connect().await?;
     let bytes = bench.size.keys * (CACHE_BYTES_A_KEY + 2 * bench.size.value as u64);
-    // A value is kept if it is a small part of the cache.
+    // A value is cached only if it is a small part of the cache.
     let bytes = bytes.max(256 * bench.size.value as u64).max(16 << 20);
     Ok(namespace
         .client()
@@ -67,12 +67,12 @@ async fn caching(bench: &Bench) -> anyhow::Result<Namespace> {
         .namespace(namespace.name()))
 }
 
-/// What is read from.
+/// The source of the values.
 #[derive(Clone)]
 enum Source {
-    /// One state.
+    /// A snapshot.
     Snapshot(Snapshot),
-    /// Whatever is the newest state.
+    /// The newest state.
     Near(CachedNamespace),
 }
 
@@ -94,7 +94,7 @@ impl Source {
     }
 }
 
-/// Reads keys one after the other for the time of the plan, after the warm-up.
+/// Reads one key after the other for the planned time, after the warm-up.
 async fn warm(bench: &Bench, what: &str, source: Source) -> anyhow::Result<Measured> {
     bench.progress.step(what);
     let size = bench.size;

@@ -1,5 +1,5 @@
-//! `txn`: a condition, an add to a counter that all share, and two puts. As each touches the
-//! counter, none can share a version with another.
+//! `txn`: a condition, an add to a shared counter, and two puts. Every transaction touches the
+//! counter, so no two can share a version.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use kvs_client::Transaction;
 use crate::load::{Bench, Measured, Work};
 use crate::plan::Size;
 
-/// Transaction number `i`.
+/// Returns transaction number `i`.
 pub(crate) fn transaction(size: &Size, i: u64) -> Work {
     let (key, other) = (size.key_of_request(2 * i), size.key_of_request(2 * i + 1));
     let transaction = Transaction::new()
@@ -19,7 +19,7 @@ pub(crate) fn transaction(size: &Size, i: u64) -> Work {
     Work::Commit(transaction)
 }
 
-/// One repetition. The keys must be there.
+/// Runs one repetition. The keys must exist.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let size = bench.size;
     bench

@@ -1,9 +1,9 @@
-//! `watch`: how long it takes from the call of a commit until each watcher's callback has the
-//! value; then a burst to one key, in which no watcher may miss, repeat or reorder a value.
+//! `watch`: the time from the call of a commit until the callback of each watcher has the value;
+//! then a burst of commits to one key, in which no watcher may miss, repeat or reorder a value.
 //!
-//! A value begins with its number and the time of the call, so nothing is shared but a count. In
-//! the first part the next commit is made when the last one was seen by all (closed loop): its
-//! figures are those of the workload, one operation a delivery.
+//! Each value starts with its number and the time of the call, so the sides share only a counter.
+//! The first part is a closed loop: the next commit is sent once all watchers have seen the
+//! previous one. Its figures are those of the workload, with one operation per delivery.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -20,22 +20,22 @@ use crate::plan::Size;
 use crate::progress::Progress;
 use crate::statistics::Samples;
 
-/// The number that ends a watcher.
+/// The number that stops a watcher.
 const LAST: u64 = u64::MAX;
 
-/// Commits in flight during the burst, if the plan does not ask for more.
+/// Minimum number of commits in flight during the burst.
 const BURST_IN_FLIGHT: usize = 128;
 
-/// How many deliveries there were so far, of all watchers.
+/// The total number of deliveries to all watchers.
 #[derive(Default)]
 struct Delivered {
     count: AtomicU64,
-    /// The count at which the producer goes on.
+    /// The count that the producer waits for.
     wanted: AtomicU64,
     changed: Notify,
 }
 
-/// One repetition.
+/// Runs one repetition.
 pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     let watchers = bench.size.watchers.max(1);
     let written = bench.target.written_bytes();
@@ -55,7 +55,7 @@ pub(crate) async fn measure(bench: &Bench) -> anyhow::Result<Measured> {
     Ok(measured)
 }
 
-/// One commit at a time, until the time is over.
+/// Commits one value at a time until the time is over.
 async fn latency(bench: &Bench, watchers: usize) -> anyhow::Result<Measured> {
     let base = Instant::now();
     let delivered = Arc::new(Delivered::default());
@@ -67,7 +67,7 @@ async fn latency(bench: &Bench, watchers: usize) -> anyhow::Result<Measured> {
     let (mut number, mut counted, mut tick) = (0, 0, from);
     let mut now = Instant::now();
     while now < until {
-        // Number 0 is not counted by the watchers.
+        // Watchers do not count number 0.
         let is_counted = now >= from;
         number += u64::from(is_counted);
         counted += u64::from(is_counted);
@@ -106,7 +106,7 @@ async fn latency(bench: &Bench, watchers: usize) -> anyhow::Result<Measured> {
     })
 }
 
-/// Many commits in flight to one key, each a version of its own.
+/// Keeps many commits to one key in flight, each with a version of its own.
 async fn burst(bench: &Bench, watchers: usize) -> anyhow::Result<Measured> {
     let base = Instant::now();
     let delivered = Arc::new(Delivered::default());
@@ -147,7 +147,7 @@ async fn burst(bench: &Bench, watchers: usize) -> anyhow::Result<Measured> {
     })
 }
 
-/// Starts the watchers, each on a connection of its own; they stand when this returns.
+/// Starts the watchers, each on its own connection. On return their watches are established.
 async fn watch(
     bench: &Bench,
     watchers: usize,
@@ -164,7 +164,7 @@ async fn watch(
     Ok(tasks)
 }
 
-/// Takes values until the last; every number must follow the one before.
+/// Receives values up to the last and checks that their numbers are consecutive.
 async fn watcher(
     mut stream: WatchStream,
     base: Instant,
@@ -203,7 +203,7 @@ impl Delivered {
         }
     }
 
-    /// How many values all watchers have seen, when no value is on its way.
+    /// Returns how many values all watchers have seen; valid while no value is in flight.
     fn rounds(&self, watchers: usize) -> u64 {
         self.count.load(Ordering::Relaxed) / watchers as u64
     }
@@ -219,7 +219,7 @@ impl Delivered {
     }
 }
 
-/// All that the watchers recorded.
+/// Collects the samples of all watchers.
 async fn samples(mut tasks: JoinSet<anyhow::Result<Samples>>) -> anyhow::Result<Samples> {
     let mut all = Samples::default();
     while let Some(samples) = tasks.join_next().await {
@@ -228,7 +228,7 @@ async fn samples(mut tasks: JoinSet<anyhow::Result<Samples>>) -> anyhow::Result<
     Ok(all)
 }
 
-/// Why a watcher ended although it was not told to.
+/// Returns the reason why a watcher ended early.
 fn ended_early(
     ended: Option<Result<anyhow::Result<Samples>, tokio::task::JoinError>>,
 ) -> anyhow::Error {
@@ -239,7 +239,7 @@ fn ended_early(
     }
 }
 
-/// A value with its number and the time of now; at least 16 bytes.
+/// Returns a value with its number and the current time; at least 16 bytes.
 fn value(size: &Size, number: u64, base: Instant) -> Bytes {
     let mut value = BytesMut::with_capacity(size.value.max(16));
     value.put_u64(number);
