@@ -1,8 +1,8 @@
-//! What kvs must show, over a real daemon: the runs that are too long for a unit test. The
-//! integration tests take them short, the program `measure` takes them whole and prints the
-//! figures.
+//! Acceptance runs against a real daemon that are too long for unit tests. The integration tests
+//! run them in short form; the program `measure` runs them in full and prints the figures.
 //!
-//! A run fails with an error when a promise is broken; how fast it was is a figure, never an error.
+//! A run fails with an error if a guarantee is broken; performance is reported as a figure, never
+//! as an error.
 
 mod measuring;
 

@@ -1,4 +1,4 @@
-//! A daemon that may have few descriptors and few threads.
+//! A daemon with few descriptors and few threads.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,27 +9,27 @@ use anyhow::{Context, bail};
 use kvs_testkit::program;
 use kvs_testkit::{Daemon, Home};
 
-/// Goes into a group of processes, if one is named, and runs the rest of its arguments with so many
-/// descriptors.
+/// Limits the descriptors, joins a control group if one is given, and executes the remaining
+/// arguments.
 const SCRIPT: &str = r#"set -e
 ulimit -n "$1"
 if [ -n "$2" ]; then echo $$ > "$2/cgroup.procs"; fi
 shift 2
 exec "$@""#;
 
-/// The limits, which hold for one daemon after the other.
+/// The limits, which apply to each daemon started with them.
 #[derive(Debug)]
 pub(crate) struct Confined {
     descriptors: u64,
     group: Result<PidsGroup, String>,
 }
 
-/// A control group with a limit of its processes and threads. Removed with the value.
+/// A control group that limits processes and threads. Removed on drop.
 #[derive(Debug)]
 struct PidsGroup(PathBuf);
 
 impl Confined {
-    /// So many descriptors, and so many threads if this machine lets this user say so.
+    /// Limits descriptors, and also threads if this user may do so on this machine.
     pub(crate) fn new(descriptors: u64, threads: u64) -> Self {
         Self {
             descriptors,
@@ -37,12 +37,12 @@ impl Confined {
         }
     }
 
-    /// Why threads are not limited, if so.
+    /// Returns why threads are not limited, if so.
     pub(crate) fn missing(&self) -> Option<&str> {
         self.group.as_ref().err().map(String::as_str)
     }
 
-    /// Starts a daemon within them.
+    /// Starts a daemon within the limits.
     pub(crate) fn start(&self, home: &Home, options: &[&str]) -> anyhow::Result<Daemon> {
         let inner = home.command(program()?);
         let group = self.group.as_ref().map_or(Path::new(""), |group| &group.0);
@@ -66,14 +66,14 @@ impl Confined {
         }
     }
 
-    /// The most threads that there were at a time, as far as the kernel counts them.
+    /// Returns the peak number of threads, if the kernel counts them.
     pub(crate) fn most_threads(&self) -> Option<f64> {
         let group = self.group.as_ref().ok()?;
         let text = fs::read_to_string(group.0.join("pids.peak")).ok()?;
         text.trim().parse().ok()
     }
 
-    /// How many threads were refused, as far as the kernel counts them.
+    /// Returns the number of refused threads, if the kernel counts them.
     pub(crate) fn refused_threads(&self) -> Option<f64> {
         let group = self.group.as_ref().ok()?;
         let text = fs::read_to_string(group.0.join("pids.events")).ok()?;
@@ -83,7 +83,7 @@ impl Confined {
 }
 
 impl PidsGroup {
-    /// A new one below that of this process, in whichever of the two hierarchies has it.
+    /// Creates a group below that of this process, in whichever hierarchy has the controller.
     fn new(threads: u64) -> anyhow::Result<Self> {
         let own = fs::read_to_string("/proc/self/cgroup")?;
         let place = |line: &str| {
@@ -111,7 +111,7 @@ impl PidsGroup {
         fs::create_dir(&path).with_context(|| format!("cannot make {}", path.display()))?;
         let group = Self(path);
         let limit = group.0.join("pids.max");
-        // A file of that name is there only if the controller is.
+        // The file exists only if the controller is enabled.
         fs::metadata(&limit).with_context(|| format!("no {}", limit.display()))?;
         fs::write(&limit, threads.to_string())
             .with_context(|| format!("cannot write {}", limit.display()))?;
@@ -121,7 +121,7 @@ impl PidsGroup {
 
 impl Drop for PidsGroup {
     fn drop(&mut self) {
-        // Whoever was in it has been waited for; what stays for another reason harms nobody.
+        // All members have exited; a leftover group is harmless.
         let _ = fs::remove_dir(&self.0);
     }
 }

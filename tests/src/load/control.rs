@@ -1,4 +1,4 @@
-//! A loop that only computes, as a measure of what the machine adds to thread time.
+//! A loop that only computes, to measure what the machine adds to thread time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -9,18 +9,18 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::load::dedicated_thread::apart;
 use kvs_testkit::Random;
 
-/// Rounds of the loop that does nothing but compute: about as much as a slice.
+/// Iterations of the loop: about as much work as a slice.
 const CONTROL_ROUNDS: u64 = 40_000;
 
-/// Loops between two pauses, so that together they take half a processor: a disturbance of the
-/// machine has to have much to hit, or it is not seen.
+/// Loops between two pauses, chosen so that they use half a CPU: a disturbance of the machine is
+/// noticed only if it is likely to hit a loop.
 const CONTROL_LOOPS: u64 = 8;
 
-/// A pause.
+/// Length of a pause.
 const CONTROL_PAUSE: Duration = Duration::from_millis(1);
 
-/// What a loop without any input, output or memory takes of a processor, in milliseconds of thread
-/// time, again and again: what of the longest slice is the machine's.
+/// Repeatedly measures the thread time of a loop without I/O or memory access, in milliseconds.
+/// Shows how much of the longest slice is due to the machine.
 pub(crate) async fn control(done: Arc<AtomicBool>) -> anyhow::Result<Vec<f64>> {
     apart("control", async move || {
         let mut taken = Vec::new();

@@ -1,10 +1,10 @@
-//! Whether a commit costs more once there were many: a run of commits of one kind, with a window at
-//! either end in which their cost is measured.
+//! Measures whether commits become more expensive over time: a run of commits of one kind, with a
+//! window at either end in which their cost is measured.
 //!
-//! Cost is measured three ways: the latency of commits made one at a time; the time of a thousand
-//! pipelined ones; and the processor time that the daemon takes for each, which noise of the
-//! machine touches least; so the daemon does not wait awake. Beside each window stands what an
-//! append and a sync alone take, as a shared disk is not always equally fast.
+//! The cost is measured in three ways: the latency of commits made one at a time, the time of a
+//! thousand pipelined commits, and the daemon's CPU time per commit. The last is the least affected
+//! by noise of the machine, so the daemon does not busy-poll. Each window also measures a plain
+//! append with sync, because the speed of a shared disk varies.
 
 use std::path::Path;
 use std::time::Instant;
@@ -18,28 +18,28 @@ use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 use kvs_testkit::{median, percentile};
 
-/// Commits whose time is taken together when they are pipelined.
+/// Number of pipelined commits that are timed together.
 const BLOCK: u64 = 1_000;
 
-/// Bytes of the reference's appends: about those of a group of one put.
+/// Size of the reference appends in bytes: about that of a group with one put.
 const REFERENCE_BYTES: usize = 256;
 
-/// How such a run is made.
+/// Parameters of such a run.
 #[derive(Clone, Debug)]
 pub(crate) struct Growth<'r> {
-    /// Commits in all.
+    /// Total number of commits.
     pub(crate) commits: u64,
-    /// Commits before the first window.
+    /// Number of commits before the first window.
     pub(crate) warm_up: u64,
-    /// Commits in each half of a window: so many one at a time, and so many pipelined.
+    /// Number of commits in each half of a window, sequential and pipelined.
     pub(crate) window: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub(crate) directory: &'r Path,
-    /// The commit of a number.
+    /// Creates the commit with a given number.
     pub(crate) commit: fn(u64) -> Transaction,
 }
 
-/// A run that is over, its daemon still there.
+/// The result of a run. Its daemon is still running.
 pub(crate) struct Grown {
     pub(crate) daemon: Daemon,
     pub(crate) namespace: Namespace,
@@ -64,10 +64,10 @@ struct Growing {
 }
 
 impl Growth<'_> {
-    /// Runs it on a new store at `home`.
+    /// Performs the run on a new store at `home`.
     ///
     /// # Errors
-    /// A commit failed.
+    /// If a commit fails.
     pub(crate) async fn run(&self, home: &Home) -> anyhow::Result<Grown> {
         ensure!(
             self.commits >= self.warm_up + 4 * self.window,
@@ -95,7 +95,7 @@ impl Growth<'_> {
         })
     }
 
-    /// How it is measured, in words.
+    /// Describes how the cost is measured.
     pub(crate) fn about(&self) -> String {
         format!(
             "a window of {} commits one at a time and {} pipelined ({IN_FLIGHT} in flight, blocks of {BLOCK}) after {} and at the end; medians",
@@ -151,7 +151,7 @@ impl Growth<'_> {
 }
 
 impl Grown {
-    /// Adds figures, and the demand that no cost has more than doubled.
+    /// Adds the figures to a report, and the target that no cost more than doubles.
     pub(crate) fn tell(&self, report: &mut Report) -> anyhow::Result<()> {
         let (first, last) = (&self.first, &self.last);
         let memory = self.daemon.counters().peak_memory_kib()?;

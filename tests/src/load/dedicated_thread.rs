@@ -1,13 +1,13 @@
-//! Something that is done on a thread of its own, so that its figures do not tell how busy the
-//! others of this process are.
+//! Runs work on a dedicated thread, so that its figures do not depend on other work in this
+//! process.
 
 use tokio::runtime::Builder;
 use tokio::sync::oneshot;
 
-/// Runs it on a new thread with a runtime of one thread; what came of it.
+/// Runs `what` on a new thread with a single-threaded runtime and returns its result.
 ///
 /// # Errors
-/// It failed, or there is no thread to be had.
+/// If it fails, or no thread can be started.
 pub(crate) async fn apart<T: Send + 'static>(
     name: &str,
     what: impl AsyncFnOnce() -> anyhow::Result<T> + Send + 'static,
@@ -20,7 +20,7 @@ pub(crate) async fn apart<T: Send + 'static>(
             let done = runtime
                 .map_err(anyhow::Error::from)
                 .and_then(|runtime| runtime.block_on(what()));
-            // Whoever asked has gone if it is not taken.
+            // Fails only if the caller is gone.
             let _ = sender.send(done);
         })?;
     receiver.await?

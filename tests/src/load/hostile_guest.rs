@@ -1,6 +1,6 @@
-//! A guest that does what it can to hurt others: random bytes and malformed frames, floods of
-//! requests whose answers it reads or not, big values, many watches and uploads, connections that
-//! it holds. It is a process of its own, as another user, and knows nothing of the client library.
+//! A guest that tries to harm others: random bytes and malformed frames, floods of requests whose
+//! answers it may not read, big values, many watches and uploads, connections held open. It runs as
+//! a separate process under another user id and does not use the client library.
 
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read, Write};
@@ -21,31 +21,31 @@ use kvs_proto::{
 
 use kvs_testkit::Random;
 
-/// The user that it is. Nobody has that id.
+/// Its user id, which belongs to no real user.
 pub(crate) const UID: u32 = 54_321;
 
-/// Threads that do mischief, each by itself.
+/// Number of independent attacking threads.
 const THREADS: u64 = 8;
 
-/// Connections that each of them keeps, used up or not.
+/// Connections that each thread holds, usable or not.
 const HELD: usize = 8;
 
-/// Most bytes of values that it sends where it may write, so that no disk is filled.
+/// Maximum total bytes of values sent, so that the disk does not fill up.
 const WRITTEN_BYTES: u64 = 1 << 30;
 
-/// How long it waits for a socket to take or give bytes.
+/// Timeout of socket reads and writes.
 const WAIT: Duration = Duration::from_millis(100);
 
-/// What it does; the arguments of its process.
+/// The arguments of the process.
 #[derive(Clone, Debug, clap::Args)]
 pub struct HostileGuest {
-    /// The daemon's socket
+    /// Socket of the daemon
     #[arg(long)]
     pub socket: PathBuf,
-    /// A namespace that it owns
+    /// A namespace owned by the guest
     #[arg(long)]
     pub namespace: String,
-    /// Seed of what it does
+    /// Random seed
     #[arg(long = "from")]
     pub seed: u64,
 }
@@ -57,17 +57,17 @@ struct Done {
     malformed: AtomicU64,
     sent: AtomicU64,
     received: AtomicU64,
-    /// Bytes of values that were sent where they are written.
+    /// Total bytes of values sent.
     values: AtomicU64,
 }
 
-/// A running one. Killed when it is dropped.
+/// A running guest, killed on drop.
 pub(crate) struct Running(Child);
 
 impl Running {
-    /// Starts one, as another user, out of this program, which must be `measure`.
+    /// Starts a guest as another user from this program, which must be `measure`.
     pub(crate) fn spawn(guest: &HostileGuest) -> anyhow::Result<Self> {
-        // By that name it is found whatever directories the other user may look into.
+        // This path works whatever directories the other user may access.
         let child = Command::new("/proc/self/exe")
             .arg("hostile-guest")
             .arg("--socket")
@@ -83,7 +83,7 @@ impl Running {
         Ok(Self(child))
     }
 
-    /// Ends it; the names and values of what it has done.
+    /// Stops the guest; returns the names and values of its counters.
     pub(crate) fn stop(mut self) -> anyhow::Result<Vec<(String, f64)>> {
         let ended = self.0.try_wait()?;
         ensure!(ended.is_none(), "the guest has ended by itself: {ended:?}");
@@ -105,17 +105,17 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The guest may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl HostileGuest {
-    /// Does it until standard input ends, then says how much it was.
+    /// Runs until standard input is closed, then prints the counters.
     ///
     /// # Errors
-    /// Standard input or output fails.
+    /// If standard input or output fails.
     pub fn run(&self) -> anyhow::Result<()> {
         let done: &'static Done = Box::leak(Box::default());
         for thread in 0..THREADS {
@@ -141,7 +141,7 @@ impl HostileGuest {
         let mut held = VecDeque::new();
         loop {
             let Ok(stream) = connect(&self.socket) else {
-                // The daemon is away.
+                // The daemon is not running.
                 std::thread::sleep(Duration::from_millis(5));
                 continue;
             };
@@ -156,7 +156,7 @@ impl HostileGuest {
                 random: &mut *random,
                 done,
             };
-            // That it is refused, cut off or made to wait is what it expects.
+            // Being refused, disconnected or delayed is expected.
             let _ = talk.session(&self.namespace);
             let stream = talk.stream;
             match random.below(8) {
@@ -178,10 +178,10 @@ fn connect(socket: &PathBuf) -> std::io::Result<UnixStream> {
     Ok(stream)
 }
 
-/// One connection.
+/// One connection of the guest.
 struct Talk<'a> {
     stream: UnixStream,
-    /// Longest value that it sends.
+    /// Maximum length of the values it sends.
     most: u64,
     random: &'a mut Random,
     done: &'a Done,
@@ -223,8 +223,8 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// What comes in place of a hello: nothing, anything, or a part of a frame that is said to be
-    /// long.
+    /// Sends something other than a handshake: nothing, random bytes, or part of a frame with a
+    /// large length.
     fn before_hello(&mut self) -> std::io::Result<()> {
         self.done.malformed.fetch_add(1, Ordering::Relaxed);
         match self.random.below(3) {
@@ -242,7 +242,7 @@ impl Talk<'_> {
         }
     }
 
-    /// A frame whose envelope is right, of an arbitrary operation with a random body.
+    /// Sends a frame with a valid envelope, an arbitrary operation and a random body.
     fn random_frame(&mut self) -> std::io::Result<()> {
         self.done.malformed.fetch_add(1, Ordering::Relaxed);
         let count = self.random.below(2_000) as usize;
@@ -254,7 +254,7 @@ impl Talk<'_> {
         self.send(&frame)
     }
 
-    /// A request of which some bytes are others, or the end is missing.
+    /// Sends a request with some bytes changed, or truncated.
     fn spoilt(&mut self, id: u64, namespace: &str) -> std::io::Result<()> {
         self.done.malformed.fetch_add(1, Ordering::Relaxed);
         let request = self.request(id, namespace);
@@ -271,7 +271,7 @@ impl Talk<'_> {
         self.send(&frame)
     }
 
-    /// A request as it should be, to its own namespace or to one that is none of its business.
+    /// Returns a valid request, for its own namespace or one that it may not access.
     fn request(&mut self, id: u64, own: &str) -> Request {
         let foreign = self.random.below(4) == 0;
         let namespace = if foreign { "primary" } else { own };
@@ -331,7 +331,7 @@ impl Talk<'_> {
         Commit::new(namespace, id, vec![operation]).into()
     }
 
-    /// Random patterns, up to 64.
+    /// Returns up to 64 random patterns.
     fn scopes(&mut self) -> Vec<Scope> {
         let count = self.random.below(64);
         let pattern = |number: u64| Scope {
@@ -341,7 +341,7 @@ impl Talk<'_> {
         (0..count).map(|_| pattern(self.random.number())).collect()
     }
 
-    /// A value of random length, a short one when enough was written.
+    /// Returns a value of random length, a short one once enough has been written.
     fn value(&mut self) -> Bytes {
         let length = self.random.below(self.most);
         let written = self.done.values.fetch_add(length, Ordering::Relaxed);
@@ -357,7 +357,7 @@ impl Talk<'_> {
 
     fn encoded(&mut self, id: u64, request: &Request) -> BytesMut {
         let mut frame = BytesMut::new();
-        // Nothing that is too long is asked for; if it were, nothing would be sent.
+        // Requests never exceed a frame; otherwise nothing would be sent.
         let _ = write_request(&mut frame, FRAME_BYTES, id, request);
         frame
     }
@@ -369,7 +369,7 @@ impl Talk<'_> {
         Ok(())
     }
 
-    /// Reads what is there.
+    /// Reads the available input.
     fn receive(&mut self) -> std::io::Result<()> {
         let mut buffer = vec![0; 1 << 16];
         self.stream.set_nonblocking(true)?;

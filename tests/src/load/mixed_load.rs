@@ -1,5 +1,4 @@
-//! Load of one kind: requests through one connection, so many of them unanswered at a time, and
-//! what one takes.
+//! Load of one kind: requests through one connection with a fixed number in flight, and their cost.
 
 use std::collections::VecDeque;
 use std::time::{Duration, Instant};
@@ -13,58 +12,58 @@ use kvs_client::{
 use crate::load::sequence_check::numbered;
 use kvs_testkit::median;
 
-/// Keys that are put and got, all in one directory.
+/// Number of keys, all in one directory.
 pub(crate) const KEYS: u64 = 1_000;
 
-/// Bytes of a value.
+/// Size of a value in bytes.
 const VALUE_BYTES: usize = 64;
 
-/// Keys are taken in steps of this prime: neighbours in time are none in the directory, and none
-/// comes twice within a round.
+/// Stride between successive keys. A prime, so that successive keys are not neighbors in the
+/// directory and no key repeats within a round.
 const STRIDE: u64 = 7_919;
 
-/// This part of a load's time goes by before anything counts.
+/// The warm-up is the time of a load divided by this.
 const WARM_UP_SHARE: u32 = 5;
 
-/// What is asked for.
+/// The kind of load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Load {
-    /// Puts of keys that exist, so many unanswered.
+    /// Puts to existing keys, with this many in flight.
     Put(usize),
-    /// Gets of their values, so many unanswered.
+    /// Gets of existing keys, with this many in flight.
     Get(usize),
-    /// Puts of a key that is watched, the next when the watcher was told of the one before.
+    /// Puts to a watched key, each sent after the watcher has received the previous one.
     Watch,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Loaded {
-    /// Requests, also those that were not counted.
+    /// Number of requests, including the warm-up.
     pub(crate) requests: u64,
-    /// Microseconds a request: of those one at a time the median, of others the time by their
-    /// number.
+    /// Microseconds per request: for sequential requests the median latency, otherwise the time
+    /// divided by the number of requests.
     pub(crate) cost_us: f64,
 }
 
-/// A connection that makes load.
+/// A connection that generates load.
 pub(crate) struct Loader {
     connector: UnixConnector,
     primary: Namespace,
-    // Made beforehand, so that to make a request takes no time that would count.
+    // Created in advance, so that creating requests does not distort the measurement.
     keys: Vec<String>,
 }
 
-/// Requests that are over.
+/// Completed requests.
 struct Driven {
     requests: u64,
     elapsed: Duration,
-    /// Those of requests one at a time.
+    /// Latencies of sequential requests.
     latencies_us: Vec<f64>,
 }
 
 impl Loader {
-    /// Connects.
+    /// Connects to the daemon.
     pub(crate) async fn connect(connector: UnixConnector) -> anyhow::Result<Self> {
         Ok(Self {
             primary: primary(connector.clone()).await?,
@@ -73,10 +72,10 @@ impl Loader {
         })
     }
 
-    /// Makes load for some time; puts and their values are numbered from `first` on.
+    /// Generates load for the given time. Puts and their values are numbered from `first` on.
     ///
     /// # Errors
-    /// A request failed, or its answer is not what it must be.
+    /// If a request fails, or its answer is wrong.
     pub(crate) async fn during(
         &self,
         load: Load,
@@ -98,10 +97,11 @@ impl Loader {
         })
     }
 
-    /// Puts so many, numbered from `first` on; `sent` is told how many were sent.
+    /// Sends `count` puts, numbered from `first` on. Calls `sent` with the number of puts sent so
+    /// far.
     ///
     /// # Errors
-    /// A put failed.
+    /// If a put fails.
     pub(crate) async fn put_all(
         &self,
         in_flight: usize,
@@ -119,7 +119,7 @@ impl Loader {
 
     async fn until(&self, load: Load, first: u64, time: Duration) -> anyhow::Result<Driven> {
         let start = Instant::now();
-        // One at least, however slow the machine.
+        // At least one, however slow the machine is.
         let more = |sent| sent == 0 || start.elapsed() < time;
         match load {
             Load::Put(in_flight) => self.puts(in_flight, first, more).await,
@@ -188,12 +188,12 @@ impl Loader {
     }
 }
 
-/// The key of a number.
+/// Returns the key with a given number.
 pub(crate) fn key(number: u64) -> String {
     format!("d.k{:04}", number % KEYS * STRIDE % KEYS)
 }
 
-/// The value of a put: its number, filled up.
+/// Returns the value of a put: its number, padded.
 pub(crate) fn value(number: u64) -> Vec<u8> {
     format!("{number:<VALUE_BYTES$}").into_bytes()
 }
@@ -203,8 +203,8 @@ async fn primary(connector: UnixConnector) -> anyhow::Result<Namespace> {
     Ok(client.namespace("primary"))
 }
 
-/// Keeps so many requests unanswered while there shall be more, which depends on how many were
-/// sent.
+/// Keeps `in_flight` requests unanswered as long as `more`, called with the number sent, returns
+/// true.
 async fn drive<A>(
     in_flight: usize,
     mut more: impl FnMut(u64) -> bool,

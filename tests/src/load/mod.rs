@@ -1,4 +1,4 @@
-//! Load on a daemon: clients of every kind, and the threads and boxes that they run in.
+//! Load on a daemon: clients of every kind, and the threads and resource limits that they run with.
 
 pub(crate) mod dedicated_thread;
 pub(crate) mod sequence_check;

@@ -1,4 +1,4 @@
-//! Commits through one connection, so many of them unanswered at a time.
+//! Pipelined commits through one connection.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use kvs_client::{ClientError, Committed, Namespace, Options, Pending, Transactio
 
 use kvs_testkit::Daemon;
 
-/// How many commits are unanswered in the runs.
+/// Number of commits in flight in the runs.
 pub const IN_FLIGHT: usize = 128;
 
-/// Commits on their way, in order. Dropping it drops the answers, not the commits.
+/// Commits in flight, in order. Dropping this drops the answers, not the commits.
 #[derive(Debug)]
 pub struct Pipeline {
     namespace: Namespace,
@@ -18,7 +18,7 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline into a namespace, with at most `depth` commits unanswered.
+    /// Creates a pipeline to a namespace with at most `depth` commits in flight.
     pub fn new(namespace: Namespace, depth: usize) -> Self {
         Self {
             namespace,
@@ -27,19 +27,19 @@ impl Pipeline {
         }
     }
 
-    /// A pipeline of a new connection into `primary`, `IN_FLIGHT` deep.
+    /// Creates a pipeline to `primary` on a new connection, `IN_FLIGHT` deep.
     pub async fn to(daemon: &Daemon) -> anyhow::Result<Self> {
         let options = Options::new().requests_in_flight(IN_FLIGHT);
         let client = daemon.connect_with(options).await?;
         Ok(Self::new(client.namespace("primary"), IN_FLIGHT))
     }
 
-    /// The namespace.
+    /// Returns the namespace.
     pub fn namespace(&self) -> &Namespace {
         &self.namespace
     }
 
-    /// Commits one more; waits for the oldest answer, and returns it, if too many are unanswered.
+    /// Submits a commit. If the pipeline is full, first waits for the oldest answer and returns it.
     pub async fn commit(
         &mut self,
         transaction: Transaction,
@@ -54,12 +54,12 @@ impl Pipeline {
         oldest.transpose()
     }
 
-    /// The oldest answer that was not taken; `None` if there is none to come.
+    /// Waits for the oldest pending answer; returns `None` if there is none.
     pub async fn next(&mut self) -> Option<Result<Committed, ClientError>> {
         Some(self.waiting.pop_front()?.await)
     }
 
-    /// Waits for all answers.
+    /// Waits for all pending answers.
     pub async fn finish(&mut self) -> Result<(), ClientError> {
         while let Some(answer) = self.next().await {
             answer?;

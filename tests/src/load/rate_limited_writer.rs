@@ -1,5 +1,5 @@
-//! A writer that puts numbers to one key at a given pace, one at a time, apart from the watchers of
-//! this process.
+//! A writer that puts numbers to one key at a given rate, one at a time, on a thread separate from
+//! the watchers of this process.
 
 use std::time::{Duration, Instant};
 
@@ -9,10 +9,10 @@ use tokio::time::interval;
 use crate::load::dedicated_thread::apart;
 use kvs_testkit::Daemon;
 
-/// Writes the numbers of a range; the microseconds from the call of each commit to its answer.
+/// Writes the numbers of a range; returns the latency of each commit in microseconds.
 ///
 /// # Errors
-/// A put failed.
+/// If a put fails.
 pub(crate) async fn write_paced(
     daemon: &Daemon,
     key: &'static str,
@@ -34,7 +34,7 @@ async fn write(
 ) -> anyhow::Result<Vec<f64>> {
     let client = Client::connect_with(connector, Options::default()).await?;
     let primary = client.namespace("primary");
-    // Late ones are made up for.
+    // Missed ticks are made up for.
     let mut ticks = interval(Duration::from_secs(1) / u32::try_from(per_second.max(1))?);
     let mut latencies = Vec::new();
     for number in numbers {
@@ -44,7 +44,7 @@ async fn write(
     Ok(latencies)
 }
 
-/// Puts a number; the microseconds that it took.
+/// Puts a number; returns the latency in microseconds.
 pub(crate) async fn put(primary: &Namespace, key: &str, number: u64) -> anyhow::Result<f64> {
     let start = Instant::now();
     let put = Transaction::new().put(key, number.to_string());

@@ -1,5 +1,5 @@
-//! What the machine takes to carry a message there and back: a byte over a unix socket to a thread
-//! that sends it back, each side in a runtime of its own.
+//! Measures a message round trip on this machine: over a unix socket to an echo thread, each side
+//! in its own runtime.
 
 use std::os::unix::net::UnixStream as StdStream;
 use std::time::Instant;
@@ -9,20 +9,20 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::runtime::Builder;
 
-/// Bytes of a message: about those of a small commit.
+/// Size of a message in bytes: about that of a small commit.
 const MESSAGE_BYTES: usize = 64;
 
-/// The near end of such a socket. The thread ends with it.
+/// The near end of the socket. The echo thread ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct RoundTrip(UnixStream);
 
 impl RoundTrip {
-    /// Starts the thread.
+    /// Starts the echo thread.
     pub(crate) fn new() -> anyhow::Result<Self> {
         let (near, far) = StdStream::pair()?;
         near.set_nonblocking(true)?;
         far.set_nonblocking(true)?;
-        // As a daemon has it.
+        // The same kind of runtime as the daemon's.
         let runtime = Builder::new_multi_thread()
             .worker_threads(1)
             .enable_all()
@@ -30,13 +30,13 @@ impl RoundTrip {
         std::thread::Builder::new()
             .name("echo".to_owned())
             .spawn(move || {
-                // Its end is the end of the socket.
+                // Ends when the socket is closed.
                 let _ = runtime.block_on(async { tokio::spawn(echo(far)).await });
             })?;
         Ok(Self(UnixStream::from_std(near)?))
     }
 
-    /// Sends a message and waits for it to come back; the microseconds that it took.
+    /// Sends a message and waits for its echo; returns the time in microseconds.
     pub(crate) async fn once(&mut self) -> anyhow::Result<f64> {
         let mut message = [0; MESSAGE_BYTES];
         let start = Instant::now();

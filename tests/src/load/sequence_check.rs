@@ -1,12 +1,12 @@
-//! Values that are numbers, and events that must bear the next one.
+//! Checks that the values of events are consecutive numbers.
 
 use anyhow::{bail, ensure};
 use kvs_client::{ChangeValue, Event};
 
-/// The version and the number of an event that changed one key to a number.
+/// Returns the version and the number of an event that sets one key to a number.
 ///
 /// # Errors
-/// It is any other event.
+/// If it is any other event.
 pub(crate) fn numbered(event: &Event) -> anyhow::Result<(u64, u64)> {
     let Event::Changes(event) = event else {
         bail!("{event:?} instead of a change");
@@ -24,7 +24,7 @@ pub(crate) fn numbered(event: &Event) -> anyhow::Result<(u64, u64)> {
     Ok((event.position.version, number))
 }
 
-/// What a watcher got so far: numbers from one on, each in a later version than the one before.
+/// The events of a watcher so far: consecutive numbers in ascending versions.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sequence {
     next: u64,
@@ -32,7 +32,8 @@ pub(crate) struct Sequence {
 }
 
 impl Sequence {
-    /// Nothing yet; the first event must bear `first`, in a version after `version`.
+    /// Creates an empty sequence. The first event must have number `first` and a version after
+    /// `version`.
     pub(crate) fn new(first: u64, version: u64) -> Self {
         Self {
             next: first,
@@ -40,15 +41,15 @@ impl Sequence {
         }
     }
 
-    /// The last number that was taken; one less than the first if none was.
+    /// Returns the last number received; one less than the first if none was.
     pub(crate) fn taken(&self) -> u64 {
         self.next - 1
     }
 
-    /// Takes the next event.
+    /// Checks the next event.
     ///
     /// # Errors
-    /// It is not the next one.
+    /// If it is not the next one.
     pub(crate) fn take(&mut self, event: &Event) -> anyhow::Result<()> {
         let (version, number) = numbered(event)?;
         ensure!(

@@ -1,4 +1,4 @@
-//! Connections that stop reading: what comes stays in the socket, however much it is.
+//! Connections that stop reading: incoming data stays in the socket.
 
 use std::io;
 use std::pin::Pin;
@@ -9,11 +9,11 @@ use std::task::{Context, Poll};
 use kvs_client::{ConnectFuture, Connector, Transport, UnixConnector};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
-/// Connects as any client does, until the switch is thrown.
+/// Connects normally; once `stalled` is set, its connections stop reading.
 pub(crate) struct StallingConnector {
-    /// What it connects with.
+    /// The underlying connector.
     pub(crate) inner: UnixConnector,
-    /// From when on nothing is read any more.
+    /// When set, nothing is read any more.
     pub(crate) stalled: Arc<AtomicBool>,
 }
 
@@ -43,7 +43,7 @@ impl AsyncRead for Stalling {
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
         if self.stalled.load(Ordering::Relaxed) {
-            // Nobody wakes it: it has stopped for good.
+            // Never woken: the connection is stalled permanently.
             return Poll::Pending;
         }
         Pin::new(&mut self.inner).poll_read(cx, buffer)

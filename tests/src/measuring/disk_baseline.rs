@@ -1,5 +1,5 @@
-//! What the disk alone can do, measured beside each run: a loop that appends to a zeroed file and
-//! syncs. A figure next to it says what the machine costs and what kvs costs.
+//! The disk baseline, measured next to each run: a loop that appends to a zeroed file and syncs. It
+//! separates the cost of the machine from that of kvs.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -9,18 +9,18 @@ use std::time::Instant;
 use kvs_testkit::Counters;
 use kvs_testkit::median;
 
-/// What the loop took.
+/// The result of the loop.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reference {
-    /// All of it, in seconds.
+    /// Total time in seconds.
     pub(crate) seconds: f64,
-    /// One append with its sync, in microseconds.
+    /// Median time of an append with its sync, in microseconds.
     pub(crate) median_us: f64,
-    /// Bytes that reached the disk for it.
+    /// Bytes written to disk.
     pub(crate) written: u64,
 }
 
-/// Appends `count` times `bytes` bytes to a file that was zeroed before, each with a sync.
+/// Appends `bytes` bytes to a zeroed file, `count` times, each with a sync.
 pub(crate) fn append(directory: &Path, count: usize, bytes: usize) -> anyhow::Result<Reference> {
     let path = directory.join("reference");
     let file = File::create(&path)?;

@@ -1,4 +1,4 @@
-//! What runs measure with: reports and targets, the disk beside them, memory, pairs.
+//! Measuring tools of the runs: reports and targets, the disk baseline, memory, paired runs.
 
 pub(crate) mod progress;
 pub(crate) mod report;

@@ -1,9 +1,9 @@
-//! Runs in pairs: the same thing measured with and without something, in turns, so that what the
-//! machine does meanwhile touches both alike.
+//! Paired runs: measures with and without a feature, alternating, so that disturbances affect both
+//! equally.
 
 use kvs_testkit::median;
 
-/// Figures of both sides, a pair a round.
+/// Figures of both sides, one pair per round.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Pairs {
     without: Vec<f64>,
@@ -11,7 +11,7 @@ pub(crate) struct Pairs {
 }
 
 impl Pairs {
-    /// One round.
+    /// Creates pairs from a first round.
     pub(crate) fn of(without: f64, with: f64) -> Self {
         Self {
             without: vec![without],
@@ -25,29 +25,29 @@ impl Pairs {
         self.with.push(with);
     }
 
-    /// Whether the side without comes first in a round: they take turns in that too.
+    /// Returns whether the side without comes first in this round. The order alternates.
     pub(crate) fn without_first(round: u64) -> bool {
         round.is_multiple_of(2)
     }
 
-    /// The median of the side without.
+    /// Returns the median of the side without.
     pub(crate) fn without(&self) -> f64 {
         median(&mut self.without.clone())
     }
 
-    /// The median of the side with.
+    /// Returns the median of the side with.
     pub(crate) fn with(&self) -> f64 {
         median(&mut self.with.clone())
     }
 
-    /// The side with to its partner: the median of all pairs.
+    /// Returns the median ratio of with to without, over all pairs.
     pub(crate) fn ratio(&self) -> f64 {
         let pairs = self.without.iter().zip(&self.with);
         let mut ratios: Vec<f64> = pairs.map(|(without, with)| with / without).collect();
         median(&mut ratios)
     }
 
-    /// By how many percent the side with is above its partner.
+    /// Returns the median increase in percent, over all pairs.
     pub(crate) fn growth_percent(&self) -> f64 {
         (self.ratio() - 1.0) * 100.0
     }

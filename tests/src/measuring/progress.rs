@@ -1,15 +1,15 @@
-//! What is shown while a long run goes on: a line on standard error, if that is a terminal.
+//! The progress display of a long run: a line on standard error, if that is a terminal.
 
 use std::io::{IsTerminal, stderr};
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The line. It goes away with its last clone.
+/// The progress line. Disappears when its last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
-    /// The line of a run.
+    /// Creates the progress line of a run.
     pub(crate) fn new(name: &'static str) -> Self {
         if !stderr().is_terminal() {
             return Self::none();
@@ -22,24 +22,24 @@ impl Progress {
         Self(bar)
     }
 
-    /// No line.
+    /// Creates a hidden progress line.
     pub(crate) fn none() -> Self {
         Self(ProgressBar::hidden())
     }
 
-    /// Something begins that has so many steps.
+    /// Begins a phase with a number of steps.
     pub(crate) fn begin(&self, what: &'static str, steps: u64) {
         self.0.set_length(steps);
         self.0.set_position(0);
         self.0.set_message(what);
     }
 
-    /// So many of them are done.
+    /// Sets the number of completed steps.
     pub(crate) fn at(&self, steps: u64) {
         self.0.set_position(steps);
     }
 
-    /// It is over.
+    /// Removes the line.
     pub(crate) fn end(&self) {
         self.0.finish_and_clear();
     }

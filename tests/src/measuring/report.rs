@@ -1,10 +1,10 @@
-//! What a run found out, for people and as JSON.
+//! The result of a run, as text and as JSON.
 
 use std::fmt;
 
 use serde_json::{Map, Value, json};
 
-/// The figures of one run and what they are held against.
+/// The figures and targets of a run.
 #[derive(Clone, Debug)]
 pub struct Report {
     name: &'static str,
@@ -13,17 +13,17 @@ pub struct Report {
     targets: Vec<Target>,
 }
 
-/// A demand on a figure.
+/// A target that a figure must meet.
 #[derive(Clone, Debug)]
 pub struct Target {
-    /// What is demanded, in words.
+    /// Description of the target.
     pub what: String,
-    /// Whether it is so.
+    /// Whether the target is met.
     pub met: bool,
 }
 
 impl Report {
-    /// An empty report; `about` says what was run and how it was measured.
+    /// Creates an empty report; `about` describes the run and the method.
     pub fn new(name: &'static str, about: impl Into<String>) -> Self {
         Self {
             name,
@@ -33,12 +33,12 @@ impl Report {
         }
     }
 
-    /// Adds a figure; its name ends in its unit.
+    /// Adds a figure. Its name ends with its unit.
     pub fn figure(&mut self, name: impl Into<String>, value: f64) {
         self.figures.push((name.into(), value));
     }
 
-    /// Demands that a value is at most a bound.
+    /// Adds the target that a value is at most `bound`.
     pub fn at_most(&mut self, what: &str, value: f64, bound: f64) {
         self.targets.push(Target {
             what: format!("{what}: {} (at most {})", rounded(value), rounded(bound)),
@@ -46,7 +46,7 @@ impl Report {
         });
     }
 
-    /// States a promise that held; had it not, the run would have ended with an error.
+    /// Records a guarantee that held. Otherwise the run would have failed with an error.
     pub fn held(&mut self, what: impl Into<String>) {
         self.targets.push(Target {
             what: what.into(),
@@ -54,18 +54,19 @@ impl Report {
         });
     }
 
-    /// The value of a figure.
+    /// Returns the value of a figure.
     pub fn value(&self, name: &str) -> Option<f64> {
         let found = self.figures.iter().find(|(figure, _)| figure == name);
         found.map(|(_, value)| *value)
     }
 
-    /// Whether every demand is met.
+    /// Returns whether all targets are met.
     pub fn met(&self) -> bool {
         self.targets.iter().all(|target| target.met)
     }
 
-    /// One object: `measurement`, `about`, `met`, `targets`, and the figures under `figures`.
+    /// Formats one object: `measurement`, `about`, `met`, `targets`, and the figures under
+    /// `figures`.
     pub fn to_json(&self) -> Value {
         let figures: Map<String, Value> = self
             .figures
@@ -101,7 +102,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// Whole numbers stay whole in JSON.
+/// Formats integral numbers as integers.
 fn number(value: f64) -> Value {
     if value.fract() == 0.0 && value.abs() < 9e15 {
         json!(value as i64)
@@ -110,7 +111,7 @@ fn number(value: f64) -> Value {
     }
 }
 
-/// As many digits as mean something.
+/// Rounds to significant digits.
 fn rounded(value: f64) -> String {
     if value.fract() == 0.0 {
         format!("{value:.0}")

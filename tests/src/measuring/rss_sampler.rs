@@ -1,4 +1,4 @@
-//! A client command whose memory is looked at while it runs.
+//! Samples the memory of a running client command.
 
 use std::io::{self, BufRead, BufReader};
 use std::process::{Child, Command};
@@ -11,11 +11,11 @@ use anyhow::{Context, bail};
 
 use kvs_testkit::Counters;
 
-/// How often memory is looked at. The kernel keeps the peak, so only one within the last such time
-/// before the end could be missed.
+/// Sampling interval. The kernel keeps the peak, so only a peak within the last interval before the
+/// exit can be missed.
 const EVERY: Duration = Duration::from_millis(2);
 
-/// A running command. Killed when it is dropped.
+/// A running command, killed on drop.
 pub(crate) struct Streamed {
     child: Child,
     over: Arc<AtomicBool>,
@@ -34,7 +34,7 @@ impl Streamed {
             let (over, peak_kib) = (Arc::clone(&over), Arc::clone(&peak_kib));
             move || {
                 while !over.load(Ordering::Relaxed) {
-                    // One that has ended has no memory.
+                    // Fails once the process has exited.
                     if let Ok(peak) = counters.peak_memory_kib() {
                         peak_kib.fetch_max(peak, Ordering::Relaxed);
                     }
@@ -50,7 +50,8 @@ impl Streamed {
         })
     }
 
-    /// Takes what it prints line by line, to its end, which must be a good one; its peak memory.
+    /// Passes each line of output to `take` and waits for a successful exit. Returns the peak
+    /// memory in KiB.
     pub(crate) fn lines(
         mut self,
         mut take: impl FnMut(&str) -> anyhow::Result<()>,
@@ -65,15 +66,15 @@ impl Streamed {
         self.wait()
     }
 
-    /// Takes all that it prints, to its end, which must be a good one; its peak memory in KiB, and
-    /// how many bytes it printed.
+    /// Reads all output and waits for a successful exit. Returns the peak memory in KiB and the
+    /// number of bytes printed.
     pub(crate) fn bytes(mut self) -> anyhow::Result<(u64, u64)> {
         let mut out = self.child.stdout.take().context("no standard output")?;
         let printed = io::copy(&mut out, &mut io::sink())?;
         Ok((self.wait()?, printed))
     }
 
-    /// Waits for its end, which must be a good one; its peak memory in KiB.
+    /// Waits for a successful exit. Returns the peak memory in KiB.
     pub(crate) fn wait(mut self) -> anyhow::Result<u64> {
         let status = self.child.wait()?;
         self.stop_looking();
@@ -86,7 +87,7 @@ impl Streamed {
     fn stop_looking(&mut self) {
         self.over.store(true, Ordering::Relaxed);
         if let Some(looking) = self.looking.take() {
-            // It has nothing to tell.
+            // The thread returns nothing.
             let _ = looking.join();
         }
     }
@@ -94,7 +95,7 @@ impl Streamed {
 
 impl Drop for Streamed {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The command may have exited already.
         let _ = self.child.kill();
         let _ = self.child.wait();
         self.stop_looking();

@@ -1,5 +1,5 @@
-//! Whether an append to a long eventlog costs more than one to a short log: entries are appended to
-//! one key, and the cost at the end is held against the cost at the beginning.
+//! Measures whether an append to a long eventlog costs more than one to a short log: appends
+//! entries to one key and compares the cost at the end with that at the beginning.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -13,24 +13,24 @@ use crate::measuring::report::Report;
 use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct AppendGrowth {
-    /// Entries appended.
+    /// Number of entries appended.
     pub entries: u64,
-    /// Entries before the first window.
+    /// Number of entries before the first window.
     pub warm_up: u64,
-    /// Entries in each half of a window: so many one at a time, and so many pipelined.
+    /// Number of entries in each half of a window, sequential and pipelined.
     pub window: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl AppendGrowth {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// An append failed, or the log does not hold what was appended.
+    /// If an append fails, or the log does not contain exactly the appended entries.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let growth = Growth {
             commits: self.entries,
@@ -70,7 +70,7 @@ impl AppendGrowth {
     }
 }
 
-/// An event of RFC 18 of Flux, as `kvs eventlog append` writes it.
+/// Returns an event as in Flux RFC 18, formatted as by `kvs eventlog append`.
 fn entry(number: u64) -> String {
     let second = 1_700_000_000 + number;
     format!("{{\"timestamp\":{second}.5,\"name\":\"step\",\"context\":{{\"n\":{number}}}}}\n")

@@ -1,7 +1,7 @@
-//! A daemon in a box: 1,024 descriptors, few threads, one hostile guest, one honest owner, and
-//! `kill -9` now and then. Whatever was acknowledged to the owner is there after each restart and
-//! at the end, and each operation of the owner is answered, or was under way when the daemon was
-//! killed.
+//! A daemon under limits: 1,024 descriptors, few threads, one hostile guest, one honest owner, and
+//! occasional `kill -9`. Everything acknowledged to the owner must exist after each restart and at
+//! the end. Each operation of the owner must be answered, unless it was in flight when the daemon
+//! was killed.
 
 use std::collections::BTreeMap;
 use std::os::unix::fs::PermissionsExt;
@@ -22,37 +22,37 @@ use kvs_testkit::has_root;
 use kvs_testkit::percentile;
 use kvs_testkit::{Daemon, Home, PATIENCE};
 
-/// Descriptors that the daemon may have.
+/// Maximum number of the daemon's descriptors.
 const DESCRIPTORS: u64 = 1_024;
 
-/// Keys of the owner.
+/// Number of the owner's keys.
 const KEYS: u64 = 500;
 
-/// Operations of the owner on one connection, before it makes another.
+/// Operations of the owner per connection.
 const ON_ONE_CONNECTION: u64 = 200;
 
-/// The guest's namespace.
+/// The namespace of the guest.
 const GUESTS: &str = "guests";
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Boxed {
-    /// How long
+    /// Duration in seconds
     #[arg(long, default_value_t = Self::LONG.seconds)]
     pub seconds: u64,
-    /// Longest time between two kills, in seconds; each is random up to it
+    /// Maximum time between two kills, in seconds; the actual time is random
     #[arg(long, default_value_t = Self::LONG.kill_within)]
     pub kill_within: u64,
-    /// Threads that the daemon may have
+    /// Maximum number of the daemon's threads
     #[arg(long, default_value_t = Self::LONG.threads)]
     pub threads: u64,
 }
 
-/// The honest one: what it was told, and how long it took.
+/// The honest owner: its acknowledged writes and its latencies.
 #[derive(Default)]
 struct Owner {
     acknowledged: BTreeMap<String, String>,
-    /// A put that was under way when the daemon was killed.
+    /// A put that was in flight when the daemon was killed.
     doubt: Option<(String, String)>,
     version: u64,
     operations: u64,
@@ -61,21 +61,21 @@ struct Owner {
     get_ms: Vec<f64>,
 }
 
-/// What a life of the daemon is to the owner.
+/// One lifetime of the daemon, as seen by the owner.
 struct Life {
     connector: UnixConnector,
-    /// The daemon is about to be killed, or is.
+    /// The daemon has been or is about to be killed.
     killed: Arc<AtomicBool>,
-    /// The owner shall stop.
+    /// The owner must stop.
     over: Arc<AtomicBool>,
     random: Random,
 }
 
-/// Why the owner stopped before it was told to.
+/// Why the owner stopped early.
 enum Trouble {
     /// A call failed.
     Failed(ClientError),
-    /// A promise is broken.
+    /// A guarantee was broken.
     Broken(anyhow::Error),
 }
 
@@ -86,31 +86,31 @@ impl From<anyhow::Error> for Trouble {
 }
 
 impl Boxed {
-    /// As long as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         seconds: 600,
         kill_within: 20,
         threads: 64,
     };
 
-    /// A short form.
+    /// A short run.
     pub const SHORT: Self = Self {
         seconds: 12,
         kill_within: 4,
         threads: 64,
     };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// What was lost, or not answered, with the seed.
+    /// If anything was lost or not answered; the error names the seed.
     pub async fn run(&self, directory: &Path, seed: u64) -> anyhow::Result<Report> {
         let run = self.within(directory, seed).await;
         run.with_context(|| format!("seed {seed}"))
     }
 
     async fn within(&self, directory: &Path, seed: u64) -> anyhow::Result<Report> {
-        // Declared first, so that it is dropped last: when the daemon is gone.
+        // Declared first, so that it is dropped last, after the daemon is gone.
         let confined = Confined::new(DESCRIPTORS, self.threads);
         let home = Home::in_directory(directory)?;
         let root = has_root();
@@ -222,7 +222,7 @@ impl Boxed {
     }
 }
 
-/// Makes the guest's namespace, opens the way to the socket and starts the guest.
+/// Creates the guest's namespace, makes the socket accessible and starts the guest.
 async fn let_in(home: &Home, daemon: &Daemon, seed: u64) -> anyhow::Result<Running> {
     let socket = home.socket();
     let run = socket.parent().context("a socket without a directory")?;
@@ -251,8 +251,8 @@ impl Trouble {
 }
 
 impl Owner {
-    /// Puts and gets until told to stop, or until the daemon is killed. An error is one that a kill
-    /// does not explain.
+    /// Puts and gets until stopped, or until the daemon is killed. Fails only with errors that a
+    /// kill does not explain.
     async fn live(mut self, mut life: Life) -> (Self, anyhow::Result<()>) {
         let result = match self.work(&mut life).await {
             Err(Trouble::Failed(_)) if life.killed.load(Ordering::SeqCst) => {
@@ -283,7 +283,7 @@ impl Owner {
         Ok(())
     }
 
-    /// A new connection. It does not heal: so what a kill cuts off is seen.
+    /// Opens a connection without reconnecting, so that an interruption by a kill is noticed.
     async fn connect(&mut self, life: &Life) -> Result<Namespace, Trouble> {
         let options = Options::new().reconnect_time(Duration::ZERO);
         let connecting = kvs_client::Client::connect_with(life.connector.clone(), options);
@@ -324,7 +324,7 @@ impl Owner {
         Ok(())
     }
 
-    /// That all is there that was acknowledged. The put that was under way may have been done.
+    /// Checks that all acknowledged values exist. The put in flight may have taken effect.
     async fn check(&mut self, primary: &Namespace) -> Result<(), Trouble> {
         if let Some((key, value)) = self.doubt.clone() {
             let found = self.answered(primary.get(key.clone())).await?;
@@ -340,7 +340,7 @@ impl Owner {
         Ok(())
     }
 
-    /// The answer to an operation, which must come.
+    /// Waits for the answer to an operation; fails if it does not arrive.
     async fn answered<T>(
         &mut self,
         operation: impl Future<Output = Result<T, ClientError>>,

@@ -1,6 +1,6 @@
-//! How many bytes reach the disk for a small put: pipelined puts to the keys of one directory, and
-//! what the kernel counts as written by the daemon in its whole life, from making the store to the
-//! last checkpoint of a clean stop.
+//! Measures the bytes written to disk per small put: pipelined puts to the keys of one directory,
+//! and the bytes that the kernel attributes to the daemon over its lifetime, from creating the
+//! store to the last checkpoint of a clean stop.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,24 +13,24 @@ use crate::measuring::report::Report;
 use kvs_testkit::Home;
 use kvs_testkit::Random;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct BytesPerPut {
-    /// Puts.
+    /// Number of puts.
     pub puts: u64,
-    /// Keys that they go to.
+    /// Number of keys.
     pub keys: u64,
-    /// Bytes of a value.
+    /// Size of a value in bytes.
     pub value_bytes: usize,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl BytesPerPut {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A put failed.
+    /// If a put fails.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
         let daemon = home.start_without_polling()?;

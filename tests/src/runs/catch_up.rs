@@ -1,13 +1,14 @@
-//! A watcher that comes back after a long time: what it takes until it has the few events that
-//! concern it, out of very many versions, and what that does to those who write meanwhile.
+//! A watcher that resumes after a long absence: the time until it has received its few events out
+//! of very many versions, and the effect on concurrent writers.
 //!
-//! The daemon's processor time cannot be told apart by what it is for, and whatever else runs on a
-//! machine makes everything on it slower. So there are two daemons with the same past. In each
-//! round a writer writes to the first while a watcher catches up with the second, and then while it
-//! catches up with the first: the machine does the same both times. What the first takes for both,
-//! less what the second took for the catching up, is what the commits took beside it. After each
-//! round the second is written as much, so that behind what concerns the watcher there is as much
-//! with both: a daemon looks on through it until it hears that nobody listens any more.
+//! The daemon's CPU time cannot be attributed to individual tasks, and other load on the machine
+//! slows everything down. The run therefore uses two daemons with the same history. In each round a
+//! writer writes to the first daemon while a watcher catches up with the second, and then while it
+//! catches up with the first, so the load on the machine is the same. The first daemon's CPU time
+//! for both, less the second's for the catch-up, is the cost of the commits during a catch-up.
+//! After each round the second daemon receives as many writes, so that both have equally much
+//! history after the watcher's events: a daemon keeps reading it until it learns that the watch is
+//! cancelled.
 
 use std::path::Path;
 use std::time::Instant;
@@ -22,17 +23,17 @@ use crate::measuring::report::Report;
 use kvs_testkit::median;
 use kvs_testkit::{Daemon, Home};
 
-/// Keys that others write.
+/// Number of keys written by others.
 const KEYS: u64 = 1_000;
 
-/// Bytes of their values.
+/// Size of their values in bytes.
 const VALUE_BYTES: usize = 64;
 
-/// Versions after those that are missed, at which nobody looks: the daemon has the newest in
-/// memory, and what is measured is to come from the journal.
+/// Versions after the missed ones. The daemon keeps the newest versions in memory, and the measured
+/// reads must come from the journal.
 const NEWER: u64 = 60_000;
 
-/// Options of a daemon that trims nothing meanwhile, and whose processor time is all for work.
+/// Options of a daemon that does not trim during the run and does not busy-poll.
 const OPTIONS: [&str; 6] = [
     "--retain-versions",
     "100000000",
@@ -42,32 +43,32 @@ const OPTIONS: [&str; 6] = [
     "0",
 ];
 
-/// Most growth of the processor time of a commit, in percent.
+/// Maximum increase of the CPU time per commit, in percent.
 const TARGET_GROWTH: f64 = 5.0;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CatchUp {
-    /// Versions that the watcher missed
+    /// Number of versions that the watcher missed
     #[arg(long, default_value_t = Self::LONG.versions)]
     pub versions: u64,
-    /// How many of them concern it
+    /// Number of these versions that match the watch
     #[arg(long, default_value_t = Self::LONG.events)]
     pub events: u64,
-    /// Times that it catches up beside a writer, and as often alone
+    /// Number of rounds; each catches up alone and beside a writer
     #[arg(long, default_value_t = Self::LONG.rounds)]
     pub rounds: u64,
-    /// Commits of the writer meanwhile
+    /// Commits of the writer during a catch-up
     #[arg(long, default_value_t = Self::LONG.commits)]
     pub commits: u64,
 }
 
-/// A daemon with a past.
+/// A daemon with history.
 struct Past {
     daemon: Daemon,
     pipeline: Pipeline,
     watcher: Namespace,
-    /// Where the watcher was last.
+    /// The last position of the watcher.
     left: Position,
     put: u64,
 }
@@ -78,16 +79,16 @@ struct Figures {
     seconds: Vec<f64>,
     busy_ms: Vec<f64>,
     read_mb: Vec<f64>,
-    /// Of the catching up while commits are made.
+    /// Time to catch up during commits.
     seconds_beside: Vec<f64>,
-    /// Of a commit while nothing else goes on.
+    /// CPU time per commit without other load.
     commit_us: Vec<f64>,
-    /// Of a commit beside the catching up: with another daemon, and with its own.
+    /// CPU time per commit during a catch-up, with the other daemon and with its own.
     pairs: Pairs,
 }
 
 impl CatchUp {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         versions: 1_000_000,
         events: 10,
@@ -95,7 +96,7 @@ impl CatchUp {
         commits: 32_000,
     };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self {
         versions: 20_000,
         events: 10,
@@ -103,10 +104,10 @@ impl CatchUp {
         commits: 5_000,
     };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A put failed, or the watcher was told anything but what concerns it.
+    /// If a put fails, or the watcher receives anything but its events.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let daemon = home.start_with(&OPTIONS)?;
@@ -141,7 +142,7 @@ impl CatchUp {
         Ok(report)
     }
 
-    /// Writes what the watcher misses.
+    /// Writes the versions that the watcher misses.
     async fn past(&self, daemon: Daemon) -> anyhow::Result<Past> {
         let mut past = Past {
             pipeline: Pipeline::to(&daemon).await?,
@@ -206,7 +207,7 @@ impl CatchUp {
 }
 
 impl Past {
-    /// Microseconds of the daemon's processor time for a commit, over so many.
+    /// Returns the daemon's CPU time per commit in microseconds, over `commits` commits.
     async fn window(&mut self, commits: u64) -> anyhow::Result<f64> {
         let busy = self.daemon.counters().busy_ns()?;
         self.pipeline_of(commits).await?;
@@ -214,7 +215,7 @@ impl Past {
         Ok(busy as f64 / 1e3 / commits as f64)
     }
 
-    /// So many commits, each a version of its own.
+    /// Makes `commits` commits, each a version of its own.
     async fn pipeline_of(&mut self, commits: u64) -> anyhow::Result<()> {
         for _ in 0..commits {
             let key = format!("d.k{:04}", self.put % KEYS);
@@ -227,7 +228,7 @@ impl Past {
     }
 }
 
-/// Takes so many events after a position; the seconds that it took.
+/// Receives `events` events after a position; returns the time in seconds.
 async fn catch_up(watcher: &Namespace, left: Position, events: u64) -> anyhow::Result<f64> {
     let start = Instant::now();
     let options = WatchOptions::new().key("mine").after(left);

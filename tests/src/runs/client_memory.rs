@@ -1,5 +1,5 @@
-//! The memory of commands that print a long value, or a version that changed very many keys: they
-//! hold pieces of it, whatever its size.
+//! Measures the memory of commands that print a long value, or a version with very many changed
+//! keys: they stream, so their memory is independent of the size.
 
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
@@ -11,13 +11,13 @@ use crate::measuring::report::Report;
 use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 
-/// Most MiB that a command may hold.
+/// Maximum memory of a command in MiB.
 const TARGET_MIB: f64 = 64.0;
 
-/// Bytes of the value that are sent at a time.
+/// Size of an uploaded piece of the value in bytes.
 const PIECE_BYTES: usize = 1024 * 1024;
 
-/// What prints the value at `d.big`, and what it is called.
+/// Commands that print the value at `d.big`, with their names in the report.
 const VERBS: [(&str, &[&str]); 9] = [
     ("get", &["get", "d.big"]),
     ("get_json", &["get", "--json", "d.big"]),
@@ -43,22 +43,22 @@ const VERBS: [(&str, &[&str]); 9] = [
     ),
 ];
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct ClientMemory {
-    /// MiB of the value.
+    /// Size of the value in MiB.
     pub mib: u64,
-    /// The version removes two keys for each of two to the power of this.
+    /// Number of doublings n; the version removes 2^(n+1) keys.
     pub doublings: u32,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl ClientMemory {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A command fails, or prints less than there is.
+    /// If a command fails, or prints less than expected.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
         let daemon = home.start_with(&["--durability", "none"])?;
@@ -108,7 +108,7 @@ impl ClientMemory {
         Ok(())
     }
 
-    /// Makes a tree by copying and removes it; the version that removed it.
+    /// Creates a tree by copying and removes it; returns the version that removed it.
     async fn remove_tree(&self, primary: &Namespace) -> anyhow::Result<u64> {
         let two = Transaction::new().put("t.a", "1").put("t.b", "2");
         primary.commit(two).await?;
@@ -125,7 +125,7 @@ impl ClientMemory {
     }
 }
 
-/// Runs a command that prints at least that many bytes; its peak memory in MiB.
+/// Runs a command that must print at least `least` bytes; returns its peak memory in MiB.
 async fn peak(mut command: Command, least: u64) -> anyhow::Result<f64> {
     let run = move || {
         command.stdin(Stdio::null()).stdout(Stdio::piped());

@@ -1,5 +1,5 @@
-//! How soon a watcher knows: the time from the call of a commit to the watcher's callback, held
-//! against a put that nobody watches and one round trip over a socket, each measured in turns.
+//! Measures the time from the call of a commit to the watcher's callback, compared with an
+//! unwatched put and one round trip over a socket, measured alternately.
 
 use std::ops::ControlFlow;
 use std::path::Path;
@@ -16,28 +16,28 @@ use crate::measuring::report::Report;
 use kvs_testkit::Home;
 use kvs_testkit::{median, percentile};
 
-/// Rounds before anything is counted.
+/// Rounds before measuring.
 const WARM_UP: u64 = 100;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct CommitToCallback {
-    /// Commits that are watched, and as many of each thing beside it
+    /// Number of watched commits, and of each measurement compared with them
     #[arg(long, default_value_t = Self::LONG.rounds)]
     pub rounds: u64,
 }
 
 impl CommitToCallback {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self { rounds: 5_000 };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self { rounds: 500 };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// The callback was not given what was committed.
+    /// If the callback does not receive the committed value.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let daemon = home.start()?;

@@ -1,5 +1,5 @@
-//! How long `kvs dir -R` takes for a large tree, while others write to it: all that it shows must
-//! be of one state, and it must come in pages, which its memory tells.
+//! Measures `kvs dir -R` on a large tree during writes: its output must show a single state, and it
+//! must be read in pages, as its memory shows.
 
 use std::path::PathBuf;
 use std::process::Stdio;
@@ -16,27 +16,27 @@ use crate::measuring::rss_sampler::Streamed;
 use kvs_testkit::Home;
 use kvs_testkit::median;
 
-/// Keys in one directory.
+/// Number of keys per directory.
 const KEYS_A_DIRECTORY: u64 = 100;
 
-/// Most seconds.
+/// Maximum time in seconds.
 const TARGET_S: f64 = 3.0;
 
-/// Keys that each commit of the other client writes together: the first and the last of the tree.
+/// The first and the last key of the tree, which each commit of the other client writes together.
 const ENDS: [&str; 2] = ["a.first", "z.last"];
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct DirRecursive {
-    /// Keys in the tree.
+    /// Number of keys in the tree.
     pub keys: u64,
-    /// How often it is shown.
+    /// Number of listings.
     pub rounds: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
-/// What one `dir -R` took, and the version in which the ends were written as it shows them.
+/// The cost of one `dir -R`.
 struct Shown {
     seconds: f64,
     first_s: f64,
@@ -44,10 +44,10 @@ struct Shown {
 }
 
 impl DirRecursive {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A key is missing or out of order, or what was shown is of two states.
+    /// If a key is missing or out of order, or a listing mixes two states.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
         let daemon = home.start()?;
@@ -100,7 +100,7 @@ impl DirRecursive {
     }
 }
 
-/// Runs the command and looks at each line as it comes.
+/// Runs the command and checks each line of its output.
 fn show(mut command: std::process::Command, keys: u64) -> anyhow::Result<Shown> {
     let start = Instant::now();
     let dir = Streamed::spawn(command.stdin(Stdio::null()).stdout(Stdio::piped()))?;

@@ -1,5 +1,5 @@
-//! Whether a put costs more in a large directory than in a small one: new names are put into one
-//! directory, and the cost at the end is held against the cost at the beginning.
+//! Measures whether a put costs more in a large directory than in a small one: puts new names into
+//! one directory and compares the cost at the end with that at the beginning.
 
 use std::path::PathBuf;
 
@@ -11,27 +11,27 @@ use crate::measuring::report::Report;
 use kvs_testkit::Home;
 use kvs_testkit::Random;
 
-/// Bytes of a value.
+/// Size of a value in bytes.
 const VALUE_BYTES: usize = 64;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct DirectoryGrowth {
-    /// New names put.
+    /// Number of puts of new names.
     pub puts: u64,
-    /// Puts before the first window.
+    /// Number of puts before the first window.
     pub warm_up: u64,
-    /// Puts in each half of a window: so many one at a time, and so many pipelined.
+    /// Number of puts in each half of a window, sequential and pipelined.
     pub window: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl DirectoryGrowth {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A put failed, or the directory does not hold what was put.
+    /// If a put fails, or the directory does not contain exactly the names put.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let growth = Growth {
             commits: self.puts,
@@ -61,7 +61,7 @@ impl DirectoryGrowth {
     }
 }
 
-/// A put of a name that tells nothing about its neighbours.
+/// Returns a put of a pseudorandom name.
 fn put(number: u64) -> Transaction {
     let name = Random::mix(number);
     Transaction::new().put(format!("d.{name:016x}"), vec![name as u8; VALUE_BYTES])

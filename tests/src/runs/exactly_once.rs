@@ -1,6 +1,6 @@
-//! A counter that is added to through one client while the daemon is killed and started again. The
-//! client repeats what was not answered; each add must take effect once: the sums that it is told
-//! are 1, 2, 3 and so on, and a watcher sees each of them.
+//! Adds to a counter through one client while the daemon is killed and restarted. The client
+//! repeats unanswered requests; each add must take effect exactly once: the returned sums are 1, 2,
+//! 3 and so on, and a watcher sees each of them.
 
 use std::path::PathBuf;
 
@@ -12,22 +12,22 @@ use crate::load::pipeline::{IN_FLIGHT, Pipeline};
 use crate::measuring::report::Report;
 use kvs_testkit::Home;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct ExactlyOnce {
-    /// Adds of 1.
+    /// Number of adds of 1.
     pub adds: u64,
-    /// How often the daemon is killed, evenly spread.
+    /// Number of kills, evenly spread.
     pub kills: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl ExactlyOnce {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A sum that is not the one before plus 1, told or watched.
+    /// If a returned or watched sum is not the previous one plus 1.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
         let mut daemon = home.start()?;
@@ -70,7 +70,7 @@ impl ExactlyOnce {
         });
         for kill in 1..=self.kills {
             let moment = (adds * kill / (self.kills + 1)) as i64;
-            // An error says that the adds have ended, and how shows below.
+            // An error means that the adds have ended; the result is checked below.
             let _ = progress.wait_for(|sums| *sums >= moment).await;
             daemon.kill()?;
             daemon = home.start()?;

@@ -1,5 +1,6 @@
-//! A guest floods the daemon in each way that it can; what the instance owner's puts take
-//! meanwhile, beside what they take while a process of the guest spins and sends nothing.
+//! A guest floods the daemon in every way available to it. Measures the latency of the instance
+//! owner's puts meanwhile, compared with that while a process of the guest spins without sending
+//! anything.
 
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
@@ -18,68 +19,67 @@ use kvs_testkit::Counters;
 use kvs_testkit::Home;
 use kvs_testkit::percentile;
 
-/// The guest: no user that there is.
+/// The user id of the guest, which belongs to no real user.
 const GUEST: u32 = 54_321;
 
-/// Most that the 99th percentile of a put may be of what it is beside a process that spins.
+/// Maximum ratio of a put's 99th percentile to that beside a spinning process.
 const TARGET_RATIO: f64 = 2.0;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Fairness {
-    /// Puts measured beside each flood at least; fewer if they take longer than may be
+    /// Minimum number of puts measured per flood, unless the time runs out
     #[arg(long, default_value_t = Self::LONG.puts)]
     pub puts: u64,
-    /// Seconds that they may take
+    /// Maximum time per flood in seconds
     #[arg(long, default_value_t = Self::LONG.seconds)]
     pub seconds: u64,
-    /// Milliseconds that they take at least: a flood may come in waves
+    /// Minimum time per flood in milliseconds, because a flood may come in waves
     #[arg(long, default_value_t = Self::LONG.least_ms)]
     pub least_ms: u64,
-    /// How often each flood is measured, right after the spinning process each time: medians are
-    /// compared
+    /// Rounds per flood, each right after a round with the spinning process; medians are compared
     #[arg(long, default_value_t = Self::LONG.rounds)]
     pub rounds: u64,
-    /// Only these floods; else all
+    /// Run only these floods; default: all
     #[arg(long, value_name = "HOW")]
     pub only: Vec<Flood>,
-    /// Versions of the namespace that the guest may read
+    /// Number of versions of the namespace that the guest may read
     #[arg(long, default_value_t = Self::LONG.versions)]
     pub versions: u64,
-    /// The program that floods as another user, `measure`; else this one
+    /// The program that floods as another user, `measure`; default: this program
     #[arg(skip)]
     pub flooder: Option<PathBuf>,
 }
 
-/// What was measured beside a flood.
+/// The measurements during a flood.
 struct Beside {
-    /// Microseconds of each put.
+    /// Latency of each put in microseconds.
     latencies: Vec<f64>,
-    /// Processor time of the guest's process, per second.
+    /// CPUs used by the guest's process.
     processors: f64,
-    /// The most that were held for a user.
+    /// Peak of the memory held for a single user.
     held_mib: f64,
-    /// The daemon's peak memory.
+    /// Peak memory of the daemon.
     memory_mib: f64,
 }
 
-/// The guest's process; ended with the value.
+/// The process of the guest, killed on drop.
 struct Guest(Child);
 
 impl Drop for Guest {
     fn drop(&mut self) {
-        // It may have ended already.
+        // The guest may have exited already.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
 impl Fairness {
-    /// Most MiB that may be held for one guest: what it may hold, and what each of its connections
-    /// may hold in any case.
+    /// Maximum memory held for one guest in MiB: its quota, plus the minimum of each of its
+    /// connections.
     pub const HELD_MIB: f64 = 34.0;
 
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         puts: 3_000,
         seconds: 10,
@@ -90,7 +90,7 @@ impl Fairness {
         flooder: None,
     };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self {
         puts: 100,
         seconds: 2,
@@ -101,10 +101,10 @@ impl Fairness {
         flooder: None,
     };
 
-    /// Runs it. Must be run by root, as a guest is another user.
+    /// Performs the run. Requires root, because a guest is another user.
     ///
     /// # Errors
-    /// A put of the owner that was refused, a flood that ended, a promise that was broken.
+    /// If a put of the owner is refused, a flood ends, or a guarantee is broken.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         ensure!(
             rustix::process::geteuid().is_root(),
@@ -115,7 +115,7 @@ impl Fairness {
             self.puts
         );
         let mut report = Report::new("fairness", about);
-        // Where another user can run it, wherever it was built.
+        // A place where another user can run it, wherever it was built.
         let place = tempfile::tempdir()?;
         std::fs::set_permissions(place.path(), std::fs::Permissions::from_mode(0o711))?;
         let flooder = place.path().join("flooder");
@@ -132,7 +132,7 @@ impl Fairness {
             }
             let mut rounds = Vec::new();
             for _ in 0..self.rounds.max(1) {
-                // One right after the other, as other load on the machine changes.
+                // Back to back, because other load on the machine varies.
                 let alone = self.beside(Flood::Spin, &flooder, directory).await?;
                 rounds.push((alone, self.beside(*flood, &flooder, directory).await?));
             }
@@ -166,7 +166,7 @@ impl Fairness {
         Ok(report)
     }
 
-    /// The owner's puts beside a flood.
+    /// Measures the owner's puts during a flood.
     async fn beside(
         &self,
         flood: Flood,
@@ -223,7 +223,7 @@ impl Fairness {
         }
         client.share_namespace(SHARED, GUEST, true).await?;
         let shared = client.namespace(SHARED);
-        // The past that the guest reads, in rounds so that each put is a version.
+        // History for the guest to read, written in rounds so that each put is a version.
         let mut number = 0;
         while number < self.versions {
             let mut answers = Vec::new();
@@ -264,7 +264,8 @@ impl Fairness {
     }
 }
 
-/// The most MiB that were held for one user since the daemon was started; 0 if it does not tell.
+/// Returns the peak of the memory held for one user since the daemon started, in MiB; 0 if it is
+/// not reported.
 async fn held(client: &Client) -> anyhow::Result<f64> {
     let status = client.status().await?;
     let bytes = status.counters.get("principal_held_most_bytes").copied();

@@ -1,5 +1,5 @@
-//! What a hostile guest does to a daemon, each way of it for ever: the body of a process that runs
-//! as another user.
+//! The attacks of a hostile guest on a daemon, each repeated until killed: the body of a process
+//! that runs as another user.
 
 use std::io::{ErrorKind, Read, Write};
 use std::os::unix::net::UnixStream;
@@ -13,23 +13,23 @@ use kvs_proto as wire;
 use kvs_proto::{FRAME_BYTES, PROTOCOL_VERSION, Request, write_request};
 use rustix::process::{Signal, set_parent_process_death_signal};
 
-/// The namespace that is the guest's own, and the one that is shared with it.
+/// The guest's own namespace, and the one shared with it.
 pub(crate) const OWN: &str = "guest";
 pub(crate) const SHARED: &str = "shared";
 
 /// A small value.
 const SMALL: &[u8] = &[b'x'; 64];
 
-/// Unanswered requests of one connection.
+/// Requests in flight per connection.
 const IN_FLIGHT: u64 = 64;
 
-/// Connections of the guest.
+/// Number of the guest's connections.
 const CONNECTIONS: u8 = 32;
 
 /// A way to flood a daemon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Flood {
-    /// Nothing is sent: what another process on the machine costs
+    /// Send nothing and spin: the cost of another process on the machine
     Spin,
     /// Small puts
     Puts,
@@ -39,36 +39,36 @@ pub enum Flood {
     PackedPuts,
     /// Lookups of a long value whose answers are not read
     Unread,
-    /// Watches of very many patterns on what the owner writes
+    /// Watches with very many patterns on what the owner writes
     Patterns,
-    /// Waits for a version that never comes
+    /// Waits for a version that is never reached
     Waits,
-    /// Connections that are opened and closed
+    /// Connections opened and closed
     Connections,
-    /// Pins, made and released
+    /// Pins created and released
     Pins,
-    /// Uploads that no commit takes
+    /// Uploads that are never committed
     Uploads,
-    /// The log, for a scope that nothing matches
+    /// The log, for a scope without matches
     Log,
     /// Reads of old versions
     Past,
-    /// Recursive lists of a huge tree, of which nothing matches
+    /// Recursive lists of a huge tree without matches
     Lists,
 }
 
 impl Flood {
-    /// Its name on the command line.
+    /// Returns the name on the command line.
     pub fn name(self) -> String {
         let value = self.to_possible_value();
         value.map_or_else(String::new, |value| value.get_name().to_owned())
     }
 
-    /// Does it to the daemon on that socket, until it is killed or the process that started it
-    /// ends. Says `flooding` when it has begun. `versions` is how many the shared namespace has.
+    /// Floods the daemon on that socket until killed or until the parent process exits. Prints
+    /// `flooding` once it has begun. `versions` is the number of versions of the shared namespace.
     ///
     /// # Errors
-    /// When the daemon is gone, or does not do as it should.
+    /// If the daemon is gone or misbehaves.
     pub fn run(self, socket: &Path, versions: u64) -> anyhow::Result<()> {
         set_parent_process_death_signal(Some(Signal::KILL))?;
         if self == Self::Spin {
@@ -81,7 +81,7 @@ impl Flood {
             say()?;
             loop {
                 let stream = UnixStream::connect(socket)?;
-                // One that is refused is not greeted.
+                // A refused connection gets no handshake.
                 let _ = Guest::greet(stream, 0);
             }
         }
@@ -104,7 +104,7 @@ impl Flood {
         Ok(())
     }
 
-    /// What has to be there before.
+    /// Creates what the flood needs.
     fn prepare(self, guest: &mut Guest) -> anyhow::Result<()> {
         match self {
             Self::Unread => guest.call(put(1, "big", vec![7; 4 << 20])),
@@ -130,8 +130,8 @@ impl Flood {
                 for _ in 0..32 {
                     guest.send(lookup(OWN, "big", wire::At::Current))?;
                 }
-                // One half is held for as long as the process lives, the other comes again and
-                // again.
+                // One half of the connections is held for the lifetime of the process; the other
+                // half reconnects repeatedly.
                 while guest.client.is_multiple_of(2) {
                     std::thread::park();
                 }
@@ -153,7 +153,7 @@ impl Flood {
         }
         for number in 0_u64.. {
             if self == Self::Uploads && number.is_multiple_of(2) && number > 0 {
-                // The one before is dropped, so that there is room for one more.
+                // Drops the previous upload, to make room for another.
                 let upload = guest.last - 1;
                 guest.send_as(upload, &Request::Cancel(wire::Empty {}))?;
             }
@@ -165,7 +165,7 @@ impl Flood {
         Ok(())
     }
 
-    /// A connection in place of one that was closed, which may be counted still.
+    /// Replaces a closed connection, which may still be counted.
     fn come_again(socket: &Path, client: u8) -> anyhow::Result<Guest> {
         for _ in 0..1_000 {
             if let Ok(guest) = Guest::greet(UnixStream::connect(socket)?, client) {
@@ -176,7 +176,7 @@ impl Flood {
         bail!("a connection was refused for a second")
     }
 
-    /// A request that stays open.
+    /// Returns a request that stays open.
     fn held(self, number: u64) -> Request {
         if self == Self::Waits {
             let wait = wire::Wait {
@@ -198,7 +198,7 @@ impl Flood {
         watch.into()
     }
 
-    /// The request of that number.
+    /// Returns the request with a given number.
     fn request(self, guest: &Guest, number: u64, versions: u64) -> Request {
         match self {
             Self::LargePuts => put(number + 100, &format!("k{}", number % 8), vec![1; 60_000]),
@@ -299,7 +299,7 @@ struct Guest {
     stream: UnixStream,
     client: u8,
     next: u64,
-    /// The id of the last request.
+    /// Id of the last request.
     last: u64,
 }
 
@@ -334,7 +334,7 @@ impl Guest {
         Ok(self.stream.write_all(&frame)?)
     }
 
-    /// Takes an answer, whatever it is.
+    /// Receives an answer and ignores its content.
     fn receive(&mut self) -> anyhow::Result<()> {
         let mut head = [0; 4];
         self.stream.read_exact(&mut head)?;
@@ -353,7 +353,7 @@ impl Guest {
         Ok(())
     }
 
-    /// Sends a request and takes its answer.
+    /// Sends a request and waits for its answer.
     fn call(&mut self, request: Request) -> anyhow::Result<()> {
         self.send(request)?;
         self.receive()

@@ -1,8 +1,8 @@
-//! What watches cost that nothing happens to: the daemon's processor time for a commit and its
-//! memory, with many idle watches and without any.
+//! Measures the cost of idle watches: the daemon's CPU time per commit and its memory, with many
+//! idle watches and without any.
 //!
-//! Two daemons get the same commits in turns, a window each, first while one of them has all the
-//! watches and then while the other has: so what they differ by anyway falls out.
+//! Two daemons receive the same commits alternately, one window at a time. First one of them has
+//! all the watches, then the other, which cancels out other differences between the two.
 
 use std::path::Path;
 use std::time::Instant;
@@ -14,39 +14,39 @@ use crate::measuring::paired_runs::Pairs;
 use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 
-/// Keys that are written.
+/// Number of keys written.
 const KEYS: u64 = 1_000;
 
-/// Bytes of a value.
+/// Size of a value in bytes.
 const VALUE_BYTES: usize = 64;
 
-/// Commits before anything is measured.
+/// Commits before measuring.
 const WARM_UP: u64 = 20_000;
 
-/// Most bytes of the daemon's memory for a watch.
+/// Maximum memory of the daemon per watch, in bytes.
 const TARGET_BYTES: f64 = 400.0;
 
-/// Most growth of the processor time of a commit, in percent.
+/// Maximum increase of the CPU time per commit, in percent.
 const TARGET_GROWTH: f64 = 5.0;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct IdleWatches {
-    /// Watches, each of a key of its own
+    /// Number of watches, each on its own key
     #[arg(long, default_value_t = Self::LONG.watches)]
     pub watches: u64,
-    /// Connections that they are spread over
+    /// Number of connections that share the watches
     #[arg(long, default_value_t = Self::LONG.connections)]
     pub connections: u64,
     /// Pairs of windows, with and without watches, for each of the two daemons
     #[arg(long, default_value_t = Self::LONG.rounds)]
     pub rounds: u64,
-    /// Commits in a window
+    /// Number of commits per window
     #[arg(long, default_value_t = Self::LONG.commits)]
     pub commits: u64,
 }
 
-/// A daemon and how it is written to.
+/// A daemon and its pipeline of writes.
 struct Side {
     daemon: Daemon,
     pipeline: Pipeline,
@@ -54,7 +54,7 @@ struct Side {
 }
 
 impl IdleWatches {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         watches: 100_000,
         connections: 100,
@@ -62,7 +62,7 @@ impl IdleWatches {
         commits: 20_000,
     };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self {
         watches: 20_000,
         connections: 20,
@@ -70,10 +70,10 @@ impl IdleWatches {
         commits: 5_000,
     };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A put failed, or a watch was told of something.
+    /// If a request fails.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let homes = (
             Home::in_directory(directory)?,
@@ -190,7 +190,7 @@ impl Side {
         Ok(side)
     }
 
-    /// Microseconds of the daemon's processor time for a commit, over so many.
+    /// Returns the daemon's CPU time per commit in microseconds, over `commits` commits.
     async fn window(&mut self, commits: u64) -> anyhow::Result<f64> {
         let busy = self.daemon.counters().busy_ns()?;
         for _ in 0..commits {

@@ -1,7 +1,7 @@
-//! Puts through one connection, `kill -9` at a random moment, many rounds on one store. After each
-//! round: every acknowledged put is there under the version and root it was answered with, what is
-//! there is a prefix of what was sent, the log is contiguous, and the restart was not stopped by
-//! anything that the killed daemon left behind.
+//! Puts through one connection with `kill -9` at a random moment, many rounds on one store. After
+//! each round: every acknowledged put exists in the version and root that it was answered with, the
+//! puts found are a prefix of those sent, the log is contiguous, and nothing left behind by the
+//! killed daemon prevented the restart.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
@@ -17,35 +17,36 @@ use kvs_testkit::Random;
 use kvs_testkit::median;
 use kvs_testkit::{Daemon, Home};
 
-/// Longest random pause between the chosen acknowledgement and the kill, in microseconds.
+/// Maximum random pause between the chosen acknowledgement and the kill, in microseconds.
 const PAUSE_US: u64 = 2_000;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct KillNine {
-    /// Daemons killed.
+    /// Number of daemons killed.
     pub rounds: u64,
-    /// Puts sent in each round, unless it is killed before.
+    /// Puts sent per round, unless the kill comes first.
     pub puts: u64,
-    /// Seed of the moments.
+    /// Seed of the random moments.
     pub seed: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
-/// What a round left.
+/// The result of a round.
 struct Round {
-    /// Puts that were found, a prefix of those that were sent.
+    /// Number of puts found, a prefix of those sent.
     found: u64,
     acknowledged: u64,
     sent: u64,
 }
 
 impl KillNine {
-    /// Runs all rounds.
+    /// Performs all rounds.
     ///
     /// # Errors
-    /// What was lost, changed or in the way, with the round and the seed.
+    /// If anything was lost, changed or prevented a restart; the error names the round and the
+    /// seed.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
         let mut random = Random::new(self.seed);
@@ -92,7 +93,8 @@ impl KillNine {
         report
     }
 
-    /// Sends puts and kills the daemon meanwhile. How many were sent, and the answers that came.
+    /// Sends puts and kills the daemon meanwhile. Returns the number of puts sent and the answers
+    /// received.
     async fn interrupted(
         &self,
         random: &mut Random,
@@ -118,14 +120,14 @@ impl KillNine {
                 }
                 answered.send_replace(answers.len() as u64);
             }
-            // Answers come in order: behind the first that was lost there is none.
+            // Answers arrive in order: after the first lost one there are none.
             while let Some(Ok(answer)) = pipeline.next().await {
                 answers.push(answer);
             }
             (sent, answers)
         });
         let moment = random.below(self.puts);
-        // It ends early, with an error, when the puts are through: a moment like any other.
+        // Ends early, with an error, once all puts are answered; that moment is as good as any.
         let _ = watched.wait_for(|answered| *answered >= moment).await;
         let pause = Instant::now() + Duration::from_micros(random.below(PAUSE_US));
         while Instant::now() < pause {
@@ -135,7 +137,7 @@ impl KillNine {
         Ok(sending.await?)
     }
 
-    /// After the last round: nothing of any round has changed since, and the whole log is there.
+    /// Checks after the last round that no earlier round has changed and that the log is complete.
     async fn check_all(&self, daemon: &Daemon, rounds: &[Round]) -> anyhow::Result<u64> {
         let primary = daemon.primary().await?;
         for (number, round) in (0..).zip(rounds) {
@@ -168,7 +170,7 @@ fn value(round: u64, put: u64) -> String {
     format!("{:064x}", Random::mix(round << 32 | put))
 }
 
-/// Checks what a round left against what was sent and answered.
+/// Checks the result of a round against the puts sent and their answers.
 async fn check(
     primary: &Namespace,
     round: u64,
@@ -213,8 +215,7 @@ async fn check(
             version.position
         );
     }
-    // Past states are made anew from the journal, which compares their roots with the recorded
-    // ones.
+    // Past states are rebuilt from the journal, which compares their roots with the recorded ones.
     for part in [1, 2, 3, 4] {
         let put = (acknowledged - 1) * part / 4;
         let at = answers.get(put as usize).context("no such answer")?;
@@ -232,7 +233,7 @@ async fn check(
     })
 }
 
-/// How many puts of a round are there; they must be the first ones, with their values.
+/// Returns the number of puts found for a round; they must be the first ones, with their values.
 async fn found(primary: &Namespace, round: u64) -> anyhow::Result<u64> {
     let listed = primary
         .list_all(directory(round), ListOptions::default())
@@ -253,7 +254,7 @@ async fn found(primary: &Namespace, round: u64) -> anyhow::Result<u64> {
     Ok(listed.entries.len() as u64)
 }
 
-/// The log from a version to the newest, checked to have no hole.
+/// Returns the log from a version to the newest and checks that it is contiguous.
 async fn log(primary: &Namespace, from: u64) -> anyhow::Result<Vec<LogVersion>> {
     let mut versions: Vec<LogVersion> = Vec::new();
     let mut next = Some(from);

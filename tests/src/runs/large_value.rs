@@ -1,9 +1,9 @@
-//! A value of a GiB put and got by stream: the memory of client and daemon, and the rate beside
-//! what `cat` through a unix socket into a file, with a sync, takes. A put is durable when it ends;
-//! what was got into a file is synced, too.
+//! Streaming put and get of a 1 GiB value: measures the memory of client and daemon, and the rate
+//! compared with copying through a unix socket into a file with a sync. A put is durable when it
+//! returns; the file of a get is synced as well.
 //!
-//! Each round has bytes of its own, and each put and get is held against a copy made just before
-//! it, as a shared disk is not always equally fast.
+//! Each round has its own content. Each put and get is compared with a copy made just before it,
+//! because the speed of a shared disk varies.
 
 use std::fs::File;
 use std::io::{Read, Write};
@@ -20,27 +20,27 @@ use kvs_testkit::Home;
 use kvs_testkit::Random;
 use kvs_testkit::median;
 
-/// Bytes that are copied at a time.
+/// Size of a copied piece in bytes.
 const PIECE: usize = 1 << 20;
 
-/// Most memory of either side, in MiB.
+/// Maximum memory of either side, in MiB.
 const MEMORY_MIB: f64 = 100.0;
 
-/// How many times as long as the copy a put or get may take.
+/// Maximum ratio of the time of a put or get to that of the copy.
 const TIMES: f64 = 2.0;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct LargeValue {
-    /// MiB of the value.
+    /// Size of the value in MiB.
     pub mib: u64,
-    /// How often it is put and got.
+    /// Number of puts and gets.
     pub rounds: u64,
-    /// Where the store and the files are made.
+    /// Directory of the store and the files.
     pub directory: PathBuf,
 }
 
-/// Rounds of one kind.
+/// The rounds of one kind.
 #[derive(Default)]
 struct Rounds {
     seconds: Vec<f64>,
@@ -61,10 +61,10 @@ impl Rounds {
 }
 
 impl LargeValue {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A put or get failed, or what was got is not what was put.
+    /// If a put or get fails, or returns different content.
     pub async fn run(&self) -> anyhow::Result<Report> {
         std::fs::create_dir_all(&self.directory)?;
         let files = tempfile::tempdir_in(&self.directory)?;
@@ -73,7 +73,7 @@ impl LargeValue {
         let (mut puts, mut gets) = (Rounds::default(), Rounds::default());
         let mut cats = Vec::new();
         for round in 0..self.rounds {
-            // A store of its own: older values, retained, would fill up memory that caches files.
+            // A store of its own: older, retained values would fill the page cache.
             let home = Home::in_directory(&self.directory)?;
             let daemon = home.start()?;
             fill(&input, self.mib, round)?;
@@ -125,7 +125,7 @@ impl LargeValue {
     }
 }
 
-/// Fills a file with bytes that no other round has, a word at a time.
+/// Fills a file with content unique to the round.
 fn fill(path: &Path, mib: u64, seed: u64) -> anyhow::Result<()> {
     let mut random = Random::new(seed);
     let mut file = File::create(path)?;
@@ -138,7 +138,7 @@ fn fill(path: &Path, mib: u64, seed: u64) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Sends a file through a socket into another file, with a sync; seconds that it took.
+/// Copies a file through a socket into another file with a sync; returns the time in seconds.
 fn cat(from: &Path, to: &Path) -> anyhow::Result<f64> {
     let start = Instant::now();
     let (mut near, mut far) = UnixStream::pair()?;
@@ -163,7 +163,7 @@ fn copy(from: &mut impl Read, to: &mut impl Write) -> std::io::Result<()> {
     }
 }
 
-/// Whether two files hold the same.
+/// Returns whether two files have the same content.
 fn same(one: &Path, other: &Path) -> anyhow::Result<bool> {
     let (mut one, mut other) = (File::open(one)?, File::open(other)?);
     if one.metadata()?.len() != other.metadata()?.len() {

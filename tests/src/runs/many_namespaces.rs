@@ -1,5 +1,5 @@
-//! What a namespace costs: many are made in one daemon, then a key is put into each; memory and
-//! bytes written for one, and the time of a restart with all of them.
+//! Measures the cost of a namespace: creates many in one daemon and puts a key into each; reports
+//! memory and bytes written per namespace, and the restart time with all of them.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -11,42 +11,40 @@ use tokio::task::JoinSet;
 use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 
-/// Requests unanswered at a time.
+/// Number of requests in flight.
 const AT_ONCE: u64 = 64;
 
-/// Namespaces that are made before anything is counted, as the first cost the daemon what it keeps
-/// for itself.
+/// Namespaces created before measuring, because the first ones cause one-time costs of the daemon.
 const WARM_UP: u64 = 256;
 
-/// Most memory of a namespace with one key, in bytes.
+/// Maximum memory of a namespace with one key, in bytes.
 const TARGET_BYTES: f64 = 16_384.0;
 
-/// Bytes of a value that is put again and again, so that checkpoints become due by bytes of
-/// journal.
+/// Size of a value that is put repeatedly, so that checkpoints become due by journal bytes.
 const AGAIN_BYTES: usize = 40_000;
 
-/// Most bytes of a checkpoint after puts to one namespace, its value included.
+/// Maximum bytes of a checkpoint after puts to one namespace, including the value.
 const TARGET_CHECKPOINT_BYTES: f64 = 65_536.0;
 
-/// Longest time for which such a checkpoint holds commits up, in milliseconds of thread time.
+/// Maximum time for which such a checkpoint delays commits, in milliseconds of thread time.
 const TARGET_HELD_MS: f64 = 2.0;
 
-/// What a checkpoint cost, by the daemon's counters.
+/// The cost of a checkpoint, from the daemon's counters.
 struct Checkpoint {
     bytes: f64,
     held_ms: f64,
 }
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct ManyNamespaces {
-    /// Namespaces.
+    /// Number of namespaces.
     pub namespaces: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
-/// What the daemon has used up, in bytes.
+/// Resource usage of the daemon, in bytes.
 #[derive(Clone, Copy)]
 struct Used {
     memory: f64,
@@ -64,10 +62,10 @@ impl Used {
 }
 
 impl ManyNamespaces {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A namespace could not be made, or is not there with its key after a restart.
+    /// If a namespace cannot be created, or is missing or without its key after a restart.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let home = Home::in_directory(&self.directory)?;
         let daemon = home.start()?;
@@ -133,7 +131,7 @@ impl ManyNamespaces {
     }
 }
 
-/// Does something to each namespace, many at a time.
+/// Runs an action on each namespace, many at a time.
 async fn each<F>(
     client: &Client,
     numbers: std::ops::Range<u64>,
@@ -158,14 +156,14 @@ where
     Ok(())
 }
 
-/// The cost of a checkpoint before which one namespace alone was written to.
+/// Returns the cost of a checkpoint after writes to a single namespace.
 async fn checkpoint_of_one(client: &Client) -> anyhow::Result<Checkpoint> {
     let counter = async |name: &str| {
         let status = client.status().await?;
         let found = status.counters.get(name).copied();
         found.with_context(|| format!("the daemon does not count {name}"))
     };
-    // The first one writes what was replayed as well.
+    // The first checkpoint also writes what was replayed.
     let enough = counter("checkpoints").await? + 2;
     while counter("checkpoints").await? < enough {
         each(client, 0..AT_ONCE, again).await?;

@@ -1,4 +1,4 @@
-//! The long runs, one file each: what each shows is in its header.
+//! The long runs, one file each; each file's header describes its purpose.
 
 pub(crate) mod append_growth;
 pub(crate) mod boxed;

@@ -1,5 +1,5 @@
-//! How long a daemon takes from its start to its first answer, on a large store: after `kill -9`
-//! with as much journal behind the last checkpoint as chance leaves, and after a clean stop.
+//! Measures the time from the start of a daemon to its first answer on a large store: after
+//! `kill -9` with a random amount of journal after the last checkpoint, and after a clean stop.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -12,35 +12,36 @@ use crate::measuring::report::Report;
 use kvs_testkit::Random;
 use kvs_testkit::{Daemon, Home};
 
-/// Keys in one directory.
+/// Number of keys per directory.
 const KEYS_A_DIRECTORY: u64 = 1_000;
 
-/// Bytes of a value.
+/// Size of a value in bytes.
 const VALUE_BYTES: usize = 64;
 
-/// Most seconds to the first answer.
+/// Maximum time to the first answer in seconds.
 const TARGET_S: f64 = 1.0;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct Restart {
-    /// Keys in the store.
+    /// Number of keys in the store.
     pub keys: u64,
-    /// Restarts after `kill -9`, and after a clean stop.
+    /// Number of restarts after `kill -9`, and after a clean stop.
     pub rounds: u64,
-    /// Puts before each kill, which the restart has to replay unless a checkpoint came between.
+    /// Maximum number of puts before each kill, which the restart has to replay unless a checkpoint
+    /// came after them.
     pub puts: u64,
-    /// Seed of what is put before each kill.
+    /// Seed of the puts before each kill.
     pub seed: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl Restart {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A daemon did not start, or a key is missing or has another value than the last one put.
+    /// If a daemon does not start, or a key is missing or does not have its last value.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let empty = Home::in_directory(&self.directory)?;
         let (daemon, _) = timed(&empty, "nothing").await?;
@@ -62,8 +63,8 @@ impl Restart {
         for round in 0..self.rounds {
             let number = random.below(self.keys);
             let mut pipeline = Pipeline::to(&daemon).await?;
-            // Not the same number each time, so that the kills are at different distances from the
-            // last checkpoint.
+            // A varying number, so that the kills are at different distances from the last
+            // checkpoint.
             for _ in 0..self.puts - random.below(self.puts / 4 + 1) {
                 let number = random.below(self.keys);
                 let put = Transaction::new().put(key(number), value(number));
@@ -110,7 +111,7 @@ impl Restart {
     }
 }
 
-/// Starts a daemon and asks it for a key; the seconds that this took.
+/// Starts a daemon and gets a key; returns the time in seconds.
 async fn timed(home: &Home, key: &str) -> anyhow::Result<(Daemon, f64)> {
     let start = Instant::now();
     let daemon = home.start()?;

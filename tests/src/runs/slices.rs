@@ -1,5 +1,5 @@
-//! Random requests over a tree that copying made huge: how much the daemon does in one go, by its
-//! own counters, and how long a get of another client waits meanwhile.
+//! Random requests on a tree made huge by copying: measures the largest slices of work of the
+//! daemon, by its own counters, and the latency of another client's gets meanwhile.
 
 mod worker;
 
@@ -21,45 +21,45 @@ use kvs_testkit::percentile;
 use kvs_testkit::{Daemon, Home, PATIENCE};
 use worker::{DOUBLINGS, FEW, LONG_BYTES, LONGER, Tally, Worker, few, longer};
 
-/// Requests under way at a time, each on a connection of its own.
+/// Number of requests in flight, each on its own connection.
 const AT_ONCE: u64 = 8;
 
-/// Visits of one slice: `SLICE_VISITS` of the engine.
+/// Maximum visits of a slice: `SLICE_VISITS` of the engine.
 const SLICE_VISITS: f64 = 256.0;
 
-/// Most visits of one item, which is begun while a slice has a visit left: a part of an event,
-/// which is encoded as a whole.
+/// Maximum visits of one item, a part of an event that is encoded as a whole. An item starts as
+/// long as the slice has a visit left.
 const ITEM_VISITS: f64 = 640.0;
 
-/// Bytes of each of the longer values.
+/// Size of each of the longer values in bytes.
 const LONGER_BYTES: usize = 16 * 1024;
 
-/// Longest slice in milliseconds of thread time.
+/// Maximum duration of a slice in milliseconds of thread time.
 const TARGET_SLICE_MS: f64 = 1.0;
 
-/// The kinds of slices, as the daemon's counters name them.
+/// The kinds of slices, as named by the daemon's counters.
 const KINDS: [&str; 6] = ["list", "read", "lookup_many", "nodes", "log", "watch"];
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Slices {
-    /// Requests, 8 of them under way at a time
+    /// Number of requests, 8 of them in flight
     #[arg(long, default_value_t = Self::LONG.requests)]
     pub requests: u64,
 }
 
 impl Slices {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self { requests: 50_000 };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self { requests: 500 };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A request failed or was not answered, a slice went further than it may, or the daemon did
-    /// not end well.
+    /// If a request fails or is not answered, a slice exceeds its maximum of visits, or the daemon
+    /// does not stop cleanly.
     pub async fn run(&self, directory: &Path, seed: u64) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let daemon = home.start()?;
@@ -169,7 +169,7 @@ impl Slices {
     }
 }
 
-/// Makes the tree, and what stands beside it.
+/// Creates the tree and the other keys.
 async fn grow(client: &Client) -> anyhow::Result<()> {
     let primary = client.namespace("primary");
     let mut first = Transaction::new().put("D.x", "v").put("a", "1");
@@ -191,7 +191,7 @@ async fn grow(client: &Client) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Gets a key until the others are done; the milliseconds of each get.
+/// Gets a key until the others are done; returns the latencies in milliseconds.
 async fn gets(daemon: &Daemon, done: Arc<AtomicBool>) -> anyhow::Result<Vec<f64>> {
     let connector = daemon.connector();
     apart("gets", async move || {

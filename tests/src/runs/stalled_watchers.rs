@@ -1,5 +1,5 @@
-//! Many watchers of one key, some of which never read: the others get every value, the writer does
-//! not wait for anybody, and the daemon keeps nothing for those that are behind.
+//! Many watchers of one key, some of which never read: the others receive every value, the writer
+//! does not wait for any of them, and the daemon buffers nothing for those that are behind.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -18,36 +18,36 @@ use kvs_testkit::Counters;
 use kvs_testkit::{Daemon, Home};
 use kvs_testkit::{median, percentile};
 
-/// The key that is watched.
+/// The watched key.
 const KEY: &str = "state";
 
-/// Most MiB that the daemon may grow by.
+/// Maximum growth of the daemon's memory in MiB.
 const TARGET_MIB: f64 = 50.0;
 
-/// Most that the writer's latency may be of what it is with one watcher.
+/// Maximum ratio of the writer's latency to that with one watcher.
 const TARGET_RATIO: f64 = 1.5;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StalledWatchers {
-    /// Watchers of the key
+    /// Number of watchers of the key
     #[arg(long, default_value_t = Self::LONG.watchers)]
     pub watchers: u64,
-    /// How many of them never read, each on a connection of its own
+    /// Number of watchers that never read, each on its own connection
     #[arg(long, default_value_t = Self::LONG.stalled)]
     pub stalled: u64,
-    /// Connections that the others are spread over
+    /// Number of connections that the other watchers share
     #[arg(long, default_value_t = Self::LONG.connections)]
     pub connections: u64,
-    /// Values written
+    /// Number of values written
     #[arg(long, default_value_t = Self::LONG.values)]
     pub values: u64,
-    /// Values written in a second
+    /// Values written per second
     #[arg(long, default_value_t = Self::LONG.rate)]
     pub rate: u64,
 }
 
-/// What a number of values cost.
+/// The cost of writing a number of values.
 struct Cost {
     latency: f64,
     latency_p99: f64,
@@ -57,7 +57,7 @@ struct Cost {
 }
 
 impl StalledWatchers {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         watchers: 1_000,
         stalled: 10,
@@ -66,7 +66,7 @@ impl StalledWatchers {
         rate: 500,
     };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self {
         watchers: 200,
         stalled: 10,
@@ -75,14 +75,14 @@ impl StalledWatchers {
         rate: 500,
     };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// The first value that a watcher did not get where it should.
+    /// If a watcher misses a value; names the first one.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let daemon = home.start()?;
-        // Halves of it before and after, as a disk is not always equally fast.
+        // Measured in halves before and after, because the speed of a disk varies.
         let few = self.values / 4;
         let before = self.one(&daemon, 0..few).await?;
 
@@ -141,7 +141,7 @@ impl StalledWatchers {
         Ok(report)
     }
 
-    /// Watchers on connections of which nothing is read once the switch is thrown.
+    /// Creates watchers on connections that stop reading once the switch is set.
     async fn stalling(
         &self,
         daemon: &Daemon,
@@ -154,7 +154,7 @@ impl StalledWatchers {
                 stalled: stalled.clone(),
             };
             let client = Client::connect_with(connector, Options::default()).await?;
-            // As much credit as there is: it must be the socket that stops the daemon.
+            // Maximum credit: the full socket must stop the daemon.
             let options = WatchOptions::new().key(KEY);
             let options = options.prefetch(u64::MAX).prefetch_bytes(u64::MAX);
             idle.push(client.namespace("primary").watch(options).await?);
@@ -178,14 +178,14 @@ impl StalledWatchers {
         (self.watchers - self.stalled) as usize
     }
 
-    /// The same with one watcher.
+    /// Writes the numbers with one watcher.
     async fn one(&self, daemon: &Daemon, numbers: std::ops::Range<u64>) -> anyhow::Result<Cost> {
         let primary = daemon.primary().await?;
         let stream = primary.watch(WatchOptions::new().key(KEY)).await?;
         self.write(daemon, numbers, vec![stream]).await
     }
 
-    /// Writes these numbers, which all the streams must tell.
+    /// Writes these numbers and checks that all streams deliver them.
     async fn write(
         &self,
         daemon: &Daemon,
@@ -213,7 +213,7 @@ impl StalledWatchers {
     }
 }
 
-/// Takes events, which must bear these numbers.
+/// Receives events and checks that they have these numbers.
 async fn receive(mut stream: WatchStream, numbers: std::ops::Range<u64>) -> anyhow::Result<()> {
     let started = stream.started().context("the watch does not stand")?;
     let mut sequence = Sequence::new(numbers.start, started.version);

@@ -1,5 +1,6 @@
-//! Whether a daemon gets worse with age: one that has made very many commits beside a new one, each
-//! on a store of its own, in turns; then the same with the old one started again on its store.
+//! Measures whether a daemon degrades with age: compares one that has made very many commits with a
+//! new one, each on its own store, alternating; then again after restarting the old one on its
+//! store.
 
 use std::path::Path;
 use std::time::Duration;
@@ -13,16 +14,16 @@ use crate::measuring::progress::Progress;
 use crate::measuring::report::Report;
 use kvs_testkit::{Daemon, Home};
 
-/// Unanswered puts while a daemon grows old.
+/// Puts in flight while a daemon ages.
 const IN_FLIGHT: usize = 512;
 
-/// The progress is shown after so many of them.
+/// The progress is updated after this many puts.
 const SHOWN: u64 = 10_000;
 
-/// The load at which memory and bytes written are looked at as well.
+/// The load during which memory and bytes written are measured as well.
 const BUSY: Load = Load::Put(128);
 
-/// What is measured, with the names of the figures.
+/// The loads, with the names of their figures.
 const LOADS: [(&str, Load); 5] = [
     ("put_128_us", BUSY),
     ("put_us", Load::Put(1)),
@@ -31,72 +32,72 @@ const LOADS: [(&str, Load); 5] = [
     ("watch_us", Load::Watch),
 ];
 
-/// How much a figure of the old daemon may be, to that of the new one.
+/// Maximum ratio of a figure of the old daemon to that of the new one.
 const TARGET: f64 = 1.1;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct StoreGrowth {
-    /// Puts by which a daemon grows old
+    /// Number of puts that age a daemon
     #[arg(long, default_value_t = Self::LONG.commits)]
     pub commits: u64,
-    /// Rounds before the old daemon is started again, and after; even, as the two take turns in
-    /// being first
+    /// Rounds before the old daemon is restarted, and after; even, because the daemons alternate in
+    /// going first
     #[arg(long, default_value_t = Self::LONG.rounds)]
     pub rounds: u64,
-    /// Milliseconds of each load in a round
+    /// Milliseconds per load and round
     #[arg(long, default_value_t = Self::LONG.milliseconds)]
     pub milliseconds: u64,
 }
 
-/// A daemon and how many puts it has had.
+/// A daemon and the number of its puts.
 struct Side {
     daemon: Daemon,
     puts: u64,
     busy: Written,
 }
 
-/// Bytes that puts wrote, of all rounds: a round may contain the making of a segment of the journal
-/// or not, which is as much again.
+/// Bytes written by puts, over all rounds: a round may or may not include the creation of a journal
+/// segment, which costs as much again.
 #[derive(Clone, Copy, Debug, Default)]
 struct Written {
     puts: u64,
     bytes: u64,
 }
 
-/// What one load of a daemon gave, by name.
+/// The figures of one load on a daemon, by name.
 type Figures = Vec<(&'static str, f64)>;
 
-/// The same of all rounds, in pairs: the new daemon's, and with age.
+/// Paired figures of all rounds: of the new daemon and of the aged one.
 #[derive(Default)]
 struct Beside(Vec<(&'static str, Pairs)>);
 
 impl StoreGrowth {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         commits: 10_000_000,
         rounds: 12,
         milliseconds: 250,
     };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self {
         commits: 100_000,
         rounds: 2,
         milliseconds: 100,
     };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A request failed, a watcher was told something else than what was put, or an acknowledged
-    /// put is lost.
+    /// If a request fails, a watcher receives anything but the values put, or an acknowledged put
+    /// is lost.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let progress = Progress::new("growth");
         let home = Home::in_directory(directory)?;
         let mut old = Side::start(&home, 0)?;
         progress.begin("puts", self.commits);
-        // All keys are there at least.
+        // At least enough to create all keys.
         old.put(self.commits.max(KEYS), &progress).await?;
         let grown = self.beside_new(&mut old, directory, &progress).await?;
 
@@ -119,7 +120,7 @@ impl StoreGrowth {
         Ok(report)
     }
 
-    /// All rounds with a new daemon on a new store.
+    /// Performs all rounds, comparing with a new daemon on a new store.
     async fn beside_new(
         &self,
         old: &mut Side,
@@ -142,7 +143,7 @@ impl StoreGrowth {
                     with = old.measure(load, time).await?;
                     without = new.measure(load, time).await?;
                 }
-                // After the first, memory and files are there as they will be.
+                // After the first round, memory and files have reached their steady state.
                 if round > 0 {
                     beside.add(&without, &with);
                 }
@@ -167,7 +168,7 @@ impl Beside {
         }
     }
 
-    /// Adds the figures of both, and the demand that age has made none of them worse.
+    /// Adds the figures of both, and the targets that age does not degrade any of them.
     fn tell(&self, report: &mut Report, old: &str, new: &str) {
         for (name, pairs) in &self.0 {
             report.figure(format!("{new}_{name}"), pairs.without());
@@ -241,7 +242,7 @@ impl Side {
         Ok(loaded)
     }
 
-    /// The newest put must be there.
+    /// Checks that the newest put exists.
     async fn check(&self) -> anyhow::Result<()> {
         let newest = self.puts.saturating_sub(1);
         let read = self.daemon.primary().await?.get(key(newest)).await?;

@@ -1,8 +1,9 @@
-//! Watches that come and go, thousands a second, while values are written and versions trimmed:
-//! each is told exactly what was written from its start on, and nothing of it stays in the daemon.
+//! Creates and cancels thousands of watches per second while values are written and versions
+//! trimmed: each watch receives exactly the values written since its start, and the daemon leaks
+//! nothing.
 //!
-//! One writer puts the numbers from 1 on to one key, each in a version of its own, so a number
-//! tells its version. Some of the watches begin in the past. A few stand all the time.
+//! One writer puts the numbers from 1 on to one key, each in its own version, so a number
+//! determines its version. Some of the watches start in the past. A few stay open all the time.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,61 +25,61 @@ use kvs_testkit::{Daemon, Home};
 /// The key that is written and watched.
 const KEY: &str = "state";
 
-/// Values written before at a time, and at most, until some are trimmed.
+/// Values written per step, and in total at most, until some are trimmed.
 const FILL_STEP: u64 = 10_000;
 const FILL_MAX: u64 = 1_000_000;
 
-/// Versions that the daemon retains at least.
+/// Minimum number of versions retained by the daemon.
 const RETAINED: u64 = 1_000;
 
-/// How far back a watch begins at most: well within what is retained.
+/// Maximum number of versions by which a watch starts in the past: well within retention.
 const BACK: u64 = 200;
 
-/// Most events that a watch takes before it is cancelled.
+/// Maximum number of events a watch receives before it is cancelled.
 const TAKEN: u64 = 3;
 
-/// Events that are on their way to a watch at most, those that it does not wait for included.
+/// Maximum number of events in flight to a watch, including those that it does not wait for.
 const AHEAD: u64 = 8;
 
-/// Connections of those who watch, and how many of them are on each.
+/// Number of connections, and of watching tasks on each.
 const CONNECTIONS: u64 = 8;
 const WATCHERS: u64 = 16;
 
-/// Watches that stand all the time.
+/// Number of watches that stay open all the time.
 const STANDING: u64 = 4;
 
-/// How often the pace is kept, in a second.
+/// Ticks per second that control the rates.
 const TICKS: u64 = 500;
 
-/// Most MiB that the daemon may have grown by in the end.
+/// Maximum final growth of the daemon's memory in MiB.
 const TARGET_MIB: f64 = 4.0;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug, clap::Args)]
 pub struct WatchChurn {
-    /// Watches made and cancelled in a second
+    /// Watches created and cancelled per second
     #[arg(long, default_value_t = Self::LONG.rate)]
     pub rate: u64,
-    /// Values written in a second
+    /// Values written per second
     #[arg(long, default_value_t = Self::LONG.writes)]
     pub writes: u64,
-    /// Values written before at least, so that the daemon remembers as many as it ever does
+    /// Minimum number of values written in advance, so that the daemon is in its steady state
     #[arg(long, default_value_t = Self::LONG.fill)]
     pub fill: u64,
-    /// Seconds that count, after a few that do not
+    /// Measured seconds, after the warm-up
     #[arg(long, default_value_t = Self::LONG.seconds)]
     pub seconds: u64,
-    /// Seconds before that, at the same pace
+    /// Seconds of warm-up at the same rate
     #[arg(long, default_value_t = Self::LONG.warm_up)]
     pub warm_up: u64,
 }
 
-/// What all tasks of a run share.
+/// State shared by all tasks of a run.
 struct Shared {
     writing: AtomicBool,
-    /// The newest number that was answered.
+    /// The newest acknowledged number.
     written: AtomicU64,
-    /// The last number of all, once that is known.
+    /// The last number of the run, once known.
     last: AtomicU64,
     /// The version of number 0.
     base: u64,
@@ -86,7 +87,7 @@ struct Shared {
 }
 
 impl WatchChurn {
-    /// As large as the promise.
+    /// The full size.
     pub const LONG: Self = Self {
         rate: 10_000,
         writes: 5_000,
@@ -95,7 +96,7 @@ impl WatchChurn {
         warm_up: 10,
     };
 
-    /// Small, for a first look.
+    /// A short run.
     pub const SHORT: Self = Self {
         rate: 5_000,
         writes: 8_000,
@@ -104,10 +105,10 @@ impl WatchChurn {
         warm_up: 2,
     };
 
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// A watch was not told exactly what it should, or nothing is ever trimmed.
+    /// If a watch does not receive exactly its events, or nothing is ever trimmed.
     pub async fn run(&self, directory: &Path) -> anyhow::Result<Report> {
         let home = Home::in_directory(directory)?;
         let retained = RETAINED.to_string();
@@ -154,7 +155,7 @@ impl WatchChurn {
         let after = counters.memory_kib()?;
         shared.writing.store(false, Ordering::Relaxed);
         let numbers = writing.await??;
-        // Those who stand see by one more that it is over.
+        // One more value tells the permanent watches that the run is over.
         shared.last.store(numbers + 1, Ordering::Relaxed);
         primary.put(KEY, (numbers + 1).to_string()).await?;
         while let Some(told) = standing.join_next().await {
@@ -187,7 +188,7 @@ impl WatchChurn {
         Ok(report)
     }
 
-    /// Makes and cancels watches at the pace for so long; the seconds that it took.
+    /// Creates and cancels watches at the given rate; returns the time in seconds.
     async fn churn(
         &self,
         daemon: &Daemon,
@@ -225,14 +226,14 @@ impl WatchChurn {
     }
 }
 
-/// Whether the first numbers are not retained any more.
+/// Returns whether the first numbers are no longer retained.
 async fn is_trimmed(primary: &Namespace) -> anyhow::Result<bool> {
     let options = WatchOptions::new().key(KEY).from_version(2).prefetch(1);
     let mut old = primary.watch(options).await?;
     Ok(matches!(old.recv().await?, Event::Gap(_)))
 }
 
-/// Watches and cancels whenever it is its turn.
+/// Opens and cancels a watch for each permit.
 async fn come_and_go(
     primary: Namespace,
     turns: Arc<Semaphore>,
@@ -263,7 +264,7 @@ async fn come_and_go(
     Ok(())
 }
 
-/// Takes every number until the last.
+/// Receives every number up to the last.
 async fn stand(mut stream: WatchStream, shared: Arc<Shared>) -> anyhow::Result<()> {
     let mut sequence = Sequence::new(1, shared.base);
     while sequence.taken() < shared.last.load(Ordering::Relaxed) {
@@ -272,7 +273,7 @@ async fn stand(mut stream: WatchStream, shared: Arc<Shared>) -> anyhow::Result<(
     Ok(())
 }
 
-/// Puts the numbers after `number` at a pace until it is told to stop; the last of them.
+/// Puts the numbers after `number` at a given rate until stopped; returns the last one.
 async fn write(
     mut pipeline: Pipeline,
     mut number: u64,
@@ -293,7 +294,7 @@ async fn write(
     Ok(number)
 }
 
-/// Puts a number, and notes the answer to an earlier one.
+/// Puts a number and records the answer to an earlier one.
 async fn put(pipeline: &mut Pipeline, number: u64, shared: &Shared) -> anyhow::Result<()> {
     let put = Transaction::new().put(KEY, number.to_string());
     match pipeline.commit(put).await? {
@@ -302,7 +303,7 @@ async fn put(pipeline: &mut Pipeline, number: u64, shared: &Shared) -> anyhow::R
     }
 }
 
-/// Notes that the next number was answered.
+/// Records that the next number was acknowledged.
 fn note(shared: &Shared, version: u64) -> anyhow::Result<()> {
     let number = shared.written.fetch_add(1, Ordering::Relaxed) + 1;
     ensure!(

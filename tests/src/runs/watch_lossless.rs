@@ -1,5 +1,5 @@
-//! One producer writes values to one key as fast as it can; several watchers must each get every
-//! one, in order. Optionally the daemon is killed meanwhile, and the watchers resume.
+//! One producer writes values to one key at full speed; several watchers must each receive every
+//! value in order. Optionally the daemon is killed meanwhile, and the watchers resume.
 
 use std::path::PathBuf;
 use std::time::Instant;
@@ -13,24 +13,24 @@ use crate::load::sequence_check::Sequence;
 use crate::measuring::report::Report;
 use kvs_testkit::Home;
 
-/// How the run is made.
+/// Parameters of the run.
 #[derive(Clone, Debug)]
 pub struct WatchLossless {
-    /// Values written.
+    /// Number of values written.
     pub values: u64,
-    /// Watchers, each with a connection of its own.
+    /// Number of watchers, each on its own connection.
     pub watchers: u64,
-    /// How often the daemon is killed and started again meanwhile, evenly spread.
+    /// Number of times the daemon is killed and restarted meanwhile, evenly spread.
     pub kills: u64,
-    /// Where the store is made.
+    /// Directory of the store.
     pub directory: PathBuf,
 }
 
 impl WatchLossless {
-    /// Runs it.
+    /// Performs the run.
     ///
     /// # Errors
-    /// The first value that a watcher did not get where it should.
+    /// If a watcher misses a value; names the first one.
     pub async fn run(&self) -> anyhow::Result<Report> {
         let alone = self.once(0, 0).await?;
         let together = self.once(self.watchers, self.kills).await?;
@@ -52,7 +52,7 @@ impl WatchLossless {
         Ok(report)
     }
 
-    /// Seconds until all is written and delivered.
+    /// Returns the seconds until all values are written and delivered.
     async fn once(&self, watchers: u64, kills: u64) -> anyhow::Result<f64> {
         let home = Home::in_directory(&self.directory)?;
         let mut daemon = home.start()?;
@@ -80,7 +80,7 @@ impl WatchLossless {
         });
         for kill in 1..=kills {
             let moment = values * kill / (kills + 1);
-            // An error says that the writing has ended, and how shows below.
+            // An error means that the writing has ended; the result is checked below.
             let _ = progress.wait_for(|number| *number >= moment).await;
             daemon.kill()?;
             daemon = home.start()?;
@@ -95,7 +95,7 @@ impl WatchLossless {
     }
 }
 
-/// Takes that many values, which must be the numbers from 0 on.
+/// Receives `values` values and checks that they are the numbers from 0 on.
 async fn receive(mut stream: WatchStream, values: u64) -> anyhow::Result<()> {
     let started = stream.started().context("the watch does not stand")?;
     let mut sequence = Sequence::new(0, started.version);

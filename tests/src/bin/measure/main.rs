@@ -1,7 +1,7 @@
-//! The measurements of kvs, one command for each figure:
+//! The measurements of kvs, one subcommand per measurement:
 //! `cargo run --release -p kvs-acceptance --bin measure -- kill-nine`, or `all`, or `all --short`.
 //!
-//! Ends with failure if a promise is broken or, unless short, a target is missed.
+//! Fails if a guarantee is broken or, without `--short`, if a target is missed.
 
 mod what;
 
@@ -13,18 +13,18 @@ use clap::Parser;
 use kvs_testkit::{Random, has_root};
 use what::What;
 
-/// Measures what kvs must show.
+/// Runs the acceptance measurements of kvs
 #[derive(Debug, Parser)]
 struct Arguments {
     #[command(subcommand)]
     what: What,
-    /// Everything small, a minute in all; targets of time are shown but decide nothing
+    /// Small sizes, about a minute in total; timing targets are shown but not enforced
     #[arg(long, global = true)]
     short: bool,
-    /// One JSON object a measurement
+    /// Print one JSON object per measurement
     #[arg(long, global = true)]
     json: bool,
-    /// Where stores are made; on the disk that is to be measured, not in memory
+    /// Directory for the stores; must be on the disk to be measured, not in memory
     #[arg(
         long,
         global = true,
@@ -32,7 +32,7 @@ struct Arguments {
         default_value = "target/measure"
     )]
     directory: PathBuf,
-    /// Seed of random moments; shown, so that a run can be repeated
+    /// Random seed, printed so that a run can be repeated
     #[arg(long, global = true)]
     seed: Option<u64>,
 }

@@ -1,4 +1,4 @@
-//! What can be measured: the arguments of each run, their short forms, and how it is begun.
+//! The measurements: their arguments, their short forms, and how they are started.
 
 use std::path::PathBuf;
 
@@ -14,126 +14,127 @@ use kvs_acceptance::{
 pub(crate) enum What {
     /// kill -9 at random moments while puts are pipelined
     KillNine {
-        /// Daemons killed
+        /// Number of daemons killed
         #[arg(long, default_value_t = 50)]
         rounds: u64,
-        /// Puts sent in each round
+        /// Puts sent per round
         #[arg(long, default_value_t = 10_000)]
         puts: u64,
     },
-    /// A counter added to through daemons that are killed
+    /// Adds to a counter while daemons are killed
     ExactlyOnce {
-        /// Adds of 1
+        /// Number of adds of 1
         #[arg(long, default_value_t = 100_000)]
         adds: u64,
-        /// Daemons killed
+        /// Number of daemons killed
         #[arg(long, default_value_t = 10)]
         kills: u64,
     },
-    /// The cost of a put in a directory that grows
+    /// Cost of a put in a growing directory
     DirectoryGrowth {
-        /// New names put
+        /// Number of puts of new names
         #[arg(long, default_value_t = 1_000_000)]
         puts: u64,
     },
-    /// Watchers of a key that is written as fast as it goes
+    /// Watchers of a key that is written at full speed
     WatchLossless {
-        /// Values written
+        /// Number of values written
         #[arg(long, default_value_t = 1_000_000)]
         values: u64,
-        /// Watchers
+        /// Number of watchers
         #[arg(long, default_value_t = 4)]
         watchers: u64,
-        /// Daemons killed meanwhile
+        /// Number of daemons killed meanwhile
         #[arg(long, default_value_t = 0)]
         kills: u64,
     },
-    /// Bytes written to disk for a pipelined put
+    /// Bytes written to disk per pipelined put
     BytesPerPut {
-        /// Puts
+        /// Number of puts
         #[arg(long, default_value_t = 1_000_000)]
         puts: u64,
-        /// Keys that they go to
+        /// Number of keys
         #[arg(long, default_value_t = 1_000)]
         keys: u64,
-        /// Bytes of a value
+        /// Size of a value in bytes
         #[arg(long, default_value_t = 64)]
         value_bytes: usize,
     },
     /// Time from the start of a daemon to its first answer
     Restart {
-        /// Keys in the store
+        /// Number of keys in the store
         #[arg(long, default_value_t = 1_000_000)]
         keys: u64,
-        /// Restarts after kill -9, and after a clean stop
+        /// Number of restarts after kill -9, and after a clean stop
         #[arg(long, default_value_t = 5)]
         rounds: u64,
-        /// Most puts before each kill
+        /// Maximum number of puts before each kill
         #[arg(long, default_value_t = 90_000)]
         puts: u64,
     },
-    /// A long value put and got by stream: memory, and the rate beside a copy through a socket
+    /// Streaming put and get of a long value: memory, and the rate compared with a copy through a
+    /// socket
     LargeValue {
-        /// MiB of the value
+        /// Size of the value in MiB
         #[arg(long, default_value_t = 1024)]
         mib: u64,
-        /// How often
+        /// Number of rounds
         #[arg(long, default_value_t = 5)]
         rounds: u64,
     },
-    /// Time of dir -R of a large tree that is being written to
+    /// Time of dir -R on a large tree during writes
     DirRecursive {
-        /// Keys in the tree
+        /// Number of keys in the tree
         #[arg(long, default_value_t = 100_000)]
         keys: u64,
-        /// How often
+        /// Number of rounds
         #[arg(long, default_value_t = 5)]
         rounds: u64,
     },
-    /// Memory of commands that print a long value, or a version of very many keys
+    /// Memory of commands that print a long value, or a version with very many keys
     ClientMemory {
-        /// MiB of the value
+        /// Size of the value in MiB
         #[arg(long, default_value_t = 600)]
         mib: u64,
-        /// Twice two to the power of this is the number of keys, and of directories
+        /// Doublings n of the tree, for 2^(n+1) keys and as many directories
         #[arg(long, default_value_t = 19)]
         doublings: u32,
     },
-    /// The cost of an append to an eventlog that grows
+    /// Cost of an append to a growing eventlog
     AppendGrowth {
-        /// Entries appended
+        /// Number of entries appended
         #[arg(long, default_value_t = 1_000_000)]
         entries: u64,
     },
-    /// Memory and bytes written for a namespace
+    /// Memory and bytes written per namespace
     ManyNamespaces {
-        /// Namespaces made
+        /// Number of namespaces created
         #[arg(long, default_value_t = 10_000)]
         namespaces: u64,
     },
-    /// Processor time and memory that watches cost to which nothing happens
+    /// CPU time and memory of idle watches
     IdleWatches(IdleWatches),
-    /// Watchers of one key of which some never read
+    /// Watchers of one key, some of which never read
     StalledWatchers(StalledWatchers),
     /// Time from the call of a commit to a watcher's callback
     CommitToCallback(CommitToCallback),
-    /// A watcher that was away for very many versions
+    /// A watcher that missed very many versions
     CatchUp(CatchUp),
-    /// A daemon that has made very many commits, beside a new one
+    /// A daemon after very many commits, compared with a new one
     Growth(StoreGrowth),
-    /// Watches made and cancelled by the thousand during writes and trims
+    /// Thousands of watches created and cancelled during writes and trims
     WatchChurn(WatchChurn),
-    /// Few descriptors and threads, a hostile guest, an honest owner, kill -9 now and then
+    /// Few descriptors and threads, a hostile guest, an honest owner, occasional kill -9
     Box(Boxed),
-    /// The hostile guest, a process of its own
+    /// The hostile guest, in its own process
     #[command(hide = true)]
     HostileGuest(HostileGuest),
-    /// What the instance owner's puts take while a guest floods the daemon; run by root
+    /// Latency of the instance owner's puts while a guest floods the daemon; requires root
     Fairness(Fairness),
-    /// Random requests over a tree that copying made huge: the largest slice, the longest pause of
-    /// a get
+    /// Random requests on a tree made huge by copying: the largest slice, the longest pause of a
+    /// get
     Slices(Slices),
-    /// Floods a daemon in one way for ever: the guest of `fairness`
+    /// Flood a daemon in one way until killed: the guest of `fairness`
     #[command(hide = true)]
     Flood {
         how: Flood,
@@ -144,13 +145,13 @@ pub(crate) enum What {
     All,
 }
 
-/// One of two sizes of a run.
+/// Selects one of two sizes of a run.
 fn choose<T>(short: bool, long: T, small: T) -> T {
     if short { small } else { long }
 }
 
 impl What {
-    /// Everything, with the sizes of the issue or small ones.
+    /// Returns all measurements, in full or small size.
     pub(crate) fn all(short: bool) -> Vec<What> {
         let pick = |long: u64, small: u64| if short { small } else { long };
         vec![

@@ -1,4 +1,4 @@
-//! Requests that are drawn by lot, one after the other.
+//! A worker that sends random requests one after the other.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use kvs_testkit::Random;
 /// Rounds of copying; each doubles the tree.
 pub(super) const DOUBLINGS: u64 = 24;
 
-/// Keys of a directory beside the tree.
+/// Number of keys in a directory beside the tree.
 pub(super) const FEW: u64 = 200;
 
-/// Keys of a directory with longer values.
+/// Number of keys in a directory with longer values.
 pub(super) const LONGER: u64 = 64;
 
-/// Bytes of one long value.
+/// Size of the one long value in bytes.
 pub(super) const LONG_BYTES: usize = 2 * 1024 * 1024;
 
-/// How long an event is waited for before its watch is dropped.
+/// Time to wait for an event before the watch is dropped.
 const SHORT_WHILE: Duration = Duration::from_millis(20);
 
-/// Patterns over the whole tree: of nothing, of something, of all.
+/// Patterns over the whole tree that match nothing, some keys, or everything.
 const PATTERNS: [&str; 4] = ["**.nothing", "D.*.b.**.nothing", "**.a.x", "**"];
 
-/// What was answered.
+/// Statistics of the answers.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Tally {
     pub(super) answered: u64,
@@ -36,11 +36,11 @@ pub(super) struct Tally {
     pub(super) events: u64,
 }
 
-/// One after the other, requests that are drawn by lot.
+/// Sends random requests, one after the other.
 pub(super) struct Worker {
     pub(super) primary: Namespace,
     pub(super) random: Random,
-    /// A copy of the tree of its own.
+    /// Key of this worker's own copy of the tree.
     pub(super) copy: String,
     pub(super) tally: Tally,
 }
@@ -94,7 +94,7 @@ impl Worker {
         }
     }
 
-    /// One page, which may end before it found anything.
+    /// Requests one page, which may end before a match is found.
     async fn list_recursively(&mut self) -> anyhow::Result<()> {
         let options = ListOptions::new()
             .recursive()
@@ -156,7 +156,7 @@ impl Worker {
         Ok(())
     }
 
-    /// Opens a watch and drops it after its first event, or a short while.
+    /// Opens a watch and drops it after its first event or a short time.
     async fn watch(&mut self, options: WatchOptions) -> anyhow::Result<()> {
         let mut options = options;
         // The first part is enough.
@@ -203,7 +203,7 @@ impl Worker {
         PATTERNS.get(drawn).copied().unwrap_or_default()
     }
 
-    /// A key that is there, somewhere in the tree.
+    /// Returns a random existing key of the tree.
     fn deep(&mut self, tree: &str) -> String {
         let mut key = tree.to_owned();
         for _ in 0..self.random.below(DOUBLINGS) {
