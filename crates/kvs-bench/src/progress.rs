@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use indicatif::{ProgressBar, ProgressStyle};
 
-/// The progress line. Drawn only by the caller, never by a thread that runs beside the measurement.
+/// The progress line. Drawn only by the caller, never by a thread that runs during the measurement.
 #[derive(Clone, Debug)]
 pub(crate) struct Progress {
     bar: ProgressBar,

@@ -59,7 +59,7 @@ impl Clock for RealClock {
     }
 }
 
-/// A clock that advances only when told to.
+/// A clock that advances only on request.
 #[derive(Debug, Default)]
 pub struct SimClock {
     now: AtomicU64,

@@ -13,7 +13,7 @@ use kvs_testkit::Random;
 /// Rounds of copying; each doubles the tree.
 pub(super) const DOUBLINGS: u64 = 24;
 
-/// Number of keys in a directory beside the tree.
+/// Number of keys in a directory outside the tree.
 pub(super) const FEW: u64 = 200;
 
 /// Number of keys in a directory with longer values.

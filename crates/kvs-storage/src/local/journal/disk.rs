@@ -25,8 +25,7 @@ use crate::term::Term;
 /// Configuration of a journal on disk.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct JournalOptions {
-    /// Size of new segments in bytes, at least [`SEGMENT_BYTES_MIN`]. Existing segments keep their
-    /// size.
+    /// Size of new segments in bytes, at least [`SEGMENT_BYTES_MIN`]; existing ones keep theirs.
     pub(crate) segment_bytes: u64,
     /// Approximate maximum number of segments kept open for reading.
     pub(crate) open_files: usize,
