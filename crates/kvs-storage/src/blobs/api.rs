@@ -142,8 +142,8 @@ pub trait BlobStore: Send + Sync {
     /// names it.
     ///
     /// # Errors
-    /// If the pack is pinned, [`StoreError::Pinned`], and nothing was changed. If the medium fails, the
-    /// pack is out of use nevertheless.
+    /// If the pack is pinned, [`StoreError::Pinned`], and nothing was changed. If the medium fails,
+    /// the pack is out of use nevertheless.
     fn delete(&self, pack: PackId) -> Result<(), StoreError>;
 
     /// Copies these objects into a new pack even though other packs hold them. Returns `None` if
