@@ -9,13 +9,13 @@ use smol_str::SmolStr;
 use crate::changes::{ChangeKind, KeyChange};
 use crate::limits::EVENT_OVERHEAD_BYTES;
 use crate::reference::Position;
-use crate::request::NamespaceInfo;
+use crate::request::{NamespaceInfo, Principal};
 
 /// The origin of a version: one for each transaction that was merged into it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct TransactionInfo {
-    /// The user who committed it.
-    pub uid: u32,
+    /// Who committed it.
+    pub principal: Principal,
     /// The client that sent it.
     pub client: [u8; 16],
     /// Its number among that client's transactions.
@@ -117,8 +117,8 @@ pub enum RootEvent {
     Created {
         /// The namespace's name.
         namespace: SmolStr,
-        /// The uid of its owner.
-        owner: u32,
+        /// Its owner.
+        owner: Principal,
         /// Its incarnation.
         incarnation: u64,
         /// When, in milliseconds since the epoch.
@@ -128,10 +128,10 @@ pub enum RootEvent {
     OwnerChanged {
         /// The namespace's name.
         namespace: SmolStr,
-        /// The uid of the new owner.
-        owner: u32,
-        /// The uid of the previous owner.
-        before: u32,
+        /// The new owner.
+        owner: Principal,
+        /// The previous owner.
+        before: Principal,
         /// When, in milliseconds since the epoch.
         time_ms: u64,
     },

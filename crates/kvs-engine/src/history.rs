@@ -295,8 +295,8 @@ mod tests {
     use super::*;
     use crate::bulk::Effort;
     use crate::objects::Objects;
+    use crate::past::GroupInfo;
     use crate::past::Origin;
-    use crate::past::Stamp;
     use kvs_storage::memory::MemoryBlobStore;
 
     const PARAMS: StoreParams = StoreParams {
@@ -312,7 +312,7 @@ mod tests {
             root: directory.seal(&PARAMS),
             copied: None,
         };
-        let origin = CheckpointRoot::origin(&origin, Stamp::default());
+        let origin = CheckpointRoot::origin(&origin, GroupInfo::default());
         let mut history = History::new(Past::from(origin));
         for version in 1..=versions {
             let put = Effect::Put {

@@ -365,6 +365,10 @@ pub(crate) const CHECKPOINT_RETRY_MS: u64 = 1_000;
 /// Epochs that a store remembers (4,096): positions of older ones are reported as lost.
 pub(crate) const EPOCHS: usize = 4_096;
 
+/// Epochs of which a namespace knows the versions that they made (64): whether a position of an
+/// older one is of its past is not known any more.
+pub(crate) const NAMESPACE_EPOCHS: usize = 64;
+
 /// Milliseconds between two ticks of lease time, while there are leases (50 ms).
 pub(crate) const LEASE_TICK_MS: u64 = 50;
 

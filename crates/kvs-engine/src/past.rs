@@ -4,11 +4,13 @@
 use kvs_tree::{Blobref, Directory, Stats};
 use serde::{Deserialize, Serialize};
 
-/// The group of a record, with its times.
+/// What the records of a group have in common.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Stamp {
+pub(crate) struct GroupInfo {
     /// Number of the group.
     pub(crate) group: u64,
+    /// Number of the epoch that made it.
+    pub(crate) epoch: u64,
     /// The wall clock when the group was begun, in milliseconds since 1970. May run backwards.
     pub(crate) time_ms: u64,
     /// The store's age then, in milliseconds: uptime summed over all starts. Never falls.
@@ -39,13 +41,13 @@ pub(crate) struct CheckpointRoot {
 }
 
 impl CheckpointRoot {
-    /// Version 0 of a namespace that was created in the group of `stamp`.
-    pub(crate) fn origin(origin: &Origin, stamp: Stamp) -> Self {
+    /// Version 0 of a namespace that was created in the group of `info`.
+    pub(crate) fn origin(origin: &Origin, info: GroupInfo) -> Self {
         Self {
             version: 0,
-            group: stamp.group,
-            time_ms: stamp.time_ms,
-            age_ms: stamp.age_ms,
+            group: info.group,
+            time_ms: info.time_ms,
+            age_ms: info.age_ms,
             root: origin.root,
             stats: origin.copied.unwrap_or_else(|| Directory::empty().stats()),
             empty: origin.copied.is_none(),

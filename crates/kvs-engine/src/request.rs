@@ -15,7 +15,7 @@ use crate::reference::SnapshotRef;
 
 /// The identity of a caller. Determined once, when the server accepts a connection; nothing that a
 /// client sends changes it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Principal {
     /// A local user, by the user id that the kernel reports for the peer.
     Uid(u32),
@@ -26,6 +26,20 @@ impl Principal {
     pub const fn uid(self) -> u32 {
         let Self::Uid(uid) = self;
         uid
+    }
+}
+
+/// Stored as an integer, which is a user id. Text is for names, which a later format may have.
+impl Serialize for Principal {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let Self::Uid(uid) = self;
+        serializer.serialize_u32(*uid)
+    }
+}
+
+impl<'de> Deserialize<'de> for Principal {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        u32::deserialize(deserializer).map(Self::Uid)
     }
 }
 
@@ -65,7 +79,7 @@ impl Tenant {
 }
 
 /// Identifies one transaction of one client, so that it takes effect once, however often it is
-/// sent. Scoped by the caller's uid.
+/// sent. Scoped by the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct TransactionId {
     /// Chosen at random by the client library when it starts.
@@ -145,8 +159,8 @@ pub struct Pin {
     pub id: u64,
     /// The pinned snapshot.
     pub snapshot: SnapshotRef,
-    /// The user who created the pin.
-    pub uid: u32,
+    /// Who created the pin.
+    pub principal: Principal,
     /// The term of the lease in milliseconds; `None`: until unpinned.
     pub lease_ms: Option<u64>,
 }
@@ -158,8 +172,8 @@ pub struct PinInfo {
     pub id: u64,
     /// The pinned snapshot.
     pub snapshot: SnapshotRef,
-    /// The user who created the pin.
-    pub uid: u32,
+    /// Who created the pin.
+    pub principal: Principal,
     /// The term of the lease in milliseconds; `None`: until unpinned.
     pub lease_ms: Option<u64>,
     /// Milliseconds left of the lease; `None`: until unpinned. The lease restarts whenever the
@@ -172,8 +186,8 @@ pub struct PinInfo {
 pub struct NamespaceInfo {
     /// Its name.
     pub name: SmolStr,
-    /// The uid of its owner.
-    pub owner: u32,
+    /// Its owner.
+    pub owner: Principal,
     /// Reserved; 0.
     pub flags: u32,
     /// Its newest published position.
@@ -181,7 +195,7 @@ pub struct NamespaceInfo {
     /// Its newest published root.
     pub root: Blobref,
     /// The users with whom it is shared. Reported to owners only.
-    pub readers: Vec<u32>,
+    pub readers: Vec<Principal>,
 }
 
 /// Where a watch starts.

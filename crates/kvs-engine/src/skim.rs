@@ -125,11 +125,11 @@ pub(crate) fn skim(
         .ok_or_else(|| EngineError::corrupt(format!("journal group {number} does not decode")))
 }
 
-/// A group: age, time, records.
+/// A group: age, time, epoch, records.
 fn group(tokens: &mut Tokens<'_>, namespace: &[u8], from: u64, filter: &Filter) -> Option<Skimmed> {
     let mut found = Skimmed::default();
-    tokens.array_of(3)?;
-    tokens.skip(2)?;
+    tokens.array_of(4)?;
+    tokens.skip(3)?;
     for _ in 0..tokens.array()? {
         if tokens.variant()? != b"V" {
             tokens.skip(1)?;
@@ -190,6 +190,7 @@ fn effect<'a>(tokens: &mut Tokens<'a>) -> Option<(&'a [u8], bool)> {
 
 #[cfg(test)]
 mod tests {
+    use crate::request::Principal;
     use std::sync::Arc;
 
     use bytes::Bytes;
@@ -204,7 +205,7 @@ mod tests {
 
     fn group(version: u64, effects: Vec<Effect>) -> Group {
         let transaction = TransactionRecord {
-            uid: 1,
+            principal: Principal::Uid(1),
             client: [7; 16],
             number: 1,
             acknowledged: 0,
@@ -225,23 +226,24 @@ mod tests {
         Group {
             age_ms: 2,
             time_ms: 3,
+            epoch: 1,
             records: vec![
                 Record::Unpinned { id: 3, cause: None },
                 Record::Shared {
                     namespace: "x".into(),
-                    uid: 1,
+                    principal: Principal::Uid(1),
                 },
                 Record::Given {
                     namespace: "x".into(),
                     incarnation: 4,
-                    owner: 2,
-                    before: 1,
+                    owner: Principal::Uid(2),
+                    before: Principal::Uid(1),
                 },
                 Record::Removed {
                     namespace: "x".into(),
                     incarnation: 4,
-                    owner: 2,
-                    readers: [1, 3].into(),
+                    owner: Principal::Uid(2),
+                    readers: [1, 3].map(Principal::Uid).into(),
                 },
                 Record::Version(Arc::new(record)),
             ],

@@ -40,8 +40,8 @@ pub(crate) fn check_writer(store: &Store, caller: Principal) -> Result<(), Engin
         return Ok(());
     }
     let message = format!(
-        "uid {} owns no namespace that it could put a value into",
-        caller.uid()
+        "{} owns no namespace that it could put a value into",
+        caller
     );
     Err(EngineError::new(ErrorKind::Permission, message))
 }

@@ -19,7 +19,7 @@ use crate::notifier::Notifier;
 use crate::objects::Objects;
 use crate::owner::Owner;
 use crate::pack::PackId;
-use crate::past::{CheckpointRoot, Origin, Stamp};
+use crate::past::{CheckpointRoot, GroupInfo, Origin};
 use crate::quota::ScopeQuota;
 use crate::reference::SnapshotRef;
 use crate::request::{Pin, PinInfo, Principal, Tenant};
@@ -276,21 +276,21 @@ impl Store {
             .unwrap_or_else(PoisonError::into_inner);
         namespaces
             .values()
-            .any(|namespace| namespace.terms().owner == caller.uid())
+            .any(|namespace| namespace.terms().owner == caller)
     }
 
     /// Adds a new namespace at version 0.
     pub(crate) fn begin(
         &self,
-        stamp: Stamp,
+        info: GroupInfo,
         name: SmolStr,
         terms: Arc<Terms>,
         origin: &Origin,
     ) -> Arc<Namespace> {
-        let origin = CheckpointRoot::origin(origin, stamp);
+        let origin = CheckpointRoot::origin(origin, info);
         let root = RootAt::checkpoint(&origin);
         let history = History::new(origin.into());
-        let namespace = Namespace::new(name, terms, root, history).made_by(stamp.group);
+        let namespace = Namespace::new(name, terms, root, history).made_by(info.group);
         let namespace = Arc::new(namespace);
         self.insert_namespace(namespace.clone());
         namespace
@@ -334,7 +334,7 @@ impl Store {
         PinInfo {
             id: pin.id,
             snapshot: pin.snapshot.clone(),
-            uid: pin.uid,
+            principal: pin.principal,
             lease_ms: pin.lease_ms,
             left_ms: deadline.map(|at| at.saturating_sub(now)),
         }

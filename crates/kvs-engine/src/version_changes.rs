@@ -97,7 +97,7 @@ pub(crate) async fn any_effect(
 
 pub(crate) fn transactions_of(record: &VersionRecord) -> Vec<TransactionInfo> {
     let info = |t: &crate::state::TransactionRecord| TransactionInfo {
-        uid: t.uid,
+        principal: t.principal,
         client: t.client,
         number: t.number,
         name: t.name.clone(),

@@ -122,8 +122,8 @@ impl View {
         &self.namespace.name
     }
 
-    /// The uid of the namespace's current owner.
-    pub fn owner(&self) -> u32 {
+    /// The namespace's current owner.
+    pub fn owner(&self) -> Principal {
         self.namespace.terms().owner
     }
 

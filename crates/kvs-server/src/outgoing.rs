@@ -114,7 +114,7 @@ pub(crate) fn pin(pin: &PinInfo) -> wire::PinInfo {
     wire::PinInfo {
         id: pin.id,
         snapshot: pin.snapshot.to_smolstr(),
-        uid: pin.uid,
+        uid: pin.principal.uid(),
         lease_ms: pin.lease_ms,
         left_ms: pin.left_ms,
     }
@@ -124,7 +124,12 @@ pub(crate) fn pin(pin: &PinInfo) -> wire::PinInfo {
 pub(crate) fn transaction(transaction: &TransactionInfo) -> wire::TransactionInfo {
     let client = Bytes::copy_from_slice(&transaction.client);
     let name = transaction.name.clone();
-    wire::TransactionInfo::new(transaction.uid, client, transaction.number, name)
+    wire::TransactionInfo::new(
+        transaction.principal.uid(),
+        client,
+        transaction.number,
+        name,
+    )
 }
 
 /// How a key changed.

@@ -93,7 +93,7 @@ fn items(event: RootEvent, place: &Place) -> VecDeque<RootItem> {
             time_ms,
         } => one(RootItem::Created(wire::Created {
             namespace,
-            owner,
+            owner: owner.uid(),
             incarnation,
             time_ms,
             place,
@@ -115,8 +115,8 @@ fn items(event: RootEvent, place: &Place) -> VecDeque<RootItem> {
             time_ms,
         } => one(RootItem::OwnerChanged(wire::OwnerChanged {
             namespace,
-            owner,
-            before,
+            owner: owner.uid(),
+            before: before.uid(),
             time_ms,
             place,
         })),
@@ -136,7 +136,7 @@ fn one(item: RootItem) -> VecDeque<RootItem> {
 fn root(info: NamespaceInfo) -> wire::NamespaceRoot {
     wire::NamespaceRoot {
         namespace: info.name,
-        owner: info.owner,
+        owner: info.owner.uid(),
         position: outgoing::position(info.position),
         root: outgoing::text(info.root),
     }

@@ -147,8 +147,8 @@ impl CommitTask {
         if self.trees(name)?.is_open() {
             return Ok(());
         }
-        let age_ms = self.stamp().age_ms;
-        let version = self.head.open_version(name, age_ms)?;
+        let info = self.group_info();
+        let version = self.head.open_version(name, info)?;
         let time_ms = self.time.wall();
         let stamp = self.time.stamp(time_ms);
         self.trees(name)?.open(version, time_ms, stamp);
@@ -240,7 +240,7 @@ impl CommitTask {
             self.hold_refusal(reply, error);
             return None;
         };
-        let id = (request.caller.uid(), request.id);
+        let id = (request.caller, request.id);
         let incarnation = state.terms.incarnation;
         match state.outcomes.seen(id.0, id.1, request.repeat, incarnation) {
             Seen::Never => {

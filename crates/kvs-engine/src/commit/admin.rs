@@ -19,7 +19,7 @@ impl CommitTask {
     pub(super) fn create_namespace(
         &mut self,
         name: SmolStr,
-        owner: u32,
+        owner: Principal,
         root: Option<(Blobref, Stats)>,
         staged: Vec<Arc<Staged>>,
         reply: Reply<()>,
@@ -45,20 +45,20 @@ impl CommitTask {
         &mut self,
         caller: Principal,
         name: SmolStr,
-        uid: u32,
+        principal: Principal,
         may_read: bool,
         reply: Reply<()>,
     ) {
         let shared = self.change_of(&name.clone(), |name| Change::Share {
             caller,
             name,
-            uid,
+            principal,
             may_read,
         });
         self.answer(reply, shared);
     }
 
-    pub(super) fn chown_namespace(&mut self, name: SmolStr, owner: u32, reply: Reply<()>) {
+    pub(super) fn chown_namespace(&mut self, name: SmolStr, owner: Principal, reply: Reply<()>) {
         let given = self.change_of(&name, |name| Change::Give { name, owner });
         self.answer(reply, given);
     }
@@ -73,14 +73,14 @@ impl CommitTask {
         &mut self,
         snapshot: SnapshotRef,
         root: RootAt,
-        uid: u32,
+        caller: Principal,
         lease_ms: Option<u64>,
         staged: Vec<Arc<Staged>>,
         reply: Reply<PinInfo>,
     ) {
         let pinned = self.change(Change::Pin {
             snapshot,
-            uid,
+            caller,
             lease_ms,
         });
         let pin = match pinned {
@@ -137,21 +137,21 @@ impl CommitTask {
         name: &SmolStr,
         change: impl FnOnce(SmolStr) -> Change,
     ) -> Result<Option<Notice>, EngineError> {
-        let Some(record) = self.decide(change(name.clone()))? else {
-            return Ok(None);
-        };
-        self.close(name);
-        self.open.retain(|open| open != name);
-        self.take(record).map(Some)
+        let records = self.decide(change(name.clone()))?;
+        if !records.is_empty() {
+            self.close(name);
+            self.open.retain(|open| open != name);
+        }
+        self.take_all(records)
     }
 
     /// Decides a change of no namespace in particular.
     fn change(&mut self, change: Change) -> Result<Option<Notice>, EngineError> {
-        let record = self.decide(change)?;
-        record.map(|record| self.take(record)).transpose()
+        let records = self.decide(change)?;
+        self.take_all(records)
     }
 
-    fn decide(&self, change: Change) -> Result<Option<Record>, EngineError> {
+    fn decide(&self, change: Change) -> Result<Vec<Record>, EngineError> {
         self.head.decide(self.store.authority(), change)
     }
 
@@ -174,10 +174,19 @@ impl CommitTask {
         Ok(())
     }
 
+    /// Puts records into the group that is built. What the last of them did.
+    fn take_all(&mut self, records: Vec<Record>) -> Result<Option<Notice>, EngineError> {
+        let mut last = None;
+        for record in records {
+            last = Some(self.take(record)?);
+        }
+        Ok(last)
+    }
+
     /// Puts a record into the group that is built; the head has it from now on.
     fn take(&mut self, record: Record) -> Result<Notice, EngineError> {
-        let stamp = self.stamp();
-        let notice = self.head.apply(stamp, &record)?;
+        let info = self.group_info();
+        let notice = self.head.apply(info, &record)?;
         self.building.push(record);
         Ok(notice)
     }

@@ -30,7 +30,7 @@ pub(crate) enum Command {
     },
     Create {
         name: SmolStr,
-        owner: u32,
+        owner: Principal,
         /// The stored root that it begins with; empty without one.
         root: Option<(Blobref, Stats)>,
         /// What of that root no pack has.
@@ -41,14 +41,14 @@ pub(crate) enum Command {
     Share {
         caller: Principal,
         name: SmolStr,
-        uid: u32,
+        principal: Principal,
         may_read: bool,
         reply: Reply<()>,
     },
     /// Give a namespace to another user.
     Chown {
         name: SmolStr,
-        owner: u32,
+        owner: Principal,
         reply: Reply<()>,
     },
     Remove {
@@ -58,7 +58,7 @@ pub(crate) enum Command {
     Pin {
         snapshot: SnapshotRef,
         root: RootAt,
-        uid: u32,
+        caller: Principal,
         lease_ms: Option<u64>,
         /// What of the root no pack has.
         staged: Vec<Arc<Staged>>,

@@ -8,7 +8,7 @@ use kvs_tree::{Directory, StoreParams};
 use smol_str::SmolStr;
 
 use crate::error::EngineError;
-use crate::past::Stamp;
+use crate::past::GroupInfo;
 use crate::state::{Group, Record, TransactionRecord, VersionRecord};
 
 /// When a group was begun: what all of its records have in common.
@@ -16,15 +16,18 @@ use crate::state::{Group, Record, TransactionRecord, VersionRecord};
 pub(crate) struct Begun {
     /// The store's age.
     pub(crate) age_ms: u64,
+    /// The number of the epoch that makes it.
+    pub(crate) epoch: u64,
     /// The wall clock.
     pub(crate) time_ms: u64,
 }
 
 impl Begun {
     /// The same, of the group with this number.
-    pub(crate) fn stamp(self, group: u64) -> Stamp {
-        Stamp {
+    pub(crate) fn info(self, group: u64) -> GroupInfo {
+        GroupInfo {
             group,
+            epoch: self.epoch,
             time_ms: self.time_ms,
             age_ms: self.age_ms,
         }
@@ -72,6 +75,7 @@ pub(crate) fn seal(
     let mut group = Group {
         age_ms: begun.age_ms,
         time_ms: begun.time_ms,
+        epoch: begun.epoch,
         records,
     };
     let payload = group.encode()?;

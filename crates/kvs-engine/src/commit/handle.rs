@@ -29,21 +29,21 @@ impl CommitTask {
             Command::Share {
                 caller,
                 name,
-                uid,
+                principal,
                 may_read,
                 reply,
-            } => self.share_namespace(caller, name, uid, may_read, reply),
+            } => self.share_namespace(caller, name, principal, may_read, reply),
             Command::Chown { name, owner, reply } => self.chown_namespace(name, owner, reply),
             Command::Remove { name, reply } => self.remove_namespace(name, reply),
             Command::Pin {
                 snapshot,
                 root,
-                uid,
+                caller,
                 lease_ms,
                 staged,
                 reply,
             } => {
-                self.pin(snapshot, root, uid, lease_ms, staged, reply);
+                self.pin(snapshot, root, caller, lease_ms, staged, reply);
             }
             Command::Unpin { caller, id, reply } => self.unpin(caller, id, reply),
             Command::Sync { reply } => self.sync(reply),

@@ -13,7 +13,7 @@ use crate::error::EngineError;
 use crate::limits::{VERSION_BYTES, VERSION_TRANSACTIONS};
 use crate::namespace::Namespace;
 use crate::reference::Position;
-use crate::request::{CommitRequest, Committed, TransactionId};
+use crate::request::{CommitRequest, Committed, Principal, TransactionId};
 use crate::state::{TransactionRecord, effect_bytes};
 
 /// A committer that waits for its version to be durable.
@@ -77,7 +77,7 @@ struct OpenVersion {
 }
 
 /// Names a transaction across all clients.
-pub(crate) type FullId = (u32, TransactionId);
+pub(crate) type FullId = (Principal, TransactionId);
 
 /// One namespace's head. Owned by the commit task. What is not in its tree is in the head state.
 pub(crate) struct Head {
@@ -150,7 +150,7 @@ impl Head {
         open.touched.add(&written.touched);
         open.bytes += 96 + written.effects.iter().map(effect_bytes).sum::<usize>();
         open.transactions.push(TransactionRecord {
-            uid: request.caller.uid(),
+            principal: request.caller,
             client: request.id.client,
             number: request.id.number,
             acknowledged: request.acknowledged,
@@ -164,7 +164,7 @@ impl Head {
             effects: written.effects,
         });
         open.waiting.push(Waiting {
-            id: (request.caller.uid(), request.id),
+            id: (request.caller, request.id),
             reply,
             results: written.results,
         });

@@ -12,7 +12,7 @@ use crate::history::RootAt;
 use crate::journal::Appended;
 use crate::namespace::Publication;
 use crate::pack::PackId;
-use crate::past::Stamp;
+use crate::past::GroupInfo;
 use crate::state::{Notice, Record, VersionRecord};
 use crate::store::Pinned;
 
@@ -74,13 +74,13 @@ impl CommitTask {
         self.unsynced |= !self.durable();
         self.answered = true;
         self.store.objects.unstage(in_flight.group.staged());
-        let stamp = in_flight.begun.stamp(number);
+        let info = in_flight.begun.info(number);
         let (items, held) = in_flight.group.take();
         let packs = packs.iter().map(|&pack| Record::PackAdded { pack });
         let packs = packs.map(|record| (None, record));
         let records = items.into_iter().map(Item::version).zip(records);
         for (version, record) in packs.chain(records) {
-            if let Err(error) = self.publish_record(stamp, version, &record) {
+            if let Err(error) = self.publish_record(info, version, &record) {
                 // The state that was built and the state that was recorded have parted ways.
                 return self.fail(Stopped::internal(error.message));
             }
@@ -95,11 +95,11 @@ impl CommitTask {
     /// A record is durable: the published state has it from now on, and so have readers.
     fn publish_record(
         &mut self,
-        stamp: Stamp,
+        info: GroupInfo,
         version: Option<ClosedVersion>,
         record: &Record,
     ) -> Result<(), EngineError> {
-        let notice = match self.published.apply(stamp, record) {
+        let notice = match self.published.apply(info, record) {
             Ok(notice) => notice,
             Err(error) => {
                 version
@@ -109,13 +109,13 @@ impl CommitTask {
             }
         };
         match notice {
-            Notice::Moved { record, .. } => self.show(stamp, record, version)?,
+            Notice::Moved { record, .. } => self.show(info, record, version)?,
             Notice::Began {
                 namespace,
                 terms,
                 origin,
             } => {
-                let new = self.store.begin(stamp, namespace.clone(), terms, &origin);
+                let new = self.store.begin(info, namespace.clone(), terms, &origin);
                 self.heads.insert(namespace, Head::new(new));
                 self.store.feed.created();
             }
@@ -155,7 +155,7 @@ impl CommitTask {
 
     fn show(
         &mut self,
-        stamp: Stamp,
+        info: GroupInfo,
         record: Arc<VersionRecord>,
         version: Option<ClosedVersion>,
     ) -> Result<(), EngineError> {
@@ -175,7 +175,7 @@ impl CommitTask {
                 directory: version.directory.clone(),
                 root,
             },
-            group: stamp.group,
+            group: info.group,
             bytes: version.bytes,
             record,
         };

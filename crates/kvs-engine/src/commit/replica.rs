@@ -76,9 +76,9 @@ impl CommitTask {
                 return Err(EngineError::corrupt(format!("group {from} is not there")));
             }
             for (number, group) in groups {
-                let stamp = group.stamp(number);
+                let info = group.info(number);
                 for record in &group.records {
-                    let _: Notice = copy.apply(stamp, record)?;
+                    let _: Notice = copy.apply(info, record)?;
                 }
             }
         }

@@ -33,7 +33,7 @@ use crate::epoch::Epoch;
 use crate::error::Stopped;
 use crate::history::RootAt;
 use crate::journal::JournalError;
-use crate::past::Stamp;
+use crate::past::GroupInfo;
 use crate::state::State;
 use crate::store::Store;
 use crate::term::Ownership;
@@ -327,18 +327,19 @@ impl CommitTask {
 
     /// When the group that is built was begun.
     pub(super) fn begun(&mut self) -> Begun {
-        let time = &self.time;
+        let (time, epoch) = (&self.time, self.epoch.number);
         self.building.begun(|| Begun {
+            epoch,
             age_ms: time.age(),
             time_ms: time.wall(),
         })
     }
 
     /// What records of the group that is built have in common.
-    pub(super) fn stamp(&mut self) -> Stamp {
+    pub(super) fn group_info(&mut self) -> GroupInfo {
         let written = u64::from(self.in_flight.is_some());
         let group = self.published.group() + written + 1;
-        self.begun().stamp(group)
+        self.begun().info(group)
     }
 
     fn on_report(&mut self, report: Report) {

@@ -1,5 +1,6 @@
 //! Checks slices, groups and the matcher against the versions that concern each watch.
 
+use crate::request::Principal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 
@@ -46,7 +47,7 @@ fn link(text: &str) -> Effect {
 
 fn record(version: u64, effects: Vec<Effect>) -> Arc<VersionRecord> {
     let transactions = effects.into_iter().map(|effect| TransactionRecord {
-        uid: 0,
+        principal: Principal::Uid(0),
         client: [0; 16],
         number: version,
         acknowledged: 0,

@@ -53,12 +53,12 @@ impl Engine {
         let view = self
             .view(caller, &name, At::Snapshot(snapshot.clone()))
             .await?;
-        let (root, uid) = (view.root_at(), caller.uid());
+        let root = view.root_at();
         let staged = self.stage_root(root.directory.clone()).await?;
         self.ask(caller, |reply| Command::Pin {
             snapshot,
             root,
-            uid,
+            caller,
             lease_ms,
             staged,
             reply,
@@ -105,13 +105,13 @@ impl Engine {
         &self,
         caller: Principal,
         name: &str,
-        owner: Option<u32>,
+        owner: Option<Principal>,
     ) -> Result<(), EngineError> {
         self.store
             .authority()
             .check_instance_owner(caller, "making a namespace")?;
         check_namespace_name(name)?;
-        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid()));
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller));
         self.ask(caller, |reply| Command::Create {
             name,
             owner,
@@ -133,7 +133,7 @@ impl Engine {
         &self,
         caller: Principal,
         name: &str,
-        owner: Option<u32>,
+        owner: Option<Principal>,
         from: At,
     ) -> Result<(), EngineError> {
         self.store
@@ -143,7 +143,7 @@ impl Engine {
         let view = self.view(caller, PRIMARY, from).await?;
         let directory = view.directory();
         let root = Some((view.root(), directory.stats()));
-        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller.uid()));
+        let (name, owner) = (SmolStr::new(name), owner.unwrap_or(caller));
         let staged = self.stage_root(directory).await?;
         self.ask(caller, |reply| Command::Create {
             name,
@@ -164,14 +164,14 @@ impl Engine {
         &self,
         caller: Principal,
         name: &str,
-        uid: u32,
+        principal: Principal,
         may_read: bool,
     ) -> Result<(), EngineError> {
         let name = SmolStr::new(name);
         self.ask(caller, |reply| Command::Share {
             caller,
             name,
-            uid,
+            principal,
             may_read,
             reply,
         })
@@ -187,13 +187,13 @@ impl Engine {
         &self,
         caller: Principal,
         name: &str,
-        owner: u32,
+        owner: Principal,
     ) -> Result<(), EngineError> {
         self.store
             .authority()
             .check_instance_owner(caller, "changing the owner of a namespace")?;
-        if owner == NO_USER {
-            let message = format!("{owner} is not a valid user id");
+        if owner == Principal::Uid(NO_USER) {
+            let message = format!("{NO_USER} is not a valid user id");
             return Err(EngineError::new(ErrorKind::Invalid, message));
         }
         let name = SmolStr::new(name);

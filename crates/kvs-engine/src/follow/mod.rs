@@ -196,13 +196,13 @@ impl Follower {
 
     async fn advance(&mut self, newest: u64) -> Result<(), EngineError> {
         for (number, group) in self.read(newest).await? {
-            let stamp = group.stamp(number);
+            let info = group.info(number);
             for (record, index) in group.records.iter().zip(0..) {
                 let told = (number, index) < (self.next.group, self.next.records);
                 if told || self.sight.ended {
                     continue;
                 }
-                let event = self.sight.tell(stamp, record).await?;
+                let event = self.sight.tell(info, record).await?;
                 self.next.records = index + 1;
                 self.events.extend(event.map(|event| (event, self.next)));
             }

@@ -8,7 +8,7 @@ use smol_str::SmolStr;
 use super::known::Sight;
 use crate::error::EngineError;
 use crate::event::RootEvent;
-use crate::past::Stamp;
+use crate::past::GroupInfo;
 use crate::reference::Position;
 use crate::state::{Notice, Record, Terms, VersionRecord};
 use crate::version_changes::{keys_of, transactions_of};
@@ -17,14 +17,14 @@ impl Sight {
     /// Applies a record and returns its event, if the caller may see it.
     pub(super) async fn tell(
         &mut self,
-        stamp: Stamp,
+        info: GroupInfo,
         record: &Record,
     ) -> Result<Option<RootEvent>, EngineError> {
         if !self.is_news(record) {
             return Ok(None);
         }
-        let time_ms = stamp.time_ms;
-        Ok(match self.state.apply(stamp, record)? {
+        let time_ms = info.time_ms;
+        Ok(match self.state.apply(info, record)? {
             Notice::Moved { record, previous } => return self.moved(&record, previous).await,
             Notice::Began {
                 namespace, terms, ..
@@ -108,7 +108,7 @@ impl Sight {
             self.state.forget(&namespace);
         }
         // For the previous owner this is the last event of the namespace.
-        let told = readable || before.owner == self.caller.uid();
+        let told = readable || before.owner == self.caller;
         told.then_some(RootEvent::OwnerChanged {
             namespace,
             owner: after.owner,

@@ -25,8 +25,9 @@ use crate::limits::REPLAY_READ_BYTES;
 use crate::objects::Objects;
 use crate::owner::Owner;
 use crate::pack::{BlobStore, PackId};
-use crate::past::{CheckpointRoot, Past, Stamp};
+use crate::past::{CheckpointRoot, GroupInfo, Past};
 use crate::reference::PRIMARY;
+use crate::request::Principal;
 use crate::root::RootRecord;
 use crate::settle;
 use crate::slices::Slices;
@@ -240,21 +241,22 @@ fn first_state(
     let mut state = State::new(&params);
     let created = Record::Created {
         namespace: PRIMARY.into(),
-        owner: config.instance_owner,
+        owner: Principal::Uid(config.instance_owner),
         incarnation: incarnation(env)?,
     };
-    let stamp = Stamp {
+    let info = GroupInfo {
         group: 0,
+        epoch: epoch.number,
         time_ms: env.clock.now_ms(),
         age_ms: 0,
     };
-    state.apply(stamp, &Record::epoch(epoch))?;
+    state.apply(info, &Record::epoch(epoch))?;
     let mut pasts = BTreeMap::new();
     if let Notice::Began {
         namespace, origin, ..
-    } = state.apply(stamp, &created)?
+    } = state.apply(info, &created)?
     {
-        let origin = CheckpointRoot::origin(&origin, stamp);
+        let origin = CheckpointRoot::origin(&origin, info);
         pasts.insert(namespace, Past::from(origin));
     }
     let mut system = System::new(blobs, params);
@@ -323,6 +325,7 @@ impl Recovered {
             let mut group = Group {
                 age_ms: self.state.age_ms(),
                 time_ms: self.target.env.clock.now_ms(),
+                epoch: self.epoch.number,
                 records: vec![Record::epoch(self.epoch)],
             };
             for namespace in names {

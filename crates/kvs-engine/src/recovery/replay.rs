@@ -67,15 +67,15 @@ impl<'a> Replay<'a> {
     }
 
     pub(super) fn group(&mut self, number: u64, group: Group) -> Result<(), EngineError> {
-        let stamp = group.stamp(number);
+        let info = group.info(number);
         for record in &group.records {
-            match self.state.apply(stamp, record)? {
+            match self.state.apply(info, record)? {
                 Notice::Moved { record, .. } => self.version(number, &record)?,
                 Notice::Began {
                     namespace,
                     terms,
                     origin,
-                } => drop(self.store.begin(stamp, namespace, terms, &origin)),
+                } => drop(self.store.begin(info, namespace, terms, &origin)),
                 // The versions before it are of the incarnation that it ends.
                 Notice::Ended { namespace, .. } => {
                     self.flush(&namespace)?;

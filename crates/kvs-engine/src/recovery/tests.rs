@@ -1,5 +1,6 @@
 //! Recovery of journals that say something else than what was done.
 
+use crate::request::Principal;
 use std::sync::Arc;
 
 use kvs_tree::{Ctx, Effect, Key, replay};
@@ -20,7 +21,7 @@ fn open(config: &EngineConfig, env: &Environment) -> Result<super::Recovered, En
 
 fn transaction(number: u64) -> TransactionRecord {
     TransactionRecord {
-        uid: 0,
+        principal: Principal::Uid(0),
         client: [1; 16],
         number,
         acknowledged: 0,
@@ -66,6 +67,7 @@ fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
         let group = Group {
             age_ms: 1,
             time_ms: 1,
+            epoch: 1,
             records: vec![Record::Version(Arc::new(record))],
         };
         let appended = journal.append(Append {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use kvs_tree::Blobref;
 use smol_str::SmolStr;
 
-use super::namespace::NamespaceState;
+use super::namespace::{EpochVersions, NamespaceState};
 use super::outcomes::{Outcomes, TookEffect};
 use super::record::{Record, TransactionRecord, VersionRecord};
 use super::terms::Terms;
@@ -13,7 +13,7 @@ use super::whole::{EpochState, State};
 use crate::error::EngineError;
 use crate::limits::EPOCHS;
 use crate::pack::PackId;
-use crate::past::{Origin, Stamp};
+use crate::past::{GroupInfo, Origin};
 use crate::request::Pin;
 
 /// What a record changed, for whatever is derived from a state.
@@ -57,16 +57,20 @@ impl State {
     ///
     /// # Errors
     /// `Corrupt` if the record cannot follow this state, which is unchanged then.
-    pub(crate) fn apply(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
-        let notice = self.fold(stamp, record)?;
-        self.group = stamp.group;
-        self.age_ms = self.age_ms.max(stamp.age_ms);
+    pub(crate) fn apply(
+        &mut self,
+        info: GroupInfo,
+        record: &Record,
+    ) -> Result<Notice, EngineError> {
+        let notice = self.fold(info, record)?;
+        self.group = info.group;
+        self.age_ms = self.age_ms.max(info.age_ms);
         Ok(notice)
     }
 
-    fn fold(&mut self, stamp: Stamp, record: &Record) -> Result<Notice, EngineError> {
+    fn fold(&mut self, info: GroupInfo, record: &Record) -> Result<Notice, EngineError> {
         Ok(match record {
-            Record::Version(version) => self.moved(stamp, version)?,
+            Record::Version(version) => self.moved(info, version)?,
             Record::Created {
                 namespace,
                 owner,
@@ -77,7 +81,7 @@ impl State {
                     copied: None,
                 };
                 let terms = Terms::new(*owner, *incarnation);
-                self.began(stamp, namespace, terms, origin)?
+                self.began(info, namespace, terms, origin)?
             }
             Record::Forked {
                 namespace,
@@ -91,7 +95,7 @@ impl State {
                     copied: Some(*stats),
                 };
                 let terms = Terms::new(*owner, *incarnation);
-                self.began(stamp, namespace, terms, origin)?
+                self.began(info, namespace, terms, origin)?
             }
             Record::Removed {
                 namespace,
@@ -102,12 +106,24 @@ impl State {
                 namespace,
                 incarnation,
                 ..
-            } => self.changed(namespace, |terms| terms.incarnation = *incarnation)?,
-            Record::Shared { namespace, uid } => self.changed(namespace, |terms| {
-                terms.readers.insert(*uid);
+            } => {
+                let notice = self.changed(namespace, |terms| terms.incarnation = *incarnation)?;
+                if let Some(state) = self.namespaces.get_mut(namespace) {
+                    state.epochs = begun_by(info.epoch, state.version);
+                }
+                notice
+            }
+            Record::Shared {
+                namespace,
+                principal,
+            } => self.changed(namespace, |terms| {
+                terms.readers.insert(*principal);
             })?,
-            Record::Withdrawn { namespace, uid } => self.changed(namespace, |terms| {
-                terms.readers.remove(uid);
+            Record::Withdrawn {
+                namespace,
+                principal,
+            } => self.changed(namespace, |terms| {
+                terms.readers.remove(principal);
             })?,
             Record::Given {
                 namespace,
@@ -132,7 +148,7 @@ impl State {
                 Notice::Unpinned { id: *id }
             }
             Record::PackAdded { pack } => Notice::PackAdded(*pack),
-            Record::Epoch { number, id } => self.began_epoch(stamp, *number, *id)?,
+            Record::Epoch { number, id } => self.began_epoch(info, *number, *id)?,
             Record::Checkpointed { group, root } => {
                 self.checkpoint = Some((*group, *root));
                 Notice::Store
@@ -146,7 +162,7 @@ impl State {
 
     fn began_epoch(
         &mut self,
-        stamp: Stamp,
+        info: GroupInfo,
         number: u64,
         id: [u8; 16],
     ) -> Result<Notice, EngineError> {
@@ -156,7 +172,7 @@ impl State {
                 "the journal begins epoch {number} after epoch {newest}"
             )));
         }
-        let group = stamp.group;
+        let group = info.group;
         self.epochs.insert_mut(number, EpochState { id, group });
         while self.epochs.size() > EPOCHS
             && let Some((&oldest, _)) = self.epochs.first()
@@ -166,7 +182,11 @@ impl State {
         Ok(Notice::Store)
     }
 
-    fn moved(&mut self, stamp: Stamp, record: &Arc<VersionRecord>) -> Result<Notice, EngineError> {
+    fn moved(
+        &mut self,
+        info: GroupInfo,
+        record: &Arc<VersionRecord>,
+    ) -> Result<Notice, EngineError> {
         let name = &record.namespace;
         let state = self.namespaces.get_mut(name);
         let state = state.ok_or_else(|| absent("moves", name))?;
@@ -177,7 +197,7 @@ impl State {
             )));
         }
         let previous = state.root;
-        state.open(stamp.age_ms);
+        state.open(info.epoch, info.age_ms);
         state.root = Some(record.root);
         for transaction in &record.transactions {
             state.accept(transaction, Some(record.root));
@@ -194,7 +214,7 @@ impl State {
 
     fn began(
         &mut self,
-        stamp: Stamp,
+        info: GroupInfo,
         name: &SmolStr,
         terms: Terms,
         origin: Origin,
@@ -209,7 +229,8 @@ impl State {
             terms: terms.clone(),
             version: 0,
             root: Some(origin.root),
-            age_ms: stamp.age_ms,
+            epochs: begun_by(info.epoch, 0),
+            age_ms: info.age_ms,
             outcomes: Outcomes::default(),
             changed: false,
         };
@@ -226,14 +247,13 @@ impl State {
         let state = self.namespaces.get(name.as_str());
         let state = state.filter(|state| state.terms.incarnation == incarnation);
         let terms = state.ok_or_else(|| absent("removes", name))?.terms.clone();
+        if let Some(pin) = self.pins_of(name).next() {
+            return Err(EngineError::corrupt(format!(
+                "the journal removes namespace {name}, which has pin {pin}"
+            )));
+        }
         self.namespaces.remove_mut(name.as_str());
         self.mark(name);
-        let pins = self.pins.values();
-        let pins = pins.filter(|pin| pin.snapshot.namespace == *name);
-        for id in pins.map(|pin| pin.id).collect::<Vec<_>>() {
-            self.pins.remove_mut(&id);
-            self.changed.pins.insert_mut(id, ());
-        }
         Ok(Notice::Ended {
             namespace: name.clone(),
             terms,
@@ -264,10 +284,10 @@ impl State {
     ///
     /// # Errors
     /// `NoNamespace`.
-    pub(crate) fn open_version(&mut self, name: &str, age_ms: u64) -> Result<u64, EngineError> {
+    pub(crate) fn open_version(&mut self, name: &str, info: GroupInfo) -> Result<u64, EngineError> {
         let state = self.namespaces.get_mut(name);
         let state = state.ok_or_else(|| EngineError::no_namespace(name))?;
-        state.open(age_ms);
+        state.open(info.epoch, info.age_ms);
         state.root = None;
         Ok(state.version)
     }
@@ -293,6 +313,7 @@ impl State {
             terms,
             version,
             root,
+            epochs: Arc::default(),
             age_ms: 0,
             outcomes: Outcomes::default(),
             changed: false,
@@ -307,8 +328,9 @@ impl State {
 }
 
 impl NamespaceState {
-    fn open(&mut self, age_ms: u64) {
+    fn open(&mut self, epoch: u64, age_ms: u64) {
         self.version += 1;
+        self.made_by(epoch, self.version);
         self.age_ms = age_ms;
         self.outcomes.forget_old(self.version, age_ms);
     }
@@ -321,6 +343,12 @@ impl NamespaceState {
         };
         self.outcomes.record(transaction, at);
     }
+}
+
+/// The epochs of a namespace, or of its next incarnation, that begins at `version`.
+fn begun_by(epoch: u64, version: u64) -> Arc<Vec<EpochVersions>> {
+    let first = version;
+    Arc::new(vec![EpochVersions { epoch, first }])
 }
 
 fn absent(verb: &str, name: &str) -> EngineError {

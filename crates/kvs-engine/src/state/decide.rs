@@ -20,7 +20,7 @@ pub(crate) enum Change {
     /// Make a namespace; with a root, as a copy of that state.
     Create {
         name: SmolStr,
-        owner: u32,
+        owner: Principal,
         /// Random, not 0.
         incarnation: u64,
         root: Option<(Blobref, Stats)>,
@@ -31,15 +31,15 @@ pub(crate) enum Change {
     Share {
         caller: Principal,
         name: SmolStr,
-        uid: u32,
+        principal: Principal,
         may_read: bool,
     },
     /// Give a namespace to another user.
-    Give { name: SmolStr, owner: u32 },
+    Give { name: SmolStr, owner: Principal },
     /// Pin a snapshot, whose root the caller found readable.
     Pin {
         snapshot: SnapshotRef,
-        uid: u32,
+        caller: Principal,
         lease_ms: Option<u64>,
     },
     /// Release a pin.
@@ -49,7 +49,8 @@ pub(crate) enum Change {
 }
 
 impl State {
-    /// What is to be recorded so that the change takes effect; `None` if nothing is to be changed.
+    /// What is to be recorded so that the change takes effect: nothing if nothing is to be changed,
+    /// and the change itself last.
     ///
     /// # Errors
     /// `NoNamespace`, `Exists`, `Permission`, `Limit`, `NotFound`: the refusal.
@@ -57,39 +58,45 @@ impl State {
         &self,
         authority: Authority,
         change: Change,
-    ) -> Result<Option<Record>, EngineError> {
+    ) -> Result<Vec<Record>, EngineError> {
+        let one = |record| vec![record];
         match change {
             Change::Create {
                 name,
                 owner,
                 incarnation,
                 root,
-            } => self.create(name, owner, incarnation, root).map(Some),
+            } => self.create(name, owner, incarnation, root).map(one),
             Change::Remove { name } => Ok(self.remove(name)),
             Change::Share {
                 caller,
                 name,
-                uid,
+                principal,
                 may_read,
-            } => self.share(authority, caller, name, uid, may_read).map(Some),
-            Change::Give { name, owner } => self.give(name, owner),
+            } => self
+                .share(authority, caller, name, principal, may_read)
+                .map(one),
+            Change::Give { name, owner } => Ok(self.give(name, owner)?.into_iter().collect()),
             Change::Pin {
                 snapshot,
-                uid,
+                caller,
                 lease_ms,
-            } => self.add_pin(authority, snapshot, uid, lease_ms).map(Some),
-            Change::Unpin { caller, id } => self.unpin(authority, caller, id).map(Some),
-            Change::EndLease { id } => Ok(self.pin(id).map(|_| Record::Unpinned {
-                id,
-                cause: Some(Cause::LeaseEnded),
-            })),
+            } => self.add_pin(authority, snapshot, caller, lease_ms).map(one),
+            Change::Unpin { caller, id } => self.unpin(authority, caller, id).map(one),
+            Change::EndLease { id } => {
+                let ended = self.pin(id).map(|_| Record::Unpinned {
+                    id,
+                    cause: Some(Cause::LeaseEnded),
+                });
+                Ok(ended.into_iter().collect())
+            }
         }
     }
 
     fn create(
         &self,
         namespace: SmolStr,
-        owner: u32,
+        owner: Principal,
         incarnation: u64,
         root: Option<(Blobref, Stats)>,
     ) -> Result<Record, EngineError> {
@@ -117,14 +124,25 @@ impl State {
         })
     }
 
-    fn remove(&self, namespace: SmolStr) -> Option<Record> {
-        let terms = &self.namespaces.get(&namespace)?.terms;
-        Some(Record::Removed {
-            incarnation: terms.incarnation,
-            owner: terms.owner,
-            readers: terms.readers.clone(),
+    /// The pins of a namespace go before it.
+    fn remove(&self, namespace: SmolStr) -> Vec<Record> {
+        let Some(state) = self.namespaces.get(&namespace) else {
+            return Vec::new();
+        };
+        let mut records: Vec<Record> = self
+            .pins_of(&namespace)
+            .map(|id| Record::Unpinned {
+                id,
+                cause: Some(Cause::NamespaceRemoved),
+            })
+            .collect();
+        records.push(Record::Removed {
+            incarnation: state.terms.incarnation,
+            owner: state.terms.owner,
+            readers: state.terms.readers.clone(),
             namespace,
-        })
+        });
+        records
     }
 
     fn share(
@@ -132,7 +150,7 @@ impl State {
         authority: Authority,
         caller: Principal,
         namespace: SmolStr,
-        uid: u32,
+        principal: Principal,
         may_read: bool,
     ) -> Result<Record, EngineError> {
         let state = self.namespaces.get(&namespace);
@@ -140,16 +158,22 @@ impl State {
         let terms = &state.terms;
         authority.check_use(caller, terms.owner, &namespace)?;
         if !may_read {
-            return Ok(Record::Withdrawn { namespace, uid });
+            return Ok(Record::Withdrawn {
+                namespace,
+                principal,
+            });
         }
-        if terms.readers.len() >= READERS && !terms.readers.contains(&uid) {
+        if terms.readers.len() >= READERS && !terms.readers.contains(&principal) {
             let message = format!("namespace {namespace} is shared with {READERS} users already");
             return Err(EngineError::new(ErrorKind::Limit, message));
         }
-        Ok(Record::Shared { namespace, uid })
+        Ok(Record::Shared {
+            namespace,
+            principal,
+        })
     }
 
-    fn give(&self, namespace: SmolStr, owner: u32) -> Result<Option<Record>, EngineError> {
+    fn give(&self, namespace: SmolStr, owner: Principal) -> Result<Option<Record>, EngineError> {
         let state = self.namespaces.get(&namespace);
         let terms = &state
             .ok_or_else(|| EngineError::no_namespace(&namespace))?
@@ -167,10 +191,9 @@ impl State {
         &self,
         authority: Authority,
         snapshot: SnapshotRef,
-        uid: u32,
+        caller: Principal,
         lease_ms: Option<u64>,
     ) -> Result<Record, EngineError> {
-        let caller = Principal::Uid(uid);
         if !self.namespaces.contains_key(&snapshot.namespace) {
             return Err(authority.no_namespace(caller, &snapshot.namespace));
         }
@@ -182,15 +205,20 @@ impl State {
             let message = format!("the store has {all} pins already, at most {most} are allowed");
             return Err(EngineError::new(ErrorKind::Limit, message));
         }
-        let own = || self.pins.values().filter(|pin| pin.uid == uid).count();
+        let own = || {
+            self.pins
+                .values()
+                .filter(|pin| pin.principal == caller)
+                .count()
+        };
         if guest && own() >= GUEST_PINS {
-            let message = format!("uid {uid} has {GUEST_PINS} pins already");
+            let message = format!("{caller} has {GUEST_PINS} pins already");
             return Err(EngineError::new(ErrorKind::Limit, message));
         }
         Ok(Record::Pinned(Pin {
             id: self.last_pin + 1,
             snapshot,
-            uid,
+            principal: caller,
             lease_ms,
         }))
     }
@@ -205,13 +233,13 @@ impl State {
         let known = |pin: &&Arc<Pin>| {
             let state = self.namespaces.get(&pin.snapshot.namespace);
             let readable = || state.is_some_and(|state| authority.may_read(caller, &state.terms));
-            pin.uid == caller.uid() || readable()
+            pin.principal == caller || readable()
         };
         let Some(pin) = self.pins.get(&id).filter(known) else {
             let message = format!("there is no pin {id}");
             return Err(EngineError::new(ErrorKind::NotFound, message));
         };
-        if pin.uid != caller.uid() {
+        if pin.principal != caller {
             authority.check_instance_owner(caller, "another user's pin")?;
         }
         Ok(Record::Unpinned { id, cause: None })

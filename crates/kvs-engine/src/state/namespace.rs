@@ -3,9 +3,20 @@
 use std::sync::Arc;
 
 use kvs_tree::Blobref;
+use serde::{Deserialize, Serialize};
 
 use super::outcomes::Outcomes;
 use super::terms::Terms;
+use crate::limits::NAMESPACE_EPOCHS;
+
+/// The versions that one epoch made in a namespace.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct EpochVersions {
+    /// The number of the epoch.
+    pub(crate) epoch: u64,
+    /// The first version that it made.
+    pub(crate) first: u64,
+}
 
 /// One namespace.
 #[derive(Clone, Debug, PartialEq)]
@@ -15,9 +26,37 @@ pub(crate) struct NamespaceState {
     pub(crate) version: u64,
     /// Its root; `None` on the head, where roots are not computed yet.
     pub(crate) root: Option<Blobref>,
+    /// Which epochs made versions of this incarnation, and the first of each; ascending, the newest
+    /// `NAMESPACE_EPOCHS`. One made all versions up to the first of the next.
+    pub(crate) epochs: Arc<Vec<EpochVersions>>,
     /// Its time, in milliseconds since the epoch.
     pub(crate) age_ms: u64,
     pub(crate) outcomes: Outcomes,
     /// Whether it was changed since the state was last written.
     pub(super) changed: bool,
+}
+
+impl NamespaceState {
+    /// Notes that an epoch makes a version.
+    pub(super) fn made_by(&mut self, epoch: u64, version: u64) {
+        if self.epochs.last().is_some_and(|last| last.epoch == epoch) {
+            return;
+        }
+        let epochs = Arc::make_mut(&mut self.epochs);
+        let first = version;
+        epochs.push(EpochVersions { epoch, first });
+        let most = epochs.len().saturating_sub(NAMESPACE_EPOCHS);
+        epochs.drain(..most);
+    }
+
+    /// The newest version that epochs up to this one made, under the present incarnation; `None`
+    /// if that is not known any more.
+    pub(crate) fn version_after(&self, epoch: u64) -> Option<u64> {
+        let next = self.epochs.partition_point(|one| one.epoch <= epoch);
+        match self.epochs.get(next) {
+            _ if next == 0 => None,
+            Some(later) => later.first.checked_sub(1),
+            None => Some(self.version),
+        }
+    }
 }

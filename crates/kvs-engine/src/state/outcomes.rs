@@ -15,7 +15,7 @@ use super::persistent::Map;
 use super::record::TransactionRecord;
 use crate::limits::{OUTCOME_AGE_MS, OUTCOME_CLIENTS, OUTCOME_VERSIONS, OUTCOMES_PER_CLIENT};
 use crate::reference::Position;
-use crate::request::TransactionId;
+use crate::request::{Principal, TransactionId};
 
 /// Numbers of transactions whose outcomes stand in one chunk. Part of what replay must agree on.
 const CHUNK: u64 = 64;
@@ -55,7 +55,7 @@ pub(crate) struct TookEffect {
 }
 
 /// Names a client: user, and id.
-pub(super) type ClientKey = (u32, [u8; 16]);
+pub(super) type ClientKey = (Principal, [u8; 16]);
 
 /// Outcomes in the order of their numbers.
 pub(super) type Chunk = VecDeque<(u64, Outcome)>;
@@ -164,12 +164,12 @@ pub(crate) struct Outcomes {
     /// The same clients, the longest silent first: by the step of their newest version.
     silent: Map<(u64, ClientKey), ()>,
     /// The same clients by user, in the same order within each.
-    by_user: Map<(u32, u64, [u8; 16]), ()>,
+    by_user: Map<(Principal, u64, [u8; 16]), ()>,
     /// How many clients each user has.
-    counts: Map<u32, usize>,
+    counts: Map<Principal, usize>,
     /// By user, the newest version whose outcome was forgotten without its client's
     /// acknowledgement. Users whom nothing was forgotten of are not in it.
-    horizons: Map<u32, u64>,
+    horizons: Map<Principal, u64>,
 }
 
 impl Default for Outcomes {
@@ -185,16 +185,16 @@ impl Default for Outcomes {
 }
 
 impl Outcomes {
-    /// What is known of transaction `id` of `uid`. `repeat` is the position that the client knew
+    /// What is known of transaction `id` of `caller`. `repeat` is the position that the client knew
     /// when it first sent it, `incarnation` the namespace's current one.
     pub(crate) fn seen(
         &self,
-        uid: u32,
+        caller: Principal,
         id: TransactionId,
         repeat: Option<Position>,
         incarnation: u64,
     ) -> Seen {
-        if let Some(client) = self.clients.get(&(uid, id.client)) {
+        if let Some(client) = self.clients.get(&(caller, id.client)) {
             if id.number < client.head.acknowledged {
                 return Seen::Unknown;
             }
@@ -205,7 +205,7 @@ impl Outcomes {
         match repeat {
             // Incarnation 0 is "knew no position": safe while nothing was ever forgotten.
             Some(at) if at.incarnation != incarnation && at.incarnation != 0 => Seen::Unknown,
-            Some(at) if at.version < self.horizon(uid) => Seen::Unknown,
+            Some(at) if at.version < self.horizon(caller) => Seen::Unknown,
             _ => Seen::Never,
         }
     }
@@ -213,7 +213,7 @@ impl Outcomes {
     /// Takes in a transaction that took effect. If there are too many clients by it, one
     /// is forgotten: of the user who has most, the one that has been silent longest.
     pub(crate) fn record(&mut self, transaction: &TransactionRecord, at: TookEffect) {
-        let key = (transaction.uid, transaction.client);
+        let key = (transaction.principal, transaction.client);
         if !self.clients.contains_key(&key) {
             if self.clients.size() >= OUTCOME_CLIENTS {
                 self.forget_of_most();
@@ -271,12 +271,12 @@ impl Outcomes {
     /// forgotten. Cost: linear in the users.
     fn forget_of_most(&mut self) {
         let most = self.counts.iter().max_by_key(|(_, count)| **count);
-        let Some(uid) = most.map(|(uid, _)| *uid) else {
+        let Some(user) = most.map(|(user, _)| *user) else {
             return;
         };
-        let first = self.by_user.range((uid, 0, [0; 16])..).next();
-        if let Some((&(uid, step, id), ())) = first {
-            self.forget(step, (uid, id));
+        let first = self.by_user.range((user, 0, [0; 16])..).next();
+        if let Some((&(user, step, id), ())) = first {
+            self.forget(step, (user, id));
         }
     }
 
@@ -298,12 +298,12 @@ impl Outcomes {
         self.by_user.insert_mut((key.0, step, key.1), ());
     }
 
-    fn horizon(&self, uid: u32) -> u64 {
-        self.horizons.get(&uid).copied().unwrap_or(0)
+    fn horizon(&self, caller: Principal) -> u64 {
+        self.horizons.get(&caller).copied().unwrap_or(0)
     }
 
     /// The horizons, by user: see the field.
-    pub(super) fn horizons(&self) -> Vec<(u32, u64)> {
+    pub(super) fn horizons(&self) -> Vec<(Principal, u64)> {
         let all = self.horizons.iter();
         all.map(|(uid, horizon)| (*uid, *horizon)).collect()
     }
@@ -344,7 +344,7 @@ impl Outcomes {
     }
 
     /// Outcomes as they were written: clients with their chunks.
-    pub(super) fn restore(horizons: Vec<(u32, u64)>) -> Self {
+    pub(super) fn restore(horizons: Vec<(Principal, u64)>) -> Self {
         Self {
             horizons: horizons.into_iter().collect(),
             ..Self::default()
@@ -389,9 +389,11 @@ impl Client {
 mod tests {
     use super::*;
 
+    const USER: Principal = Principal::Uid(0);
+
     fn transaction(client: u8, number: u64, acknowledged: u64) -> TransactionRecord {
         TransactionRecord {
-            uid: 0,
+            principal: USER,
             client: [client; 16],
             number,
             acknowledged,
@@ -421,18 +423,18 @@ mod tests {
     fn a_repeat_gets_the_first_outcome() {
         let mut outcomes = Outcomes::default();
         outcomes.record(&transaction(1, 5, 0), version(17, 0));
-        let Seen::Before(outcome) = outcomes.seen(0, id(1, 5), None, 1) else {
+        let Seen::Before(outcome) = outcomes.seen(USER, id(1, 5), None, 1) else {
             panic!()
         };
         assert_eq!(
             (outcome.version, outcome.results()),
             (17, vec![OperationResult::Done])
         );
-        assert_eq!(outcomes.seen(0, id(1, 6), None, 1), Seen::Never);
+        assert_eq!(outcomes.seen(USER, id(1, 6), None, 1), Seen::Never);
         assert_eq!(
-            outcomes.seen(7, id(1, 5), None, 1),
+            outcomes.seen(Principal::Uid(7), id(1, 5), None, 1),
             Seen::Never,
-            "ids are scoped by uid"
+            "ids are scoped by principal"
         );
     }
 
@@ -446,7 +448,7 @@ mod tests {
             );
         }
         assert!(outcomes.len() <= 11 + CHUNK as usize);
-        assert_eq!(outcomes.seen(0, id(1, 3), None, 1), Seen::Unknown);
+        assert_eq!(outcomes.seen(USER, id(1, 3), None, 1), Seen::Unknown);
     }
 
     #[test]
@@ -462,13 +464,13 @@ mod tests {
                 version,
             })
         };
-        assert_eq!(outcomes.seen(0, id(1, 0), at(9), 1), Seen::Unknown);
-        assert_eq!(outcomes.seen(0, id(3, 0), at(10), 1), Seen::Never);
+        assert_eq!(outcomes.seen(USER, id(1, 0), at(9), 1), Seen::Unknown);
+        assert_eq!(outcomes.seen(USER, id(3, 0), at(10), 1), Seen::Never);
         let other = Some(Position {
             incarnation: 2,
             version: 11,
         });
-        assert_eq!(outcomes.seen(0, id(3, 0), other, 1), Seen::Unknown);
+        assert_eq!(outcomes.seen(USER, id(3, 0), other, 1), Seen::Unknown);
     }
 
     #[test]
@@ -481,7 +483,7 @@ mod tests {
         }
         assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
         assert_eq!(outcomes.silent.size(), OUTCOME_CLIENTS);
-        assert!(outcomes.horizon(0) > 0);
+        assert!(outcomes.horizon(USER) > 0);
     }
 
     #[test]
@@ -499,44 +501,57 @@ mod tests {
         let newer = clients * STEP;
         outcomes.record(&client(0), version(newer + 1, 0));
         outcomes.record(&client(clients), version(newer + 2, 0));
-        assert!(outcomes.clients.contains_key(&(0, client(0).client)));
-        assert!(!outcomes.clients.contains_key(&(0, client(1).client)));
-        assert_eq!(outcomes.horizon(0), STEP + 1);
+        assert!(outcomes.clients.contains_key(&(USER, client(0).client)));
+        assert!(!outcomes.clients.contains_key(&(USER, client(1).client)));
+        assert_eq!(outcomes.horizon(USER), STEP + 1);
     }
 
     #[test]
     fn a_user_with_many_clients_has_no_others_forgotten() {
-        let client = |uid: u32, n: u64| {
+        let client = |caller: Principal, n: u64| {
             let mut t = transaction(0, 0, 0);
-            t.uid = uid;
+            t.principal = caller;
             t.client[..8].copy_from_slice(&n.to_be_bytes());
             t
         };
         let mut outcomes = Outcomes::default();
         let few = 100;
         for n in 0..few {
-            outcomes.record(&client(1, n), version(n + 1, 0));
+            outcomes.record(&client(Principal::Uid(1), n), version(n + 1, 0));
         }
         let before = outcomes.clone();
         for n in 0..3 * OUTCOME_CLIENTS as u64 {
-            outcomes.record(&client(2, n), version(1_000 + n, 0));
+            outcomes.record(&client(Principal::Uid(2), n), version(1_000 + n, 0));
         }
         assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
         assert_eq!(outcomes.counts.values().sum::<usize>(), OUTCOME_CLIENTS);
         for n in 0..few {
-            assert!(outcomes.clients.contains_key(&(1, client(1, n).client)));
+            assert!(
+                outcomes
+                    .clients
+                    .contains_key(&(Principal::Uid(1), client(Principal::Uid(1), n).client))
+            );
         }
         // What was never sent before is evaluated, however much another user has had forgotten.
         let knew = Some(Position {
             incarnation: 1,
             version: 5,
         });
-        assert_eq!(outcomes.seen(1, id(9, 1), knew, 1), Seen::Never);
-        assert_eq!(outcomes.seen(2, id(9, 1), knew, 1), Seen::Unknown);
+        assert_eq!(
+            outcomes.seen(Principal::Uid(1), id(9, 1), knew, 1),
+            Seen::Never
+        );
+        assert_eq!(
+            outcomes.seen(Principal::Uid(2), id(9, 1), knew, 1),
+            Seen::Unknown
+        );
         assert_eq!(outcomes.forgotten_since(&before).count(), 0);
         // Those who come back to a full table take the place of one who has most.
-        outcomes.record(&client(1, few), version(1 << 30, 0));
-        assert_eq!(outcomes.counts.get(&1), Some(&(few as usize + 1)));
+        outcomes.record(&client(Principal::Uid(1), few), version(1 << 30, 0));
+        assert_eq!(
+            outcomes.counts.get(&Principal::Uid(1)),
+            Some(&(few as usize + 1))
+        );
         assert_eq!(outcomes.clients.size(), OUTCOME_CLIENTS);
         let later = outcomes.clone();
         outcomes.forget_of_most();
@@ -551,8 +566,8 @@ mod tests {
             outcomes.record(&transaction(1, number, 0), version(number + 1, 0));
         }
         assert!(outcomes.len() <= OUTCOMES_PER_CLIENT);
-        assert_eq!(outcomes.seen(0, id(1, 0), None, 1), Seen::Unknown);
-        let kept = |number| matches!(outcomes.seen(0, id(1, number), None, 1), Seen::Before(_));
+        assert_eq!(outcomes.seen(USER, id(1, 0), None, 1), Seen::Unknown);
+        let kept = |number| matches!(outcomes.seen(USER, id(1, number), None, 1), Seen::Before(_));
         assert!(kept(CHUNK) && kept(most));
     }
 
@@ -562,7 +577,7 @@ mod tests {
         for (version_number, number) in [(1, 130), (2, 5), (3, 64), (4, 63), (5, 5)] {
             outcomes.record(&transaction(1, number, 0), version(version_number, 0));
         }
-        let at = |number| match outcomes.seen(0, id(1, number), None, 1) {
+        let at = |number| match outcomes.seen(USER, id(1, number), None, 1) {
             Seen::Before(outcome) => outcome.version,
             _ => 0,
         };

@@ -13,15 +13,15 @@ use super::terms::Terms;
 use crate::epoch::Epoch;
 use crate::error::EngineError;
 use crate::pack::PackId;
-use crate::past::Stamp;
-use crate::request::{Pin, TransactionId};
+use crate::past::GroupInfo;
+use crate::request::{Pin, Principal, TransactionId};
 use crate::whole_value;
 
 /// One transaction inside a version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionRecord {
     /// Who committed it.
-    pub uid: u32,
+    pub principal: Principal,
     /// The client that sent it.
     #[serde(with = "sixteen_bytes")]
     pub client: [u8; 16],
@@ -88,7 +88,7 @@ pub enum Record {
         /// Its name.
         namespace: SmolStr,
         /// Who owns it.
-        owner: u32,
+        owner: Principal,
         /// Its new incarnation.
         incarnation: u64,
     },
@@ -100,9 +100,9 @@ pub enum Record {
         /// Its incarnation.
         incarnation: u64,
         /// Who owned it.
-        owner: u32,
+        owner: Principal,
         /// Who else might read it.
-        readers: BTreeSet<u32>,
+        readers: BTreeSet<Principal>,
     },
     /// A namespace goes on under a new incarnation, with the version and root that it has.
     #[serde(rename = "I")]
@@ -138,7 +138,7 @@ pub enum Record {
         /// Its name.
         namespace: SmolStr,
         /// Who owns it.
-        owner: u32,
+        owner: Principal,
         /// Its new incarnation.
         incarnation: u64,
         /// The root of version 0.
@@ -152,7 +152,7 @@ pub enum Record {
         /// The namespace.
         namespace: SmolStr,
         /// The user.
-        uid: u32,
+        principal: Principal,
     },
     /// A user may not read a namespace of others any more.
     #[serde(rename = "W")]
@@ -160,7 +160,7 @@ pub enum Record {
         /// The namespace.
         namespace: SmolStr,
         /// The user.
-        uid: u32,
+        principal: Principal,
     },
     /// A namespace has another owner from now on.
     #[serde(rename = "O")]
@@ -170,9 +170,9 @@ pub enum Record {
         /// Its incarnation.
         incarnation: u64,
         /// Who owns it now.
-        owner: u32,
+        owner: Principal,
         /// Who owned it before; keeps no right on it.
-        before: u32,
+        before: Principal,
     },
     /// An owner of the store makes its first group, which is this one.
     #[serde(rename = "E")]
@@ -209,6 +209,12 @@ pub enum Cause {
     /// acknowledged versions may be lost by that.
     #[serde(rename = "W")]
     MayHaveLost,
+    /// The namespace of a pin was removed.
+    #[serde(rename = "N")]
+    NamespaceRemoved,
+    /// Versions were lost by damage of the store, and whoever runs it accepted that.
+    #[serde(rename = "D")]
+    LossAccepted,
 }
 
 /// What a record says of the namespace that it is about, for a state that may not know it.
@@ -307,15 +313,18 @@ pub struct Group {
     pub age_ms: u64,
     /// The wall clock then, in milliseconds since 1970. May run backwards.
     pub time_ms: u64,
+    /// The number of the epoch that made it.
+    pub epoch: u64,
     /// In the order in which they take effect.
     pub records: Vec<Record>,
 }
 
 impl Group {
     /// What its records have in common. `group` is its number.
-    pub(crate) fn stamp(&self, group: u64) -> Stamp {
-        Stamp {
+    pub(crate) fn info(&self, group: u64) -> GroupInfo {
+        GroupInfo {
             group,
+            epoch: self.epoch,
             time_ms: self.time_ms,
             age_ms: self.age_ms,
         }
@@ -379,7 +388,7 @@ mod tests {
             time_ms: 1000,
             stamp: 1000 << 16,
             transactions: vec![TransactionRecord {
-                uid: 0,
+                principal: Principal::Uid(0),
                 client: [7; 16],
                 number: 2,
                 acknowledged: 1,
@@ -395,12 +404,13 @@ mod tests {
         let removed = Record::Removed {
             namespace: "job".into(),
             incarnation: 9,
-            owner: 7,
-            readers: BTreeSet::from([1000]),
+            owner: Principal::Uid(7),
+            readers: BTreeSet::from([Principal::Uid(1000)]),
         };
         Group {
             age_ms: 70,
             time_ms: 1000,
+            epoch: 3,
             records: vec![Record::Version(Arc::new(version)), removed],
         }
     }
@@ -411,7 +421,7 @@ mod tests {
         let hex: String = bytes.iter().map(|b| format!("{b:02x}")).collect();
         assert_eq!(
             hex,
-            "9346cd03e89281a15697a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8ce03e80000919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15294a36a6f62090791cd03e8"
+            "9446cd03e8039281a15697a77072696d6172790901c414da39a3ee5e6b4b0d3255bfef95601890afd80709cd03e8ce03e80000919800c410070707070707070707070707070707070201c090019181a17592a3612e62c281a15294a36a6f62090791cd03e8"
         );
         assert_eq!(Group::decode(1, &bytes).unwrap(), sample());
     }
@@ -421,7 +431,7 @@ mod tests {
         let namespace = SmolStr::new("job");
         let forked = Record::Forked {
             namespace: namespace.clone(),
-            owner: 7,
+            owner: Principal::Uid(7),
             incarnation: 9,
             root: Blobref::of(HashAlgorithm::Sha1, b""),
             stats: Stats {
@@ -439,14 +449,14 @@ mod tests {
             (
                 Record::Shared {
                     namespace: shared,
-                    uid: 1000,
+                    principal: Principal::Uid(1000),
                 },
                 "81a15392a36a6f62cd03e8",
             ),
             (
                 Record::Withdrawn {
                     namespace: withdrawn,
-                    uid: 1000,
+                    principal: Principal::Uid(1000),
                 },
                 "81a15792a36a6f62cd03e8",
             ),
@@ -454,8 +464,8 @@ mod tests {
                 Record::Given {
                     namespace: given,
                     incarnation: 9,
-                    owner: 1000,
-                    before: 7,
+                    owner: Principal::Uid(1000),
+                    before: Principal::Uid(7),
                 },
                 "81a14f94a36a6f6209cd03e807",
             ),
@@ -496,6 +506,14 @@ mod tests {
             assert_eq!(hex, golden, "{record:?}");
             assert_eq!(rmp_serde::from_slice::<Record>(&bytes).unwrap(), record);
         }
+    }
+
+    #[test]
+    fn a_principal_is_stored_as_its_uid_and_a_name_is_refused() {
+        let bytes = rmp_serde::to_vec(&Principal::Uid(1000)).unwrap();
+        assert_eq!(bytes, [0xcd, 0x03, 0xe8]);
+        let name = rmp_serde::to_vec("somebody").unwrap();
+        assert!(rmp_serde::from_slice::<Principal>(&name).is_err());
     }
 
     #[test]

@@ -31,20 +31,20 @@ impl Authority {
     }
 
     /// Whether the caller may use what belongs to `owner`.
-    pub(crate) fn may_use(self, caller: Principal, owner: u32) -> bool {
-        self.is_instance_owner(caller) || caller.uid() == owner
+    pub(crate) fn may_use(self, caller: Principal, owner: Principal) -> bool {
+        self.is_instance_owner(caller) || caller == owner
     }
 
     /// Whether the caller may read a namespace under these terms.
     pub(crate) fn may_read(self, caller: Principal, terms: &Terms) -> bool {
-        self.may_use(caller, terms.owner) || terms.readers.contains(&caller.uid())
+        self.may_use(caller, terms.owner) || terms.readers.contains(&caller)
     }
 
     /// Refuses callers who may not change the namespace `name`, which belongs to `owner`.
     pub(crate) fn check_use(
         self,
         caller: Principal,
-        owner: u32,
+        owner: Principal,
         name: &str,
     ) -> Result<(), EngineError> {
         if self.may_use(caller, owner) {
@@ -84,6 +84,6 @@ impl Authority {
 pub(crate) fn not_allowed(caller: Principal, name: &str) -> EngineError {
     EngineError::new(
         ErrorKind::Permission,
-        format!("uid {} may not use namespace {name}", caller.uid()),
+        format!("{caller} may not use namespace {name}"),
     )
 }

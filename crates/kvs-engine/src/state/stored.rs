@@ -13,13 +13,13 @@ use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, format_smolstr};
 
-use super::namespace::NamespaceState;
+use super::namespace::{EpochVersions, NamespaceState};
 use super::outcomes::{Chunk, ClientHead, ClientKey, Outcomes};
 use super::persistent::Map;
 use super::terms::Terms;
 use super::whole::{Changed, State};
 use crate::error::EngineError;
-use crate::request::Pin;
+use crate::request::{Pin, Principal};
 use crate::whole_value;
 
 /// A directory of a written state.
@@ -67,9 +67,10 @@ struct StoredNamespace {
     terms: Terms,
     version: u64,
     root: Blobref,
+    epochs: Arc<Vec<EpochVersions>>,
     age_ms: u64,
     /// By user.
-    horizons: Vec<(u32, u64)>,
+    horizons: Vec<(Principal, u64)>,
 }
 
 /// A change of one entry.
@@ -127,18 +128,20 @@ pub(crate) fn namespace_name(entry: &str) -> SmolStr {
     SmolStr::from(entry.replace('\u{1}', "."))
 }
 
-fn client_name(incarnation: u64, (uid, id): &ClientKey) -> SmolStr {
+/// The letter in front says of which kind a principal is.
+fn client_name(incarnation: u64, (principal, id): &ClientKey) -> SmolStr {
+    let Principal::Uid(uid) = principal;
     let id = u128::from_be_bytes(*id);
-    format_smolstr!("{incarnation:016x}-{uid:08x}-{id:032x}")
+    format_smolstr!("{incarnation:016x}-u{uid:08x}-{id:032x}")
 }
 
 fn parse_client(name: &str) -> Option<(u64, ClientKey)> {
     let mut parts = name.split('-');
     let (incarnation, uid, id) = (parts.next()?, parts.next()?, parts.next()?);
-    let uid = u32::from_str_radix(uid, 16).ok()?;
+    let uid = u32::from_str_radix(uid.strip_prefix('u')?, 16).ok()?;
     let id = u128::from_str_radix(id, 16).ok()?;
     let incarnation = u64::from_str_radix(incarnation, 16).ok()?;
-    Some((incarnation, (uid, id.to_be_bytes())))
+    Some((incarnation, (Principal::Uid(uid), id.to_be_bytes())))
 }
 
 pub(crate) fn encode(value: &impl Serialize) -> Result<Bytes, EngineError> {
@@ -273,6 +276,7 @@ impl NamespaceState {
             terms: (*self.terms).clone(),
             version: self.version,
             root: self.root.ok_or_else(missing)?,
+            epochs: self.epochs.clone(),
             age_ms: self.age_ms,
             horizons: self.outcomes.horizons(),
         })
@@ -332,6 +336,7 @@ impl Restore {
             terms: Arc::new(stored.terms),
             version: stored.version,
             root: Some(stored.root),
+            epochs: stored.epochs,
             age_ms: stored.age_ms,
             outcomes: Outcomes::restore(stored.horizons),
             changed: false,

@@ -7,8 +7,8 @@ use kvs_tree::{Blobref, Ctx, Directory, Entry, HashAlgorithm, NoSource, StorePar
 
 use super::*;
 use crate::error::ErrorKind;
-use crate::limits::{EPOCHS, GUEST_PINS, READERS};
-use crate::past::Stamp;
+use crate::limits::{EPOCHS, GUEST_PINS, NAMESPACE_EPOCHS, READERS};
+use crate::past::GroupInfo;
 use crate::reference::SnapshotRef;
 use crate::request::{Principal, TransactionId};
 
@@ -18,10 +18,12 @@ const PARAMS: StoreParams = StoreParams {
 };
 const OWNER: Principal = Principal::Uid(10);
 const GUEST: Principal = Principal::Uid(1000);
+const OTHER: Principal = Principal::Uid(1);
 
-fn stamp(group: u64) -> Stamp {
-    Stamp {
+fn info(group: u64) -> GroupInfo {
+    GroupInfo {
         group,
+        epoch: 1,
         time_ms: group * 1000,
         age_ms: group * 1000,
     }
@@ -34,29 +36,29 @@ fn authority() -> Authority {
 fn create(name: &str, owner: Principal, incarnation: u64) -> Change {
     Change::Create {
         name: name.into(),
-        owner: owner.uid(),
+        owner,
         incarnation,
         root: None,
     }
 }
 
-fn share(caller: Principal, uid: u32, may_read: bool) -> Change {
+fn share(caller: Principal, principal: Principal, may_read: bool) -> Change {
     Change::Share {
         caller,
         name: "job".into(),
-        uid,
+        principal,
         may_read,
     }
 }
 
-fn pin(uid: u32) -> Change {
+fn pin(caller: Principal) -> Change {
     Change::Pin {
         snapshot: SnapshotRef {
             namespace: "job".into(),
             version: 0,
             root: Blobref::of(HashAlgorithm::Blake3, b""),
         },
-        uid,
+        caller,
         lease_ms: None,
     }
 }
@@ -64,8 +66,11 @@ fn pin(uid: u32) -> Change {
 /// Decides a change and applies what comes of it.
 fn perform(state: &mut State, change: Change) -> Result<Option<Notice>, ErrorKind> {
     let record = state.decide(authority(), change).map_err(|e| e.kind)?;
-    let stamp = stamp(state.group() + 1);
-    Ok(record.map(|record| state.apply(stamp, &record).unwrap()))
+    let info = info(state.group() + 1);
+    Ok(record
+        .iter()
+        .map(|record| state.apply(info, record).unwrap())
+        .last())
 }
 
 fn with_job(owner: Principal) -> State {
@@ -80,7 +85,7 @@ fn version(state: &State, version: u64) -> Record {
 
 fn transacted(state: &State, version: u64, client: [u8; 16], acknowledged: u64) -> Record {
     let transaction = TransactionRecord {
-        uid: GUEST.uid(),
+        principal: GUEST,
         client,
         number: version,
         acknowledged,
@@ -106,9 +111,9 @@ fn transacted(state: &State, version: u64, client: [u8; 16], acknowledged: u64) 
 fn a_clone_is_not_changed_by_what_comes_later() {
     let mut state = with_job(GUEST);
     let (before, group) = (state.clone(), state.group());
-    state.apply(stamp(2), &version(&state, 1)).unwrap();
-    perform(&mut state, share(GUEST, 7, true)).unwrap();
-    perform(&mut state, pin(GUEST.uid())).unwrap();
+    state.apply(info(2), &version(&state, 1)).unwrap();
+    perform(&mut state, share(GUEST, Principal::Uid(7), true)).unwrap();
+    perform(&mut state, pin(GUEST)).unwrap();
     perform(&mut state, create("other", OWNER, 6)).unwrap();
     assert_eq!(before.group(), group);
     assert_eq!(before, with_job(GUEST));
@@ -123,7 +128,7 @@ fn the_head_arrives_where_the_published_state_does_but_for_roots() {
         panic!()
     };
     assert_eq!(
-        head.open_version("job", stamp(published.group() + 1).age_ms)
+        head.open_version("job", info(published.group() + 1))
             .unwrap(),
         1
     );
@@ -136,14 +141,14 @@ fn the_head_arrives_where_the_published_state_does_but_for_roots() {
     };
     let seen = |state: &State| {
         let job = state.namespace("job").unwrap();
-        job.outcomes.seen(GUEST.uid(), id, None, 5)
+        job.outcomes.seen(GUEST, id, None, 5)
     };
     let Seen::Before(outcome) = seen(&head) else {
         panic!()
     };
     assert_eq!((outcome.version, outcome.root), (1, None));
     let root = record.root;
-    published.apply(stamp(2), &Record::Version(record)).unwrap();
+    published.apply(info(2), &Record::Version(record)).unwrap();
     let Seen::Before(outcome) = seen(&published) else {
         panic!()
     };
@@ -162,22 +167,22 @@ fn a_record_that_cannot_follow_is_corrupt_and_changes_nothing() {
     let skips = version(&state, 2);
     let twice = Record::Created {
         namespace: "job".into(),
-        owner: 1,
+        owner: OTHER,
         incarnation: 9,
     };
     let absent = Record::Shared {
         namespace: "nosuch".into(),
-        uid: 1,
+        principal: OTHER,
     };
     let other = Record::Removed {
         namespace: "job".into(),
         incarnation: 4,
-        owner: 1,
+        owner: OTHER,
         readers: Default::default(),
     };
     for record in [skips, twice, absent, other] {
         let mut changed = state.clone();
-        let error = changed.apply(stamp(9), &record).unwrap_err();
+        let error = changed.apply(info(9), &record).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Corrupt, "{record:?}");
         assert_eq!(changed, state);
     }
@@ -186,8 +191,16 @@ fn a_record_that_cannot_follow_is_corrupt_and_changes_nothing() {
 #[test]
 fn a_namespace_can_be_removed_and_created_again_before_anything_is_durable() {
     let mut state = with_job(GUEST);
-    perform(&mut state, pin(GUEST.uid())).unwrap();
-    let ended = perform(&mut state, Change::Remove { name: "job".into() });
+    perform(&mut state, pin(GUEST)).unwrap();
+    let remove = || Change::Remove { name: "job".into() };
+    let records = state.decide(authority(), remove()).unwrap();
+    let cause = Some(Cause::NamespaceRemoved);
+    assert_eq!(records.first(), Some(&Record::Unpinned { id: 1, cause }));
+    // Without the pins it cannot be.
+    let mut skipped = state.clone();
+    assert!(skipped.apply(info(9), &records[1]).is_err());
+    assert_eq!(skipped, state);
+    let ended = perform(&mut state, remove());
     assert!(matches!(ended, Ok(Some(Notice::Ended { .. }))));
     assert_eq!(state.pins().count(), 0, "its pins are gone with it");
     assert_eq!(
@@ -204,35 +217,36 @@ fn a_namespace_can_be_removed_and_created_again_before_anything_is_durable() {
 fn sharing_is_for_the_owners_and_bounded() {
     let mut state = with_job(GUEST);
     let stranger = Principal::Uid(1001);
-    let refused = perform(&mut state, share(stranger, 1001, true));
+    let refused = perform(&mut state, share(stranger, stranger, true));
     assert_eq!(refused, Err(ErrorKind::Permission));
     for uid in 0..READERS as u32 {
-        perform(&mut state, share(GUEST, 2000 + uid, true)).unwrap();
+        perform(&mut state, share(GUEST, Principal::Uid(2000 + uid), true)).unwrap();
     }
-    let more = perform(&mut state, share(OWNER, 1, true));
+    let more = perform(&mut state, share(OWNER, OTHER, true));
     assert_eq!(more, Err(ErrorKind::Limit));
-    assert!(perform(&mut state, share(OWNER, 2000, true)).is_ok());
-    perform(&mut state, share(GUEST, 2000, false)).unwrap();
-    assert!(perform(&mut state, share(GUEST, 1, true)).is_ok());
+    assert!(perform(&mut state, share(OWNER, Principal::Uid(2000), true)).is_ok());
+    perform(&mut state, share(GUEST, Principal::Uid(2000), false)).unwrap();
+    assert!(perform(&mut state, share(GUEST, OTHER, true)).is_ok());
 }
 
 #[test]
 fn a_new_owner_is_no_reader_and_the_one_before_keeps_no_right() {
     let mut state = with_job(GUEST);
-    for uid in [7, 8] {
-        perform(&mut state, share(GUEST, uid, true)).unwrap();
+    let [next, reader] = [7, 8].map(Principal::Uid);
+    for user in [next, reader] {
+        perform(&mut state, share(GUEST, user, true)).unwrap();
     }
     let give = |owner| Change::Give {
         name: "job".into(),
         owner,
     };
-    let changed = perform(&mut state, give(7)).unwrap();
+    let changed = perform(&mut state, give(next)).unwrap();
     let Some(Notice::Terms { before, after, .. }) = changed else {
         panic!("{changed:?}")
     };
-    assert_eq!((before.owner, after.owner), (GUEST.uid(), 7));
-    assert_eq!(after.readers.iter().copied().collect::<Vec<_>>(), [8]);
-    assert_eq!(perform(&mut state, give(7)), Ok(None));
+    assert_eq!((before.owner, after.owner), (GUEST, next));
+    assert_eq!(after.readers.iter().copied().collect::<Vec<_>>(), [reader]);
+    assert_eq!(perform(&mut state, give(next)), Ok(None));
     assert!(!authority().may_read(GUEST, &after));
 }
 
@@ -240,11 +254,11 @@ fn a_new_owner_is_no_reader_and_the_one_before_keeps_no_right() {
 fn pins_are_counted_where_they_are_decided() {
     let mut state = with_job(GUEST);
     for _ in 0..GUEST_PINS {
-        perform(&mut state, pin(GUEST.uid())).unwrap();
+        perform(&mut state, pin(GUEST)).unwrap();
     }
-    assert_eq!(perform(&mut state, pin(GUEST.uid())), Err(ErrorKind::Limit));
+    assert_eq!(perform(&mut state, pin(GUEST)), Err(ErrorKind::Limit));
     assert!(
-        perform(&mut state, pin(1001)).is_ok(),
+        perform(&mut state, pin(Principal::Uid(1001))).is_ok(),
         "another user's count apart"
     );
     let unpin = |caller, id| Change::Unpin { caller, id };
@@ -254,14 +268,14 @@ fn pins_are_counted_where_they_are_decided() {
         Err(ErrorKind::NotFound),
         "who may not read the namespace does not learn of its pins"
     );
-    perform(&mut state, share(GUEST, 1002, true)).unwrap();
+    perform(&mut state, share(GUEST, Principal::Uid(1002), true)).unwrap();
     let refused = perform(&mut state, unpin(stranger, 1));
     assert_eq!(refused, Err(ErrorKind::Permission));
     assert!(perform(&mut state, unpin(GUEST, 1)).is_ok());
     let again = perform(&mut state, unpin(GUEST, 1));
     assert_eq!(again, Err(ErrorKind::NotFound));
     let ids: Vec<u64> = state.pins().map(|pin| pin.id).collect();
-    perform(&mut state, pin(GUEST.uid())).unwrap();
+    perform(&mut state, pin(GUEST)).unwrap();
     let newest = state.pins().last().map(|pin| pin.id);
     assert_eq!(
         newest,
@@ -340,12 +354,14 @@ fn what_was_written_in_parts_is_read_back_as_the_state() {
             let next = state.namespace("job").unwrap().version + 1;
             let client = [(next % 5) as u8; 16];
             let record = transacted(&state, next, client, next.saturating_sub(200));
-            let after = stamp(state.group() + 1);
+            let after = info(state.group() + 1);
             state.apply(after, &record).unwrap();
         }
         match round % 6 {
-            0 => drop(perform(&mut state, pin(GUEST.uid())).unwrap()),
-            1 => drop(perform(&mut state, share(OWNER, 7, round % 12 == 1)).unwrap()),
+            0 => drop(perform(&mut state, pin(GUEST)).unwrap()),
+            1 => {
+                drop(perform(&mut state, share(OWNER, Principal::Uid(7), round % 12 == 1)).unwrap())
+            }
             2 => {
                 let oldest = state.pins().next().map(|pin| pin.id);
                 let id = oldest.unwrap_or(0);
@@ -373,7 +389,7 @@ fn what_is_written_grows_with_what_changed_and_not_with_what_there_is() {
     let mut disk = Disk::new();
     disk.write(&mut state);
     let record = version(&state, 1);
-    state.apply(stamp(9999), &record).unwrap();
+    state.apply(info(9999), &record).unwrap();
     assert_eq!(disk.write(&mut state), 2, "the namespace, and the client");
     assert_eq!(disk.read(), state);
 }
@@ -384,9 +400,9 @@ fn what_could_not_be_written_is_written_next_time() {
     let mut disk = Disk::new();
     disk.write(&mut state);
     let record = version(&state, 1);
-    state.apply(stamp(2), &record).unwrap();
+    state.apply(info(2), &record).unwrap();
     let changed = state.take_changed();
-    perform(&mut state, pin(GUEST.uid())).unwrap();
+    perform(&mut state, pin(GUEST)).unwrap();
     state.give_back(&changed);
     disk.write(&mut state);
     assert_eq!(disk.read(), state);
@@ -401,7 +417,7 @@ fn epochs_come_in_the_order_of_their_numbers_and_the_newest_are_kept() {
     };
     let most = EPOCHS as u64;
     for number in 1..=most + 3 {
-        let notice = state.apply(stamp(10 * number), &epoch(number)).unwrap();
+        let notice = state.apply(info(10 * number), &epoch(number)).unwrap();
         assert_eq!(notice, Notice::Store);
         assert_eq!(state.epoch().map(|(newest, _)| newest), Some(number));
     }
@@ -413,7 +429,7 @@ fn epochs_come_in_the_order_of_their_numbers_and_the_newest_are_kept() {
     assert_eq!(oldest, Some((4, 40)));
     let before = state.clone();
     for number in [0, 4, most + 3] {
-        let refused = state.apply(stamp(1 << 40), &epoch(number));
+        let refused = state.apply(info(1 << 40), &epoch(number));
         assert_eq!(refused.unwrap_err().kind, ErrorKind::Corrupt, "{number}");
     }
     assert!(state == before, "what is refused changes nothing");
@@ -429,8 +445,51 @@ fn what_the_store_did_itself_is_in_the_state_and_never_goes_back() {
         Record::Trimmed { to: 5 },
         Record::Trimmed { to: 3 },
     ] {
-        assert_eq!(state.apply(stamp(9), &record).unwrap(), Notice::Store);
+        assert_eq!(state.apply(info(9), &record).unwrap(), Notice::Store);
     }
     assert_eq!(state.checkpoint(), Some((7, root)));
     assert_eq!((state.trimmed_to(), state.age_ms()), (5, 9_000));
+}
+
+#[test]
+fn a_namespace_knows_which_epochs_made_its_versions() {
+    let mut state = with_job(GUEST);
+    let by = |epoch, group| GroupInfo {
+        epoch,
+        ..info(group)
+    };
+    for (number, epoch) in [(1, 1), (2, 3), (3, 3), (4, 7)] {
+        let record = version(&state, number);
+        state.apply(by(epoch, 10 + number), &record).unwrap();
+    }
+    let after = |state: &State, epoch| state.namespace("job").unwrap().version_after(epoch);
+    let found = [0, 1, 2, 3, 6, 7, 9].map(|epoch| after(&state, epoch));
+    let expected = [None, Some(1), Some(1), Some(3), Some(3), Some(4), Some(4)];
+    assert_eq!(found, expected);
+    let record = Record::Reincarnated {
+        namespace: "job".into(),
+        incarnation: 77,
+        cause: Cause::MayHaveLost,
+    };
+    state.apply(by(8, 20), &record).unwrap();
+    assert_eq!([7, 8].map(|epoch| after(&state, epoch)), [None, Some(4)]);
+}
+
+#[test]
+fn of_many_epochs_the_newest_are_known() {
+    let mut state = with_job(GUEST);
+    let most = NAMESPACE_EPOCHS as u64;
+    for number in 1..=most + 4 {
+        let record = version(&state, number);
+        let info = GroupInfo {
+            epoch: number + 1,
+            ..info(number + 1)
+        };
+        state.apply(info, &record).unwrap();
+    }
+    let job = state.namespace("job").unwrap();
+    assert_eq!(job.epochs.len(), NAMESPACE_EPOCHS);
+    assert_eq!(job.version_after(most + 5), Some(most + 4));
+    assert_eq!(job.version_after(5), None);
+    assert_eq!(job.version_after(6), Some(5));
 }

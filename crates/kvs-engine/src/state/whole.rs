@@ -124,6 +124,13 @@ impl State {
         self.pins.values()
     }
 
+    /// The ids of the pins of a namespace.
+    pub(super) fn pins_of(&self, namespace: &str) -> impl Iterator<Item = u64> {
+        let pins = self.pins.values();
+        let pins = pins.filter(move |pin| pin.snapshot.namespace == namespace);
+        pins.map(|pin| pin.id)
+    }
+
     /// What was changed since this was called last; from now on that counts as written.
     pub(crate) fn take_changed(&mut self) -> Changed {
         let changed = std::mem::take(&mut self.changed);

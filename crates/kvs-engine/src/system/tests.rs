@@ -1,5 +1,6 @@
 //! Writing a state in parts and loading it.
 
+use crate::request::Principal;
 use std::sync::Arc;
 
 use kvs_storage::memory::MemoryStorage;
@@ -8,7 +9,7 @@ use kvs_tree::HashAlgorithm;
 
 use super::*;
 use crate::past::CheckpointRoot;
-use crate::past::Stamp;
+use crate::past::GroupInfo;
 use crate::state::{Notice, Record, VersionRecord};
 
 const PARAMS: StoreParams = StoreParams {
@@ -24,16 +25,17 @@ fn owned(storage: &MemoryStorage) -> Owned {
 
 /// Applies a record. Returns the namespace and its resulting past.
 fn apply(state: &mut State, record: &Record) -> (SmolStr, Option<Past>) {
-    let stamp = Stamp {
+    let info = GroupInfo {
+        epoch: 1,
         group: state.group() + 1,
         time_ms: 1,
         age_ms: 1,
     };
-    match state.apply(stamp, record).unwrap() {
+    match state.apply(info, record).unwrap() {
         Notice::Began {
             namespace, origin, ..
         } => {
-            let origin = CheckpointRoot::origin(&origin, stamp);
+            let origin = CheckpointRoot::origin(&origin, info);
             (namespace, Some(origin.into()))
         }
         Notice::Ended { namespace, .. } => (namespace, None),
@@ -41,7 +43,7 @@ fn apply(state: &mut State, record: &Record) -> (SmolStr, Option<Past>) {
             let mut past = Past::default();
             past.checkpointed(CheckpointRoot {
                 version: record.version,
-                group: stamp.group,
+                group: info.group,
                 time_ms: 1,
                 age_ms: 1,
                 root: record.root,
@@ -57,7 +59,7 @@ fn apply(state: &mut State, record: &Record) -> (SmolStr, Option<Past>) {
 fn created(name: &str, incarnation: u64) -> Record {
     Record::Created {
         namespace: name.into(),
-        owner: 1,
+        owner: Principal::Uid(1),
         incarnation,
     }
 }
@@ -119,7 +121,7 @@ fn what_was_written_step_by_step_is_found_again_and_packs_stay_few() {
     let removed = Record::Removed {
         namespace: "job".into(),
         incarnation: 5,
-        owner: 1,
+        owner: Principal::Uid(1),
         readers: Default::default(),
     };
     step(&mut system, &mut state, &removed, &[]);
@@ -268,20 +270,21 @@ fn epochs_checkpoints_and_trims_are_found_again() {
     {
         for _ in 0..*epochs {
             number += 1;
-            let stamp = Stamp {
+            let info = GroupInfo {
+                epoch: 1,
                 group: state.group() + 1,
                 time_ms: 1,
                 age_ms: number,
             };
             let id = [u8::try_from(number % 200).unwrap(); 16];
-            state.apply(stamp, &Record::Epoch { number, id }).unwrap();
+            state.apply(info, &Record::Epoch { number, id }).unwrap();
             let root = Blobref::of(HashAlgorithm::Blake3, &number.to_be_bytes());
             let checkpointed = Record::Checkpointed {
                 group: number,
                 root,
             };
-            state.apply(stamp, &checkpointed).unwrap();
-            state.apply(stamp, &Record::Trimmed { to: number }).unwrap();
+            state.apply(info, &checkpointed).unwrap();
+            state.apply(info, &Record::Trimmed { to: number }).unwrap();
         }
         let record = created(&format!("n{round}"), round as u64 + 1);
         step(&mut system, &mut state, &record, &[]);

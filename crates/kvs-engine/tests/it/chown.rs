@@ -17,10 +17,10 @@ const READER: Principal = Principal::Uid(4244);
 /// A namespace `theirs` of `BEFORE` with a value in it, that `READER` may read.
 async fn owned(sim: &Sim) {
     let engine = &sim.engine;
-    let made = engine.create_namespace(OWNER, "theirs", Some(BEFORE.uid()));
+    let made = engine.create_namespace(OWNER, "theirs", Some(BEFORE));
     made.await.unwrap();
     commit(sim, BEFORE, "a", "1").await.unwrap();
-    for uid in [READER.uid(), BEFORE.uid(), AFTER.uid()] {
+    for uid in [READER, BEFORE, AFTER] {
         let shared = engine.share_namespace(BEFORE, "theirs", uid, true);
         shared.await.unwrap();
     }
@@ -36,7 +36,7 @@ async fn commit(sim: &Sim, caller: Principal, at: &str, value: &str) -> Result<u
 }
 
 async fn chown(engine: &Engine, owner: Principal) {
-    let done = engine.chown_namespace(OWNER, "theirs", owner.uid()).await;
+    let done = engine.chown_namespace(OWNER, "theirs", owner).await;
     done.unwrap();
 }
 
@@ -65,7 +65,7 @@ async fn all(follower: &mut Follower) -> Vec<RootEvent> {
 /// Whether it is told of the change of hands.
 fn tells(event: &RootEvent) -> bool {
     matches!(event, RootEvent::OwnerChanged { namespace, owner, before, .. }
-        if namespace == "theirs" && (*owner, *before) == (AFTER.uid(), BEFORE.uid()))
+        if namespace == "theirs" && (*owner, *before) == (AFTER, BEFORE))
 }
 
 #[tokio::test(start_paused = true)]
@@ -81,13 +81,10 @@ async fn the_new_owner_has_every_right_and_the_old_one_none() {
     assert_eq!(readable(engine, READER).await, Ok(()), "shares stay");
     let owners = engine.namespaces(AFTER);
     let theirs = owners.iter().find(|info| info.name == "theirs").unwrap();
-    assert_eq!(
-        (theirs.owner, &theirs.readers),
-        (AFTER.uid(), &vec![READER.uid()])
-    );
-    let unshared = engine.share_namespace(BEFORE, "theirs", READER.uid(), false);
+    assert_eq!((theirs.owner, &theirs.readers), (AFTER, &vec![READER]));
+    let unshared = engine.share_namespace(BEFORE, "theirs", READER, false);
     assert_eq!(unshared.await.unwrap_err().kind, ErrorKind::Permission);
-    let unshared = engine.share_namespace(AFTER, "theirs", READER.uid(), false);
+    let unshared = engine.share_namespace(AFTER, "theirs", READER, false);
     unshared.await.unwrap();
     assert_eq!(readable(engine, READER).await, refused);
 }
@@ -98,15 +95,19 @@ async fn only_the_instance_owner_gives_namespaces_away() {
     owned(&sim).await;
     let engine = &sim.engine;
     for caller in [BEFORE, AFTER, READER] {
-        let refused = engine.chown_namespace(caller, "theirs", AFTER.uid()).await;
+        let refused = engine.chown_namespace(caller, "theirs", AFTER).await;
         assert_eq!(refused.unwrap_err().kind, ErrorKind::Permission);
     }
-    let nowhere = engine.chown_namespace(OWNER, "nowhere", 1).await;
+    let nowhere = engine
+        .chown_namespace(OWNER, "nowhere", Principal::Uid(1))
+        .await;
     assert_eq!(nowhere.unwrap_err().kind, ErrorKind::NoNamespace);
-    let nobody = engine.chown_namespace(OWNER, "theirs", u32::MAX).await;
+    let nobody = engine
+        .chown_namespace(OWNER, "theirs", Principal::Uid(u32::MAX))
+        .await;
     assert_eq!(nobody.unwrap_err().kind, ErrorKind::Invalid);
     // The primary one may be given away too: the instance owner may use it all the same.
-    let primary = engine.chown_namespace(OWNER, NS, AFTER.uid()).await;
+    let primary = engine.chown_namespace(OWNER, NS, AFTER).await;
     primary.unwrap();
     sim.put("a", "1").await;
 }
@@ -188,9 +189,9 @@ async fn commits_are_judged_by_the_owner_at_their_place_in_the_order() {
     owned(&sim).await;
     let engine = &sim.engine;
     let early = commit(&sim, BEFORE, "early", "1");
-    let chown = engine.chown_namespace(OWNER, "theirs", AFTER.uid());
+    let chown = engine.chown_namespace(OWNER, "theirs", AFTER);
     let late = commit(&sim, BEFORE, "late", "1");
-    let again = engine.chown_namespace(OWNER, "theirs", BEFORE.uid());
+    let again = engine.chown_namespace(OWNER, "theirs", BEFORE);
     let (early, chown, late, again) = tokio::join!(early, chown, late, again);
     assert_eq!((early, late), (Ok(2), Err(ErrorKind::Permission)));
     chown.unwrap();
@@ -233,10 +234,10 @@ async fn a_power_cut_leaves_either_owner() {
                 .find(|info| info.name == "theirs")
                 .unwrap()
                 .owner;
-            let expected = if owner == AFTER.uid() {
+            let expected = if owner == AFTER {
                 Err(ErrorKind::Permission)
             } else {
-                assert_eq!(owner, BEFORE.uid());
+                assert_eq!(owner, BEFORE);
                 Ok(())
             };
             assert_eq!(before, expected, "cut after operation {cut}");

@@ -163,7 +163,7 @@ impl Cold {
         let sim = Sim::with(config(), SimDisk::unrecorded()).await;
         let engine = &sim.engine;
         engine.create_namespace(OWNER, "other", None).await.unwrap();
-        let guest = Some(GUEST.uid());
+        let guest = Some(GUEST);
         engine
             .create_namespace(OWNER, "guests", guest)
             .await

@@ -121,7 +121,7 @@ async fn namespaces_that_come_and_go_are_told_to_those_who_may_read_them() {
     let mut owner = follow(&sim, OWNER, None, Start::Initial);
     let mut other = follow(&sim, theirs, None, Start::Now);
     engine
-        .create_namespace(OWNER, "job", Some(77))
+        .create_namespace(OWNER, "job", Some(kvs_engine::Principal::Uid(77)))
         .await
         .unwrap();
     let mut request = sim.request(vec![put("a", "1")]);

@@ -59,7 +59,7 @@ async fn put_in(sim: &Sim, namespace: &str, at: &str) {
     sim.engine.commit(request).await.unwrap();
 }
 
-async fn create(sim: &Sim, name: &str, owner: Option<u32>) {
+async fn create(sim: &Sim, name: &str, owner: Option<Principal>) {
     let made = sim.engine.create_namespace(OWNER, name, owner);
     made.await.unwrap();
 }
@@ -85,12 +85,12 @@ async fn whoever_goes_on_at_a_place_is_told_what_one_who_never_left_is() {
             match random.below(12) {
                 0 if names.len() < 6 => {
                     let name = format!("n{step}");
-                    create(&sim, &name, Some(GUEST.uid())).await;
+                    create(&sim, &name, Some(GUEST)).await;
                     names.push(name);
                 }
                 1 => {
                     let name = &names[random.below(names.len() as u64) as usize];
-                    let owner = random.below(5) as u32;
+                    let owner = kvs_engine::Principal::Uid(random.below(5) as u32);
                     let given = sim.engine.chown_namespace(OWNER, name, owner);
                     given.await.unwrap();
                 }
@@ -186,7 +186,7 @@ async fn a_place_holds_after_a_kill_and_a_power_cut() {
 #[tokio::test(start_paused = true)]
 async fn namespaces_that_came_and_went_meanwhile_are_told_and_what_is_gone_as_far_as_it_can_be() {
     let sim = Sim::new().await;
-    create(&sim, "old", Some(GUEST.uid())).await;
+    create(&sim, "old", Some(GUEST)).await;
     put_in(&sim, "old", "a").await;
     let mut owner = now(&sim);
     let mut guest = follow(&sim, GUEST, None, Start::Now.into());
@@ -195,13 +195,13 @@ async fn namespaces_that_came_and_went_meanwhile_are_told_and_what_is_gone_as_fa
         assert_eq!(all(follower).await, []);
     }
     put_in(&sim, "old", "b").await;
-    create(&sim, "brief", Some(GUEST.uid())).await;
+    create(&sim, "brief", Some(GUEST)).await;
     put_in(&sim, "brief", "a").await;
     create(&sim, "others", None).await;
     for gone in ["old", "brief", "others"] {
         sim.engine.remove_namespace(OWNER, gone).await.unwrap();
     }
-    create(&sim, "old", Some(GUEST.uid())).await;
+    create(&sim, "old", Some(GUEST)).await;
     put_in(&sim, "old", "c").await;
     let told = |caller, only, place| {
         let mut follower = on(&sim, caller, only, place);
@@ -240,7 +240,9 @@ async fn a_follower_of_one_namespace_goes_on_with_all_that_happened_to_it() {
     put_in(&sim, "n", "a").await;
     let follower = follow(&sim, OWNER, Some("n"), Start::Now.into());
     assert_eq!(follower.position().unwrap().version, 1);
-    let given = sim.engine.chown_namespace(OWNER, "n", 5);
+    let given = sim
+        .engine
+        .chown_namespace(OWNER, "n", kvs_engine::Principal::Uid(5));
     given.await.unwrap();
     sim.put("a", "1").await;
     put_in(&sim, "n", "b").await;

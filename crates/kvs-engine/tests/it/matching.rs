@@ -150,7 +150,7 @@ fn costly(count: usize) -> Vec<String> {
 async fn patterns_of_a_guest_hold_up_nobody_elses_events() {
     let sim = Sim::new().await;
     sim.engine
-        .share_namespace(OWNER, NS, GUEST.uid(), true)
+        .share_namespace(OWNER, NS, GUEST, true)
         .await
         .unwrap();
     let hostile = Arc::new(Wakes::default());
@@ -233,7 +233,7 @@ async fn scopes_of_a_guest_are_counted_over_all_its_watches() {
     engine.create_namespace(OWNER, "other", None).await.unwrap();
     for name in [NS, "other"] {
         engine
-            .share_namespace(OWNER, name, GUEST.uid(), true)
+            .share_namespace(OWNER, name, GUEST, true)
             .await
             .unwrap();
     }
@@ -263,12 +263,12 @@ async fn the_end_of_a_namespace_and_of_a_right_wakes_everybody_in_slices() {
     let sim = Sim::new().await;
     let engine = &sim.engine;
     engine
-        .create_namespace(OWNER, "theirs", Some(GUEST.uid()))
+        .create_namespace(OWNER, "theirs", Some(GUEST))
         .await
         .unwrap();
     let reader = Principal::Uid(4243);
     engine
-        .share_namespace(GUEST, "theirs", reader.uid(), true)
+        .share_namespace(GUEST, "theirs", reader, true)
         .await
         .unwrap();
     let wakes = Arc::new(Wakes::default());
@@ -284,7 +284,7 @@ async fn the_end_of_a_namespace_and_of_a_right_wakes_everybody_in_slices() {
     };
     let mut all: Vec<_> = (0..1_000).map(open).collect();
     engine
-        .share_namespace(GUEST, "theirs", reader.uid(), false)
+        .share_namespace(GUEST, "theirs", reader, false)
         .await
         .unwrap();
     let counts = settle(&sim).await;
@@ -293,7 +293,7 @@ async fn the_end_of_a_namespace_and_of_a_right_wakes_everybody_in_slices() {
     let ended = all[7].next().await.map(drop).unwrap_err();
     assert_eq!(ended.kind, ErrorKind::Permission);
     engine
-        .share_namespace(GUEST, "theirs", reader.uid(), true)
+        .share_namespace(GUEST, "theirs", reader, true)
         .await
         .unwrap();
     engine.remove_namespace(OWNER, "theirs").await.unwrap();

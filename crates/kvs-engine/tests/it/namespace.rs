@@ -79,7 +79,7 @@ async fn a_guest_reaches_only_what_it_owns() {
     let guest = Principal::Uid(4242);
     sim.put("a", "secret").await;
     sim.engine
-        .create_namespace(OWNER, "theirs", Some(guest.uid()))
+        .create_namespace(OWNER, "theirs", Some(guest))
         .await
         .unwrap();
     let denied = sim.engine.view(guest, NS, At::Current).await.err().unwrap();

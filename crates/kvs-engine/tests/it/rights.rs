@@ -16,14 +16,14 @@ const READER: Principal = Principal::Uid(4243);
 async fn shared(sim: &Sim) {
     let engine = &sim.engine;
     engine
-        .create_namespace(OWNER, "theirs", Some(OWNING.uid()))
+        .create_namespace(OWNER, "theirs", Some(OWNING))
         .await
         .unwrap();
     let mut request = sim.request(vec![put("a", "1")]);
     (request.namespace, request.caller) = ("theirs".into(), OWNING);
     engine.commit(request).await.unwrap();
     engine
-        .share_namespace(OWNING, "theirs", READER.uid(), true)
+        .share_namespace(OWNING, "theirs", READER, true)
         .await
         .unwrap();
 }
@@ -62,9 +62,11 @@ async fn a_reader_may_read_and_nothing_else() {
         assert_eq!(refused.kind, ErrorKind::Permission);
     }
     for refused in [
-        engine.share_namespace(READER, "theirs", 1, true).await,
         engine
-            .share_namespace(READER, "theirs", READER.uid(), false)
+            .share_namespace(READER, "theirs", Principal::Uid(1), true)
+            .await,
+        engine
+            .share_namespace(READER, "theirs", READER, false)
             .await,
         engine.remove_namespace(READER, "theirs").await,
         engine.create_namespace(READER, "more", None).await,
@@ -82,7 +84,7 @@ async fn a_reader_may_read_and_nothing_else() {
         let theirs = namespaces.iter().find(|info| info.name == "theirs");
         theirs.map(|info| info.readers.clone())
     };
-    assert_eq!(told(OWNING), Some(vec![READER.uid()]));
+    assert_eq!(told(OWNING), Some(vec![READER]));
     assert_eq!(told(READER), Some(Vec::new()), "who else may is not told");
     assert_eq!(told(Principal::Uid(1)), None);
 }
@@ -103,7 +105,7 @@ async fn a_withdrawn_right_ends_watches_waits_and_reads() {
     tokio::task::yield_now().await;
     assert_eq!(wakes.count(), 0);
     engine
-        .share_namespace(OWNING, "theirs", READER.uid(), false)
+        .share_namespace(OWNING, "theirs", READER, false)
         .await
         .unwrap();
     assert_eq!(wakes.count(), 1, "an idle watch is told");
@@ -120,9 +122,7 @@ async fn waits_of_others_go_on_when_a_right_is_withdrawn() {
     let engine = sim.engine.clone();
     let wait = tokio::spawn(async move { engine.wait_version(OWNING, "theirs", 2, None).await });
     tokio::task::yield_now().await;
-    let withdrawn = sim
-        .engine
-        .share_namespace(OWNING, "theirs", READER.uid(), false);
+    let withdrawn = sim.engine.share_namespace(OWNING, "theirs", READER, false);
     withdrawn.await.unwrap();
     tokio::task::yield_now().await;
     assert!(!wait.is_finished());
@@ -145,23 +145,25 @@ async fn rights_survive_restarts_and_power_cuts_and_not_the_namespace() {
     }
     let engine = &replayed.engine;
     engine
-        .share_namespace(OWNER, "theirs", READER.uid(), false)
+        .share_namespace(OWNER, "theirs", READER, false)
         .await
         .unwrap();
     let replayed = replayed.restart().await;
     let engine = &replayed.engine;
     assert_eq!(readable(engine, READER).await, Err(ErrorKind::Permission));
     engine
-        .share_namespace(OWNER, "theirs", READER.uid(), true)
+        .share_namespace(OWNER, "theirs", READER, true)
         .await
         .unwrap();
     engine.remove_namespace(OWNER, "theirs").await.unwrap();
     engine
-        .create_namespace(OWNER, "theirs", Some(OWNING.uid()))
+        .create_namespace(OWNER, "theirs", Some(OWNING))
         .await
         .unwrap();
     assert_eq!(readable(engine, READER).await, Err(ErrorKind::Permission));
-    let none = engine.share_namespace(OWNER, "nowhere", 1, true).await;
+    let none = engine
+        .share_namespace(OWNER, "nowhere", Principal::Uid(1), true)
+        .await;
     assert_eq!(none.unwrap_err().kind, ErrorKind::NoNamespace);
 }
 
@@ -178,11 +180,13 @@ async fn a_guest_has_so_many_pins_and_readers_so_many_places() {
     assert_eq!(refused.unwrap_err().kind, ErrorKind::Limit);
     engine.pin(OWNER, view.snapshot(), None).await.unwrap();
     for uid in 0..kvs_engine::limits::READERS as u32 - 1 {
-        let shared = engine.share_namespace(OWNING, "theirs", uid, true).await;
+        let shared = engine
+            .share_namespace(OWNING, "theirs", Principal::Uid(uid), true)
+            .await;
         shared.unwrap();
     }
     let refused = engine
-        .share_namespace(OWNING, "theirs", 99_999, true)
+        .share_namespace(OWNING, "theirs", Principal::Uid(99_999), true)
         .await
         .unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Limit);
@@ -250,13 +254,25 @@ async fn answers(sim: &Sim, caller: Principal, name: &str) -> Vec<(&'static str,
     }
     note(
         "share",
-        engine.share_namespace(caller, name, 1, true).await.err(),
+        engine
+            .share_namespace(caller, name, Principal::Uid(1), true)
+            .await
+            .err(),
     );
     note(
         "unshare",
-        engine.share_namespace(caller, name, 1, false).await.err(),
+        engine
+            .share_namespace(caller, name, Principal::Uid(1), false)
+            .await
+            .err(),
     );
-    note("chown", engine.chown_namespace(caller, name, 1).await.err());
+    note(
+        "chown",
+        engine
+            .chown_namespace(caller, name, Principal::Uid(1))
+            .await
+            .err(),
+    );
     note("remove", engine.remove_namespace(caller, name).await.err());
     note(
         "create",
@@ -383,7 +399,7 @@ async fn readers_in_flight_count() {
         let engine = sim.engine.clone();
         tokio::spawn(async move {
             engine
-                .share_namespace(OWNING, "theirs", uid, may_read)
+                .share_namespace(OWNING, "theirs", Principal::Uid(uid), may_read)
                 .await
         })
     };
@@ -421,8 +437,11 @@ async fn sharing_stands_in_the_journal_behind_what_was_committed_before() {
     (request.namespace, request.caller) = ("theirs".into(), OWNING);
     let before = sim.engine.submit(request);
     let engine = sim.engine.clone();
-    let share =
-        tokio::spawn(async move { engine.share_namespace(OWNING, "theirs", 77, true).await });
+    let share = tokio::spawn(async move {
+        engine
+            .share_namespace(OWNING, "theirs", Principal::Uid(77), true)
+            .await
+    });
     settle().await;
     let mut request = sim.request(vec![put("b", "behind")]);
     (request.namespace, request.caller) = ("theirs".into(), OWNING);

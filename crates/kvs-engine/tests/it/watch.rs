@@ -93,8 +93,8 @@ async fn an_event_tells_version_root_and_who() {
         panic!()
     };
     assert_eq!(
-        (transaction.uid, transaction.client),
-        (OWNER.uid(), id.client)
+        (transaction.principal, transaction.client),
+        (OWNER, id.client)
     );
     assert_eq!(
         (transaction.number, transaction.name.as_deref()),

@@ -226,7 +226,7 @@ async fn a_right_that_is_withdrawn_there_ends_the_watch_idle_or_between_two_part
     let engine = &sim.engine;
     let many = (0..1_500).map(|n| put(&format!("a.k{n:04}"), "v"));
     commit_in(&sim, "job", many.collect()).await;
-    let share = |name: &'static str, may| engine.share_namespace(OWNER, name, GUEST.uid(), may);
+    let share = |name: &'static str, may| engine.share_namespace(OWNER, name, GUEST, may);
     share(NS, true).await.unwrap();
     share("job", true).await.unwrap();
     let (mut idle, wakes) = guest(&sim, Start::Now);

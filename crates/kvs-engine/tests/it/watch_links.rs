@@ -272,7 +272,7 @@ async fn a_link_into_a_namespace_that_may_not_be_read_ends_the_watch() {
     let sim = Sim::new().await;
     let other = kvs_engine::Principal::Uid(77);
     sim.engine
-        .create_namespace(OWNER, "theirs", Some(77))
+        .create_namespace(OWNER, "theirs", Some(kvs_engine::Principal::Uid(77)))
         .await
         .unwrap();
     let mut request = sim.request(vec![link("l", "primary::secret")]);

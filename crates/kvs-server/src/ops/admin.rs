@@ -1,6 +1,6 @@
 //! The operations that are not about keys: pins, namespaces, sync, status.
 
-use kvs_engine::At;
+use kvs_engine::{At, Principal};
 use kvs_proto as wire;
 use kvs_proto::ErrorCode;
 use smol_str::SmolStr;
@@ -54,12 +54,12 @@ pub(super) async fn namespace_create(
     match from {
         None => {
             engine
-                .create_namespace(*caller, &asked.name, asked.owner)
+                .create_namespace(*caller, &asked.name, asked.owner.map(Principal::Uid))
                 .await?
         }
         Some(from) => {
             engine
-                .fork_namespace(*caller, &asked.name, asked.owner, from)
+                .fork_namespace(*caller, &asked.name, asked.owner.map(Principal::Uid), from)
                 .await?;
         }
     }
@@ -87,7 +87,7 @@ pub(super) async fn namespace_share(
     let Context { shared, caller } = context;
     shared
         .engine
-        .share_namespace(*caller, &asked.name, asked.uid, asked.read)
+        .share_namespace(*caller, &asked.name, Principal::Uid(asked.uid), asked.read)
         .await?;
     Ok(Answer::Done)
 }
@@ -99,7 +99,7 @@ pub(super) async fn namespace_chown(
     let Context { shared, caller } = context;
     shared
         .engine
-        .chown_namespace(*caller, &asked.name, asked.owner)
+        .chown_namespace(*caller, &asked.name, Principal::Uid(asked.owner))
         .await?;
     Ok(Answer::Done)
 }
@@ -114,10 +114,10 @@ pub(super) async fn namespaces(context: &Context) -> Result<Answer, Failure> {
 fn namespace(info: kvs_engine::NamespaceInfo) -> wire::NamespaceInfo {
     wire::NamespaceInfo {
         name: info.name,
-        owner: info.owner,
+        owner: info.owner.uid(),
         flags: info.flags,
         position: outgoing::position(info.position),
-        readers: info.readers,
+        readers: info.readers.iter().map(|reader| reader.uid()).collect(),
     }
 }
 

@@ -225,7 +225,7 @@ pub(super) async fn info(context: &Context, asked: wire::Info) -> Result<Answer,
         root: read.root,
         snapshot: read.snapshot,
         time_ms: view.time_ms(),
-        owner: view.owner(),
+        owner: view.owner().uid(),
         directory: counts,
     })))
 }

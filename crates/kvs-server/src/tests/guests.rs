@@ -18,7 +18,7 @@ async fn open_engine() -> Engine {
     let config = EngineConfig::new("/store", OWNER);
     let engine = Engine::open(config, environment).await.unwrap();
     engine
-        .create_namespace(CALLER, "theirs", Some(GUEST))
+        .create_namespace(CALLER, "theirs", Some(Principal::Uid(GUEST)))
         .await
         .unwrap();
     engine

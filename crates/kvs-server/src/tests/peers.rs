@@ -20,7 +20,9 @@ async fn grown() -> Arc<Shared> {
     let config = EngineConfig::new("/store", OWNER);
     let engine = Engine::open(config, environment).await.unwrap();
     for uid in GUESTS {
-        let made = engine.create_namespace(CALLER, &name(uid), Some(uid)).await;
+        let made = engine
+            .create_namespace(CALLER, &name(uid), Some(Principal::Uid(uid)))
+            .await;
         made.unwrap();
     }
     let shared = Arc::new(Shared::new(engine, OWNER).allow_guests(true));

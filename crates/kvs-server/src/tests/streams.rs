@@ -387,7 +387,7 @@ async fn watches_of_one_scope_share_one_encoded_body() {
 async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
     let shared = daemon().await;
     let (engine, guest) = (&shared.engine, Principal::Uid(4242));
-    let made = engine.create_namespace(CALLER, "n", Some(guest.uid()));
+    let made = engine.create_namespace(CALLER, "n", Some(guest));
     made.await.unwrap();
     let (mut streams, mut out) = (no_streams(), Outbox::default());
     let mut cx = TaskContext::from_waker(Waker::noop());
@@ -408,7 +408,10 @@ async fn a_right_that_is_gone_ends_streams_of_root_moves_also_without_credit() {
     opened.unwrap();
     while streams.poll(&mut cx, &mut out) {}
     assert_eq!(streams.len(), 3);
-    engine.chown_namespace(CALLER, "n", 4243).await.unwrap();
+    engine
+        .chown_namespace(CALLER, "n", Principal::Uid(4243))
+        .await
+        .unwrap();
     while streams.poll(&mut cx, &mut out) {}
     assert_eq!(streams.len(), 1, "that of all goes on");
     assert!(streams.contains(20));

@@ -15,7 +15,7 @@ use crate::storage::AcquireError;
 use crate::term::Term;
 
 /// Version of the directory layout, recorded in the `FORMAT` file.
-pub const STORE_FORMAT: u32 = 4;
+pub const STORE_FORMAT: u32 = 5;
 
 fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
     let holder = pid.map_or_else(

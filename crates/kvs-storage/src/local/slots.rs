@@ -3,8 +3,8 @@
 //! | at | bytes | field |
 //! | --- | --- | --- |
 //! | 0 | 8 | magic `KVSROOT\0` |
-//! | 8 | 4 | format version, 1 |
-//! | 12 | 4 | reserved, 0 |
+//! | 8 | 4 | format version, 2 |
+//! | 12 | 4 | format of the store, as in `FORMAT` |
 //! | 16 | 8 | revision |
 //! | 24 | 8 | epoch, its number |
 //! | 32 | 16 | epoch, its id |
@@ -23,6 +23,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
+use super::directory::STORE_FORMAT;
 use super::field::{u32_at, u64_at};
 use crate::disk::{Disk, DiskError, write_all};
 use crate::epoch::Epoch;
@@ -33,7 +34,7 @@ use crate::root::{Root, RootError, RootRecord, Slots};
 use crate::term::Term;
 
 /// Version of the slot format.
-const FORMAT: u32 = 1;
+const FORMAT: u32 = 2;
 
 const MAGIC: &[u8; 8] = b"KVSROOT\0";
 const HEADER: usize = 72;
@@ -230,7 +231,7 @@ fn encode(
     let mut bytes = Vec::with_capacity(HEADER + payload.len());
     bytes.extend_from_slice(MAGIC);
     bytes.extend_from_slice(&FORMAT.to_le_bytes());
-    bytes.extend_from_slice(&[0; 4]);
+    bytes.extend_from_slice(&STORE_FORMAT.to_le_bytes());
     bytes.extend_from_slice(&revision.to_le_bytes());
     bytes.extend_from_slice(&epoch.number.to_le_bytes());
     bytes.extend_from_slice(&epoch.id.to_le_bytes());
@@ -261,6 +262,9 @@ fn decode(bytes: &[u8]) -> Result<Root, &'static str> {
     }
     if u32_at(covered, 8) != Some(FORMAT) {
         return Err("its format version is not known to this program");
+    }
+    if u32_at(covered, 12) != Some(STORE_FORMAT) {
+        return Err("the store is of a format that is not known to this program");
     }
     let id = covered.get(32..48).and_then(|id| id.first_chunk());
     Ok(Root {

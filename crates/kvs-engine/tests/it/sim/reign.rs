@@ -108,7 +108,7 @@ impl Run {
     async fn give(&mut self, name: &str, to_guest: bool) {
         let owner = if to_guest { GUEST } else { OWNER };
         let engine = &self.machine.engine;
-        let given = engine.chown_namespace(OWNER, name, owner.uid());
+        let given = engine.chown_namespace(OWNER, name, owner);
         given.await.unwrap();
         match to_guest {
             true => self.given.insert(name.to_owned()),
@@ -122,7 +122,7 @@ impl Run {
     }
 
     async fn share(&mut self, name: &str, may: bool) {
-        let (engine, uid) = (&self.machine.engine, GUEST.uid());
+        let (engine, uid) = (&self.machine.engine, GUEST);
         let shared = engine.share_namespace(OWNER, name, uid, may);
         shared.await.unwrap();
         match may {

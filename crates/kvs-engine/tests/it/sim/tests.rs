@@ -81,7 +81,7 @@ fn changes(version: u64, changes: Vec<KeyChange>) -> Step {
         root: Blobref::of(HashAlgorithm::Blake3, b""),
         time_ms: 0,
         transactions: vec![TransactionInfo {
-            uid: 0,
+            principal: kvs_engine::Principal::Uid(0),
             client: [0; 16],
             number: version,
             name: None,
