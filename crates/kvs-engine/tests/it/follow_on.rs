@@ -248,7 +248,7 @@ async fn a_follower_of_one_namespace_goes_on_with_all_that_happened_to_it() {
     put_in(&sim, "n", "b").await;
     let mut follower = on(&sim, OWNER, Some("n"), follower.place());
     assert_eq!(follower.position(), None);
-    assert_eq!(short(&all(&mut follower).await), ["n of 5", "n 2"]);
+    assert_eq!(short(&all(&mut follower).await), ["n of uid 5", "n 2"]);
     assert_eq!(follower.position().unwrap().version, 2);
     let refused = sim.engine.follow(
         GUEST,
