@@ -51,6 +51,10 @@ impl NamespaceState {
 
     /// The newest version that epochs up to this one made, under the present incarnation; `None`
     /// if that is not known any more.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "for tokens that positions are to carry")
+    )]
     pub(crate) fn version_after(&self, epoch: u64) -> Option<u64> {
         let next = self.epochs.partition_point(|one| one.epoch <= epoch);
         match self.epochs.get(next) {
