@@ -2,12 +2,14 @@
 //! the loop that loads the objects that a pure step reports missing.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
 use std::collections::hash_map::Entry;
+use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, PoisonError, RwLock, RwLockWriteGuard};
 
 use bytes::Bytes;
-use kvs_tree::{Blobref, Fault, Missing, Node, NodeSource, ObjectKind, StoreParams};
+use kvs_tree::{
+    Blobref, Detached, Directory, Fault, Missing, Node, NodeSource, ObjectKind, StoreParams,
+};
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::error::{EngineError, ErrorKind};
@@ -152,6 +154,29 @@ impl Objects {
     /// Puts an object into the cache.
     pub(crate) fn keep(&self, reference: Blobref, object: &Object) {
         self.cache.insert(reference, object.clone());
+    }
+
+    /// Puts what trees have in memory, and packs by now, into the cache before the trees evict it:
+    /// as much as the cache holds, upper nodes rather than lower ones.
+    pub(crate) fn keep_stored<'a>(&self, roots: impl IntoIterator<Item = &'a Directory>) {
+        let (mut kept, mut bytes) = (VecDeque::new(), 0);
+        for root in roots {
+            root.in_memory(&self.params, &mut |name, object| {
+                let object = match object {
+                    Detached::Node(node) => Object::Node(node),
+                    Detached::Blob(blob) => Object::Blob(blob),
+                };
+                bytes += object.size();
+                kept.push_back((name, object));
+                while bytes as u64 > self.cache.capacity()
+                    && let Some((_, object)) = kept.pop_front()
+                {
+                    bytes -= object.size();
+                }
+            });
+        }
+        kept.iter()
+            .for_each(|(name, object)| self.keep(*name, object));
     }
 
     /// Reads an object from the cache or the disk.

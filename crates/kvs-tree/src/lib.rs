@@ -55,7 +55,7 @@ pub use key::Key;
 pub use limits::*;
 pub use list::list;
 pub use lookup::{Path, Resolved, entry_at, lookup, path, try_get_inline};
-pub use node::walk::Detacher;
+pub use node::walk::{Detached, Detacher};
 pub use node::{Directory, Entry, Node, ObjectKind, Stats, Symlink, Value};
 pub use prefetch::ReplayPrefetch;
 pub use replay::replay;

@@ -39,8 +39,14 @@ impl CommitTask {
         self.bytes_since = 0;
         self.versions_since = 0;
         let (target, finished) = (self.target.clone(), self.finished.clone());
+        let store = self.store.clone();
         let work = move || {
-            let _ = finished.send(target.write(plan));
+            let outcome = target.write(plan);
+            if let Ok(done) = &outcome {
+                // The heads let go of it next.
+                store.objects.keep_stored(&done.plan.roots);
+            }
+            let _ = finished.send(outcome);
         };
         self.store.in_background(work);
     }

@@ -31,6 +31,8 @@ struct State {
     closed: Option<&'static str>,
     /// How many reads stand before it.
     reads: usize,
+    /// How many reads of packs have come to it so far.
+    of_packs: usize,
 }
 
 impl Gate {
@@ -46,6 +48,7 @@ impl Gate {
     fn pass(&self, path: &str) {
         let stops = |state: &mut State| state.closed.is_some_and(|part| path.contains(part));
         let mut state = self.state.lock().unwrap();
+        state.of_packs += usize::from(path.contains("pack"));
         if !stops(&mut state) {
             return;
         }
@@ -286,6 +289,58 @@ async fn a_transaction_that_waits_for_the_disk_holds_back_no_answer_to_later_one
     for (token, answer) in order {
         assert_eq!(answer.is_ok(), token.id != 4, "{answer:?}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_a_checkpoint_wrote_is_changed_again_without_a_read() {
+    let cold = Cold::new().await;
+    cold.gate.open();
+    let (engine, large) = (&cold.sim.engine, Bytes::from(vec![b'l'; 300_000]));
+    let append = |at: &str| Operation::Append {
+        key: key(at),
+        value: "more".into(),
+    };
+    for directory in 0..40 {
+        cold.put(1, &format!("c{directory}.b")).await.unwrap();
+        cold.put(1, &format!("d{directory}.deep.er")).await.unwrap();
+    }
+    for number in 0..2_000 {
+        let at = format!("wide.k{number}");
+        drop(engine.submit(cold.request(1, &[&at])));
+    }
+    let grown = (0..40).map(|_| append("log")).chain([append("c3.a")]);
+    let grown = engine.submit(cold.of(1, grown.collect()));
+    grown.await.unwrap();
+    let staged = cold.of(1, vec![put("large", large.clone())]);
+    engine.commit(staged).await.unwrap();
+    engine
+        .commit(cold.of(1, vec![append("large")]))
+        .await
+        .unwrap();
+    for round in 0..2 {
+        engine.checkpoint().await.unwrap();
+        let before = cold.gate.state.lock().unwrap().of_packs;
+        for directory in 0..40 {
+            for at in [format!("c{directory}.b"), format!("d{directory}.deep.er")] {
+                cold.put(2 + round, &at).await.unwrap();
+            }
+        }
+        for number in 0..2_000 {
+            let at = format!("wide.k{number}");
+            let answer = engine.submit(cold.request(2 + round, &[&at]));
+            if number % 500 == 0 {
+                answer.await.unwrap();
+            }
+        }
+        for at in ["log", "c3.a", "large"] {
+            engine.submit(cold.of(1, vec![append(at)])).await.unwrap();
+        }
+        let after = cold.gate.state.lock().unwrap().of_packs;
+        assert_eq!(after - before, 0, "{round}");
+    }
+    assert_eq!(cold.get("log").await.unwrap(), "more".repeat(42));
+    assert_eq!(cold.get("large").await.unwrap().len(), 300_012);
+    assert_eq!(cold.get("wide.k7").await.unwrap(), "by 3");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

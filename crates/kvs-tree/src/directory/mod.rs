@@ -13,7 +13,7 @@ mod cursor;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::hash::{Blobref, StoreParams};
 use crate::node::name::Sought;
-use crate::node::walk::{Detacher, Emitter, unsealed};
+use crate::node::walk::{Detached, Detacher, Emitter, Visitor, unsealed};
 use crate::node::{
     Body, Child, Directory, Entry, Inner, Leaf, Node, NodeRef, ObjectKind, Stats, is_name,
 };
@@ -249,6 +249,12 @@ impl Directory {
     /// [`Detacher`].
     pub fn detach(&self, params: &StoreParams, is_written: &dyn Fn(&Blobref) -> bool) -> Directory {
         Detacher::new(*params, is_written).directory(self)
+    }
+
+    /// Visits the nodes that are in memory, children before parents, each once, and the last blob
+    /// of each value. They are passed as they are when nothing below them is in memory.
+    pub fn in_memory(&self, params: &StoreParams, visit: &mut dyn FnMut(Blobref, Detached)) {
+        Visitor::new(params, visit).link(&self.link);
     }
 
     /// Whether both directories have the same content, by hash.

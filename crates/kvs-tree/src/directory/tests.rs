@@ -456,6 +456,54 @@ fn what_is_written_is_all_that_is_needed() {
 }
 
 #[test]
+fn what_is_in_memory_is_passed_as_it_is_stored_and_alone() {
+    let mut inner: BTreeMap<SmolStr, Entry> = (0..500)
+        .map(|n| (SmolStr::new(format!("n{n}")), value("x")))
+        .collect();
+    // A blob, and a value of many.
+    for (name, len) in [("blob", 1_000), ("tree", 1_000_000)] {
+        let bytes = (0..len).map(|n: u32| (n / 64) as u8).collect::<Vec<_>>();
+        inner.insert(name.into(), Entry::Value(Value::new(&PARAMS, bytes.into())));
+    }
+    let mut root = built(&inner);
+    for copy in ["a", "b"] {
+        let entry = Entry::Directory(built(&inner));
+        put(&mut root, &CTX, copy, Some(entry)).unwrap();
+    }
+    let mut stored = BTreeMap::new();
+    root.unwritten(&PARAMS, &|_| false, &mut |name, kind, bytes| {
+        stored.insert(name, (kind, bytes));
+    });
+    let mut seen = HashSet::new();
+    let (mut nodes, mut blobs) = (0, 0);
+    root.in_memory(&PARAMS, &mut |name, object| {
+        assert!(seen.insert(name), "each once");
+        let (kind, bytes) = &stored[&name];
+        match object {
+            Detached::Node(node) => {
+                nodes += 1;
+                assert_eq!((*kind, &node.encode(&PARAMS)), (ObjectKind::Node, bytes));
+                let alone = Directory {
+                    link: NodeRef::Loaded(node),
+                    stats: Stats::EMPTY,
+                };
+                alone.in_memory(&PARAMS, &mut |_, _| blobs += 1);
+                assert_eq!(
+                    std::mem::take(&mut blobs),
+                    1,
+                    "nothing is in memory below it"
+                );
+            }
+            Detached::Blob(blob) => assert_eq!((*kind, &blob), (ObjectKind::Blob, bytes)),
+        }
+    });
+    let all = stored.values();
+    let all = all.filter(|(kind, _)| *kind == ObjectKind::Node).count();
+    assert_eq!((nodes, seen.len() - nodes), (all, 2));
+    assert!(seen.contains(&root.seal(&PARAMS)));
+}
+
+#[test]
 fn versions_share_after_a_detach_what_they_shared_before() {
     let model = (0..1_000).map(|n| (SmolStr::new(format!("n{n}")), value("x")));
     let root = built(&model.collect());

@@ -259,6 +259,78 @@ impl<W: Fn(&Blobref) -> bool> Detacher<W> {
     }
 }
 
+/// An object as it is in memory when nothing below it is.
+pub enum Detached {
+    /// A node, which names what is below it.
+    Node(Arc<Node>),
+    /// A blob.
+    Blob(Bytes),
+}
+
+/// Visits what changes are made of: the nodes of a tree that are in memory, children before
+/// parents, each once, and the last blob of each value, to which appends add.
+pub(crate) struct Visitor<'a> {
+    detacher: Detacher<fn(&Blobref) -> bool>,
+    visit: &'a mut dyn FnMut(Blobref, Detached),
+    seen: HashSet<Blobref>,
+}
+
+impl<'a> Visitor<'a> {
+    pub(crate) fn new(
+        params: &StoreParams,
+        visit: &'a mut dyn FnMut(Blobref, Detached),
+    ) -> Visitor<'a> {
+        Visitor {
+            // So a node is detached from all that is below it, without a look there.
+            detacher: Detacher::new(*params, |_| true),
+            visit,
+            seen: HashSet::new(),
+        }
+    }
+
+    pub(crate) fn link(&mut self, link: &NodeRef) {
+        let NodeRef::Loaded(node) = link else { return };
+        let blobref = node.seal(&self.detacher.params);
+        if !self.seen.insert(blobref) {
+            return;
+        }
+        match &node.body {
+            Body::Leaf(leaf) => leaf.entries.iter().for_each(|(_, entry)| match entry {
+                Entry::Value(Value(Content::Blob { link, .. })) => self.chunk(link),
+                Entry::Value(Value(Content::Tree { link, .. })) => self.link(link),
+                Entry::Directory(directory) => self.link(&directory.link),
+                Entry::Value(_) | Entry::Symlink(_) => {}
+            }),
+            Body::Inner(inner) => {
+                let children = inner.children.iter();
+                children.for_each(|child| self.link(&child.link));
+            }
+            Body::Chunks(chunks) => match chunks.children.last().map(|piece| &piece.link) {
+                Some(PieceLink::Chunk(link)) => self.chunk(link),
+                Some(PieceLink::Node(link)) => self.link(link),
+                None => {}
+            },
+        }
+        let node = match self.detacher.body(&node.body) {
+            Some(body) => Arc::new(Node {
+                body,
+                hash: blobref.into(),
+            }),
+            None => node.clone(),
+        };
+        (self.visit)(blobref, Detached::Node(node));
+    }
+
+    fn chunk(&mut self, link: &ChunkLink) {
+        if let ChunkLink::Loaded(chunk) = link {
+            let blobref = chunk.seal(self.detacher.params.algorithm);
+            if self.seen.insert(blobref) {
+                (self.visit)(blobref, Detached::Blob(chunk.bytes()));
+            }
+        }
+    }
+}
+
 /// The items, with those replaced for which `change` returns another; `None` if it does so for
 /// none.
 fn changed<T: Clone>(items: &[T], mut change: impl FnMut(&T) -> Option<T>) -> Option<Vec<T>> {
