@@ -13,10 +13,6 @@
 //! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
 //! when to look), `replica` (whether a copy arrives at the same state), `handle` (which of them a
 //! command is for).
-#![allow(
-    clippy::disallowed_methods,
-    reason = "the driver: its timer, its tasks, and how long it busy-polls"
-)]
 
 mod merge;
 mod draft;
@@ -26,6 +22,7 @@ mod line;
 mod inbox;
 mod group;
 mod packing;
+#[expect(clippy::disallowed_methods, reason = "how long its thread busy-polls")]
 mod writer;
 mod time;
 mod leases;
@@ -36,9 +33,11 @@ mod matching;
 mod life;
 mod waiting;
 mod loading;
+#[expect(clippy::disallowed_methods, reason = "the timer of its loop")]
 mod task;
 
 mod holding;
+#[expect(clippy::disallowed_methods, reason = "the tasks that load")]
 mod loads;
 mod accept;
 mod admin;
