@@ -27,7 +27,7 @@ class Client:
         self.socket.connect(uri.removeprefix("unix:"))
         self.next_id, self.next_number = 0, 1
         self.arrived = {}  # id -> frames not yet looked at
-        self.server = self.call(HELLO, {"versions": [1], "client": os.urandom(16)})
+        self.server = self.call(HELLO, {"versions": [2], "client": os.urandom(16)})
 
     def send(self, op, body, id=None):
         if id is None:

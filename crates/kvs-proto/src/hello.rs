@@ -1,6 +1,10 @@
 //! The handshake: the first request of every connection.
 
+use crate::body::decode_named;
+use crate::bounds;
+use crate::error::ProtocolError;
 use crate::position::Position;
+use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -21,6 +25,31 @@ pub struct Hello {
     /// What the client is, for logs: a name and version. May be empty.
     #[serde(default)]
     pub software: SmolStr,
+}
+
+/// The versions that the body of a hello offers, and nothing else of it: that of another version
+/// may have another form.
+///
+/// # Errors
+/// If it is over a limit, or has no array `versions`.
+pub fn offered_versions(body: &Bytes) -> Result<Vec<u32>, ProtocolError> {
+    #[derive(Deserialize)]
+    struct Offer {
+        versions: Vec<u32>,
+    }
+    bounds::check("hello", body)?;
+    decode_named::<Offer>(body, "hello").map(|offer| offer.versions)
+}
+
+/// The version of an answer to hello, and nothing else of it: that of another version may have
+/// another form.
+pub fn answered_version(body: &Bytes) -> Option<u32> {
+    #[derive(Deserialize)]
+    struct Answered {
+        version: u32,
+    }
+    let answered = decode_named::<Answered>(body, "an answer").ok()?;
+    Some(answered.version)
 }
 
 /// The answer to `hello`.

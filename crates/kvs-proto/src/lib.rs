@@ -16,7 +16,6 @@ mod position;
 mod scope;
 
 mod commit;
-mod hello;
 mod namespace;
 mod pin;
 mod read;
@@ -33,6 +32,8 @@ mod upload;
 mod pack;
 
 mod bounds;
+
+mod hello;
 
 mod brief;
 mod plain;
@@ -52,7 +53,9 @@ pub use frame::{
     Frame, FrameCodec, Peeked, Status, write_answer, write_committed, write_error, write_found,
     write_head, write_request,
 };
-pub use hello::{Hello, HelloAnswer, NamespacePosition, ServerLimits};
+pub use hello::{
+    Hello, HelloAnswer, NamespacePosition, ServerLimits, answered_version, offered_versions,
+};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};
 pub use many::{LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer};

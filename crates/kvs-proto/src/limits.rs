@@ -4,7 +4,7 @@
 //! enforces.
 
 /// The protocol version that this crate speaks.
-pub const PROTOCOL_VERSION: u32 = 1;
+pub const PROTOCOL_VERSION: u32 = 2;
 
 /// Most bytes in one frame, its length field not counted. A longer frame closes the connection.
 pub const FRAME_BYTES: usize = 16 * 1024 * 1024;

@@ -59,13 +59,13 @@ fn commit() -> Commit {
 
 fn goldens() -> Vec<(&'static str, BytesMut)> {
     let hello = Hello {
-        versions: vec![1],
+        versions: vec![PROTOCOL_VERSION],
         client: *b"0123456789abcdef",
         namespaces: vec!["primary".into()],
         software: "golden".into(),
     };
     let hello_answer = HelloAnswer {
-        version: 1,
+        version: PROTOCOL_VERSION,
         uid: 1000,
         algorithm: "blake3".into(),
         software: "kvs 0.1.0".into(),

@@ -6,7 +6,8 @@ use std::io;
 use kvs_engine::{At, Principal};
 use kvs_proto::{
     ErrorCode, FRAME_BYTES, Frame, HelloAnswer, NamespacePosition, Op, PROTOCOL_VERSION,
-    REQUESTS_IN_FLIGHT, Request, STREAMS, ServerLimits, Status, write_answer, write_error,
+    REQUESTS_IN_FLIGHT, Request, STREAMS, ServerLimits, Status, offered_versions, write_answer,
+    write_error,
 };
 use smol_str::{SmolStr, ToSmolStr};
 use tokio::io::{AsyncRead, AsyncWrite};
@@ -70,13 +71,13 @@ async fn hello(
         let message = "the first request of a connection is hello";
         return Err(Failure::new(ErrorCode::ProtocolVersion, message));
     }
+    let offered = offered_versions(&frame.body)?;
+    if !offered.contains(&PROTOCOL_VERSION) {
+        return Err(another_version(&offered));
+    }
     let Request::Hello(hello) = Request::decode(Op::Hello, &frame.body)? else {
         return Err(Failure::new(ErrorCode::BadRequest, "not a hello"));
     };
-    if !hello.versions.contains(&PROTOCOL_VERSION) {
-        let message = format!("this daemon speaks protocol version {PROTOCOL_VERSION} only");
-        return Err(Failure::new(ErrorCode::ProtocolVersion, message));
-    }
     let Context { shared, caller } = context;
     if !shared.serves(*caller) {
         let message = format!("this daemon serves uid {} only", shared.owner);
@@ -110,6 +111,19 @@ async fn hello(
         temporary: shared.temporary,
     };
     Ok((hello.client, answer))
+}
+
+/// The refusal of a client that speaks none of this daemon's versions.
+fn another_version(offered: &[u32]) -> Failure {
+    let newest = offered.iter().max();
+    let client = newest.map_or_else(
+        || "names none".to_owned(),
+        |newest| format!("speaks version {newest}"),
+    );
+    let message = format!(
+        "this daemon speaks version {PROTOCOL_VERSION} of the protocol, the client {client}"
+    );
+    Failure::new(ErrorCode::ProtocolVersion, message)
 }
 
 /// How much a connection may have under way.

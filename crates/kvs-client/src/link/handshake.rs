@@ -5,7 +5,7 @@ use crate::transport::{Connector, Transport};
 use bytes::BytesMut;
 use kvs_proto::{
     ErrorBody, ErrorCode, FRAME_BYTES, Frame, FrameCodec, Hello, HelloAnswer, PROTOCOL_VERSION,
-    Request, Status, decode_body, write_request,
+    Request, Status, answered_version, decode_body, write_request,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -76,10 +76,12 @@ async fn attempt(connector: Arc<dyn Connector>, hello: Hello) -> Result<Establis
     };
     match Status::from_code(frame.tag) {
         Ok(Status::Final) if frame.id == HELLO_ID => {
-            let server: HelloAnswer = decode_body(&frame.body).map_err(|_| is_another_version())?;
-            if server.version != PROTOCOL_VERSION {
-                return Err(is_another_version());
+            let version = answered_version(&frame.body);
+            if version != Some(PROTOCOL_VERSION) {
+                return Err(is_another_version(version));
             }
+            let server: HelloAnswer =
+                decode_body(&frame.body).map_err(|_| is_another_version(version))?;
             Ok(Established {
                 transport,
                 read,
@@ -88,7 +90,12 @@ async fn attempt(connector: Arc<dyn Connector>, hello: Hello) -> Result<Establis
         }
         Ok(Status::Error) => {
             let refusal: ErrorBody = decode_body(&frame.body).map_err(|_| is_another_program())?;
-            Err(refusal.into())
+            let mut refusal = ClientError::from(refusal);
+            if refusal.code == ErrorCode::ProtocolVersion {
+                let told = refusal.message;
+                refusal.message = format!("{told} (this client: version {PROTOCOL_VERSION})");
+            }
+            Err(refusal)
         }
         _ => Err(is_another_program()),
     }
@@ -100,11 +107,15 @@ fn is_another_program() -> ClientError {
 }
 
 /// A daemon answers hello in another version of the protocol than the one that was offered.
-fn is_another_version() -> ClientError {
-    ClientError::new(
-        ErrorCode::ProtocolVersion,
-        "it does not speak this version of the protocol",
-    )
+fn is_another_version(answered: Option<u32>) -> ClientError {
+    let daemon = answered.map_or_else(
+        || "does not tell its version".to_owned(),
+        |version| format!("answers in version {version}"),
+    );
+    let message = format!(
+        "the daemon {daemon} of the protocol, this client speaks version {PROTOCOL_VERSION}"
+    );
+    ClientError::new(ErrorCode::ProtocolVersion, message)
 }
 
 /// The text of an operating system error without its number.

@@ -2,7 +2,8 @@
 
 use super::fake::{Fake, Peer, at};
 use crate::*;
-use kvs_proto::{Empty, LookupAnswer, Op, ReadAnswer, Request};
+use bytes::BytesMut;
+use kvs_proto::{Empty, LookupAnswer, Op, ReadAnswer, Request, write_error};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -238,9 +239,29 @@ async fn another_program_is_told_apart_whatever_it_sends() {
 #[tokio::test(start_paused = true)]
 async fn a_daemon_of_another_version_of_the_protocol_is_told_apart() {
     let mut fake = Fake::new();
-    // An answer to hello without anything that this version has.
-    let error = fake.fails_to_connect_to(b"\0\0\0\x04\x93\0\0\x80").await;
-    assert_eq!(error.code, ErrorCode::ProtocolVersion);
+    let mut refusal = BytesMut::new();
+    let first = "this daemon speaks protocol version 1 only";
+    write_error(&mut refusal, 0, ErrorCode::ProtocolVersion, first);
+    for (sent, told) in [
+        // An answer to hello without anything that this version has.
+        (
+            b"\0\0\0\x04\x93\0\0\x80".as_slice(),
+            "the daemon does not tell its version of the protocol, this client speaks version 2",
+        ),
+        (
+            b"\0\0\0\x0d\x93\0\0\x81\xa7version\x07",
+            "the daemon answers in version 7 of the protocol, this client speaks version 2",
+        ),
+        // The answer that a daemon of version 1 gives to this hello.
+        (
+            &refusal,
+            "this daemon speaks protocol version 1 only (this client: version 2)",
+        ),
+    ] {
+        let error = fake.fails_to_connect_to(sent).await;
+        assert_eq!(error.code, ErrorCode::ProtocolVersion);
+        assert_eq!(error.message, told);
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -32,6 +32,7 @@ mod guests;
 mod peers;
 mod stopping;
 mod streams;
+mod versions;
 
 const OWNER: u32 = 1000;
 const CALLER: Principal = Principal::Uid(OWNER);
@@ -166,13 +167,13 @@ async fn who_may_not_connect_is_told_and_let_go() {
         (
             4711,
             Admission::Served,
-            Request::from(hello(1)),
+            Request::from(hello(PROTOCOL_VERSION)),
             ErrorCode::Permission,
         ),
         (
             OWNER,
             Admission::Refused,
-            Request::from(hello(1)),
+            Request::from(hello(PROTOCOL_VERSION)),
             ErrorCode::Limit,
         ),
     ] {
@@ -182,7 +183,7 @@ async fn who_may_not_connect_is_told_and_let_go() {
         assert!(raw.ended().await);
     }
     let mut root = Raw::connect(&shared, 0, Admission::Served);
-    root.send(5, hello(1)).await;
+    root.send(5, hello(PROTOCOL_VERSION)).await;
     assert_eq!(root.receive().await.tag, Status::Final.code());
 }
 
@@ -200,7 +201,7 @@ async fn the_hello_tells_the_positions_of_known_namespaces() {
     let shared = daemon().await;
     commit(&shared, 1, "x").await;
     let mut raw = Raw::connect(&shared, OWNER, Admission::Served);
-    raw.send(0, hello(1)).await;
+    raw.send(0, hello(PROTOCOL_VERSION)).await;
     let answer: HelloAnswer = body(&raw.receive().await);
     let positions: Vec<_> = answer
         .positions
