@@ -154,6 +154,7 @@ async fn a_second_signal_cuts_the_end_short_with_the_status_of_a_shell() {
                 at: kvs_client::At::Current,
                 follow: true,
                 treeobj: false,
+                root: false,
                 inline_max: Some(4_000_000),
             };
             lazy.request(id, lookup);

@@ -61,19 +61,22 @@ class Client:
         return self.receive(self.send(op, body))[1]
 
     def commit(self, *operations, conditions=(), namespace="primary"):
+        """The position of the commit, and for each operation None or the sum of an add."""
         number, self.next_number = self.next_number, self.next_number + 1
-        return self.call(COMMIT, {
+        incarnation, version, results, root = self.call(COMMIT, {
             "namespace": namespace, "number": number, "acknowledged": number,
             "conditions": list(conditions), "operations": list(operations),
-        })
+        })[:4]
+        return {"incarnation": incarnation, "version": version}, results
 
     def put(self, key, value):
         return self.commit({"put": {"key": key, "value": value}})
 
     def get(self, key, **at):
         found = self.call(LOOKUP, {"namespace": "primary", "key": key, "at": at or "current"})
-        entry = found.get("entry")
-        return entry and entry["value"]["bytes"]
+        incarnation, version, entry, root, place, treeobj = found[:6]
+        assert entry is None or isinstance(entry, bytes), "no value, or a long one"
+        return entry
 
     def wait(self, version):
         return self.call(WAIT, {"namespace": "primary", "version": version})["position"]
@@ -102,7 +105,7 @@ def main():
     watch = client.watch("py.*.state")
     assert next(watch)[0] == "started"
     states = [b"submitted", b"running", b"complete"]
-    positions = [client.put("py.1.state", state)["position"] for state in states]
+    positions = [client.put("py.1.state", state)[0] for state in states]
     assert client.get("py.1.state") == states[-1]
     assert client.get("py.1.state", version=positions[0]["version"]) == states[0]
     assert client.get("py.missing") is None
@@ -116,8 +119,8 @@ def main():
     seen = [fields for variant, fields in (next(again) for _ in range(3)) if variant == "changes"]
     assert [fields["changes"][0]["value"]["bytes"] for fields in seen] == states[1:]
     again.close()
-    results = client.commit({"add": {"key": "py.n", "delta": 2}}, {"unlink": {"key": "py.1"}})["results"]
-    assert results == [{"added": 2}, "done"], results
+    _, results = client.commit({"add": {"key": "py.n", "delta": 2}}, {"unlink": {"key": "py.1"}})
+    assert results == [2, None], results
     try:
         client.commit(conditions=[{"present": {"key": "py.1"}}])
     except KvsError as error:

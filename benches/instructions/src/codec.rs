@@ -5,12 +5,12 @@ use std::hint::black_box;
 use anyhow::Context;
 use bytes::{Bytes, BytesMut};
 use kvs_proto::{
-    At, Change, ChangeKind, ChangeValue, Changes, Commit, CommitAnswer, CommittedState, Entry,
-    FRAME_BYTES, FrameCodec, Lookup, LookupAnswer, Op, Operation, OperationResult, PlainCommit,
-    PlainOperation, Position, Request, Status, ValueInfo, WatchItem, decode_body, write_answer,
-    write_committed, write_request,
+    At, Change, ChangeKind, ChangeValue, Changes, Commit, CommitAnswer, Entry, FRAME_BYTES,
+    FrameCodec, Lookup, LookupAnswer, Op, Operation, OperationResult, PlainCommit, PlainOperation,
+    Position, Request, Status, ValueInfo, WatchItem, decode_body, write_answer, write_committed,
+    write_request,
 };
-use kvs_tree::Key;
+use kvs_tree::{Blobref, HashAlgorithm, Key};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use smol_str::SmolStr;
@@ -24,6 +24,7 @@ fn commit() -> Request {
         namespace: "primary".into(),
         number: NUMBER,
         acknowledged: NUMBER,
+        root: true,
         repeat: None,
         name: None,
         no_merge: false,
@@ -42,6 +43,7 @@ fn lookup() -> Request {
         at: At::Current,
         follow: true,
         treeobj: false,
+        root: false,
         inline_max: None,
     })
 }
@@ -67,12 +69,10 @@ pub(crate) fn snapshot() -> SmolStr {
 
 pub(crate) fn found() -> LookupAnswer {
     LookupAnswer {
-        entry: Some(Entry::Value(ValueInfo::whole(value()))),
-        namespace: "primary".into(),
-        key: "bench.key500".into(),
         position: position(),
-        root: root(),
-        snapshot: snapshot(),
+        entry: Some(Entry::Value(ValueInfo::whole(value()))),
+        root: None,
+        place: None,
         treeobj: None,
     }
 }
@@ -156,10 +156,10 @@ pub(crate) fn decode_lookup(rounds: u64) -> anyhow::Result<()> {
 /// Encodes and decodes the answer to a commit.
 pub(crate) fn committed_and_back(rounds: u64) -> anyhow::Result<()> {
     let (mut codec, mut buffer) = (FrameCodec::default(), BytesMut::with_capacity(1 << 20));
-    let version = CommittedState::new(position(), &root());
+    let root = Blobref::of(HashAlgorithm::Blake3, b"");
     for _ in 0..rounds {
-        let results = [OperationResult::Done].into_iter();
-        write_committed(&mut buffer, FRAME_BYTES, NUMBER, &version, results)?;
+        let told = (position(), &[OperationResult::Done][..], Some(&root));
+        write_committed(&mut buffer, FRAME_BYTES, NUMBER, black_box(told))?;
         if let Some(frame) = codec.decode(&mut buffer)? {
             black_box(CommitAnswer::decode(&frame.body)?);
         }

@@ -6,13 +6,13 @@ use std::hint::black_box;
 use anyhow::Context;
 use bytes::{Buf, BytesMut};
 use kvs_proto::{
-    At, BriefLookup, FRAME_BYTES, FrameCodec, Lookup, LookupAnswer, ReadState, Status,
-    write_answer, write_found, write_request,
+    At, BriefLookup, FRAME_BYTES, FrameCodec, Lookup, LookupAnswer, Status, write_answer,
+    write_found, write_request,
 };
 use kvs_tree::{Key, NoSource, try_get_inline};
 use tokio_util::codec::Decoder;
 
-use super::codec::{NUMBER, found, position, root, snapshot};
+use super::codec::{NUMBER, found, position};
 use super::tree::tree;
 
 /// Gets a value three levels deep.
@@ -47,11 +47,11 @@ fn answer(key: &str, rounds: u64) -> anyhow::Result<()> {
         at: At::Current,
         follow: true,
         treeobj: false,
+        root: false,
         inline_max: None,
     };
     let mut frame = BytesMut::new();
     write_request(&mut frame, FRAME_BYTES, NUMBER, &lookup.into())?;
-    let state = ReadState::new("primary", position(), &root(), &snapshot())?;
     let codec = FrameCodec::default();
     let (mut input, mut out) = (BytesMut::new(), BytesMut::with_capacity(4096));
     for _ in 0..rounds {
@@ -61,15 +61,7 @@ fn answer(key: &str, rounds: u64) -> anyhow::Result<()> {
         let key = Key::parse(asked.key)?;
         let written = try_get_inline(&tree, &NoSource, &key, |value| {
             let value = value.in_place()?;
-            write_found(
-                &mut out,
-                FRAME_BYTES,
-                request.id,
-                value,
-                key.as_str(),
-                &state,
-            )
-            .ok()
+            write_found(&mut out, FRAME_BYTES, request.id, value, position(), None).ok()
         })?;
         written.flatten().context("no small value")?;
         let bytes = request.bytes;

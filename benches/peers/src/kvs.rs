@@ -103,6 +103,7 @@ impl Frames {
             number: self.commits,
             // Answers arrive in order, so this is also the number of the newest answered commit.
             acknowledged: self.answers,
+            root: true,
             repeat: None,
             name: None,
             no_merge: false,
@@ -150,6 +151,7 @@ impl Protocol for Frames {
                 at: At::Current,
                 follow: true,
                 treeobj: false,
+                root: false,
                 inline_max: None,
             }),
         };

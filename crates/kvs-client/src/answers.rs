@@ -4,8 +4,9 @@
 use crate::error::ClientError;
 use crate::time::wall_time;
 use kvs_proto as wire;
-use kvs_proto::{DirectoryInfo, Entry, ListEntry, OperationResult, Position};
-use smol_str::{SmolStr, format_smolstr};
+use kvs_proto::{DirectoryInfo, Entry, FoundAt, ListEntry, OperationResult, Position};
+use kvs_tree::Blobref;
+use smol_str::{SmolStr, ToSmolStr, format_smolstr};
 use std::time::SystemTime;
 
 /// What became of a transaction. When it is there, the commit is as durable as the daemon's mode
@@ -17,26 +18,25 @@ pub struct Committed {
     pub namespace: SmolStr,
     /// The version that holds the transaction.
     pub position: Position,
-    /// The root of that version, as a blobref.
-    pub root: SmolStr,
     /// One result for each operation, in order.
     pub results: Vec<OperationResult>,
+    root: Option<Blobref>,
 }
 
 impl Committed {
-    /// The answer to a commit whose namespace is filled in later.
+    /// The answer to a commit to that namespace.
     #[inline]
-    pub(crate) fn new(answer: wire::CommitAnswer) -> Self {
+    pub(crate) fn new(answer: wire::CommitAnswer, namespace: &SmolStr) -> Self {
         let wire::CommitAnswer {
             position,
             root,
             results,
         } = answer;
         Committed {
-            namespace: SmolStr::default(),
+            namespace: namespace.clone(),
             position,
-            root,
             results,
+            root,
         }
     }
 
@@ -50,7 +50,13 @@ impl Committed {
             root,
             ..
         } = self;
-        format_smolstr!("{namespace}@{}:{root}", position.version)
+        root.map(|root| format_smolstr!("{namespace}@{}:{root}", position.version))
+            .unwrap_or_default()
+    }
+
+    /// The root of that version, as a blobref.
+    pub fn root(&self) -> SmolStr {
+        self.root.map(|root| root.to_smolstr()).unwrap_or_default()
     }
 }
 
@@ -68,26 +74,40 @@ pub struct LookupAnswer {
     /// The position of that namespace that was read. Version 0 of incarnation 0 when a bare root
     /// was read.
     pub position: Position,
-    /// The root that was read, as a blobref.
+    /// The root that was read, as a blobref, if the lookup asked for it
+    /// ([`LookupOptions::root`](crate::LookupOptions::root)) or found a value whose bytes did not
+    /// come along; else empty.
     pub root: SmolStr,
-    /// A reference to the state that was read. Empty when a bare root was read.
+    /// A reference to the state that was read, where the root is told. Empty when a bare root was
+    /// read.
     pub snapshot: SmolStr,
     /// The tree object as JSON, if it was asked for.
     pub treeobj: Option<String>,
 }
 
-impl From<wire::LookupAnswer> for LookupAnswer {
+impl LookupAnswer {
+    /// The answer to a lookup of `key` in `namespace`.
     #[inline]
-    fn from(answer: wire::LookupAnswer) -> Self {
+    pub(crate) fn new(answer: wire::LookupAnswer, namespace: &SmolStr, key: &SmolStr) -> Self {
         let wire::LookupAnswer {
-            entry,
-            namespace,
-            key,
             position,
+            entry,
             root,
-            snapshot,
+            place,
             treeobj,
         } = answer;
+        let (namespace, key) = match place {
+            Some(FoundAt { namespace, key }) => (namespace, key),
+            None => (namespace.clone(), key.clone()),
+        };
+        let (root, snapshot) = match root {
+            None => (SmolStr::default(), SmolStr::default()),
+            Some(root) if position.incarnation == 0 => (root.to_smolstr(), SmolStr::default()),
+            Some(root) => {
+                let snapshot = format_smolstr!("{namespace}@{}:{root}", position.version);
+                (root.to_smolstr(), snapshot)
+            }
+        };
         LookupAnswer {
             entry,
             namespace,

@@ -6,7 +6,7 @@ use crate::client::Client;
 use crate::error::ClientError;
 use crate::inbox::inbox;
 use crate::limits::READ_RANGE_BYTES;
-use crate::pending::{Open, Pending};
+use crate::pending::{Asked, Open, Pending};
 use crate::read_options::{ListOptions, LookupOptions};
 use crate::receiver::EventReceiver;
 use crate::stream::Kind;
@@ -105,6 +105,7 @@ impl Namespace {
             namespace: self.name.clone(),
             number: 0,
             acknowledged: 0,
+            root: true,
             repeat: None,
             name: transaction.name,
             no_merge: transaction.no_merge,
@@ -112,10 +113,16 @@ impl Namespace {
             operations: transaction.operations,
         };
         let (_, receiver) = queue.request(place, commit.into());
-        let decode = |body: &Bytes| CommitAnswer::decode(body).map(Committed::new);
-        let open = Open::with(decode).and_learn(&self.client.known, &self.name, |answer, asked| {
-            answer.namespace = asked.clone();
-            (asked, answer.position)
+        let asked = Asked {
+            namespace: self.name.clone(),
+            key: SmolStr::default(),
+        };
+        let decode = |body: &Bytes, asked: &Asked| {
+            let answer = CommitAnswer::decode(body)?;
+            Ok(Committed::new(answer, &asked.namespace))
+        };
+        let open = Open::with(decode, asked).and_learn(&self.client.known, |answer| {
+            (&answer.namespace, answer.position)
         });
         Ok(Pending::new(receiver, open))
     }
@@ -234,23 +241,30 @@ impl Namespace {
         let queue = &self.client.queue;
         let place = queue.place().await?;
         let current = options.at == At::Current;
-        let lookup = Lookup {
+        let asked = Asked {
             namespace: self.name.clone(),
             key: key.into(),
+        };
+        let lookup = Lookup {
+            namespace: asked.namespace.clone(),
+            key: asked.key.clone(),
             at: options.at,
             follow: options.follow,
             treeobj: options.treeobj,
+            root: options.root,
             inline_max: options.inline_max,
         };
         // `Client::submit` does the same, but moves the request once more: 8% of the rate of gets.
         let (_, receiver) = queue.request(place, lookup.into());
-        let open = Open::with(|body: &Bytes| wire::LookupAnswer::decode(body).map(Into::into));
+        let decode = |body: &Bytes, asked: &Asked| {
+            let answer = wire::LookupAnswer::decode(body)?;
+            Ok(LookupAnswer::new(answer, &asked.namespace, &asked.key))
+        };
+        let open = Open::with(decode, asked);
         let open = if current {
-            open.and_learn(
-                &self.client.known,
-                &self.name,
-                |answer: &mut LookupAnswer, _| (&answer.namespace, answer.position),
-            )
+            open.and_learn(&self.client.known, |answer: &LookupAnswer| {
+                (&answer.namespace, answer.position)
+            })
         } else {
             open
         };

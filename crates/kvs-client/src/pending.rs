@@ -25,56 +25,59 @@ pub(crate) fn exchange() -> (Reply, Receiver) {
     oneshot::channel()
 }
 
+/// What was asked for, where the answer does not say it.
+#[derive(Debug, Default)]
+pub(crate) struct Asked {
+    /// The namespace.
+    pub(crate) namespace: SmolStr,
+    /// The key.
+    pub(crate) key: SmolStr,
+}
+
 /// What becomes of the body of an answer.
 pub(crate) struct Open<T> {
     /// Decodes it.
-    decode: fn(&Bytes) -> Result<T, ProtocolError>,
+    decode: fn(&Bytes, &Asked) -> Result<T, ProtocolError>,
+    asked: Asked,
     /// Learns from it.
     learn: Option<Learn<T>>,
 }
 
-/// What an answer tells of a namespace, given the name of the one that was asked, which it may take
-/// in.
-type Told<T> = for<'a> fn(&'a mut T, &'a SmolStr) -> (&'a SmolStr, Position);
+/// What an answer tells of a namespace.
+type Told<T> = for<'a> fn(&'a T) -> (&'a SmolStr, Position);
 
 struct Learn<T> {
     known: Arc<KnownPositions>,
-    asked: SmolStr,
     told: Told<T>,
 }
 
 impl<T> Open<T> {
     /// Decodes it, with a decoder of its own.
-    pub(crate) fn with(decode: fn(&Bytes) -> Result<T, ProtocolError>) -> Self {
+    pub(crate) fn with(
+        decode: fn(&Bytes, &Asked) -> Result<T, ProtocolError>,
+        asked: Asked,
+    ) -> Self {
         Open {
             decode,
+            asked,
             learn: None,
         }
     }
 
     /// Learns a position as well.
-    pub(crate) fn and_learn(
-        self,
-        known: &Arc<KnownPositions>,
-        asked: &SmolStr,
-        told: Told<T>,
-    ) -> Self {
-        let learn = Learn {
-            known: known.clone(),
-            asked: asked.clone(),
-            told,
-        };
+    pub(crate) fn and_learn(self, known: &Arc<KnownPositions>, told: Told<T>) -> Self {
+        let known = known.clone();
         Open {
-            learn: Some(learn),
+            learn: Some(Learn { known, told }),
             ..self
         }
     }
 
     #[inline]
     fn open(&self, body: &Bytes) -> Result<T, ClientError> {
-        let mut answer = (self.decode)(body);
-        if let (Ok(answer), Some(Learn { known, asked, told })) = (&mut answer, &self.learn) {
-            let (namespace, position) = told(answer, asked);
+        let answer = (self.decode)(body, &self.asked);
+        if let (Ok(answer), Some(Learn { known, told })) = (&answer, &self.learn) {
+            let (namespace, position) = told(answer);
             known.learn(namespace, position);
         }
         answer.map_err(ClientError::from)
@@ -84,7 +87,7 @@ impl<T> Open<T> {
 impl<T: DeserializeOwned> Open<T> {
     /// Decodes it.
     pub(crate) fn new() -> Self {
-        Open::with(decode_body)
+        Open::with(|body, _| decode_body(body), Asked::default())
     }
 }
 

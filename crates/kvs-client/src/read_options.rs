@@ -13,6 +13,9 @@ pub struct LookupOptions {
     pub follow: bool,
     /// Whether the tree object is wanted. Default: no.
     pub treeobj: bool,
+    /// Whether the root of the state that is read is wanted, and a reference to that state.
+    /// Default: no.
+    pub root: bool,
     /// Values longer than this many bytes come as size and blobref. `None`: the daemon's default.
     pub inline_max: Option<u64>,
 }
@@ -23,6 +26,7 @@ impl Default for LookupOptions {
             at: At::Current,
             follow: true,
             treeobj: false,
+            root: false,
             inline_max: None,
         }
     }
@@ -43,6 +47,12 @@ impl LookupOptions {
     /// Finds a link at the key itself, instead of what it leads to.
     pub fn no_follow(mut self) -> Self {
         self.follow = false;
+        self
+    }
+
+    /// Wants the root of the state that is read, and a reference to that state.
+    pub fn root(mut self) -> Self {
+        self.root = true;
         self
     }
 

@@ -1,34 +1,20 @@
-//! Lookups of small values by hand: of these requests and answers there are more than of all others
+//! Lookups of the newest state by hand: of these requests there are more than of all others
 //! together, and serde's way takes several times as long.
 //!
 //! What is written here is byte for byte what serde writes. What is read here is the ordinary
 //! alone; of anything else (another order, unknown fields, damage) the reader says `None`, and
 //! serde has the word.
 
-use crate::body::decode_body;
-use crate::error::ProtocolError;
-use crate::limits::SHARED_TEXT_BYTES;
-use crate::pack::{Rest, binary, number, text};
-use crate::payload;
-use crate::position::Position;
-use crate::read::{Entry, Lookup, LookupAnswer, ValueInfo};
-use bytes::{Bytes, BytesMut};
-use serde::Serialize;
-use smol_str::SmolStr;
-use std::cell::RefCell;
+use crate::pack::{Rest, number, text};
+use crate::read::Lookup;
+use bytes::BytesMut;
 
-/// What stands before the parts of an answer that tells of a value.
-const SIZE: &[u8] = b"\x86\xa5entry\x81\xa5value\x82\xa4size";
-const BYTES: &[u8] = b"\xa5bytes";
 const NAMESPACE: &[u8] = b"\xa9namespace";
 const KEY: &[u8] = b"\xa3key";
-const INCARNATION: &[u8] = b"\xa8position\x82\xabincarnation";
-const VERSION: &[u8] = b"\xa7version";
-const ROOT: &[u8] = b"\xa4root";
-const SNAPSHOT: &[u8] = b"\xa8snapshot";
+const ROOT: &[u8] = b"\xa4root\xc3";
 const INLINE_MAX: &[u8] = b"\xaainline_max";
 
-/// Most bytes of an answer beside texts and value.
+/// Most bytes of a request beside texts.
 const FRAME_PARTS: usize = 96;
 
 /// A lookup of the newest state that wants no tree object, read where it lies.
@@ -40,6 +26,8 @@ pub struct BriefLookup<'a> {
     pub key: &'a str,
     /// Whether a link at the key itself is followed.
     pub follow: bool,
+    /// Whether the answer tells the root that was read.
+    pub root: bool,
     /// Values longer than this many bytes are not wanted inline.
     pub inline_max: Option<u64>,
 }
@@ -53,6 +41,7 @@ impl<'a> BriefLookup<'a> {
             namespace: rest.skip(NAMESPACE)?.request_text()?,
             key: rest.skip(KEY)?.request_text()?,
             follow: true,
+            root: false,
             inline_max: None,
         };
         let mut read = 2;
@@ -62,6 +51,10 @@ impl<'a> BriefLookup<'a> {
                 0xc3 => true,
                 _ => return None,
             };
+            read += 1;
+        }
+        if rest.skip(ROOT).is_some() {
+            lookup.root = true;
             read += 1;
         }
         if rest.skip(INLINE_MAX).is_some() {
@@ -77,7 +70,7 @@ pub(crate) fn asked(out: &mut BytesMut, lookup: &Lookup) -> bool {
     if !lookup.at.is_current() || lookup.treeobj {
         return false;
     }
-    let fields = 3 + u8::from(lookup.inline_max.is_some());
+    let fields = 3 + u8::from(lookup.root) + u8::from(lookup.inline_max.is_some());
     out.reserve(FRAME_PARTS + lookup.namespace.len() + lookup.key.len());
     out.extend_from_slice(&[0x80 | fields]);
     out.extend_from_slice(NAMESPACE);
@@ -89,6 +82,9 @@ pub(crate) fn asked(out: &mut BytesMut, lookup: &Lookup) -> bool {
     } else {
         b"\xa6follow\xc2"
     });
+    if lookup.root {
+        out.extend_from_slice(ROOT);
+    }
     if let Some(most) = lookup.inline_max {
         out.extend_from_slice(INLINE_MAX);
         number(out, most);
@@ -96,173 +92,12 @@ pub(crate) fn asked(out: &mut BytesMut, lookup: &Lookup) -> bool {
     true
 }
 
-/// Which state was read, as answers tell it: made once for a state, and copied into each answer.
-#[derive(Debug, Clone)]
-pub struct ReadState {
-    /// What stands between a value and its key.
-    middle: Vec<u8>,
-    /// What stands behind the key.
-    end: Vec<u8>,
-}
-
-impl ReadState {
-    /// The same for all answers from that state.
-    ///
-    /// # Errors
-    /// None that are known of.
-    pub fn new(
-        namespace: &str,
-        position: Position,
-        root: &str,
-        snapshot: &str,
-    ) -> Result<ReadState, ProtocolError> {
-        #[derive(Serialize)]
-        struct End<'a> {
-            position: Position,
-            root: &'a str,
-            snapshot: &'a str,
-        }
-        let end = End {
-            position,
-            root,
-            snapshot,
-        };
-        let end = rmp_serde::to_vec_named(&end).map_err(|error| ProtocolError::Body {
-            what: "answer",
-            reason: error.to_string(),
-        })?;
-        let mut middle = BytesMut::from(NAMESPACE);
-        text(&mut middle, namespace);
-        middle.extend_from_slice(KEY);
-        Ok(ReadState {
-            middle: middle.into(),
-            // Without the head of the map, which is that of the whole answer.
-            end: end.get(1..).unwrap_or_default().to_vec(),
-        })
-    }
-}
-
-/// Appends the body of the answer to a lookup that found this value.
-pub(crate) fn found(out: &mut BytesMut, value: &[u8], key: &str, state: &ReadState) {
-    out.reserve(FRAME_PARTS + value.len() + state.middle.len() + key.len() + state.end.len());
-    match value.len() {
-        length @ 0..=0x7f => {
-            // At once what would be the same in four steps.
-            let mut head = *b"\x86\xa5entry\x81\xa5value\x82\xa4size\0\xa5bytes\xc4\0";
-            head[20] = length as u8;
-            head[28] = length as u8;
-            out.extend_from_slice(&head);
-            out.extend_from_slice(value);
-        }
-        length => {
-            out.extend_from_slice(SIZE);
-            number(out, length as u64);
-            out.extend_from_slice(BYTES);
-            binary(out, value);
-        }
-    }
-    out.extend_from_slice(&state.middle);
-    text(out, key);
-    out.extend_from_slice(&state.end);
-}
-
-impl LookupAnswer {
-    /// Decodes the body of an answer to a lookup: as [`decode_body`], but sooner where a value was
-    /// found.
-    ///
-    /// # Errors
-    /// `Body` if it is none.
-    pub fn decode(body: &Bytes) -> Result<LookupAnswer, ProtocolError> {
-        match read_found(body) {
-            Some(answer) => Ok(answer),
-            None => decode_body(body),
-        }
-    }
-}
-
-/// The state that was read, as an answer tells it: its namespace, and what stands behind the key.
-struct End {
-    namespace: SmolStr,
-    bytes: Vec<u8>,
-    position: Position,
-    root: SmolStr,
-    snapshot: SmolStr,
-}
-
-thread_local! {
-    /// The end that was read last: answers in a row tell of one state mostly, and then share its
-    /// texts.
-    static LAST: RefCell<Option<End>> = const { RefCell::new(None) };
-}
-
-impl End {
-    fn read(namespace: &[u8], bytes: &[u8]) -> Option<End> {
-        let mut rest = Rest(bytes);
-        let position = Position {
-            incarnation: rest.skip(INCARNATION)?.number()?,
-            version: rest.skip(VERSION)?.number()?,
-        };
-        let (root, snapshot) = (rest.skip(ROOT)?.text()?, rest.skip(SNAPSHOT)?.text()?);
-        let namespace = std::str::from_utf8(namespace).ok()?.into();
-        rest.0.is_empty().then(|| End {
-            namespace,
-            bytes: bytes.to_vec(),
-            position,
-            root: root.into(),
-            snapshot: snapshot.into(),
-        })
-    }
-
-    fn is(&self, namespace: &[u8], bytes: &[u8]) -> bool {
-        self.bytes == bytes && self.namespace.as_bytes() == namespace
-    }
-
-    fn told(&self) -> (SmolStr, Position, SmolStr, SmolStr) {
-        let Self { root, snapshot, .. } = self;
-        let namespace = self.namespace.clone();
-        (namespace, self.position, root.clone(), snapshot.clone())
-    }
-}
-
-fn read_found(body: &Bytes) -> Option<LookupAnswer> {
-    let mut rest = Rest(body);
-    let size = rest.skip(SIZE)?.number()?;
-    let value = rest.skip(BYTES)?.binary()?;
-    let namespace = rest.skip(NAMESPACE)?.text_bytes()?;
-    let key = SmolStr::new(rest.skip(KEY)?.text()?);
-    let (namespace, position, root, snapshot) = LAST.with_borrow_mut(|last| {
-        if let Some(last) = last.as_ref().filter(|last| last.is(namespace, rest.0)) {
-            return Some(last.told());
-        }
-        let end = End::read(namespace, rest.0)?;
-        let told = end.told();
-        let bytes = end.namespace.len() + end.bytes.len();
-        *last = (bytes <= SHARED_TEXT_BYTES).then_some(end);
-        Some(told)
-    })?;
-    Some(LookupAnswer {
-        entry: Some(Entry::Value(ValueInfo {
-            size,
-            bytes: Some(payload::of(body, value)),
-            blobref: None,
-        })),
-        namespace,
-        key,
-        position,
-        root,
-        snapshot,
-        treeobj: None,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{body, request_texts, texts, values};
-    use crate::{
-        At, FRAME_BYTES, FrameCodec, Lookup, Op, Request, Status, decode_body, write_answer,
-        write_found, write_request,
-    };
+    use crate::testing::{body, request_texts};
+    use crate::{At, FRAME_BYTES, FrameCodec, Op, Request, Status, write_answer, write_request};
+    use bytes::Bytes;
     use proptest::prelude::*;
 
     fn numbers() -> impl Strategy<Value = u64> {
@@ -274,56 +109,13 @@ mod tests {
         ]
     }
 
-    fn answers() -> impl Strategy<Value = LookupAnswer> {
-        (
-            values(),
-            texts(),
-            texts(),
-            numbers(),
-            numbers(),
-            texts(),
-            texts(),
-        )
-            .prop_map(
-                |(bytes, namespace, key, incarnation, version, root, snapshot)| LookupAnswer {
-                    entry: Some(Entry::Value(ValueInfo {
-                        size: bytes.len() as u64,
-                        bytes: Some(bytes),
-                        blobref: None,
-                    })),
-                    namespace,
-                    key,
-                    position: Position {
-                        incarnation,
-                        version,
-                    },
-                    root,
-                    snapshot,
-                    treeobj: None,
-                },
-            )
-    }
-
     proptest! {
-        #[test]
-        fn an_answer_is_written_as_serde_writes_it_and_read_again(id in numbers(), answer in answers()) {
-            let (mut by_hand, mut by_serde) = (BytesMut::new(), BytesMut::new());
-            let Some(Entry::Value(ValueInfo { bytes: Some(value), .. })) = &answer.entry else {
-                unreachable!()
-            };
-            let LookupAnswer { namespace, position, root, snapshot, .. } = &answer;
-            let state = ReadState::new(namespace, *position, root, snapshot).unwrap();
-            write_found(&mut by_hand, FRAME_BYTES, id, value, &answer.key, &state).unwrap();
-            write_answer(&mut by_serde, FRAME_BYTES, id, Status::Final, &answer).unwrap();
-            prop_assert_eq!(&by_hand, &by_serde);
-            prop_assert_eq!(read_found(&body(by_hand)), Some(answer));
-        }
-
         #[test]
         fn an_ordinary_lookup_is_written_as_serde_writes_it_and_read_again(
             namespace in request_texts(),
             key in request_texts(),
             follow: bool,
+            root: bool,
             inline_max in proptest::option::of(numbers()),
         ) {
             let lookup = Lookup {
@@ -332,12 +124,13 @@ mod tests {
                 at: At::Current,
                 follow,
                 treeobj: false,
+                root,
                 inline_max,
             };
             let by_serde = rmp_serde::to_vec_named(&lookup).unwrap();
             let mut out = BytesMut::new();
             write_request(&mut out, FRAME_BYTES, 1, &lookup.into()).unwrap();
-            let read = BriefLookup { namespace: &namespace, key: &key, follow, inline_max };
+            let read = BriefLookup { namespace: &namespace, key: &key, follow, root, inline_max };
             let body = body(out);
             prop_assert_eq!(&body[..], &by_serde[..]);
             prop_assert_eq!(BriefLookup::read(&body), Some(read));
@@ -345,16 +138,18 @@ mod tests {
 
         #[test]
         fn what_is_damaged_is_left_to_serde_or_read_alike(
-            answer in answers(),
+            namespace in request_texts(),
+            key in request_texts(),
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
             let lookup = Lookup {
-                namespace: answer.namespace.clone(),
-                key: answer.key.clone(),
+                namespace,
+                key,
                 at: At::Current,
                 follow: true,
                 treeobj: false,
+                root: true,
                 inline_max: Some(1000),
             };
             let mut out = BytesMut::new();
@@ -370,13 +165,6 @@ mod tests {
                 prop_assert_eq!((read.namespace, read.key), (&*lookup.namespace, &*lookup.key));
                 prop_assert_eq!(read.inline_max, lookup.inline_max);
             }
-            let mut damaged = rmp_serde::to_vec_named(&answer).unwrap();
-            let place = at.index(damaged.len());
-            damaged[place] = byte;
-            let damaged = Bytes::from(damaged);
-            if let Some(read) = read_found(&damaged) {
-                prop_assert_eq!(read, decode_body::<LookupAnswer>(&damaged).unwrap());
-            }
         }
     }
 
@@ -388,6 +176,7 @@ mod tests {
             at: At::Current,
             follow: true,
             treeobj: false,
+            root: false,
             inline_max: None,
         };
         let others = [

@@ -1,7 +1,7 @@
 //! Transactions as they travel.
 
 use crate::payload;
-use crate::position::{Position, RepeatFrom};
+use crate::position::RepeatFrom;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
@@ -18,6 +18,9 @@ pub struct Commit {
     /// answers.
     #[serde(default)]
     pub acknowledged: u64,
+    /// Whether the answer tells the root of the version.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub root: bool,
     /// Set when this may have been sent before: the newest position known when it was first sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<RepeatFrom>,
@@ -41,6 +44,7 @@ impl Commit {
             namespace: namespace.into(),
             number,
             acknowledged: 0,
+            root: false,
             repeat: None,
             name: None,
             no_merge: false,
@@ -161,27 +165,4 @@ pub enum Operation {
         #[serde(with = "payload")]
         object: Bytes,
     },
-}
-
-/// What one operation gave.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum OperationResult {
-    /// It was done.
-    Done,
-    /// The sum after an add.
-    Added(i64),
-}
-
-/// The answer to a commit. When it arrives, the commit is as durable as the daemon's mode promises.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CommitAnswer {
-    /// The version that holds the transaction.
-    pub position: Position,
-    /// The root of that version, as a blobref.
-    pub root: SmolStr,
-    /// One result for each operation, in order.
-    #[serde(default)]
-    pub results: Vec<OperationResult>,
 }

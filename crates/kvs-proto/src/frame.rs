@@ -4,15 +4,18 @@
 //! operation or a malformed body can still be answered under its id.
 
 use crate::bounds;
-use crate::brief::{self, ReadState};
+use crate::brief;
 use crate::code::{ErrorBody, ErrorCode};
-use crate::commit::OperationResult;
+use crate::committed;
 use crate::error::ProtocolError;
+use crate::found;
 use crate::limits::{ERROR_MESSAGE_CHARS, FRAME_BYTES, READ_BUFFER_BYTES, READ_SPARE_BYTES};
 use crate::pack::{Rest, number};
-use crate::plain::{self, CommittedState};
+use crate::plain;
+use crate::position::Position;
 use crate::request::Request;
 use bytes::{Buf, BufMut, Bytes, BytesMut};
+use kvs_tree::{Blobref, OperationResult};
 use rmp::decode::{read_array_len, read_int};
 use serde::ser::Serialize;
 use std::io::{self, Write};
@@ -325,7 +328,7 @@ pub fn write_answer<T: Serialize>(
     })
 }
 
-/// Appends the frame of the answer to a lookup that found this value; as [`write_answer`], but
+/// Appends the frame of the answer to a lookup that found this value where it looked; as [`write_answer`], but
 /// sooner.
 ///
 /// # Errors
@@ -335,11 +338,11 @@ pub fn write_found(
     limit: usize,
     id: u64,
     value: &[u8],
-    key: &str,
-    state: &ReadState,
+    position: Position,
+    root: Option<&Blobref>,
 ) -> Result<(), ProtocolError> {
     write(out, limit, id, Status::Final.code(), "answer", |out| {
-        brief::found(out, value, key, state);
+        found::found(out, value, position, root);
         Ok(())
     })
 }
@@ -352,11 +355,10 @@ pub fn write_committed(
     out: &mut BytesMut,
     limit: usize,
     id: u64,
-    state: &CommittedState,
-    results: impl ExactSizeIterator<Item = OperationResult>,
+    (position, results, root): (Position, &[OperationResult], Option<&Blobref>),
 ) -> Result<(), ProtocolError> {
     write(out, limit, id, Status::Final.code(), "answer", |out| {
-        plain::committed(out, state, results);
+        committed::committed(out, position, results, root);
         Ok(())
     })
 }

@@ -11,13 +11,19 @@ mod error;
 mod limits;
 mod payload;
 
+mod pack;
+
 mod body;
 mod position;
 mod scope;
 
+mod entry;
+
 mod commit;
+mod committed;
 mod namespace;
 mod pin;
+mod found;
 mod read;
 mod status;
 
@@ -28,8 +34,6 @@ mod setroot;
 
 mod many;
 mod upload;
-
-mod pack;
 
 mod bounds;
 
@@ -45,10 +49,13 @@ mod frame;
 mod pieces;
 
 pub use body::{decode_body, encode_body};
-pub use brief::{BriefLookup, ReadState};
+pub use brief::BriefLookup;
 pub use code::{Advice, ErrorBody, ErrorCode, SHUTTING_DOWN};
-pub use commit::{Commit, CommitAnswer, Condition, Operation, OperationResult};
+pub use commit::{Commit, Condition, Operation};
+pub use committed::CommitAnswer;
+pub use entry::{DirectoryInfo, Entry, Link, ValueInfo};
 pub use error::ProtocolError;
+pub use found::{FoundAt, LookupAnswer};
 pub use frame::{
     Frame, FrameCodec, Peeked, Status, write_answer, write_committed, write_error, write_found,
     write_head, write_request,
@@ -65,11 +72,10 @@ pub use namespace::{
 };
 pub use pieces::encode_in_pieces;
 pub use pin::{Pin, PinAnswer, PinInfo, Pins, PinsAnswer, Unpin};
-pub use plain::{CommittedState, PlainCommit, PlainOperation};
+pub use plain::{PlainCommit, PlainOperation};
 pub use position::{At, Position, RepeatFrom};
 pub use read::{
-    DirectoryInfo, Entry, Info, InfoAnswer, Link, List, ListAnswer, ListEntry, Lookup,
-    LookupAnswer, Read, ReadAnswer, ValueInfo, Wait, WaitAnswer,
+    Info, InfoAnswer, List, ListAnswer, ListEntry, Lookup, Read, ReadAnswer, Wait, WaitAnswer,
 };
 pub use request::{Empty, MarkRequest, Op, Request};
 pub use scope::{Scope, ScopeKind};
@@ -83,6 +89,8 @@ pub use watch::{
     Behind, Change, ChangeKind, ChangeValue, Changes, Credit, Gap, Initial, Mark, Mode, Start,
     Started, TransactionInfo, Watch, WatchItem,
 };
+
+pub use kvs_tree::OperationResult;
 
 #[cfg(test)]
 mod testing;

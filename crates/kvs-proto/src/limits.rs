@@ -80,10 +80,6 @@ pub(crate) const TRANSACTION_NAME_BYTES: usize = 255;
 /// memory.
 pub const COPY_BELOW_BYTES: usize = 4096;
 
-/// Answers of one state share the texts of its root and snapshot where what tells of it is no
-/// longer than this, in bytes.
-pub(crate) const SHARED_TEXT_BYTES: usize = 512;
-
 /// Room that the read buffer of a connection is grown by, in bytes.
 pub const READ_BUFFER_BYTES: usize = 64 * 1024;
 

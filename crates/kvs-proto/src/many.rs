@@ -2,9 +2,9 @@
 //! them.
 
 use crate::code::ErrorBody;
+use crate::entry::Entry;
 use crate::payload;
 use crate::position::{At, Position};
-use crate::read::Entry;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;

@@ -158,12 +158,6 @@ impl<'a> Rest<'a> {
         })
     }
 
-    /// A text.
-    #[inline]
-    pub(crate) fn text(&mut self) -> Option<&'a str> {
-        std::str::from_utf8(self.text_bytes()?).ok()
-    }
-
     /// A text as requests may have it.
     #[inline]
     pub(crate) fn request_text(&mut self) -> Option<&'a str> {

@@ -29,7 +29,8 @@ pub(crate) fn sharing<T>(source: &Bytes, decode: impl FnOnce() -> T) -> T {
     decode()
 }
 
-fn take(field: &[u8]) -> Bytes {
+/// A field of the body that is being decoded: copied if it is short, else shared.
+pub(crate) fn take(field: &[u8]) -> Bytes {
     if field.len() < COPY_BELOW_BYTES {
         return Bytes::copy_from_slice(field);
     }

@@ -4,20 +4,16 @@
 //! As with lookups: what is written here is byte for byte what serde writes, what is read here is
 //! the ordinary alone, and anything else is left to serde.
 
-use crate::body::decode_body;
-use crate::commit::{Commit, CommitAnswer, Operation, OperationResult};
-use crate::error::ProtocolError;
-use crate::limits::SHARED_TEXT_BYTES;
+use crate::commit::{Commit, Operation};
 use crate::pack::{Rest, array, binary, number, signed, text};
-use crate::position::Position;
 use bytes::{Bytes, BytesMut};
-use smol_str::SmolStr;
-use std::cell::RefCell;
 
-/// A map of four: those fields that are always there.
+/// A map of four, those fields that are always there, or of five.
 const NAMESPACE: &[u8] = b"\x84\xa9namespace";
+const NAMESPACE_OF_FIVE: &[u8] = b"\x85\xa9namespace";
 const NUMBER: &[u8] = b"\xa6number";
 const ACKNOWLEDGED: &[u8] = b"\xacacknowledged";
+const ROOT: &[u8] = b"\xa4root\xc3";
 const OPERATIONS: &[u8] = b"\xaaoperations";
 
 const PUT: &[u8] = b"\x81\xa3put\x82\xa3key";
@@ -26,13 +22,6 @@ const UNLINK: &[u8] = b"\x81\xa6unlink\x81\xa3key";
 const ADD: &[u8] = b"\x81\xa3add\x82\xa3key";
 const VALUE: &[u8] = b"\xa5value";
 const DELTA: &[u8] = b"\xa5delta";
-
-const INCARNATION: &[u8] = b"\x83\xa8position\x82\xabincarnation";
-const VERSION: &[u8] = b"\xa7version";
-const ROOT: &[u8] = b"\xa4root";
-const RESULTS: &[u8] = b"\xa7results";
-const DONE: &[u8] = b"\xa4done";
-const ADDED: &[u8] = b"\x81\xa5added";
 
 /// Most operations of a plain commit: the length of their array is then one byte.
 const OPERATIONS_MAX: usize = 15;
@@ -47,6 +36,7 @@ pub(crate) fn commit(out: &mut BytesMut, commit: &Commit) -> bool {
         namespace,
         number: own,
         acknowledged,
+        root,
         repeat: None,
         name: None,
         no_merge: false,
@@ -61,12 +51,15 @@ pub(crate) fn commit(out: &mut BytesMut, commit: &Commit) -> bool {
     }
     let start = out.len();
     out.reserve(COMMIT_PARTS + namespace.len());
-    out.extend_from_slice(NAMESPACE);
+    out.extend_from_slice(if *root { NAMESPACE_OF_FIVE } else { NAMESPACE });
     text(out, namespace);
     out.extend_from_slice(NUMBER);
     number(out, *own);
     out.extend_from_slice(ACKNOWLEDGED);
     number(out, *acknowledged);
+    if *root {
+        out.extend_from_slice(ROOT);
+    }
     out.extend_from_slice(OPERATIONS);
     array(out, operations.len());
     let plain = operations.iter().all(|operation| put(out, operation));
@@ -107,6 +100,8 @@ pub struct PlainCommit<'a> {
     pub number: u64,
     /// All numbers below this one were answered.
     pub acknowledged: u64,
+    /// Whether the answer tells the root of the version.
+    pub root: bool,
     /// How many operations there are, if all of them are plain.
     pub count: usize,
     operations: &'a [u8],
@@ -130,10 +125,18 @@ impl<'a> PlainCommit<'a> {
     /// Reads the body of a commit, up to its operations.
     pub fn read(body: &'a [u8]) -> Option<Self> {
         let mut rest = Rest(body);
+        let root = rest.skip(NAMESPACE).is_none();
+        if root {
+            rest.skip(NAMESPACE_OF_FIVE)?;
+        }
         Some(PlainCommit {
-            namespace: rest.skip(NAMESPACE)?.request_text()?,
+            namespace: rest.request_text()?,
             number: rest.skip(NUMBER)?.number()?,
             acknowledged: rest.skip(ACKNOWLEDGED)?.number()?,
+            root: match root {
+                true => rest.skip(ROOT).map(|_| true)?,
+                false => false,
+            },
             count: rest.skip(OPERATIONS)?.short_array()?,
             operations: rest.0,
         })
@@ -174,104 +177,11 @@ fn operation<'a>(rest: &mut Rest<'a>) -> Option<PlainOperation<'a>> {
     Some(PlainOperation::Append { key, value })
 }
 
-/// A version, as the answers to its commits tell it: made once, and copied into each answer.
-#[derive(Debug, Clone)]
-pub struct CommittedState(Vec<u8>);
-
-impl CommittedState {
-    /// The same for all commits of that version.
-    pub fn new(position: Position, root: &str) -> CommittedState {
-        let mut out = BytesMut::new();
-        out.extend_from_slice(INCARNATION);
-        number(&mut out, position.incarnation);
-        out.extend_from_slice(VERSION);
-        number(&mut out, position.version);
-        out.extend_from_slice(ROOT);
-        text(&mut out, root);
-        out.extend_from_slice(RESULTS);
-        CommittedState(out.into())
-    }
-}
-
-/// Appends the body of the answer to a commit.
-pub(crate) fn committed(
-    out: &mut BytesMut,
-    state: &CommittedState,
-    results: impl ExactSizeIterator<Item = OperationResult>,
-) {
-    out.reserve(state.0.len() + OPERATION_PARTS);
-    out.extend_from_slice(&state.0);
-    array(out, results.len());
-    for result in results {
-        match result {
-            OperationResult::Done => out.extend_from_slice(DONE),
-            OperationResult::Added(sum) => {
-                out.extend_from_slice(ADDED);
-                signed(out, sum);
-            }
-        }
-    }
-}
-
-impl CommitAnswer {
-    /// Decodes the body of an answer to a commit: as [`decode_body`], but sooner where there are
-    /// few results.
-    ///
-    /// # Errors
-    /// `Body` if it is none.
-    pub fn decode(body: &Bytes) -> Result<CommitAnswer, ProtocolError> {
-        match read_committed(body) {
-            Some(answer) => Ok(answer),
-            None => decode_body(body),
-        }
-    }
-}
-
-thread_local! {
-    /// The root that was read last: many commits in a row are of one version.
-    static LAST: RefCell<SmolStr> = const { RefCell::new(SmolStr::new_static("")) };
-}
-
-fn read_committed(body: &[u8]) -> Option<CommitAnswer> {
-    let mut rest = Rest(body);
-    let position = Position {
-        incarnation: rest.skip(INCARNATION)?.number()?,
-        version: rest.skip(VERSION)?.number()?,
-    };
-    let root = rest.skip(ROOT)?.text_bytes()?;
-    let root = LAST.with_borrow_mut(|last| {
-        if last.as_bytes() == root {
-            return Some(last.clone());
-        }
-        let new = SmolStr::new(std::str::from_utf8(root).ok()?);
-        if root.len() <= SHARED_TEXT_BYTES {
-            *last = new.clone();
-        }
-        Some(new)
-    })?;
-    let count = rest.skip(RESULTS)?.short_array()?;
-    let mut results = Vec::with_capacity(count);
-    for _ in 0..count {
-        results.push(if rest.skip(DONE).is_some() {
-            OperationResult::Done
-        } else {
-            OperationResult::Added(rest.skip(ADDED)?.signed()?)
-        });
-    }
-    rest.0.is_empty().then_some(CommitAnswer {
-        position,
-        root,
-        results,
-    })
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{body, request_texts, texts, values};
-    use crate::{
-        Condition, FRAME_BYTES, Op, Request, Status, write_answer, write_committed, write_request,
-    };
+    use crate::testing::{body, request_texts, values};
+    use crate::{Condition, FRAME_BYTES, Op, Position, Request, write_request};
     use proptest::prelude::*;
 
     fn integers() -> impl Strategy<Value = i64> {
@@ -303,39 +213,26 @@ mod tests {
 
     fn commits() -> impl Strategy<Value = Commit> {
         let operations = proptest::collection::vec(operations(), 0..=OPERATIONS_MAX);
-        (request_texts(), numbers(), numbers(), operations).prop_map(
-            |(namespace, number, acknowledged, operations)| Commit {
-                namespace,
-                number,
-                acknowledged,
-                repeat: None,
-                name: None,
-                no_merge: false,
-                conditions: Vec::new(),
-                operations,
-            },
+        (
+            request_texts(),
+            numbers(),
+            numbers(),
+            any::<bool>(),
+            operations,
         )
-    }
-
-    fn answers() -> impl Strategy<Value = CommitAnswer> {
-        let result = prop_oneof![
-            Just(OperationResult::Done),
-            integers().prop_map(OperationResult::Added),
-        ];
-        let results = prop_oneof![
-            8 => proptest::collection::vec(result, 0..20),
-            1 => (65_530..65_540_usize).prop_map(|count| vec![OperationResult::Done; count]),
-        ];
-        (numbers(), numbers(), texts(), results).prop_map(
-            |(incarnation, version, root, results)| CommitAnswer {
-                position: Position {
-                    incarnation,
-                    version,
+            .prop_map(
+                |(namespace, number, acknowledged, root, operations)| Commit {
+                    namespace,
+                    number,
+                    acknowledged,
+                    root,
+                    repeat: None,
+                    name: None,
+                    no_merge: false,
+                    conditions: Vec::new(),
+                    operations,
                 },
-                root,
-                results,
-            },
-        )
+            )
     }
 
     /// What was read, with everything in its own memory.
@@ -361,6 +258,7 @@ mod tests {
             namespace: read.namespace.into(),
             number: read.number,
             acknowledged: read.acknowledged,
+            root: read.root,
             repeat: None,
             name: None,
             no_merge: false,
@@ -387,25 +285,8 @@ mod tests {
         }
 
         #[test]
-        fn an_answer_to_a_commit_is_written_as_serde_writes_it_and_read_again(
-            id in numbers(),
-            answer in answers(),
-        ) {
-            let (mut by_hand, mut by_serde) = (BytesMut::new(), BytesMut::new());
-            let state = CommittedState::new(answer.position, &answer.root);
-            let results = answer.results.iter().cloned();
-            write_committed(&mut by_hand, FRAME_BYTES, id, &state, results).unwrap();
-            write_answer(&mut by_serde, FRAME_BYTES, id, Status::Final, &answer).unwrap();
-            prop_assert_eq!(&by_hand, &by_serde);
-            let body = body(by_hand);
-            prop_assert!(answer.results.len() > 15 || read_committed(&body).is_some());
-            prop_assert_eq!(CommitAnswer::decode(&body).unwrap(), answer);
-        }
-
-        #[test]
-        fn a_damaged_commit_or_answer_is_left_to_serde_or_read_alike(
+        fn a_damaged_commit_is_left_to_serde_or_read_alike(
             commit in commits(),
-            answer in answers(),
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
@@ -422,10 +303,6 @@ mod tests {
                 };
                 prop_assert_eq!(read, commit);
             }
-            let damaged = damage(&rmp_serde::to_vec_named(&answer).unwrap());
-            if let Some(read) = read_committed(&damaged) {
-                prop_assert_eq!(read, decode_body::<CommitAnswer>(&damaged).unwrap());
-            }
         }
     }
 
@@ -439,6 +316,7 @@ mod tests {
             namespace: "primary".into(),
             number: 1,
             acknowledged: 1,
+            root: false,
             repeat: None,
             name: None,
             no_merge: false,

@@ -1,5 +1,6 @@
 //! Reading: lookups, lists, ranges of values, roots, and waiting for a version.
 
+use crate::entry::{DirectoryInfo, Entry};
 use crate::payload;
 use crate::position::{At, Position};
 use crate::scope::Scope;
@@ -27,125 +28,12 @@ pub struct Lookup {
     /// Whether the answer carries the tree object as JSON.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub treeobj: bool,
+    /// Whether the answer tells the root that was read.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub root: bool,
     /// Values longer than this many bytes come as size and blobref. Absent: the daemon's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline_max: Option<u64>,
-}
-
-/// What stands at a key.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Entry {
-    /// A value.
-    Value(ValueInfo),
-    /// A directory.
-    Directory(DirectoryInfo),
-    /// A symbolic link that was not followed.
-    Link(Link),
-}
-
-/// A value, or how to get it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct ValueInfo {
-    /// Length in bytes.
-    pub size: u64,
-    /// The whole value, unless it is longer than was asked for or a frame allows; then `read` gives
-    /// it by ranges.
-    #[serde(
-        default,
-        with = "payload::option",
-        skip_serializing_if = "Option::is_none"
-    )]
-    pub bytes: Option<Bytes>,
-    /// The blobref of a value that is not in `bytes`. Equal blobrefs are equal values.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub blobref: Option<SmolStr>,
-}
-
-impl ValueInfo {
-    /// A value with its bytes.
-    pub fn whole(bytes: Bytes) -> Self {
-        ValueInfo {
-            size: bytes.len() as u64,
-            bytes: Some(bytes),
-            blobref: None,
-        }
-    }
-
-    /// A value of so many bytes that are not told.
-    pub fn of_size(size: u64, blobref: Option<SmolStr>) -> Self {
-        ValueInfo {
-            size,
-            bytes: None,
-            blobref,
-        }
-    }
-}
-
-/// Counts of a directory; none costs a walk.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[non_exhaustive]
-pub struct DirectoryInfo {
-    /// Entries below it, at any depth.
-    #[serde(default)]
-    pub entries: u64,
-    /// Bytes of all values below it.
-    #[serde(default)]
-    pub bytes: u64,
-    /// Levels of directories below it: 0 when it holds none.
-    #[serde(default)]
-    pub depth: u64,
-    /// Its direct entries. Absent in lists, where only `entries == 0` tells that it is empty.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub names: Option<u64>,
-}
-
-impl DirectoryInfo {
-    /// The counts that cost no read.
-    pub fn new(entries: u64, bytes: u64, depth: u64) -> Self {
-        DirectoryInfo {
-            entries,
-            bytes,
-            depth,
-            names: None,
-        }
-    }
-}
-
-/// A symbolic link.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Link {
-    /// The key it leads to.
-    pub target: SmolStr,
-    /// The namespace it leads into, if not its own.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub namespace: Option<SmolStr>,
-}
-
-/// The answer to `lookup`. A missing key is no error: then `entry` is absent, and the rest tells
-/// where it is missing.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct LookupAnswer {
-    /// What was found, if anything.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub entry: Option<Entry>,
-    /// The namespace where it was found, links followed.
-    pub namespace: SmolStr,
-    /// The key where it was found, links followed.
-    pub key: SmolStr,
-    /// The position of that namespace that was read. Version 0 of incarnation 0 when a bare root
-    /// was read.
-    pub position: Position,
-    /// The root that was read, as a blobref.
-    pub root: SmolStr,
-    /// A reference to the state that was read: `NAMESPACE@VERSION:BLOBREF`. Empty when a bare root
-    /// was read.
-    #[serde(default)]
-    pub snapshot: SmolStr,
-    /// The tree object as JSON, if it was asked for.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub treeobj: Option<String>,
 }
 
 /// Asks for one page of a directory.

@@ -1,15 +1,22 @@
 //! What tests of bodies that are written by hand share.
 
 use bytes::{Bytes, BytesMut};
+use kvs_tree::{Blobref, HashAlgorithm};
 use proptest::prelude::*;
 use smol_str::SmolStr;
 use tokio_util::codec::Decoder;
 
 use crate::{FrameCodec, TEXT_BYTES};
 
-/// Texts of all forms that the encoding has.
-pub(crate) fn texts() -> impl Strategy<Value = SmolStr> {
-    prop_oneof!["[a-zä.]{0,40}", "[a-z]{200,300}", Just("x".repeat(70_000))].prop_map(SmolStr::from)
+/// Roots that are told or not.
+pub(crate) fn roots() -> impl Strategy<Value = Option<Blobref>> {
+    proptest::option::of(any::<[u8; 32]>().prop_map(|digest| {
+        let algorithm = match digest[0] % 2 {
+            0 => HashAlgorithm::Blake3,
+            _ => HashAlgorithm::Sha1,
+        };
+        Blobref::of(algorithm, &digest)
+    }))
 }
 
 /// Texts as requests may have them.

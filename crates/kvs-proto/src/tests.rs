@@ -27,6 +27,12 @@ fn position() -> Position {
     }
 }
 
+/// Incarnations are random, versions rise by one.
+const REALISTIC: Position = Position {
+    incarnation: 0x9e37_79b9_7f4a_7c15,
+    version: 1 << 20,
+};
+
 fn root() -> SmolStr {
     SmolStr::new(format!("blake3-{}", "ab".repeat(32)))
 }
@@ -40,6 +46,7 @@ fn commit() -> Commit {
         namespace: "primary".into(),
         number: 3,
         acknowledged: 2,
+        root: false,
         repeat: None,
         name: None,
         no_merge: false,
@@ -84,8 +91,12 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
     };
     let committed = CommitAnswer {
         position: position(),
-        root: root(),
         results: vec![OperationResult::Done, OperationResult::Added(-2)],
+        root: None,
+    };
+    let with_root = CommitAnswer {
+        root: root().parse().ok(),
+        ..committed.clone()
     };
     let lookup = Lookup {
         namespace: "primary".into(),
@@ -93,20 +104,50 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         at: At::Version(42),
         follow: true,
         treeobj: false,
+        root: false,
         inline_max: None,
     };
+    let root_wanted = Lookup {
+        at: At::Current,
+        root: true,
+        inline_max: Some(0),
+        ..lookup.clone()
+    };
     let found = LookupAnswer {
-        entry: Some(Entry::Value(ValueInfo {
-            size: 2,
-            bytes: Some(Bytes::from_static(b"hi")),
-            blobref: None,
-        })),
-        namespace: "primary".into(),
-        key: "a.b".into(),
-        position: position(),
-        root: root(),
-        snapshot: snapshot(),
+        position: REALISTIC,
+        entry: Some(Entry::Value(ValueInfo::whole(Bytes::from_static(
+            &[b'x'; 64],
+        )))),
+        root: None,
+        place: None,
         treeobj: None,
+    };
+    let long = LookupAnswer {
+        entry: Some(Entry::Value(ValueInfo::of_size(9_000_000, Some(root())))),
+        root: root().parse().ok(),
+        place: Some(FoundAt {
+            namespace: "jobs".into(),
+            key: "a.long".into(),
+        }),
+        ..found.clone()
+    };
+    let mut directory = DirectoryInfo::new(300, 70_000, 2);
+    directory.names = Some(10);
+    let directory = LookupAnswer {
+        entry: Some(Entry::Directory(directory)),
+        treeobj: Some("{\"ver\":1}".into()),
+        ..found.clone()
+    };
+    let link = LookupAnswer {
+        entry: Some(Entry::Link(Link {
+            target: "a.b".into(),
+            namespace: None,
+        })),
+        ..found.clone()
+    };
+    let nothing = LookupAnswer {
+        entry: None,
+        ..found.clone()
     };
     let watch = Watch {
         scopes: vec![Scope {
@@ -268,11 +309,7 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
     };
     let many_answer = LookupManyAnswer {
         results: vec![
-            LookedUp::Found(Entry::Value(ValueInfo {
-                size: 2,
-                bytes: Some(Bytes::from_static(b"hi")),
-                blobref: None,
-            })),
+            LookedUp::Found(Entry::Value(ValueInfo::whole(Bytes::from_static(b"hi")))),
             LookedUp::Absent,
             LookedUp::Failed(ErrorBody::new(
                 ErrorCode::Invalid,
@@ -307,8 +344,17 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("commit", request(1, commit())),
         ("commit, repeated", request(1, repeated)),
         ("commit answer", answer(1, Status::Final, &committed)),
+        ("commit answer, root", answer(1, Status::Final, &with_root)),
         ("lookup", request(2, lookup)),
-        ("lookup answer", answer(2, Status::Final, &found)),
+        ("lookup, root", request(2, root_wanted)),
+        ("lookup answer", answer(1 << 20, Status::Final, &found)),
+        ("lookup answer, long value", answer(2, Status::Final, &long)),
+        (
+            "lookup answer, directory",
+            answer(2, Status::Final, &directory),
+        ),
+        ("lookup answer, link", answer(2, Status::Final, &link)),
+        ("lookup answer, nothing", answer(2, Status::Final, &nothing)),
         ("wait", request(3, wait)),
         (
             "wait answer",
@@ -439,6 +485,16 @@ fn the_golden_frames_of_the_rfc_are_what_this_code_writes() {
         }
         panic!("the RFC has other frames than those printed above");
     }
+}
+
+#[test]
+fn the_answer_to_a_get_of_64_bytes_has_at_most_130() {
+    let goldens = goldens();
+    let (_, frame) = goldens
+        .iter()
+        .find(|(name, _)| *name == "lookup answer")
+        .unwrap();
+    assert!(frame.len() <= 130, "{}", frame.len());
 }
 
 #[test]

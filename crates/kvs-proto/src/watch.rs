@@ -4,9 +4,9 @@
 //! their own; a cancelled watch ends with the watch's final answer, or with the error that ended it
 //! before.
 
+use crate::entry::Link;
 use crate::payload;
 use crate::position::Position;
-use crate::read::Link;
 use crate::scope::Scope;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};

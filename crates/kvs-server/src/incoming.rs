@@ -150,12 +150,12 @@ pub(crate) fn commit(
 
 /// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is
 /// wrong with it, or if it is so long that its values would better not be copied: then it takes the
-/// way of all requests.
+/// way of all requests. Also whether the answer is to tell the root.
 pub(crate) fn plain_commit(
     caller: Principal,
     client: [u8; 16],
     body: &[u8],
-) -> Option<CommitRequest> {
+) -> Option<(CommitRequest, bool)> {
     if body.len() >= COPY_BELOW_BYTES {
         return None;
     }
@@ -179,7 +179,7 @@ pub(crate) fn plain_commit(
             },
         })
     })?;
-    Some(CommitRequest {
+    let request = CommitRequest {
         namespace: commit.namespace.into(),
         caller,
         id: TransactionId {
@@ -195,7 +195,8 @@ pub(crate) fn plain_commit(
             conditions: Vec::new(),
             operations,
         },
-    })
+    };
+    Some((request, commit.root))
 }
 
 /// A condition.

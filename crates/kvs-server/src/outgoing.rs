@@ -4,10 +4,8 @@
 use bytes::{Bytes, BytesMut};
 use kvs_engine::{ChangeKind, Committed, PinInfo, Position, TransactionInfo, View};
 use kvs_proto as wire;
-use kvs_proto::{
-    CommittedState, FRAME_BYTES, INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME, write_committed,
-};
-use kvs_tree::{Blobref, Directory, Entry, OperationResult, Symlink, Value};
+use kvs_proto::{FRAME_BYTES, INLINE_VALUE_BYTES, VALUE_BYTES_A_FRAME, write_committed};
+use kvs_tree::{Blobref, Directory, Entry, Symlink, Value};
 use smol_str::{SmolStr, ToSmolStr};
 
 use super::failure::Failure;
@@ -72,41 +70,20 @@ pub(crate) fn text(blobref: Blobref) -> SmolStr {
     blobref.to_smolstr()
 }
 
-/// The version that was told last, as answers tell it: many commits in a row are of one version.
-#[derive(Debug, Default)]
-pub(crate) struct VersionText(Option<(Position, Blobref, CommittedState)>);
-
-impl VersionText {
-    fn of(&mut self, committed: &Committed) -> &CommittedState {
-        let Committed { position, root, .. } = committed;
-        // Of another version.
-        drop(self.0.take_if(|(at, of, _)| at != position || of != root));
-        let (_, _, told) = self.0.get_or_insert_with(|| {
-            let told = CommittedState::new(self::position(*position), &text(*root));
-            (*position, *root, told)
-        });
-        told
-    }
-}
-
-/// Appends the answer to a commit.
+/// Appends the answer to a commit, which tells the root if that was asked for.
 pub(crate) fn committed(
     out: &mut BytesMut,
     id: u64,
     committed: &Committed,
-    told: &mut VersionText,
+    root: bool,
 ) -> Result<(), Failure> {
-    let results = committed.results.iter().map(|result| match result {
-        OperationResult::Done => wire::OperationResult::Done,
-        OperationResult::Added(sum) => wire::OperationResult::Added(*sum),
-    });
-    Ok(write_committed(
-        out,
-        FRAME_BYTES,
-        id,
-        told.of(committed),
+    let Committed {
+        position: at,
         results,
-    )?)
+        root: made,
+    } = committed;
+    let told = (position(*at), &results[..], root.then_some(made));
+    Ok(write_committed(out, FRAME_BYTES, id, told)?)
 }
 
 /// A pin.

@@ -12,6 +12,7 @@ mod holding;
 mod peer;
 mod requests;
 
+use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
@@ -28,9 +29,8 @@ use super::connection::Connection;
 use super::failure::Failure;
 use super::gate::Gated;
 use super::greeting::{Room, greet};
-use super::ops::{self, Context, Told};
+use super::ops::{self, Context};
 use super::outgoing;
-use super::outgoing::VersionText;
 use super::shared::{Admission, Shared};
 use super::streams::Streams;
 use super::uploads::Uploads;
@@ -103,8 +103,8 @@ struct Session<S> {
     streams: Streams,
     uploads: Uploads,
     room: Room,
-    told: Told,
-    version: VersionText,
+    /// Commits whose answers do not tell the root.
+    without_root: HashSet<u64>,
     account: Arc<Account>,
     aside: Aside,
     /// What is recorded on the account.
@@ -158,8 +158,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             streams: Streams::new(aside.clone(), stream_turns),
             uploads: Uploads::default(),
             room,
-            told: Told::default(),
-            version: VersionText::default(),
+            without_root: HashSet::new(),
             account,
             aside,
             held: Held::default(),
@@ -206,9 +205,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
                 moved = true;
                 let out = self.connection.out.frames();
+                let root = self.without_root.is_empty() || !self.without_root.remove(&id);
                 let answered = answer
                     .map_err(Failure::from)
-                    .and_then(|done| outgoing::committed(out, id, &done, &mut self.version));
+                    .and_then(|done| outgoing::committed(out, id, &done, root));
                 if let Err(failure) = answered {
                     write_error(out, id, failure.code, &failure.message);
                 }

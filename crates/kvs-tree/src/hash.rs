@@ -98,7 +98,8 @@ impl Blobref {
         }
     }
 
-    fn from_digest_len(digest: &[u8]) -> Option<Self> {
+    /// A blobref from its digest, whose length tells the algorithm; `None` if that is of none.
+    pub fn from_bytes(digest: &[u8]) -> Option<Self> {
         Self::from_digest(HashAlgorithm::Blake3, digest)
             .or_else(|| Self::from_digest(HashAlgorithm::Sha1, digest))
     }
@@ -172,7 +173,7 @@ impl Visitor<'_> for BlobrefVisitor {
     }
 
     fn visit_bytes<E: de::Error>(self, digest: &[u8]) -> Result<Blobref, E> {
-        Blobref::from_digest_len(digest).ok_or_else(|| E::invalid_length(digest.len(), &self))
+        Blobref::from_bytes(digest).ok_or_else(|| E::invalid_length(digest.len(), &self))
     }
 }
 

@@ -283,6 +283,7 @@ impl Talk<'_> {
                 at: At::Current,
                 follow: true,
                 treeobj: false,
+                root: false,
                 inline_max: None,
             }
             .into(),

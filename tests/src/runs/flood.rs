@@ -289,6 +289,7 @@ fn lookup(namespace: &str, key: &str, at: wire::At) -> Request {
         at,
         follow: true,
         treeobj: false,
+        root: false,
         inline_max: Some(8 << 20),
     }
     .into()

@@ -208,7 +208,7 @@ async fn check(
         ensure!(
             change.key == key(round, put)
                 && version.position == answer.position
-                && version.root == answer.root,
+                && version.root == answer.root(),
             "put {put} was answered with {:?}, the log has {} at {:?}",
             answer.position,
             change.key,

@@ -69,6 +69,7 @@ fn request(work: Work) -> usize {
             namespace,
             number: NUMBER,
             acknowledged: NUMBER,
+            root: true,
             repeat: None,
             name: None,
             no_merge: false,
@@ -82,6 +83,7 @@ fn request(work: Work) -> usize {
             at,
             follow: true,
             treeobj: false,
+            root: false,
             inline_max: None,
         }
         .into(),
@@ -92,8 +94,8 @@ fn request(work: Work) -> usize {
     out.len().max(1)
 }
 
-fn root() -> String {
-    Blobref::of(HashAlgorithm::Blake3, b"").to_string()
+fn root() -> Blobref {
+    Blobref::of(HashAlgorithm::Blake3, b"")
 }
 
 fn snapshot() -> String {
@@ -116,19 +118,17 @@ fn answer(body: &impl Serialize) -> usize {
 fn committed(operations: usize) -> usize {
     answer(&CommitAnswer {
         position: position(),
-        root: root().into(),
         results: vec![OperationResult::Done; operations],
+        root: Some(root()),
     })
 }
 
 fn found(size: &Size) -> usize {
     answer(&LookupAnswer {
-        entry: Some(Entry::Value(ValueInfo::whole(size.value_with(0)))),
-        namespace: "bench-0000000-put".into(),
-        key: size.key_of_request(NUMBER),
         position: position(),
-        root: root().into(),
-        snapshot: snapshot().into(),
+        entry: Some(Entry::Value(ValueInfo::whole(size.value_with(0)))),
+        root: None,
+        place: None,
         treeobj: None,
     })
 }

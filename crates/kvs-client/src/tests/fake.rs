@@ -3,6 +3,7 @@
 use crate::{Client, ClientError, ConnectFuture, Connector, Options, Transport};
 use bytes::BytesMut;
 use kvs_proto::*;
+use kvs_tree::{Blobref, HashAlgorithm};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -245,13 +246,13 @@ impl Peer {
     }
 
     pub(super) async fn committed(&mut self, id: u64, version: u64) {
-        let (position, root) = (at(version), "".into());
+        let position = at(version);
         self.answer(
             id,
             &CommitAnswer {
                 position,
-                root,
                 results: Vec::new(),
+                root: Some(root()),
             },
         )
         .await;
@@ -260,6 +261,11 @@ impl Peer {
     pub(super) async fn garbage(&mut self) {
         self.stream.write_all(&[0, 0, 0, 1, 0xc0]).await.unwrap();
     }
+}
+
+/// The root of every version.
+pub(super) fn root() -> Blobref {
+    Blobref::of(HashAlgorithm::Blake3, b"")
 }
 
 pub(super) fn at(version: u64) -> Position {

@@ -1,9 +1,10 @@
 //! Requests: order, pipelining, lost answers, reconnecting.
 
-use super::fake::{Fake, Peer, at};
+use super::fake::{self, Fake, Peer, at};
 use crate::*;
 use bytes::BytesMut;
-use kvs_proto::{Empty, LookupAnswer, Op, ReadAnswer, Request, write_error};
+use kvs_proto::{Empty, FoundAt, LookupAnswer, Op, ReadAnswer, Request, write_error};
+use smol_str::SmolStr;
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -405,7 +406,9 @@ async fn a_commit_tells_the_snapshot_that_it_made() {
     peer.committed(id, 11).await;
     let committed = putting.await.unwrap().unwrap();
     assert_eq!(committed.namespace, "primary");
-    assert_eq!(committed.snapshot(), "primary@11:");
+    let root = fake::root();
+    assert_eq!(committed.snapshot(), format!("primary@11:{root}"));
+    assert_eq!(committed.root(), root.to_string());
 }
 
 #[tokio::test]
@@ -443,14 +446,16 @@ async fn a_long_value_is_fetched_in_ranges_of_one_snapshot() {
     let (_fake, primary, mut peer) = pair().await;
     let getting = tokio::spawn(async move { primary.get("a").await });
     let (id, _) = peer.request().await;
-    let value = ValueInfo::of_size(5, Some("blake3-x".into()));
+    let snapshot = SmolStr::from(format!("other@11:{}", fake::root()));
+    let value = ValueInfo::of_size(5, Some(fake::root().to_string().into()));
     let found = LookupAnswer {
-        entry: Some(Entry::Value(value)),
-        namespace: "other".into(),
-        key: "b".into(),
         position: at(11),
-        root: "".into(),
-        snapshot: "other@11:x".into(),
+        entry: Some(Entry::Value(value)),
+        root: Some(fake::root()),
+        place: Some(FoundAt {
+            namespace: "other".into(),
+            key: "b".into(),
+        }),
         treeobj: None,
     };
     peer.answer(id, &found).await;
@@ -461,7 +466,7 @@ async fn a_long_value_is_fetched_in_ranges_of_one_snapshot() {
         assert_eq!((read.namespace.as_str(), read.key.as_str()), ("other", "b"));
         assert_eq!(
             (read.at, read.offset),
-            (At::Snapshot("other@11:x".into()), offset)
+            (At::Snapshot(snapshot.clone()), offset)
         );
         let bytes = bytes.into();
         let part = ReadAnswer {

@@ -137,15 +137,13 @@ mod tests {
         let mut out = Outbox::default();
         let treeobj = Some("x".repeat(FRAME_BYTES));
         let answer = wire::LookupAnswer {
-            entry: None,
-            namespace: "primary".into(),
-            key: "a".into(),
             position: wire::Position {
                 incarnation: 1,
                 version: 1,
             },
-            root: "".into(),
-            snapshot: "".into(),
+            entry: None,
+            root: None,
+            place: None,
             treeobj,
         };
         write(&mut out, 7, &Ok(Answer::Lookup(Box::new(answer))));

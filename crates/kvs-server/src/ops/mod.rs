@@ -20,7 +20,7 @@ use super::failure::Failure;
 pub(crate) use answer::{Answer, Context, write};
 pub(crate) use size::answer_bytes;
 
-pub(crate) use glimpse::{Told, glimpse};
+pub(crate) use glimpse::glimpse;
 
 /// Whether a request changes nothing and waits for nobody, so that it is of no use when its client
 /// is gone.

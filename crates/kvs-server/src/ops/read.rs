@@ -41,22 +41,16 @@ impl Read {
         let namespace = view.namespace().into();
         let root = outgoing::text(view.root());
         if matches!(at, wire::At::Root(_)) {
-            // What a bare root shows has no place in history that could be named.
-            let position = wire::Position {
-                incarnation: 0,
-                version: 0,
-            };
             return Read {
                 namespace,
-                position,
+                position: position(view, at),
                 root,
                 snapshot: SmolStr::default(),
             };
         }
-        let position = outgoing::position(view.position());
         Read {
             namespace,
-            position,
+            position: position(view, at),
             root,
             snapshot: view.snapshot().to_smolstr(),
         }
@@ -72,20 +66,14 @@ async fn locate(view: &View, key: &Key) -> Result<Located, Failure> {
 pub(super) async fn lookup(context: &Context, asked: wire::Lookup) -> Result<Answer, Failure> {
     let view = view(context, &asked.namespace, &asked.at).await?;
     let key = incoming::key(&asked.key)?;
-    let located = view.lookup(&key, asked.follow).await?;
-    let answer = match located {
-        None => {
-            let read = Read::of(&view, &asked.at);
-            wire::LookupAnswer {
-                entry: None,
-                namespace: read.namespace,
-                key: key.as_str().into(),
-                position: read.position,
-                root: read.root,
-                snapshot: read.snapshot,
-                treeobj: None,
-            }
-        }
+    let answer = match view.lookup(&key, asked.follow).await? {
+        None => wire::LookupAnswer {
+            position: position(&view, &asked.at),
+            entry: None,
+            root: asked.root.then_some(view.root()),
+            place: place(&asked, &view, &key),
+            treeobj: None,
+        },
         Some(Located { entry, key, view }) => {
             let limit = outgoing::inline_limit(asked.inline_max);
             let mut shown = outgoing::entry(&view, &entry, limit).await?;
@@ -99,19 +87,39 @@ pub(super) async fn lookup(context: &Context, asked: wire::Lookup) -> Result<Ans
             } else {
                 None
             };
-            let read = Read::of(&view, &asked.at);
+            // Whoever reads it by ranges does so in this state.
+            let is_long = matches!(&shown, wire::Entry::Value(value) if value.bytes.is_none());
             wire::LookupAnswer {
+                position: position(&view, &asked.at),
                 entry: Some(shown),
-                namespace: read.namespace,
-                key: key.as_str().into(),
-                position: read.position,
-                root: read.root,
-                snapshot: read.snapshot,
+                root: (asked.root || is_long).then_some(view.root()),
+                place: place(&asked, &view, &key),
                 treeobj,
             }
         }
     };
     Ok(Answer::Lookup(Box::new(answer)))
+}
+
+/// The position that was read; what a bare root shows has none in any history.
+fn position(view: &View, at: &wire::At) -> wire::Position {
+    match at {
+        wire::At::Root(_) => wire::Position {
+            incarnation: 0,
+            version: 0,
+        },
+        _ => outgoing::position(view.position()),
+    }
+}
+
+/// Where a lookup ended, if that is not where the request says.
+fn place(asked: &wire::Lookup, view: &View, key: &Key) -> Option<wire::FoundAt> {
+    let (namespace, key) = (view.namespace(), key.as_str());
+    let is_there = (namespace, key) == (asked.namespace.as_str(), asked.key.as_str());
+    (!is_there).then(|| wire::FoundAt {
+        namespace: namespace.into(),
+        key: key.into(),
+    })
 }
 
 pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer, Failure> {

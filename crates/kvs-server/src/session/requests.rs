@@ -60,14 +60,17 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Context { shared, caller } = &self.context;
         let taken = if request.tag == Op::Commit.code() {
             let commit = incoming::plain_commit(*caller, self.client, request.body);
-            commit.map(|commit| {
+            commit.map(|(commit, root)| {
+                if !root {
+                    self.without_root.insert(request.id);
+                }
                 let (id, bytes) = (request.id, request.body.len());
                 let beside = (&shared.engine, &self.aside);
                 self.commits.push(Token { id, bytes }, commit, beside);
                 bytes
             })
         } else {
-            ops::glimpse(&self.context, &mut self.told, &request, out).map(|()| 0)
+            ops::glimpse(&self.context, &request, out).map(|()| 0)
         };
         let bytes = request.bytes;
         let Some(written) = taken else { return false };
@@ -124,7 +127,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             Request::Commit(commit) => {
                 let (engine, token) = (&shared.engine, Token { id, bytes });
                 let taken = self.uploads.take(&commit.operations);
+                let root = commit.root;
                 let mut commit = incoming::commit(*caller, self.client, commit)?;
+                if !root {
+                    self.without_root.insert(id);
+                }
                 match taken {
                     Ok(none) if none.is_empty() => {
                         self.commits.push(token, commit, (engine, &self.aside));

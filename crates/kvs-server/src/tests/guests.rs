@@ -56,6 +56,7 @@ fn lookup(key: &str, inline_max: u64) -> wire::Lookup {
         at: wire::At::Current,
         follow: true,
         treeobj: false,
+        root: false,
         inline_max: Some(inline_max),
     }
 }

@@ -285,6 +285,7 @@ async fn a_client_that_sends_without_reading_is_held_back_and_loses_nothing() {
             at: wire::At::Current,
             follow: true,
             treeobj: false,
+            root: false,
             inline_max: None,
         };
         raw.queue(id, lookup);

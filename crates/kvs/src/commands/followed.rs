@@ -172,7 +172,7 @@ impl Followed {
     /// Looks the key up in a state. Returns `None` while waiting for a namespace that a link leads
     /// into.
     pub(super) async fn look_up(&self, at: &At) -> Result<Option<LookupAnswer>> {
-        let options = LookupOptions::new().at(at.clone());
+        let options = LookupOptions::new().at(at.clone()).root();
         let options = match self.form.treeobj {
             true => options.no_follow().treeobj().inline_max(0),
             false => options.inline_max(FOLLOW_INLINE_BYTES),

@@ -313,7 +313,7 @@ impl CommitOutput {
     /// The same for a reply.
     pub(crate) fn print_committed(&self, committed: &Committed) -> Result<()> {
         let version = committed.position.version;
-        self.print(&committed.namespace, version, &committed.root)
+        self.print(&committed.namespace, version, &committed.root())
     }
 }
 

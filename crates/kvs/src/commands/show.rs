@@ -47,7 +47,7 @@ impl Form {
         key: &str,
         at: &At,
     ) -> Result<LookupAnswer> {
-        let mut options = LookupOptions::new().at(at.clone());
+        let mut options = LookupOptions::new().at(at.clone()).root();
         if self.treeobj {
             options = options.no_follow().treeobj().inline_max(0);
         }

@@ -167,11 +167,11 @@ fn report(namespace: &str, committed: &Committed, steps: &[Numbered]) -> String 
             _ => json!({ "line": line }),
         });
     let results: Vec<_> = results.collect();
-    let (version, root) = (committed.position.version, committed.root.as_str());
+    let (version, root) = (committed.position.version, committed.root());
     json!({
         "namespace": namespace,
         "version": version,
-        "root": root,
+        "root": root.as_str(),
         "snapshot": format!("{namespace}@{version}:{root}"),
         "results": results,
     })
