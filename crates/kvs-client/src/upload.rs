@@ -24,29 +24,33 @@ pub struct Upload {
     unanswered: VecDeque<Pending<Empty>>,
 }
 
-impl Client {
-    /// Begins to send a value of any length. Nothing of it is seen before it is committed.
+impl Namespace {
+    /// Begins to send a value of any length, to be put into this namespace. Nothing of it is seen before it is committed.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {
     /// # let Ok(uri) = std::env::var("KVS_DOC_URI") else { return Ok(()) };
     /// # let client = kvs_client::Client::connect(&uri.parse()?).await?;
     /// use kvs_client::Transaction;
-    /// let mut upload = client.upload().await?;
+    /// let primary = client.namespace("primary");
+    /// let mut upload = primary.upload().await?;
     /// for _ in 0..3 {
     ///     upload.write(vec![0; 1 << 20]).await?;
     /// }
     /// let uploaded = upload.finish().await?;
-    /// let primary = client.namespace("primary");
     /// primary.commit(Transaction::new().put_upload("doc.upload.a", uploaded)).await?;
     /// # Ok(()) }
     /// ```
     pub async fn upload(&self) -> Result<Upload, ClientError> {
-        let place = self.queue.place().await?;
-        let (id, opened) = self.queue.request(place, OpenUpload {}.into());
+        let queue = &self.client.queue;
+        let place = queue.place().await?;
+        let open = OpenUpload {
+            namespace: self.name.clone(),
+        };
+        let (id, opened) = queue.request(place, open.into());
         let opened = Pending::new(opened, Open::new());
         Ok(Upload {
-            client: self.clone(),
+            client: self.client.clone(),
             id,
             size: 0,
             unanswered: VecDeque::from([opened]),

@@ -165,14 +165,34 @@ impl Engine {
         self.store.offload_write(work).await
     }
 
-    /// Starts an upload: a value of up to `limit` bytes that arrives in pieces. Cost: for a guest,
-    /// a look at all namespaces.
+    /// Starts an upload for a namespace: a value of up to `limit` bytes that arrives in pieces.
     ///
     /// # Errors
-    /// `Permission` for a caller who may not change any namespace.
-    pub fn upload(&self, caller: Principal, limit: u64) -> Result<Upload, EngineError> {
-        stage::check_writer(&self.store, caller)?;
+    /// As [`may_write`](Self::may_write).
+    pub fn upload(
+        &self,
+        caller: Principal,
+        namespace: &str,
+        limit: u64,
+    ) -> Result<Upload, EngineError> {
+        self.may_write(caller, namespace)?;
         Upload::begin(&self.store, limit)
+    }
+
+    /// Refuses a caller who may not change the namespace now.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`.
+    pub fn may_write(&self, caller: Principal, namespace: &str) -> Result<(), EngineError> {
+        stage::check_writer(&self.store, caller, namespace)
+    }
+
+    /// Refuses a caller who may not read the namespace now.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`.
+    pub fn may_read(&self, caller: Principal, namespace: &str) -> Result<(), EngineError> {
+        self.store.readable(caller, namespace).map(drop)
     }
 
     /// Makes an upload the value of operation `index` of a request, which is a put. If that fails

@@ -7,7 +7,7 @@
 
 use kvs_tree::{Blobref, Directory, Entry, Operation, Transaction, TreeObject, Value, from_json};
 
-use crate::error::{EngineError, ErrorKind};
+use crate::error::EngineError;
 use crate::limits::{OWN_PACK_BYTES, RECORD_VALUE_BYTES};
 use crate::pack::{PackWriter, Staged, StoreError};
 use crate::request::{CommitRequest, Principal};
@@ -27,23 +27,19 @@ pub(crate) fn needed(transaction: &Transaction) -> bool {
 
 /// Refuses a transaction that its caller may not commit, before it costs anything.
 pub(crate) fn check_rights(store: &Store, request: &CommitRequest) -> Result<(), EngineError> {
-    let (caller, name) = (request.caller, &request.namespace);
-    let namespace = store.namespace(name);
-    let namespace = namespace.map_err(|_| store.authority().no_namespace(caller, name))?;
-    store.check_owner(caller, &namespace)?;
+    check_writer(store, request.caller, &request.namespace)?;
     check_references(store, request.caller, &request.transaction)
 }
 
-/// Refuses a caller who may not change any namespace, so that its data need not be stored.
-pub(crate) fn check_writer(store: &Store, caller: Principal) -> Result<(), EngineError> {
-    if store.authority().is_instance_owner(caller) || store.owns_any(caller) {
-        return Ok(());
-    }
-    let message = format!(
-        "{} owns no namespace that it could put a value into",
-        caller
-    );
-    Err(EngineError::new(ErrorKind::Permission, message))
+/// Refuses a caller who may not change the namespace, so that its data need not be stored.
+pub(crate) fn check_writer(
+    store: &Store,
+    caller: Principal,
+    name: &str,
+) -> Result<(), EngineError> {
+    let namespace = store.namespace(name);
+    let namespace = namespace.map_err(|_| store.authority().no_namespace(caller, name))?;
+    store.check_owner(caller, &namespace)
 }
 
 /// Collects objects to stage: in memory, or in a file if there are many.

@@ -268,17 +268,6 @@ impl Store {
         namespaces.values().cloned().collect()
     }
 
-    /// Whether the caller owns any namespace.
-    pub(crate) fn owns_any(&self, caller: Principal) -> bool {
-        let namespaces = self
-            .namespaces
-            .read()
-            .unwrap_or_else(PoisonError::into_inner);
-        namespaces
-            .values()
-            .any(|namespace| namespace.terms().owner == caller)
-    }
-
     /// Adds a new namespace at version 0.
     pub(crate) fn begin(
         &self,

@@ -34,7 +34,7 @@ pub(crate) fn check(what: &'static str, body: &[u8]) -> Result<(), ProtocolError
     if body.len() <= ALWAYS_WITHIN {
         return Ok(());
     }
-    Walk::new(what, body).request()
+    Walk::new(what, body).fields(|_, _| ())
 }
 
 /// Whether an array that is about to be sent is within its limit.
@@ -71,7 +71,7 @@ fn most_elements(what: &str, field: &str) -> Option<usize> {
 }
 
 /// A body that is stepped through.
-struct Walk<'a> {
+pub(crate) struct Walk<'a> {
     what: &'static str,
     rest: Rest<'a>,
     /// Elements of arrays and maps whose heads were seen; more than these are never visited.
@@ -79,7 +79,7 @@ struct Walk<'a> {
 }
 
 impl<'a> Walk<'a> {
-    fn new(what: &'static str, body: &'a [u8]) -> Self {
+    pub(crate) fn new(what: &'static str, body: &'a [u8]) -> Self {
         Walk {
             what,
             rest: Rest(body),
@@ -87,8 +87,12 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps over a request: a map whose keys are texts. What follows it is not looked at.
-    fn request(&mut self) -> Result<(), ProtocolError> {
+    /// Steps over a request: a map whose keys are texts. Each is shown, and where its content begins.
+    /// What follows the map is not looked at.
+    pub(crate) fn fields(
+        &mut self,
+        mut see: impl FnMut(&'a str, Rest<'a>),
+    ) -> Result<(), ProtocolError> {
         let Head::Map(fields) = self.head()? else {
             return Err(self.malformed("it is not a map"));
         };
@@ -98,6 +102,7 @@ impl<'a> Walk<'a> {
                 return Err(self.malformed("the name of a field is not text"));
             };
             let field = self.text("", length, TEXT_BYTES, ErrorCode::Limit)?;
+            see(field, self.rest);
             match self.head()? {
                 Head::Array(count) => {
                     let limit = most_elements(self.what, field).unwrap_or(BODY_ITEMS);

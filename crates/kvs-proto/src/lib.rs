@@ -39,6 +39,8 @@ mod bounds;
 
 mod hello;
 
+mod judged;
+
 mod brief;
 mod plain;
 
@@ -63,6 +65,7 @@ pub use frame::{
 pub use hello::{
     Hello, HelloAnswer, NamespacePosition, ServerLimits, answered_version, offered_versions,
 };
+pub use judged::{CommitHead, namespace_of};
 pub use limits::*;
 pub use log::{Log, LogAnswer, LogChange, LogVersion};
 pub use many::{LookedUp, LookupMany, LookupManyAnswer, Nodes, NodesAnswer};

@@ -402,6 +402,15 @@ fn goldens() -> Vec<(&'static str, BytesMut)> {
         ("cancel", request(4, Empty {})),
         ("cancelled", answer(4, Status::Final, &Empty {})),
         ("namespaces", request(5, Namespaces {})),
+        (
+            "upload",
+            request(
+                6,
+                Upload {
+                    namespace: "primary".into(),
+                },
+            ),
+        ),
         ("setroot", request(7, setroot)),
         ("setroot, on from a place", request(7, go_on)),
         ("setroot started answer", answer(7, Status::Item, &started)),

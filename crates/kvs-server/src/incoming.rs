@@ -7,7 +7,7 @@ use kvs_engine::{
     TransactionId, WatchRequest,
 };
 use kvs_proto as wire;
-use kvs_proto::{COPY_BELOW_BYTES, ErrorCode, PlainCommit, PlainOperation, ScopeKind};
+use kvs_proto::{COPY_BELOW_BYTES, CommitHead, ErrorCode, PlainCommit, PlainOperation, ScopeKind};
 use kvs_tree::{Blobref, Condition, GlobPattern, Key, Operation, Scope, Symlink, Transaction};
 
 use super::failure::Failure;
@@ -146,6 +146,28 @@ pub(crate) fn commit(
             operations,
         },
     })
+}
+
+/// The same without conditions and operations, to be settled.
+pub(crate) fn without_content(
+    caller: Principal,
+    client: [u8; 16],
+    head: CommitHead<'_>,
+) -> CommitRequest {
+    CommitRequest {
+        namespace: head.namespace.into(),
+        caller,
+        id: TransactionId {
+            client,
+            number: head.number,
+        },
+        acknowledged: head.acknowledged,
+        repeat: head.repeat.map(position),
+        name: None,
+        no_merge: false,
+        prepared: kvs_engine::Prepared::default(),
+        transaction: Transaction::default(),
+    }
 }
 
 /// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is
@@ -320,7 +342,8 @@ mod tests {
             let body = wire::encode_body(&request).unwrap();
             let read = plain_commit(Principal::Uid(7), [1; 16], &body);
             assert_eq!(read.is_some(), in_place);
-            if let Some(read) = read {
+            if let Some((read, root)) = read {
+                assert!(!root);
                 let other = commit(Principal::Uid(7), [1; 16], request).unwrap();
                 assert_eq!(format!("{read:?}"), format!("{other:?}"));
             }

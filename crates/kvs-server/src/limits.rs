@@ -187,3 +187,7 @@ pub(crate) const MARK_VERSIONS: u64 = 1000;
 
 /// Time that commits in flight have to be answered when the daemon shuts down.
 pub(crate) const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// A guest's request of at least so many bytes is not decoded before its rights are judged. Shorter
+/// ones cost less than that.
+pub(crate) const JUDGED_BYTES: usize = 4096;

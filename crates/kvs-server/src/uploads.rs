@@ -14,6 +14,7 @@ use std::task::{Context, Poll};
 use kvs_engine::{CommitRequest, Engine, EngineError, ErrorKind, Principal, Upload};
 use kvs_proto as wire;
 use kvs_proto::{ErrorCode, UPLOAD_CHUNK_BYTES};
+use smol_str::SmolStr;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, Sleep, sleep_until};
 
@@ -29,6 +30,7 @@ use crate::limits::{
 type Slot = Arc<Mutex<Option<Upload>>>;
 
 struct Open {
+    namespace: SmolStr,
     slot: Slot,
     used: Instant,
     _place: UploadPlace,
@@ -68,6 +70,7 @@ impl Uploads {
         shared: &Arc<Shared>,
         caller: Principal,
         id: u64,
+        namespace: SmolStr,
     ) -> Result<(), Failure> {
         let guest = shared.is_guest(caller);
         let (most, limit) = if guest {
@@ -87,11 +90,17 @@ impl Uploads {
             let message = "too many uploads are open on this daemon";
             return Err(Failure::new(ErrorCode::Limit, message));
         };
-        let upload = shared.engine.upload(caller, limit)?;
+        let upload = shared.engine.upload(caller, &namespace, limit)?;
         let slot = Arc::new(Mutex::new(Some(upload)));
         let used = Instant::now();
         let _place = place;
-        self.open.insert(id, Open { slot, used, _place });
+        let open = Open {
+            namespace,
+            slot,
+            used,
+            _place,
+        };
+        self.open.insert(id, open);
         self.timer
             .get_or_insert_with(|| Box::pin(sleep_until(used + UPLOAD_TIMEOUT)));
         Ok(())
@@ -107,9 +116,11 @@ impl Uploads {
         self.open.clear();
     }
 
-    /// Takes in a piece. One that is too long or does not follow ends the upload.
+    /// Takes in a piece. One that is too long or does not follow ends the upload, and so does the
+    /// end of the right to write to its namespace.
     pub(crate) fn data(
         &mut self,
+        (engine, caller): (&Engine, Principal),
         data: wire::UploadData,
     ) -> Result<Pending<Result<Answer, Failure>>, Failure> {
         if data.bytes.len() > UPLOAD_CHUNK_BYTES {
@@ -119,6 +130,10 @@ impl Uploads {
         }
         let open = self.open.get_mut(&data.upload);
         let open = open.ok_or_else(|| Failure::from(lost(data.upload)))?;
+        if let Err(refusal) = engine.may_write(caller, &open.namespace) {
+            self.open.remove(&data.upload);
+            return Err(refusal.into());
+        }
         open.used = Instant::now();
         let len = data.bytes.len();
         self.bytes.fetch_add(len, Ordering::Relaxed);
@@ -143,11 +158,15 @@ impl Uploads {
     }
 
     /// Hands the uploads that a commit names over to it. Each can be taken once.
-    pub(crate) fn take(&mut self, operations: &[wire::Operation]) -> Result<Taken, EngineError> {
+    pub(crate) fn take(&mut self, commit: &wire::Commit) -> Result<Taken, EngineError> {
         let mut taken = Taken::default();
-        for (index, operation) in operations.iter().enumerate() {
+        for (index, operation) in commit.operations.iter().enumerate() {
             if let wire::Operation::PutUpload { upload, size, .. } = operation {
                 let open = self.open.remove(upload).ok_or_else(|| lost(*upload))?;
+                if open.namespace != commit.namespace {
+                    let message = format!("upload {upload} is for namespace {}", open.namespace);
+                    return Err(EngineError::new(ErrorKind::Invalid, message));
+                }
                 taken.0.push((index, open, *size));
             }
         }

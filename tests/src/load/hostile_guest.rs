@@ -313,7 +313,10 @@ impl Talk<'_> {
                 watch.credit = self.random.below(1_000_000);
                 watch.into()
             }
-            7 => Upload {}.into(),
+            7 => Upload {
+                namespace: namespace.into(),
+            }
+            .into(),
             8 => UploadData {
                 upload: self.random.below(id + 1),
                 offset: 0,

@@ -98,7 +98,7 @@ impl ClientMemory {
     async fn put_value(&self, primary: &Namespace) -> anyhow::Result<()> {
         let line = format!("{}\n", "kvs ".repeat(255));
         let piece: Vec<u8> = line.bytes().cycle().take(PIECE_BYTES).collect();
-        let mut upload = primary.client().upload().await?;
+        let mut upload = primary.upload().await?;
         for _ in 0..self.mib {
             upload.write(piece.clone()).await?;
         }

@@ -217,7 +217,10 @@ impl Flood {
                 }
                 .into()
             }
-            Self::Uploads if number.is_multiple_of(2) => wire::Upload {}.into(),
+            Self::Uploads if number.is_multiple_of(2) => wire::Upload {
+                namespace: OWN.into(),
+            }
+            .into(),
             Self::Uploads => wire::UploadData {
                 upload: guest.last,
                 offset: 0,

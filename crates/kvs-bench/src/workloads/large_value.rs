@@ -84,7 +84,7 @@ async fn repeat(
 
 /// Uploads a value in pieces and commits it.
 async fn put(namespace: &Namespace, key: SmolStr, bytes: usize, number: u64) -> anyhow::Result<()> {
-    let mut upload = namespace.client().upload().await?;
+    let mut upload = namespace.upload().await?;
     let mut left = bytes;
     while left > 0 {
         let piece = piece(left.min(PIECE_BYTES), number, left);

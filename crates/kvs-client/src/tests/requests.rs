@@ -575,7 +575,8 @@ async fn a_daemon_that_shuts_down_is_no_death_and_a_wait_outlives_any_number() {
 async fn an_upload_that_is_lost_with_its_connection_is_unavailable_and_can_be_made_again() {
     let mut fake = Fake::new();
     let (client, mut peer) = fake.connected(Options::default()).await;
-    let mut upload = client.upload().await.unwrap();
+    let primary = client.namespace("primary");
+    let mut upload = primary.upload().await.unwrap();
     upload.write("first").await.unwrap();
     peer.request().await;
     peer.request().await;
@@ -583,7 +584,7 @@ async fn an_upload_that_is_lost_with_its_connection_is_unavailable_and_can_be_ma
     let mut peer = fake.accept().await;
     let error = upload.finish().await.unwrap_err();
     assert_eq!(error.code, ErrorCode::Unavailable);
-    let upload = client.upload().await.unwrap();
+    let upload = primary.upload().await.unwrap();
     let (id, request) = peer.request().await;
     assert!(matches!(request, Request::Upload(_)), "{request:?}");
     peer.answer(id, &Empty {}).await;
@@ -609,8 +610,7 @@ async fn each_outage_is_told_once_and_so_is_its_end() {
 #[tokio::test]
 async fn a_commit_whose_upload_is_lost_says_that_the_value_is_to_be_sent_again() {
     let (mut fake, primary, mut peer) = pair().await;
-    let client = primary.client().clone();
-    let upload = client.upload().await.unwrap();
+    let upload = primary.upload().await.unwrap();
     let (id, _) = peer.request().await;
     peer.answer(id, &Empty {}).await;
     let first = upload.finish().await.unwrap();
@@ -625,7 +625,7 @@ async fn a_commit_whose_upload_is_lost_says_that_the_value_is_to_be_sent_again()
     assert_eq!(error.code, ErrorCode::Unavailable);
     assert!(error.message.ends_with("send the value again"), "{error}");
     // One that the daemon has is refused for its own sake.
-    let upload = client.upload().await.unwrap();
+    let upload = primary.upload().await.unwrap();
     let (id, _) = peer.request().await;
     peer.answer(id, &Empty {}).await;
     let commit = Transaction::new().put_upload("a..", upload.finish().await.unwrap());

@@ -26,7 +26,7 @@ fn packs(disk: &SimDisk) -> (usize, usize) {
 
 /// A put of an upload.
 async fn upload(sim: &Sim, at: &str, value: &Bytes) -> CommitRequest {
-    let mut upload = sim.engine.upload(OWNER, 1 << 40).unwrap();
+    let mut upload = sim.engine.upload(OWNER, "primary", 1 << 40).unwrap();
     let mut rest = value.clone();
     while !rest.is_empty() {
         let piece = rest.split_to(rest.len().min(1 << 20));
@@ -73,7 +73,7 @@ async fn what_is_refused_leaves_nothing() {
             assert_eq!(error.kind, kind, "{error}");
         }
         assert_eq!(packs(&disk), (0, 0));
-        let error = sim.engine.upload(guest, 1000).err().unwrap();
+        let error = sim.engine.upload(guest, "primary", 1000).err().unwrap();
         assert_eq!(error.kind, ErrorKind::Permission);
     }
     let before = disk.used();

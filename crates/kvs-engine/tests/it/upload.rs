@@ -20,7 +20,7 @@ fn content(len: usize) -> Bytes {
 }
 
 async fn upload(sim: &Sim, value: &Bytes, piece: usize) -> Upload {
-    let mut upload = sim.engine.upload(OWNER, MANY).unwrap();
+    let mut upload = sim.engine.upload(OWNER, "primary", MANY).unwrap();
     let mut rest = value.clone();
     while !rest.is_empty() {
         let next = rest.split_to(piece.min(rest.len()));
@@ -97,7 +97,7 @@ async fn an_upload_that_no_commit_takes_leaves_nothing() {
     assert_eq!(packs(&disk).1, 1, "it is on the disk as it comes");
     drop(upload);
     assert_eq!(packs(&disk), before);
-    let mut upload = sim.engine.upload(OWNER, 1000).unwrap();
+    let mut upload = sim.engine.upload(OWNER, "primary", 1000).unwrap();
     upload.append(content(1000)).await.unwrap();
     let refused = upload.append(content(1)).await.unwrap_err();
     assert_eq!(refused.kind, ErrorKind::TooBig);

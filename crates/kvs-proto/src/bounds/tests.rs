@@ -135,7 +135,7 @@ fn requests() -> Vec<Request> {
             owner: 1,
         }
         .into(),
-        Upload {}.into(),
+        Upload { namespace: t() }.into(),
         UploadData {
             upload: 1,
             offset: 0,
@@ -428,7 +428,7 @@ fn a_frame_full_of_elements_is_refused_where_their_limit_is_passed() {
                 for element in [0xa0, 0x90] {
                     let body = full(field, &[&[head], &count[..]].concat(), &[element]);
                     let mut walk = Walk::new(what, &body);
-                    let refused = walk.request();
+                    let refused = walk.fields(|_, _| ());
                     assert!(
                         matches!(refused, Err(ProtocolError::OverLimit { .. })),
                         "{what} {field}: {refused:?}"
@@ -452,7 +452,7 @@ fn nested_elements_count_together_and_long_texts_are_not_read() {
     ] {
         let body = full("unknown", &begin, &element);
         let mut walk = Walk::new("info", &body);
-        let Err(ProtocolError::OverLimit { field, limit, .. }) = walk.request() else {
+        let Err(ProtocolError::OverLimit { field, limit, .. }) = walk.fields(|_, _| ()) else {
             panic!("not refused");
         };
         assert_eq!((&field[..], limit), ("body", BODY_ITEMS));
@@ -463,7 +463,7 @@ fn nested_elements_count_together_and_long_texts_are_not_read() {
         let body = full("unknown", &[&[head], &long[..]].concat(), b"x");
         let mut walk = Walk::new("info", &body);
         assert!(matches!(
-            walk.request(),
+            walk.fields(|_, _| ()),
             Err(ProtocolError::OverLimit { .. })
         ));
         assert!(body.len() - walk.rest.0.len() < 64);

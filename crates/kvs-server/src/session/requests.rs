@@ -1,8 +1,9 @@
 //! A session takes requests: each is begun in the order in which they arrived, as far as there is
 //! room.
 
+use bytes::Bytes;
 use kvs_engine::Token;
-use kvs_proto::{ErrorCode, Frame, Op, Request, write_error};
+use kvs_proto::{CommitHead, ErrorCode, Frame, Op, Request, namespace_of, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 
 use super::super::failure::Failure;
@@ -10,7 +11,15 @@ use super::super::incoming;
 use super::super::ops::{self, Answer, Context};
 use super::super::work::{Kind, Pending, at_once};
 use super::Session;
-use crate::limits::GUEST_TURN_BYTES_A_REQUEST;
+use crate::limits::{GUEST_TURN_BYTES_A_REQUEST, JUDGED_BYTES};
+
+/// What became of a request before it was decoded.
+enum Judged {
+    /// It is to be decoded.
+    MayBegin,
+    /// It will be answered.
+    Settled,
+}
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Takes requests that were received, as far as there is room; whether there were any.
@@ -84,8 +93,16 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     /// Takes one request.
     fn take(&mut self, frame: Frame) {
         let id = frame.id;
-        let request = Op::from_code(frame.tag).and_then(|op| Request::decode(op, &frame.body));
-        let request = match request {
+        let op = match Op::from_code(frame.tag) {
+            Ok(op) => op,
+            Err(error) => return self.refuse(id, &Failure::from(error)),
+        };
+        match self.judge(id, op, &frame.body) {
+            Ok(Judged::MayBegin) => {}
+            Ok(Judged::Settled) => return,
+            Err(failure) => return self.refuse(id, &failure),
+        }
+        let request = match Request::decode(op, &frame.body) {
             Ok(request) => request,
             Err(error) => return self.refuse(id, &Failure::from(error)),
         };
@@ -99,6 +116,47 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             self.begin(id, frame.body.len(), request);
         } else {
             self.parked = Some((id, frame.body.len(), request));
+        }
+    }
+
+    /// Judges a guest's rights before its request costs anything: a long one is not decoded for
+    /// somebody who may do nothing in its namespace. A commit that took effect is answered as
+    /// before all the same.
+    fn judge(&mut self, id: u64, op: Op, body: &Bytes) -> Result<Judged, Failure> {
+        let Context { shared, caller } = &self.context;
+        if body.len() < JUDGED_BYTES || !shared.is_guest(*caller) {
+            return Ok(Judged::MayBegin);
+        }
+        match op {
+            Op::Commit => {
+                let head = CommitHead::read(body)?;
+                let Err(refusal) = shared.engine.may_write(*caller, head.namespace) else {
+                    return Ok(Judged::MayBegin);
+                };
+                let request = incoming::without_content(*caller, self.client, head);
+                if !head.root {
+                    self.without_root.insert(id);
+                }
+                let token = Token { id, bytes: 0 };
+                self.commits.settle(token, request, refusal, &shared.engine);
+                Ok(Judged::Settled)
+            }
+            Op::Lookup
+            | Op::List
+            | Op::Read
+            | Op::Info
+            | Op::Wait
+            | Op::Log
+            | Op::LookupMany
+            | Op::Nodes => {
+                let namespace = namespace_of(op.name(), body)?.unwrap_or_default();
+                // Without one it is that of a snapshot.
+                if !namespace.is_empty() {
+                    shared.engine.may_read(*caller, namespace)?;
+                }
+                Ok(Judged::MayBegin)
+            }
+            _ => Ok(Judged::MayBegin),
         }
     }
 
@@ -126,7 +184,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         match request {
             Request::Commit(commit) => {
                 let (engine, token) = (&shared.engine, Token { id, bytes });
-                let taken = self.uploads.take(&commit.operations);
+                let taken = self.uploads.take(&commit);
                 let root = commit.root;
                 let mut commit = incoming::commit(*caller, self.client, commit)?;
                 if !root {
@@ -172,12 +230,12 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.streams
                     .open_roots(&shared.engine, *caller, id, &roots, out)?;
             }
-            Request::Upload(_) => {
-                self.uploads.open(shared, *caller, id)?;
+            Request::Upload(upload) => {
+                self.uploads.open(shared, *caller, id, upload.namespace)?;
                 ops::write(&mut self.connection.out, id, &Ok(Answer::Done));
             }
             Request::UploadData(data) => {
-                let work = self.uploads.data(data)?;
+                let work = self.uploads.data((&shared.engine, *caller), data)?;
                 let work = self.in_turn(work);
                 self.advance(id, (Kind::Slow, 0), work);
             }

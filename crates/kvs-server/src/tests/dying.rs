@@ -201,7 +201,7 @@ fn a_daemon_that_is_to_panic() {
 
 /// A transaction that puts a value which has come in pieces.
 async fn upload(primary: &Namespace, key: String) -> Result<Transaction, ClientError> {
-    let mut upload = primary.client().upload().await?;
+    let mut upload = primary.upload().await?;
     for _ in 0..3 {
         upload.write(vec![b'v'; 500_000]).await?;
     }

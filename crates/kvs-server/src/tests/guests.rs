@@ -288,3 +288,95 @@ async fn a_flood_of_a_guest_on_many_connections_and_the_owner_are_both_answered(
         task.await.unwrap();
     }
 }
+
+/// The frame of a commit of 1 MiB whose operation has no key that is one, its namespace first or last.
+fn malformed(number: u8, namespace: &str, first: bool) -> Vec<u8> {
+    let name = [&[0xa9][..], b"namespace", &[0xa0 | namespace.len() as u8]].concat();
+    let name = [&name, namespace.as_bytes()].concat();
+    let mut operations = b"\xaaoperations\x91\x81\xa3put\x82\xa3key\x05\xa5value".to_vec();
+    operations.extend_from_slice(b"\xc6\x00\x10\x00\x00");
+    operations.resize(operations.len() + (1 << 20), b'x');
+    let number = [b"\xa6number".as_slice(), &[number]].concat();
+    let (before, behind) = match first {
+        true => (name, Vec::new()),
+        false => (Vec::new(), name),
+    };
+    let content = [
+        &[0x93, 5, 2, 0x83][..],
+        &before,
+        &number,
+        &operations,
+        &behind,
+    ]
+    .concat();
+    [&(content.len() as u32).to_be_bytes()[..], &content].concat()
+}
+
+#[tokio::test]
+async fn a_guest_is_refused_before_its_long_request_is_decoded() {
+    let shared = open_daemon().await;
+    let mut raw = guest(&shared, 0).await;
+    for first in [true, false] {
+        for (namespace, code) in [
+            ("primary", ErrorCode::Permission),
+            ("nowhere", ErrorCode::Permission),
+            ("theirs", ErrorCode::BadRequest),
+        ] {
+            let frame = malformed(1, namespace, first);
+            raw.0.out.frames().extend_from_slice(&frame);
+            raw.0.flush().await.unwrap();
+            assert_eq!(raw.refused().await, (5, code), "{namespace}");
+        }
+    }
+    let mut long = lookup("k", 1);
+    long.namespace = "primary".into();
+    long.at = kvs_client::At::Snapshot("x".repeat(5_000).into());
+    raw.send(6, long).await;
+    assert_eq!(raw.refused().await, (6, ErrorCode::Permission));
+}
+
+#[tokio::test]
+async fn a_long_commit_that_took_effect_is_answered_again_when_the_right_is_gone() {
+    let shared = open_daemon().await;
+    let mut raw = guest(&shared, 0).await;
+    let mut commit = theirs(1, "k", vec![7; 100_000]);
+    raw.send(1, commit.clone()).await;
+    let done: CommitAnswer = body(&raw.receive().await);
+    let chowned = shared.engine.chown_namespace(CALLER, "theirs", CALLER);
+    chowned.await.unwrap();
+    commit.repeat = Some(done.position);
+    raw.send(2, commit.clone()).await;
+    let again: CommitAnswer = body(&raw.receive().await);
+    assert_eq!(again.position, done.position);
+    commit.number = 2;
+    raw.send(3, commit).await;
+    assert_eq!(raw.refused().await, (3, ErrorCode::Permission));
+}
+
+#[tokio::test]
+async fn an_upload_is_for_one_namespace_and_its_rights_are_judged_at_each_piece() {
+    let shared = open_daemon().await;
+    let mut raw = guest(&shared, 0).await;
+    let to = |namespace: &str| wire::Upload {
+        namespace: namespace.into(),
+    };
+    for (id, namespace) in [(1, "primary"), (2, "nowhere")] {
+        raw.send(id, to(namespace)).await;
+        assert_eq!(raw.refused().await, (id, ErrorCode::Permission));
+    }
+    raw.send(3, to("theirs")).await;
+    assert_eq!(raw.receive().await.tag, Status::Final.code());
+    let chowned = shared.engine.chown_namespace(CALLER, "theirs", CALLER);
+    chowned.await.unwrap();
+    raw.send(4, piece(3, 0, "x")).await;
+    assert_eq!(raw.refused().await, (4, ErrorCode::Permission));
+    raw.send(5, piece(3, 0, "x")).await;
+    assert_eq!(raw.refused().await, (5, ErrorCode::Invalid));
+    let mut owner = Raw::open(&shared).await;
+    owner.send(6, to("theirs")).await;
+    owner.receive().await;
+    owner.send(7, put_upload(1, 6, 0)).await;
+    let refused = owner.receive().await;
+    let refused: ErrorBody = body(&refused);
+    assert_eq!(refused.message, "upload 6 is for namespace theirs");
+}

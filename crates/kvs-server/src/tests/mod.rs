@@ -134,6 +134,12 @@ fn watch(credit: u64) -> Watch {
     }
 }
 
+fn upload() -> Upload {
+    Upload {
+        namespace: "primary".into(),
+    }
+}
+
 fn wait(version: u64) -> Wait {
     Wait {
         namespace: "primary".into(),
@@ -564,10 +570,10 @@ async fn uploads_are_checked_and_taken_once() {
     let shared = daemon().await;
     let mut raw = Raw::open(&shared).await;
     for id in 1..=8 {
-        raw.send(id, Upload {}).await;
+        raw.send(id, upload()).await;
         assert_eq!(raw.receive().await.tag, Status::Final.code());
     }
-    raw.send(9, Upload {}).await;
+    raw.send(9, upload()).await;
     assert_eq!(raw.refused().await, (9, ErrorCode::Limit));
     raw.send(8, Empty {}).await;
     let too_long = vec![0; UPLOAD_CHUNK_BYTES + 1];
@@ -637,7 +643,7 @@ async fn an_upload_is_dropped_when_nothing_is_heard_of_it() {
     let shared = daemon().await;
     let mut raw = Raw::open(&shared).await;
     for id in [1, 2] {
-        raw.send(id, Upload {}).await;
+        raw.send(id, upload()).await;
         raw.receive().await;
     }
     for _ in 0..3 {
@@ -658,7 +664,7 @@ async fn the_client_library_sends_and_reads_long_values_in_pieces() {
     );
     let client = client.await.unwrap();
     let primary = client.namespace("primary");
-    let mut upload = client.upload().await.unwrap();
+    let mut upload = primary.upload().await.unwrap();
     let value: Vec<u8> = (0..5_000_000u32).flat_map(u32::to_be_bytes).collect();
     upload.write(value.clone()).await.unwrap();
     upload.keep_alive().await.unwrap();

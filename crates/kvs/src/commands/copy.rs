@@ -10,7 +10,7 @@ use std::process::ExitCode;
 use anyhow::{Result, anyhow};
 use clap::Args;
 use clap::builder::NonEmptyStringValueParser;
-use kvs_client::{Client, ErrorCode, LookupAnswer, LookupOptions, Transaction, Uploaded};
+use kvs_client::{ErrorCode, LookupAnswer, LookupOptions, Namespace, Transaction, Uploaded};
 
 use super::failure::{About as _, failure, failure_as};
 use super::key::normal;
@@ -104,7 +104,7 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
     let transaction = Transaction::new().put_object(destination, object);
     match to.commit(transaction).await {
         Err(error) if error.code == ErrorCode::TooBig => {
-            let Some(uploaded) = send(&client, &found, pair).await? else {
+            let Some(uploaded) = send(&to, &found, pair).await? else {
                 return Err(error).about(destination);
             };
             let transaction = Transaction::new().put_upload(destination, uploaded);
@@ -124,11 +124,11 @@ async fn transfer(daemon: &Daemon, pair: &Pair, and_unlink: bool) -> Result<Exit
 }
 
 /// Uploads the value again, in pieces. `None` if the entry is not a value.
-async fn send(client: &Client, found: &LookupAnswer, pair: &Pair) -> Result<Option<Uploaded>> {
-    let Some(mut value) = client.found_reader(found) else {
+async fn send(to: &Namespace, found: &LookupAnswer, pair: &Pair) -> Result<Option<Uploaded>> {
+    let Some(mut value) = to.client().found_reader(found) else {
         return Ok(None);
     };
-    let mut upload = client.upload().await.about(&pair.destination)?;
+    let mut upload = to.upload().await.about(&pair.destination)?;
     while let Some(piece) = value.next().await.about(&pair.source)? {
         upload.write(piece).await.about(&pair.destination)?;
     }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use anyhow::{Result, anyhow};
 use bytes::{Bytes, BytesMut};
-use kvs_client::{Client, Uploaded};
+use kvs_client::{Namespace, Uploaded};
 use kvs_proto::UPLOAD_CHUNK_BYTES;
 use tokio::sync::mpsc;
 
@@ -26,7 +26,7 @@ pub(super) enum Input {
 }
 
 /// Reads all of standard input; a second call returns an empty value.
-pub(super) async fn take(client: &Client, key: &str) -> Result<Input> {
+pub(super) async fn take(namespace: &Namespace, key: &str) -> Result<Input> {
     let mut pieces = pieces();
     let Some(first) = pieces.recv().await.transpose()? else {
         return Ok(Input::Short(Bytes::new()));
@@ -35,7 +35,7 @@ pub(super) async fn take(client: &Client, key: &str) -> Result<Input> {
         return Ok(Input::Short(first));
     }
     let progress = Progress::of_bytes(key, size());
-    let mut upload = client.upload().await.about(key)?;
+    let mut upload = namespace.upload().await.about(key)?;
     progress.add(first.len() as u64);
     upload.write(first).await.about(key)?;
     loop {

@@ -64,7 +64,7 @@ pub(crate) async fn run(daemon: &Daemon, args: PutArgs) -> Result<ExitCode> {
     for (key, value) in &pairs {
         let from_stdin = value == b"-" && (args.raw || args.treeobj);
         transaction = if from_stdin && args.raw && !args.append {
-            match input::take(&client, key).await? {
+            match input::take(&client.namespace(namespace.as_str()), key).await? {
                 Input::Short(value) => transaction.put(key, value),
                 Input::Long(uploaded) => transaction.put_upload(key, uploaded),
             }
