@@ -63,7 +63,7 @@ impl Transaction {
         })
     }
 
-    /// Puts a value that was sent before, by [`crate::Client::upload`].
+    /// Puts a value that was sent before, by [`crate::Namespace::upload`].
     pub fn put_upload(self, key: impl Into<SmolStr>, uploaded: Uploaded) -> Self {
         self.operation(Operation::PutUpload {
             key: key.into(),
