@@ -25,7 +25,8 @@ pub struct Upload {
 }
 
 impl Namespace {
-    /// Begins to send a value of any length, to be put into this namespace. Nothing of it is seen before it is committed.
+    /// Begins to send a value of any length, to be put into this namespace. Nothing of it is seen
+    /// before it is committed.
     ///
     /// ```
     /// # #[tokio::main(flavor = "current_thread")] async fn main() -> Result<(), kvs_client::ClientError> {

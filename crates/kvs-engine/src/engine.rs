@@ -179,22 +179,6 @@ impl Engine {
         Upload::begin(&self.store, limit)
     }
 
-    /// Refuses a caller who may not change the namespace now.
-    ///
-    /// # Errors
-    /// `NoNamespace`, `Permission`.
-    pub fn may_write(&self, caller: Principal, namespace: &str) -> Result<(), EngineError> {
-        stage::check_writer(&self.store, caller, namespace)
-    }
-
-    /// Refuses a caller who may not read the namespace now.
-    ///
-    /// # Errors
-    /// `NoNamespace`, `Permission`.
-    pub fn may_read(&self, caller: Principal, namespace: &str) -> Result<(), EngineError> {
-        self.store.readable(caller, namespace).map(drop)
-    }
-
     /// Makes an upload the value of operation `index` of a request, which is a put. If that fails
     /// or the caller may not change the namespace, the request is refused and the upload discarded.
     pub async fn take_upload(&self, upload: Upload, request: &mut CommitRequest, index: usize) {

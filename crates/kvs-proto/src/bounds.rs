@@ -87,8 +87,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps over a request: a map whose keys are texts. Each is shown, and where its content begins.
-    /// What follows the map is not looked at.
+    /// Steps over a request: a map whose keys are texts. Each is shown, and where its content
+    /// begins. What follows the map is not looked at.
     pub(crate) fn fields(
         &mut self,
         mut see: impl FnMut(&'a str, Rest<'a>),

@@ -328,8 +328,8 @@ pub fn write_answer<T: Serialize>(
     })
 }
 
-/// Appends the frame of the answer to a lookup that found this value where it looked; as [`write_answer`], but
-/// sooner.
+/// Appends the frame of the answer to a lookup that found this value where it looked; as
+/// [`write_answer`], but sooner.
 ///
 /// # Errors
 /// If it is too long; then `out` is as it was.

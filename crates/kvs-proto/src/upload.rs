@@ -5,8 +5,9 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Opens an upload for a namespace, named by the id of this request from then on. It ends when a commit takes it,
-/// by `cancel` under that id, with its connection, or when nothing was sent for it for some time.
+/// Opens an upload for a namespace, named by the id of this request from then on. It ends when a
+/// commit takes it, by `cancel` under that id, with its connection, or when nothing was sent for it
+/// for some time.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
     /// The namespace of the commit that takes it.

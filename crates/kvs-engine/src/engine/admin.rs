@@ -36,6 +36,22 @@ fn check_lease(lease_ms: Option<u64>) -> Result<(), EngineError> {
 }
 
 impl Engine {
+    /// Refuses a caller who may not change the namespace now.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`.
+    pub fn may_write(&self, caller: Principal, namespace: &str) -> Result<(), EngineError> {
+        stage::check_writer(&self.store, caller, namespace)
+    }
+
+    /// Refuses a caller who may not read the namespace now.
+    ///
+    /// # Errors
+    /// `NoNamespace`, `Permission`.
+    pub fn may_read(&self, caller: Principal, namespace: &str) -> Result<(), EngineError> {
+        self.store.readable(caller, namespace).map(drop)
+    }
+
     /// Keeps a snapshot readable until it is unpinned or its lease (in milliseconds) expires.
     ///
     /// # Errors

@@ -289,7 +289,8 @@ async fn a_flood_of_a_guest_on_many_connections_and_the_owner_are_both_answered(
     }
 }
 
-/// The frame of a commit of 1 MiB whose operation has no key that is one, its namespace first or last.
+/// The frame of a commit of 1 MiB whose operation has no key that is one, its namespace first or
+/// last.
 fn malformed(number: u8, namespace: &str, first: bool) -> Vec<u8> {
     let name = [&[0xa9][..], b"namespace", &[0xa0 | namespace.len() as u8]].concat();
     let name = [&name, namespace.as_bytes()].concat();
