@@ -14,6 +14,7 @@ const NAMESPACE_OF_FIVE: &[u8] = b"\x85\xa9namespace";
 const NUMBER: &[u8] = b"\xa6number";
 const ACKNOWLEDGED: &[u8] = b"\xacacknowledged";
 const ROOT: &[u8] = b"\xa4root\xc3";
+const ROOT_OPERATIONS: &[u8] = b"\xa4root\xc3\xaaoperations";
 const OPERATIONS: &[u8] = b"\xaaoperations";
 
 const PUT: &[u8] = b"\x81\xa3put\x82\xa3key";
@@ -57,10 +58,7 @@ pub(crate) fn commit(out: &mut BytesMut, commit: &Commit) -> bool {
     number(out, *own);
     out.extend_from_slice(ACKNOWLEDGED);
     number(out, *acknowledged);
-    if *root {
-        out.extend_from_slice(ROOT);
-    }
-    out.extend_from_slice(OPERATIONS);
+    out.extend_from_slice(if *root { ROOT_OPERATIONS } else { OPERATIONS });
     array(out, operations.len());
     let plain = operations.iter().all(|operation| put(out, operation));
     if !plain {
