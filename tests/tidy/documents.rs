@@ -1,10 +1,21 @@
 //! The documents name files that exist, and the map of the code leaves no part of it out.
 
+use std::collections::HashSet;
+
 use super::expect_none;
 use super::sources::{exists, files, packages, read};
 
 /// Documents whose file names are checked.
-const DOCUMENTS: &[&str] = &["README.md", "CONTRIBUTING.md", "docs", "rfcs"];
+const DOCUMENTS: &[&str] = &[
+    "README.md",
+    "CONTRIBUTING.md",
+    "CHANGELOG.md",
+    "docs",
+    "rfcs",
+];
+
+/// Directories of the project that documents name files in.
+const TOP: &[&str] = &["crates", "tests", "benches", "docs", "rfcs", ".ci"];
 
 fn is_file_name(text: &str) -> bool {
     let endings = [".rs", ".md", ".toml", ".py", ".sh"];
@@ -15,9 +26,9 @@ fn is_file_name(text: &str) -> bool {
     plain && named && !text.starts_with('.')
 }
 
-/// Names of files in a document, each with the directory that the section is about: a heading may
-/// name one, and file names below it may be given from there.
-fn named_files(text: &str) -> Vec<(String, String)> {
+/// Names in a document's code that `is_name` accepts, each with the directory that the section is
+/// about: a heading may name one, and names below it may be given from there.
+fn named(text: &str, is_name: impl Fn(&str) -> bool) -> Vec<(String, String)> {
     let mut directory = String::new();
     let mut found = Vec::new();
     let mut fenced = false;
@@ -35,7 +46,7 @@ fn named_files(text: &str) -> Vec<(String, String)> {
             };
         }
         for name in line.split('`').skip(1).step_by(2) {
-            if is_file_name(name) {
+            if is_name(name) {
                 found.push((directory.clone(), name.to_owned()));
             }
         }
@@ -46,13 +57,15 @@ fn named_files(text: &str) -> Vec<(String, String)> {
 #[test]
 fn the_map_of_the_code_names_only_what_exists() {
     let text = read("docs/ARCHITECTURE.md");
-    let findings = named_files(&text).into_iter().filter(|(directory, name)| {
-        let near = [
-            format!("{directory}/{name}"),
-            format!("{directory}/src/{name}"),
-        ];
-        !exists(name) && (directory.is_empty() || !near.iter().any(|path| exists(path)))
-    });
+    let findings = named(&text, is_file_name)
+        .into_iter()
+        .filter(|(directory, name)| {
+            let near = [
+                format!("{directory}/{name}"),
+                format!("{directory}/src/{name}"),
+            ];
+            !exists(name) && (directory.is_empty() || !near.iter().any(|path| exists(path)))
+        });
     expect_none(
         "docs/ARCHITECTURE.md names what is not there",
         findings
@@ -61,13 +74,47 @@ fn the_map_of_the_code_names_only_what_exists() {
     );
 }
 
+/// All documents of the project.
+fn documents() -> Vec<String> {
+    let all = DOCUMENTS.iter();
+    all.flat_map(|name| match name.ends_with(".md") {
+        true => vec![(*name).to_owned()],
+        false => files(name, &[".md"]),
+    })
+    .collect()
+}
+
+/// Whether a text in code is a path of the project: it begins with one of its directories, or
+/// ends as a file does.
+fn is_path(text: &str) -> bool {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "._-/".contains(c);
+    let first = text.split('/').next().unwrap_or_default();
+    let inside = TOP.contains(&first) && text.chars().all(plain);
+    text.contains('/') && (inside || is_file_name(text))
+}
+
 #[test]
 fn paths_in_documents_lead_to_files() {
+    let names: HashSet<String> = TOP
+        .iter()
+        .flat_map(|top| files(top, &[".rs", ".py", ".sh"]))
+        .filter_map(|path| Some(path.rsplit_once('/')?.1.to_owned()))
+        .collect();
     let mut findings = Vec::new();
-    for document in ["README.md", "CONTRIBUTING.md", "docs/LIMITS.md"] {
-        let named = named_files(&read(document)).into_iter();
-        let missing = named.filter(|(_, name)| name.contains('/') && !exists(name));
-        findings.extend(missing.map(|(_, name)| format!("{document}: {name}")));
+    for document in documents() {
+        let text = read(&document);
+        for (directory, name) in named(&text, is_path) {
+            // The map gives some from the directory of their section; it has a test of its own.
+            if !exists(&name) && !exists(&joined(&directory, &name)) {
+                findings.push(format!("{document}: {name}"));
+            }
+        }
+        for (_, name) in named(&text, is_file_name) {
+            let checked = !name.contains('/') && !name.ends_with(".md") && !name.ends_with(".toml");
+            if checked && !names.contains(&name) {
+                findings.push(format!("{document}: {name}"));
+            }
+        }
     }
     expect_none("documents name what is not there", findings);
 }
@@ -108,13 +155,7 @@ fn the_map_of_the_code_has_every_part_of_every_crate() {
 #[test]
 fn links_between_documents_lead_somewhere() {
     let mut findings = Vec::new();
-    let documents = DOCUMENTS
-        .iter()
-        .flat_map(|name| match name.ends_with(".md") {
-            true => vec![(*name).to_owned()],
-            false => files(name, &[".md"]),
-        });
-    for document in documents {
+    for document in documents() {
         let text = read(&document);
         let directory = document
             .rsplit_once('/')
