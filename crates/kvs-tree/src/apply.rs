@@ -15,11 +15,15 @@ mod condition;
 
 mod single;
 
+use std::cell::Cell;
+
 use crate::edit::with_more;
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
-use crate::limits::{DEPTH, ENTRIES, LOGICAL_BYTES, MISSING_REPORTED, TRANSACTION_OPERATIONS};
+use crate::limits::{
+    DEPTH, ENTRIES, LOGICAL_BYTES, MISSING_REPORTED, TRANSACTION_OPERATIONS, TRANSACTION_VISITS,
+};
 use crate::node::{Directory, Stats};
 use crate::source::{Ctx, Fault};
 use crate::transaction::{Condition, Operation, OperationResult, Transaction};
@@ -49,8 +53,9 @@ pub struct Applied {
 /// # Errors
 /// Messages name the operation or condition (counted from 0) and its key. `ConditionFailed` if a
 /// condition does not hold; otherwise see [`crate::Operation`]. `Limit` if there are more than
-/// [`TRANSACTION_OPERATIONS`] operations or conditions, or if the tree would exceed [`ENTRIES`],
-/// `LOGICAL_BYTES` or `DEPTH`.
+/// [`TRANSACTION_OPERATIONS`] operations or conditions, if they visit more than
+/// [`crate::TRANSACTION_VISITS`] names, or if the tree would exceed [`ENTRIES`], `LOGICAL_BYTES` or
+/// `DEPTH`.
 pub fn apply(
     root: &Directory,
     ctx: &Ctx<'_>,
@@ -69,29 +74,31 @@ pub fn apply(
         );
         return Err(TreeError::new(TreeErrorKind::Limit, message).into());
     }
-    run(root, ctx, past, conditions, operations).map_err(|fault| {
+    let visits = Cell::new(0);
+    let run = |conditions: &[_], operations: &[_]| {
+        run((root, ctx, &visits), past, conditions, operations)
+    };
+    run(conditions, operations).map_err(|fault| {
+        // What they visit again counts, too; then whatever else is missing is found later.
+        let conditions = conditions.iter().map(std::slice::from_ref);
+        let operations = operations.iter().map(std::slice::from_ref);
         let alone = conditions
-            .iter()
-            .map(|condition| run(root, ctx, past, std::slice::from_ref(condition), &[]))
-            .chain(
-                operations
-                    .iter()
-                    .map(|operation| run(root, ctx, past, &[], std::slice::from_ref(operation))),
-            );
+            .map(|one| run(one, &[]))
+            .chain(operations.map(|one| run(&[], one)))
+            .take_while(|_| visits.get() <= TRANSACTION_VISITS);
         with_more(fault, MISSING_REPORTED, alone)
     })
 }
 
 fn run(
-    root: &Directory,
-    ctx: &Ctx<'_>,
+    (root, ctx, visits): (&Directory, &Ctx<'_>, &Cell<usize>),
     past: PastRoots<'_>,
     conditions: &[Condition],
     operations: &[Operation],
 ) -> Result<Applied, Fault> {
     let before = root.stats();
     let mut root = root.clone();
-    let mut draft = Draft::new(&mut root, ctx);
+    let mut draft = Draft::new(&mut root, ctx, visits);
     check_all(&mut draft, past, conditions)?;
     let mut results = Vec::with_capacity(operations.len());
     for (index, operation) in operations.iter().enumerate() {

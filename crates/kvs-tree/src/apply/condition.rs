@@ -39,8 +39,14 @@ pub(super) fn check(
         (Condition::Unchanged { key, since }, entry) => {
             let root = past(*since).ok_or(Fault::NeedVersion(*since))?;
             let before = match lookup(&root, draft.ctx.source, key, false, 0) {
-                Ok(Resolved::Found { entry, .. }) => Some(entry),
-                Ok(Resolved::Absent { .. }) => None,
+                Ok(Resolved::Found { entry, key, links }) => {
+                    draft.visit(&key, &links)?;
+                    Some(entry)
+                }
+                Ok(Resolved::Absent { key, links }) => {
+                    draft.visit(&key, &links)?;
+                    None
+                }
                 Err(fault @ (Fault::Missing(_) | Fault::NeedVersion(_))) => return Err(fault),
                 // The key led to another namespace or to an error, and now leads here.
                 Ok(Resolved::Elsewhere { .. }) | Err(Fault::Tree(_)) => {

@@ -1,9 +1,12 @@
 //! A tree while a transaction works on it, with the record of its changes.
 
+use std::cell::Cell;
+
 use crate::edit::edit;
 use crate::effect::Effect;
 use crate::error::{TreeError, TreeErrorKind};
 use crate::key::Key;
+use crate::limits::TRANSACTION_VISITS;
 use crate::lookup::{Resolved, lookup};
 use crate::node::{Directory, Entry};
 use crate::source::{Ctx, Fault};
@@ -27,16 +30,35 @@ pub(super) struct Draft<'a> {
     /// May contain duplicates.
     pub(super) touched: Vec<Key>,
     pub(super) ctx: &'a Ctx<'a>,
+    /// Names that lookups of this transaction visited, in this and earlier attempts.
+    visits: &'a Cell<usize>,
 }
 
 impl<'a> Draft<'a> {
-    pub(super) fn new(root: &'a mut Directory, ctx: &'a Ctx<'a>) -> Self {
+    pub(super) fn new(root: &'a mut Directory, ctx: &'a Ctx<'a>, visits: &'a Cell<usize>) -> Self {
         Draft {
             root,
             effects: Vec::with_capacity(1),
             touched: Vec::new(),
             ctx,
+            visits,
         }
+    }
+
+    /// Counts the names that a lookup visited. Refuses the transaction if they are too many.
+    pub(super) fn visit(&self, key: &Key, links: &[Key]) -> Result<(), Fault> {
+        let names = key.depth() + links.iter().map(Key::depth).sum::<usize>();
+        let visits = self.visits.get().saturating_add(names);
+        self.visits.set(visits);
+        if visits > TRANSACTION_VISITS {
+            return refused(
+                TreeErrorKind::Limit,
+                format!(
+                    "the transaction visits more than {TRANSACTION_VISITS} names, of its keys and of links on the way: split it"
+                ),
+            );
+        }
+        Ok(())
     }
 
     /// Follows the links in the middle of `key`. Returns the key that a write goes to and the entry
@@ -52,6 +74,7 @@ impl<'a> Draft<'a> {
                 ));
             }
         };
+        self.visit(&key, &links)?;
         self.touched.extend(links);
         self.touched.push(key.clone());
         Ok((key, entry))

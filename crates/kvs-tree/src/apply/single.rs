@@ -6,6 +6,8 @@
 //! transactions are uniquely owned and are edited in place: a series of transactions copies each
 //! node once, not once per transaction. A step that fails leaves the tree unchanged.
 
+use std::cell::Cell;
+
 use super::draft::{Draft, Written};
 use super::{PastRoots, check_all, named, operation, write};
 use crate::edit::with_more;
@@ -58,7 +60,8 @@ pub fn put_plainly(
     if value.len() as u64 > VALUE_BYTES || !fits(root.stats(), operation) {
         return Ok(None);
     }
-    let mut draft = Draft::new(root, ctx);
+    let visits = Cell::new(0);
+    let mut draft = Draft::new(root, ctx, &visits);
     match write::put(&mut draft, key.clone(), value) {
         Ok(()) => {
             draft.touched.push(key.clone());
@@ -90,7 +93,8 @@ pub fn locate(
     }
     let find = |conditions: &[Condition]| {
         let mut root = root.clone();
-        let mut draft = Draft::new(&mut root, ctx);
+        let visits = Cell::new(0);
+        let mut draft = Draft::new(&mut root, ctx, &visits);
         check_all(&mut draft, past, conditions)?;
         let (key, before) = operation::locate(&mut draft, operation)
             .map_err(|fault| named(fault, || operation::title(0, operation)))?;
@@ -127,7 +131,8 @@ impl Located {
         ctx: &Ctx<'_>,
         transaction: &Transaction,
     ) -> Result<Written, Fault> {
-        let mut draft = Draft::new(root, ctx);
+        let visits = Cell::new(0);
+        let mut draft = Draft::new(root, ctx, &visits);
         let mut results = Vec::with_capacity(1);
         for operation in &transaction.operations {
             let (key, before) = (self.key.clone(), self.before.as_ref());

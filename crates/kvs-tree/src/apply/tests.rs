@@ -437,6 +437,90 @@ fn a_transaction_has_a_limit_of_operations() {
     assert!(matches!(fault, Fault::Tree(error) if error.kind == TreeErrorKind::Limit));
 }
 
+/// A transaction with these conditions and operations on the tree that `before` makes.
+fn refusal_on(
+    before: &[String],
+    conditions: Vec<Condition>,
+    operations: Vec<Operation>,
+) -> Option<TreeErrorKind> {
+    let before = Transaction {
+        conditions: Vec::new(),
+        operations: before.iter().map(|text| operation(text)).collect(),
+    };
+    let root = apply(&Directory::empty(), &CTX, &|_| None, &before)
+        .unwrap()
+        .root;
+    let transaction = Transaction {
+        conditions,
+        operations,
+    };
+    match apply(&root, &CTX, &|_| Some(root.clone()), &transaction) {
+        Ok(_) => None,
+        Err(Fault::Tree(error)) => Some(error.kind),
+        Err(fault) => panic!("{fault:?}"),
+    }
+}
+
+#[test]
+fn a_transaction_has_a_limit_of_names_with_those_of_links_on_the_way() {
+    const LIMIT: Option<TreeErrorKind> = Some(TreeErrorKind::Limit);
+    let puts = |count: usize, key: &str| -> Vec<Operation> {
+        (0..count)
+            .map(|n| operation(&format!("put {key}{n} v")))
+            .collect()
+    };
+    let deep = ["d"; 63].join(".") + ".k";
+    let most = TRANSACTION_VISITS / 64;
+    assert_eq!(refusal_on(&[], Vec::new(), puts(most, &deep)), None);
+    assert_eq!(refusal_on(&[], Vec::new(), puts(most + 1, &deep)), LIMIT);
+    // What documents promise: 10,000 keys of six names.
+    assert_eq!(
+        refusal_on(&[], Vec::new(), puts(10_000, "a.b.c.d.e.f")),
+        None
+    );
+    // Two names each, and ten links of sixty names on the way.
+    let long = ["d"; 59].join(".");
+    let links: Vec<String> = (0..10)
+        .map(|n| format!("link {long}.l{n} {long}.l{}", n + 1))
+        .chain([format!("mkdir {long}.l10"), format!("link l {long}.l1")])
+        .collect();
+    let few = TRANSACTION_VISITS / (1 + 9 * 60 + 61);
+    for verb in ["put", "append", "unlink", "mkdir"] {
+        let operations = |count: usize| -> Vec<Operation> {
+            let one = |n| operation(&format!("{verb} l.{n} v"));
+            (0..count).map(one).collect()
+        };
+        assert_eq!(
+            refusal_on(&links, Vec::new(), operations(few)),
+            None,
+            "{verb}"
+        );
+        assert_eq!(
+            refusal_on(&links, Vec::new(), operations(few + 1)),
+            LIMIT,
+            "{verb}"
+        );
+    }
+    let absent = |count| vec![Condition::Absent { key: key("l.x") }; count];
+    assert_eq!(refusal_on(&links, absent(few), Vec::new()), None);
+    assert_eq!(refusal_on(&links, absent(few + 1), Vec::new()), LIMIT);
+    // Compared with an old state, which is looked into as well.
+    let unchanged = |count| {
+        vec![
+            Condition::Unchanged {
+                key: key("l.x"),
+                since: 1
+            };
+            count
+        ]
+    };
+    assert_eq!(refusal_on(&links, unchanged(few / 2), Vec::new()), None);
+    assert_eq!(
+        refusal_on(&links, unchanged(few / 2 + 1), Vec::new()),
+        LIMIT
+    );
+}
+
 #[test]
 fn doubling_and_nesting_end_at_the_limits() {
     let doubling: Vec<Operation> = (0..100)
