@@ -3,9 +3,10 @@
 //! slices, together with its future.
 //!
 //! Code that may visit many nodes asks a [`Pace`] how many visits the current slice has left, and
-//! reports the visits that it made. The first slice is shorter: it runs where the request is taken,
-//! in a row with other requests. Counts and the longest slices, in processor time, are kept for
-//! `status`.
+//! reports the visits that it made. Slices of guests are shorter than those of the instance owner,
+//! since each step of another request may have to wait for one. The first slice is shorter: it runs
+//! where the request is taken, in a row with other requests. Counts and the longest slices, in
+//! processor time, are kept for `status`.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -13,8 +14,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::clock::Clock;
-use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART, SLICE_NS};
-use crate::request::Principal;
+use crate::limits::{BYTES_A_VISIT, FIRST_SLICE_PART, GUEST_SLICE_PART, SLICE_NS};
+use crate::request::{Principal, Tenant};
 
 /// Visits that copying or encoding `bytes` bytes counts as.
 #[must_use]
@@ -80,6 +81,7 @@ impl SliceCounts {
 pub struct Slices {
     clock: Arc<dyn Clock>,
     visits: usize,
+    instance_owner: u32,
     slices: AtomicU64,
     visited: AtomicU64,
     most_visits: AtomicU64,
@@ -89,11 +91,12 @@ pub struct Slices {
 }
 
 impl Slices {
-    /// Slices of `visits` visits.
-    pub(crate) fn new(clock: Arc<dyn Clock>, visits: usize) -> Self {
+    /// Slices of `visits` visits; those of guests, who are not the instance owner, have fewer.
+    pub(crate) fn new(clock: Arc<dyn Clock>, visits: usize, instance_owner: u32) -> Self {
         Self {
             clock,
             visits: visits.max(1),
+            instance_owner,
             slices: AtomicU64::new(0),
             visited: AtomicU64::new(0),
             most_visits: AtomicU64::new(0),
@@ -120,8 +123,15 @@ impl Slices {
 
     /// The pace of new work for a caller.
     pub fn pace(self: &Arc<Self>, caller: Principal) -> Pace {
+        let part = match Tenant::of(caller, self.instance_owner) {
+            Tenant::Owner => 1,
+            Tenant::Guest(_) => GUEST_SLICE_PART,
+        };
+        let visits = (self.visits / part).max(1);
         Pace {
-            left: (self.visits / FIRST_SLICE_PART).max(1),
+            visits,
+            part,
+            left: (visits / FIRST_SLICE_PART).max(1),
             slices: self.clone(),
             caller,
             made: 0,
@@ -169,6 +179,10 @@ impl Slices {
 pub struct Pace {
     slices: Arc<Slices>,
     caller: Principal,
+    /// Visits in a slice.
+    visits: usize,
+    /// How many of these slices are one slice of the instance owner.
+    part: usize,
     /// Visits left in the current slice.
     left: usize,
     /// Visits made in the current slice.
@@ -183,9 +197,9 @@ impl Pace {
         self.left.max(1)
     }
 
-    /// Slices that have ended.
+    /// Slices that have ended, counted in slices of the instance owner.
     pub fn ended(&self) -> usize {
-        self.ended
+        self.ended / self.part
     }
 
     /// Records visits. Yields if they end the slice.
@@ -208,12 +222,12 @@ impl Pace {
         self.close();
         self.ended += 1;
         self.slices.give_way(self.caller).await;
-        self.left = self.slices.visits;
+        self.left = self.visits;
     }
 
     /// Records work on another thread that was worth `slices` slices.
     pub(crate) fn beside(&mut self, slices: usize) {
-        self.ended += slices;
+        self.ended += slices * self.part;
     }
 
     fn close(&mut self) {
@@ -235,11 +249,12 @@ mod tests {
     use super::*;
     use crate::clock::SimClock;
 
-    const CALLER: Principal = Principal::Uid(1);
+    const OWNER: u32 = 1;
+    const CALLER: Principal = Principal::Uid(OWNER);
 
     #[tokio::test]
     async fn work_is_cut_and_counted() {
-        let slices = Arc::new(Slices::new(Arc::new(SimClock::new(0)), 80));
+        let slices = Arc::new(Slices::new(Arc::new(SimClock::new(0)), 80, OWNER));
         let mut pace = slices.pace(CALLER);
         assert_eq!(pace.left(), 80 / FIRST_SLICE_PART);
         pace.spend(1_000).await;
@@ -254,9 +269,29 @@ mod tests {
         assert_eq!((counts.most_visits, counts.longest_ns()), (1_000, 0));
     }
 
+    #[tokio::test]
+    async fn a_guest_makes_shorter_slices_than_the_instance_owner() {
+        let slices = Arc::new(Slices::new(Arc::new(SimClock::new(0)), 80, OWNER));
+        for (uid, visits) in [(OWNER, 80), (0, 80), (7, 80 / GUEST_SLICE_PART)] {
+            let mut pace = slices.pace(Principal::Uid(uid));
+            assert_eq!(pace.left(), visits / FIRST_SLICE_PART, "{uid}");
+            for _ in 0..2 * (80 / visits) {
+                pace.spend(visits).await;
+                assert_eq!(pace.left(), visits, "{uid}");
+            }
+            // What is bounded by slices goes as far for both.
+            assert_eq!(pace.ended(), 2, "{uid}");
+            pace.beside(3);
+            assert_eq!(pace.ended(), 5, "{uid}");
+        }
+        // However short slices are, each makes some progress.
+        let shortest = Arc::new(Slices::new(Arc::new(SimClock::new(0)), 1, OWNER));
+        assert_eq!(shortest.pace(Principal::Uid(7)).left(), 1);
+    }
+
     #[test]
     fn each_kind_has_its_longest_slice_and_long_ones_are_counted() {
-        let slices = Slices::new(Arc::new(SimClock::new(0)), 80);
+        let slices = Slices::new(Arc::new(SimClock::new(0)), 80, OWNER);
         for (number, kind) in (1..).zip(SliceKind::ALL) {
             slices.note_time(kind, number);
             slices.note_time(kind, 1);
@@ -272,7 +307,7 @@ mod tests {
 
     #[tokio::test]
     async fn work_that_is_dropped_half_way_is_counted_and_does_not_go_on() {
-        let slices = Arc::new(Slices::new(Arc::new(SimClock::new(0)), 10));
+        let slices = Arc::new(Slices::new(Arc::new(SimClock::new(0)), 10, OWNER));
         let mut pace = slices.pace(CALLER);
         let mut endless = Box::pin(async move {
             loop {

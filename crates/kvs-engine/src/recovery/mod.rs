@@ -179,7 +179,11 @@ fn recover(
     let objects = Arc::new(Objects::new(blobs.clone(), params, config.cache_bytes));
     let oldest = reader.oldest();
     let archive = Archive::new(objects.clone(), reader);
-    let slices = Slices::new(env.clock.clone(), config.slice_visits);
+    let slices = Slices::new(
+        env.clock.clone(),
+        config.slice_visits,
+        config.instance_owner,
+    );
     let store = Arc::new(Store::new(
         objects,
         archive,
