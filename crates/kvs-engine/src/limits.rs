@@ -284,8 +284,8 @@ pub(crate) const DIFF_PAGE: usize = 1_000;
 /// Visits (RFC 0001) after which long work yields (256): some 100 µs.
 pub const SLICE_VISITS: usize = 256;
 
-/// The fraction (a quarter, 64 visits) of a slice that a guest's work may take: a commit has several
-/// steps, and each may wait for one slice of each guest.
+/// The fraction (a quarter, 64 visits) of a slice that a guest's work may take: a commit has
+/// several steps, and each may wait for one slice of each guest.
 pub(crate) const GUEST_SLICE_PART: usize = 4;
 
 /// Processor time that no slice should exceed, in nanoseconds (1 ms); longer ones are counted.

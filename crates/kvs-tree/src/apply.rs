@@ -54,7 +54,7 @@ pub struct Applied {
 /// Messages name the operation or condition (counted from 0) and its key. `ConditionFailed` if a
 /// condition does not hold; otherwise see [`crate::Operation`]. `Limit` if there are more than
 /// [`TRANSACTION_OPERATIONS`] operations or conditions, if they visit more than
-/// [`crate::TRANSACTION_VISITS`] names, or if the tree would exceed [`ENTRIES`], `LOGICAL_BYTES` or
+/// `TRANSACTION_VISITS` names, or if the tree would exceed [`ENTRIES`], `LOGICAL_BYTES` or
 /// `DEPTH`.
 pub fn apply(
     root: &Directory,

@@ -19,9 +19,9 @@ pub const VALUE_BYTES: u64 = 1 << 40;
 /// Maximum number of operations in one transaction.
 pub const TRANSACTION_OPERATIONS: usize = 10_000;
 /// Maximum number of names that one transaction visits: those of its keys, with links resolved, and
-/// of each link on the way (65,536). A transaction is applied in one piece: 10,000 keys of six names
-/// fit.
-pub const TRANSACTION_VISITS: usize = 65_536;
+/// of each link on the way (65,536). A transaction is applied in one piece: 10,000 keys of six
+/// names fit.
+pub(crate) const TRANSACTION_VISITS: usize = 65_536;
 /// Maximum number of entries below one root, including directories; copies count again.
 pub const ENTRIES: u64 = 1 << 40;
 /// Maximum number of logical bytes (lengths of all values; copies count again) below one root.
