@@ -233,18 +233,18 @@ async fn damage_to_the_last_group_is_no_torn_write_after_a_clean_stop() {
     let content = sim.disk.content(&segment).unwrap();
     let last = content.iter().rposition(|byte| *byte != 0).unwrap();
     assert!(sim.disk.flip(&segment, last as u64, 0x08));
-    for _ in 0..2 {
-        let image = sim.disk.clone();
-        let Err(error) = Sim::try_open(config(), image).await else {
-            panic!("a version was lost in silence");
-        };
-        assert_eq!(error.kind, ErrorKind::Corrupt);
-        assert!(error.message.contains("is damaged"), "{}", error.message);
+    // What it did is in the checkpoint: only the past has a hole, and a version number is not used
+    // twice.
+    let mut sim = Sim::try_open(config(), sim.disk.clone()).await.unwrap();
+    sim.forget_numbers();
+    for version in 3..6 {
+        assert_eq!(sim.get("a").await.unwrap(), "1");
+        assert_eq!(sim.get("b").await.unwrap(), "2");
+        let error = sim.engine.log(OWNER, NS, 2, 2, &[], 1).await.unwrap_err();
+        assert_eq!(error.kind, ErrorKind::Corrupt, "{error}");
+        assert_eq!(sim.put("c", "3").await.position.version, version);
+        sim = sim.restart().await;
     }
-    // As it was, nothing else was changed.
-    assert!(sim.disk.flip(&segment, last as u64, 0x08));
-    let sim = Sim::try_open(config(), sim.disk.clone()).await.unwrap();
-    assert_eq!(sim.get("b").await.unwrap(), "2");
 }
 
 #[tokio::test]

@@ -17,6 +17,7 @@ mod cold;
 mod commit;
 mod crash;
 mod faults;
+mod flips;
 mod fork;
 mod history;
 mod leases;

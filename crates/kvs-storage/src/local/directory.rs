@@ -9,13 +9,11 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use super::present::{first_missing, gone as gone_part};
+use super::slots::{STORE_FORMAT, has_whole_slot};
 use crate::disk::{Disk, DiskError, LockGuard, write_all};
 use crate::env::Environment;
 use crate::storage::AcquireError;
 use crate::term::Term;
-
-/// Version of the directory layout, recorded in the `FORMAT` file.
-pub const STORE_FORMAT: u32 = 5;
 
 fn in_use(dir: &Path, pid: Option<u32>) -> AcquireError {
     let holder = pid.map_or_else(
@@ -222,9 +220,9 @@ fn lock(disk: &dyn Disk, dir: &Path) -> Result<LockGuard, AcquireError> {
     match disk.lock(&path, &format!("{}\n", std::process::id())) {
         Ok(guard) => Ok(guard),
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-            let pid = read_text(disk, &path)
-                .ok()
-                .and_then(|text| text.trim().parse().ok());
+            let text = read_start(disk, &path).ok();
+            let text = text.and_then(|bytes| String::from_utf8(bytes).ok());
+            let pid = text.and_then(|text| text.trim().parse().ok());
             Err(in_use(dir, pid))
         }
         Err(error) => Err(DiskError::new(&path, "lock", error).into()),
@@ -239,13 +237,19 @@ fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
         .exists(&path)
         .map_err(DiskError::at(&path, "look for"))?
     {
-        let found = read_text(disk, &path).map_err(DiskError::at(&path, "read"))?;
-        if found == expected {
+        let bytes = read_start(disk, &path).map_err(DiskError::at(&path, "read"))?;
+        if bytes == expected.as_bytes() {
             return Ok(());
         }
-        return Err(other_format(dir, &found));
+        let found = String::from_utf8_lossy(&bytes);
+        if !is_damaged(expected.as_bytes(), &bytes) || !has_whole_slot(disk, dir) {
+            return Err(other_format(dir, &found));
+        }
+        let path = path.display();
+        tracing::warn!("{path} is damaged: it says {found:?}. The root record is whole: mended");
+    } else {
+        check_contents(disk, dir)?;
     }
-    check_contents(disk, dir)?;
     let temporary = dir.join("FORMAT.new");
     let file = disk
         .create(&temporary)
@@ -256,6 +260,15 @@ fn check_format(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
     disk.rename(&temporary, &path)
         .map_err(DiskError::at(&path, "rename"))?;
     Ok(disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?)
+}
+
+/// Whether what was found can be what was written with one damaged byte.
+fn is_damaged(written: &[u8], found: &[u8]) -> bool {
+    let differ = written
+        .iter()
+        .zip(found)
+        .filter(|(one, other)| one != other);
+    written.len() == found.len() && differ.count() == 1
 }
 
 /// Fails if a directory without `FORMAT` contains other files: it must not become a store.
@@ -271,12 +284,12 @@ fn check_contents(disk: &dyn Disk, dir: &Path) -> Result<(), AcquireError> {
     }
 }
 
-/// Reads up to 256 bytes of a text file.
-fn read_text(disk: &dyn Disk, path: &Path) -> io::Result<String> {
+/// Reads up to 256 bytes of a file.
+fn read_start(disk: &dyn Disk, path: &Path) -> io::Result<Vec<u8>> {
     let mut bytes = vec![0; 256];
     let read = disk.open(path)?.read_at(&mut bytes, 0)?;
     bytes.truncate(read);
-    Ok(String::from_utf8_lossy(&bytes).into_owned())
+    Ok(bytes)
 }
 
 #[cfg(test)]
@@ -359,6 +372,35 @@ mod tests {
         file.write_at(b"kvs store format 2x\n", 0).unwrap();
         let error = open(&disk).unwrap_err().to_string();
         assert!(error.contains("is not a store"), "{error}");
+    }
+
+    #[test]
+    fn one_damaged_byte_of_the_format_is_mended_where_the_root_record_is_whole() {
+        use crate::env::Environment;
+        use crate::local::{LocalOptions, LocalStorage};
+        use crate::storage::Storage;
+        let disk = SimDisk::new();
+        let dir = Path::new("/a/store");
+        let path = dir.join("FORMAT");
+        let env = Environment::simulated(disk.clone(), 1);
+        let owned = LocalStorage::new(&env, LocalOptions::new(dir)).acquire();
+        owned.unwrap().root.swap(0, 0, b"root").unwrap();
+        let whole = disk.content(&path).unwrap();
+        for at in 0..whole.len() as u64 {
+            for bit in [1, 0x80] {
+                assert!(disk.flip(&path, at, bit));
+                drop(open(&disk).unwrap());
+                assert!(disk.content(&path).unwrap() == whole, "byte {at}");
+            }
+        }
+        // Otherwise it is another store, or none.
+        disk.remove(&dir.join("root.0")).unwrap();
+        assert!(disk.flip(&path, 17, 1));
+        let error = open(&disk).unwrap_err().to_string();
+        assert!(
+            error.contains("this build reads and writes format"),
+            "{error}"
+        );
     }
 
     #[test]

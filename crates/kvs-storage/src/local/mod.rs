@@ -6,9 +6,9 @@ mod field;
 
 mod present;
 
-mod directory;
-
 mod slots;
+
+mod directory;
 
 mod reserve;
 
@@ -18,5 +18,5 @@ mod pack;
 
 mod storage;
 
-pub use directory::STORE_FORMAT;
+pub use slots::STORE_FORMAT;
 pub use storage::{LocalOptions, LocalStorage};

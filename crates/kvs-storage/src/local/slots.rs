@@ -23,7 +23,6 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 
-use super::directory::STORE_FORMAT;
 use super::field::{u32_at, u64_at};
 use crate::disk::{Disk, DiskError, write_all};
 use crate::epoch::Epoch;
@@ -32,6 +31,10 @@ use crate::journal::GroupNumber;
 use crate::limits::ROOT_BYTES;
 use crate::root::{Root, RootError, RootRecord, Slots};
 use crate::term::Term;
+
+/// Version of the directory layout and everything in it, recorded in the `FORMAT` file and in each
+/// slot.
+pub const STORE_FORMAT: u32 = 5;
 
 /// Version of the slot format.
 const FORMAT: u32 = 2;
@@ -71,6 +74,10 @@ impl Found {
                 None => None,
             });
         }
+        if let Some(what) = damage {
+            let (dir, slots) = (dir.display(), NAMES.join(", "));
+            tracing::warn!("a slot of the root record in {dir} ({slots}) is damaged: {what}");
+        }
         let (second, first) = (roots.pop().flatten(), roots.pop().flatten());
         let slots = Slots::of(first.clone(), second).map_err(|what| corrupt(dir, what))?;
         let is_first = first.is_some() && slots.current == first;
@@ -92,6 +99,12 @@ impl Found {
         let what = self.damage.unwrap_or("it is missing");
         Err(corrupt(dir, what))
     }
+}
+
+/// Whether a slot holds a whole record of this format.
+pub(super) fn has_whole_slot(disk: &dyn Disk, dir: &Path) -> bool {
+    let found = Found::read(disk, dir);
+    found.is_ok_and(|found| found.slots.current.is_some())
 }
 
 fn corrupt(dir: &Path, what: &str) -> RootError {

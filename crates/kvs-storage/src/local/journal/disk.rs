@@ -98,10 +98,11 @@ impl DiskJournal {
             last_hash,
             epoch,
             end,
+            sealed,
             next_id,
             free,
         } = recover(&files, dir, segment_bytes, replay_from)?;
-        let active = segments.last().cloned();
+        let active = segments.last().filter(|_| !sealed).cloned();
         let shared = Arc::new(Shared::new(segments, newest));
         let spare = Arc::new(Spare::new(
             env,

@@ -28,6 +28,8 @@ pub(super) const HEADER: usize = 88;
 
 const MAGIC: [u8; 4] = *b"KVSG";
 const ALIGN: usize = 8;
+/// Where the tag of the segment is in a group.
+pub(super) const TAG_AT: usize = 16;
 const CHECKSUM_AT: usize = 52;
 const PREVIOUS_AT: usize = 56;
 
@@ -139,7 +141,7 @@ pub(super) fn parse(bytes: &[u8], identity: Identity) -> Result<Frame<'_>, Inval
     let short = Invalid::Short(HEADER);
     let covered = bytes.get(..CHECKSUM_AT).ok_or(short)?;
     let previous = digest_at(bytes, PREVIOUS_AT).ok_or(short)?;
-    if u64_at(covered, 8) != Some(identity.id) || u64_at(covered, 16) != Some(identity.tag) {
+    if u64_at(covered, 8) != Some(identity.id) || u64_at(covered, TAG_AT) != Some(identity.tag) {
         return Err(Invalid::Absent);
     }
     let number = u64_at(covered, 24).ok_or(short)?;
@@ -221,6 +223,18 @@ pub(super) fn find_next(
                 .contains(&frame.number)
                 .then_some((at, frame.number))
         })
+}
+
+/// Whether there is a whole group of a segment of which only the id is known.
+pub(super) fn find_any(bytes: &[u8], id: u64) -> bool {
+    let mut places = bytes.chunks(ALIGN).enumerate();
+    places.any(|(place, chunk)| {
+        let at = place * ALIGN;
+        let tag = bytes.get(at..).and_then(|rest| u64_at(rest, TAG_AT));
+        let identity = tag.map(|tag| Identity { id, tag });
+        chunk.starts_with(&MAGIC)
+            && identity.is_some_and(|one| parse(bytes.get(at..).unwrap_or_default(), one).is_ok())
+    })
 }
 
 #[cfg(test)]

@@ -5,12 +5,13 @@
 //! Groups that may never have been synced are written again, because a page whose writeback failed
 //! reads fine but is not on disk. Then everything is synced, and only then is it trusted.
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use super::frame::{GroupHash, find_next, find_proof, parse};
+use super::frame::{GroupHash, Invalid, find_any, find_next, find_proof, parse};
 use super::segment::{Segment, Walk};
-use super::segment_file::{GROUPS_AT, SegmentFile, file_name, parse_file_name};
+use super::segment_file::{GROUPS_AT, SegmentFile, file_name, parse_file_name, to_len};
 use super::spare::{FREE, NEW, zero};
 use crate::disk::{Disk, DiskError, DiskFile, FileCache, write_all};
 use crate::journal::{GroupNumber, JournalError};
@@ -29,6 +30,9 @@ pub(super) struct Recovered {
     pub(super) next_id: u64,
     /// Files available for reuse.
     pub(super) free: Vec<PathBuf>,
+    /// The last segment is not written to any more: its end is damaged, and the root record has
+    /// what was there.
+    pub(super) sealed: bool,
 }
 
 /// Finds the end of the journal in `dir`, which will be replayed from the group after
@@ -42,10 +46,17 @@ pub(super) fn recover(
     let disk = &**cache.disk();
     let (ids, mut free) = look(disk, dir, segment_bytes)?;
     let mut files = Vec::new();
+    let mut headless = None;
     for id in &ids {
         let path = dir.join(file_name(*id));
         let file = cache.file(path.clone());
-        files.push(SegmentFile::open(path, file, *id)?);
+        match SegmentFile::open(path, file, *id) {
+            Ok(file) => files.push(file),
+            Err(error @ JournalError::Corrupt { .. }) if headless.is_none() => {
+                headless = Some((*id, error));
+            }
+            Err(error) => return Err(error),
+        }
     }
     let incomplete = |what: String| JournalError::Incomplete {
         place: dir.display().to_string(),
@@ -61,14 +72,21 @@ pub(super) fn recover(
     let next_id = ids.last().map_or(1, |id| id + 1);
 
     let unused = split_unused(&mut files)?;
+    if let Some((id, error)) = &headless
+        && (files.last().is_some_and(|last| last.identity.id > *id)
+            || holds_groups(cache, dir, *id)?)
+    {
+        return Err(error.clone());
+    }
     let mut recovered = Recovered {
         segments: Vec::new(),
         newest: replay_from,
         last_hash: GroupHash::default(),
         epoch: 0,
         end: GROUPS_AT,
-        next_id: next_id - unused.len() as u64,
+        next_id: next_id - unused.len() as u64 - u64::from(headless.is_some()),
         free: Vec::new(),
+        sealed: false,
     };
     let last = files.pop();
     let expected = match last {
@@ -95,8 +113,22 @@ pub(super) fn recover(
             "it ends at group {newest}, not {replay_from} or later"
         )));
     }
-    for file in unused.iter().rev() {
-        set_aside(disk, dir, segment_bytes, expected, file, &mut free)?;
+    if recovered.segments.is_empty() && replay_from > 0 && !unused.is_empty() {
+        let dir = dir.display();
+        tracing::warn!(
+            "the journal in {dir} has no whole group: versions up to those of the root record \
+             (group {replay_from}) cannot be watched or read any more"
+        );
+    }
+    for id in ids.iter().rev() {
+        if let Some(file) = unused.iter().find(|file| file.identity.id == *id) {
+            set_aside(disk, dir, segment_bytes, expected, file, &mut free)?;
+        } else if let Some((_, error)) = headless.as_ref().filter(|(one, _)| one == id) {
+            tracing::warn!("{error}; it holds no group and is removed");
+            let path = dir.join(file_name(*id));
+            disk.remove(&path).map_err(DiskError::at(&path, "remove"))?;
+            disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
+        }
     }
     disk.sync_dir(dir).map_err(DiskError::at(dir, "sync"))?;
     recovered.free = free;
@@ -140,6 +172,10 @@ fn split_unused(files: &mut Vec<SegmentFile>) -> Result<Vec<SegmentFile>, Journa
         if parse(&file.read_group(GROUPS_AT)?, file.identity).is_ok() {
             break;
         }
+        // A group behind it may prove that the first one was durable, and so is damaged.
+        if find_proof(&file.read_groups()?, 0, file.identity, None).is_some() {
+            break;
+        }
         used -= 1;
     }
     Ok(files.split_off(used))
@@ -151,8 +187,7 @@ fn close_chain(
     sealed: Vec<SegmentFile>,
     last: SegmentFile,
 ) -> Result<(), JournalError> {
-    let (mut next_first, previous) = first_group(&last)?;
-    let mut next_previous = Some(previous);
+    let (mut next_first, mut next_previous) = first_of_sealed(&last, GroupNumber::MAX)?;
     let active = close(recovered, last, next_first)?;
     recovered.segments.push(active);
     for file in sealed.into_iter().rev() {
@@ -214,37 +249,53 @@ fn close(
     let mut walk = Walk::new(&bytes, file.identity, first);
     let mut starts = Vec::new();
     let mut durable = 0;
-    while let Ok((at, frame)) = walk.step() {
-        segment.push(
-            frame.number,
-            GROUPS_AT + at as u64,
-            GROUPS_AT + walk.at as u64,
-        );
-        starts.push((frame.number, at));
-        durable = frame.durable;
-        recovered.epoch = recovered.epoch.max(frame.epoch);
-        recovered.last_hash = frame.hash();
-    }
-    let end = GROUPS_AT + walk.at as u64;
-    let rest = bytes.get(walk.at..).unwrap_or_default();
-    if parse(rest, file.identity).is_ok() {
-        return Err(file.corrupt(end, "the group does not follow the one before it"));
-    }
-    if let Some((_, later)) = find_proof(&bytes, walk.at, file.identity, Some(walk.next)) {
-        let what = format!(
-            "group {} is damaged, but group {later} is behind it",
-            walk.next
-        );
-        return Err(file.corrupt(end, what));
-    }
-    if rest.iter().any(|byte| *byte != 0) {
-        // After a clean stop the root record names the last group.
-        if walk.next <= recovered.newest {
+    // What is damaged up to here is needed by nobody but readers of the past.
+    let covered = recovered.newest;
+    let (end, invalid) = loop {
+        let invalid = match walk.step() {
+            Ok((at, frame)) => {
+                segment.push(
+                    frame.number,
+                    GROUPS_AT + at as u64,
+                    GROUPS_AT + walk.at as u64,
+                );
+                starts.push((frame.number, at));
+                durable = frame.durable;
+                recovered.epoch = recovered.epoch.max(frame.epoch);
+                recovered.last_hash = frame.hash();
+                continue;
+            }
+            Err(invalid) => invalid,
+        };
+        let end = GROUPS_AT + walk.at as u64;
+        if walk.is_whole() {
+            return Err(file.corrupt(end, "the group does not follow the one before it"));
+        }
+        let Some((at, later)) = find_proof(&bytes, walk.at, file.identity, Some(walk.next)) else {
+            break (end, invalid);
+        };
+        let (at, number) = walk.find_next(later).unwrap_or((at, later));
+        if number > covered + 1 {
             let what = format!(
-                "group {} is damaged, and the root record says that group {} was durable",
-                walk.next, recovered.newest
+                "group {} is damaged, but group {later} is behind it",
+                walk.next
             );
             return Err(file.corrupt(end, what));
+        }
+        let next = Some((number, GROUPS_AT + at as u64));
+        lost(file, &segment, walk.next..=number - 1, (end, invalid), next);
+        (walk.at, walk.next, walk.previous) = (at, number, None);
+    };
+    let rest = bytes.get(walk.at..).unwrap_or_default();
+    if rest.iter().any(|byte| *byte != 0) {
+        // After a clean stop the root record names the last group.
+        if walk.next <= covered {
+            lost(file, &segment, walk.next..=covered, (end, invalid), None);
+            recovered.sealed = true;
+            file.file
+                .sync_data()
+                .map_err(|error| file.failed("sync", error))?;
+            return Ok(Arc::new(segment));
         }
         zero(&*file.file, end, file.capacity).map_err(|error| file.failed("zero", error))?;
     }
@@ -261,6 +312,34 @@ fn close(
     recovered.newest = walk.next - 1;
     recovered.end = end;
     Ok(Arc::new(segment))
+}
+
+/// Notes damage of groups that the root record has the effects of.
+fn lost(
+    file: &SegmentFile,
+    segment: &Segment,
+    groups: RangeInclusive<GroupNumber>,
+    (at, invalid): (u64, Invalid),
+    next: Option<(GroupNumber, u64)>,
+) {
+    let (first, last) = (groups.start(), groups.end());
+    tracing::warn!(
+        "{}; groups {first} to {last} are not needed, as the root record has what they did, but \
+         their versions cannot be watched or read any more",
+        file.corrupt(at, invalid.reason())
+    );
+    segment.skip(groups, at, invalid.reason(), next);
+}
+
+/// Whether a segment of which the header is damaged has a group.
+fn holds_groups(cache: &FileCache, dir: &Path, id: u64) -> Result<bool, JournalError> {
+    let path = dir.join(file_name(id));
+    let file = cache.file(path.clone());
+    let len = file.len().map_err(DiskError::at(&path, "measure"))?;
+    let mut bytes = vec![0; to_len(len.saturating_sub(GROUPS_AT))];
+    let read = file.read_at(&mut bytes, GROUPS_AT);
+    bytes.truncate(read.map_err(DiskError::at(&path, "read"))?);
+    Ok(find_any(&bytes, id))
 }
 
 fn rewrite(file: &SegmentFile, (at, bytes): (usize, &[u8])) -> Result<(), JournalError> {

@@ -6,6 +6,7 @@
 //! payload can imitate.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 use std::sync::{PoisonError, RwLock};
 
 use bytes::Bytes;
@@ -64,13 +65,13 @@ impl<'a> Walk<'a> {
     }
 
     /// Returns whether there is an intact group at the current position.
-    fn is_whole(&self) -> bool {
+    pub(super) fn is_whole(&self) -> bool {
         parse(self.bytes.get(self.at..).unwrap_or_default(), self.identity).is_ok()
     }
 
     /// Returns offset and number of the next intact group after the current position, up to number
     /// `last`.
-    fn find_next(&self, last: GroupNumber) -> Option<(usize, GroupNumber)> {
+    pub(super) fn find_next(&self, last: GroupNumber) -> Option<(usize, GroupNumber)> {
         find_next(self.bytes, self.at + 1, self.identity, self.next + 1..=last)
     }
 }
@@ -172,6 +173,25 @@ impl Segment {
             .write()
             .unwrap_or_else(PoisonError::into_inner)
             .push(number, at, end);
+    }
+
+    /// Notes groups that are damaged, up to `last`, and where the next whole group is.
+    pub(super) fn skip(
+        &self,
+        damaged: RangeInclusive<GroupNumber>,
+        at: u64,
+        what: &'static str,
+        next: Option<(GroupNumber, u64)>,
+    ) {
+        let mut groups = self.groups.write().unwrap_or_else(PoisonError::into_inner);
+        groups.last = *damaged.end();
+        groups.damaged.push(Damage {
+            first: *damaged.start(),
+            last: *damaged.end(),
+            at,
+            what,
+        });
+        groups.index.extend(next);
     }
 
     pub(super) fn info(&self) -> SegmentInfo {

@@ -15,7 +15,7 @@ use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::frame::{FORMAT, Identity, Invalid, parse};
+use super::frame::{FORMAT, Identity, Invalid, TAG_AT, parse};
 use crate::disk::{CachedFile, DiskError, DiskFile};
 use crate::journal::{GroupNumber, JournalError};
 use crate::limits::JOURNAL_INDEX_STRIDE;
@@ -112,19 +112,33 @@ impl SegmentFile {
             .read_at(&mut header, 0)
             .map_err(DiskError::at(&path, "read"))?;
         let capacity = file.len().map_err(DiskError::at(&path, "measure"))?;
-        match decode_header(header.get(..read).unwrap_or_default(), id) {
-            Ok(identity) => Ok(Self {
-                identity,
-                path,
-                file: Arc::new(file),
-                capacity,
-            }),
-            Err(what) => Err(JournalError::Corrupt {
-                segment: path.display().to_string(),
-                offset: 0,
-                what: what.to_owned(),
-            }),
+        let segment = Self {
+            identity: Identity { id, tag: 0 },
+            path,
+            file: Arc::new(file),
+            capacity,
+        };
+        let what = match decode_header(header.get(..read).unwrap_or_default(), id) {
+            Ok(identity) => {
+                return Ok(Self {
+                    identity,
+                    ..segment
+                });
+            }
+            Err(what) => what,
+        };
+        let damaged = segment.corrupt(0, what);
+        let start = segment.read(GROUPS_AT, TAG_AT + 8)?;
+        let tag = u64_at(&start, TAG_AT).unwrap_or_default();
+        let found = Self {
+            identity: Identity { id, tag },
+            ..segment
+        };
+        if parse(&found.read_group(GROUPS_AT)?, found.identity).is_err() {
+            return Err(damaged);
         }
+        tracing::warn!("{damaged}; its first group is whole and is relied on instead");
+        Ok(found)
     }
 
     /// Reads `at..at + len`, or less at the end of the file.

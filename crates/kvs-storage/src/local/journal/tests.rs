@@ -482,15 +482,17 @@ fn a_flipped_byte_of_a_sealed_segment_costs_its_group_and_no_other() {
         }
         let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
         assert!(disk.flip(&segment(2), byte, 0x10));
+        if byte < 512 {
+            // The first group says what the header said.
+            assert_is_chain(&open_from(&disk, 0).unwrap().1, 1);
+            continue;
+        }
         // A recovery that would replay the group fails.
         let error = open_from(&disk, 0).map(|_| ()).unwrap_err();
         let JournalError::Corrupt { segment: path, .. } = error else {
             panic!("byte {byte}: {error}")
         };
         assert_eq!(Path::new(&path), segment(2), "byte {byte}");
-        if byte < 512 {
-            continue;
-        }
         // Otherwise every other group is readable, alone and together with its predecessors.
         let damaged = first + (byte - 512) / 592;
         let (journal, _) = open_from(&disk, newest).unwrap();
@@ -547,32 +549,93 @@ fn several_damaged_groups_of_a_sealed_segment_are_reported_and_never_taken_for_o
     }
 }
 
-#[test]
-fn damage_to_the_last_group_is_told_where_a_root_record_names_it_and_changes_nothing() {
-    let disk = SimDisk::new();
-    let mut journal = open(&disk);
-    for _ in 0..3 {
-        append(&mut journal, 1000);
-    }
-    drop(journal);
-    for byte in [512 + 2176 + 3, 512 + 2176 + 900] {
-        assert!(disk.flip(&segment(1), byte, 4));
-        let before = disk.content(&segment(1));
-        for _ in 0..2 {
-            let error = open_from(&disk, 3).unwrap_err();
-            let JournalError::Corrupt { offset, what, .. } = error else {
-                panic!("{error}")
-            };
-            assert_eq!(offset, 512 + 2176);
-            assert!(what.contains("group 3 is damaged"), "{what}");
-            assert!(disk.content(&segment(1)) == before);
+/// Opens a journal of which everything up to `covered` is in the root record, and reads every
+/// group that it had. Those that cannot be read; the rest is as it was written.
+fn read_covered(disk: &SimDisk, covered: u64) -> Vec<u64> {
+    let (journal, _) = open_from(disk, covered).unwrap();
+    assert_eq!(journal.newest(), covered);
+    let reader = journal.reader();
+    let mut lost = Vec::new();
+    for number in 1..=covered {
+        match reader.read(number, 1) {
+            Ok(read) => assert_is_chain(&read, number),
+            Err(JournalError::Corrupt { .. } | JournalError::Trimmed { .. }) => lost.push(number),
+            Err(error) => panic!("{error}"),
         }
-        assert!(disk.flip(&segment(1), byte, 4));
     }
-    assert!(open_from(&disk, 3).is_ok());
-    // Nothing proves that it was durable: a power cut may have torn it.
-    assert!(disk.flip(&segment(1), 512 + 2176 + 900, 4));
-    assert_eq!(open_from(&disk, 0).unwrap().1.len(), 2);
+    lost
+}
+
+#[test]
+fn damage_of_what_the_root_record_has_costs_one_group_of_the_past() {
+    let (disk, newest) = four_segments();
+    let last = open(&disk).segments().last().copied().unwrap();
+    let groups = last.last + 1 - last.first;
+    for byte in (0..groups * 592 + 512 + 600).step_by(5) {
+        let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
+        assert!(disk.flip(&segment(last.id), byte, 0x10));
+        let lost = read_covered(&disk, newest);
+        let inside = byte.checked_sub(512).filter(|at| at % 592 < 588);
+        let damaged = inside.map(|at| last.first + at / 592);
+        let damaged = damaged.filter(|number| *number <= newest);
+        assert_eq!(lost, Vec::from_iter(damaged), "byte {byte}");
+        // It goes on, and what is new is found again.
+        let (mut journal, _) = open_from(&disk, newest).unwrap();
+        assert_eq!(append(&mut journal, 100), newest + 1);
+        drop(journal);
+        let (_, new) = open_from(&disk, newest).unwrap();
+        assert_is_chain(&new, newest + 1);
+        assert_eq!(new.len(), 1, "byte {byte}");
+        assert_eq!(read_covered_from(&disk, newest), lost, "byte {byte}");
+    }
+}
+
+/// The groups up to `covered` that cannot be read of a journal that goes on behind it.
+fn read_covered_from(disk: &SimDisk, covered: u64) -> Vec<u64> {
+    let (journal, _) = open_from(disk, covered).unwrap();
+    let reader = journal.reader();
+    let lost = (1..=covered).filter(|number| reader.read(*number, 1).is_err());
+    lost.collect()
+}
+
+#[test]
+fn damage_of_a_prepared_segment_costs_nothing() {
+    let (disk, newest) = four_segments();
+    let env = Environment::simulated(disk.clone(), 7);
+    let (mut journal, _) = open_in(&env, SEGMENT_BYTES_MIN, newest).unwrap();
+    journal.prepare_ahead(true).unwrap();
+    append(&mut journal, 100);
+    let id = journal.segments().last().unwrap().id + 1;
+    let newest = journal.newest();
+    drop(journal);
+    for from in [0, newest] {
+        for byte in (0..64).chain([512, 513, 600, 4000]) {
+            let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
+            assert!(disk.flip(&segment(id), byte, 0x04), "segment {id}");
+            let (mut journal, groups) = open_from(&disk, from).unwrap();
+            assert_is_chain(&groups, from + 1);
+            assert_eq!(append(&mut journal, 100), newest + 1, "byte {byte}");
+            drop(journal);
+            let (_, groups) = open_from(&disk, from).unwrap();
+            assert_eq!(groups.len() as u64, newest + 1 - from, "byte {byte}");
+        }
+    }
+}
+
+#[test]
+fn damage_of_the_only_group_is_not_taken_for_an_empty_journal() {
+    let disk = SimDisk::new();
+    append(&mut open(&disk), 300);
+    for byte in (512..512 + 380).step_by(7) {
+        let disk = disk.images_after(disk.operations(), CrashVariant::Kept);
+        assert!(disk.flip(&segment(1), byte, 0x10));
+        assert_eq!(read_covered(&disk, 1), [1], "byte {byte}");
+        let (mut journal, _) = open_from(&disk, 1).unwrap();
+        assert_eq!(append(&mut journal, 10), 2);
+    }
+    // Without a root record that names it, a power cut may have torn it.
+    assert!(disk.flip(&segment(1), 600, 4));
+    assert_eq!(open_from(&disk, 0).unwrap().1.len(), 0);
 }
 
 #[test]
