@@ -236,6 +236,59 @@ fn damage_is_told_from_what_may_be_gone_soon() {
     home.start().unwrap().stop_cleanly().unwrap();
 }
 
+/// Changes one byte of a file.
+fn damage(path: &Path, at: usize) {
+    let mut bytes = std::fs::read(path).unwrap();
+    bytes[at] ^= 0x55;
+    std::fs::write(path, bytes).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_starts_in_spite_of_damage_to_what_it_does_not_need() {
+    let home = Home::new().unwrap();
+    let daemon = home.start().unwrap();
+    let client = daemon.connect().await.unwrap();
+    let namespace = client.namespace("primary");
+    namespace.put("a", "1").await.unwrap();
+    // As much as half a segment holds, so that the next one is prepared.
+    for n in 0..200 {
+        namespace
+            .put(&format!("b{n}"), vec![b'x'; 50_000])
+            .await
+            .unwrap();
+    }
+    daemon.stop_cleanly().unwrap();
+    let journal = || {
+        let files = std::fs::read_dir(home.store().join("journal")).unwrap();
+        let mut files: Vec<_> = files.map(|file| file.unwrap().path()).collect();
+        files.retain(|file| file.file_name().unwrap().to_str().unwrap().starts_with('0'));
+        files.sort();
+        files
+    };
+    let first = journal().remove(0);
+    let last = journal().pop().unwrap();
+    let places = [
+        (last.clone(), 20),
+        (last, 600),
+        (first.clone(), 600),
+        (first, 3_000_000),
+        (home.store().join("root.1"), 80),
+        (home.store().join("FORMAT"), 3),
+    ];
+    for (round, (path, at)) in places.into_iter().enumerate() {
+        if path.exists() {
+            damage(&path, at);
+        }
+        let daemon = home.start().unwrap();
+        let client = daemon.connect().await.unwrap();
+        let namespace = client.namespace("primary");
+        let found = namespace.get("a").await.unwrap().unwrap();
+        assert_eq!(found, "1", "{}: {at}", path.display());
+        namespace.put("c", round.to_string()).await.unwrap();
+        daemon.stop_cleanly().unwrap();
+    }
+}
+
 /// A daemon that may have so many threads, if the limit is one that counts for this user.
 #[test]
 fn without_threads_a_daemon_does_not_start_and_says_that_it_may_later() {
