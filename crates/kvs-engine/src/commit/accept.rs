@@ -289,6 +289,10 @@ impl CommitTask {
                 self.hold_refusal(reply, unknown(request));
                 None
             }
+            Seen::Overtaken => {
+                self.hold_refusal(reply, overtaken(request));
+                None
+            }
         }
     }
 
@@ -347,6 +351,14 @@ impl CommitTask {
 }
 
 /// The answer to a repeat of which it is not known whether it took effect.
+fn overtaken(request: &CommitRequest) -> EngineError {
+    let message = format!(
+        "transaction {} was refused before: it had no effect on namespace {}, and a later one of its client had",
+        request.id.number, request.namespace
+    );
+    EngineError::new(crate::ErrorKind::Invalid, message)
+}
+
 fn unknown(request: &CommitRequest) -> EngineError {
     let message = format!(
         "transaction {} is older than what namespace {} remembers: whether it took effect is not known",

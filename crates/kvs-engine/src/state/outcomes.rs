@@ -86,6 +86,12 @@ impl Client {
         chunk.get(at.ok()?).map(|(_, outcome)| outcome)
     }
 
+    /// The highest number that has an outcome.
+    fn newest(&self) -> Option<u64> {
+        let (_, chunk) = self.chunks.last()?;
+        chunk.back().map(|(number, _)| *number)
+    }
+
     fn insert(&mut self, number: u64, outcome: Outcome) {
         let name = number / CHUNK;
         let Some(chunk) = self.chunks.get_mut(&name) else {
@@ -155,6 +161,9 @@ pub(crate) enum Seen {
     Before(Outcome),
     /// It is older than what is remembered.
     Unknown,
+    /// It never took effect, and a later one of its client and namespace did: evaluated now, it
+    /// would take effect out of order.
+    Overtaken,
 }
 
 /// The remembered transactions of one namespace.
@@ -206,8 +215,16 @@ impl Outcomes {
             // Incarnation 0 is "knew no position": safe while nothing was ever forgotten.
             Some(at) if at.incarnation != incarnation && at.incarnation != 0 => Seen::Unknown,
             Some(at) if at.version < self.horizon(caller) => Seen::Unknown,
+            Some(_) if self.is_overtaken(caller, id) => Seen::Overtaken,
             _ => Seen::Never,
         }
+    }
+
+    /// Returns whether a later transaction of the client took effect.
+    fn is_overtaken(&self, caller: Principal, id: TransactionId) -> bool {
+        let client = self.clients.get(&(caller, id.client));
+        let newest = client.and_then(Client::newest);
+        newest.is_some_and(|newest| newest > id.number)
     }
 
     /// Takes in a transaction that took effect. If there are too many clients by it, one
@@ -449,6 +466,27 @@ mod tests {
         }
         assert!(outcomes.len() <= 11 + CHUNK as usize);
         assert_eq!(outcomes.seen(USER, id(1, 3), None, 1), Seen::Unknown);
+    }
+
+    #[test]
+    fn a_repeat_that_a_later_one_overtook_is_not_evaluated() {
+        let mut outcomes = Outcomes::default();
+        for (number, at) in [(5, 1), (70, 2)] {
+            outcomes.record(&transaction(1, number, 0), version(at, 0));
+        }
+        let knew = Some(Position {
+            incarnation: 1,
+            version: 0,
+        });
+        let seen = |client, number| outcomes.seen(USER, id(client, number), knew, 1);
+        assert_eq!(
+            [4, 6, 69].map(|number| seen(1, number)),
+            [(); 3].map(|()| Seen::Overtaken)
+        );
+        assert_eq!(seen(1, 71), Seen::Never);
+        assert_eq!(seen(2, 4), Seen::Never, "of another client");
+        // What is not a repeat was not evaluated before.
+        assert_eq!(outcomes.seen(USER, id(1, 6), None, 1), Seen::Never);
     }
 
     #[test]
