@@ -2,7 +2,7 @@
 //! lost is named.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use kvs_engine::{At, CrashVariant, EngineConfig, EngineError, ErrorKind, SimDisk};
 use kvs_tree::Entry;
@@ -90,7 +90,7 @@ async fn try_get(sim: &Sim, at: &str) -> Result<Option<Vec<u8>>, EngineError> {
     Ok(Some(bytes.to_vec()))
 }
 
-async fn trial(disk: SimDisk, file: &PathBuf, values: &BTreeMap<String, Vec<u8>>) -> Outcome {
+async fn trial(disk: SimDisk, file: &Path, values: &BTreeMap<String, Vec<u8>>) -> Outcome {
     let name = file.file_stem().unwrap().to_string_lossy().into_owned();
     let opened = Sim::try_open(small_segments(), disk).await;
     let sim = match opened {
