@@ -224,14 +224,15 @@ async fn a_long_way_of_nodes_comes_in_parts() {
     let shared = daemon().await;
     let client = client(&shared).await;
     let primary = client.with_cache(1 << 24).namespace("primary");
-    let (mut transaction, mut directory) = (Transaction::new(), String::new());
+    let mut directory = String::new();
     for _ in 0..60 {
+        let mut transaction = Transaction::new();
         for n in 0..60 {
             transaction = transaction.put(format!("{directory}v{n}"), vec![b'x'; 128]);
         }
+        primary.commit(transaction).await.unwrap();
         directory.push_str("d.");
     }
-    primary.commit(transaction).await.unwrap();
     let snapshot = snapshot_of(&primary).await;
     let key = format!("{}v7", &directory[2..]);
     let mut raw = Raw::open(&shared).await;

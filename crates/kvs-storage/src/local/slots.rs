@@ -74,12 +74,13 @@ impl Found {
                 None => None,
             });
         }
-        if let Some(what) = damage {
+        let (second, first) = (roots.pop().flatten(), roots.pop().flatten());
+        let slots = Slots::of(first.clone(), second).map_err(|what| corrupt(dir, what))?;
+        // Without an intact slot the store is refused, with an error that says the same.
+        if let (Some(what), true) = (damage, slots.current.is_some()) {
             let (dir, slots) = (dir.display(), NAMES.join(", "));
             tracing::warn!("a slot of the root record in {dir} ({slots}) is damaged: {what}");
         }
-        let (second, first) = (roots.pop().flatten(), roots.pop().flatten());
-        let slots = Slots::of(first.clone(), second).map_err(|what| corrupt(dir, what))?;
         let is_first = first.is_some() && slots.current == first;
         let at = slots.current.as_ref().map(|_| usize::from(!is_first));
         Ok(Self {
