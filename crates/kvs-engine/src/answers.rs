@@ -1,5 +1,5 @@
-//! Answers to transactions, on their way to whoever sent them: one queue for each session. The
-//! engine fills it and wakes the session once for all that is ready together.
+//! Delivers answers to transactions: one queue for each session. The engine fills it and wakes the
+//! session once for all answers that are ready together.
 
 use std::collections::VecDeque;
 use std::mem;
@@ -9,25 +9,24 @@ use std::task::{Context, Poll, Waker};
 use crate::error::EngineError;
 use crate::request::Committed;
 
-/// What a session knows a request by. The engine returns it with the answer and does nothing else
-/// with it.
+/// A session's identification of a request. The engine only returns it with the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Token {
-    /// The session's own number of the request.
+    /// The session's number of the request.
     pub id: u64,
     /// What the session counts the request as, in bytes.
     pub bytes: usize,
 }
 
-/// The answer to a transaction, and whose it is.
+/// The answer to a transaction, and the token of its request.
 pub type Answer = (Token, Result<Committed, EngineError>);
 
-/// The answers that nobody has taken yet, in the order in which they became ready.
+/// Answers not taken yet, in the order in which they became ready.
 #[derive(Debug, Default)]
 struct Queue {
     ready: VecDeque<Answer>,
     waker: Option<Waker>,
-    /// Whether nobody will take answers any more.
+    /// Whether the receiver is gone, so that answers are dropped.
     closed: bool,
 }
 
@@ -39,7 +38,7 @@ impl Shared {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whoever is to be woken for it.
+    /// Queues an answer. Returns the waker of the session, if it waits.
     fn push(&self, answer: Answer) -> Option<Waker> {
         let mut queue = self.lock();
         if !queue.closed {
@@ -49,13 +48,13 @@ impl Shared {
     }
 }
 
-/// Where a session finds the answers to its transactions. Dropping it takes no transaction back.
+/// Receives the answers to a session's transactions. Dropping it does not cancel any transaction.
 #[derive(Debug, Default)]
 pub struct Answers(Arc<Shared>);
 
 impl Answers {
-    /// Moves all answers that are ready to the end of `taken`, in the order in which they became
-    /// ready; pending if there are none.
+    /// Moves all ready answers to the end of `taken`, in the order in which they became ready.
+    /// Pending if there are none.
     pub fn poll_take(&mut self, cx: &Context<'_>, taken: &mut VecDeque<Answer>) -> Poll<()> {
         let mut queue = self.0.lock();
         if queue.ready.is_empty() {
@@ -73,7 +72,7 @@ impl Answers {
         Poll::Ready(())
     }
 
-    /// Where the answer to a request goes.
+    /// The reply handle for a request.
     pub(crate) fn reply(&self, token: Token) -> CommitReply {
         CommitReply {
             to: Some(self.0.clone()),
@@ -92,7 +91,7 @@ impl Drop for Answers {
     }
 }
 
-/// Where the answer to a transaction goes. One that is dropped answers that the store has stopped.
+/// Delivers the answer to one transaction. If dropped, it answers that the store has stopped.
 #[derive(Debug)]
 #[must_use = "somebody waits for it"]
 pub(crate) struct CommitReply {
@@ -101,7 +100,7 @@ pub(crate) struct CommitReply {
 }
 
 impl CommitReply {
-    /// Gives the answer. Its session is woken with the others.
+    /// Delivers the answer. The session is woken with the others in `wakes`.
     pub(crate) fn send(mut self, answer: Result<Committed, EngineError>, wakes: &mut Wakes) {
         if let Some(to) = self.to.take() {
             wakes.0.extend(to.push((self.token, answer)));
@@ -119,7 +118,7 @@ impl Drop for CommitReply {
     }
 }
 
-/// Sessions that have answers to take. They are woken when it is dropped, if not before.
+/// Sessions that have answers to take. They are woken when this is dropped, if not before.
 #[derive(Debug, Default)]
 pub(crate) struct Wakes(Vec<Waker>);
 
@@ -178,7 +177,7 @@ mod tests {
         assert_eq!(woken.0.load(Ordering::Relaxed), 1);
         assert!(answers.poll_take(&cx, &mut taken).is_ready());
         assert_eq!(ids(&taken), [3, 0, 4]);
-        // What was not taken out yet stands before what comes later.
+        // What was not taken yet precedes later answers.
         replies.remove(0).send(refusal(), &mut wakes);
         assert!(answers.poll_take(&cx, &mut taken).is_ready());
         assert_eq!(ids(&taken), [3, 0, 4, 1]);

@@ -1,5 +1,5 @@
-//! A transaction comes in: is it a repeat, may its caller, what does it do, which version does it
-//! join.
+//! Evaluates a transaction: whether it is a repeat, whether its caller is permitted, what it does,
+//! and which version it joins.
 
 use kvs_tree::{Ctx, Fault, Key, Written, apply, locate, plain_put, put_plainly};
 use smol_str::SmolStr;
@@ -16,7 +16,7 @@ use crate::request::{CommitRequest, Committed};
 use crate::state::{Outcome, Seen};
 use crate::store::Store;
 
-/// Whether a guest's transaction is small enough to be applied in one piece, while others wait.
+/// Checks that a guest's transaction is small enough to be applied in one piece while others wait.
 fn check_names(store: &Store, request: &CommitRequest) -> Result<(), EngineError> {
     if store.authority().is_instance_owner(request.caller) {
         return Ok(());
@@ -35,7 +35,7 @@ fn check_names(store: &Store, request: &CommitRequest) -> Result<(), EngineError
 enum Stop {
     /// It is refused.
     Refused(EngineError),
-    /// Something that it needs is not in memory.
+    /// An object that it needs is not in memory.
     Lacking,
 }
 
@@ -56,8 +56,7 @@ impl From<EngineError> for Stop {
 }
 
 impl CommitTask {
-    /// Takes a transaction in: it is evaluated now, or at its place among those of its client that
-    /// wait.
+    /// Accepts a transaction: evaluates it now, or after those of its client that wait.
     pub(super) fn commit(&mut self, request: Box<CommitRequest>, reply: CommitReply) {
         if self.must_wait(&request) {
             return self.wait(Parked::new(request, None, reply));
@@ -67,8 +66,8 @@ impl CommitTask {
         }
     }
 
-    /// Answers a transaction that cannot be evaluated: as before if it is a repeat, else with
-    /// `refusal`.
+    /// Answers a transaction that cannot be evaluated: with the recorded outcome if it is a repeat,
+    /// else with `refusal`.
     pub(super) fn settle(
         &mut self,
         request: Box<CommitRequest>,
@@ -81,7 +80,7 @@ impl CommitTask {
         self.settle_now(&request, refusal, reply);
     }
 
-    /// The same, at its place.
+    /// [`settle`](Self::settle), without waiting in line.
     pub(super) fn settle_now(
         &mut self,
         request: &CommitRequest,
@@ -93,8 +92,8 @@ impl CommitTask {
         }
     }
 
-    /// Applies a transaction to the head of its namespace and lets it join a version. Gives it back
-    /// if it needs something that is not in memory.
+    /// Applies a transaction to the head of its namespace and adds it to a version. Returns it if
+    /// it needs an object that is not in memory.
     pub(super) fn evaluate(
         &mut self,
         mut request: Box<CommitRequest>,
@@ -158,8 +157,8 @@ impl CommitTask {
         Ok(())
     }
 
-    /// Applies a transaction to the directory of its head, in which nothing changes if it fails.
-    /// The open version is closed first if the transaction cannot be part of it.
+    /// Applies a transaction to the directory of its head, which is unchanged on failure. Closes
+    /// the open version first if the transaction cannot join it.
     fn write(
         &mut self,
         request: &CommitRequest,
@@ -178,7 +177,7 @@ impl CommitTask {
             let root = roots.iter().find(|root| root.version == version);
             root.map(|root| root.directory.clone())
         };
-        // Nobody else holds what earlier transactions of the open version have copied, so it is
+        // Nodes copied by earlier transactions of the open version are uniquely owned, so they are
         // changed in place.
         if let Some(key) = plain_put(transaction) {
             let directory = &mut self.joined(request, std::slice::from_ref(key))?.directory;
@@ -203,7 +202,7 @@ impl CommitTask {
         })
     }
 
-    /// The head of a transaction that touches these keys. Its open version is closed first if the
+    /// The head for a transaction that touches these keys. Closes its open version first if the
     /// transaction cannot join it.
     fn joined(
         &mut self,
@@ -222,7 +221,7 @@ impl CommitTask {
         head.ok_or_else(|| EngineError::no_namespace(name))
     }
 
-    /// Answers repeats, and requests that may not be made; gives the reply back for the rest.
+    /// Answers repeats and requests that are not permitted; returns the reply for all others.
     fn settle_repeat(
         &mut self,
         request: &CommitRequest,
@@ -232,7 +231,7 @@ impl CommitTask {
         let state = self.head.namespace(name);
         let head = self.heads.get_mut(name);
         let current = state.zip(head).filter(|(state, head)| {
-            // A namespace that was removed and created again is there once that is published.
+            // A recreated namespace exists once its creation is published.
             state.terms.incarnation == head.namespace.incarnation
         });
         let Some((state, head)) = current else {
@@ -254,7 +253,7 @@ impl CommitTask {
                     }
                 }
             }
-            // What took effect did, also if its caller may do nothing here any more.
+            // A repeat gets its outcome even if the caller has lost its rights since.
             Seen::Before(outcome) if outcome.version > head.namespace.position().version => {
                 let reply = head.join_open(outcome.version, id, reply)?;
                 let reply = self.building.join(name, outcome.version, id, reply)?;
@@ -266,7 +265,7 @@ impl CommitTask {
                 None
             }
             Seen::Before(outcome) => {
-                // The published state has the root as well.
+                // The outcome in the published state has the root as well.
                 let published = self.published.namespace(name);
                 let published = published
                     .map(|state| state.outcomes.seen(id.0, id.1, request.repeat, incarnation));
@@ -296,7 +295,7 @@ impl CommitTask {
         }
     }
 
-    /// A transaction without operations only asks whether its conditions hold.
+    /// Answers a transaction without operations, which only checks its conditions.
     fn answer_check(&mut self, request: &CommitRequest, reply: CommitReply) {
         let name = &request.namespace;
         let Some(head) = self.heads.get(name) else {
@@ -314,7 +313,7 @@ impl CommitTask {
         }));
     }
 
-    /// The roots of versions that conditions of a transaction compare with.
+    /// The roots of the versions that the conditions of a transaction compare with.
     fn roots_for(
         &self,
         request: &CommitRequest,
@@ -350,7 +349,7 @@ impl CommitTask {
     }
 }
 
-/// The answer to a repeat of which it is not known whether it took effect.
+/// The error for a repeat of a refused transaction that a later one of its client has overtaken.
 fn overtaken(request: &CommitRequest) -> EngineError {
     let message = format!(
         "transaction {} was refused before: it had no effect on namespace {}, and a later one of its client had",
@@ -359,6 +358,7 @@ fn overtaken(request: &CommitRequest) -> EngineError {
     EngineError::new(crate::ErrorKind::Invalid, message)
 }
 
+/// The error for a repeat of which it is not known whether it took effect.
 fn unknown(request: &CommitRequest) -> EngineError {
     let message = format!(
         "transaction {} is older than what namespace {} remembers: whether it took effect is not known",

@@ -1,4 +1,4 @@
-//! Namespaces and pins: what changes beside the trees, by records of its own.
+//! Namespaces and pins: changes that have records of their own, besides the trees.
 
 use std::sync::Arc;
 
@@ -68,7 +68,7 @@ impl CommitTask {
         self.answer(reply, removed);
     }
 
-    /// Pins a snapshot, whose root the caller found readable.
+    /// Pins a snapshot whose root the caller found readable.
     pub(super) fn pin(
         &mut self,
         snapshot: SnapshotRef,
@@ -102,8 +102,8 @@ impl CommitTask {
         self.answer(reply, unpinned);
     }
 
-    /// The leases of pins that were there begin anew, so that neither the time between two daemons
-    /// nor a clock that was set meanwhile ends any.
+    /// Starts the leases of existing pins again, so that neither the time between two daemons nor a
+    /// clock change expires any.
     pub(super) fn renew_leases(&mut self) {
         let uptime = self.time.uptime();
         for pin in self.published.pins() {
@@ -111,8 +111,8 @@ impl CommitTask {
         }
     }
 
-    /// Lets lease time go on if it is time, and releases pins whose lease has ended. `waiting` is
-    /// how many commands wait.
+    /// Advances lease time if a tick is due, and releases pins whose lease has expired. `waiting`
+    /// is how many commands wait.
     pub(super) fn tick(&mut self, waiting: usize) {
         if self.leases.is_empty() || self.has_failed() {
             return;
@@ -130,7 +130,7 @@ impl CommitTask {
         }
     }
 
-    /// Decides a change of one namespace. What was accepted for it before stands before it in the
+    /// Decides a change of one namespace. Everything accepted for it precedes the change in the
     /// journal.
     fn change_of(
         &mut self,
@@ -145,7 +145,7 @@ impl CommitTask {
         self.take_all(records)
     }
 
-    /// Decides a change of no namespace in particular.
+    /// Decides a change that is not of one namespace.
     fn change(&mut self, change: Change) -> Result<Option<Notice>, EngineError> {
         let records = self.decide(change)?;
         self.take_all(records)
@@ -155,7 +155,7 @@ impl CommitTask {
         self.head.decide(self.store.authority(), change)
     }
 
-    /// Records what the store itself did since the last group: that this owner makes its first one,
+    /// Records what the store itself did since the last group: this owner's first group,
     /// checkpoints, trims. Such a record waits for a group that is written anyway.
     pub(super) fn note_upkeep(&mut self) -> Result<(), EngineError> {
         let newest = self.head.epoch().map(|(number, _)| number);
@@ -174,7 +174,7 @@ impl CommitTask {
         Ok(())
     }
 
-    /// Puts records into the group that is built. What the last of them did.
+    /// Adds records to the group that is being built. Returns the notice of the last one.
     fn take_all(&mut self, records: Vec<Record>) -> Result<Option<Notice>, EngineError> {
         let mut last = None;
         for record in records {
@@ -183,7 +183,7 @@ impl CommitTask {
         Ok(last)
     }
 
-    /// Puts a record into the group that is built; the head has it from now on.
+    /// Adds a record to the group that is being built and applies it to the head.
     fn take(&mut self, record: Record) -> Result<Notice, EngineError> {
         let info = self.group_info();
         let notice = self.head.apply(info, &record)?;
@@ -191,7 +191,7 @@ impl CommitTask {
         Ok(notice)
     }
 
-    /// Answers once everything is durable that the answer could tell of.
+    /// Answers once everything that the answer can reveal is durable.
     fn answer(&mut self, reply: Reply<()>, decided: Result<Option<Notice>, EngineError>) {
         match decided {
             Ok(_) => self.hold(answer(reply)),

@@ -1,4 +1,4 @@
-//! What the commit task is asked.
+//! Commands to the commit task.
 
 use std::sync::Arc;
 
@@ -16,13 +16,13 @@ use crate::request::{CommitRequest, PinInfo, Principal};
 /// The answer to a command other than a commit.
 pub(crate) type Reply<T> = oneshot::Sender<Result<T, EngineError>>;
 
-/// What the commit task is asked.
+/// A command to the commit task.
 pub(crate) enum Command {
     Commit {
         request: Box<CommitRequest>,
         reply: CommitReply,
     },
-    /// Answer a transaction as before, or with the refusal if it was never committed.
+    /// Repeat the recorded outcome of a transaction; refuse it if it was never committed.
     Settle {
         request: Box<CommitRequest>,
         refusal: EngineError,
@@ -31,13 +31,13 @@ pub(crate) enum Command {
     Create {
         name: SmolStr,
         owner: Principal,
-        /// The stored root that it begins with; empty without one.
+        /// The stored root to start from, if any.
         root: Option<(Blobref, Stats)>,
-        /// What of that root no pack has.
+        /// Objects of that root that are not in a pack yet.
         staged: Vec<Arc<Staged>>,
         reply: Reply<()>,
     },
-    /// Give a user the right to read a namespace, or take it back.
+    /// Grant or revoke a user's right to read a namespace.
     Share {
         caller: Principal,
         name: SmolStr,
@@ -45,7 +45,7 @@ pub(crate) enum Command {
         may_read: bool,
         reply: Reply<()>,
     },
-    /// Give a namespace to another user.
+    /// Make another user the owner of a namespace.
     Chown {
         name: SmolStr,
         owner: Principal,
@@ -60,7 +60,7 @@ pub(crate) enum Command {
         root: RootAt,
         caller: Principal,
         lease_ms: Option<u64>,
-        /// What of the root no pack has.
+        /// Objects of the root that are not in a pack yet.
         staged: Vec<Arc<Staged>>,
         reply: Reply<PinInfo>,
     },
@@ -69,7 +69,7 @@ pub(crate) enum Command {
         id: u64,
         reply: Reply<()>,
     },
-    /// Answered when everything committed before is on disk.
+    /// Answered once everything committed before is on disk.
     Sync {
         reply: Reply<()>,
     },
@@ -77,22 +77,22 @@ pub(crate) enum Command {
     Checkpoint {
         reply: Reply<()>,
     },
-    /// Say whether a copy that follows the journal arrives at the published state, whose root is
-    /// the answer.
+    /// Check that a copy that replays the journal arrives at the published state; answers with that
+    /// state's root.
     Check {
         reply: Reply<Blobref>,
     },
-    /// Finish what was accepted, write a checkpoint, end.
+    /// Finish accepted work, write a checkpoint, stop.
     Shutdown {
         reply: Reply<()>,
     },
 }
 
-/// What an operation takes beside its value, about, in bytes.
+/// Estimated cost of an operation besides its value, in bytes.
 const OPERATION_BYTES: usize = 1024;
 
 impl Command {
-    /// Whose transactions it belongs to: zeros for what is no transaction.
+    /// The client whose transaction this is; zeros for all other commands.
     pub(super) fn client(&self) -> [u8; 16] {
         match self {
             Self::Commit { request, .. } | Self::Settle { request, .. } => request.id.client,
@@ -100,7 +100,7 @@ impl Command {
         }
     }
 
-    /// What it takes to perform it, about, as a number of bytes.
+    /// Estimated cost of the command, in bytes.
     pub(super) fn cost(&self) -> u32 {
         match self {
             Self::Commit { request, .. } => Self::bytes(request),
@@ -108,7 +108,7 @@ impl Command {
         }
     }
 
-    /// What a transaction takes, likewise.
+    /// Estimated cost of a transaction, in bytes.
     pub(super) fn bytes(request: &CommitRequest) -> u32 {
         let transaction = &request.transaction;
         let values = transaction

@@ -1,6 +1,6 @@
-//! After a checkpoint: what is in memory lets go of the objects that packs hold now. Heads do so at
-//! once, as later versions are made of them. Recent versions are forgotten soon under load, so they
-//! have time until there is nothing else to do.
+//! Evicts in-memory nodes that a checkpoint has put into packs. Heads do so at once, because later
+//! versions are built on them. Recent versions are evicted only when the task is idle: under load
+//! they are soon dropped anyway.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -13,9 +13,9 @@ use crate::namespace::Namespace;
 /// Whether an object is in a pack.
 type IsWritten = Box<dyn Fn(&Blobref) -> bool + Send>;
 
-/// What is left to do.
+/// The eviction that remains after a checkpoint.
 pub(super) struct Detaching {
-    /// One for all: versions share most of their nodes, and must go on sharing them.
+    /// Shared by all versions: they share most of their nodes, and must continue to.
     pub(super) detacher: Detacher<IsWritten>,
     left: Vec<Left>,
 }
@@ -28,7 +28,7 @@ struct Left {
 }
 
 impl Detaching {
-    /// Of objects that were written.
+    /// Evicts the objects in `written`.
     pub(super) fn of(params: StoreParams, written: HashSet<Blobref>) -> Detaching {
         let is_written: IsWritten = Box::new(move |reference| written.contains(reference));
         Detaching {
@@ -37,7 +37,7 @@ impl Detaching {
         }
     }
 
-    /// Adds all versions of a namespace that are published by now.
+    /// Adds all versions of a namespace that are published now.
     pub(super) fn add(&mut self, namespace: Arc<Namespace>) {
         self.left.push(Left {
             upto: namespace.position().version,
@@ -46,7 +46,7 @@ impl Detaching {
         });
     }
 
-    /// Does some of it. Whether anything is left.
+    /// Performs one step. Returns whether work remains.
     pub(super) fn step(&mut self) -> bool {
         if let Some(left) = self.left.last_mut() {
             let mut history = left.namespace.history();

@@ -1,6 +1,6 @@
-//! A group before it is written: versions whose roots are not computed yet. Hashing what a version
-//! changed takes longer than changing it, so that is left to whoever writes the group, and the next
-//! one is filled meanwhile.
+//! A group before it is written: its versions have no roots yet. Hashing the changes of a version
+//! takes longer than making them, so the writer of the group does it while the next group is
+//! filled.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use crate::error::EngineError;
 use crate::past::GroupInfo;
 use crate::state::{Group, Record, TransactionRecord, VersionRecord};
 
-/// When a group was begun: what all of its records have in common.
+/// What all records of a group have in common, fixed when the group is begun.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Begun {
     /// The store's age.
     pub(crate) age_ms: u64,
-    /// The number of the epoch that makes it.
+    /// The number of the epoch that writes it.
     pub(crate) epoch: u64,
     /// The wall clock.
     pub(crate) time_ms: u64,
 }
 
 impl Begun {
-    /// The same, of the group with this number.
+    /// The same, for the group with this number.
     pub(crate) fn info(self, group: u64) -> GroupInfo {
         GroupInfo {
             group,
@@ -34,7 +34,7 @@ impl Begun {
     }
 }
 
-/// A record of a group that is to be written.
+/// A record of a group that is not written yet.
 pub(crate) enum Draft {
     Version(VersionDraft),
     Other(Record),
@@ -51,18 +51,18 @@ pub(crate) struct VersionDraft {
     pub(crate) directory: Directory,
 }
 
-/// A group that can be written.
+/// A group that is ready to be written.
 pub(crate) struct Sealed {
     /// In the order of the drafts.
     pub(crate) records: Vec<Record>,
     pub(crate) payload: Vec<u8>,
 }
 
-/// Computes the roots of all versions and what goes into the journal: the records `first`, then the
-/// drafts. Cost: hashing of the changed nodes, encoding of the effects.
+/// Computes the roots of all versions and encodes the payload for the journal: the records `first`,
+/// then the drafts. Cost: hashing of the changed nodes, encoding of the effects.
 ///
 /// # Errors
-/// For a group that cannot be encoded; nothing of it is written then.
+/// If the group cannot be encoded; nothing of it is written then.
 pub(crate) fn seal(
     first: Vec<Record>,
     drafts: Vec<Draft>,

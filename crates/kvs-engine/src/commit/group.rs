@@ -1,5 +1,5 @@
-//! A group: the versions of all namespaces, and whatever else changes durably, that one append
-//! makes durable together; and everyone whose answer waits for it.
+//! A group: versions of any namespaces and other durable changes, made durable by one append, with
+//! the replies that wait for it.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::state::Record;
 use super::draft::{Begun, Draft};
 use super::head::{ClosedVersion, FullId};
 
-/// An answer that may only be given once everything before it is durable, or else is an error.
+/// An answer that is delivered once everything before it is durable, or as an error.
 pub(crate) type HeldReply = Box<dyn FnOnce(Result<(), EngineError>, &mut Wakes) + Send>;
 
 /// One item of a group, in the order in which it takes effect.
@@ -24,7 +24,7 @@ pub(crate) enum Item {
 }
 
 impl Item {
-    /// The version that it is.
+    /// The version, if the item is one.
     pub(crate) fn version(self) -> Option<ClosedVersion> {
         match self {
             Self::Version(version) => Some(version),
@@ -33,21 +33,21 @@ impl Item {
     }
 }
 
-/// A group that is being filled, or that the journal is writing.
+/// A group that is being filled or written.
 #[derive(Default)]
 pub(crate) struct OpenGroup {
     items: Vec<Item>,
     held: Vec<HeldReply>,
     staged: Vec<Arc<Staged>>,
     bytes: usize,
-    /// What all of its records have in common, once it has one.
+    /// What all of its records have in common; set with the first record.
     begun: Option<Begun>,
-    /// Work of guests that was taken while it was filled.
+    /// Cost of guests' commands accepted while it was filled, in bytes.
     guests: u64,
 }
 
 impl OpenGroup {
-    /// When it was begun: now, as `now` says, if it was not before.
+    /// When the group was begun; `now` is called for a group that was not begun yet.
     pub(crate) fn begun(&mut self, now: impl FnOnce() -> Begun) -> Begun {
         *self.begun.get_or_insert_with(now)
     }
@@ -61,17 +61,17 @@ impl OpenGroup {
         !self.items.is_empty()
     }
 
-    /// Whether guests may put more into it.
+    /// Whether guests may add more to it.
     pub(crate) fn admits_guests(&self) -> bool {
         self.guests < GUEST_GROUP_BYTES
     }
 
-    /// Counts work of guests, whatever becomes of it.
+    /// Counts the cost of a guest's command, whatever becomes of it.
     pub(crate) fn count_guests(&mut self, cost: u32) {
         self.guests += u64::from(cost);
     }
 
-    /// Whether no more should be put into it.
+    /// Whether nothing more should be added.
     pub(crate) fn is_full(&self) -> bool {
         self.bytes >= GROUP_PAYLOAD_BYTES
     }
@@ -90,7 +90,8 @@ impl OpenGroup {
         self.held.push(reply);
     }
 
-    /// Answers a repeat together with the first, if it is in this group.
+    /// Makes a repeat wait with the first attempt, if that is in this group; else returns the
+    /// reply.
     pub(crate) fn join(
         &mut self,
         namespace: &str,
@@ -107,7 +108,7 @@ impl OpenGroup {
         Some(reply)
     }
 
-    /// What goes into the journal, one for each item.
+    /// The drafts for the journal, one for each item.
     pub(crate) fn drafts(&mut self) -> Vec<Draft> {
         let draft = |item: &mut Item| match item {
             Item::Version(version) => version.take_draft().map(Draft::Version),
@@ -116,7 +117,7 @@ impl OpenGroup {
         self.items.iter_mut().filter_map(draft).collect()
     }
 
-    /// What must be in packs before it may be written.
+    /// What must be in packs before the group may be written.
     pub(crate) fn staged(&self) -> &[Arc<Staged>] {
         &self.staged
     }
@@ -129,12 +130,12 @@ impl OpenGroup {
         self.staged.extend(staged);
     }
 
-    /// Its items, and the answers that waited for them.
+    /// Its items, and the answers that wait for them.
     pub(crate) fn take(self) -> (Vec<Item>, Vec<HeldReply>) {
         (self.items, self.held)
     }
 
-    /// Answers everyone with `error`.
+    /// Answers all that wait for it with `error`.
     pub(crate) fn refuse(self, error: &EngineError, wakes: &mut Wakes) {
         for item in self.items {
             if let Item::Version(version) = item {

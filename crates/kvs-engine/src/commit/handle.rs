@@ -1,11 +1,11 @@
-//! From a command to what does it. A store that has failed or is stopping refuses all of them.
+//! Dispatches commands. A store that has failed or is stopping refuses all of them.
 
 use super::command::{Command, refuse};
 use super::task::CommitTask;
 use crate::error::EngineError;
 
 impl CommitTask {
-    /// Takes a command in.
+    /// Dispatches a command.
     pub(super) fn handle(&mut self, command: Command) {
         let refusal = self.life.borrow().failure().cloned();
         let refusal = refusal.or_else(|| self.stopping.is_some().then(EngineError::stopped));

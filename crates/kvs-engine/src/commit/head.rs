@@ -1,5 +1,5 @@
-//! The head of a namespace: the tree with every accepted transaction applied, ahead of what is
-//! published, and the version that is still being filled.
+//! The head of a namespace: the tree with all accepted transactions applied, ahead of the published
+//! state, and the version that is still being filled.
 
 use std::sync::Arc;
 
@@ -23,20 +23,20 @@ struct Waiting {
     results: Vec<OperationResult>,
 }
 
-/// A version that takes no more transactions and waits to be durable.
+/// A version that accepts no more transactions and waits to be durable.
 #[must_use = "a closed version must be written and then published, or its committers be refused"]
 pub(crate) struct ClosedVersion {
     pub(crate) namespace: SmolStr,
     pub(crate) version: u64,
     pub(crate) directory: Directory,
     pub(crate) bytes: usize,
-    /// Until it is given to the journal.
+    /// Until it is handed to the journal.
     draft: Option<VersionDraft>,
     waiting: Vec<Waiting>,
 }
 
 impl ClosedVersion {
-    /// What the journal needs of it, once.
+    /// The draft for the journal; `None` after the first call.
     pub(crate) fn take_draft(&mut self) -> Option<VersionDraft> {
         self.draft.take()
     }
@@ -47,7 +47,7 @@ impl ClosedVersion {
             version: self.version,
         };
         for Waiting { reply, results, .. } in self.waiting {
-            // A committer that went away can ask again under the same id.
+            // A committer that has disconnected can repeat the transaction.
             let committed = Committed {
                 position,
                 root,
@@ -76,10 +76,11 @@ struct OpenVersion {
     bytes: usize,
 }
 
-/// Names a transaction across all clients.
+/// Identifies a transaction across all clients.
 pub(crate) type FullId = (Principal, TransactionId);
 
-/// One namespace's head. Owned by the commit task. What is not in its tree is in the head state.
+/// The head of one namespace. Owned by the commit task. What is not in its tree is in the head
+/// state.
 pub(crate) struct Head {
     pub(crate) namespace: Arc<Namespace>,
     pub(crate) directory: Directory,
@@ -96,7 +97,7 @@ impl Head {
     }
 
     /// Drops everything that is not published and answers the committers of the open version with
-    /// `error`. Those of closed versions are answered by whoever holds them.
+    /// `error`. Those of closed versions are answered by the owner of the closed version.
     pub(crate) fn refuse(&mut self, error: &EngineError, wakes: &mut Wakes) {
         if let Some(open) = self.open.take() {
             for waiting in open.waiting {
@@ -110,8 +111,7 @@ impl Head {
         self.open.is_some()
     }
 
-    /// Whether a transaction that touches these keys must start a version of its own although one
-    /// is open.
+    /// Whether a transaction that touches these keys must start a new version although one is open.
     pub(crate) fn must_seal(&self, request: &CommitRequest, touched: &[Key]) -> bool {
         self.open.as_ref().is_some_and(|open| {
             request.no_merge
@@ -122,7 +122,7 @@ impl Head {
         })
     }
 
-    /// Opens a version, which transactions may join from now on. None must be open.
+    /// Opens a version that transactions may join. No version may be open.
     pub(crate) fn open(&mut self, version: u64, time_ms: u64, stamp: u64) {
         self.open = Some(OpenVersion {
             version,
@@ -136,8 +136,8 @@ impl Head {
         });
     }
 
-    /// Takes a transaction that is in the directory into the open version. Its record; `None` if no
-    /// version is open.
+    /// Adds a transaction, already applied to the directory, to the open version. Returns its
+    /// record; `None` if no version is open.
     pub(crate) fn accept(
         &mut self,
         request: CommitRequest,
@@ -171,7 +171,8 @@ impl Head {
         open.transactions.last()
     }
 
-    /// Answers a repeat together with the first, if its version is still open.
+    /// Makes a repeat wait with the first attempt, if its version is still open; else returns the
+    /// reply.
     pub(crate) fn join_open(
         &mut self,
         version: u64,
@@ -207,7 +208,8 @@ impl Head {
 }
 
 impl ClosedVersion {
-    /// Answers a repeat together with the first, if it is in this version.
+    /// Makes a repeat wait with the first attempt, if that is in this version; else returns the
+    /// reply.
     pub(crate) fn join(
         &mut self,
         namespace: &str,
@@ -222,8 +224,7 @@ impl ClosedVersion {
     }
 }
 
-/// Has the committer of a repeat wait beside the first one. Cost: linear in the version, since
-/// repeats are rare.
+/// Makes a repeat wait with the first attempt. Cost: linear in the version; repeats are rare.
 fn join(waiting: &mut Vec<Waiting>, id: FullId, reply: CommitReply) -> Option<CommitReply> {
     let Some(first) = waiting.iter().find(|waiting| waiting.id == id) else {
         return Some(reply);

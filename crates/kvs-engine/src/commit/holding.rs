@@ -1,4 +1,4 @@
-//! Answers that wait until everything is durable that they could tell of.
+//! Holds answers until everything that they can reveal is durable.
 
 use super::command::Reply;
 use super::group::HeldReply;
@@ -7,25 +7,25 @@ use crate::answers::CommitReply;
 use crate::error::EngineError;
 
 impl CommitTask {
-    /// Gives an answer once everything that it could tell of is durable.
+    /// Delivers an answer once everything that it can reveal is durable.
     pub(super) fn hold(&mut self, reply: HeldReply) {
         if self.is_idle() {
-            // It tells of the newest state as a read does.
+            // Nothing is pending, so it reveals only what reads see too.
             reply(self.store.check_owned(), &mut self.wakes);
         } else {
             self.building.hold(reply);
         }
     }
 
-    /// Gives an error as an answer, likewise.
+    /// Answers with an error, held like [`hold`](Self::hold).
     pub(super) fn hold_error<T: Send + 'static>(&mut self, reply: Reply<T>, error: EngineError) {
         self.hold(Box::new(move |outcome, _| {
-            // The error that dropped everything is the better answer.
+            // If the group was dropped, its error takes precedence.
             let _ = reply.send(Err(outcome.err().unwrap_or(error)));
         }));
     }
 
-    /// Gives a transaction its refusal, likewise.
+    /// Refuses a transaction, held like [`hold`](Self::hold).
     pub(super) fn hold_refusal(&mut self, reply: CommitReply, error: EngineError) {
         self.hold(Box::new(move |outcome, wakes| {
             reply.send(Err(outcome.err().unwrap_or(error)), wakes);

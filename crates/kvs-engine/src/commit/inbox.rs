@@ -1,11 +1,11 @@
-//! What waits for the commit task. Commands come in batches: a session hands over at once all that
-//! it has read, and the task is woken once for it.
+//! The queue of the commit task. Commands come in batches: a session hands over everything it has
+//! read at once, and the task is woken once for it.
 //!
-//! Between the instance owner and a guest they come out as they came, as long as neither gets more
-//! than a turn ahead by it. Then the instance owner and guests alternate; guests share their turns
-//! by user, and each its own by client, as the instance owner's clients do where one of them has
-//! queued much. So an order holds within a client, and nobody waits for all that somebody else has
-//! queued. Guests wait for the next group when they have had their part of one.
+//! Commands of the instance owner and of guests are taken in order of arrival until one side is a
+//! turn ahead; then the two alternate. Guests share their turns by user, and each user's by client;
+//! so do the instance owner's clients once one of them has queued much. Order holds within a
+//! client, and no client waits for everything that another has queued. Guests wait for the next
+//! group once they have used their share of one.
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -37,7 +37,7 @@ struct Waiting {
 }
 
 impl Waiting {
-    /// Counts commands in, unless that is more than the tenant may have waiting.
+    /// Counts commands in, unless they exceed the tenant's limit.
     fn enter(&self, tenant: Tenant, count: usize, bounded: bool) -> Result<(), usize> {
         let (all, most) = match tenant {
             Tenant::Owner => (&self.owner, INBOX),
@@ -82,32 +82,32 @@ impl Waiting {
     }
 }
 
-/// Where commands are put.
+/// The sending side.
 #[derive(Clone)]
 pub(crate) struct Inbox {
     sender: mpsc::UnboundedSender<Batch>,
     waiting: Arc<Waiting>,
 }
 
-/// An inbox that does not keep the commit task going.
+/// An inbox that does not keep the commit task running.
 #[derive(Clone)]
 pub(crate) struct WeakInbox {
     sender: mpsc::WeakUnboundedSender<Batch>,
     waiting: Arc<Waiting>,
 }
 
-/// Where the commit task finds them.
+/// The receiving side, owned by the commit task.
 pub(crate) struct Queue {
     receiver: mpsc::UnboundedReceiver<Batch>,
     waiting: Arc<Waiting>,
     owner: OwnerLine,
     guests: Turns<Principal, Lines>,
-    /// What the instance owner was given more than guests, who waited; below zero what less.
+    /// How much more cost the instance owner was given than waiting guests; negative if less.
     ahead: i64,
     arrived: u64,
 }
 
-/// An empty inbox and its other end.
+/// An empty inbox and its queue.
 pub(crate) fn inbox() -> (Inbox, Queue) {
     let (sender, receiver) = mpsc::unbounded_channel();
     let waiting = Arc::new(Waiting::default());
@@ -127,8 +127,8 @@ pub(crate) fn inbox() -> (Inbox, Queue) {
 }
 
 impl Inbox {
-    /// Queues transactions of one tenant, in their order. All are refused if too many of its
-    /// commands wait, or if the commit task has ended.
+    /// Queues transactions of one tenant, in order. All are refused if the tenant's limit is
+    /// exceeded or the commit task has ended.
     pub(crate) fn send_all(&self, tenant: Tenant, commits: Vec<Command>) {
         let sent = self.push(tenant, commits, true);
         if let Err((commits, error)) = sent {
@@ -139,10 +139,10 @@ impl Inbox {
         }
     }
 
-    /// Queues a command, however many wait.
+    /// Queues a command, without a limit.
     ///
     /// # Errors
-    /// `Unavailable` if the commit task has ended. The command is answered so, too.
+    /// `Unavailable` if the commit task has ended. The command is answered with it, too.
     pub(crate) fn send(&self, tenant: Tenant, command: Command) -> Result<(), EngineError> {
         let sent = self.push(tenant, vec![command], false);
         sent.map_err(|(commands, error)| {
@@ -172,7 +172,7 @@ impl Inbox {
         })
     }
 
-    /// The same inbox, for whoever must not keep the commit task going.
+    /// The same inbox, without keeping the commit task running.
     pub(crate) fn downgrade(&self) -> WeakInbox {
         WeakInbox {
             sender: self.sender.downgrade(),
@@ -182,7 +182,7 @@ impl Inbox {
 }
 
 impl WeakInbox {
-    /// The inbox, if anybody else has it still.
+    /// The inbox, if a strong one still exists.
     pub(crate) fn upgrade(&self) -> Option<Inbox> {
         Some(Inbox {
             sender: self.sender.upgrade()?,
@@ -198,18 +198,18 @@ impl Queue {
         owner.load(Ordering::Relaxed) + guests.load(Ordering::Relaxed)
     }
 
-    /// Whether guests wait whose commands have been received.
+    /// Whether received commands of guests wait.
     pub(crate) fn has_guests(&self) -> bool {
         !self.guests.is_empty()
     }
 
-    /// Waits until there is a command to take, of guests only if they may have one; false when
-    /// nobody can send one any more. Can be dropped and called again.
+    /// Waits until there is a command to take; those of guests count only if `guests`. Returns
+    /// false once all senders are gone. Cancel-safe.
     pub(crate) async fn wait(&mut self, guests: bool) -> bool {
         while self.owner.is_empty() && (self.guests.is_empty() || !guests) {
             match self.receiver.recv().await {
                 Some(batch) => self.sort(batch),
-                // What waits of guests comes first.
+                // Commands of guests must be taken before the end is reported.
                 None if !self.guests.is_empty() => std::future::pending().await,
                 None => return false,
             }
@@ -237,7 +237,7 @@ impl Queue {
         }
     }
 
-    /// Whether the instance owner's next command comes before that of guests, who both have one.
+    /// Whether the instance owner's next command comes before the guests'; both have one.
     fn owner_is_next(&mut self) -> bool {
         let turn = i64::from(TURN_BYTES);
         if self.ahead.abs() >= turn {
@@ -248,9 +248,9 @@ impl Queue {
         self.owner.arrived() < guest
     }
 
-    /// The next command, if there is one; of guests only if they may have one. With what it takes.
+    /// The next command and its tenant; those of guests only if `guests`.
     pub(crate) fn take(&mut self, guests: bool) -> Option<(Tenant, Command)> {
-        // Beside guests, whoever came meanwhile has a turn before those who were here have their
+        // While guests wait, clients that arrived meanwhile get a turn before others get their
         // second.
         while (self.owner.is_empty() || !self.guests.is_empty())
             && let Ok(batch) = self.receiver.try_recv()
@@ -329,7 +329,7 @@ mod tests {
         for (tenant, most) in [
             (guests[0], GUEST_INBOX),
             (Tenant::Owner, INBOX),
-            // What one has taken is no other's place.
+            // One tenant's use of its limit does not reduce another's.
             (guests[1], GUEST_INBOX),
         ] {
             let (mut commands, mut answers) = syncs(most + 1);
@@ -405,7 +405,7 @@ mod tests {
         assert!(queue.wait(false).await);
         assert_eq!(queue.take(false).unwrap().0, Tenant::Owner);
         drop(inbox);
-        // The end comes after what they have sent.
+        // The end is reported after their commands.
         tokio::select! {
             biased;
             _ = queue.wait(false) => panic!("there is nothing to take"),

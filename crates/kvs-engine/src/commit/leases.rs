@@ -1,10 +1,9 @@
-//! When the leases of pins end. The state holds their terms; deadlines are known to the owner
-//! alone, in
-//! *lease time*, which stands still while there is no owner.
+//! Deadlines of pins' leases. The state holds the terms; only the owner knows the deadlines, in
+//! *lease time*, which stands still while no owner runs.
 //!
-//! Lease time follows the uptime in ticks. A tick comes after all commands that waited when it was
-//! due, and adds at most [`LEASE_TICK_MOST_MS`], however long ago the last one was: a process that
-//! was stopped for an hour finds its leases as they were. Every lease begins anew with its owner.
+//! Lease time follows the uptime in ticks. A tick comes after all commands that were waiting when
+//! it was due, and adds at most [`LEASE_TICK_MOST_MS`] however long ago the last one was: a process
+//! that was suspended for an hour keeps its leases. Every lease starts again with a new owner.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -12,21 +11,21 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::limits::{LEASE_RETRY_MS, LEASE_TICK_MOST_MS, LEASE_TICK_MS};
 
-/// Deadlines of pins, and the time that they are counted in.
+/// Deadlines of pins, in lease time.
 #[derive(Default)]
 pub(crate) struct Leases {
     due: BTreeSet<(u64, u64)>,
     of: HashMap<u64, u64>,
-    /// Lease time; readers see it too.
+    /// Lease time, shared with readers.
     now: Arc<AtomicU64>,
     /// The uptime of the last tick.
     ticked: u64,
-    /// The tick that is due comes once so many commands were taken.
+    /// The due tick comes once this many commands were taken.
     tick_after: Option<u64>,
 }
 
 impl Leases {
-    /// No deadlines. Lease time is told through `now`.
+    /// No deadlines. Publishes lease time in `now`.
     pub(crate) fn new(now: Arc<AtomicU64>) -> Self {
         Self {
             now,
@@ -38,12 +37,12 @@ impl Leases {
         self.now.load(Ordering::Relaxed)
     }
 
-    /// A pin's lease of this term begins; without a term it never ends. Its deadline.
+    /// Starts the lease of a pin and returns its deadline; without a term it never expires.
     pub(crate) fn begin(&mut self, pin: u64, term_ms: Option<u64>, uptime: u64) -> Option<u64> {
         if self.due.is_empty() {
             (self.ticked, self.tick_after) = (uptime, None);
         }
-        // What the next tick will add has passed already.
+        // Part of what the next tick adds has passed already.
         let passed = uptime.saturating_sub(self.ticked).min(LEASE_TICK_MOST_MS);
         let begins = self.now() + passed;
         self.end(pin);
@@ -57,26 +56,26 @@ impl Leases {
         self.due.insert((deadline, pin));
     }
 
-    /// A pin is released.
+    /// Removes the lease of a released pin.
     pub(crate) fn end(&mut self, pin: u64) {
         if let Some(deadline) = self.of.remove(&pin) {
             self.due.remove(&(deadline, pin));
         }
     }
 
-    /// Whether any lease is to end some day.
+    /// Whether no lease has a deadline.
     pub(crate) fn is_empty(&self) -> bool {
         self.due.is_empty()
     }
 
-    /// When the next tick is due, in uptime, if there are leases.
+    /// The uptime at which the next tick is due, if there are leases.
     pub(crate) fn next_tick(&self) -> Option<u64> {
         (!self.due.is_empty()).then_some(self.ticked + LEASE_TICK_MS)
     }
 
-    /// Lease time goes on, if a tick is due and everything was taken that waited then. `taken` is
-    /// the number of commands that were ever taken, `waiting` how many wait now. Whether it went
-    /// on.
+    /// Advances lease time if a tick is due and all commands that were waiting then have been
+    /// taken. `taken` is the number of commands ever taken, `waiting` the number that wait now.
+    /// Returns whether it advanced.
     pub(crate) fn tick(&mut self, uptime: u64, taken: u64, waiting: usize) -> bool {
         if self.due.is_empty() || uptime < self.ticked.saturating_add(LEASE_TICK_MS) {
             return false;
@@ -93,8 +92,8 @@ impl Leases {
         true
     }
 
-    /// A pin whose lease has ended. It comes again in a while unless it is released by then, as its
-    /// release may be refused by a full disk.
+    /// A pin whose lease has expired. It is returned again later unless it is released by then,
+    /// because a full disk may refuse the release.
     pub(crate) fn take_due(&mut self) -> Option<u64> {
         let (deadline, pin) = *self.due.first()?;
         let now = self.now();
@@ -111,7 +110,7 @@ impl Leases {
 mod tests {
     use super::*;
 
-    /// Lets so much uptime pass from `at` on, in ticks, while nothing waits.
+    /// Passes `ms` of uptime from `at` on, in ticks, while nothing waits.
     fn pass(leases: &mut Leases, at: &mut u64, ms: u64) {
         for _ in 0..ms / LEASE_TICK_MS {
             *at += LEASE_TICK_MS;
@@ -161,7 +160,7 @@ mod tests {
             (leases.now(), leases.take_due()),
             (LEASE_TICK_MOST_MS, None)
         );
-        // Time without leases does not count for the next.
+        // Time without leases does not count for the next lease.
         leases.end(1);
         assert!(!leases.tick(7_200_000, 0, 0));
         let after = leases.begin(2, Some(1_000), 8_000_000);
@@ -173,7 +172,7 @@ mod tests {
         let mut leases = Leases::default();
         leases.begin(1, Some(10_000), 0);
         assert_eq!(leases.begin(2, Some(100), 40), Some(140));
-        // A stop just before it does not make it longer.
+        // A suspension just before it does not make it longer.
         let most = LEASE_TICK_MOST_MS;
         assert_eq!(leases.begin(3, Some(100), 9_000), Some(most + 100));
     }

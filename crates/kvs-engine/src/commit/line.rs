@@ -1,6 +1,6 @@
-//! What waits of the instance owner, in one line while there is little of it or all is one
-//! client's; then clients take turns. So nobody waits for all that another client has queued, and
-//! what there mostly is costs no more than a queue. Pure.
+//! The instance owner's waiting commands. They are in a single queue while there are few or all are
+//! of one client; otherwise clients take turns. No client waits for everything that another has
+//! queued, and the common case costs no more than a queue. Pure.
 
 use std::collections::VecDeque;
 
@@ -8,14 +8,14 @@ use super::command::Command;
 use crate::limits::TURN_BYTES;
 use crate::turns::Turns;
 
-/// A command, the number of its arrival, and what it takes.
+/// A command, its arrival number, and its cost.
 pub(super) struct Queued {
     pub(super) arrived: u64,
     pub(super) command: Command,
     pub(super) cost: u32,
 }
 
-/// The client whose commits stand in a line; zeros for all other commands.
+/// The client whose commits are in a line; zeros for all other commands.
 pub(super) type Client = [u8; 16];
 
 /// Lines of commands by client.
@@ -28,19 +28,19 @@ impl Default for Lines {
 }
 
 impl Lines {
-    /// Puts a command into the line of a client.
+    /// Appends a command to the line of a client.
     pub(super) fn push(&mut self, client: Client, queued: Queued) {
         if let Some(line) = self.0.line(client) {
             line.push_back(queued);
         }
     }
 
-    /// The command that has its turn.
+    /// The next command by turns.
     pub(super) fn front(&mut self) -> Option<&Queued> {
         self.0.front()?.1.front()
     }
 
-    /// Takes the command that has its turn, and with the last one of its client the empty line.
+    /// Takes the next command by turns, and the line if that was its client's last one.
     pub(super) fn pop(&mut self) -> Option<(Queued, Option<VecDeque<Queued>>)> {
         let (_, line) = self.0.front()?;
         let queued = line.pop_front()?;
@@ -55,14 +55,14 @@ impl Lines {
     }
 }
 
-/// The commands of the instance owner that wait.
+/// The waiting commands of the instance owner.
 #[derive(Default)]
 pub(super) struct OwnerLine {
-    /// Come out before those in lines.
+    /// Taken before those in `lines`.
     first: VecDeque<Queued>,
-    /// What they take together.
+    /// Their total cost.
     first_cost: u64,
-    /// Whose they are, unless they are mixed.
+    /// Their client, unless `mixed`.
     client: Client,
     mixed: bool,
     lines: Lines,
@@ -73,7 +73,7 @@ impl OwnerLine {
         self.first.is_empty() && self.lines.0.is_empty()
     }
 
-    /// Puts a command behind those of its client.
+    /// Queues a command after those of its client.
     pub(super) fn push(&mut self, queued: Queued) {
         let client = queued.command.client();
         if self.lines.0.is_empty() {
@@ -86,7 +86,7 @@ impl OwnerLine {
                 self.first_cost += u64::from(queued.cost);
                 return self.first.push_back(queued);
             }
-            // Who comes must not wait for all that one other has queued.
+            // A newcomer must not wait for everything that one other client has queued.
             if !self.mixed
                 && let Some(line) = self.lines.0.line(self.client)
             {
@@ -96,7 +96,7 @@ impl OwnerLine {
         self.lines.push(client, queued);
     }
 
-    /// The number of arrival of the next command.
+    /// The arrival number of the next command.
     pub(super) fn arrived(&mut self) -> Option<u64> {
         let next = match self.first.front() {
             None => self.lines.front(),
@@ -112,7 +112,7 @@ impl OwnerLine {
             return Some(queued);
         }
         let (queued, retired) = self.lines.pop()?;
-        // Its memory serves the next.
+        // Reuse its memory.
         if let Some(retired) = retired
             && self.first.capacity() == 0
         {
@@ -129,7 +129,7 @@ mod tests {
     use crate::request::{CommitRequest, Prepared, Principal, TransactionId};
     use kvs_tree::Transaction;
 
-    /// A commit without operations, that takes so much.
+    /// A commit without operations, with this cost.
     fn commit(client: u8, arrived: u64, cost: u32) -> Queued {
         let request = CommitRequest {
             namespace: "primary".into(),
@@ -188,7 +188,8 @@ mod tests {
     #[test]
     fn who_comes_waits_for_one_turn_of_each_other_client_and_order_holds_within_a_client() {
         let turn = TURN_BYTES as usize / 1024;
-        // One with very much, then others; and several who filled the common line before.
+        // Clients that have queued very much, then others; also several that filled the common
+        // queue before.
         for before in [1, 3] {
             let mut line = OwnerLine::default();
             for arrived in 0..3_000 {

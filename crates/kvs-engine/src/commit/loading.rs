@@ -1,8 +1,8 @@
-//! Loading beside the commit task: what transactions need that is not in memory.
+//! Loads objects that transactions need and that are not in memory, outside the commit task.
 //!
-//! Transactions name keys; here the whole ways to them are walked, by performing the transactions
-//! on the tree as it was when they began to wait. What that came to is forgotten. What was loaded
-//! for it stays in memory until they are evaluated at their place, on the tree as it is then.
+//! The objects are found by applying the transactions to the tree as it was when they began to
+//! wait, which walks their whole paths. The result is discarded. The loaded objects stay in memory
+//! until the transactions are evaluated in order, on the tree as it is then.
 
 use std::sync::Arc;
 
@@ -22,12 +22,12 @@ use crate::store::Store;
 /// A transaction that waits.
 pub(super) struct Parked {
     pub(super) request: Arc<CommitRequest>,
-    /// The answer if it never took effect; without, it is to be evaluated.
+    /// The answer if it never took effect; `None` if it is to be evaluated.
     pub(super) refusal: Option<EngineError>,
     pub(super) reply: CommitReply,
-    /// How often something was loaded for it in vain.
+    /// How many loads for it were not enough.
     pub(super) rounds: usize,
-    /// Whether the last time something could not be loaded.
+    /// Whether the last load failed.
     pub(super) failed: bool,
 }
 
@@ -47,7 +47,7 @@ impl Parked {
     }
 }
 
-/// What is to be loaded for the first transactions of a line.
+/// A request to load what the first transactions of a line need.
 pub(super) struct Load {
     pub(super) line: LineKey,
     pub(super) namespace: Arc<Namespace>,
@@ -55,32 +55,32 @@ pub(super) struct Load {
     pub(super) requests: Vec<Arc<CommitRequest>>,
 }
 
-/// What was loaded.
+/// The result of a load.
 pub(super) struct LoadDone {
     pub(super) line: LineKey,
     pub(super) prefetched: Prefetched,
-    /// Why something could not be loaded, for each transaction.
+    /// For each transaction, why an object could not be loaded.
     pub(super) failures: Vec<Option<EngineError>>,
 }
 
-/// What is known beside what everybody knows.
+/// Roots and objects known besides those in memory.
 #[derive(Default)]
 pub(super) struct Prefetched {
-    /// Which life of the namespace the roots belong to.
+    /// The incarnation of the namespace that the roots belong to.
     incarnation: u64,
     roots: Vec<RootAt>,
     pub(super) objects: Loaded,
 }
 
 impl Prefetched {
-    /// The root of a version in this life of the namespace.
+    /// The root of a version in this incarnation of the namespace.
     pub(super) fn root(&self, incarnation: u64, version: u64) -> Option<&RootAt> {
         let mut roots = self.roots.iter();
         roots.find(|root| self.incarnation == incarnation && root.version == version)
     }
 }
 
-/// Versions that conditions of a transaction compare with.
+/// Versions that the conditions of a transaction compare with.
 pub(super) fn versions(request: &CommitRequest) -> impl Iterator<Item = u64> {
     let conditions = request.transaction.conditions.iter();
     conditions.filter_map(|condition| match condition {
@@ -124,7 +124,7 @@ pub(super) async fn load(store: Arc<Store>, load: Load) -> LoadDone {
     }
 }
 
-/// Walks the ways of transactions, in their order, as each may change those of the next.
+/// Walks the paths of transactions in order, since each may change those of the next.
 fn walk(store: &Store, load: Load, known: &mut Prefetched, failures: &mut [Option<EngineError>]) {
     let Load {
         mut directory,
@@ -141,15 +141,15 @@ fn walk(store: &Store, load: Load, known: &mut Prefetched, failures: &mut [Optio
         let root = roots.iter().find(|root| root.version == version);
         root.map(|root| root.directory.clone())
     };
-    // A transaction may build on what one before it staged.
+    // A transaction may build on what an earlier one staged.
     let mut staged = Vec::new();
     for (request, failure) in requests.iter().zip(failures) {
         staged.extend(request.prepared.staged.iter().cloned());
         if loaded.bytes() > LOAD_BYTES {
-            // The rest is loaded for once these are evaluated.
+            // The rest is loaded after these are evaluated.
             return;
         }
-        // A refusal is for whoever evaluates it at its place to find.
+        // Refusals are reported by the evaluation in order, not here.
         let mut refused = false;
         let walked = objects.gather(&staged, loaded, |source| {
             let done = apply(

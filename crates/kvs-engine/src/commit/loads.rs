@@ -1,4 +1,5 @@
-//! Transactions wait for what is loaded beside this task, and are evaluated at their place then.
+//! Makes transactions wait for objects that are loaded outside this task, then evaluates them in
+//! order.
 
 use std::sync::Arc;
 
@@ -11,12 +12,12 @@ use crate::limits::{GUEST_GROUP_BYTES, LOAD_ROUNDS, LOAD_TRANSACTIONS, VERSION_B
 use crate::request::CommitRequest;
 
 impl CommitTask {
-    /// Whether a transaction has to wait because one before it in its line does.
+    /// Whether a transaction must wait because an earlier one in its line does.
     pub(super) fn must_wait(&self, request: &CommitRequest) -> bool {
         !self.waiting.is_empty() && self.waiting.contains(&LineKey::of(request))
     }
 
-    /// Has a transaction wait at the end of its line.
+    /// Appends a transaction to its line.
     pub(super) fn wait(&mut self, parked: Parked) {
         let key = LineKey::of(&parked.request);
         let tenant = self.store.tenant(parked.request.caller);
@@ -33,11 +34,11 @@ impl CommitTask {
         self.hold_refusal(reply, EngineError::new(ErrorKind::Busy, message));
     }
 
-    /// Has something loaded for whoever waits, as far as there are threads for it.
+    /// Starts loads for waiting lines, as many as may run at once.
     pub(super) fn start_loads(&mut self) {
         while let Some(key) = self.waiting.next() {
             let Some(load_of) = self.load_of(&key) else {
-                // Nothing need be loaded to answer that there is no such namespace.
+                // A missing namespace is reported without loading anything.
                 self.waiting.loaded();
                 self.go_on(key, &Prefetched::default(), Vec::new());
                 continue;
@@ -50,7 +51,8 @@ impl CommitTask {
     fn load_of(&self, key: &LineKey) -> Option<Load> {
         let head = self.heads.get(&key.namespace)?;
         let first = self.waiting.first(key, 0).next()?;
-        // What guests get into a group stays small, also at once.
+        // Guests' share of a group stays small, also when several of their transactions are
+        // evaluated at once.
         let most = match self.store.tenant(first.request.caller).is_guest() {
             true => GUEST_GROUP_BYTES,
             false => VERSION_BYTES as u64,
@@ -65,7 +67,7 @@ impl CommitTask {
         })
     }
 
-    /// Something was loaded for a line.
+    /// Handles the end of a load for a line.
     pub(super) fn on_loaded(&mut self, done: LoadDone) {
         self.waiting.loaded();
         let LoadDone {
@@ -76,8 +78,8 @@ impl CommitTask {
         self.go_on(line, &prefetched, failures);
     }
 
-    /// Evaluates transactions of a line in their order: those that something was loaded for, and
-    /// then whatever needs nothing.
+    /// Evaluates transactions of a line in order: those that something was loaded for, then all
+    /// that need nothing.
     fn go_on(&mut self, key: LineKey, known: &Prefetched, failures: Vec<Option<EngineError>>) {
         let mut failures = failures.into_iter();
         for _ in 0..LOAD_TRANSACTIONS {
@@ -103,8 +105,8 @@ impl CommitTask {
             let Some((request, reply)) = self.evaluate(request, reply, known) else {
                 continue;
             };
-            // What is missing may be gone from the tree by now, so a failure counts if it comes
-            // again.
+            // The missing object may have left the tree since, so a failure counts only when it
+            // repeats.
             let has_failed = failure.is_some();
             if let Some(error) = failure.filter(|_| failed) {
                 self.hold_refusal(reply, error);
@@ -126,7 +128,7 @@ impl CommitTask {
         self.waiting.settle(key);
     }
 
-    /// Answers all that waits with `error`.
+    /// Refuses all waiting transactions with `error`.
     pub(super) fn refuse_waiting(&mut self, error: &EngineError) {
         for parked in self.waiting.drain() {
             parked.reply.send(Err(error.clone()), &mut self.wakes);

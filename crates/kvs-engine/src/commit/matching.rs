@@ -1,8 +1,9 @@
-//! Who is to be woken for what was published: found out behind the answers, in slices.
+//! Finds the watches and followers to wake for published versions, in slices, after the committers
+//! have been answered.
 //!
-//! There is one way: what a group published is put in line, a first slice is done as soon as its
-//! committers have their answers, and the rest in further slices, between which everybody else has
-//! a turn. Those in line have turns too: a lane that takes long holds up no other.
+//! A published group is queued. Its first slice runs as soon as its committers are answered;
+//! further slices alternate with other work. Queued namespaces and lanes take turns, so that a slow
+//! lane does not hold up the others.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -14,20 +15,20 @@ use crate::namespace::{Advanced, Namespace, Part};
 use crate::store::Store;
 
 enum Work {
-    /// Watches of a namespace, and those who wait for its versions.
+    /// Watches of a namespace, and clients that wait for its versions.
     Namespace(Arc<Namespace>, Part),
-    /// Followers of roots, and those who wait for a namespace.
+    /// Followers of roots, and clients that wait for a namespace.
     Notifier,
 }
 
-/// What is in line to be woken.
+/// The queue of namespaces and notifications to match.
 pub(super) struct Matching {
     line: VecDeque<Work>,
-    /// Visits that the commits since the last slice are worth.
+    /// Visits owed for commits since the last slice.
     owed: usize,
-    /// Visits of a slice, at least and at most.
+    /// Minimum and maximum visits of a slice.
     slice: (usize, usize),
-    /// Versions that a lane may be behind.
+    /// Versions that a lane may lag behind.
     lag: u64,
 }
 
@@ -46,25 +47,26 @@ impl Matching {
         self.line.is_empty()
     }
 
-    /// Notes that so many effects were published.
+    /// Adds the visits that are owed for `effects` published effects.
     pub(super) fn owe(&mut self, effects: usize) {
         let visits = effects.saturating_mul(MATCH_VISITS_PER_EFFECT);
         self.owed = self.owed.saturating_add(visits);
     }
 
-    /// Puts in line whoever a namespace has to wake.
+    /// Queues the lanes of a namespace that have something to wake.
     pub(super) fn stirred(&mut self, namespace: &Arc<Namespace>) {
         let line = &mut self.line;
         namespace.due(|part| line.push_back(Work::Namespace(namespace.clone(), part)));
     }
 
-    /// From here on nothing is matched: every watch looks for itself. Whether nobody is in line.
+    /// Stops matching: from now on every watch checks for itself. Returns whether the queue is
+    /// empty.
     pub(super) fn finish(&mut self) -> bool {
         self.lag = 0;
         self.is_idle()
     }
 
-    /// Wakes who has to be, for one slice; `first`: right behind the answers, a short one.
+    /// Wakes watches and followers for one slice. `first`: a short one, right after the answers.
     pub(super) fn wake_some(&mut self, store: &Store, first: bool) {
         if store.feed.is_due() {
             self.line.push_back(Work::Notifier);

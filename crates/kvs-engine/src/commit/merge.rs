@@ -1,6 +1,6 @@
-//! When a transaction may join the newest version of its batch: only if no key of one equals,
-//! contains or lies under a key of the other. That is what keeps every value of a watched key
-//! visible although commits are merged (RFC 0002).
+//! Decides whether a transaction may join the open version: only if no key of one equals, contains
+//! or is below a key of the other. So a watched key shows every one of its values although commits
+//! are merged (RFC 0002).
 
 use std::collections::HashMap;
 
@@ -8,10 +8,10 @@ use foldhash::fast::RandomState;
 use kvs_tree::Key;
 use smol_str::SmolStr;
 
-/// Every key that the transactions of one version read or wrote.
+/// All keys that the transactions of one version read or wrote.
 #[derive(Default)]
 pub(crate) struct TouchedKeys {
-    /// Their texts, and those of the keys above them.
+    /// The texts of these keys and of the keys above them.
     keys: HashMap<SmolStr, Touch, RandomState>,
 }
 
@@ -20,13 +20,13 @@ pub(crate) struct TouchedKeys {
 enum Touch {
     /// It was read or written.
     Itself,
-    /// Only keys below it were.
+    /// Only keys below it were read or written.
     Below,
 }
 
 impl TouchedKeys {
-    /// Whether a transaction that touches `keys` must have a version of its own. Cost: one search
-    /// for each name of each key.
+    /// Whether a transaction that touches `keys` needs a version of its own. Cost: one lookup for
+    /// each name of each key.
     pub(crate) fn conflict(&self, keys: &[Key]) -> bool {
         !self.keys.is_empty() && keys.iter().any(|key| self.overlaps(key))
     }
@@ -40,7 +40,7 @@ impl TouchedKeys {
         self.keys.contains_key(key.as_str()) || above(key).any(itself)
     }
 
-    /// Takes in the keys of a transaction that joined.
+    /// Adds the keys of a transaction that joined the version.
     pub(crate) fn add(&mut self, keys: &[Key]) {
         for key in keys {
             for above in above(key) {

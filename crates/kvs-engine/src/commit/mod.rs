@@ -1,18 +1,18 @@
-//! The write side: one task that owns every head, forms groups, and publishes what the journal made
+//! The write side. One task owns every head, forms groups, and publishes what the journal has made
 //! durable. Nothing else moves a root.
 //!
-//! In reading order: `merge` (who may share a version), `draft` (a group without its roots), `head`
-//! (one namespace ahead of what is published), `command` (what is asked), `inbox` (where it waits),
-//! `group` (what one append carries), `preparing` and `packing` (segments and packs for it),
-//! `writer` (the journal's owner), `time` (stamps and ages), `leases` (deadlines of pins),
-//! `retention` (what may be forgotten), `detaching` (what need not stay in memory), `trouble` (what
-//! is tried again), `life` (whether it serves), `waiting` (transactions that lack something, in
-//! lines), `loading` (what they lack is read beside), `task` (the task itself: its loop), and its
-//! parts `holding` (answers that wait for the disk), `loads` (transactions wait, and go on),
-//! `accept` (a transaction comes in), `publish` (a group became durable, or did not), `admin`
-//! (namespaces and pins), `upkeep` (checkpoints, trimming, leases), `pace` (how much at once, and
-//! when to look), `replica` (whether a copy arrives at the same state), `handle` (which of them a
-//! command is for).
+//! In reading order: `merge` (which transactions may share a version), `draft` (a group before its
+//! roots are hashed), `head` (one namespace, ahead of its published state), `command` (the
+//! commands), `line` and `inbox` (where they wait), `group` (the contents of one append), `packing`
+//! (its packs), `writer` (the owner of the journal), `time` (stamps and ages), `leases` (deadlines
+//! of pins), `retention` (what may be dropped), `detaching` (evicts nodes that packs hold),
+//! `trouble` (reports failures that are retried), `matching` (wakes watches and followers), `life`
+//! (whether the store serves), `waiting` (transactions that lack objects, in lines), `loading`
+//! (loads those objects), `task` (the task and its loop), and the parts of the task: `holding`
+//! (answers that wait for the disk), `loads` (transactions wait, and continue), `accept` (evaluates
+//! a transaction), `admin` (namespaces and pins), `publish` (a group became durable, or failed),
+//! `upkeep` (checkpoints, trimming, syncs), `pace` (batch sizes and the timer), `replica` (compares
+//! a replayed copy with the state), `handle` (dispatches commands).
 
 mod merge;
 mod draft;

@@ -1,4 +1,4 @@
-//! The packs of a group: what its transactions staged is in them, durably, before the group is
+//! The packs of a group. What its transactions staged is durable in packs before the group is
 //! written.
 
 use std::sync::Arc;
@@ -9,17 +9,18 @@ use crate::pack::{Joined, PackId, Staged};
 use crate::state::Record;
 use crate::store::Store;
 
-/// The packs that a group registers. Dropped before they are settled, those that were made for it
-/// are removed.
+/// The packs that a group registers. Packs made for it are removed if this is dropped before
+/// [`settle`](Self::settle).
 pub(super) struct Packs<'a> {
     store: &'a Store,
     made: Option<Joined>,
-    /// In use, but not known to a restart: the group may rely on them.
+    /// In use but not registered in the journal yet, so the group must register them to rely on
+    /// them.
     found: Vec<PackId>,
 }
 
 impl<'a> Packs<'a> {
-    /// Makes packs of what was staged for the group, and finds what else it must register.
+    /// Makes packs of what was staged for the group, and finds other packs that it must register.
     pub(super) fn of(store: &'a Store, staged: &[Arc<Staged>]) -> Result<Self, EngineError> {
         let mut packs = Self {
             store,
@@ -46,7 +47,7 @@ impl<'a> Packs<'a> {
         ids.map(|pack| Record::PackAdded { pack }).collect()
     }
 
-    /// The group is written, or not, or nobody knows.
+    /// Settles the packs by the group's fate: written, not written, or unknown.
     pub(super) fn settle(&mut self, appended: &Appended) -> Vec<PackId> {
         let ids = self.ids();
         let made = self.made.take();

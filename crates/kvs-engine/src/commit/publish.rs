@@ -1,5 +1,5 @@
-//! A group became durable: roots move, committers are answered, whoever watches is woken. Or it did
-//! not: everything computed since is dropped, and everyone is told.
+//! When a group becomes durable, roots move, committers are answered and watches are woken. When it
+//! fails, everything computed since is dropped and its committers get the error.
 
 use std::sync::Arc;
 
@@ -19,7 +19,7 @@ use crate::store::Pinned;
 use super::head::{ClosedVersion, Head};
 
 impl CommitTask {
-    /// Has the journal write what was built. What came of it, if it was written at once.
+    /// Hands the built group to the journal. Returns the report if it was written at once.
     pub(super) fn send_group(&mut self) -> Option<Report> {
         self.time.watch_for_jumps();
         if let Err(error) = self.note_upkeep() {
@@ -40,14 +40,14 @@ impl CommitTask {
         };
         self.in_flight = Some(InFlight { group, begun });
         if here {
-            // What takes no sync takes less than waking another thread for it.
+            // Without a sync, the write takes less time than waking another thread for it.
             return self.writer.perform_here(job);
         }
         self.writer.submit(job);
         None
     }
 
-    /// Takes the journal's answer about the group that was in flight.
+    /// Handles the journal's result for the group in flight.
     pub(super) fn on_appended(
         &mut self,
         appended: Appended,
@@ -81,7 +81,7 @@ impl CommitTask {
         let records = items.into_iter().map(Item::version).zip(records);
         for (version, record) in packs.chain(records) {
             if let Err(error) = self.publish_record(info, version, &record) {
-                // The state that was built and the state that was recorded have parted ways.
+                // The head state and the recorded state have diverged.
                 return self.fail(Stopped::internal(error.message));
             }
         }
@@ -92,7 +92,7 @@ impl CommitTask {
         self.matching.wake_some(&self.store, true);
     }
 
-    /// A record is durable: the published state has it from now on, and so have readers.
+    /// Publishes a durable record: the published state has it from now on, and reads see it.
     fn publish_record(
         &mut self,
         info: GroupInfo,
@@ -162,7 +162,7 @@ impl CommitTask {
         self.versions_since += 1;
         let head = self.heads.get(&record.namespace);
         let (Some(head), Some(version)) = (head, version) else {
-            // Its removal is a later record, so this is a fault of this program.
+            // A removal is a later record, so this is a bug.
             return Err(EngineError::no_namespace(&record.namespace));
         };
         let root = record.root;
@@ -197,17 +197,17 @@ impl CommitTask {
         }
         self.drop_heads(error);
         if error.kind == ErrorKind::NoSpace {
-            // A checkpoint lets the journal give space back.
+            // A checkpoint lets the journal free space.
             self.bytes_since = self.bytes_since.max(self.config.checkpoint_bytes());
         }
     }
 
-    /// What became of the group in flight is not known, so nothing more may be acknowledged.
+    /// The fate of the group in flight is unknown, so nothing more may be acknowledged.
     pub(super) fn poison(&mut self, error: &EngineError) {
         self.fail(Stopped::by(error));
     }
 
-    /// The store stops: nothing more is acknowledged.
+    /// Stops the store: nothing more is acknowledged.
     pub(super) fn fail(&mut self, stopped: Stopped) {
         tracing::error!("the store stops: {stopped}");
         let unknown = EngineError::new(

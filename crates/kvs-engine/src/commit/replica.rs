@@ -1,8 +1,9 @@
-//! Whether a copy of the store that follows the journal arrives at the same state: for simulated
-//! runs.
+//! Checks that a copy of the store that replays the journal arrives at the same state. For
+//! simulated runs.
 //!
-//! The fold begins at the older slot of the root record, passes the newer one, and ends at what is
-//! published; at both it is compared, and so is the root that the journal records of a checkpoint.
+//! The replay starts at the older slot of the root record, passes the newer one, and ends at the
+//! published state. The copy is compared at the last two, and so is the root that the journal
+//! records for a checkpoint.
 
 use kvs_tree::Blobref;
 
@@ -15,7 +16,7 @@ use crate::request::Tenant;
 use crate::state::{Notice, State};
 
 impl CommitTask {
-    /// Answers with the root of the published state, once nothing is under way.
+    /// Answers with the root of the published state, once nothing is pending.
     pub(super) fn check(&mut self, reply: Reply<Blobref>) {
         if self.is_idle() {
             let _ = reply.send(self.check_now());
@@ -39,7 +40,7 @@ impl CommitTask {
         let read = |root: &crate::root::Root| {
             let root = StoreRoot::decode(&root.payload)?;
             let state = system.state_of(&root.system)?;
-            // What is written can be told from its root alone.
+            // What was written is identified by its root alone.
             agree(
                 "the written state",
                 system.root_of(&state)?,
@@ -67,7 +68,7 @@ impl CommitTask {
         Ok(published)
     }
 
-    /// Moves a copy on to this group.
+    /// Replays the journal into a copy, up to group `to`.
     fn follow(&self, copy: &mut State, to: u64) -> Result<(), EngineError> {
         while copy.group() < to {
             let from = copy.group() + 1;

@@ -1,4 +1,5 @@
-//! What may be forgotten: pure decisions over checkpoints, by number, time and bytes.
+//! What retention allows to drop: pure decisions over checkpoints, by version number, time and
+//! bytes.
 
 use std::ops::Deref;
 
@@ -7,10 +8,10 @@ use crate::history::History;
 use crate::past::CheckpointRoot;
 
 impl Retention {
-    /// The newest of `groups` (of checkpoints, ascending) before which the journal may be dropped.
-    /// `namespaces` are their newest versions and their pasts, `age_ms` is the store's age, `over`
-    /// says that the journal is over its limit in bytes. Cost: linear in the namespaces until the
-    /// first that allows none, and in the groups.
+    /// The newest of `groups` (groups of checkpoints, ascending) before which the journal may be
+    /// dropped. `namespaces` yields each namespace's newest version and its history, `age_ms` is
+    /// the store's age, `over` is whether the journal exceeds its limit in bytes. Cost: linear in
+    /// the groups, and in the namespaces up to the first that allows none.
     pub(crate) fn drop_before<P: Deref<Target = History>>(
         &self,
         groups: &[u64],
@@ -19,13 +20,13 @@ impl Retention {
         over: bool,
     ) -> Option<u64> {
         if over {
-            // The oldest step that helps: bytes are looked at again after it.
+            // The smallest step that helps; the limit is checked again after it.
             return groups.get(1).or(groups.first()).copied();
         }
         let mut allowed = groups;
         for (version, history) in namespaces {
             let past = history.checkpoints();
-            // Whoever allows a group allows all before it.
+            // A namespace that allows one group allows all before it.
             while let Some((newest, older)) = allowed.split_last()
                 && !self.allows(version, past, *newest, age_ms)
             {
@@ -69,7 +70,7 @@ mod tests {
         }
     }
 
-    /// One namespace: its newest version, and its checkpoints.
+    /// One namespace: its newest version and its checkpoints.
     fn one(version: u64, points: &[CheckpointRoot]) -> (u64, Box<History>) {
         let history = History::new(Past {
             checkpoints: points.to_vec(),

@@ -1,8 +1,7 @@
 //! The commit task: its state and its loop.
 //!
-//! While one group is being written the next is built on the heads; at most one group is written
-//! and not yet durable. Answers of every kind wait until everything that they could tell of is
-//! durable.
+//! While one group is written, the next is built on the heads; at most one group is written and not
+//! yet durable. Answers of every kind wait until everything that they can reveal is durable.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -38,7 +37,7 @@ use crate::state::State;
 use crate::store::Store;
 use crate::term::Ownership;
 
-/// What the commit task is made of.
+/// The parts of a commit task.
 pub(crate) struct Parts {
     pub(crate) epoch: Epoch,
     pub(crate) config: EngineConfig,
@@ -63,29 +62,29 @@ pub(super) struct InFlight {
     pub(super) begun: Begun,
 }
 
-/// The one owner of every head and of the catalog.
+/// The only owner of all heads and of the catalog.
 pub(crate) struct CommitTask {
     pub(super) config: EngineConfig,
     pub(super) store: Arc<Store>,
     /// As of the newest published group.
     pub(super) published: State,
-    /// With everything that was accepted since. What it holds of trees is in `heads`.
+    /// With everything accepted since. Its trees are in `heads`.
     pub(super) head: State,
-    /// Groups up to which checkpoints reach, ascending; the journal may be dropped before any of
+    /// Groups that checkpoints cover up to, ascending; the journal may be dropped before any of
     /// them.
     pub(super) checkpoints: Vec<u64>,
     pub(super) heads: BTreeMap<SmolStr, Head>,
-    /// Heads with an open version, in the order in which they were opened.
+    /// Heads with an open version, in the order of opening.
     pub(super) open: Vec<SmolStr>,
     pub(super) building: OpenGroup,
     pub(super) in_flight: Option<InFlight>,
-    /// Transactions that lack something, and those that must not overtake them.
+    /// Transactions that lack objects, and those that must not overtake them.
     pub(super) waiting: Waiting<Parked>,
-    /// Where what was loaded for them goes.
+    /// Receives what was loaded for them.
     pub(super) loaded: mpsc::UnboundedSender<LoadDone>,
-    /// The roots of pins that are on their way into the journal.
+    /// The roots of pins whose records are not durable yet.
     pub(super) pinning: HashMap<u64, (RootAt, Option<u64>)>,
-    /// How many commands were taken so far.
+    /// Commands taken so far.
     pub(super) taken: u64,
     pub(super) time: Time,
     pub(super) leases: Leases,
@@ -101,27 +100,27 @@ pub(crate) struct CommitTask {
     pub(super) journal_bytes: u64,
     pub(super) trimmed_to: u64,
     pub(super) trimming: bool,
-    /// What is left to do after the last checkpoint.
+    /// The eviction that remains after the last checkpoint.
     pub(super) detaching: Option<Detaching>,
-    /// A checkpoint is being written.
+    /// Whether a checkpoint is being written.
     pub(super) checkpointing: bool,
     pub(super) checkpoint_wanted: Vec<Reply<()>>,
     pub(super) checkpoint_waiting: Vec<Reply<()>>,
-    /// Until then, in uptime, a checkpoint that found no space is not tried again.
+    /// The uptime until which a checkpoint that found no space is not retried.
     pub(super) checkpoint_retry: Option<u64>,
     pub(super) trouble: Trouble,
     pub(super) finished: mpsc::UnboundedSender<Outcome>,
-    /// Groups were published that no sync covers yet (weaker modes).
+    /// Whether groups were published that no sync covers yet (weaker modes).
     pub(super) unsynced: bool,
-    /// A sync was asked of the journal; the replies wait for it.
+    /// The replies that wait for the running sync, if one runs.
     pub(super) syncing: Option<Vec<Reply<()>>>,
-    /// When, in uptime, the last sync ended.
+    /// The uptime at which the last sync ended.
     pub(super) synced_at: u64,
-    /// Who is to be woken for what was published.
+    /// Watches and followers to wake for published versions.
     pub(super) matching: Matching,
-    /// A group was published since the last round.
+    /// Whether a group was published since the last round.
     pub(super) answered: bool,
-    /// Sessions that have been answered in this round.
+    /// Sessions answered in this round.
     pub(super) wakes: Wakes,
     pub(super) stopping: Option<Reply<()>>,
     pub(super) final_checkpoint: bool,
@@ -129,7 +128,7 @@ pub(crate) struct CommitTask {
 }
 
 impl CommitTask {
-    /// Runs until it is told to stop, or every engine handle is gone.
+    /// Runs until it is stopped or all engine handles are gone.
     pub(crate) async fn run(parts: Parts) {
         let Parts {
             config,
@@ -197,7 +196,7 @@ impl CommitTask {
         };
         task.renew_leases();
         let mut closed = false;
-        // One timer for all rounds: making one for each would wake the runtime's driver each time.
+        // One timer for all rounds: a new one each time would wake the runtime's driver.
         let mut timer = std::pin::pin!(tokio::time::sleep(Duration::ZERO));
         let mut armed = None;
         loop {
@@ -209,10 +208,10 @@ impl CommitTask {
             task.wakes.wake();
             let answered = std::mem::take(&mut task.answered);
             if !task.matching.is_idle() || (answered && queue.len() > 0) {
-                // Sessions that have an answer to send run first.
+                // Sessions that have answers to send run first.
                 tokio::task::yield_now().await;
-                // And then whoever has such an answer now, if the system gave it this processor: it
-                // would wait for longer than it takes.
+                // Then threads with such an answer that share this CPU: they would wait longer than
+                // they need to run.
                 std::thread::yield_now();
                 task.matching.wake_some(&task.store, false);
             }
@@ -245,11 +244,11 @@ impl CommitTask {
                     }
                     task.take_some(&mut queue);
                     if queue.has_guests() {
-                        // Whoever else has something to send has a turn before their next.
+                        // Others with something to send run before these send their next.
                         tokio::task::yield_now().await;
                     }
                 }
-                // If it is early by the uptime of the store, it is set again.
+                // If it fires early by the uptime of the store, it is set again.
                 () = timer.as_mut(), if armed.is_some() => armed = None,
                 () = std::future::ready(()), if !task.matching.is_idle() => {}
             }
@@ -262,7 +261,7 @@ impl CommitTask {
             ..
         } = task;
         writer.stop();
-        // What was acknowledged is safe only in a store that is there.
+        // What was acknowledged is safe only if the store still exists.
         let there = ownership.term().check(true);
         let stopped = life.borrow().failure().cloned().map_or(Ok(()), Err);
         let stopped = stopped.and(there.map_err(|gone| JournalError::from(gone).into()));
@@ -273,15 +272,15 @@ impl CommitTask {
             }
             closed
         });
-        // The store can be opened again from here on.
+        // From here on the store can be opened again.
         drop(ownership);
         if let Some(reply) = stopping {
             let _ = reply.send(stopped);
         }
     }
 
-    /// Does whatever can be done now without waiting. What came of a group, if it was written at
-    /// once.
+    /// Does everything that is possible without waiting. Returns the report of a group that was
+    /// written at once.
     fn advance(&mut self) -> Option<Report> {
         if self.has_failed() {
             self.refuse_everything();
@@ -292,7 +291,7 @@ impl CommitTask {
         }
         self.sync_if_due();
         if self.syncing.is_some() && self.config.durability != Durability::Commit {
-            // A checkpoint must not name a group that a power cut could still take away.
+            // A checkpoint must not name a group that a power cut can still remove.
             return None;
         }
         self.checkpoint_if_due();
@@ -325,7 +324,7 @@ impl CommitTask {
         self.config.durability == Durability::Commit
     }
 
-    /// When the group that is built was begun.
+    /// When the group that is being built was begun.
     pub(super) fn begun(&mut self) -> Begun {
         let (time, epoch) = (&self.time, self.epoch.number);
         self.building.begun(|| Begun {
@@ -335,7 +334,7 @@ impl CommitTask {
         })
     }
 
-    /// What records of the group that is built have in common.
+    /// What records of the group that is being built have in common.
     pub(super) fn group_info(&mut self) -> GroupInfo {
         let written = u64::from(self.in_flight.is_some());
         let group = self.published.group() + written + 1;
@@ -367,7 +366,7 @@ impl CommitTask {
         self.final_checkpoint = true;
     }
 
-    /// Whether nothing that was accepted waits for the journal.
+    /// Whether nothing accepted waits for the journal.
     pub(super) fn is_idle(&self) -> bool {
         self.in_flight.is_none() && self.building.is_empty() && self.open.is_empty()
     }

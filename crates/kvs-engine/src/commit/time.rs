@@ -1,22 +1,21 @@
-//! Time as the commit task uses it: the wall clock as it is read, stamps that order versions and
-//! never fall, and everything else in uptime, so that nothing waits longer or shorter because the
-//! clock was set.
+//! Time for the commit task: the wall clock as read, stamps that order versions and never fall, and
+//! uptime for everything else, so that setting the clock changes no wait.
 //!
-//! The store's *age* is uptime summed over all starts. What it was stands in each group, and goes
-//! on from there at the next start: the time between two daemons counts for nothing.
+//! The store's *age* is uptime summed over all starts. Each group records it, and the next start
+//! continues from there: time between two daemons does not count.
 
 use std::sync::Arc;
 
 use crate::clock::Clock;
 use crate::limits::CLOCK_JUMP_MS;
 
-/// What the wall clock may drift by while this many milliseconds pass and be no more than slewed.
+/// The wall clock may drift by one millisecond in this many without counting as set.
 const SLEW: u64 = 1_000;
 
 /// Bits of a stamp that count versions within a millisecond.
 const STAMP_BITS: u32 = 16;
 
-/// The two clocks, and what was seen of them.
+/// The wall clock, uptime, and what was last read of them.
 pub(crate) struct Time {
     clock: Arc<dyn Clock>,
     /// The newest stamp.
@@ -27,7 +26,7 @@ pub(crate) struct Time {
 }
 
 impl Time {
-    /// Time goes on from the newest stamp and the age of the store.
+    /// Continues from the newest stamp and the age of the store.
     pub(crate) fn new(clock: Arc<dyn Clock>, stamp: u64, age_ms: u64) -> Self {
         let (wall, uptime) = (clock.now_ms(), clock.uptime_ms());
         Self {
@@ -38,12 +37,12 @@ impl Time {
         }
     }
 
-    /// Milliseconds since 1970, as the wall clock says. May run backwards.
+    /// Milliseconds since 1970 by the wall clock. May run backwards.
     pub(crate) fn wall(&self) -> u64 {
         self.clock.now_ms()
     }
 
-    /// A stamp for a version that is made at this time of the wall clock: above all before.
+    /// A stamp for a version made at this wall clock time: greater than all before.
     pub(crate) fn stamp(&mut self, wall_ms: u64) -> u64 {
         let wall = wall_ms.saturating_mul(1 << STAMP_BITS);
         self.stamp = wall.max(self.stamp.saturating_add(1));
@@ -56,12 +55,12 @@ impl Time {
         age_ms.saturating_add(self.uptime().saturating_sub(uptime))
     }
 
-    /// Milliseconds that intervals and deadlines are counted in.
+    /// Uptime in milliseconds, for intervals and deadlines.
     pub(crate) fn uptime(&self) -> u64 {
         self.clock.uptime_ms()
     }
 
-    /// Says so if the wall clock was set since the last look.
+    /// Logs a warning if the wall clock was set since the last call.
     pub(crate) fn watch_for_jumps(&mut self) {
         let (wall, uptime) = (self.clock.now_ms(), self.clock.uptime_ms());
         let Some(jump_ms) = self.drift.jump(wall, uptime) else {
@@ -76,7 +75,7 @@ impl Time {
     }
 }
 
-/// How far the wall clock and the uptime are apart.
+/// The difference between the wall clock and the uptime.
 struct Drift {
     apart_ms: i128,
     seen: u64,
@@ -90,8 +89,7 @@ impl Drift {
         }
     }
 
-    /// By how much the wall clock has jumped since the last look, if by more than clocks are
-    /// slewed.
+    /// How far the wall clock has jumped since the last call, if further than clocks are slewed.
     fn jump(&mut self, wall: u64, uptime: u64) -> Option<i64> {
         let apart = i128::from(wall) - i128::from(uptime);
         let jump = apart - self.apart_ms;
@@ -123,7 +121,7 @@ mod tests {
         assert_eq!(look(&mut time), (1_000, (5_010 << 16) + 1, 710, 10));
         clock.set(9_000);
         assert_eq!(look(&mut time), (9_000, 9_000 << 16, 710, 10));
-        // A daemon that is opened later goes on where this one was.
+        // A later daemon continues from here.
         clock.set(0);
         let mut time = Time::new(clock.clone(), 9_000 << 16, 710);
         clock.advance(1);

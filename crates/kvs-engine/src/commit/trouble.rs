@@ -1,12 +1,12 @@
-//! What found no space, descriptor or memory, and is tried again: reported once, and then now and
-//! then with a count.
+//! Reports failures that are retried (no space, descriptors or memory): the first one at once,
+//! later ones now and then with a count.
 
 use std::fmt::Display;
 use std::time::Duration;
 
 use crate::repeats::Repeats;
 
-/// Trouble of the commit task, by what has it.
+/// Repeated failures of the commit task, by activity.
 #[derive(Debug, Default)]
 pub(super) struct Trouble {
     groups: Repeats,

@@ -1,5 +1,5 @@
-//! Checkpoints, trimming and syncs: what keeps a restart short, the journal bounded, and the weaker
-//! modes within their window.
+//! Checkpoints, trimming and syncs. They keep restarts short, the journal bounded, and the weaker
+//! durability modes within their window.
 
 use super::command::{Command, Reply};
 use super::detaching::Detaching;
@@ -43,7 +43,7 @@ impl CommitTask {
         let work = move || {
             let outcome = target.write(plan);
             if let Ok(done) = &outcome {
-                // The heads let go of it next.
+                // Next, the heads evict what is stored.
                 store.objects.keep_stored(&done.plan.roots);
             }
             let _ = finished.send(outcome);
@@ -51,14 +51,14 @@ impl CommitTask {
         self.store.in_background(work);
     }
 
-    /// Whether a checkpoint that found no space may be tried again.
+    /// Whether a checkpoint that found no space may be retried.
     fn may_retry(&self) -> bool {
         self.checkpoint_retry
             .is_none_or(|retry| self.time.uptime() >= retry)
     }
 
-    /// What is published and was changed since the last checkpoint, between two groups. Cost:
-    /// linear in the namespaces and pins that were changed.
+    /// Published state that changed since the last checkpoint, between two groups. Cost: linear in
+    /// the changed namespaces and pins.
     fn plan(&mut self, clean: bool) -> Plan {
         let start = self.target.env.clock.thread_ns();
         let group = self.published.group();
@@ -97,7 +97,7 @@ impl CommitTask {
         }
     }
 
-    /// A checkpoint is durable, or failed.
+    /// Handles the end of a checkpoint.
     pub(super) fn on_checkpoint(&mut self, done: Outcome) {
         self.checkpointing = false;
         let waiting = std::mem::take(&mut self.checkpoint_waiting);
@@ -156,8 +156,7 @@ impl CommitTask {
         self.store.checkpoints.note(bytes, plan.held_ns + held_ns);
     }
 
-    /// While there is nothing else to do: recent versions let go of what packs hold. Whether there
-    /// was any of it left.
+    /// When idle, evicts from recent versions what packs hold. Returns whether work remained.
     pub(super) fn detach_some(&mut self) -> bool {
         let Some(detaching) = &mut self.detaching else {
             return false;
@@ -169,12 +168,12 @@ impl CommitTask {
         true
     }
 
-    /// Drops what may take long to drop.
+    /// Drops a value in the background because that may take long.
     fn drop_beside(&self, what: impl Send + 'static) {
         self.store.in_background(move || drop(what));
     }
 
-    /// Drops what retention allows, whole segments before a checkpoint.
+    /// Drops the whole segments before a checkpoint that retention allows to drop.
     fn trim(&mut self) {
         if self.trimming {
             return;
@@ -213,7 +212,7 @@ impl CommitTask {
         }
     }
 
-    /// Asks for everything that was committed to be on disk.
+    /// Answers once everything committed is on disk.
     pub(super) fn sync(&mut self, reply: Reply<()>) {
         if self.durable() {
             return self.hold(Box::new(move |outcome, _| drop(reply.send(outcome))));
@@ -221,7 +220,7 @@ impl CommitTask {
         let inbox = self.resubmit.clone();
         if self.is_idle() {
             match &mut self.syncing {
-                // A sync that is under way covers it: nothing is appended meanwhile.
+                // A running sync covers it: nothing is appended meanwhile.
                 Some(waiting) => waiting.push(reply),
                 None => {
                     self.start_sync();
@@ -230,7 +229,7 @@ impl CommitTask {
             }
             return;
         }
-        // First everything that was accepted must be written; then ask again.
+        // First write everything that was accepted; then try again.
         self.hold(Box::new(move |outcome, _| {
             if let Err(error) = outcome {
                 return drop(reply.send(Err(error)));

@@ -1,5 +1,6 @@
-//! Transactions that wait for what is not in memory, and those that must not overtake them: a line
-//! for each client and namespace. Lines take turns by tenant in having something loaded. Pure.
+//! Transactions that wait for objects that are not in memory, and those that must not overtake
+//! them. There is a line for each client and namespace. Lines take turns by tenant to have objects
+//! loaded. Pure.
 
 use std::collections::{HashMap, VecDeque};
 
@@ -12,7 +13,7 @@ use crate::limits::{
 use crate::request::{CommitRequest, Principal, Tenant};
 use crate::turns::Turns;
 
-/// The transactions of a client in a namespace, of which none overtakes another.
+/// A client's transactions in a namespace; none overtakes another.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct LineKey {
     caller: Principal,
@@ -30,7 +31,7 @@ impl LineKey {
     }
 }
 
-/// Why no more may wait.
+/// The limit that is reached, so that no more may wait.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Full {
     Transactions(usize),
@@ -40,7 +41,7 @@ pub(super) enum Full {
 #[derive(Debug)]
 struct Line<T> {
     tenant: Tenant,
-    /// What waits, and the bytes that it counts for.
+    /// Waiting items, each with the bytes that it counts for.
     items: VecDeque<(T, u64)>,
 }
 
@@ -56,7 +57,7 @@ impl Amount {
         if self.count >= most.count {
             return Err(Full::Transactions(most.count));
         }
-        // One that is larger than all that may wait can wait alone.
+        // An item larger than the whole limit may wait alone.
         if self.count > 0 && self.bytes.saturating_add(bytes) > most.bytes {
             return Err(Full::Bytes(most.bytes));
         }
@@ -104,15 +105,15 @@ impl<T> Waiting<T> {
         self.lines.is_empty()
     }
 
-    /// Whether a transaction of this line must wait, whatever it needs.
+    /// Whether a transaction of this line must wait, even if it needs nothing.
     pub(super) fn contains(&self, key: &LineKey) -> bool {
         self.lines.contains_key(key)
     }
 
-    /// Puts something at the end of its line. One that was not there is due to have something
-    /// loaded.
+    /// Appends an item to its line. A new line becomes due for loading.
     ///
-    /// # Errors Gives it back if too much of its tenant waits.
+    /// # Errors
+    /// Returns the item if too much of its tenant waits.
     pub(super) fn push(
         &mut self,
         key: LineKey,
@@ -172,8 +173,8 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// The next line to have something loaded, unless enough is being loaded already. It counts as
-    /// being loaded for until it [is not](Self::loaded).
+    /// The next line to load for; `None` if enough loads are running. The load counts as running
+    /// until [`loaded`](Self::loaded) is called.
     pub(super) fn next(&mut self) -> Option<LineKey> {
         if self.loads >= LOADS {
             return None;
@@ -192,8 +193,7 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// What stands first in a line, as much of it as takes no more than so many bytes, at least
-    /// one.
+    /// The first items of a line, at most `most` bytes of them, but at least one.
     pub(super) fn first(&self, key: &LineKey, most: u64) -> impl Iterator<Item = &T> {
         let line = self.lines.get(key);
         let mut bytes = 0_u64;
@@ -204,12 +204,12 @@ impl<T> Waiting<T> {
         })
     }
 
-    /// Loading for a line has ended.
+    /// A load for a line has ended.
     pub(super) fn loaded(&mut self) {
         self.loads = self.loads.saturating_sub(1);
     }
 
-    /// Takes the first of a line out. The line is held until it [ends or waits on](Self::settle).
+    /// Removes the first item of a line. The line itself stays until it is [settled](Self::settle).
     pub(super) fn pop(&mut self, key: &LineKey) -> Option<(T, u64)> {
         let line = self.lines.get_mut(key)?;
         let (item, bytes) = line.items.pop_front()?;
@@ -218,7 +218,7 @@ impl<T> Waiting<T> {
         Some((item, bytes))
     }
 
-    /// Puts what was taken out back to its place.
+    /// Puts a removed item back to the front of its line.
     pub(super) fn put_back(&mut self, key: &LineKey, item: T, bytes: u64) {
         if let Some(line) = self.lines.get_mut(key) {
             line.items.push_front((item, bytes));
@@ -227,7 +227,7 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// A line ends if nothing is left in it, else it is due again.
+    /// Ends a line that is empty; else makes it due again.
     pub(super) fn settle(&mut self, key: LineKey) {
         let Some(line) = self.lines.get(&key) else {
             return;
@@ -239,7 +239,7 @@ impl<T> Waiting<T> {
         }
     }
 
-    /// Everything that waits, in no order of lines. What is being loaded goes on.
+    /// Removes everything that waits, in no particular order of lines. Running loads continue.
     pub(super) fn drain(&mut self) -> impl Iterator<Item = T> + use<T> {
         let lines = std::mem::take(&mut self.lines);
         self.due = Turns::new(TURN_BYTES);
@@ -301,7 +301,7 @@ mod tests {
             taken.push(item);
         }
         assert_eq!(taken, [0, 1, 2, 3, 4]);
-        // Nobody overtakes the last of them either before the line is settled.
+        // The last of them must not be overtaken either until the line is settled.
         assert!(waiting.contains(&key));
         waiting.settle(key);
         assert!(waiting.is_empty());
@@ -342,7 +342,7 @@ mod tests {
         }
         let full = waiting.push(line(1, "a"), one, 7, 1);
         assert_eq!(full, Err((7, Full::Transactions(GUEST_WAITING))));
-        // What is larger than all may wait alone.
+        // An item larger than the whole limit may wait alone.
         for (tenant, most) in [(other, GUEST_WAITING_BYTES), (OWNER, WAITING_BYTES)] {
             let pushed = waiting.push(line(2, "a"), tenant, 0, most + 1);
             assert_eq!(pushed, Ok(()));

@@ -1,8 +1,8 @@
-//! The owner of the journal: it appends, syncs and trims, in the order asked.
+//! The owner of the journal. Appends, syncs and trims in the order requested.
 //!
-//! Jobs are done by a thread, beside which the commit task fills the next group. For a job that
-//! takes less than waking that thread and being woken by it, the commit task may do it itself. In a
-//! simulation all work is done at once on the calling task, so that there is one order of events.
+//! Jobs run on a thread of their own while the commit task fills the next group. The commit task
+//! may run a job itself if that takes less time than waking the thread and being woken by it. In a
+//! simulation all jobs run at once on the calling task, so that events have one order.
 
 use std::sync::mpsc::{RecvTimeoutError, TryRecvError};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -24,17 +24,17 @@ use crate::store::Store;
 use crate::term::Term;
 use crate::workers::spawn;
 
-/// Roughly what a group takes in the journal beside its payload.
+/// Approximate size of a group in the journal besides its payload.
 const GROUP_FRAME_BYTES: u64 = 64;
 
-/// What the commit task asks of the journal.
+/// A request to the journal.
 pub(crate) enum Job {
-    /// Append a group behind `after`; sync it too unless told not to.
+    /// Append a group after `after`; sync it if `sync` is set.
     Append {
         after: GroupNumber,
         begun: Begun,
         drafts: Vec<Draft>,
-        /// What must be in packs first.
+        /// What must be in packs before the group is written.
         staged: Vec<Arc<Staged>>,
         sync: bool,
     },
@@ -44,31 +44,31 @@ pub(crate) enum Job {
     Trim { keep_from: GroupNumber },
 }
 
-/// What came of it.
+/// The result of a job.
 pub(crate) enum Done {
     Appended {
         appended: Appended,
-        /// Packs that it registers.
+        /// Packs that the group registers.
         packs: Vec<PackId>,
-        /// What was in the group, in the order of the drafts.
+        /// The records of the group, in the order of the drafts.
         records: Vec<Record>,
-        /// Bytes of it in the journal.
+        /// Size of the group in the journal.
         bytes: u64,
     },
-    /// The group cannot be encoded, or not what must be in packs before it be written.
+    /// The group could not be encoded, or its packs could not be written.
     Refused(EngineError),
     Synced(Result<GroupNumber, JournalError>),
-    /// The store is not there any more.
+    /// The store has been removed.
     Removed(EngineError),
     Trimmed(Result<(), JournalError>),
-    /// Nothing: the journal's thread has ended although nobody stopped it.
+    /// The journal's thread has ended although it was not stopped.
     Gone,
 }
 
-/// What came of a job, and the journal's size after it.
+/// The result of a job, and the journal's size after it.
 pub(crate) struct Report {
     pub(crate) done: Done,
-    /// Bytes on disk, all segments.
+    /// Bytes on disk, in all segments.
     pub(crate) bytes: u64,
 }
 
@@ -81,15 +81,15 @@ enum Place {
     Inline(Seat),
 }
 
-/// Hands jobs to the journal; reports come back on the channel given to [`Writer::start`].
+/// Submits jobs to the journal. Reports arrive on the channel given to [`Writer::start`].
 pub(crate) struct Writer {
     place: Place,
     reports: mpsc::UnboundedSender<Report>,
 }
 
 impl Writer {
-    /// Takes over the journal, for a thread that waits for jobs like that. Without, jobs are done
-    /// when they are asked for.
+    /// Takes over the journal. With `wait`, starts a thread that waits for jobs in this way;
+    /// without it, each job runs when it is submitted.
     ///
     /// # Errors
     /// `Busy` if the system refuses a thread.
@@ -135,7 +135,7 @@ impl Writer {
         })
     }
 
-    /// Ends once everything that was asked for is done and the journal is closed.
+    /// Returns once all submitted jobs are done and the journal is closed.
     pub(crate) fn stop(self) {
         if let Place::Thread { jobs, thread, seat } = self.place {
             drop((jobs, seat));
@@ -143,7 +143,7 @@ impl Writer {
         }
     }
 
-    /// Asks for a job.
+    /// Submits a job.
     pub(crate) fn submit(&mut self, job: Job) {
         match &mut self.place {
             Place::Thread { jobs, .. } => {
@@ -159,7 +159,7 @@ impl Writer {
         }
     }
 
-    /// Does a job on the calling thread, which it blocks, unless the journal is at work. In a
+    /// Runs a job on the calling thread, which it blocks, unless the journal is at work. In a
     /// simulation this is [`submit`](Self::submit).
     pub(crate) fn perform_here(&mut self, job: Job) -> Option<Report> {
         let Place::Thread { seat, .. } = &self.place else {
@@ -176,9 +176,9 @@ impl Writer {
 
 enum Next {
     Job(Job),
-    /// There was none for a while.
+    /// No job came for a while.
     Idle,
-    /// Nobody can ask any more.
+    /// All senders are gone.
     End,
 }
 
@@ -200,16 +200,16 @@ fn next(queue: &std::sync::mpsc::Receiver<Job>, wait: &mut BusyPoll) -> Next {
     job
 }
 
-/// The journal, for whoever does the next job.
+/// The journal, locked by the thread that runs the next job.
 struct Seat {
     journal: Box<dyn Journal>,
     store: Arc<Store>,
     term: Term,
-    /// Names the next append.
+    /// The id of the next append.
     next_id: u64,
 }
 
-/// Takes the seat. A panic of another thread leaves the journal as it is on disk, or poisoned.
+/// Locks the journal. If another thread panicked, the journal is as it is on disk, or poisoned.
 fn take(seat: &Mutex<Seat>) -> MutexGuard<'_, Seat> {
     seat.lock().unwrap_or_else(PoisonError::into_inner)
 }
@@ -224,7 +224,7 @@ impl Seat {
         }
     }
 
-    /// A report if the store is not there any more.
+    /// The report for a store that has been removed; else `None`.
     fn gone(&self) -> Option<Report> {
         let gone = self.term.check(true).err()?;
         Some(Report {
