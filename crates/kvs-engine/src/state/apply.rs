@@ -1,4 +1,4 @@
-//! The one fold: what a record does to a state.
+//! The effect of each record on a state.
 
 use std::sync::Arc;
 
@@ -16,27 +16,27 @@ use crate::pack::PackId;
 use crate::past::{GroupInfo, Origin};
 use crate::request::Pin;
 
-/// What a record changed, for whatever is derived from a state.
+/// What a record changed, for data that is derived from a state.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Notice {
     /// A namespace moved to a new version.
     Moved {
         record: Arc<VersionRecord>,
-        /// The root that the version replaced, if the state knew it.
+        /// The root that the version replaced, if known.
         previous: Option<Blobref>,
     },
-    /// A namespace is there, at version 0.
+    /// A namespace was created, at version 0.
     Began {
         namespace: SmolStr,
         terms: Arc<Terms>,
         origin: Origin,
     },
-    /// A namespace is gone.
+    /// A namespace was removed.
     Ended {
         namespace: SmolStr,
         terms: Arc<Terms>,
     },
-    /// A namespace goes on under other terms.
+    /// A namespace continues under other terms.
     Terms {
         namespace: SmolStr,
         before: Arc<Terms>,
@@ -46,17 +46,17 @@ pub(crate) enum Notice {
     Unpinned {
         id: u64,
     },
-    /// The journal names a pack, for values too large for a record.
+    /// A record adds a pack, for values too large for a record.
     PackAdded(PackId),
-    /// Something about the store itself: an epoch, a checkpoint, a trim.
+    /// A change of the store itself: an epoch, a checkpoint, a trim.
     Store,
 }
 
 impl State {
-    /// Takes in one record.
+    /// Applies one record.
     ///
     /// # Errors
-    /// `Corrupt` if the record cannot follow this state, which is unchanged then.
+    /// `Corrupt` if the record cannot follow this state, which is then unchanged.
     pub(crate) fn apply(
         &mut self,
         info: GroupInfo,
@@ -280,7 +280,7 @@ impl State {
         })
     }
 
-    /// On the head: opens the next version of a namespace. Its number.
+    /// On the head: opens the next version of a namespace and returns its number.
     ///
     /// # Errors
     /// `NoNamespace`.
@@ -292,16 +292,16 @@ impl State {
         Ok(state.version)
     }
 
-    /// On the head: takes a transaction into the open version of a namespace, whose root is not
-    /// known yet. What [`apply`](Self::apply) does for each transaction of a version.
+    /// On the head: adds a transaction to the open version of a namespace, whose root is not known
+    /// yet. Does what [`apply`](Self::apply) does for each transaction of a version.
     pub(crate) fn accept(&mut self, name: &str, transaction: &TransactionRecord) {
         if let Some(state) = self.namespaces.get_mut(name) {
             state.accept(transaction, None);
         }
     }
 
-    /// A follower that reads the past meets a namespace that it knows nothing of: it stood at this
-    /// version, under terms that are taken on trust.
+    /// Adds a namespace that a follower finds in the past without having seen its creation: at this
+    /// version, under terms that are not verified.
     pub(crate) fn assume(
         &mut self,
         name: &SmolStr,
@@ -321,7 +321,7 @@ impl State {
         self.namespaces.insert_mut(name.clone(), state);
     }
 
-    /// A follower need not know of a namespace any more.
+    /// Removes a namespace that a follower no longer needs.
     pub(crate) fn forget(&mut self, name: &str) {
         self.namespaces.remove_mut(name);
     }
@@ -345,7 +345,7 @@ impl NamespaceState {
     }
 }
 
-/// The epochs of a namespace, or of its next incarnation, that begins at `version`.
+/// The epochs of a new namespace or incarnation that begins at `version`.
 fn begun_by(epoch: u64, version: u64) -> Arc<Vec<EpochVersions>> {
     let first = version;
     Arc::new(vec![EpochVersions { epoch, first }])

@@ -1,4 +1,4 @@
-//! Judging changes beside the trees: what is to be recorded, or why not.
+//! Decides changes outside the trees: which records to write, or why to refuse.
 
 use std::sync::Arc;
 
@@ -13,11 +13,11 @@ use crate::limits::{GUEST_PINS, NAMESPACES, PINS, READERS};
 use crate::reference::SnapshotRef;
 use crate::request::{Pin, Principal};
 
-/// A change that somebody asks for. It carries everything that the decision must not find out
-/// itself: random numbers and times.
+/// A requested change. It carries what the decision must not determine itself: random numbers and
+/// times.
 #[derive(Clone, Debug)]
 pub(crate) enum Change {
-    /// Make a namespace; with a root, as a copy of that state.
+    /// Create a namespace; with a root, as a copy of that state.
     Create {
         name: SmolStr,
         owner: Principal,
@@ -25,18 +25,18 @@ pub(crate) enum Change {
         incarnation: u64,
         root: Option<(Blobref, Stats)>,
     },
-    /// Remove a namespace with everything in it. One that is not there is no error.
+    /// Remove a namespace with all its contents. A missing one is not an error.
     Remove { name: SmolStr },
-    /// Give a user the right to read a namespace, or take it back.
+    /// Grant or revoke a user's right to read a namespace.
     Share {
         caller: Principal,
         name: SmolStr,
         principal: Principal,
         may_read: bool,
     },
-    /// Give a namespace to another user.
+    /// Make another user the owner of a namespace.
     Give { name: SmolStr, owner: Principal },
-    /// Pin a snapshot, whose root the caller found readable.
+    /// Pin a snapshot whose root the caller found readable.
     Pin {
         snapshot: SnapshotRef,
         caller: Principal,
@@ -44,13 +44,13 @@ pub(crate) enum Change {
     },
     /// Release a pin.
     Unpin { caller: Principal, id: u64 },
-    /// Release a pin whose lease has run out. One that is not there is no error.
+    /// Release a pin whose lease has expired. A missing one is not an error.
     EndLease { id: u64 },
 }
 
 impl State {
-    /// What is to be recorded so that the change takes effect: nothing if nothing is to be changed,
-    /// and the change itself last.
+    /// The records to write so that the change takes effect: none if nothing changes, and the
+    /// change itself last.
     ///
     /// # Errors
     /// `NoNamespace`, `Exists`, `Permission`, `Limit`, `NotFound`: the refusal.
@@ -124,7 +124,7 @@ impl State {
         })
     }
 
-    /// The pins of a namespace go before it.
+    /// The records that remove a namespace, those of its pins first.
     fn remove(&self, namespace: SmolStr) -> Vec<Record> {
         let Some(state) = self.namespaces.get(&namespace) else {
             return Vec::new();
@@ -199,7 +199,7 @@ impl State {
         }
         let guest = !authority.is_instance_owner(caller);
         let all = self.pins.size();
-        // Guests together cannot take the places of the instance owner.
+        // All guests together cannot use up the instance owner's pins.
         let most = if guest { PINS / 2 } else { PINS };
         if all >= most {
             let message = format!("the store has {all} pins already, at most {most} are allowed");
@@ -229,7 +229,7 @@ impl State {
         caller: Principal,
         id: u64,
     ) -> Result<Record, EngineError> {
-        // A pin on a namespace that the caller may not read is not there for it.
+        // A pin on a namespace that the caller may not read is reported as not found.
         let known = |pin: &&Arc<Pin>| {
             let state = self.namespaces.get(&pin.snapshot.namespace);
             let readable = || state.is_some_and(|state| authority.may_read(caller, &state.terms));

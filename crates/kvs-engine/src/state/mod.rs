@@ -1,7 +1,7 @@
 //! Everything durable that is not in a tree, as one persistent value (RFC 0008).
 //!
-//! Pure. [`State::decide`] judges a change, [`State::apply`] takes a record in; nothing else
-//! changes a state, and no other module takes records apart.
+//! Pure. [`State::decide`] judges a change and [`State::apply`] applies a record; nothing else
+//! changes a state, and no other module interprets records.
 
 mod persistent;
 

@@ -1,4 +1,4 @@
-//! One namespace beside its tree.
+//! The state of one namespace, without its tree.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use super::outcomes::Outcomes;
 use super::terms::Terms;
 use crate::limits::NAMESPACE_EPOCHS;
 
-/// The versions that one epoch made in a namespace.
+/// The versions of a namespace that one epoch made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct EpochVersions {
     /// The number of the epoch.
@@ -18,26 +18,26 @@ pub(crate) struct EpochVersions {
     pub(crate) first: u64,
 }
 
-/// One namespace.
+/// The state of one namespace, without its tree.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct NamespaceState {
     pub(crate) terms: Arc<Terms>,
     /// The newest version that was applied.
     pub(crate) version: u64,
-    /// Its root; `None` on the head, where roots are not computed yet.
+    /// Root of that version; `None` on the head, where roots are not computed yet.
     pub(crate) root: Option<Blobref>,
-    /// Which epochs made versions of this incarnation, and the first of each; ascending, the newest
-    /// `NAMESPACE_EPOCHS`. One made all versions up to the first of the next.
+    /// The epochs that made versions of this incarnation, each with its first version; ascending,
+    /// the newest `NAMESPACE_EPOCHS`. An epoch made all versions up to the first of the next.
     pub(crate) epochs: Arc<Vec<EpochVersions>>,
-    /// Its time, in milliseconds since the epoch.
+    /// The store's age at that version, in milliseconds.
     pub(crate) age_ms: u64,
     pub(crate) outcomes: Outcomes,
-    /// Whether it was changed since the state was last written.
+    /// Whether it changed since the state was last written.
     pub(super) changed: bool,
 }
 
 impl NamespaceState {
-    /// Notes that an epoch makes a version.
+    /// Records that an epoch makes a version.
     pub(super) fn made_by(&mut self, epoch: u64, version: u64) {
         if self.epochs.last().is_some_and(|last| last.epoch == epoch) {
             return;
@@ -49,8 +49,8 @@ impl NamespaceState {
         epochs.drain(..most);
     }
 
-    /// The newest version that epochs up to this one made, under the present incarnation; `None`
-    /// if that is not known any more.
+    /// The newest version of this incarnation made by epochs up to this one; `None` if that is no
+    /// longer known.
     #[cfg_attr(
         not(test),
         expect(dead_code, reason = "for tokens that positions are to carry")

@@ -1,9 +1,9 @@
-//! Exactly once: which transactions of which clients took effect, and with what answer.
+//! Exactly-once execution: which clients' transactions took effect, and with which result.
 //!
-//! A client acknowledges the answers that it has. Those are forgotten, so that the table holds what
-//! is in flight. What a client left unacknowledged when it vanished is forgotten by age, and the
-//! *horizon* remembers that something was: a repeat from before it can be told neither "done" nor
-//! "not done" and is answered `outcome-unknown`. Pure; records are its only source of change, so
+//! Clients acknowledge the answers that they have received. Acknowledged outcomes are dropped, so
+//! that the table holds what is in flight. Outcomes that a client never acknowledged are dropped by
+//! age, and the *horizon* remembers that some were: whether a repeat from before the horizon took
+//! effect is unknown, and it is answered with `outcome-unknown`. Pure; changed by records only, so
 //! that replay rebuilds it.
 
 use std::collections::VecDeque;
@@ -17,26 +17,26 @@ use crate::limits::{OUTCOME_AGE_MS, OUTCOME_CLIENTS, OUTCOME_VERSIONS, OUTCOMES_
 use crate::reference::Position;
 use crate::request::{Principal, TransactionId};
 
-/// Numbers of transactions whose outcomes stand in one chunk. Part of what replay must agree on.
+/// The number of transaction numbers per chunk of outcomes. Replay depends on it.
 const CHUNK: u64 = 64;
 
 /// Clients are ordered by the newest version that they took part in, in steps of this many
 /// versions.
 const STEP: u64 = 256;
 
-/// What a transaction did, as much as a repeat must be told.
+/// The result of a transaction, as a repeat needs it.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub(crate) struct Outcome {
     pub(crate) version: u64,
     /// `None` until the version is durable.
     pub(crate) root: Option<Blobref>,
-    /// Empty stands for "all done", of which there are `operations`.
+    /// Empty if all `operations` results are `Done`.
     results: Vec<OperationResult>,
     operations: u32,
 }
 
 impl Outcome {
-    /// One result an operation.
+    /// One result for each operation.
     pub(crate) fn results(&self) -> Vec<OperationResult> {
         if self.results.is_empty() {
             return vec![OperationResult::Done; self.operations as usize];
@@ -50,17 +50,17 @@ impl Outcome {
 pub(crate) struct TookEffect {
     pub(crate) version: u64,
     pub(crate) age_ms: u64,
-    /// The root of the version, once that is known.
+    /// The root of the version, once known.
     pub(crate) root: Option<Blobref>,
 }
 
-/// Names a client: user, and id.
+/// Identifies a client: user and client id.
 pub(super) type ClientKey = (Principal, [u8; 16]);
 
 /// Outcomes in the order of their numbers.
 pub(super) type Chunk = VecDeque<(u64, Outcome)>;
 
-/// What is known of a client beside its outcomes.
+/// A client's state besides its outcomes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub(super) struct ClientHead {
     /// All lower numbers were answered, or are forgotten.
@@ -73,9 +73,9 @@ pub(super) struct ClientHead {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Client {
     pub(super) head: ClientHead,
-    /// `CHUNK` numbers together. Some outcomes that were acknowledged may still be there.
+    /// Outcomes by chunk of `CHUNK` numbers. May still contain acknowledged ones.
     pub(super) chunks: Map<u64, Chunk>,
-    /// How many outcomes there are.
+    /// The number of outcomes.
     count: usize,
 }
 
@@ -118,7 +118,7 @@ impl Client {
         }
     }
 
-    /// Takes in up to where the client has its answers.
+    /// Raises the number up to which the client has its answers.
     fn acknowledge(&mut self, acknowledged: u64) {
         let before = self.head.acknowledged;
         if acknowledged > before {
@@ -129,7 +129,7 @@ impl Client {
         }
     }
 
-    /// Drops chunks of which every number is acknowledged.
+    /// Drops chunks in which every number is acknowledged.
     fn drop_acknowledged(&mut self) {
         let first_kept = self.head.acknowledged / CHUNK;
         while let Some((&name, chunk)) = self.chunks.first()
@@ -140,7 +140,7 @@ impl Client {
         }
     }
 
-    /// Past the limit of outcomes, the oldest count as acknowledged.
+    /// Treats the oldest outcomes as acknowledged while there are more than the limit.
     fn bound(&mut self) {
         while self.count > OUTCOMES_PER_CLIENT {
             let Some((&name, _)) = self.chunks.first() else {
@@ -161,8 +161,8 @@ pub(crate) enum Seen {
     Before(Outcome),
     /// It is older than what is remembered.
     Unknown,
-    /// It never took effect, and a later one of its client and namespace did: evaluated now, it
-    /// would take effect out of order.
+    /// It never took effect, but a later transaction of its client in this namespace did: evaluated
+    /// now, it would take effect out of order.
     Overtaken,
 }
 
@@ -170,14 +170,14 @@ pub(crate) enum Seen {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Outcomes {
     clients: Map<ClientKey, Client>,
-    /// The same clients, the longest silent first: by the step of their newest version.
+    /// The same clients, longest silent first: by the step of their newest version.
     silent: Map<(u64, ClientKey), ()>,
-    /// The same clients by user, in the same order within each.
+    /// The same clients by user, in that order within each.
     by_user: Map<(Principal, u64, [u8; 16]), ()>,
-    /// How many clients each user has.
+    /// The number of clients of each user.
     counts: Map<Principal, usize>,
-    /// By user, the newest version whose outcome was forgotten without its client's
-    /// acknowledgement. Users whom nothing was forgotten of are not in it.
+    /// For each user, the newest version whose outcome was forgotten without acknowledgement. Users
+    /// without such a loss are absent.
     horizons: Map<Principal, u64>,
 }
 
@@ -195,7 +195,7 @@ impl Default for Outcomes {
 
 impl Outcomes {
     /// What is known of transaction `id` of `caller`. `repeat` is the position that the client knew
-    /// when it first sent it, `incarnation` the namespace's current one.
+    /// when it first sent the transaction, `incarnation` the namespace's current one.
     pub(crate) fn seen(
         &self,
         caller: Principal,
@@ -212,7 +212,8 @@ impl Outcomes {
             }
         }
         match repeat {
-            // Incarnation 0 is "knew no position": safe while nothing was ever forgotten.
+            // Incarnation 0 means that the client knew no position: safe while nothing was
+            // forgotten.
             Some(at) if at.incarnation != incarnation && at.incarnation != 0 => Seen::Unknown,
             Some(at) if at.version < self.horizon(caller) => Seen::Unknown,
             Some(_) if self.is_overtaken(caller, id) => Seen::Overtaken,
@@ -220,14 +221,14 @@ impl Outcomes {
         }
     }
 
-    /// Returns whether a later transaction of the client took effect.
+    /// Whether a later transaction of the client took effect.
     fn is_overtaken(&self, caller: Principal, id: TransactionId) -> bool {
         let client = self.clients.get(&(caller, id.client));
         client.and_then(Client::newest) > Some(id.number)
     }
 
-    /// Takes in a transaction that took effect. If there are too many clients by it, one
-    /// is forgotten: of the user who has most, the one that has been silent longest.
+    /// Records a transaction that took effect. If that makes too many clients, forgets the longest
+    /// silent client of the user who has most.
     pub(crate) fn record(&mut self, transaction: &TransactionRecord, at: TookEffect) {
         let key = (transaction.principal, transaction.client);
         if !self.clients.contains_key(&key) {
@@ -264,8 +265,8 @@ impl Outcomes {
         client.bound();
     }
 
-    /// A version is opened: the client that has been silent longest is forgotten if it is past the
-    /// limits by versions and time.
+    /// Called when a version is opened: forgets the longest silent client if it exceeds the limits
+    /// by versions and by age.
     pub(crate) fn forget_old(&mut self, version: u64, age_ms: u64) {
         self.forget_silent(|client| {
             version.saturating_sub(client.head.version) > OUTCOME_VERSIONS
@@ -273,7 +274,7 @@ impl Outcomes {
         });
     }
 
-    /// Forgets the client that has been silent longest, if `old` says so.
+    /// Forgets the longest silent client if `old` holds for it.
     fn forget_silent(&mut self, old: impl Fn(&Client) -> bool) {
         let Some((&(step, key), ())) = self.silent.first() else {
             return;
@@ -283,8 +284,8 @@ impl Outcomes {
         }
     }
 
-    /// Forgets a client of the user who has most of them, so that nobody has outcomes of others
-    /// forgotten. Cost: linear in the users.
+    /// Forgets a client of the user who has most, so that no user can displace the outcomes of
+    /// others. Cost: linear in the users.
     fn forget_of_most(&mut self) {
         let most = self.counts.iter().max_by_key(|(_, count)| **count);
         let Some(user) = most.map(|(user, _)| *user) else {
@@ -318,7 +319,7 @@ impl Outcomes {
         self.horizons.get(&caller).copied().unwrap_or(0)
     }
 
-    /// The horizons, by user: see the field.
+    /// The horizon of each user, as in the field.
     pub(super) fn horizons(&self) -> Vec<(Principal, u64)> {
         let all = self.horizons.iter();
         all.map(|(uid, horizon)| (*uid, *horizon)).collect()
@@ -333,7 +334,7 @@ impl Outcomes {
         self.clients.iter()
     }
 
-    /// Clients that took part in a version after `since`. Cost: linear in them, and in those of the
+    /// Clients that took part in a version after `since`. Cost: linear in them and in those of the
     /// same step.
     pub(super) fn active_since(&self, since: u64) -> impl Iterator<Item = (&ClientKey, &Client)> {
         let recent = self.silent.keys().rev();
@@ -342,13 +343,13 @@ impl Outcomes {
         clients.filter(move |(_, client)| client.head.version > since)
     }
 
-    /// Clients that were known in `before`, an earlier state of the same outcomes, and are
-    /// forgotten. Cost: linear in them, and in those that came back in between.
+    /// Clients in `before`, an earlier state of the same outcomes, that were forgotten since. Cost:
+    /// linear in them and in those that returned in between.
     pub(super) fn forgotten_since<'a>(
         &'a self,
         before: &'a Outcomes,
     ) -> impl Iterator<Item = &'a ClientKey> {
-        // Of each user they are forgotten in this order.
+        // Each user's clients are forgotten in this order.
         let gone = before.counts.keys().flat_map(move |uid| {
             let own = before.by_user.range((*uid, 0, [0; 16])..);
             let own = own.map(|(entry, ())| entry);
@@ -359,7 +360,7 @@ impl Outcomes {
             .filter(|key| !self.clients.contains_key(*key))
     }
 
-    /// Outcomes as they were written: clients with their chunks.
+    /// Outcomes as written, before their clients are [restored](Self::restore_client).
     pub(super) fn restore(horizons: Vec<(Principal, u64)>) -> Self {
         Self {
             horizons: horizons.into_iter().collect(),
@@ -367,7 +368,7 @@ impl Outcomes {
         }
     }
 
-    /// Takes in a client as it was written.
+    /// Restores a client as written.
     pub(super) fn restore_client(
         &mut self,
         key: ClientKey,
@@ -393,7 +394,7 @@ impl Outcomes {
 }
 
 impl Client {
-    /// Its chunks that hold an outcome of a version after `since`.
+    /// Its chunks with an outcome of a version after `since`.
     pub(super) fn chunks_since(&self, since: u64) -> impl Iterator<Item = (&u64, &Chunk)> {
         let newer = move |(_, outcome): &(u64, Outcome)| outcome.version > since;
         let chunks = self.chunks.iter();

@@ -2,5 +2,5 @@
 
 use rpds::RedBlackTreeMapSync;
 
-/// An ordered map with a clone in O(1). A change copies the path to it, if a clone is left.
+/// An ordered map with O(1) clones. A change copies the path to the entry if a clone exists.
 pub(crate) type Map<K, V> = RedBlackTreeMapSync<K, V>;

@@ -1,5 +1,5 @@
-//! What a journal group holds: records, each with everything that replay needs, so that replay
-//! evaluates no link, condition, right or clock. Stored as MessagePack arrays (RFC 0004).
+//! The contents of a journal group. Each record has everything that replay needs: replay evaluates
+//! no links, conditions, rights or clocks. Stored as MessagePack arrays (RFC 0004).
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -17,10 +17,10 @@ use crate::past::GroupInfo;
 use crate::request::{Pin, Principal, TransactionId};
 use crate::whole_value;
 
-/// One transaction inside a version.
+/// One transaction of a version.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct TransactionRecord {
-    /// Who committed it.
+    /// The user who committed it.
     pub principal: Principal,
     /// The client that sent it.
     #[serde(with = "sixteen_bytes")]
@@ -29,9 +29,9 @@ pub struct TransactionRecord {
     pub number: u64,
     /// All lower numbers of that client were answered.
     pub acknowledged: u64,
-    /// The name that the client gave it.
+    /// The name that the client gave it, if any.
     pub name: Option<SmolStr>,
-    /// One result an operation; empty stands for "all done", of which there are `operations`.
+    /// One result for each operation; empty if all `operations` results are `Done`.
     pub results: Vec<OperationResult>,
     /// How many operations it had.
     pub operations: u32,
@@ -58,86 +58,87 @@ pub struct VersionRecord {
     pub incarnation: u64,
     /// The version that this record makes.
     pub version: u64,
-    /// The root after it; replay must arrive at it.
+    /// The root after it; replay must arrive at the same.
     pub root: Blobref,
-    /// The wall clock as it was read, in milliseconds since 1970. May run backwards.
+    /// The wall clock as read, in milliseconds since 1970. May run backwards.
     pub time_ms: u64,
-    /// Orders versions, and tells no time: above the stamps of all versions before, and at least
-    /// the wall clock in milliseconds, shifted left by 16 bits.
+    /// Orders versions; not a time. Greater than all earlier stamps, and at least the wall clock in
+    /// milliseconds, shifted left by 16 bits.
     pub stamp: u64,
     /// The transactions that were merged into it, in order.
     pub transactions: Vec<TransactionRecord>,
 }
 
 impl VersionRecord {
-    /// Every effect, in order.
+    /// All effects, in order.
     pub fn effects(&self) -> impl Iterator<Item = &Effect> {
         self.transactions.iter().flat_map(|t| &t.effects)
     }
 }
 
-/// One change of anything durable.
+/// One durable change.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Record {
     /// A namespace moved to a new version.
     #[serde(rename = "V")]
     Version(Arc<VersionRecord>),
-    /// A namespace was made: empty, at version 0.
+    /// A namespace was created: empty, at version 0.
     #[serde(rename = "C")]
     Created {
         /// Its name.
         namespace: SmolStr,
-        /// Who owns it.
+        /// Its owner.
         owner: Principal,
         /// Its new incarnation.
         incarnation: u64,
     },
-    /// A namespace was removed. Says whose it was, for who reads of it later.
+    /// A namespace was removed. Names its owner and readers, for permission checks by later readers
+    /// of the journal.
     #[serde(rename = "R")]
     Removed {
         /// Its name.
         namespace: SmolStr,
         /// Its incarnation.
         incarnation: u64,
-        /// Who owned it.
+        /// Its last owner.
         owner: Principal,
-        /// Who else might read it.
+        /// The other users who could read it.
         readers: BTreeSet<Principal>,
     },
-    /// A namespace goes on under a new incarnation, with the version and root that it has.
+    /// A namespace continues under a new incarnation, with its version and root.
     #[serde(rename = "I")]
     Reincarnated {
         /// Its name.
         namespace: SmolStr,
         /// Its new incarnation.
         incarnation: u64,
-        /// Why, as nobody asked for it.
+        /// Why it was done without a request.
         cause: Cause,
     },
     /// A snapshot was pinned, or a pin's lease renewed.
     #[serde(rename = "P")]
     Pinned(Pin),
-    /// A pin was released, or its lease ran out.
+    /// A pin was released, or its lease expired.
     #[serde(rename = "U")]
     Unpinned {
         /// The pin.
         id: u64,
-        /// Why, if nobody asked for it.
+        /// Why, if it was done without a request.
         cause: Option<Cause>,
     },
     /// A pack was added outside a checkpoint, for values too large for a record.
     #[serde(rename = "K")]
     PackAdded {
-        /// The pack; it is synced already.
+        /// The pack; already synced.
         pack: PackId,
     },
-    /// A namespace was made as a copy of a state, at version 0. Packs hold everything under its
+    /// A namespace was created as a copy of a state, at version 0. Packs hold everything below its
     /// root.
     #[serde(rename = "F")]
     Forked {
         /// Its name.
         namespace: SmolStr,
-        /// Who owns it.
+        /// Its owner.
         owner: Principal,
         /// Its new incarnation.
         incarnation: u64,
@@ -146,7 +147,7 @@ pub enum Record {
         /// The totals of that root.
         stats: Stats,
     },
-    /// A user who does not own a namespace may read it from now on.
+    /// A user was granted the right to read a namespace that it does not own.
     #[serde(rename = "S")]
     Shared {
         /// The namespace.
@@ -154,7 +155,7 @@ pub enum Record {
         /// The user.
         principal: Principal,
     },
-    /// A user may not read a namespace of others any more.
+    /// A user's right to read a namespace was revoked.
     #[serde(rename = "W")]
     Withdrawn {
         /// The namespace.
@@ -162,24 +163,24 @@ pub enum Record {
         /// The user.
         principal: Principal,
     },
-    /// A namespace has another owner from now on.
+    /// A namespace has a new owner.
     #[serde(rename = "O")]
     Given {
         /// The namespace.
         namespace: SmolStr,
         /// Its incarnation.
         incarnation: u64,
-        /// Who owns it now.
+        /// The new owner.
         owner: Principal,
-        /// Who owned it before; keeps no right on it.
+        /// The previous owner; keeps no rights.
         before: Principal,
     },
-    /// An owner of the store makes its first group, which is this one.
+    /// An owner of the store writes its first group, which is this one.
     #[serde(rename = "E")]
     Epoch {
-        /// Above those of all epochs before.
+        /// Greater than the numbers of all earlier epochs.
         number: u64,
-        /// Random: tells it from an epoch of the same number on a copy of the store.
+        /// Random: distinguishes it from an epoch of equal number on a copy of the store.
         #[serde(with = "sixteen_bytes")]
         id: [u8; 16],
     },
@@ -188,7 +189,7 @@ pub enum Record {
     Checkpointed {
         /// The group.
         group: u64,
-        /// The root of the state after that group. Every copy of the store must arrive at it.
+        /// The root of the state after that group. Every copy of the store must arrive at the same.
         root: Blobref,
     },
     /// Groups may have been dropped.
@@ -199,40 +200,40 @@ pub enum Record {
     },
 }
 
-/// Why something changed that no client asked for.
+/// Why something changed without a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Cause {
-    /// The lease of a pin ended.
+    /// The lease of a pin expired.
     #[serde(rename = "L")]
     LeaseEnded,
-    /// The daemon before this one did not stop cleanly, in a durability mode in which
-    /// acknowledged versions may be lost by that.
+    /// The previous daemon did not stop cleanly, in a durability mode that may then lose
+    /// acknowledged versions.
     #[serde(rename = "W")]
     MayHaveLost,
     /// The namespace of a pin was removed.
     #[serde(rename = "N")]
     NamespaceRemoved,
-    /// Versions were lost by damage of the store, and whoever runs it accepted that.
+    /// Damage of the store lost versions, and its operator accepted that.
     #[serde(rename = "D")]
     LossAccepted,
 }
 
-/// What a record says of the namespace that it is about, for a state that may not know it.
+/// What a record says about its namespace, for a state that may not know the namespace.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Subject<'a> {
     pub(crate) namespace: &'a SmolStr,
-    /// Which incarnation it is about, where it says so.
+    /// The incarnation, if the record has it.
     pub(crate) incarnation: Option<u64>,
-    /// The version that it makes.
+    /// The version that it makes, if any.
     pub(crate) version: Option<u64>,
     /// Whether the namespace begins with it.
     pub(crate) begins: bool,
-    /// The terms before it, where it says them.
+    /// The terms before it, if the record has them.
     pub(crate) terms: Option<Terms>,
 }
 
 impl Record {
-    /// That an epoch makes its first group.
+    /// The record that an epoch writes its first group.
     pub(crate) fn epoch(epoch: Epoch) -> Self {
         Self::Epoch {
             number: epoch.number,
@@ -240,7 +241,7 @@ impl Record {
         }
     }
 
-    /// The namespace that it is about, if it is about one.
+    /// The namespace that it is about, if any.
     pub(crate) fn subject(&self) -> Option<Subject<'_>> {
         let about = |namespace| Subject {
             namespace,
@@ -308,8 +309,8 @@ impl Record {
 /// Everything that one append makes durable.
 #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Group {
-    /// The store's age when it was begun, in milliseconds: uptime summed over all starts. Never
-    /// falls, and everything in the group is of this age.
+    /// The store's age when the group was begun, in milliseconds: uptime summed over all starts.
+    /// Never falls, and applies to the whole group.
     pub age_ms: u64,
     /// The wall clock then, in milliseconds since 1970. May run backwards.
     pub time_ms: u64,
@@ -330,7 +331,7 @@ impl Group {
         }
     }
 
-    /// The bytes that go into the journal.
+    /// Encodes the group for the journal.
     pub fn encode(&self) -> Result<Vec<u8>, EngineError> {
         rmp_serde::to_vec(self)
             .map_err(|e| EngineError::corrupt(format!("a journal group does not encode: {e}")))
@@ -354,7 +355,7 @@ impl Group {
         })
     }
 
-    /// Reads a group back. `number` only names it in the error.
+    /// Decodes a group. `number` is only used in the error.
     pub fn decode(number: u64, payload: &[u8]) -> Result<Self, EngineError> {
         whole_value::decode(payload).map_err(|reason| {
             EngineError::corrupt(format!("journal group {number} does not decode: {reason}"))
@@ -362,7 +363,7 @@ impl Group {
     }
 }
 
-/// About what an effect takes in a record, in bytes.
+/// Approximate size of an effect in a record, in bytes.
 pub(crate) fn effect_bytes(effect: &Effect) -> usize {
     let value = match effect {
         Effect::Put { value, .. } | Effect::Append { value, .. } => value.len(),

@@ -1,11 +1,10 @@
-//! Who may do what: asked by commands that change a store and by everybody who reads it.
+//! Permissions: checked by commands that change a store and by all reads.
 
 use super::terms::Terms;
 use crate::error::{EngineError, ErrorKind};
 use crate::request::{Principal, Tenant};
 
-/// The one user whom a store belongs to, and what follows from that. `root` counts as the same
-/// user.
+/// The user who owns the store, and the permissions that follow. `root` counts as the same user.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Authority {
     instance_owner: u32,
@@ -25,7 +24,7 @@ impl Authority {
         caller.uid() == self.instance_owner || caller.uid() == 0
     }
 
-    /// On whose account the caller's work is done.
+    /// The tenant whose account the caller's work is charged to.
     pub(crate) fn tenant(self, caller: Principal) -> Tenant {
         Tenant::of(caller, self.instance_owner)
     }
@@ -40,7 +39,7 @@ impl Authority {
         self.may_use(caller, terms.owner) || terms.readers.contains(&caller)
     }
 
-    /// Refuses callers who may not change the namespace `name`, which belongs to `owner`.
+    /// Refuses callers that may not change the namespace `name`, which belongs to `owner`.
     pub(crate) fn check_use(
         self,
         caller: Principal,
@@ -69,8 +68,8 @@ impl Authority {
         ))
     }
 
-    /// The error for a namespace that does not exist. A guest gets the error for one that it may
-    /// not use, so that nobody learns which names are in use.
+    /// The error for a namespace that does not exist. A guest gets the same error as for one that
+    /// it may not use, so that names in use are not revealed.
     pub(crate) fn no_namespace(self, caller: Principal, name: &str) -> EngineError {
         if self.is_instance_owner(caller) {
             EngineError::no_namespace(name)

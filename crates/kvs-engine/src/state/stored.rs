@@ -1,8 +1,8 @@
-//! A state as tree objects, so that a checkpoint writes what changed and nothing else (RFC 0008).
+//! A state as tree objects, so that a checkpoint writes only what changed (RFC 0008).
 //!
 //! Four directories: namespaces by name, clients by incarnation and id, pins by id, epochs by
-//! number. Pure: the edits
-//! that lead from one state to a later one, and the way back from what was written to a state.
+//! number. Pure: computes the edits from one state to a later one, and restores a state from what
+//! was written.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -32,7 +32,7 @@ pub(crate) enum Area {
 }
 
 impl Area {
-    /// All of them, in the order in which they are read: each may refer to those before it.
+    /// All areas, in reading order: each may refer to earlier ones.
     pub(crate) const ALL: [Self; 4] = [Self::Namespaces, Self::Clients, Self::Pins, Self::Epochs];
 
     /// Its name in the root directory.
@@ -46,10 +46,10 @@ impl Area {
     }
 }
 
-/// The name of the one value in the root directory.
+/// The name of the only value in the root directory.
 pub(crate) const STORE: &str = "store";
 
-/// The name of a client's entry that is no chunk.
+/// The name of the entry of a client that is not a chunk.
 const HEAD: &str = "head";
 
 #[derive(Serialize, Deserialize)]
@@ -84,13 +84,13 @@ pub(crate) struct Edit {
 #[derive(Clone, Debug)]
 enum What {
     Put(Bytes),
-    /// Of the directory that the entry is: what stands under these names.
+    /// The entry is a directory: sets or removes the values at these names.
     Within(Vec<(SmolStr, Option<Bytes>)>),
     Remove,
 }
 
 impl Edit {
-    /// Performs it in the directory of its area. May be repeated on what was there before.
+    /// Applies the edit to the directory of its area. Idempotent.
     pub(crate) fn apply(&self, directory: &mut Directory, ctx: &Ctx<'_>) -> Result<(), Fault> {
         let value = |bytes: &Bytes| Entry::Value(Value::new(ctx.params, bytes.clone()));
         directory.update(ctx, &self.name, &mut |entry| {
@@ -117,8 +117,8 @@ impl Edit {
     }
 }
 
-/// The name of an entry for a namespace. Dots cannot stand in names, control characters cannot in
-/// those of namespaces.
+/// The entry name for a namespace. Names in a tree cannot contain dots, and names of namespaces no
+/// control characters.
 pub(crate) fn entry_name(namespace: &str) -> SmolStr {
     SmolStr::from(namespace.replace('.', "\u{1}"))
 }
@@ -128,7 +128,7 @@ pub(crate) fn namespace_name(entry: &str) -> SmolStr {
     SmolStr::from(entry.replace('\u{1}', "."))
 }
 
-/// The letter in front says of which kind a principal is.
+/// The letter before the uid gives the kind of principal.
 fn client_name(incarnation: u64, (principal, id): &ClientKey) -> SmolStr {
     let Principal::Uid(uid) = principal;
     let id = u128::from_be_bytes(*id);
@@ -151,14 +151,14 @@ pub(crate) fn encode(value: &impl Serialize) -> Result<Bytes, EngineError> {
     Ok(bytes.into())
 }
 
-/// Reads back what [`encode`] made. `what` names it in the error.
+/// Decodes the output of [`encode`]. `what` names it in the error.
 pub(crate) fn decode<T: DeserializeOwned>(what: &str, bytes: &[u8]) -> Result<T, EngineError> {
     let wrong = |reason| format!("{what} of the state does not decode: {reason}");
     whole_value::decode(bytes).map_err(|reason| EngineError::corrupt(wrong(reason)))
 }
 
 impl State {
-    /// The value that stands beside the areas.
+    /// The value beside the areas in the root directory.
     pub(crate) fn stored_store(&self) -> Result<Bytes, EngineError> {
         encode(&StoredStore {
             group: self.group,
@@ -170,8 +170,8 @@ impl State {
         })
     }
 
-    /// The edits that lead from `before`, as it was written, to this state; `changed` is what was
-    /// changed in between. Cost: linear in that.
+    /// The edits from `before`, as written, to this state; `changed` is what changed in between.
+    /// Cost: linear in that.
     pub(crate) fn edits(
         &self,
         before: &State,
@@ -283,15 +283,15 @@ impl NamespaceState {
     }
 }
 
-/// A state that is being read back, area by area.
+/// Restores a state, area by area.
 pub(crate) struct Restore {
     state: State,
-    /// By incarnation.
+    /// Namespaces by incarnation.
     names: BTreeMap<u64, SmolStr>,
 }
 
 impl Restore {
-    /// Begins with the value beside the areas.
+    /// Starts with the value beside the areas.
     ///
     /// # Errors
     /// `Corrupt` for what does not decode, here and below.
@@ -310,7 +310,7 @@ impl Restore {
         })
     }
 
-    /// Takes in an entry of `Namespaces`, `Pins` or `Epochs`.
+    /// Adds an entry of `Namespaces`, `Pins` or `Epochs`.
     pub(crate) fn value(
         &mut self,
         area: Area,
@@ -345,7 +345,7 @@ impl Restore {
         Ok(())
     }
 
-    /// Takes in an entry of `Clients`, with what stands in it.
+    /// Adds an entry of `Clients`, with its contents.
     pub(crate) fn client(
         &mut self,
         name: &str,
@@ -370,7 +370,7 @@ impl Restore {
         Ok(())
     }
 
-    /// The state, as it was written.
+    /// The state as written.
     pub(crate) fn finish(self) -> State {
         self.state
     }

@@ -1,4 +1,4 @@
-//! What of a namespace changes seldom.
+//! The terms of a namespace: the part of its state that rarely changes.
 
 use std::collections::BTreeSet;
 
@@ -6,19 +6,19 @@ use serde::{Deserialize, Serialize};
 
 use crate::request::Principal;
 
-/// What of a namespace changes seldom. The published state and the readers of the namespace share
-/// it.
+/// The part of a namespace's state that rarely changes. Shared by the published state and the
+/// readers of the namespace.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Terms {
-    /// Random; another one each time that the namespace is created or goes on without its past.
+    /// Random; a new one each time that the namespace is created or continues without its past.
     pub(crate) incarnation: u64,
     pub(crate) owner: Principal,
-    /// Users who may read it although they do not own it.
+    /// Users other than the owner who may read it.
     pub(crate) readers: BTreeSet<Principal>,
 }
 
 impl Terms {
-    /// Those of a new namespace.
+    /// The terms of a new namespace.
     pub(crate) fn new(owner: Principal, incarnation: u64) -> Self {
         Self {
             incarnation,

@@ -63,7 +63,7 @@ fn pin(caller: Principal) -> Change {
     }
 }
 
-/// Decides a change and applies what comes of it.
+/// Decides a change and applies the resulting records.
 fn perform(state: &mut State, change: Change) -> Result<Option<Notice>, ErrorKind> {
     let record = state.decide(authority(), change).map_err(|e| e.kind)?;
     let info = info(state.group() + 1);
@@ -196,7 +196,7 @@ fn a_namespace_can_be_removed_and_created_again_before_anything_is_durable() {
     let records = state.decide(authority(), remove()).unwrap();
     let cause = Some(Cause::NamespaceRemoved);
     assert_eq!(records.first(), Some(&Record::Unpinned { id: 1, cause }));
-    // Without the pins it cannot be.
+    // Without the records of the pins it is refused.
     let mut skipped = state.clone();
     assert!(skipped.apply(info(9), &records[1]).is_err());
     assert_eq!(skipped, state);
@@ -285,7 +285,7 @@ fn pins_are_counted_where_they_are_decided() {
     assert_eq!(perform(&mut state, Change::EndLease { id: 1 }), Ok(None));
 }
 
-/// Writes what changed into the areas, and reads all of it back.
+/// Writes changes into the areas, and reads everything back.
 struct Disk {
     areas: [Directory; 4],
     written: State,
@@ -299,7 +299,7 @@ impl Disk {
         }
     }
 
-    /// How many edits it took.
+    /// Returns the number of edits.
     fn write(&mut self, state: &mut State) -> usize {
         let changed = state.take_changed();
         let edits = state.edits(&self.written, &changed).unwrap();

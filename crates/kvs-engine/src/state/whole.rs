@@ -1,4 +1,4 @@
-//! The whole state, and how it is looked at.
+//! The whole state, and its accessors.
 
 use std::sync::Arc;
 
@@ -11,19 +11,19 @@ use super::persistent::Map;
 use super::sixteen_bytes;
 use crate::request::Pin;
 
-/// The state of a store beside its trees, as of one group.
+/// The state of a store outside its trees, as of one group.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct State {
     pub(super) group: u64,
     pub(super) age_ms: u64,
     pub(super) stamp: u64,
-    /// By number. An epoch made all groups from its own up to that of the next.
+    /// By number. An epoch made all groups from its first one up to that of the next epoch.
     pub(super) epochs: Map<u64, EpochState>,
-    /// The group of the last checkpoint that was recorded, and the root of the state that it wrote.
+    /// The group of the last recorded checkpoint, and the root of the state that it wrote.
     pub(super) checkpoint: Option<(u64, Blobref)>,
-    /// Groups up to this one may be gone.
+    /// Groups up to this one may have been dropped.
     pub(super) trimmed_to: u64,
-    /// The root of an empty namespace under the parameters of the store.
+    /// The root of an empty namespace with the parameters of the store.
     pub(super) empty_root: Blobref,
     pub(super) namespaces: Map<SmolStr, NamespaceState>,
     pub(super) pins: Map<u64, Arc<Pin>>,
@@ -41,7 +41,7 @@ pub(crate) struct EpochState {
     pub(crate) group: u64,
 }
 
-/// What was changed since the state was last written.
+/// What changed since the state was last written.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Changed {
     pub(crate) namespaces: Map<SmolStr, ()>,
@@ -58,7 +58,7 @@ impl Default for Changed {
 }
 
 impl State {
-    /// The state of a store in which nothing has happened.
+    /// The state of a new store.
     pub(crate) fn new(params: &StoreParams) -> Self {
         Self {
             group: 0,
@@ -90,18 +90,18 @@ impl State {
         self.stamp
     }
 
-    /// The newest epoch that made a group: its number, and its random id.
+    /// The number and random id of the newest epoch that made a group.
     pub(crate) fn epoch(&self) -> Option<(u64, [u8; 16])> {
         let newest = self.epochs.last();
         newest.map(|(number, epoch)| (*number, epoch.id))
     }
 
-    /// The group of the last checkpoint that was recorded, and the root of the state that it wrote.
+    /// The group of the last recorded checkpoint, and the root of the state that it wrote.
     pub(crate) fn checkpoint(&self) -> Option<(u64, Blobref)> {
         self.checkpoint
     }
 
-    /// Groups up to this one may be gone.
+    /// Groups up to this one may have been dropped.
     pub(crate) fn trimmed_to(&self) -> u64 {
         self.trimmed_to
     }
@@ -124,14 +124,14 @@ impl State {
         self.pins.values()
     }
 
-    /// The ids of the pins of a namespace.
+    /// The ids of the pins of a namespace. Cost: linear in all pins.
     pub(super) fn pins_of(&self, namespace: &str) -> impl Iterator<Item = u64> {
         let pins = self.pins.values();
         let pins = pins.filter(move |pin| pin.snapshot.namespace == namespace);
         pins.map(|pin| pin.id)
     }
 
-    /// What was changed since this was called last; from now on that counts as written.
+    /// Returns what changed since the last call; from now on it counts as written.
     pub(crate) fn take_changed(&mut self) -> Changed {
         let changed = std::mem::take(&mut self.changed);
         for (name, ()) in &changed.namespaces {
@@ -142,7 +142,7 @@ impl State {
         changed
     }
 
-    /// Everything counts as changed.
+    /// Marks everything as changed.
     pub(crate) fn mark_all(&mut self) {
         let names: Vec<SmolStr> = self.namespaces.keys().cloned().collect();
         names.iter().for_each(|name| self.mark(name));
@@ -152,7 +152,7 @@ impl State {
         }
     }
 
-    /// What was taken could not be written.
+    /// Marks what was taken as changed again, because it could not be written.
     pub(crate) fn give_back(&mut self, changed: &Changed) {
         for (name, ()) in &changed.namespaces {
             self.mark(name);
@@ -162,7 +162,7 @@ impl State {
         }
     }
 
-    /// Notes that a namespace has changed, or is gone.
+    /// Marks a namespace as changed or removed.
     pub(super) fn mark(&mut self, name: &SmolStr) {
         match self.namespaces.get_mut(name) {
             Some(state) if state.changed => {}
