@@ -1,5 +1,5 @@
-//! Opening a store: root record, state, packs, and the journal after the root record's group,
-//! replayed in batches, each of which must arrive at the recorded root.
+//! Opens a store: reads the root record, the state and the packs, then replays the journal after
+//! the root record's group in batches, each of which must arrive at the recorded root.
 
 mod replay;
 
@@ -54,11 +54,11 @@ pub(crate) struct Recovered {
     pub(crate) replayed: (u64, u64),
 }
 
-/// Acquires a store, making it if it is not there. The store does what blocks on `threads`, without
-/// them where it is asked for.
+/// Acquires a store, creating it if it does not exist. Blocking work of the store runs on
+/// `threads`; without them, on the caller.
 ///
 /// # Errors
-/// `Busy` if somebody else has it, `Corrupt` for damage, `Invalid` for a configuration that does
+/// `Busy` if another process has it, `Corrupt` for damage, `Invalid` for a configuration that does
 /// not fit it.
 pub(crate) fn open(
     storage: &dyn Storage,
@@ -79,7 +79,7 @@ pub(crate) fn open(
     recover(parts, config, env, threads).inspect_err(|_| ownership.abandon())
 }
 
-/// What was acquired.
+/// The parts of an acquired store.
 struct Parts {
     epoch: Epoch,
     ownership: Arc<Ownership>,
@@ -126,7 +126,7 @@ fn recover(
             (system, at, loaded)
         }
         None => {
-            // What a start left that was interrupted.
+            // Remove what an interrupted start left.
             state.adopt(&[])?;
             state.retain(&[])?;
             first_state(config, env, epoch, state.clone())?
@@ -140,7 +140,7 @@ fn recover(
         revision,
     };
     if is_new {
-        // Into both slots, so that damage of one is not the end of the store.
+        // Into both slots, so that damage of one does not lose the store.
         target.write_root(&at)?;
         target.write_root(&at)?;
     }
@@ -160,14 +160,14 @@ fn recover(
     packs.sort_unstable();
     packs.dedup();
     blobs.adopt(&packs)?;
-    // What neither a root record nor a group names was left by an interrupted request.
+    // Packs that neither a root record nor a group names were left by an interrupted request.
     let previous = previous.map(|root| target.system().packs_of(&root.system));
     match previous.transpose() {
         Ok(previous) => {
             packs.extend(previous.into_iter().flatten());
             blobs.retain(&packs)?;
         }
-        // Nothing may be deleted that it may name.
+        // Nothing that it may name may be deleted.
         Err(error) => tracing::warn!("the previous root record cannot be used: {error}"),
     }
     let kept: Vec<PackId> = match is_new {
@@ -225,8 +225,8 @@ fn recover(
     Ok(recovered)
 }
 
-/// The state of a new store, in which `primary` is there. It is written; a root record is to name
-/// it.
+/// The state of a new store, which contains `primary`. It is written, but no root record names it
+/// yet.
 fn first_state(
     config: &EngineConfig,
     env: &Environment,
@@ -318,9 +318,9 @@ fn check_algorithm(config: &EngineConfig, found: HashAlgorithm) -> Result<(), En
 }
 
 impl Recovered {
-    /// Notes durably in which mode the store goes on. If the last daemon ran in a weaker mode and
-    /// did not stop cleanly, what was acknowledged may be lost: every namespace starts a new
-    /// incarnation, so that nobody takes a version number for one that is gone.
+    /// Records the durability mode durably. If the last daemon ran in a weaker mode and did not
+    /// stop cleanly, acknowledged versions may be lost: every namespace then starts a new
+    /// incarnation, so that a lost version is not confused with a later one of equal number.
     fn enter_durability(&mut self, config: &EngineConfig) -> Result<(), EngineError> {
         let weak = config.durability != Durability::Commit;
         if self.weak {
@@ -365,8 +365,8 @@ impl Recovered {
         Ok(())
     }
 
-    /// Replaces the root record by one that differs in the mode only: same group, same roots. In
-    /// both slots, since whichever is found must say it.
+    /// Rewrites the root record with another mode: same group, same roots. In both slots, because
+    /// either may be the one that is found.
     fn rewrite_root(&mut self, weak: bool) -> Result<(), EngineError> {
         let Some(root) = self.target.root.load()?.current else {
             return Ok(());

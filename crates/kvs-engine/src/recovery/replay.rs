@@ -1,8 +1,8 @@
-//! Replay: the namespaces of the root record, moved on by every record after it.
+//! Replay: applies every record after the root record to the namespaces that it names.
 //!
-//! Versions are replayed in batches: a root is computed and compared once a batch, since that of
-//! the last version is right only if all effects before it were. Roots between are rebuilt when
-//! somebody reads them.
+//! Versions are replayed in batches. A root is computed and compared once for each batch: that of
+//! the last version is right only if all effects before it were. The roots in between are rebuilt
+//! when they are read.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use crate::past::Past;
 use crate::state::{Group, Notice, State, Terms, VersionRecord, effect_bytes};
 use crate::store::{Pinned, Store};
 
-/// Versions of one namespace that are read and not yet replayed.
+/// Versions of one namespace that are read but not replayed yet.
 #[derive(Default)]
 struct Pending {
     versions: Vec<Written>,
@@ -36,7 +36,7 @@ pub(super) struct Replay<'a> {
 }
 
 impl<'a> Replay<'a> {
-    /// Ready to replay after the group of `state`.
+    /// Ready to replay the groups after that of `state`.
     pub(super) fn new(store: &'a Arc<Store>, state: State, effort: Effort) -> Self {
         Self {
             store,
@@ -47,10 +47,10 @@ impl<'a> Replay<'a> {
         }
     }
 
-    /// The namespaces as the root record has them.
+    /// Adds the namespaces of the root record.
     ///
-    /// The journal may have been trimmed after the root record was written: what lies before
-    /// `trimmed_to` is not retained any more.
+    /// The journal may have been trimmed after the root record was written: what precedes
+    /// `trimmed_to` is no longer retained.
     pub(super) fn start(&mut self, mut pasts: BTreeMap<SmolStr, Past>, trimmed_to: Option<u64>) {
         for (name, state) in self.state.namespaces() {
             let past = pasts.remove(name).unwrap_or_default();
@@ -76,7 +76,7 @@ impl<'a> Replay<'a> {
                     terms,
                     origin,
                 } => drop(self.store.begin(info, namespace, terms, &origin)),
-                // The versions before it are of the incarnation that it ends.
+                // The pending versions are of the incarnation that ends here.
                 Notice::Ended { namespace, .. } => {
                     self.flush(&namespace)?;
                     self.store.end(&namespace);
@@ -93,8 +93,8 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// A namespace goes on under other terms, under another incarnation as another object, with its
-    /// past readable as before.
+    /// Changes the terms of a namespace. A new incarnation is a new object, with the past readable
+    /// as before.
     fn terms(&mut self, name: &SmolStr, after: Arc<Terms>) -> Result<(), EngineError> {
         let namespace = self.store.namespace(name)?;
         if namespace.incarnation == after.incarnation {
@@ -125,7 +125,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Replays what is pending of every namespace.
+    /// Replays the pending versions of all namespaces.
     pub(super) fn finish(&mut self) -> Result<(), EngineError> {
         while let Some(name) = self.pending.keys().next().cloned() {
             self.flush(&name)?;
@@ -133,7 +133,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Replays what is pending of one namespace.
+    /// Replays the pending versions of one namespace.
     fn flush(&mut self, name: &SmolStr) -> Result<(), EngineError> {
         let Some(pending) = self.pending.remove(name) else {
             return Ok(());
@@ -170,7 +170,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// Names the first version of a batch that cannot be replayed as it is recorded.
+    /// Fails with the first version of a batch whose replay does not arrive at its recorded root.
     fn blame(&self, mut directory: Directory, versions: &[Written]) -> Result<(), EngineError> {
         for Written { record, .. } in versions {
             let archive = &self.store.archive;
@@ -183,13 +183,13 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
-    /// The roots of all pins, whose objects are in packs.
+    /// Restores the roots of all pins; their objects are in packs.
     pub(super) fn pins(&mut self) -> Result<(), EngineError> {
         for pin in self.state.pins() {
             let root = self.pinned_root(pin)?;
             let pin = pin.clone();
             let (id, deadline) = (pin.id, pin.lease_ms);
-            // Lease time begins with the owner.
+            // Lease time starts with the owner.
             let pinned = Pinned {
                 pin,
                 root,

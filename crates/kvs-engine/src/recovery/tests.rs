@@ -1,4 +1,4 @@
-//! Recovery of journals that say something else than what was done.
+//! Recovery of journals whose records differ from what was done.
 
 use crate::request::Principal;
 use std::sync::Arc;
@@ -36,7 +36,7 @@ fn transaction(number: u64) -> TransactionRecord {
     }
 }
 
-/// A journal of `versions` puts, the record of `wrong` with another root than the right one.
+/// A journal of `versions` puts, in which the record of `wrong` has a wrong root.
 fn store(versions: u64, wrong: Option<u64>) -> (EngineConfig, Environment) {
     let env = Environment::simulated(SimDisk::unrecorded(), 3);
     let config = EngineConfig::new("/store", 0);
@@ -99,7 +99,7 @@ fn a_journal_is_replayed_to_its_last_version() {
 fn an_old_root_is_rebuilt_in_steps() {
     let versions = 3 * REPLAY_BATCH as u64 + 10;
     let (mut config, env) = store(versions, None);
-    // Nothing in the middle to begin at.
+    // No checkpoint in the middle to start from.
     config.checkpoint_versions = u64::MAX;
     let recovered = open(&config, &env).unwrap();
     let namespace = recovered.store.namespace(PRIMARY).unwrap();
