@@ -1,4 +1,4 @@
-//! Namespaces that change hands: who may do what afterwards, what ends, and who is told.
+//! Namespaces that change owners: rights afterwards, what ends, and which followers are notified.
 
 use std::sync::Arc;
 
@@ -14,7 +14,7 @@ const BEFORE: Principal = Principal::Uid(4242);
 const AFTER: Principal = Principal::Uid(4243);
 const READER: Principal = Principal::Uid(4244);
 
-/// A namespace `theirs` of `BEFORE` with a value in it, that `READER` may read.
+/// Creates a namespace `theirs` of `BEFORE` with a value, readable by `READER`.
 async fn owned(sim: &Sim) {
     let engine = &sim.engine;
     let made = engine.create_namespace(OWNER, "theirs", Some(BEFORE));
@@ -62,7 +62,7 @@ async fn all(follower: &mut Follower) -> Vec<RootEvent> {
     events
 }
 
-/// Whether it is told of the change of hands.
+/// Whether the event reports the change of owner.
 fn tells(event: &RootEvent) -> bool {
     matches!(event, RootEvent::OwnerChanged { namespace, owner, before, .. }
         if namespace == "theirs" && (*owner, *before) == (AFTER, BEFORE))
@@ -106,7 +106,7 @@ async fn only_the_instance_owner_gives_namespaces_away() {
         .chown_namespace(OWNER, "theirs", Principal::Uid(u32::MAX))
         .await;
     assert_eq!(nobody.unwrap_err().kind, ErrorKind::Invalid);
-    // The primary one may be given away too: the instance owner may use it all the same.
+    // Primary may change owners too: the instance owner may use it all the same.
     let primary = engine.chown_namespace(OWNER, NS, AFTER).await;
     primary.unwrap();
     sim.put("a", "1").await;
@@ -139,7 +139,7 @@ async fn streams_of_the_old_owner_end_and_all_others_are_told() {
     assert_eq!(woken.count(), 1);
     assert_eq!(own.check().unwrap_err().kind, ErrorKind::Permission);
     assert_eq!(own.next().await.unwrap_err().kind, ErrorKind::Permission);
-    // Again to the same: done already, and nothing is told.
+    // To the same owner again: nothing is done and nothing reported.
     chown(engine, AFTER).await;
     commit(&sim, AFTER, "a", "2").await.unwrap();
     for follower in &mut others {

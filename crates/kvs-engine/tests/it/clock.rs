@@ -1,5 +1,5 @@
-//! The wall clock is set, by an hour or by years, in both directions: intervals, leases and ages go
-//! on as if nothing had happened.
+//! The wall clock is set by an hour or by years, in both directions: intervals, leases and ages are
+//! not affected.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,10 +15,10 @@ const MINUTE: u64 = 60_000;
 const HOUR: u64 = 60 * MINUTE;
 const YEAR: u64 = 365 * 24 * HOUR;
 
-/// What a clock may be set to that shows `NOW`.
+/// Values that a clock showing `NOW` may be set to.
 const SETTINGS: [u64; 5] = [NOW - HOUR, NOW + HOUR, NOW - YEAR, NOW + YEAR, 0];
 
-/// A store in a world whose clock is set by the test.
+/// A store with a clock that the test sets.
 struct Clocked {
     sim: Sim,
     clock: Arc<SimClock>,
@@ -34,7 +34,7 @@ impl Clocked {
         Self { sim, clock }
     }
 
-    /// So much time goes by, for timers as for clocks.
+    /// Passes `ms` milliseconds, for timers and clocks alike.
     async fn pass(&self, ms: u64) {
         for _ in 0..ms / 50 {
             self.clock.advance(50);
@@ -44,7 +44,7 @@ impl Clocked {
         tokio::time::sleep(Duration::from_millis(ms % 50)).await;
     }
 
-    /// Pins the present state.
+    /// Pins the current state.
     async fn pin(&self, lease_ms: u64) {
         let snapshot = self.sim.view(At::Current).await.snapshot();
         let pinned = self.sim.engine.pin(OWNER, snapshot, Some(lease_ms)).await;
@@ -60,7 +60,7 @@ impl Clocked {
         page.await.unwrap().oldest
     }
 
-    /// Commits so much that checkpoints are made.
+    /// Commits enough for checkpoints.
     async fn work(&self) {
         for n in 0..300 {
             self.sim
@@ -101,7 +101,7 @@ async fn leases_end_neither_early_nor_late() {
         assert_eq!(world.pins(), 1, "set to {setting}");
         world.pass(200).await;
         assert_eq!(world.pins(), 0, "set to {setting}");
-        // One that was pinned while the clock was wrong.
+        // Pinned while the clock was wrong.
         world.pin(5_000).await;
         world.clock.set(NOW);
         world.pass(4_900).await;
@@ -131,7 +131,7 @@ async fn a_lease_that_ran_out_on_a_full_disk_is_released_when_there_is_space() {
     let world = Clocked::new(config(), SimDisk::unrecorded()).await;
     let disk = &world.sim.disk;
     world.pin(1_000).await;
-    // Each append fails, and the write that undoes it does not.
+    // Each append fails, and the write that undoes it succeeds.
     for nth in 0..100 {
         disk.fail_on(FaultPoint::Write, "journal", 2 * nth, 1, DiskFault::NoSpace);
     }

@@ -1,5 +1,5 @@
-//! Transactions whose keys are on the disk, while it takes its time: who waits for it, and who does
-//! not. Its reads stop at a gate, so nothing here depends on how fast anything is.
+//! Transactions whose keys are on a slow disk: which others wait for them, and which do not. Reads
+//! stop at a gate, so nothing here depends on speed.
 
 use std::collections::VecDeque;
 use std::future::Future;
@@ -18,7 +18,7 @@ use kvs_tree::{Condition, Operation};
 
 use crate::support::{NS, OWNER, Sim, config, key, put, read, take, unlink};
 
-/// Where reads stop while it is closed.
+/// A gate at which reads stop while it is closed.
 #[derive(Debug, Default)]
 struct Gate {
     state: Mutex<State>,
@@ -29,9 +29,9 @@ struct Gate {
 struct State {
     /// It is closed for files whose paths contain this.
     closed: Option<&'static str>,
-    /// How many reads stand before it.
+    /// The number of reads waiting at it.
     reads: usize,
-    /// How many reads of packs have come to it so far.
+    /// The number of reads of packs that have arrived so far.
     of_packs: usize,
 }
 
@@ -58,7 +58,7 @@ impl Gate {
         state.reads -= 1;
     }
 
-    /// Returns once so many reads stand before it.
+    /// Returns once this many reads wait at it.
     fn wait_for(&self, reads: usize) {
         let state = self.state.lock().unwrap();
         let few = |state: &mut State| state.reads < reads;
@@ -151,11 +151,11 @@ impl DiskFile for GatedFile {
     }
 }
 
-/// User of the namespace `guests`.
+/// The user of the namespace `guests`.
 const GUEST: Principal = Principal::Uid(5);
 
-/// A store with directories `c0` to `c39` on the disk, of which nothing is in memory, the key `hot`
-/// that is, and the same in the namespaces `other` and `guests`. The gate is closed.
+/// A store with directories `c0` to `c39` on the disk, none of them in memory, and the key `hot` in
+/// memory; the same in the namespaces `other` and `guests`. The gate is closed.
 struct Cold {
     sim: Sim,
     gate: Arc<Gate>,
@@ -200,7 +200,7 @@ impl Cold {
         cold
     }
 
-    /// Puts of one client.
+    /// A request with puts of one client.
     fn request(&self, client: u8, keys: &[&str]) -> CommitRequest {
         let operations = keys.iter().map(|at| put(at, format!("by {client}")));
         self.of(client, operations.collect())
@@ -227,7 +227,7 @@ impl Cold {
     }
 }
 
-/// The answer, if there is one by now.
+/// The answer, if it is there already.
 fn answer_now(submitted: &mut Submitted) -> Option<Result<Committed, EngineError>> {
     let mut cx = Context::from_waker(Waker::noop());
     match Pin::new(submitted).poll(&mut cx) {
@@ -510,7 +510,7 @@ async fn a_store_that_fails_answers_who_waits_at_once() {
         .fail_on(FaultPoint::SyncData, "journal", 0, 1, DiskFault::Io);
     let failed = cold.put(2, "hot").await.unwrap_err();
     assert_eq!(failed.kind, ErrorKind::OutcomeUnknown);
-    // The gate is closed still.
+    // The gate is still closed.
     for answer in [waits, behind] {
         assert_eq!(answer.await.unwrap_err().kind, ErrorKind::Unavailable);
     }
@@ -543,7 +543,7 @@ async fn a_guest_cannot_have_more_wait_than_its_limit_and_takes_nobody_elses_pla
     };
     let first = cold.submit_in("guests", guest("c7.new"));
     cold.gate.wait_for(1);
-    // `GUEST_WAITING` with the first.
+    // `GUEST_WAITING` in total, with the first.
     let mut waiting = Vec::new();
     for number in 1..4_096 {
         waiting.push(cold.submit_in("guests", guest("hot")));

@@ -1,5 +1,5 @@
-//! Power cuts: at every operation of a recorded run, every kind of image that one could leave is
-//! opened, and must hold what was acknowledged, contiguous, with the roots that were recorded.
+//! Power cuts: at each operation of a recorded run, every kind of image that a power cut could
+//! leave is opened. It must contain what was acknowledged, without holes, with the recorded roots.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::support::*;
 
 type Model = BTreeMap<String, Vec<u8>>;
 
-/// One acknowledged commit: how far the disk had come, the answer, and the state.
+/// An acknowledged commit: the number of disk operations before it, the answer, and the state.
 struct Acknowledged {
     operations: usize,
     request: kvs_engine::CommitRequest,
@@ -28,7 +28,7 @@ fn small() -> EngineConfig {
     config
 }
 
-/// A random change of the model and the operation that makes it.
+/// Makes a random change in the model and returns its operation.
 fn change(random: &mut Random, model: &mut Model) -> Operation {
     let name = format!("d{}.k{}", random.below(3), random.below(20));
     match random.below(12) {

@@ -4,7 +4,7 @@ use kvs_engine::{At, CrashVariant, DiskFault, ErrorKind, FaultPoint, SimDisk, St
 
 use crate::support::*;
 
-/// A clock that panics once it is told to.
+/// A clock that panics once its flag is set.
 #[derive(Default)]
 struct Faulty(std::sync::atomic::AtomicBool);
 
@@ -141,7 +141,7 @@ async fn a_damaged_object_is_reported_and_never_returned() {
         .filter(|f| f.to_string_lossy().ends_with(".pack"));
     for pack in packs {
         let len = disk.content(&pack).unwrap().len() as u64;
-        // Objects stand before the index, which open itself verifies.
+        // Objects precede the index, which open itself verifies.
         assert!(disk.flip(&pack, len / 2, 0x10));
     }
     let opened = kvs_engine::Engine::open(config, env).await;
@@ -233,7 +233,7 @@ async fn damage_to_the_last_group_is_no_torn_write_after_a_clean_stop() {
     let content = sim.disk.content(&segment).unwrap();
     let last = content.iter().rposition(|byte| *byte != 0).unwrap();
     assert!(sim.disk.flip(&segment, last as u64, 0x08));
-    // What it did is in the checkpoint: only the past has a hole, and a version number is not used
+    // Its effects are in the checkpoint: only the past has a hole, and no version number is used
     // twice.
     let mut sim = Sim::try_open(config(), sim.disk.clone()).await.unwrap();
     sim.forget_numbers();
@@ -259,7 +259,7 @@ async fn a_damaged_group_of_the_past_costs_one_version_of_the_log() {
     let mut segments = sim.disk.files();
     segments.retain(|file| file.to_string_lossy().contains("journal/0"));
     segments.sort();
-    // Within the value of a version in the second of several.
+    // Within the value of a version, in the second of several segments.
     assert!(segments.len() > 3);
     let content = sim.disk.content(&segments[1]).unwrap();
     let zeros = content.windows(100).skip(3_000);

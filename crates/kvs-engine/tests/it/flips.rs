@@ -1,5 +1,5 @@
-//! A flipped bit anywhere in a store: it starts with what is whole, no value is wrong, and what is
-//! lost is named.
+//! A flipped bit anywhere in a store: the store starts with what is intact, no value is wrong, and
+//! losses are named.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use kvs_tree::Entry;
 
 use crate::support::*;
 
-/// Flips per kind of stop.
+/// Flips for each kind of stop.
 const TRIALS: u64 = 200;
 
 fn small_segments() -> EngineConfig {
@@ -19,7 +19,7 @@ fn small_segments() -> EngineConfig {
     config
 }
 
-/// A store with values in the journal and in packs. What it holds, and how often `n` was put.
+/// Creates a store with values in the journal and in packs, and returns them, too.
 async fn store(disk: &SimDisk) -> (Sim, BTreeMap<String, Vec<u8>>) {
     let sim = Sim::with(small_segments(), disk.clone()).await;
     let mut values = BTreeMap::new();
@@ -37,7 +37,8 @@ async fn store(disk: &SimDisk) -> (Sim, BTreeMap<String, Vec<u8>>) {
     (sim, values)
 }
 
-/// Where to flip: spread over all files of the store, as many in small ones as in large ones.
+/// Where to flip: spread over all files of the store, as many places in small files as in large
+/// ones.
 fn places(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
     let files = disk.files();
     let files: Vec<_> = files
@@ -54,7 +55,7 @@ fn places(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
     let place = |trial: u64| {
         let file = files[trial as usize % files.len()];
         let bytes = disk.content(file).unwrap();
-        // Half of them where something was written.
+        // Half of them within the written part.
         let used = bytes
             .iter()
             .rposition(|byte| *byte != 0)
@@ -65,16 +66,16 @@ fn places(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
     (0..TRIALS).map(place).collect()
 }
 
-/// What came of a trial.
+/// The outcome of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
     /// Everything is there.
     Whole,
-    /// The store starts, and some keys are said to be damaged.
+    /// The store starts and reports some keys as damaged.
     KeysDamaged,
-    /// The last version is not there.
+    /// The last version is missing.
     LastLost,
-    /// The store does not start and says which file is damaged.
+    /// The store refuses to start and names the damaged file.
     Refused,
 }
 
@@ -124,7 +125,8 @@ async fn trial(disk: SimDisk, file: &Path, values: &BTreeMap<String, Vec<u8>>) -
     outcome
 }
 
-/// Runs all trials on images of a stopped store. How often each outcome came, by directory.
+/// Runs all trials on images of a stopped store. Returns how often each outcome occurred, by
+/// directory.
 async fn trials(
     disk: &SimDisk,
     values: &BTreeMap<String, Vec<u8>>,

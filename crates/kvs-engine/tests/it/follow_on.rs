@@ -1,4 +1,4 @@
-//! Followers of roots that go on where another one was: no event missed, none told twice.
+//! Followers of roots that resume from another's token: no event is missed and none repeated.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ fn now(sim: &Sim) -> Follower {
     follow(sim, OWNER, None, Start::Now.into())
 }
 
-/// One that goes on where another was, by the text of the place.
+/// A follower that resumes from the text of another's token.
 fn on(sim: &Sim, caller: Principal, only: Option<&str>, place: Place) -> Follower {
     let place: Place = place.to_string().parse().unwrap();
     follow(sim, caller, only, place.into())
@@ -64,7 +64,7 @@ async fn create(sim: &Sim, name: &str, owner: Option<Principal>) {
     made.await.unwrap();
 }
 
-/// What a machine finds after a crash that keeps what was synced, or all.
+/// The store after a crash that keeps either what was synced or everything.
 async fn crashed(disk: &SimDisk, variant: CrashVariant) -> (Sim, SimDisk) {
     let disk = disk.images_after(usize::MAX, variant);
     let sim = Sim::with(config(), disk.clone()).await;
@@ -210,7 +210,8 @@ async fn namespaces_that_came_and_went_meanwhile_are_told_and_what_is_gone_as_fa
             short(&events)
         }
     };
-    // That "old" moved before it was removed is told nobody, as that state cannot be read either.
+    // That "old" moved before it was removed is not reported, because that state cannot be read
+    // either.
     let of_guest = [
         "created brief",
         "brief 1",
@@ -229,7 +230,7 @@ async fn namespaces_that_came_and_went_meanwhile_are_told_and_what_is_gone_as_fa
     assert_eq!(short(&events), ["removed old"]);
     let ended = alone.next().await.unwrap_err();
     assert_eq!(ended.kind, ErrorKind::NoNamespace);
-    // Who never left is told all of it.
+    // A follower that was never away receives all of it.
     assert_eq!(short(&all(&mut guest).await).len(), 7);
 }
 
@@ -268,11 +269,11 @@ async fn a_place_that_cannot_be_gone_on_from_is_told_as_the_state() {
     }
     let ahead = now(&other).place();
     let sim = Sim::new().await;
-    // Of the same seed, and so of the same name, but not so far yet.
+    // From the same seed, and so with the same identity, but not as far yet.
     let events = all(&mut on(&sim, OWNER, None, ahead)).await;
     assert_eq!(short(&events), ["state true"]);
 
-    // In a weaker mode a crash may take away what was told.
+    // In a weaker mode a crash may lose what was reported.
     let mut weak = config();
     weak.durability = Durability::None;
     let disk = SimDisk::new();

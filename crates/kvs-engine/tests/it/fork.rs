@@ -1,4 +1,4 @@
-//! Namespaces that begin as copies of a state.
+//! Namespaces that are created as copies of a state.
 
 use kvs_engine::{At, CrashVariant, EngineConfig, ErrorKind, SimDisk, SnapshotRef, Start};
 use kvs_tree::{Blobref, Entry, HashAlgorithm};

@@ -1,6 +1,6 @@
-//! Histories: what concurrent clients were told must be one order of all transactions, which the
-//! log tells, and each state read must be the state that this order gives at the version it
-//! reports.
+//! Histories: the answers that concurrent clients got must agree with one order of all
+//! transactions, the one in the log, and each state that was read must be the state that this order
+//! gives at the version it reports.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use crate::support::*;
 
 type Model = BTreeMap<String, String>;
 
-/// What the model answers: results, or a refusal.
+/// The model's answer: results, or `None` for a refusal.
 fn apply(model: &mut Model, request: &CommitRequest) -> Option<Vec<OperationResult>> {
     for condition in &request.transaction.conditions {
         let holds = match condition {

@@ -1,5 +1,5 @@
-//! Leases of pins end in time however contended a key is, and nothing but time that the daemon
-//! serves ends them.
+//! Leases of pins expire on time however contended a key is, and only time in which the daemon
+//! serves counts.
 
 use std::io;
 use std::path::Path;
@@ -93,7 +93,7 @@ impl DiskFile for SlowFile {
     }
 }
 
-/// Clients that add to one key without a pause, as long as told to.
+/// Clients that increment one key without pause while `on` is set.
 fn contend(engine: &Engine, clients: u8, on: &Arc<AtomicBool>) {
     for client in 1..=clients {
         let (engine, on) = (engine.clone(), on.clone());
@@ -113,7 +113,7 @@ fn contend(engine: &Engine, clients: u8, on: &Arc<AtomicBool>) {
     }
 }
 
-/// A clock on which no time passes for the store: leases do not end then.
+/// A clock on which no time passes for the store: leases do not expire.
 struct Unticking(Arc<SimClock>);
 
 impl Clock for Unticking {
@@ -130,7 +130,7 @@ impl Clock for Unticking {
     }
 }
 
-/// What is wrong with how a lease of a second ends while so many clients add to one key.
+/// Checks that a one-second lease expires on time while `clients` clients increment one key.
 async fn contended(clients: u8, planted: bool) -> Result<(), String> {
     let clock = Arc::new(SimClock::new(1_000_000));
     let on = Arc::new(AtomicBool::new(true));
@@ -186,7 +186,7 @@ async fn a_process_that_is_stopped_for_long_ends_no_lease() {
     let pinned = engine.pin(OWNER, snapshot.snapshot(), Some(1_000)).await;
     pinned.unwrap();
     for hours in 1..=9 {
-        // Both clocks go on meanwhile.
+        // Both clocks advance meanwhile.
         clock.advance(3_600_000);
         engine.sync(OWNER).await.unwrap();
         engine.sync(OWNER).await.unwrap();

@@ -1,6 +1,6 @@
 //! The engine as its users see it, on a simulated disk and clock.
 //!
-//! One binary, one module a subject; `support` holds the simulated store and the model.
+//! One binary, one module for each subject; `support` has the simulated store and the model.
 #![allow(
     clippy::disallowed_methods,
     clippy::unwrap_used,

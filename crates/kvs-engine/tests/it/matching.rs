@@ -1,4 +1,5 @@
-//! Whom a version wakes, and what finding that out costs: counted in visits and wakes, not in time.
+//! Which watches a version wakes, and what matching costs: counted in visits and wakes, not in
+//! time.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use crate::support::*;
 
 const GUEST: Principal = Principal::Uid(4242);
 
-/// Most visits of a slice that a large commit gets (`MATCH_SLICE_MOST`).
+/// Maximum visits of a slice for a large commit (`MATCH_SLICE_MOST`).
 const MOST: u64 = 16_384;
 
 fn watch(sim: &Sim, caller: Principal, scopes: &[String], wakes: &Arc<Wakes>) -> Watch {
@@ -27,7 +28,7 @@ fn watches(sim: &Sim, count: usize, of: impl Fn(usize) -> String) -> (Vec<Watch>
     ((0..count).map(one).collect(), wakes)
 }
 
-/// Waits until nobody is in line any more.
+/// Waits until the matching queue is empty.
 async fn settle(sim: &Sim) -> MatchCounts {
     loop {
         let before = sim.engine.match_counts();
@@ -40,7 +41,7 @@ async fn settle(sim: &Sim) -> MatchCounts {
     }
 }
 
-/// What matching these operations costs.
+/// The cost of matching these operations.
 async fn cost(sim: &Sim, operations: Vec<Operation>) -> MatchCounts {
     let before = settle(sim).await;
     sim.commit(operations).await;
@@ -134,7 +135,7 @@ async fn no_slice_of_matching_is_longer_than_its_limit_whatever_is_watched() {
     drop((below, patterns, others));
 }
 
-/// Patterns that are all alive on the way of the key `abcdefghij...`: its subsequences.
+/// Patterns that all stay alive along the key `abcdefghij...`: its subsequences.
 fn costly(count: usize) -> Vec<String> {
     let pattern = |bits: usize| {
         let letters = ('a'..='j')
@@ -167,7 +168,7 @@ async fn patterns_of_a_guest_hold_up_nobody_elses_events() {
     let so_far = sim.engine.match_counts().visits - before.visits;
     assert_eq!(woken, 1, "after {so_far} visits");
     assert_eq!(changes(&mut watch_of_owner).await.len(), 200);
-    // Commits go on meanwhile, and are told.
+    // Meanwhile commits continue and are delivered.
     sim.put("abx", "2").await;
     for _ in 0..8 {
         yield_now().await;
@@ -193,7 +194,7 @@ async fn a_lane_that_is_too_far_behind_has_its_watches_look_for_themselves() {
     let mark = costly.mark().version;
     assert!(mark < 9, "{mark}");
     assert!(settle(&sim).await.lag_most > 3);
-    // It was woken for nothing, and then found what concerns it.
+    // It was woken for nothing, and then found its own event.
     assert_eq!(wakes.count(), 1);
     assert_eq!(changes(&mut costly).await, ["put b!=1"]);
     assert_eq!(woken.count(), 1);
@@ -321,7 +322,7 @@ async fn many_who_follow_roots_or_wait_for_a_version_are_let_go_in_slices() {
         let cost = cost(&sim, vec![put("a", "1")]).await;
         assert!(cost.visits_most <= 1_024 && cost.slices >= 8, "{cost:?}");
         assert_eq!(wakes.count(), 500 * version);
-        // Nobody is woken again before having looked.
+        // No watch is woken again before it has been read.
         sim.put("a", "2").await;
         settle(&sim).await;
         assert_eq!(wakes.count(), 500 * version);
@@ -362,7 +363,7 @@ async fn a_watch_of_many_patterns_looks_through_many_versions_in_steps() {
     }
     sim.put("q", "1").await;
     settle(&sim).await;
-    // Of another start: everything is to be looked through.
+    // With another start: everything must be searched.
     let request = WatchRequest::new(
         scopes
             .iter()
@@ -387,7 +388,7 @@ async fn a_watch_of_many_patterns_looks_through_many_versions_in_steps() {
         () = others => unreachable!(),
     };
     assert_eq!(told, ["put q=1"]);
-    // Others had their turn again and again.
+    // Other tasks ran in between, many times.
     assert!(steps.get() > 10, "{}", steps.get());
     assert_eq!(changes(&mut watch).await, ["put q=1"]);
     assert_eq!(wakes.count(), 1);

@@ -1,4 +1,4 @@
-//! Namespaces: made, removed, made again; owners; links between them.
+//! Namespaces: creating, removing and recreating them; owners; links between them.
 
 use kvs_engine::{At, ErrorKind, Principal};
 use kvs_tree::{Operation, Symlink};

@@ -1,4 +1,4 @@
-//! Checkpoints, trimming and what they must never lose.
+//! Checkpoints and trimming, and what they must never lose.
 
 use kvs_engine::{At, ErrorKind, SimDisk, Start, WatchEvent};
 

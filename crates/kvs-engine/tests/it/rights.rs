@@ -1,4 +1,4 @@
-//! Rights: namespaces that are shared read-only, and what a right that was withdrawn ends.
+//! Rights: namespaces that are shared read-only, and what ends when a right is revoked.
 
 use std::sync::Arc;
 
@@ -12,7 +12,7 @@ use crate::support::*;
 const OWNING: Principal = Principal::Uid(4242);
 const READER: Principal = Principal::Uid(4243);
 
-/// A namespace `theirs` of `OWNING` with a value in it, shared with `READER`.
+/// Creates a namespace `theirs` of `OWNING` with a value, shared with `READER`.
 async fn shared(sim: &Sim) {
     let engine = &sim.engine;
     engine
@@ -54,7 +54,7 @@ async fn a_reader_may_read_and_nothing_else() {
     assert_eq!(engine.pins(READER).len(), 1);
     engine.unpin(READER, pin.id).await.unwrap();
 
-    // Conditions tell of the content too, but committing is for owners.
+    // Conditions reveal content too, but only owners may commit.
     for operations in [vec![put("b", "2")], Vec::new()] {
         let mut request = sim.request(operations);
         (request.namespace, request.caller) = ("theirs".into(), READER);
@@ -192,7 +192,7 @@ async fn a_guest_has_so_many_pins_and_readers_so_many_places() {
     assert_eq!(refused.kind, ErrorKind::Limit);
 }
 
-/// What each operation that names a namespace says to this caller.
+/// The error of each operation that names a namespace, for this caller.
 async fn answers(sim: &Sim, caller: Principal, name: &str) -> Vec<(&'static str, ErrorKind)> {
     let engine = &sim.engine;
     let mut told = Vec::new();
@@ -298,11 +298,11 @@ async fn a_guest_does_not_learn_which_namespaces_exist() {
         assert_eq!(kind, ErrorKind::Permission, "{what}");
     }
     assert_eq!(answers(&sim, stranger, "primary").await, nowhere);
-    // What was theirs is like what never was.
+    // A removed namespace of theirs is like one that never existed.
     sim.engine.remove_namespace(OWNER, "theirs").await.unwrap();
     assert_eq!(answers(&sim, OWNING, "theirs").await, nowhere);
     assert_eq!(answers(&sim, READER, "theirs").await, nowhere);
-    // The instance owner is told as before.
+    // The instance owner gets the same error as before.
     let none = sim.engine.view(OWNER, "nowhere", At::Current).await;
     assert_eq!(none.err().unwrap().kind, ErrorKind::NoNamespace);
 }
@@ -356,7 +356,7 @@ async fn a_pin_of_others_is_not_there_for_who_may_not_read_what_it_keeps() {
     assert_eq!(refused.kind, ErrorKind::Permission);
 }
 
-/// Lets tasks run until each has got as far as it can without the journal.
+/// Lets tasks run as far as they can without the journal.
 async fn settle() {
     for _ in 0..1000 {
         tokio::task::yield_now().await;
@@ -375,7 +375,7 @@ async fn pins_in_flight_count_for_who_makes_them() {
         tokio::spawn(async move { engine.pin(caller, snapshot, None).await })
     };
     let mut pins = Vec::new();
-    // Of the owner, and of another guest: none of the reader's.
+    // Pins of the owner and of another guest do not count against the reader.
     for caller in [OWNER, OWNING] {
         pins.extend((0..most).map(|_| pin(caller, view.snapshot())));
     }
@@ -403,7 +403,7 @@ async fn readers_in_flight_count() {
                 .await
         })
     };
-    // One place is the reader's.
+    // One of the places is the reader's.
     let shares: Vec<_> = (0..most + 7).map(|uid| share(uid, true)).collect();
     let mut refused = 0;
     for share in shares {
@@ -419,7 +419,7 @@ async fn readers_in_flight_count() {
     let told = sim.engine.namespaces(OWNING);
     let theirs = told.iter().find(|info| info.name == "theirs").unwrap();
     assert_eq!(theirs.readers.len(), most as usize);
-    // Who is there already can be given the right again, and a place that is given up can be taken.
+    // A reader can be granted the right again, and a place that was freed can be taken.
     share(0, true).await.unwrap().unwrap();
     share(0, false).await.unwrap().unwrap();
     share(most + 1, true).await.unwrap().unwrap();
@@ -432,7 +432,7 @@ async fn sharing_stands_in_the_journal_behind_what_was_committed_before() {
     let disk = SimDisk::new();
     let sim = Sim::with(config(), disk.clone()).await;
     shared(&sim).await;
-    // All in one group: the record of the right must not come before the version.
+    // All in one group: the record of the right must not precede the version.
     let mut request = sim.request(vec![put("a", "before")]);
     (request.namespace, request.caller) = ("theirs".into(), OWNING);
     let before = sim.engine.submit(request);
@@ -474,11 +474,11 @@ async fn a_guest_has_so_many_waits_and_followers_and_no_more() {
     settle().await;
     let refused = wait(READER).await.unwrap().unwrap_err();
     assert_eq!(refused.kind, ErrorKind::Limit);
-    // Others have theirs.
+    // Other users have limits of their own.
     let others = [wait(OWNING), wait(OWNER)];
     settle().await;
     assert!(others.iter().all(|wait| !wait.is_finished()));
-    // Those that went away make room.
+    // Cancelled waits make room.
     waits.iter().for_each(|wait| wait.abort());
     settle().await;
     let again = wait(READER);
@@ -521,7 +521,7 @@ async fn a_guests_transaction_is_small_enough_not_to_hold_others_up() {
     assert_eq!(refused.unwrap_err(), ErrorKind::Limit);
     let after = sim.engine.view(OWNER, "theirs", At::Current).await.unwrap();
     assert_eq!(before.root(), after.root());
-    // Whose rights are in question learns nothing else.
+    // A caller without the right learns nothing else.
     let refused = commit(READER, "theirs", more.clone()).await;
     assert_eq!(refused.unwrap_err(), ErrorKind::Permission);
     commit(OWNER, NS, more).await.unwrap();

@@ -1,5 +1,5 @@
-//! A store on storage that loses answers, lets appends arrive late, and changes its owner; and what
-//! is planted into that storage on purpose, which has to be noticed.
+//! A store on storage that loses answers, delays appends, and changes its owner; and bugs planted
+//! into that storage, which must be detected.
 
 use std::sync::{Arc, Mutex};
 
@@ -18,19 +18,19 @@ use kvs_tree::Transaction;
 
 use crate::support::{NS, OWNER, Sim, put, read, trimming};
 
-/// What is wrong with the storage on purpose.
+/// A bug planted into the storage.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Bug {
     None,
-    /// A deposed owner is told that its term lasts.
+    /// A deposed owner learns that its term lasts.
     EndlessTerm,
-    /// Settling says that an append is done, and leaves it at that.
+    /// Settling reports an append as done without performing it.
     SettledForgotten,
     /// An append whose answer was lost counts as done.
     UnknownTakenForDone,
-    /// The record of an older epoch is taken for the current one.
+    /// The root record of an older epoch is returned as the current one.
     OlderSlot,
-    /// Recovery does not see what groups hold beside versions.
+    /// Recovery sees only the versions in groups, not other records.
     FoldedDifferently,
 }
 
@@ -38,7 +38,7 @@ enum Bug {
 struct Planted {
     storage: MemoryStorage,
     bug: Bug,
-    /// The first root record that there was.
+    /// The first root record of the store.
     first: Arc<Mutex<Option<Root>>>,
 }
 
@@ -63,10 +63,10 @@ impl Storage for Planted {
     }
 }
 
-/// With the newest group that was there when it was opened.
+/// With the newest group at the time of opening.
 struct PlantedJournal(Box<dyn Journal>, Bug, GroupNumber);
 
-/// Leaves out whatever is no version when a group that recovery replays is read first.
+/// Omits all records but versions when a group that recovery replays is read for the first time.
 struct Forgetful {
     reader: Arc<dyn JournalReader>,
     /// The next group that recovery has to read, once it has begun, and the last.
@@ -178,7 +178,7 @@ impl RootRecord for PlantedRoot {
     }
 }
 
-/// Engines on one store, one after the other and side by side.
+/// Engines on one store, one after another and at the same time.
 struct World {
     storage: Arc<Planted>,
     config: EngineConfig,
@@ -214,7 +214,7 @@ impl World {
         self.seed += 1;
         let mut env = Environment::simulated(SimDisk::unrecorded(), self.seed);
         env.clock = self.clock.clone();
-        // The owner before does not rely on an old look any more.
+        // The previous owner must not rely on an old check any more.
         self.clock.advance(20);
         let opened = Engine::open_on(self.storage.clone(), self.config.clone(), env).await;
         opened
@@ -278,7 +278,7 @@ impl World {
                 let what = format!("a checkpoint fails: {error}");
                 self.complaints.push(what);
             }
-            // Somebody else takes the store over while this engine is there.
+            // Another owner takes the store over while this engine runs.
             let old = engine;
             engine = self.open().await?;
             self.expect(&engine, "after another owner came").await;
@@ -337,7 +337,7 @@ async fn acknowledged_commits_survive_lost_answers_and_changes_of_owner() {
 async fn every_bug_that_is_planted_into_storage_is_noticed() {
     for (bug, says) in [
         (Bug::EndlessTerm, "a deposed owner answers a read"),
-        // Seen as a lost commit, or by the root record that names a group which is not there.
+        // Detected as a lost commit, or by a root record that names a missing group.
         (Bug::SettledForgotten, ""),
         (Bug::UnknownTakenForDone, ""),
         (Bug::OlderSlot, "the root record has revision"),
@@ -374,7 +374,7 @@ async fn a_deposed_owner_answers_no_read() {
 
 const SLOTS: [&str; 2] = ["/store/root.0", "/store/root.1"];
 
-/// The disk as a power cut leaves it, with a flipped bit in some slots of the root record.
+/// The disk after a power cut, with a flipped bit in some slots of the root record.
 fn damaged(disk: &SimDisk, slots: &[&str]) -> SimDisk {
     let image = disk.images_after(disk.operations(), CrashVariant::Lost);
     for slot in slots {
@@ -401,7 +401,7 @@ async fn either_slot_of_the_root_record_leads_to_the_same_state() {
             assert_eq!(again.view(At::Current).await.snapshot(), expected);
             let large = again.get("large").await.unwrap();
             assert!(large.len() == 100_000 && large.iter().all(|byte| *byte == round as u8));
-            // It goes on from there, and so does the next start.
+            // It continues from there, and so does the next start.
             again.forget_numbers();
             again.put("after", "x").await;
             again.engine.checkpoint().await.unwrap();

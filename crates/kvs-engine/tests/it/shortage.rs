@@ -1,4 +1,4 @@
-//! Descriptors and disk space run out: what cannot be done is refused, and nothing stops.
+//! Descriptors and disk space run out: operations are refused, and nothing stops.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ fn small() -> EngineConfig {
     config
 }
 
-/// A large value, unlike all others.
+/// A large value, different for each number.
 fn large(number: usize) -> Vec<u8> {
     format!("{number:08}").repeat(10_000).into_bytes()
 }
@@ -107,7 +107,7 @@ async fn a_store_that_is_removed_under_the_daemon_acknowledges_nothing_any_more(
         let lock = Path::new("/store/lock");
         sim.disk.remove(lock).unwrap();
         if thorough {
-            // Somebody has made another store there.
+            // Another store was created there.
             sim.disk.create(lock).unwrap();
         }
         let request = sim.request(vec![put("a", "2")]);
@@ -115,7 +115,7 @@ async fn a_store_that_is_removed_under_the_daemon_acknowledges_nothing_any_more(
         assert_eq!(error.kind, ErrorKind::OutcomeUnknown, "{error}");
         assert!(error.message.contains("/store"), "{error}");
         assert_eq!(sim.engine.failed().await.error.kind, ErrorKind::Unavailable);
-        // Nor does it answer reads, for a store that may be another's by now.
+        // Reads are refused too, because the store may be another's by now.
         let read = sim.engine.view(OWNER, NS, At::Current).await;
         let error = read.map(|_| ()).unwrap_err();
         assert_eq!(error.kind, ErrorKind::Unavailable, "{error}");
@@ -177,7 +177,7 @@ async fn a_start_that_is_refused_leaves_nothing() {
         }
     }
     assert!(refused > 2, "{refused}");
-    // What is there already stays.
+    // What exists already stays.
     let sim = Sim::with(small(), SimDisk::unrecorded()).await;
     sim.put("a", "1").await;
     sim.engine.shutdown().await.unwrap();

@@ -1,5 +1,5 @@
-//! Work on trees that copying made huge: it is cut into slices, ends with whoever asked for it, and
-//! finds what there is.
+//! Work on trees that copying made huge: it is cut into slices, ends when its requester is gone,
+//! and finds what there is.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
@@ -22,7 +22,7 @@ fn moved(from: &str, to: &str) -> Operation {
     Operation::Move { from, to }
 }
 
-/// A store with `levels` levels of two equal directories each under `d`: 2^levels keys and more.
+/// A store with `levels` levels of two equal directories each below `d`: at least 2^levels keys.
 async fn grown(levels: usize) -> Sim {
     let sim = Sim::new().await;
     sim.commit(vec![put("d.a", "1"), put("d.b", "1"), put("x", "1")])
@@ -34,7 +34,7 @@ async fn grown(levels: usize) -> Sim {
     sim
 }
 
-/// What every slice must keep to: one visit more may be worth some.
+/// Asserts that no slice exceeded its limit; the last step may count as several visits.
 fn assert_short(sim: &Sim) {
     let most = sim.engine.slices().counts().most_visits;
     assert!(
@@ -83,7 +83,7 @@ async fn a_list_that_finds_nothing_holds_nobody_up() {
     for round in 0..50 {
         let mut cx = Context::from_waker(Waker::noop());
         assert!(matches!(endless.as_mut().poll(&mut cx), Poll::Pending));
-        // Between any two slices everybody else is served.
+        // Other work is served between any two slices.
         sim.commit(vec![put("y", format!("{round}"))]).await;
     }
     assert_short(&sim);
@@ -137,7 +137,7 @@ async fn a_watch_of_a_huge_tree_goes_on_in_turns() {
         let mut watch = watch(&sim, scopes, start, sink.clone()).await;
         let mut woken = 0;
         for _ in 0..5 {
-            // It has nothing yet, and says that it wants to go on.
+            // It has nothing yet, and asks to continue.
             assert!(watch.next().await.unwrap().is_none());
             assert!(sink.count() > woken);
             woken = sink.count();

@@ -1,4 +1,5 @@
-//! Large values: nothing of them is kept before their transaction is accepted, and all of it after.
+//! Large values: nothing of them is stored before their transaction is accepted, and everything
+//! after.
 
 use bytes::Bytes;
 use kvs_engine::{
@@ -9,12 +10,12 @@ use kvs_tree::{Condition, Operation};
 
 use crate::support::*;
 
-/// A large value, unlike all others.
+/// A large value, different for each number.
 fn large(number: usize) -> Bytes {
     format!("{number:08}").repeat(10_000).into()
 }
 
-/// Packs, and unfinished ones but for the space that is set aside.
+/// The number of packs, and of unfinished ones without the reserved space.
 fn packs(disk: &SimDisk) -> (usize, usize) {
     let files = disk.files();
     let names = files.iter().map(|file| file.to_string_lossy().into_owned());
@@ -24,7 +25,7 @@ fn packs(disk: &SimDisk) -> (usize, usize) {
     (ending(".pack"), ending(".tmp"))
 }
 
-/// A put of an upload.
+/// A request that puts an uploaded value.
 async fn upload(sim: &Sim, at: &str, value: &Bytes) -> CommitRequest {
     let mut upload = sim.engine.upload(OWNER, "primary", 1 << 40).unwrap();
     let mut rest = value.clone();

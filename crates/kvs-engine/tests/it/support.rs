@@ -1,4 +1,4 @@
-//! A store in a simulated world, and short ways to use it.
+//! A store in a simulated world, and helpers to use it.
 
 use std::collections::VecDeque;
 use std::future::poll_fn;
@@ -37,7 +37,7 @@ pub(crate) fn config() -> EngineConfig {
     config
 }
 
-/// Small segments, checkpoints often, and no more than so many versions retained.
+/// Small segments, frequent checkpoints, and at most `versions` versions retained.
 pub(crate) fn trimming(versions: u64) -> EngineConfig {
     let mut config = config();
     config.segment_bytes = Some(8 * 1024);
@@ -47,7 +47,7 @@ pub(crate) fn trimming(versions: u64) -> EngineConfig {
     config
 }
 
-/// Takes all answers that are ready, once there are any.
+/// Takes all ready answers, waiting for at least one.
 pub(crate) async fn take(answers: &mut Answers) -> VecDeque<Answer> {
     let mut taken = VecDeque::new();
     poll_fn(|cx| answers.poll_take(cx, &mut taken)).await;
@@ -104,7 +104,7 @@ impl Sim {
         }
     }
 
-    /// The same store with threads of its own beside the commit task, as in a daemon.
+    /// The same store with threads besides the commit task, as in a daemon.
     pub(crate) async fn threaded(mut self) -> Self {
         self.engine.shutdown().await.unwrap();
         self.env.inline = false;
@@ -113,7 +113,7 @@ impl Sim {
         self
     }
 
-    /// Goes on as a client that has not used its numbers yet.
+    /// Continues as a client that has not used its numbers yet.
     pub(crate) fn forget_numbers(&self) {
         self.next.store(1_000_000, Ordering::Relaxed);
     }
@@ -123,7 +123,7 @@ impl Sim {
         commit_request([1; 16], number, operations)
     }
 
-    /// Queues transactions one behind the other.
+    /// Queues transactions in order.
     pub(crate) fn submit_each(
         &self,
         requests: impl IntoIterator<Item = CommitRequest>,
@@ -186,7 +186,7 @@ pub(crate) fn commit_request(
     }
 }
 
-/// The value at a key of a view; `None` if there is none.
+/// The value at a key of a view, if there is one.
 pub(crate) async fn read(view: &View, at: &str) -> Option<Bytes> {
     match view.lookup(&key(at), true).await.unwrap()?.entry {
         Entry::Value(value) => Some(view.read(&value, 0..value.len()).await.unwrap()),
@@ -194,7 +194,7 @@ pub(crate) async fn read(view: &View, at: &str) -> Option<Bytes> {
     }
 }
 
-/// A change as text: `put a.b=1`, `unlink a.b`.
+/// The changes of an event as text: `put a.b=1`, `unlink a.b`.
 pub(crate) fn told(event: &WatchEvent) -> Vec<String> {
     let (WatchEvent::Changes { changes, .. }
     | WatchEvent::Initial {
@@ -237,7 +237,7 @@ impl Wakes {
     }
 }
 
-/// Every event that a watch has now.
+/// All events that a watch has now.
 pub(crate) async fn drain(watch: &mut Watch) -> Vec<WatchEvent> {
     let mut events = Vec::new();
     while let Some(event) = watch.next().await.unwrap() {
@@ -246,12 +246,12 @@ pub(crate) async fn drain(watch: &mut Watch) -> Vec<WatchEvent> {
     events
 }
 
-/// Every change that a watch has now, as text.
+/// All changes that a watch has now, as text.
 pub(crate) async fn changes(watch: &mut Watch) -> Vec<String> {
     drain(watch).await.iter().flat_map(told).collect()
 }
 
-/// A repeatable sequence of random numbers.
+/// A reproducible sequence of random numbers.
 pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
@@ -264,7 +264,7 @@ impl Random {
     }
 }
 
-/// The next event, which must be there.
+/// The next event, which must exist.
 pub(crate) async fn one(watch: &mut Watch) -> WatchEvent {
     watch.next().await.unwrap().unwrap().event().clone()
 }

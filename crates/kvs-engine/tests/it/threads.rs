@@ -1,5 +1,5 @@
-//! The commit task beside other threads, as in a daemon: groups that it writes itself and groups
-//! that the journal's thread writes, on a simulated disk that loses what was not synced.
+//! The commit task with other threads, as in a daemon: some groups are written by itself, some by
+//! the journal's thread, on a simulated disk that loses what was not synced.
 
 use kvs_engine::{At, CrashVariant, Durability, Engine, SimDisk, Submitted};
 
@@ -23,7 +23,7 @@ async fn all(submitted: Vec<Submitted>, keys: &mut Vec<(String, u64)>, from: usi
     }
 }
 
-/// Lone puts, and bursts between them; what was acknowledged, and in which version.
+/// Single puts with bursts between them. Returns the acknowledged keys with their versions.
 async fn work(sim: &Sim) -> Vec<(String, u64)> {
     let mut keys = Vec::new();
     for round in 0..20 {

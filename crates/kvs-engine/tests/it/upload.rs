@@ -1,4 +1,4 @@
-//! Values that come in pieces.
+//! Values that are uploaded in pieces.
 
 use bytes::Bytes;
 use kvs_engine::{At, CommitRequest, CrashVariant, ErrorKind, SimDisk, Upload};
@@ -8,7 +8,7 @@ use crate::support::*;
 
 const MANY: u64 = 1 << 40;
 
-/// Bytes that no chunk repeats.
+/// Bytes without repeated chunks.
 fn content(len: usize) -> Bytes {
     let mut random = Random(len as u64);
     let mut bytes = Vec::with_capacity(len + 8);
@@ -30,7 +30,7 @@ async fn upload(sim: &Sim, value: &Bytes, piece: usize) -> Upload {
     upload
 }
 
-/// A put of the value that was uploaded.
+/// A request that puts the uploaded value.
 async fn taking(sim: &Sim, at: &str, upload: Upload) -> CommitRequest {
     let mut request = sim.request(vec![put(at, "")]);
     sim.engine.take_upload(upload, &mut request, 0).await;
@@ -43,7 +43,7 @@ async fn put_upload(sim: &Sim, at: &str, value: &Bytes, piece: usize) {
     sim.engine.commit(request).await.unwrap();
 }
 
-/// Pack files on the disk, finished and unfinished.
+/// The numbers of finished and unfinished pack files on the disk.
 fn packs(disk: &SimDisk) -> (usize, usize) {
     let files = disk.files();
     let ending = |end: &str| {

@@ -349,7 +349,7 @@ async fn a_watch_that_was_away_is_told_the_few_versions_that_concern_it() {
     let sim = Sim::new().await;
     let left = sim.put("mine", "0").await.position.version;
     for n in 1..=2 {
-        // More than is looked through at a time.
+        // More than one search step covers.
         for byte in 0..100 {
             sim.put("other", vec![byte; 60_000]).await;
         }
@@ -379,7 +379,7 @@ async fn many_watches_of_one_key_are_all_woken_by_each_version() {
     for version in 1..=3u64 {
         let woken = wakes.count();
         sim.put("a", version.to_string()).await;
-        // They are woken in slices, between which others have their turn.
+        // They are woken in slices, between which other tasks run.
         while wakes.count() < woken + 200 {
             tokio::task::yield_now().await;
         }

@@ -1,5 +1,5 @@
-//! Watches whose links lead into other namespaces: what is there now is told, and nothing of it is
-//! lost or shown to whom it is not for.
+//! Watches whose links lead into other namespaces: the current content is delivered, none of it is
+//! lost, and none is shown to a reader without the right.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ async fn commit_in(sim: &Sim, namespace: &str, operations: Vec<Operation>) {
     sim.engine.commit(request).await.unwrap();
 }
 
-/// A namespace `job`, to which `l` in primary leads.
+/// Creates a namespace `job`, to which `l` in primary leads.
 async fn linked() -> Sim {
     let sim = Sim::new().await;
     let engine = &sim.engine;
@@ -199,7 +199,7 @@ async fn in_append_mode_what_grew_in_another_namespace_is_told_as_bytes_and_what
         }
     }
     assert_eq!(offset, 4 + 4 + 200_000 + 5);
-    // Longer, but another; shorter; gone; there again.
+    // Longer but different; shorter; gone; back again.
     let other = "z".repeat(300_000);
     for (operation, told) in [
         (put("a", other), "put l (300000 bytes)"),
@@ -212,7 +212,7 @@ async fn in_append_mode_what_grew_in_another_namespace_is_told_as_bytes_and_what
     }
 }
 
-/// A watch of a guest, who may read primary, and the sink that it wakes.
+/// A watch of a guest who may read primary, and the sink that it wakes.
 fn guest(sim: &Sim, start: Start) -> (Watch, Arc<Wakes>) {
     let wakes = Arc::new(Wakes::default());
     let request = WatchRequest::new(vec![Scope::parse("l").unwrap()], start);
@@ -253,7 +253,7 @@ async fn before_a_gap_after_a_resume_all_that_is_there_is_told() {
     engine.create_namespace(OWNER, "job", None).await.unwrap();
     sim.commit(vec![link("l", "job", "a")]).await;
     commit_in(&sim, "job", vec![put("a.x", "1")]).await;
-    // The state at version 1 stays at hand, the versions after it do not.
+    // The state at version 1 stays readable; the versions after it do not.
     let view = engine.view(OWNER, NS, kvs_engine::At::Version(1)).await;
     engine
         .pin(OWNER, view.unwrap().snapshot(), None)
@@ -265,7 +265,8 @@ async fn before_a_gap_after_a_resume_all_that_is_there_is_told() {
     let sim = sim.restart().await;
     commit_in(&sim, "job", vec![unlink("a"), put("a.y", "2")]).await;
     let mut watch = sim.watch(&["l"], at(2, &sim).await);
-    // Differences against the state at version 1 follow, so what belongs to that is told first.
+    // Differences against the state at version 1 follow, so what belongs to that state is delivered
+    // first.
     let events = drain(&mut watch).await;
     assert_eq!(told(&events[0]), ["mkdir l", "put l.y=2"]);
     assert!(matches!(events[1], WatchEvent::Gap { .. }), "{events:?}");

@@ -1,4 +1,5 @@
-//! Watches that were away too long: a gap, and then differences or the state; and far catching up.
+//! Watches that were away too long: a gap, then differences or the state; and catching up from far
+//! behind.
 
 use kvs_engine::{At, SimDisk, Start, WatchEvent};
 
@@ -70,7 +71,7 @@ async fn a_slow_reader_under_constant_trimming_comes_ever_nearer() {
     let mut copied = std::collections::BTreeMap::new();
     let (mut gaps, mut whole) = (0, 0);
     for round in 0..12 {
-        // Every part takes so long that whatever follows it is trimmed meanwhile.
+        // Every part takes so long that what follows it is trimmed meanwhile.
         if round < 8 {
             for n in 0..700 {
                 sim.put("d.moving", vec![b'x'; 300 + round * 20 + n % 3])

@@ -1,4 +1,4 @@
-//! Watches and links: followed on the way to a watched key, told where they stand in a pattern.
+//! Watches and links: followed on the path to a watched key, reported as links within a pattern.
 
 use kvs_engine::{ChangeValue, ErrorKind, Mode, Start, WatchEvent, WatchRequest};
 use kvs_tree::{Operation, Scope, Symlink};
@@ -94,7 +94,7 @@ async fn each_step_is_told_at_once_as_it_is_when_read_late() {
             4 => vec![put("a.x", round.to_string())],
             _ => vec![put("b.x", round.to_string())],
         };
-        // Some are refused (a link that does not exist is unlinked): they change nothing.
+        // Some are refused (unlinking a link that does not exist): they change nothing.
         let _ = sim.engine.commit(sim.request(operations)).await;
         told.extend(changes(&mut prompt).await);
     }

@@ -1,5 +1,5 @@
-//! Modes of watches: latest, append, unique, without values, with previous ones; and what is
-//! shared.
+//! Modes of watches: latest, append, unique, without values, with previous values; and what watches
+//! share.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -454,7 +454,7 @@ async fn append_begins_at_no_version_that_is_to_come() {
     };
     let mut next = sim.watch_as(from(2));
     assert!(drain(&mut next).await.is_empty());
-    // Until then the value could grow by bytes that nobody would be told.
+    // Until then the value could grow by bytes that are never delivered.
     let sink = Arc::new(Wakes::default());
     let refused = sim.engine.watch(OWNER, NS, from(3), sink, 0);
     let kind = refused.err().map(|error| error.kind);

@@ -1,4 +1,4 @@
-//! Whether a delivery says what is true: the right keys, and of each what stands there.
+//! Checks that a delivery is true: the right keys, each with its content.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -26,7 +26,7 @@ pub(super) fn check(one: &Delivery<'_>, wish: &Wish, sight: &Sight<'_>) -> Verdi
     if latest && one.kind == Kind::Version && life(had) != life(version) {
         return refuse("it is told as what came of another life");
     }
-    // The version before, and the keys that must and those that may be told.
+    // The version before, the keys that must be in the delivery, and those that may be.
     let (before, must, may) = match one.kind {
         Kind::Gap { .. } => return Ok(()),
         Kind::Abroad => (version, BTreeSet::new(), BTreeSet::new()),
@@ -44,7 +44,7 @@ pub(super) fn check(one: &Delivery<'_>, wish: &Wish, sight: &Sight<'_>) -> Verdi
         }
         Kind::State { against: None } => (version, sight.keys(version), sight.all(version)),
     };
-    // What is behind a link into another namespace, other validators look at.
+    // What is behind a link into another namespace is checked by other validators.
     let loose = |key: &Key| sight.is_abroad(before, key) || sight.is_abroad(version, key);
     let extra = told
         .difference(&may)
@@ -136,7 +136,7 @@ fn is_value(value: &ChangeValue, bytes: &Bytes) -> bool {
     }
 }
 
-/// Whether a change tells that this stands at its key.
+/// Whether a change reports this content at its key.
 fn stands(change: &KeyChange, thing: Option<&Thing>, wish: &Wish) -> bool {
     let empty = change.value == ChangeValue::None;
     match (change.kind, thing) {
@@ -180,7 +180,7 @@ fn previous(change: &KeyChange, old: &[Option<Thing>], wanted: bool) -> Verdict 
     refuse(format!("before, {} was {old:?}", change.key))
 }
 
-/// Whether pieces are the bytes by which a value grew, all of them, each where it belongs.
+/// Whether the pieces are exactly the bytes by which a value grew, each at its offset.
 fn grown(
     key: &Key,
     pieces: &[(u64, &Bytes)],

@@ -1,5 +1,5 @@
-//! Who may see what: a watch shows nothing that its reader may not read at that moment, ends when
-//! it may not, and does not end else.
+//! Rights: a watch shows nothing that its reader may not read at that moment, and ends exactly when
+//! the reader may not read on.
 
 use std::collections::BTreeMap;
 
@@ -10,14 +10,12 @@ use super::lives::{LIFE, World, life};
 use super::sight::Sight;
 use super::through::look;
 
-/// Whether the reader may read a namespace; for a guest one that does not exist is one that it may
-/// not read.
+/// Whether the reader may read a namespace; a guest may not read one that does not exist.
 fn may(wish: &Wish, world: &World, name: &str) -> bool {
     !wish.guest || (world.newest.contains_key(name) && world.shared.contains(name))
 }
 
-/// A namespace that the reader may not read and a scope leads into in this version, if there is
-/// one.
+/// A namespace that a scope leads into in this version and that the reader may not read, if any.
 fn forbidden(wish: &Wish, world: &World, version: u64, sight: &Sight<'_>) -> Option<String> {
     if !wish.guest || !sight.has(version) {
         return None;
@@ -34,7 +32,7 @@ fn forbidden(wish: &Wish, world: &World, version: u64, sight: &Sight<'_>) -> Opt
 pub(super) fn entitled(history: &History, sight: &Sight<'_>) -> Verdict {
     let wish = &history.wish;
     let own = &wish.namespace;
-    // What came from abroad, by the step at which it came.
+    // Deliveries from other namespaces, by step.
     let mut abroad: BTreeMap<usize, String> = BTreeMap::new();
     for seen in history.seen() {
         if let Seen::Delivery(one) = seen
@@ -51,7 +49,7 @@ pub(super) fn entitled(history: &History, sight: &Sight<'_>) -> Verdict {
             } => {
                 opened = world.newest.get(own).copied();
                 began = match begun {
-                    // Before a version that is to come, links lead as they do now.
+                    // Before a future version, links lead where they do now.
                     Opened::After(version) => opened.map(|newest| newest.min(*version)),
                     Opened::Initial => opened,
                 };
@@ -82,7 +80,7 @@ pub(super) fn entitled(history: &History, sight: &Sight<'_>) -> Verdict {
                     ErrorKind::Permission if !may(wish, world, own) => true,
                     ErrorKind::Permission => newest.is_some_and(|newest| {
                         let here = |from: &u64| life(*from) == life(newest) && *from <= newest;
-                        // After a gap it went on in the life that there is now.
+                        // After a gap it continued in the current life.
                         let from = began.filter(here).unwrap_or(newest - newest % LIFE);
                         (from..=newest)
                             .any(|version| forbidden(wish, world, version, sight).is_some())

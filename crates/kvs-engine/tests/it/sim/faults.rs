@@ -1,4 +1,4 @@
-//! Planted bugs: each alters what a reader saw as such a bug in the engine would.
+//! Planted bugs: each alters what a reader saw as that bug in the engine would.
 
 use std::collections::BTreeSet;
 use std::rc::Rc;
@@ -14,11 +14,11 @@ use crate::support::Random;
 
 type Plant = fn(&mut History, &Sight<'_>, &mut Random) -> Option<()>;
 
-/// Who sees a loss: the one that counts versions, unless a mark or a gap covers it; and of what
-/// happened behind a link into another namespace, the one that compares.
+/// The validators that detect a loss: the one that counts versions, unless a mark or a gap covers
+/// it; and for content behind a link into another namespace, the one that compares.
 const LOSSES: &[&str] = &["reliable", "resumable", "bookmarkable", "mirrored"];
 
-/// The bugs, and which validators have to see them.
+/// The bugs, and which validators must detect each.
 pub(super) const FAULTS: [(&str, Plant, &[&str]); 9] = [
     ("drop one event under lag", drop_under_lag, LOSSES),
     ("duplicate on resume", duplicate_on_resume, &["unique"]),
@@ -35,13 +35,13 @@ pub(super) const FAULTS: [(&str, Plant, &[&str]); 9] = [
     ("tell without a right", tell_without_right, &["entitled"]),
 ];
 
-/// What is left of a delivery once the history it was found in is changed.
+/// A delivery that was found, detached from the history so that the history can be changed.
 struct Found {
     version: u64,
     steps: Vec<usize>,
 }
 
-/// One of the deliveries that fit.
+/// A random one of the matching deliveries.
 fn some(
     history: &History,
     random: &mut Random,
@@ -82,7 +82,7 @@ fn drop_under_lag(history: &mut History, sight: &Sight<'_>, random: &mut Random)
         Step::Event { newest, .. } => *newest > one.version + 1,
         _ => false,
     };
-    // A reader that is lost next says itself that it had the version, when it goes on behind it.
+    // A reader that loses its connection next claims to have the version when it resumes after it.
     let is_read_on = |one: &Delivery<'_>| {
         let next = one.steps.last().and_then(|at| history.steps.get(at + 1));
         matches!(
@@ -97,7 +97,7 @@ fn drop_under_lag(history: &mut History, sight: &Sight<'_>, random: &mut Random)
     Some(())
 }
 
-/// The last version before a loss is told again after it.
+/// The last version before a loss is delivered again after it.
 fn duplicate_on_resume(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
     let mut told = None;
     let mut places = Vec::new();
@@ -129,7 +129,7 @@ fn duplicate_on_resume(history: &mut History, _: &Sight<'_>, random: &mut Random
     Some(())
 }
 
-/// What one version changed is told as two.
+/// The changes of one version are delivered as two.
 fn split_version(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
     let found = some(history, random, |one| {
         is_version(one) && one.steps.len() == 1 && one.parts[0].len() > 1
@@ -155,7 +155,7 @@ fn split_version(history: &mut History, _: &Sight<'_>, random: &mut Random) -> O
     Some(())
 }
 
-/// Versions that were trimmed are left out in silence.
+/// Trimmed versions are omitted silently.
 fn skip_on_trim(history: &mut History, sight: &Sight<'_>, random: &mut Random) -> Option<()> {
     let sight = sight.of(history.wish.mode);
     let latest = history.wish.mode == Mode::Latest;
@@ -177,7 +177,7 @@ fn skip_on_trim(history: &mut History, sight: &Sight<'_>, random: &mut Random) -
     Some(())
 }
 
-/// Only what a version wrote itself is told, not what that did to other keys.
+/// Only what a version wrote itself is delivered, not its indirect effect on other keys.
 fn miss_indirect(history: &mut History, sight: &Sight<'_>, random: &mut Random) -> Option<()> {
     (history.wish.mode != Mode::Latest).then_some(())?;
     let indirect = |version: u64| -> BTreeSet<_> {
@@ -196,21 +196,21 @@ fn miss_indirect(history: &mut History, sight: &Sight<'_>, random: &mut Random) 
     {
         let told = changes.len();
         changes.retain(|change| !missed.contains(&change.key));
-        // In mode `unique` what is as it was is not told, so there may be nothing to miss.
+        // In mode `unique`, unchanged keys are not delivered, so there may be nothing to miss.
         (changes.len() < told).then_some(())?;
         empty = changes.is_empty();
     }
     if empty {
         history.steps.remove(at);
-        // The reader that loses its connection right after it has read it resumes after it, so only
-        // what comes on the same connection shows that it is missing.
+        // A reader that loses its connection right after this resumes after it, so only what comes
+        // on the same connection reveals the omission.
         let next = history.steps.get(at);
         (!matches!(next, None | Some(Step::Lost))).then_some(())?;
     }
     Some(())
 }
 
-/// A version is told while a power cut would still undo it.
+/// A version is delivered while a power cut would still undo it.
 fn fire_early(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
     let found = some(history, random, is_version)?;
     let at = one_of(random, &found.steps);
@@ -220,7 +220,7 @@ fn fire_early(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Opti
     Some(())
 }
 
-/// A namespace was made again, or lost something in a crash, and nobody is told.
+/// A namespace was recreated, or lost something in a crash, and this is not reported.
 fn go_on_in_another_life(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
     let crosses = |one: &Delivery<'_>| one.gap.is_some_and(|(from, to)| life(from) != life(to));
     let state = some(history, random, |one| {
@@ -229,7 +229,7 @@ fn go_on_in_another_life(history: &mut History, _: &Sight<'_>, random: &mut Rand
     let is_gap =
         |one: &Delivery<'_>| matches!(one.kind, Kind::Gap { .. }) && one.version == state.version;
     let gap = some(history, random, is_gap)?;
-    // Something must follow, or nobody could know.
+    // Something must follow, or the bug could not be detected.
     let last = *state.steps.last()?;
     let goes_on = |step: &Step| matches!(step, Step::Idle { .. } | Step::Mark { .. });
     history.steps.get(last + 1).filter(|step| goes_on(step))?;
@@ -237,7 +237,7 @@ fn go_on_in_another_life(history: &mut History, _: &Sight<'_>, random: &mut Rand
     Some(())
 }
 
-/// What changed behind a link into another namespace is not told.
+/// A change behind a link into another namespace is not delivered.
 fn miss_abroad(history: &mut History, sight: &Sight<'_>, random: &mut Random) -> Option<()> {
     let found = surprises(history, sight);
     let at = random.below(found.len().max(1) as u64) as usize;
@@ -245,7 +245,7 @@ fn miss_abroad(history: &mut History, sight: &Sight<'_>, random: &mut Random) ->
     Some(())
 }
 
-/// A right is withdrawn, and the watch tells on.
+/// A right is revoked, and the watch continues to deliver.
 fn tell_without_right(history: &mut History, _: &Sight<'_>, random: &mut Random) -> Option<()> {
     history.wish.guest.then_some(())?;
     let found = some(history, random, |one| one.whole)?;

@@ -1,5 +1,5 @@
-//! Random transactions over few keys, so that they meet: values, directories, links that lead to
-//! each other, and whatever happens to a watched key from above.
+//! Random transactions over few keys, so that they collide: values, directories, links that lead to
+//! each other, and whatever can happen to a watched key from above.
 
 use bytes::Bytes;
 use kvs_engine::Mode;
@@ -42,7 +42,7 @@ pub(super) fn some_value(random: &mut Random) -> Bytes {
         0 => vec![letter; 66_000 + random.below(1000) as usize].into(),
         1 => vec![letter; 4_000 + random.below(3000) as usize].into(),
         2..=16 => vec![letter; 200 + random.below(900) as usize].into(),
-        // Often what was there before.
+        // Often the previous value.
         _ => random.below(4).to_string().into(),
     }
 }
@@ -50,7 +50,7 @@ pub(super) fn some_value(random: &mut Random) -> Bytes {
 fn some_link(random: &mut Random) -> Doing {
     let at = match random.below(9) {
         0..=2 => some_key(random),
-        // Nothing else befalls these.
+        // Nothing else happens to these.
         3 => key(one_of(random, &["w.f", "w.g"])),
         4..=5 => key(one_of(random, &["l", "m", "a.l", "b.l", "l.l"])),
         _ => key(one_of(random, &["l", "m"])),
@@ -104,7 +104,7 @@ pub(super) fn doing(random: &mut Random) -> Doing {
     }
 }
 
-/// What is done to the directory of [`many`] keys as a whole.
+/// Operations on the directory of [`many`] keys as a whole.
 pub(super) fn widely(random: &mut Random) -> Vec<Doing> {
     let (big, other) = (
         key("a.big"),
@@ -123,7 +123,7 @@ pub(super) fn transaction(random: &mut Random) -> Vec<Doing> {
     (0..count).map(|_| doing(random)).collect()
 }
 
-/// Links into another namespace, and something that is there.
+/// Links into another namespace, and something that exists there.
 pub(super) fn abroad(random: &mut Random) -> Vec<(&'static str, Vec<Doing>)> {
     let mut all = Vec::new();
     for at in ["l", "w.f", "w.g"] {
@@ -226,7 +226,7 @@ fn range(random: &mut Random) -> Range {
     }
 }
 
-/// A wish; of many keys, if `wide`.
+/// A random wish; for many keys if `wide`.
 pub(super) fn wish(random: &mut Random, wide: bool) -> Wish {
     let mut ranges: Vec<Range> = Vec::new();
     if wide {
@@ -237,7 +237,7 @@ pub(super) fn wish(random: &mut Random, wide: bool) -> Wish {
         });
     }
     if random.below(7) == 0 {
-        // One way that stays, into another namespace, and one that moves.
+        // One path that stays, into another namespace, and one that moves.
         ranges.push(Range::Directory(key(one_of(random, &["w.f", "w.g"]))));
         ranges.push(Range::Directory(key("l")));
     }

@@ -1,6 +1,6 @@
-//! What one reader saw, step by step, and the deliveries that this comes to: versions, states and
-//! gaps, each put together from its parts, with where the reader stood before it. Versions are
-//! indexes (`lives`).
+//! What one reader saw, step by step, and the resulting deliveries: versions, states and gaps,
+//! assembled from their parts, with the reader's position before each. Versions are indexes
+//! (`lives`).
 
 use std::rc::Rc;
 
@@ -10,14 +10,14 @@ use kvs_tree::Blobref;
 use super::lives::World;
 use super::sight::{Range, Sight, Truths};
 
-/// Nothing wrong, or the first thing that is.
+/// `Ok`, or the first thing that is wrong.
 pub(super) type Verdict = Result<(), String>;
 
 /// What a reader asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Wish {
     pub(super) namespace: String,
-    /// It is asked for by a guest, who reads what is shared with it.
+    /// Requested by a guest, who reads what is shared with it.
     pub(super) guest: bool,
     pub(super) ranges: Vec<Range>,
     pub(super) mode: Mode,
@@ -29,16 +29,16 @@ pub(super) struct Wish {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Opened {
     Initial,
-    /// Behind this version; with the newest one where it began now.
+    /// After this version; after the newest one if it started now.
     After(u64),
 }
 
-/// One thing that happened to a reader. `newest` is the newest published version before it.
+/// One step of a reader. `newest` is the newest published version before it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Step {
     Opened {
         at: Opened,
-        /// It goes on with what it had.
+        /// It continues from what it had.
         resumed: bool,
         world: Rc<World>,
     },
@@ -50,7 +50,7 @@ pub(super) enum Step {
         /// The version that a power cut at this moment would have left, where that was tried.
         durable: Option<u64>,
         world: Rc<World>,
-        /// Nothing changed in the world while it was made.
+        /// The world did not change while the event was made.
         still: bool,
     },
     /// There is nothing to read, and nothing woke the reader. `until` is the newest version after
@@ -69,12 +69,11 @@ pub(super) enum Step {
         durable: Option<u64>,
         world: Rc<World>,
     },
-    /// The watch is gone, and with it whatever was not complete.
+    /// The watch is gone, together with all incomplete deliveries.
     Lost,
 }
 
-/// When a reader was told of a version: the operations that the disk had done, and the reader's
-/// step.
+/// When a reader received a version: the disk operations done by then, and the reader's step.
 #[derive(Clone)]
 pub(super) struct Moment {
     pub(super) namespace: String,
@@ -83,7 +82,7 @@ pub(super) struct Moment {
     pub(super) step: usize,
 }
 
-/// All that one reader saw.
+/// Everything that one reader saw.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct History {
     pub(super) wish: Wish,
@@ -92,37 +91,37 @@ pub(super) struct History {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// What a version changed.
+    /// The changes of a version.
     Version,
     /// A state, or the differences against the state at a version.
     State { against: Option<u64> },
     /// In append mode: the bytes of the value at the start that the client does not have.
     Rest,
-    /// Versions after this one cannot be told.
+    /// Versions after this one can no longer be delivered.
     Gap { from: u64 },
-    /// What is in another namespace, behind a link. The version says how far the watch has come.
+    /// Content of another namespace, behind a link. The version is how far the watch has come.
     Abroad,
 }
 
-/// Something delivered, in one or more parts.
+/// A delivery, in one or more parts.
 #[derive(Debug)]
 pub(super) struct Delivery<'a> {
     pub(super) kind: Kind,
-    /// The version that was told; of a gap, where it ends.
+    /// The delivered version; for a gap, its end.
     pub(super) version: u64,
     pub(super) root: Option<Blobref>,
     pub(super) numbers: Vec<u64>,
     pub(super) skipped: u64,
     pub(super) parts: Vec<&'a [KeyChange]>,
-    /// The last part is there.
+    /// Whether the last part has arrived.
     pub(super) whole: bool,
     /// The version that the reader had before; none before its first state.
     pub(super) had: Option<u64>,
-    /// The last version that it was told, or where it began.
+    /// The last version that it received, or where it started.
     pub(super) last: u64,
-    /// The gap that it was told of before and that has no state yet.
+    /// The gap that it received before and that has no state yet.
     pub(super) gap: Option<(u64, u64)>,
-    /// The first since the watch was opened by a reader that had something.
+    /// Whether it is the first since a reader that had something opened the watch.
     pub(super) resumed: bool,
     pub(super) compacted: bool,
     /// The namespace that it is about, if not the watch's own, and the index there.
@@ -169,13 +168,13 @@ fn behind_of(event: &WatchEvent) -> Option<(String, Option<u64>)> {
     Some((behind.namespace.to_string(), index))
 }
 
-/// The reader's own account while a history is read.
+/// The reader's own state while a history is read.
 #[derive(Default)]
 struct Reader<'a> {
     had: Option<u64>,
     opened: Option<u64>,
     resumed: bool,
-    /// It was told something, or found that there was nothing.
+    /// It received something, or found that there was nothing.
     begun: bool,
     last: u64,
     gap: Option<(u64, u64)>,
@@ -293,12 +292,12 @@ impl<'a> Reader<'a> {
 }
 
 impl History {
-    /// What is true of what it asked for.
+    /// The truth about what it asked for.
     pub(super) fn sight<'a>(&self, truths: &'a Truths) -> Sight<'a> {
         Sight::new(truths, &self.wish.namespace, &self.wish.ranges)
     }
 
-    /// What the reader makes of its steps. Deliveries that were never completed are in it as such.
+    /// Assembles the reader's steps. Includes deliveries that were never completed.
     pub(super) fn seen(&self) -> Vec<Seen<'_>> {
         let (mut reader, mut seen) = (Reader::default(), Vec::new());
         for (step, one) in self.steps.iter().enumerate() {

@@ -1,15 +1,16 @@
-//! Namespaces live more than once: removed and made again, or gone on with after a crash that lost
-//! something. Here a position in any of these lives is one number that only grows: an index.
+//! Namespaces have several incarnations, called lives here: they are removed and recreated, or
+//! continue after a crash that lost something. A position in any life is one number that only
+//! grows: an index.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use kvs_engine::{Behind, Position, WatchEvent};
 use kvs_tree::Blobref;
 
-/// Indexes of one life.
+/// Indexes in one life.
 pub(super) const LIFE: u64 = 1 << 32;
 
-/// Which life of its namespace an index belongs to.
+/// The life that an index belongs to.
 pub(super) fn life(index: u64) -> u64 {
     index / LIFE
 }
@@ -17,16 +18,16 @@ pub(super) fn life(index: u64) -> u64 {
 /// One life of a namespace.
 pub(super) struct Life {
     incarnation: u64,
-    /// It goes on from this index of a life before, which has this root.
+    /// It continues from this index of an earlier life, which has this root.
     pub(super) continues: Option<(u64, Blobref)>,
 }
 
-/// The lives that namespaces had, by their names, in order.
+/// The lives of all namespaces by name, in order.
 #[derive(Default)]
 pub(super) struct Lives(pub(super) BTreeMap<String, Vec<Life>>);
 
 impl Lives {
-    /// Notes a new life.
+    /// Records a new life.
     pub(super) fn born(&mut self, name: &str, incarnation: u64, continues: Option<(u64, Blobref)>) {
         self.0.entry(name.to_owned()).or_default().push(Life {
             incarnation,
@@ -61,7 +62,7 @@ impl Lives {
         }
     }
 
-    /// An event with indexes for versions, and numbers of lives for incarnations.
+    /// The event with indexes for versions and numbers of lives for incarnations.
     pub(super) fn indexed(&self, name: &str, event: &WatchEvent) -> WatchEvent {
         let mut event = event.clone();
         let place = |name: &str, at: &mut Position| {
@@ -96,11 +97,11 @@ impl Lives {
     }
 }
 
-/// What there is at one moment.
+/// The namespaces at one moment.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct World {
-    /// The namespaces that exist, and the index of what is newest in them.
+    /// The namespaces that exist, with the newest index of each.
     pub(super) newest: BTreeMap<String, u64>,
-    /// Those that are shared with the guest.
+    /// Those shared with the guest.
     pub(super) shared: BTreeSet<String>,
 }

@@ -1,5 +1,4 @@
-//! A simulated machine with a daemon on it: power cuts, restarts, and a disk that may lie about
-//! what it has synced.
+//! A simulated machine with a daemon: power cuts, restarts, and a disk that may lie about syncs.
 
 use std::collections::BTreeMap;
 use std::io;
@@ -19,8 +18,8 @@ use super::history::Moment;
 use super::lives::{LIFE, Lives, World, life};
 use crate::support::{NS, OWNER, Random};
 
-/// A disk that says that the journal is synced and does not sync it: over it the engine fires
-/// before what it tells is durable.
+/// A disk that reports the journal as synced without syncing it, so that the engine delivers events
+/// before they are durable.
 #[derive(Debug)]
 struct Liar(SimDisk);
 
@@ -105,9 +104,9 @@ impl DiskFile for LyingFile {
 pub(super) enum Medium {
     /// The simulated disk.
     Disk,
-    /// The same, but it lies.
+    /// The same, but it lies about syncs.
     LyingDisk,
-    /// Memory, on which answers are lost and appends arrive late. A new daemon fences the old one.
+    /// Memory on which answers are lost and appends arrive late. A new daemon fences the old one.
     Memory(MemoryStorage),
 }
 
@@ -124,7 +123,7 @@ impl Medium {
     }
 }
 
-/// One life of a daemon.
+/// One run of a daemon.
 pub(super) struct Machine {
     pub(super) engine: Engine,
     pub(super) disk: SimDisk,
@@ -182,18 +181,18 @@ impl Machine {
         machine
     }
 
-    /// Whether what a power cut would leave can be looked at without one.
+    /// Whether the image that a power cut would leave can be examined without one.
     pub(super) fn has_images(&self) -> bool {
         !matches!(self.medium, Medium::Memory(_))
     }
 
-    /// Whether a power cut may take back what was told.
+    /// Whether a power cut may lose what was delivered.
     pub(super) fn is_weak(&self) -> bool {
         self.config.durability != Durability::Commit
     }
 
-    /// Waits until everybody is woken whom what was published concerns: the matcher has a slice
-    /// whenever others have had their turn.
+    /// Waits until all watches concerned by published versions are woken: the matcher has a slice
+    /// whenever other tasks have had their turn.
     pub(super) async fn matched(&self) {
         let mut before = None;
         loop {
@@ -226,12 +225,12 @@ impl Machine {
             .collect()
     }
 
-    /// The newest index of a namespace, if it is there.
+    /// The newest index of a namespace, if it exists.
     pub(super) fn newest(&self, name: &str) -> Option<u64> {
         self.world().newest.get(name).copied()
     }
 
-    /// Takes in namespaces that were just made.
+    /// Records namespaces that were just created.
     pub(super) fn meet(&mut self) {
         for info in self.engine.namespaces(OWNER) {
             let incarnation = info.position.incarnation;
@@ -242,14 +241,14 @@ impl Machine {
         }
     }
 
-    /// Everything up to here is on the disk.
+    /// Syncs, so that everything so far is on the disk.
     pub(super) async fn sync(&mut self) {
         let world = self.world();
         self.engine.sync(OWNER).await.unwrap();
         self.floor = world.newest.clone();
     }
 
-    /// So much time goes by that a daemon that syncs at an interval has synced.
+    /// Passes enough time for a daemon that syncs at an interval to sync.
     pub(super) async fn wait(&mut self) {
         let world = self.world();
         self.clock.advance(3_000);
@@ -266,13 +265,13 @@ impl Machine {
         self.engine = engine.unwrap();
     }
 
-    /// The power goes once the disk has done `operations`, and comes back.
+    /// Cuts the power once the disk has done `operations`, and restores it.
     pub(super) async fn cut(&mut self, operations: usize, random: &mut Random) {
         let before: Vec<String> = self.world().newest.keys().cloned().collect();
         if self.has_images() {
             self.disk = self.disk.images_after(operations, some_variant(random));
         }
-        // Memory is taken over from a daemon that is still there and learns that it is deposed.
+        // Memory is taken over from a daemon that still runs and learns that it is deposed.
         let old = self.engine.clone();
         if !self.has_images() {
             self.clock.advance(10);
@@ -305,12 +304,12 @@ impl Machine {
         self.check().await;
     }
 
-    /// A copy that follows the journal arrives at the state of this store.
+    /// Checks that a copy that replays the journal arrives at the state of this store.
     pub(super) async fn check(&self) {
         self.engine.check_state(OWNER).await.unwrap();
     }
 
-    /// The daemon stops cleanly and starts again.
+    /// Stops the daemon cleanly and starts it again.
     pub(super) async fn restart(&mut self) {
         let state = self.engine.check_state(OWNER).await.unwrap();
         self.engine.shutdown().await.unwrap();
@@ -321,8 +320,8 @@ impl Machine {
         assert_eq!(self.world(), before, "a clean stop loses nothing");
     }
 
-    /// For each moment, in their order, a version that a power cut just then would have left. Tried
-    /// where a moment tells of a newer version than is known to be safe.
+    /// For each moment, in order, a version that a power cut just then would have left. Tried where
+    /// a moment delivers a newer version than is known to be safe.
     pub(super) async fn safe(&self, moments: &[Moment], random: &mut Random) -> Vec<u64> {
         let mut points = self.disk.crash_points();
         let (mut safe, mut all) = (BTreeMap::new(), Vec::new());
@@ -335,7 +334,8 @@ impl Machine {
                 safe = started.map_or_else(|_| BTreeMap::new(), |engine| self.indexes(&engine));
             }
             let left = safe.get(&moment.namespace).copied();
-            // What was told of a namespace whose removal is on the disk was there until then.
+            // If the removal of a namespace is on the disk, what was delivered of it existed until
+            // then.
             let gone = safe.contains_key(NS) && left.is_none();
             all.push(if gone { u64::MAX } else { left.unwrap_or(0) });
         }

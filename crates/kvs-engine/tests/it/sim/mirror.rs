@@ -1,6 +1,5 @@
-//! A reader that does what it is told: it applies every change to what it has, and has in the end
-//! what there is. This is what links into other namespaces are judged by, whose versions nobody
-//! counts.
+//! A reader that applies every delivered change to what it has, and must end up with what exists.
+//! Judges links into other namespaces, whose versions are not counted.
 
 use std::collections::BTreeMap;
 
@@ -28,15 +27,15 @@ enum Held {
 
 type Image = BTreeMap<Key, Held>;
 
-/// A scope that no other scope of the watch sees anything of, and what the reader has of it; none
-/// if that was never said.
+/// A scope that does not overlap any other scope of the watch, and what the reader has of it;
+/// `None` if nothing was delivered yet.
 struct Part<'a> {
     range: &'a Range,
     held: Option<Image>,
 }
 
-/// Goes through a history. `delivered` is called with each delivery and whether it came from abroad
-/// and was news, and with none where the reader finds nothing more to read.
+/// Walks through a history. `delivered` is called with each delivery and whether it came from
+/// another namespace and was news, and with `None` where the reader finds nothing more to read.
 fn follow(
     history: &History,
     sight: &Sight<'_>,
@@ -49,7 +48,7 @@ fn follow(
         return Ok(());
     };
     if matches!(at, Opened::After(version) if version > newest) {
-        // It begins at a version that is yet to come, of which it is told what came before.
+        // It starts at a future version, but earlier content is delivered.
         return Ok(());
     }
     let mut parts: Vec<Part<'_>> = Vec::new();
@@ -115,12 +114,12 @@ fn follow(
     Ok(())
 }
 
-/// What a watch told comes to what there is.
+/// What a watch delivered adds up to what exists.
 pub(super) fn mirrored(history: &History, sight: &Sight<'_>) -> Verdict {
     follow(history, sight, |_| ())
 }
 
-/// Deliveries from other namespaces that were news, and of whose keys nothing more was told before
+/// Deliveries from other namespaces that were news, and whose keys had no further delivery before
 /// the reader found nothing more.
 pub(super) fn surprises(history: &History, sight: &Sight<'_>) -> Vec<Vec<usize>> {
     let mut all = Vec::new();
@@ -172,7 +171,7 @@ impl Part<'_> {
         let whole = match one.kind {
             Kind::Gap { .. } => return,
             Kind::State { against } => against.is_none(),
-            // What tells the asked key tells all.
+            // A delivery that contains the requested key is complete.
             Kind::Abroad => one.changes().any(|change| Some(&change.key) == asked),
             Kind::Version | Kind::Rest => false,
         };
@@ -195,7 +194,7 @@ impl Part<'_> {
             return Err(format!("of {:?} nothing was ever told", self.range));
         };
         let asked = self.range.followed();
-        // Where a link leads to nothing, the reader may have been told of it or of one before.
+        // Where a link dangles, the reader may have received this link or an earlier one.
         let dangling = matches!(view.dangling, Some(Thing::Link(_)));
         let is_link = |held: &Held| matches!(held, Held::Link(_) | Held::Known(Thing::Link(_)));
         let stray = |key: &Key, held: &Held| {
@@ -236,7 +235,7 @@ fn after(old: Option<Held>, change: &KeyChange, mode: &Mode) -> Option<Held> {
         (ChangeKind::Mkdir, ..) => Held::Known(Thing::Directory),
         (ChangeKind::Link, ChangeValue::Link(link), _) => Held::Link(link.clone()),
         (_, _, Some(new)) if grown => match old {
-            // At the beginning it may be told bytes that it has.
+            // At the beginning it may receive bytes that it has.
             Some(Held::Known(Thing::Value(old))) if old.len() as u64 >= offset => {
                 value([&old[..offset as usize], &new[..]].concat().into())
             }
@@ -248,7 +247,7 @@ fn after(old: Option<Held>, change: &KeyChange, mode: &Mode) -> Option<Held> {
     })
 }
 
-/// Nothing of another life of the namespace is told but behind a gap, which names both.
+/// Nothing of another life of the namespace is delivered except after a gap, which names both.
 pub(super) fn alive(history: &History, _: &Sight<'_>) -> Verdict {
     for seen in history.seen() {
         let (what, index, had) = match &seen {

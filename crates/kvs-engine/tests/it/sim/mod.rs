@@ -1,8 +1,8 @@
 //! Simulated runs: watches under everything that may happen to them, and validators of what they
-//! told.
+//! delivered.
 //!
-//! Each run comes from a seed. `KVS_SIM_SEED=17` runs that seed alone, `KVS_SIM_RUNS=10000` so
-//! many, from seed `KVS_SIM_FROM` on.
+//! Each run comes from a seed. `KVS_SIM_SEED=17` runs that seed alone, `KVS_SIM_RUNS=10000` that
+//! many, starting at seed `KVS_SIM_FROM`.
 
 mod lives;
 
@@ -63,7 +63,7 @@ fn number(name: &str) -> Option<u64> {
     std::env::var(name).ok()?.parse().ok()
 }
 
-/// What is wrong with a run, for a person.
+/// What is wrong with a run, for people.
 fn check(outcome: &Outcome) -> Vec<String> {
     let mut wrong = Vec::new();
     wrong.extend(
@@ -85,7 +85,7 @@ fn check(outcome: &Outcome) -> Vec<String> {
     wrong
 }
 
-/// The whole of a run as one reader saw it.
+/// Prints a whole run as one reader saw it.
 fn show(outcome: &Outcome, history: &History) {
     println!("{:#?}", history.wish);
     for (name, truth) in &outcome.truths {
@@ -99,7 +99,7 @@ fn show(outcome: &Outcome, history: &History) {
     }
 }
 
-/// What the runs came upon, so that nobody trusts runs in which nothing happens.
+/// What the runs covered, so that runs in which nothing happens are not trusted.
 #[derive(Debug, Default)]
 struct Tally {
     versions: usize,
@@ -114,7 +114,7 @@ struct Tally {
     lives: usize,
     /// Events about other namespaces.
     abroad: usize,
-    /// Watches that ended because a right was gone, and because a namespace was.
+    /// Watches that ended because a right was revoked, and because a namespace was removed.
     withdrawn: usize,
     removed: usize,
 }
@@ -147,7 +147,7 @@ impl Tally {
     }
 }
 
-/// Runs seeds and gives what is wrong.
+/// Runs seeds and returns what is wrong.
 fn runs(on: On, seeds: impl Iterator<Item = u64>, tally: &mut Tally) -> Vec<String> {
     let mut wrong = Vec::new();
     for seed in seeds {
@@ -272,7 +272,7 @@ fn every_planted_bug_is_caught() {
     assert!(planted.iter().all(|&times| times >= 5), "{planted:?}");
 }
 
-/// Who complains of runs in which something is really wrong.
+/// The validators that complain about runs that are wrong on purpose, with counts.
 fn complainers(wrong: Wrong) -> BTreeMap<&'static str, usize> {
     let mut all = BTreeMap::new();
     for seed in 0..20 {

@@ -1,6 +1,6 @@
-//! A reader of a watch, as the client library is one: it knows how far it has come, goes on from
-//! there after a loss, and reads only when it is woken or has not found the end yet. All it sees is
-//! recorded.
+//! A reader of a watch that behaves as the client library does: it knows its position, resumes from
+//! there after a loss, and reads only when it was woken or has not found the end yet. Everything it
+//! sees is recorded.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,7 +16,7 @@ use super::machine::Machine;
 use super::sight::Range;
 use crate::support::OWNER;
 
-/// Who may read what is shared.
+/// The user with whom namespaces are shared.
 pub(super) const GUEST: Principal = Principal::Uid(4242);
 
 #[derive(Default)]
@@ -32,19 +32,19 @@ pub(super) struct Reader {
     pub(super) history: History,
     watch: Option<Watch>,
     woken: Arc<Flag>,
-    /// Where it begins, until it has something.
+    /// Where it starts, until it has something.
     start: Start,
-    /// Everything up to here was handed out whole.
+    /// Everything up to here was delivered completely.
     had: Option<u64>,
-    /// A gap or a part was told, and the rest not yet.
+    /// A gap or a part was received, but not the rest.
     between: bool,
-    /// How many bytes of the one key that it watches were handed out, in append mode.
+    /// In append mode, the number of delivered bytes of the one watched key.
     grown: Option<u64>,
-    /// What is not complete yet is a whole state.
+    /// The incomplete delivery is a whole state.
     listed: bool,
-    /// Changes of what is not complete yet.
+    /// Changes of the incomplete delivery.
     parts: Vec<KeyChange>,
-    /// Steps that told of a version, and how far the disk had come then.
+    /// Steps that delivered a version, with the disk operations done by then.
     pub(super) moments: Vec<Moment>,
     /// Resumes with the version that it had already.
     pub(super) repeats: bool,
@@ -86,8 +86,8 @@ impl Reader {
         newest.copied().unwrap_or(0)
     }
 
-    /// Where it begins. What it was to begin with may be gone: a namespace that was made anew
-    /// meanwhile has fewer versions, and mode append begins with what there is.
+    /// Where it starts. The intended start may be gone: a namespace that was recreated has fewer
+    /// versions, and mode append starts with what exists.
     fn start_in(&self, world: &World) -> Start {
         let newest = self.newest(world) % LIFE;
         match (self.start, self.history.wish.mode) {
@@ -98,7 +98,7 @@ impl Reader {
         }
     }
 
-    /// Opens the watch, or goes on where it was.
+    /// Opens the watch, or resumes where it was.
     pub(super) async fn open(&mut self, machine: &Machine) {
         let resumed = self.had.is_some();
         let name = self.history.wish.namespace.clone();
@@ -147,7 +147,7 @@ impl Reader {
         self.history.steps.push(Step::Opened { at, resumed, world });
     }
 
-    /// The watch has ended.
+    /// Handles the end of the watch.
     fn end(&mut self, kind: ErrorKind, machine: &Machine) {
         self.disconnect();
         let world = machine.world();
@@ -163,7 +163,7 @@ impl Reader {
         }
     }
 
-    /// Has the state kept that it knows, so that it can be told the differences against it.
+    /// Pins the state that the reader has, so that it can get the differences against it.
     pub(super) async fn pin(&self, machine: &Machine) {
         let engine = &machine.engine;
         let name = &self.history.wish.namespace;
@@ -175,7 +175,7 @@ impl Reader {
         };
         let at = At::Version(machine.lives.position(name, had).version);
         if let Ok(view) = engine.view(OWNER, name, at).await {
-            // Whether it can is not what is looked at here.
+            // Whether pinning succeeds is not tested here.
             let _ = engine.pin(OWNER, view.snapshot(), None).await;
         }
     }
@@ -183,7 +183,7 @@ impl Reader {
     /// Takes at most `credit` events.
     pub(super) async fn read(&mut self, machine: &Machine, credit: u64) {
         for _ in 0..credit {
-            // Woken from here on means: look again.
+            // A wake from here on requires another look.
             if !self.woken.0.swap(false, Ordering::SeqCst) {
                 return;
             }
@@ -224,7 +224,7 @@ impl Reader {
         }
     }
 
-    /// Keeps account of an event; tells whether the versions of a gap are past retention.
+    /// Records an event; returns whether the versions of a gap are past retention.
     async fn note(&mut self, event: &WatchEvent, machine: &Machine) -> bool {
         let mut compacted = false;
         let (version, last) = match event {
@@ -265,7 +265,7 @@ impl Reader {
             );
             self.had = self.had.filter(|_| abroad).max(Some(version));
             if std::mem::take(&mut self.listed) {
-                // What is not listed is not there.
+                // A key that is not listed does not exist.
                 self.grown = Some(0);
             }
             for change in std::mem::take(&mut self.parts) {
@@ -289,7 +289,7 @@ impl Reader {
         compacted
     }
 
-    /// Whether the version after this one cannot be told any more.
+    /// Whether the version after this one can no longer be delivered.
     async fn is_lost(&self, version: u64, machine: &Machine) -> bool {
         let name = &self.history.wish.namespace;
         if life(version) != machine.lives.last(name) {
@@ -300,7 +300,7 @@ impl Reader {
         log.is_err_and(|error| error.kind == ErrorKind::Compacted)
     }
 
-    /// Notes that the next step tells of a version.
+    /// Records that the next step delivers a version.
     fn moment(&mut self, namespace: String, version: u64, machine: &Machine) {
         self.moments.push(Moment {
             namespace,
@@ -330,7 +330,7 @@ impl Reader {
         }
     }
 
-    /// Asks for a mark, and remembers it as the place to go on from.
+    /// Asks for a mark, and remembers it as the position to resume from.
     pub(super) async fn mark(&mut self, machine: &Machine) {
         let world = machine.world();
         let newest = self.newest(&world);
@@ -353,7 +353,7 @@ impl Reader {
         }
     }
 
-    /// Reads all there is. Nothing is under way any more: if it was not woken, it has everything.
+    /// Reads everything. Nothing is pending any more: if it was not woken, it has everything.
     pub(super) async fn finish(&mut self, machine: &Machine) {
         if self.watch.is_none() {
             self.open(machine).await;

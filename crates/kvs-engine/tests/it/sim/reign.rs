@@ -1,5 +1,4 @@
-//! What is done to whole namespaces in a run: made, removed, made again; shared with a guest, and
-//! that taken back.
+//! Operations on whole namespaces in a run: create, remove, recreate, share with a guest, revoke.
 
 use smol_str::SmolStr;
 
@@ -9,11 +8,11 @@ use super::run::Run;
 use super::tree::Doing;
 use crate::support::{NS, OWNER, key as key_of};
 
-/// Namespaces beside primary.
+/// Namespaces besides primary.
 const OTHERS: [&str; 2] = ["o", "p"];
 
 impl Run {
-    /// What there is at the beginning.
+    /// The initial namespaces.
     pub(super) async fn found(&mut self) {
         if self.random.below(4) > 0 {
             self.make("o").await;
@@ -33,7 +32,7 @@ impl Run {
         }
     }
 
-    /// Something is written where links lead, and maybe another link turned before that is read.
+    /// Writes something where links lead, and possibly changes another link before that is read.
     pub(super) async fn stir(&mut self) {
         let there = self.machine.newest("o").is_some() && !self.abroad.is_empty();
         if !there {
@@ -50,7 +49,7 @@ impl Run {
         }
     }
 
-    /// A namespace that is there; mostly primary.
+    /// An existing namespace; mostly primary.
     pub(super) fn some_namespace(&mut self) -> SmolStr {
         let name = match self.random.below(3) {
             0 => one_of(&mut self.random, &OTHERS),
@@ -74,9 +73,9 @@ impl Run {
         if self.machine.newest(name).is_none() {
             return self.make(name).await;
         }
-        // Whose answer a power cut took could not be known in another life.
+        // An answer that a power cut lost cannot be obtained from another life.
         self.settle().await;
-        // These are on their way, and take effect before it or not at all.
+        // These are in flight, and take effect before the removal or not at all.
         for _ in 0..self.random.below(4) {
             let doings = generate::transaction(&mut self.random);
             self.send_to(name.into(), doings).await;
@@ -104,7 +103,7 @@ impl Run {
         self.share(name, may).await;
     }
 
-    /// Makes the guest the owner of a namespace, or the instance owner again.
+    /// Makes the guest, or the instance owner again, the owner of a namespace.
     async fn give(&mut self, name: &str, to_guest: bool) {
         let owner = if to_guest { GUEST } else { OWNER };
         let engine = &self.machine.engine;
@@ -132,7 +131,7 @@ impl Run {
         self.machine.sync().await;
     }
 
-    /// Before the end the guest mostly gets all rights, so that it can read on to the end.
+    /// Before the end, shares most namespaces with the guest, so that it can read to the end.
     pub(super) async fn give_back(&mut self) {
         for name in self.machine.world().newest.keys() {
             if self.random.below(4) > 0 {

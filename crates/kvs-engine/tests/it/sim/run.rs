@@ -1,6 +1,5 @@
-//! A run: from a seed, clients that commit, readers that come, go, sleep and are cut off, and a
-//! daemon that is stopped, killed and trims its past. What comes out are histories, and what is
-//! true.
+//! A run from a seed: clients commit; readers come, go, sleep and are disconnected; the daemon is
+//! stopped, killed, and trims its past. The result is the histories and the truth.
 
 use std::collections::BTreeSet;
 
@@ -19,7 +18,7 @@ use super::sight::Truths;
 use super::tree::Doing;
 use crate::support::{OWNER, Random, config, key};
 
-/// How many connections transactions are sent on.
+/// The number of connections on which transactions are sent.
 const CLIENTS: u64 = 3;
 
 /// What is wrong with a run on purpose.
@@ -29,11 +28,11 @@ pub(super) struct Wrong {
     pub(super) lying_disk: bool,
     /// Readers resume with the last version that they had.
     pub(super) repeats: bool,
-    /// A transaction that waits is overtaken by a later one of its connection.
+    /// A waiting transaction is overtaken by a later one of its connection.
     pub(super) overtaken: bool,
 }
 
-/// What the store of a run is kept on.
+/// What keeps the store of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum On {
     /// The simulated disk.
@@ -42,11 +41,11 @@ pub(super) enum On {
     Memory,
 }
 
-/// What came of a run.
+/// The result of a run.
 pub(super) struct Outcome {
     pub(super) truths: Truths,
     pub(super) histories: Vec<History>,
-    /// Where transactions of one connection took effect in another order than they were sent.
+    /// Transactions of one connection that took effect in another order than they were sent.
     pub(super) disorder: Vec<String>,
 }
 
@@ -54,13 +53,13 @@ pub(super) struct Run {
     pub(super) random: Random,
     pub(super) machine: Machine,
     sent: Vec<Sent>,
-    /// Readers, and of how many turns they take one.
+    /// Readers, each with the average number of turns between its reads.
     readers: Vec<(Reader, u64)>,
     wrong: Wrong,
     wide: bool,
     /// Namespaces that the guest owns.
     pub(super) given: BTreeSet<String>,
-    /// One that is overtaken on purpose.
+    /// A transaction that is overtaken on purpose.
     overtaken: Option<usize>,
     /// Keys of the namespace `o` that links of primary lead to or above.
     pub(super) abroad: Vec<Key>,
@@ -76,10 +75,10 @@ fn settings(seed: u64, random: &mut Random) -> EngineConfig {
         config.durability = one_of(random, &[Durability::Interval, Durability::None]);
     }
     config.retention.bytes = 256 * 1024;
-    // Not drawn, so that runs are otherwise what they would be.
+    // Not drawn, so that runs are otherwise unchanged.
     config.match_slice = [1, 1_024, 4, 20][(seed % 4) as usize];
     config.match_lag = [1, 4_096, 3][(seed % 3) as usize];
-    // Not of the run's own random numbers, of which there are not more for it.
+    // Not from the run's own random numbers, whose sequence this would change.
     config.slice_visits = one_of(&mut Random(!seed), &[1, 5, 30, 512]);
     if is_heavy(seed) {
         config.checkpoint_bytes = 1024 * 1024;
@@ -89,7 +88,7 @@ fn settings(seed: u64, random: &mut Random) -> EngineConfig {
     config
 }
 
-/// Runs in which more is written than the daemon keeps in memory of its past.
+/// Runs that write more than the daemon keeps in memory of its past.
 fn is_heavy(seed: u64) -> bool {
     seed % 25 == 7
 }
@@ -99,7 +98,7 @@ fn is_wide(seed: u64) -> bool {
     seed % 19 == 3
 }
 
-/// Runs in which a power cut may take back what was told.
+/// Runs in which a power cut may lose what was delivered.
 fn is_weak(seed: u64) -> bool {
     seed % 7 == 4
 }
@@ -179,7 +178,7 @@ impl Run {
                 engine.checkpoint().await.unwrap();
                 self.machine.check().await;
             }
-            // A disk that lies has its say in what is weighed.
+            // A lying disk is detected in `weigh` instead.
             95..=97 if !self.wrong.lying_disk => self.power_cut().await,
             98 => self.restart().await,
             _ => self.leave().await,
@@ -258,7 +257,7 @@ impl Run {
         let newest = self.machine.newest(name);
         let known = newest.map(|newest| self.machine.lives.position(name, newest));
         let request = sent.request.clone();
-        // Whoever sends it again says what it knew when it first did.
+        // A repeat carries what its client knew when it sent the transaction first.
         sent.request.repeat = sent.request.repeat.or(known);
         sent.task = Some(tokio::spawn(async move { engine.commit(request).await }));
     }
@@ -287,7 +286,7 @@ impl Run {
         }
     }
 
-    /// A connection is lost, or found again.
+    /// Disconnects a reader, or reconnects it.
     async fn lose(&mut self) {
         if self.readers.is_empty() {
             return;
@@ -322,7 +321,7 @@ impl Run {
             0 | 1 => Start::Initial,
             2 | 3 => Start::Now,
             _ => {
-                // Only in mode append it must be there.
+                // Only in mode append it must exist.
                 let append = matches!(wish.mode, Mode::Append { .. });
                 let ahead = if append { 1 } else { 4 };
                 Start::Version {
@@ -338,7 +337,7 @@ impl Run {
         self.readers.push((reader, pace));
     }
 
-    /// A reader whose connection is lost comes back much later.
+    /// Disconnects readers, which come back much later.
     async fn leave(&mut self) {
         for (reader, _) in &mut self.readers {
             if self.random.below(2) == 0 {
@@ -357,8 +356,8 @@ impl Run {
         self.return_some().await;
     }
 
-    /// The power goes while transactions are on their way. Nobody hears of what the daemon did from
-    /// here on, so it may have come that far or not.
+    /// Cuts the power while transactions are in flight. Nobody hears what the daemon did from here
+    /// on, so it may have come that far or not.
     async fn power_cut(&mut self) {
         let before = self.machine.disk.operations();
         for _ in 0..self.random.below(4) {
@@ -380,7 +379,7 @@ impl Run {
         }
         self.weigh().await;
         if self.machine.is_weak() {
-            // What was under way may be lost. Only where it would have gone is asked for.
+            // What was in flight may be lost; the answers are awaited only for its positions.
             self.settle().await;
             self.machine.cut(cut, &mut self.random).await;
             return self.return_some().await;
@@ -409,7 +408,7 @@ impl Run {
         }
     }
 
-    /// So much is written that what slow readers have not read is in memory no more.
+    /// Writes so much that what slow readers have not read is no longer in memory.
     async fn flood(&mut self) {
         for n in 0..150_u64 {
             let value = vec![b'a' + (n % 26) as u8; 60_000];
@@ -422,7 +421,7 @@ impl Run {
         self.machine.engine.checkpoint().await.unwrap();
     }
 
-    /// Finds out for what readers were told in this life of the machine whether it was safe then.
+    /// Determines for each delivery in this run of the machine whether it was safe when delivered.
     async fn weigh(&mut self) {
         if self.machine.is_weak() || !self.machine.has_images() {
             for (reader, _) in &mut self.readers {
@@ -444,7 +443,7 @@ impl Run {
             if let Step::Event { durable, .. } | Step::Mark { durable, .. } = step {
                 match moment.namespace == history.wish.namespace {
                     true => *durable = Some(safe),
-                    // What is told of another namespace must be as safe.
+                    // What is delivered of another namespace must be as safe.
                     false if safe < moment.version => *durable = Some(0),
                     false => {}
                 }

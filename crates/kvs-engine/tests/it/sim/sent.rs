@@ -1,4 +1,4 @@
-//! Transactions that were sent, and what is true once all of them are answered.
+//! Transactions that were sent, and the truth once all of them are answered.
 
 use std::collections::BTreeMap;
 
@@ -9,26 +9,26 @@ use super::lives::{LIFE, Lives};
 use super::sight::{Truths, Version};
 use super::tree::{Doing, Written};
 
-/// A transaction on its way, and what became of it.
+/// A sent transaction and its outcome.
 pub(super) struct Sent {
     pub(super) request: CommitRequest,
     pub(super) doings: Vec<Doing>,
     pub(super) task: Option<JoinHandle<Result<Committed, EngineError>>>,
     pub(super) answer: Option<Result<Committed, EngineError>>,
-    /// Whether it was sent again, as its answer was lost.
+    /// Whether it was sent again because its answer was lost.
     pub(super) again: bool,
 }
 
 impl Sent {
-    /// Whether the two are of one connection and namespace, so that neither may overtake the other.
+    /// Whether both are of one connection and namespace, so that neither may overtake the other.
     pub(super) fn is_of_the_line_of(&self, other: &Sent) -> bool {
         let (one, other) = (&self.request, &other.request);
         one.id.client == other.id.client && one.namespace == other.namespace
     }
 }
 
-/// Where transactions of one connection to one namespace took effect in another order than they
-/// were sent. One that was refused may take effect later when it is sent again.
+/// Finds transactions of one connection and namespace that took effect in another order than they
+/// were sent. A refused one may take effect later when it is sent again.
 pub(super) fn disorder(sent: &[Sent], lives: &Lives) -> Vec<String> {
     let mut newest: BTreeMap<([u8; 16], &str), (u64, u64)> = BTreeMap::new();
     let mut wrong = Vec::new();
@@ -51,7 +51,7 @@ pub(super) fn disorder(sent: &[Sent], lives: &Lives) -> Vec<String> {
     wrong
 }
 
-/// Plays what was acknowledged on the simple model.
+/// Replays what was acknowledged on the simple model.
 pub(super) fn truths(sent: &[Sent], lives: &Lives) -> Truths {
     let mut versions: BTreeMap<(&str, u64), Vec<(&Sent, &Committed)>> = BTreeMap::new();
     for sent in sent {
@@ -121,7 +121,7 @@ fn short(doings: &[Doing]) -> String {
         .replace("Key(\"", "")
         .replace("\")", "");
     let mut all: Vec<char> = text.chars().collect();
-    // Values are one letter many times.
+    // Shortens values, which repeat one letter.
     let mut same = 0;
     let mut last = ' ';
     all.retain(|&letter| {

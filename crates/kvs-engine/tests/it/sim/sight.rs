@@ -1,5 +1,5 @@
-//! What is true of a run: the state of each version and what was written in it; and what of that
-//! some scopes see, links followed. From here comes what a watch must tell and what it may tell.
+//! The truth of a run: the state of each version and what was written in it, and what some scopes
+//! see of that with links followed. Gives what a watch must deliver and what it may.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
@@ -18,23 +18,23 @@ pub(super) struct Version {
     pub(super) numbers: Vec<u64>,
     pub(super) tree: Tree,
     pub(super) written: Written,
-    /// What was done, for a person.
+    /// What was done, for people.
     pub(super) done: Vec<String>,
 }
 
-/// All versions of a namespace by their indexes; each life begins with an empty one.
+/// All versions of a namespace by index; each life begins with an empty one.
 #[derive(Default)]
 pub(super) struct Truth(pub(super) BTreeMap<u64, Version>);
 
 /// All namespaces of a run.
 pub(super) type Truths = BTreeMap<String, Truth>;
 
-/// A scope, with its own rules of what it holds.
+/// A scope, with an independent implementation of what it contains.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Range {
     Key(Key),
     Directory(Key),
-    /// Names, of which `*` is any one and `**` any number; and a `*` at a name's end.
+    /// Names, of which `*` is any one and `**` any number; also a `*` at the end of a name.
     Glob(String),
 }
 
@@ -81,15 +81,15 @@ fn glob(pattern: &[&str], names: &[&str]) -> bool {
     }
 }
 
-/// What one scope sees of one version, under the keys that a watch is told.
+/// What one scope sees of one version, under the keys that a watch reports.
 #[derive(Debug, Default)]
 struct Seen {
     things: BTreeMap<Key, Thing>,
-    /// A link that leads to nothing, which may be told as a link or as nothing.
+    /// A dangling link, which may be reported as a link or as nothing.
     dangling: Option<(Key, Thing)>,
     /// Where the key leads whose links are followed; none for a loop.
     way: Option<Way>,
-    /// That is in another namespace, and nothing of it is in `things`.
+    /// That path leads into another namespace, of which nothing is in `things`.
     abroad: bool,
 }
 
@@ -128,12 +128,12 @@ pub(super) struct Sight<'a> {
     pub(super) name: String,
     pub(super) ranges: Vec<Range>,
     seen: Rc<RefCell<HashMap<u64, Rc<Vec<Seen>>>>>,
-    /// Whether a key that was written and is as it was need not be told.
+    /// Whether a key that was written but not changed need not be reported.
     pub(super) only_new: bool,
 }
 
 impl<'a> Sight<'a> {
-    /// No scopes are every key.
+    /// Without scopes, every key is seen.
     pub(super) fn new(truths: &'a Truths, name: &str, ranges: &[Range]) -> Self {
         let mut ranges = ranges.to_vec();
         if ranges.is_empty() {
@@ -163,12 +163,12 @@ impl<'a> Sight<'a> {
         &self.truths[&self.name].0[&version]
     }
 
-    /// Whether there ever was such a version.
+    /// Whether this version ever existed.
     pub(super) fn has(&self, version: u64) -> bool {
         self.truths[&self.name].0.contains_key(&version)
     }
 
-    /// Whether a key may be told in a version because a scope leads it into another namespace.
+    /// Whether a key may be reported in a version because a scope leads it into another namespace.
     pub(super) fn is_abroad(&self, version: u64, key: &Key) -> bool {
         let seen = self.seen(version);
         let mut all = self.ranges.iter().zip(&*seen);
@@ -184,14 +184,14 @@ impl<'a> Sight<'a> {
         all.entry(version).or_insert_with(look).clone()
     }
 
-    /// The keys that stand in the scopes, dangling links not counted.
+    /// The keys in the scopes, without dangling links.
     pub(super) fn keys(&self, version: u64) -> BTreeSet<Key> {
         let seen = self.seen(version);
         let keys = seen.iter().flat_map(|seen| seen.things.keys());
         keys.cloned().collect()
     }
 
-    /// What may be told to stand at a key.
+    /// What may be reported at a key.
     pub(super) fn at(&self, version: u64, key: &Key) -> Vec<Option<Thing>> {
         let mut found = Vec::new();
         for (range, seen) in self.ranges.iter().zip(&*self.seen(version)) {
@@ -207,7 +207,7 @@ impl<'a> Sight<'a> {
         found
     }
 
-    /// The keys at which the scopes see something else in the one version than in the other.
+    /// The keys at which the scopes see a difference between the two versions.
     pub(super) fn differences(&self, before: u64, after: u64) -> BTreeSet<Key> {
         let mut keys = BTreeSet::new();
         for (old, new) in self.seen(before).iter().zip(&*self.seen(after)) {
@@ -221,8 +221,8 @@ impl<'a> Sight<'a> {
         keys
     }
 
-    /// The keys that were written in a version, as the scopes see them: those that must be told
-    /// even if they are as they were, and those that may be.
+    /// The keys written in a version, as the scopes see them: those that must be reported even if
+    /// unchanged, and those that may be.
     fn written(&self, version: u64) -> (BTreeSet<Key>, BTreeSet<Key>) {
         let (mut must, mut may) = (BTreeSet::new(), BTreeSet::new());
         let written = &self.version(version).written;
@@ -241,7 +241,7 @@ impl<'a> Sight<'a> {
             let here = |way: &&Way| way.abroad.is_none();
             for way in [&old.way, &new.way].into_iter().flatten().filter(here) {
                 may.extend(written.may.iter().filter_map(|key| shown(way, key)));
-                // A link that leads to nothing may be told again.
+                // A dangling link may be reported again.
                 may.extend(way.links.last().map(|_| asked.clone()));
             }
             let same = |way: &&Way| here(way) && old.way.as_ref() == Some(way);
@@ -252,7 +252,7 @@ impl<'a> Sight<'a> {
         (must, may)
     }
 
-    /// What must be told of a version.
+    /// The keys that must be reported for a version.
     pub(super) fn told(&self, version: u64) -> BTreeSet<Key> {
         let mut keys = self.differences(version - 1, version);
         if !self.only_new {
@@ -261,7 +261,7 @@ impl<'a> Sight<'a> {
         keys
     }
 
-    /// The keys that may stand in a listing: those that do, and links that lead to nothing.
+    /// The keys that may be in a listing: existing ones and dangling links.
     pub(super) fn all(&self, version: u64) -> BTreeSet<Key> {
         let mut keys = self.keys(version);
         let seen = self.seen(version);
@@ -270,12 +270,12 @@ impl<'a> Sight<'a> {
         keys
     }
 
-    /// What a version wrote itself, as the scopes see it.
+    /// The keys that a version wrote itself, as the scopes see them.
     pub(super) fn direct(&self, version: u64) -> BTreeSet<Key> {
         self.written(version).1
     }
 
-    /// What may be told of a version at most.
+    /// The keys that may be reported for a version.
     pub(super) fn may(&self, version: u64) -> BTreeSet<Key> {
         let mut keys = self.differences(version - 1, version);
         keys.extend(self.written(version).1);

@@ -1,5 +1,4 @@
-//! Each validator by itself: a history made by hand that it finds right, and one that it finds
-//! wrong.
+//! Each validator alone: with a handmade history that it accepts, and one that it rejects.
 
 use std::rc::Rc;
 
@@ -17,7 +16,7 @@ use super::tree::{Doing, Tree, Written};
 use super::validators::complaints;
 use crate::support::{NS, key};
 
-/// `a.x`, then `a.y`, then `b`, then `a` is gone.
+/// `a.x`, then `a.y`, then `b`, then `a` is removed.
 fn truth() -> Truths {
     let doings = [
         Doing::Put(key("a.x"), "1".into()),
@@ -119,7 +118,7 @@ fn opened(after: u64) -> Step {
     }
 }
 
-/// What a watch of `a` is told, from the beginning to the end, with a loss in between.
+/// The events of a watch of `a`, from the beginning to the end, with a lost connection in between.
 fn good() -> Vec<Step> {
     let put = |at, value| change(at, ChangeKind::Put, value);
     let gone = |at| change(at, ChangeKind::Unlink, "");
@@ -136,7 +135,7 @@ fn good() -> Vec<Step> {
     ]
 }
 
-/// Who complains of these steps.
+/// The validators that complain about these steps.
 fn complain(steps: Vec<Step>) -> Vec<&'static str> {
     let history = history(steps, false);
     let truth = truth();
@@ -145,7 +144,7 @@ fn complain(steps: Vec<Step>) -> Vec<&'static str> {
     all.into_iter().map(|(name, _)| name).collect()
 }
 
-/// Who complains once the good history is changed.
+/// The validators that complain once the good history is changed.
 fn after(change: impl FnOnce(&mut Vec<Step>)) -> Vec<&'static str> {
     let mut steps = good();
     change(&mut steps);

@@ -8,20 +8,20 @@ use super::lives::World;
 use super::sight::{Range, Truths};
 use super::tree::{Thing, Tree};
 
-/// What is seen.
+/// What a scope sees.
 #[derive(Debug, Default)]
 pub(super) struct View {
-    /// Under the keys that a watch is told.
+    /// Under the keys that a watch reports.
     pub(super) things: BTreeMap<Key, Thing>,
-    /// A link that leads to nothing, which may be told as a link or as nothing.
+    /// A dangling link, which may be reported as a link or as nothing.
     pub(super) dangling: Option<Thing>,
-    /// The other namespaces on the way that are there.
+    /// The existing other namespaces on the path.
     pub(super) names: Vec<String>,
-    /// The one on the way that is not there.
+    /// The missing namespace on the path, if any.
     pub(super) missing: Option<String>,
 }
 
-/// What `range` sees in a state of a namespace, if the other namespaces are as in `world`.
+/// What `range` sees in a state of a namespace, with the other namespaces as in `world`.
 pub(super) fn look(range: &Range, tree: &Tree, truths: &Truths, world: &World) -> View {
     let mut view = View::default();
     let Some(asked) = range.followed() else {

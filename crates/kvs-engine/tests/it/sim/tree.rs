@@ -1,16 +1,15 @@
-//! The simple model: a tree as one sorted map, and what operations make of it. It knows nothing of
-//! objects, effects or differences of trees, and shares no code with the engine but the type of
-//! keys.
+//! The simple model: a tree as one sorted map, and the effect of operations on it. It knows no
+//! objects, effects or differences of trees, and shares only the type of keys with the engine.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use kvs_tree::Key;
 
-/// Links on one way, at most.
+/// Maximum number of links on one path.
 const LINKS: usize = 10;
 
-/// What stands at a key.
+/// The content at a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Thing {
     Value(Bytes),
@@ -19,7 +18,7 @@ pub(super) enum Thing {
     Link(String),
 }
 
-/// What a transaction asks for.
+/// An operation of a transaction.
 #[derive(Clone, Debug)]
 pub(super) enum Doing {
     Put(Key, Bytes),
@@ -38,12 +37,12 @@ pub(super) enum Doing {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Tree(pub(super) BTreeMap<Key, Thing>);
 
-/// The keys that a version wrote, whatever came of it.
+/// The keys that a version wrote, whether they changed or not.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Written {
-    /// Any that an event may tell although it is as it was: written, made on the way, or removed.
+    /// Keys that an event may report although unchanged: written, created on the way, or removed.
     pub(super) may: BTreeSet<Key>,
-    /// Those that were given something to hold last of all: an event must tell them even so.
+    /// Keys whose last write gave them content: an event must report them even if unchanged.
     pub(super) must: BTreeSet<Key>,
 }
 
@@ -60,13 +59,13 @@ impl Written {
     }
 }
 
-/// Where a key leads: the links on the way, and the key at the end, where something may stand or
-/// not.
+/// Where a key leads: the links on the way, and the key at the end, at which there may be something
+/// or not.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Way {
     pub(super) links: Vec<Key>,
     pub(super) end: Key,
-    /// The namespace that the last link leads into, where the way goes on; else none.
+    /// The namespace that the last link leads into, where the path continues, if any.
     pub(super) abroad: Option<String>,
 }
 
@@ -79,12 +78,13 @@ pub(super) fn target_of(text: &str) -> (Option<&str>, &str) {
 }
 
 impl Tree {
-    /// Follows the links on the way to a key, the last name's only if asked for; none for a loop.
+    /// Follows the links on the path to a key, the last name's only if asked for; `None` for a
+    /// loop.
     pub(super) fn resolve(&self, key: &Key, follow_last: bool) -> Option<Way> {
         self.resolve_from(key, follow_last, 0)
     }
 
-    /// The same on a way on which so many links were followed already.
+    /// The same for a path on which `before` links were followed already.
     pub(super) fn resolve_from(&self, key: &Key, follow_last: bool, before: usize) -> Option<Way> {
         let (mut end, mut links) = (key.clone(), Vec::new());
         loop {
@@ -117,7 +117,7 @@ impl Tree {
         }
     }
 
-    /// What is below a key, in keys of the tree.
+    /// What is below a key, with keys of the tree.
     pub(super) fn below<'a>(&'a self, key: &'a Key) -> impl Iterator<Item = (&'a Key, &'a Thing)> {
         self.0.iter().filter(move |(other, _)| other.is_below(key))
     }
@@ -159,7 +159,7 @@ impl Tree {
         written.gives(key);
     }
 
-    /// Performs an operation; none if it can only be refused.
+    /// Performs an operation; `None` if it must be refused.
     pub(super) fn perform(&mut self, doing: &Doing, written: &mut Written) -> Option<()> {
         let at = |tree: &Tree, key: &Key| {
             let way = tree.resolve(key, false)?;
@@ -200,7 +200,7 @@ impl Tree {
             }
             Doing::Mkdir(key) => {
                 let key = at(self, key)?;
-                // A directory that is there already is left as it is.
+                // An existing directory is left as it is.
                 if self.0.get(&key) != Some(&Thing::Directory) {
                     self.put(&key, Thing::Directory, written);
                 }

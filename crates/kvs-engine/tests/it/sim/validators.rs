@@ -1,5 +1,6 @@
-//! What a watch promises, one validator a promise. Each is a pure function of a history and of what
-//! is true, and names the first thing that is wrong. Three more are in `mirror` and `entitled`.
+//! What a watch promises, one validator for each promise. Each is a pure function of a history and
+//! of the truth, and names the first thing that is wrong. Three more are in `mirror` and
+//! `entitled`.
 
 use std::collections::BTreeSet;
 
@@ -14,7 +15,7 @@ use super::sight::Sight;
 
 type Validator = fn(&History, &Sight<'_>) -> Verdict;
 
-/// All of them by their names.
+/// All validators by name.
 pub(super) const VALIDATORS: [(&str, Validator); 10] = [
     ("ordered", ordered),
     ("unique", unique),
@@ -28,7 +29,7 @@ pub(super) const VALIDATORS: [(&str, Validator); 10] = [
     ("entitled", entitled),
 ];
 
-/// What each of them finds wrong.
+/// What each validator finds wrong.
 pub(super) fn complaints(history: &History, sight: &Sight<'_>) -> Vec<(&'static str, String)> {
     let told = VALIDATORS
         .iter()
@@ -48,13 +49,13 @@ fn deliveries(history: &History) -> impl Iterator<Item = Delivery<'_>> {
     })
 }
 
-/// Versions come in their order, the parts of one together, the keys of a part sorted; a state
-/// comes first or after a gap.
+/// Versions come in order, the parts of one together, the keys of a part sorted; a state comes
+/// first or after a gap.
 pub(super) fn ordered(history: &History, _: &Sight<'_>) -> Verdict {
     let mut newest = 0;
     for one in deliveries(history) {
         let Delivery { kind, version, .. } = one;
-        // From abroad it may be told before the version that the watch is to begin with.
+        // Content of other namespaces may come before the version that the watch starts with.
         fail(version >= newest || kind == Kind::Abroad, || {
             format!("{kind:?} {version} after {newest}")
         })?;
@@ -81,7 +82,7 @@ pub(super) fn ordered(history: &History, _: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// No version is told twice, whatever connection it came over, and no key twice in a version.
+/// No version is delivered twice, even over another connection, and no key twice in a version.
 pub(super) fn unique(history: &History, _: &Sight<'_>) -> Verdict {
     let append = matches!(history.wish.mode, Mode::Append { .. });
     for one in deliveries(history) {
@@ -97,7 +98,7 @@ pub(super) fn unique(history: &History, _: &Sight<'_>) -> Verdict {
         }
         let (mut wholes, mut grown) = (BTreeSet::new(), BTreeSet::new());
         for change in one.changes() {
-            // Large appended bytes come in pieces, which `atomic` puts together.
+            // Large appended bytes come in pieces, which `atomic` assembles.
             let piece = append && change.appended.is_some();
             let (own, other) = match piece {
                 true => (&mut grown, &wholes),
@@ -110,7 +111,7 @@ pub(super) fn unique(history: &History, _: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// Whether nothing of the versions after `had` up to `upto` must be told (any more).
+/// Whether none of the versions after `had` up to `upto` must be delivered (any more).
 fn nothing(sight: &Sight<'_>, latest: bool, had: u64, upto: u64) -> Verdict {
     let untold = |keys: BTreeSet<kvs_tree::Key>, version| {
         fail(keys.is_empty(), || {
@@ -129,7 +130,7 @@ fn nothing(sight: &Sight<'_>, latest: bool, had: u64, upto: u64) -> Verdict {
     (had + 1..=upto).try_for_each(|version| untold(sight.told(version), version))
 }
 
-/// Every version that touched the scopes is told, or named by a gap, before anything newer is, and
+/// Every version that touched the scopes is delivered, or named by a gap, before any newer one, and
 /// all of them before the reader finds nothing to read. In mode `latest` that is the newest state.
 pub(super) fn reliable(history: &History, sight: &Sight<'_>) -> Verdict {
     let latest = history.wish.mode == Mode::Latest;
@@ -174,8 +175,8 @@ pub(super) fn reliable(history: &History, sight: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// A version is told as a whole: all that it changed in the scopes and nothing else, each key as it
-/// stands in that version, with its root and transactions. So is a state.
+/// A version is delivered as a whole: all its changes in the scopes and no others, each key as it
+/// is in that version, with its root and transactions. The same holds for a state.
 pub(super) fn atomic(history: &History, sight: &Sight<'_>) -> Verdict {
     let wish = &history.wish;
     let sight = sight.of(wish.mode);
@@ -187,8 +188,8 @@ pub(super) fn atomic(history: &History, sight: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// Whoever goes on after a loss goes on where it was. If that cannot be, and only then, it is told
-/// which versions are missing, and what the state is after them.
+/// A reader that resumes after a loss continues where it was. If that is impossible, and only then,
+/// it is told which versions are missing and what the state is after them.
 pub(super) fn resumable(history: &History, sight: &Sight<'_>) -> Verdict {
     let latest = history.wish.mode == Mode::Latest;
     let sight = sight.of(history.wish.mode);
@@ -232,8 +233,8 @@ pub(super) fn resumable(history: &History, sight: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// A mark never runs back, never runs ahead of what is told, and reaches the newest version when
-/// there is nothing to tell.
+/// A mark never goes back, is never ahead of what was delivered, and reaches the newest version
+/// when there is nothing to deliver.
 pub(super) fn bookmarkable(history: &History, sight: &Sight<'_>) -> Verdict {
     let latest = history.wish.mode == Mode::Latest;
     let sight = sight.of(history.wish.mode);
@@ -271,7 +272,7 @@ pub(super) fn bookmarkable(history: &History, sight: &Sight<'_>) -> Verdict {
     Ok(())
 }
 
-/// What a reader is told outlives a power cut at that very moment.
+/// What a reader received survives a power cut at that very moment.
 pub(super) fn durable(history: &History, _: &Sight<'_>) -> Verdict {
     for step in &history.steps {
         let (told, durable) = match step {
