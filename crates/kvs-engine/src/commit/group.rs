@@ -40,7 +40,7 @@ pub(crate) struct OpenGroup {
     held: Vec<HeldReply>,
     staged: Vec<Arc<Staged>>,
     bytes: usize,
-    /// What all of its records have in common; set with the first record.
+    /// What all of its records have in common; `None` until the group is begun.
     begun: Option<Begun>,
     /// Cost of guests' commands accepted while it was filled, in bytes.
     guests: u64,

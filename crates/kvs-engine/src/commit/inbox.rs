@@ -102,7 +102,7 @@ pub(crate) struct Queue {
     waiting: Arc<Waiting>,
     owner: OwnerLine,
     guests: Turns<Principal, Lines>,
-    /// How much more cost the instance owner was given than waiting guests; negative if less.
+    /// Cost by which the instance owner is ahead of waiting guests; negative if behind.
     ahead: i64,
     arrived: u64,
 }

@@ -69,7 +69,7 @@ fn places(disk: &SimDisk) -> Vec<(PathBuf, u64)> {
 /// The outcome of a trial.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Outcome {
-    /// Everything is there.
+    /// Nothing is lost.
     Whole,
     /// The store starts and reports some keys as damaged.
     KeysDamaged,

@@ -1,5 +1,5 @@
 //! Work on trees that copying made huge: it is cut into slices, ends when its requester is gone,
-//! and finds what there is.
+//! and returns correct results.
 
 use std::sync::Arc;
 use std::task::{Context, Poll, Waker};
