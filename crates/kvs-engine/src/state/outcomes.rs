@@ -176,8 +176,7 @@ pub(crate) struct Outcomes {
     by_user: Map<(Principal, u64, [u8; 16]), ()>,
     /// The number of clients of each user.
     counts: Map<Principal, usize>,
-    /// For each user, the newest version whose outcome was forgotten without acknowledgement. Users
-    /// without such a loss are absent.
+    /// By user, the newest version whose outcome was forgotten unacknowledged; absent if none.
     horizons: Map<Principal, u64>,
 }
 
