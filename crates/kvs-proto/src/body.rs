@@ -1,5 +1,5 @@
-//! Bodies by themselves: decoded whole, to a bounded depth, with nothing left over; encoded for
-//! those that many frames share.
+//! Bodies without their frames. Decoding requires the whole input and bounds the depth; encoding
+//! serves bodies that many frames share.
 
 use crate::error::ProtocolError;
 use crate::limits::BODY_DEPTH;
@@ -13,7 +13,7 @@ pub fn decode_body<T: DeserializeOwned>(body: &Bytes) -> Result<T, ProtocolError
     decode_named(body, "an answer")
 }
 
-/// Encodes the body of an answer, to be sent behind `write_head` under as many ids as one likes.
+/// Encodes the body of an answer, to be sent after `write_head`, under any number of ids.
 pub fn encode_body<T: Serialize>(body: &T) -> Result<Bytes, ProtocolError> {
     match rmp_serde::to_vec_named(body) {
         Ok(bytes) => Ok(bytes.into()),
@@ -35,8 +35,8 @@ pub(crate) fn decode_named<T: DeserializeOwned>(
             what,
             reason: error.to_string(),
         })?;
-        // The decoder does not tell how far it read; at the end, and only there, it finds no
-        // marker.
+        // The decoder does not report how far it read; it fails to find a marker only at the end of
+        // the input.
         match IgnoredAny::deserialize(&mut decoder) {
             Err(rmp_serde::decode::Error::InvalidMarkerRead(_)) => Ok(value),
             _ => Err(ProtocolError::Body {

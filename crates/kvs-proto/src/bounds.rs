@@ -1,8 +1,8 @@
-//! What a request may hold, judged before anything of it is decoded or allocated: the heads of its
-//! MessagePack are stepped over, and an array, a text or a whole body that is over its limit is
-//! refused at its head.
+//! Limits of requests, checked before anything is decoded or allocated. The check steps over the
+//! heads of the MessagePack items and refuses an array, string or body that exceeds its limit at
+//! its head.
 //!
-//! Whoever adds an array to a request gives it a row in `ARRAYS`.
+//! Every array of a request needs a row in `ARRAYS`.
 
 use crate::code::ErrorCode;
 use crate::error::ProtocolError;
@@ -12,7 +12,7 @@ use crate::limits::{
 };
 use crate::pack::{Head, Rest};
 
-/// The arrays of all requests: of which request, in which field, and most elements.
+/// The arrays of all requests: request, field, maximum elements.
 const ARRAYS: &[(&str, &str, usize)] = &[
     ("hello", "versions", HELLO_ITEMS),
     ("hello", "namespaces", HELLO_ITEMS),
@@ -23,13 +23,14 @@ const ARRAYS: &[(&str, &str, usize)] = &[
     ("lookup_many", "keys", LOOKUP_KEYS),
 ];
 
-/// Fields of values: bytes that may be as long as a frame.
+/// Fields that contain values: bytes up to the length of a frame.
 const VALUES: [&str; 3] = ["value", "object", "bytes"];
 
-/// A body of so many bytes is over no limit: the smallest of all is that of names of transactions.
+/// A body of at most this many bytes exceeds no limit: the smallest limit is that of transaction
+/// names.
 const ALWAYS_WITHIN: usize = TRANSACTION_NAME_BYTES;
 
-/// Whether the body of a request is within all limits.
+/// Checks that the body of a request is within all limits.
 pub(crate) fn check(what: &'static str, body: &[u8]) -> Result<(), ProtocolError> {
     if body.len() <= ALWAYS_WITHIN {
         return Ok(());
@@ -37,14 +38,14 @@ pub(crate) fn check(what: &'static str, body: &[u8]) -> Result<(), ProtocolError
     Walk::new(what, body).fields(|_, _| ())
 }
 
-/// Whether an array that is about to be sent is within its limit.
+/// Checks that an array to be sent is within its limit.
 #[inline]
 pub(crate) fn check_count(
     what: &'static str,
     field: &'static str,
     count: usize,
 ) -> Result<(), ProtocolError> {
-    // Every array may have one element, and most have no more: then nothing is looked up.
+    // Every array may have one element, and most have no more; this saves the lookup.
     if count <= 1 {
         return Ok(());
     }
@@ -70,11 +71,11 @@ fn most_elements(what: &str, field: &str) -> Option<usize> {
     row.map(|row| row.2)
 }
 
-/// A body that is stepped through.
+/// A walk over the items of a body.
 pub(crate) struct Walk<'a> {
     what: &'static str,
     rest: Rest<'a>,
-    /// Elements of arrays and maps whose heads were seen; more than these are never visited.
+    /// Elements of arrays and maps whose heads were read; bounds how many are visited.
     items: usize,
 }
 
@@ -87,8 +88,8 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Steps over a request: a map whose keys are texts. Each is shown, and where its content
-    /// begins. What follows the map is not looked at.
+    /// Steps over a request, a map with string keys. Calls `see` with each key and the input from
+    /// its content on. Ignores what follows the map.
     pub(crate) fn fields(
         &mut self,
         mut see: impl FnMut(&'a str, Rest<'a>),
@@ -120,7 +121,7 @@ impl<'a> Walk<'a> {
         Ok(())
     }
 
-    /// Steps over what stands behind a head, in the nearest field of that name.
+    /// Steps over the content after a head; `field` is the nearest enclosing field.
     fn content(&mut self, field: &str, head: Head, depth: usize) -> Result<(), ProtocolError> {
         if depth > BODY_DEPTH {
             return Err(self.malformed("it is nested too deep"));
@@ -172,7 +173,7 @@ impl<'a> Walk<'a> {
         bytes.ok_or_else(|| self.malformed("it ends too early"))
     }
 
-    /// Steps over a text, whose head is that of a field or of the name of one.
+    /// Steps over a string that is the content or the name of a field.
     fn text(
         &mut self,
         field: &str,
@@ -183,7 +184,7 @@ impl<'a> Walk<'a> {
         if length > limit {
             return Err(self.over(field, length, "bytes", limit, code));
         }
-        // What is no UTF-8 is refused by the decoder, as a name or as a text.
+        // Invalid UTF-8 is refused by the decoder.
         Ok(std::str::from_utf8(self.skip(length)?).unwrap_or_default())
     }
 

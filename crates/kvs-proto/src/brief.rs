@@ -1,9 +1,8 @@
-//! Lookups of the newest state by hand: of these requests there are more than of all others
-//! together, and serde's way takes several times as long.
+//! Lookups of the current state by hand: they are the most frequent requests, and serde takes
+//! several times as long.
 //!
-//! What is written here is byte for byte what serde writes. What is read here is the ordinary
-//! alone; of anything else (another order, unknown fields, damage) the reader says `None`, and
-//! serde has the word.
+//! The writer produces byte for byte what serde writes. The reader accepts only the usual form; for
+//! anything else (another order, unknown fields, damage) it returns `None` and serde decides.
 
 use crate::pack::{Rest, number, text};
 use crate::read::Lookup;
@@ -14,10 +13,10 @@ const KEY: &[u8] = b"\xa3key";
 const ROOT: &[u8] = b"\xa4root\xc3";
 const INLINE_MAX: &[u8] = b"\xaainline_max";
 
-/// Most bytes of a request beside texts.
+/// Maximum bytes of a request apart from strings.
 const FRAME_PARTS: usize = 96;
 
-/// A lookup of the newest state that wants no tree object, read where it lies.
+/// A lookup of the current state without a tree object, borrowed from the request's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct BriefLookup<'a> {
     /// The namespace.
@@ -26,9 +25,9 @@ pub struct BriefLookup<'a> {
     pub key: &'a str,
     /// Whether a link at the key itself is followed.
     pub follow: bool,
-    /// Whether the answer tells the root that was read.
+    /// Whether the answer carries the root that was read.
     pub root: bool,
-    /// Values longer than this many bytes are not wanted inline.
+    /// Values longer than this many bytes are not sent inline.
     pub inline_max: Option<u64>,
 }
 
@@ -65,7 +64,8 @@ impl<'a> BriefLookup<'a> {
     }
 }
 
-/// Appends the body of a lookup, if it is one that [`BriefLookup`] reads; whether it was.
+/// Appends the body of a lookup if it has the form that [`BriefLookup`] reads; returns whether it
+/// has.
 pub(crate) fn asked(out: &mut BytesMut, lookup: &Lookup) -> bool {
     if !lookup.at.is_current() || lookup.treeobj {
         return false;

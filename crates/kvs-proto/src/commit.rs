@@ -1,4 +1,4 @@
-//! Transactions as they travel.
+//! Transactions on the wire.
 
 use crate::payload;
 use crate::position::RepeatFrom;
@@ -6,39 +6,39 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Asks for one transaction to be committed: all of its operations, in order, or none.
+/// Commits one transaction atomically: all of its operations, in order, or none.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Commit {
     /// The namespace.
     pub namespace: SmolStr,
-    /// The transaction's number, unique within the client id of `hello` and rising. A commit with a
-    /// number that was already committed has no effect and gets the first answer.
+    /// The transaction's number: unique within the client id of `hello`, and rising. A commit whose
+    /// number was already committed has no effect and gets the first answer again.
     pub number: u64,
-    /// All numbers of this client below this one were answered; the daemon may forget those
+    /// All numbers of this client below this one were answered; the daemon may forget their
     /// answers.
     #[serde(default)]
     pub acknowledged: u64,
-    /// Whether the answer tells the root of the version.
+    /// Whether the answer carries the root of the version.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub root: bool,
-    /// Set when this may have been sent before: the newest position known when it was first sent.
+    /// Present if this may have been sent before: the newest position known when it was first sent.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub repeat: Option<RepeatFrom>,
-    /// A name for the log and for watchers.
+    /// A name, shown in the log and to watchers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name: Option<SmolStr>,
     /// Whether the transaction must have a version of its own.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub no_merge: bool,
-    /// All must hold, or the answer is `condition-failed` and nothing changes.
+    /// All must hold; otherwise the answer is `condition-failed` and nothing changes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub conditions: Vec<Condition>,
-    /// What to do, in order.
+    /// The operations, in order.
     pub operations: Vec<Operation>,
 }
 
 impl Commit {
-    /// Operations without conditions, sent for the first time, of a client that has no answers yet.
+    /// A commit without conditions, sent for the first time, by a client without earlier answers.
     pub fn new(namespace: impl Into<SmolStr>, number: u64, operations: Vec<Operation>) -> Self {
         Self {
             namespace: namespace.into(),
@@ -54,21 +54,21 @@ impl Commit {
     }
 }
 
-/// A demand on the state that a transaction is applied to.
+/// A condition on the state that a transaction is applied to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Condition {
-    /// Nothing is at `key`.
+    /// There is no entry at `key`.
     Absent {
         /// The key.
         key: SmolStr,
     },
-    /// Something is at `key`.
+    /// There is an entry at `key`.
     Present {
         /// The key.
         key: SmolStr,
     },
-    /// A value is at `key` and equals `value`.
+    /// There is a value at `key`, and it equals `value`.
     Equals {
         /// The key.
         key: SmolStr,
@@ -76,7 +76,7 @@ pub enum Condition {
         #[serde(with = "payload")]
         value: Bytes,
     },
-    /// What is at `key` is the same as in version `since`.
+    /// The entry at `key` is the same as in version `since`.
     Unchanged {
         /// The key.
         key: SmolStr,
@@ -89,8 +89,8 @@ pub enum Condition {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Operation {
-    /// Puts a value; directories on the way are made, and values on the way replaced by
-    /// directories.
+    /// Puts a value. Missing directories on the way are created, and values on the way are replaced
+    /// by directories.
     Put {
         /// The key.
         key: SmolStr,
@@ -98,29 +98,30 @@ pub enum Operation {
         #[serde(with = "payload")]
         value: Bytes,
     },
-    /// Puts the value that was uploaded on this connection before.
+    /// Puts a value that was uploaded earlier on this connection.
     PutUpload {
         /// The key.
         key: SmolStr,
-        /// The id of the upload; the commit takes it, so that no other can.
+        /// The id of the upload. The commit consumes it.
         upload: u64,
-        /// How many bytes were sent for it.
+        /// The total number of bytes sent for it.
         size: u64,
     },
-    /// Appends to a value, or puts it.
+    /// Appends to a value, or creates it.
     Append {
         /// The key.
         key: SmolStr,
-        /// The bytes to add.
+        /// The bytes to append.
         #[serde(with = "payload")]
         value: Bytes,
     },
-    /// Removes what is at the key, directories with all below them. Succeeds when nothing is there.
+    /// Removes the entry at the key; a directory with everything below it. Succeeds if there is
+    /// none.
     Unlink {
         /// The key.
         key: SmolStr,
     },
-    /// Puts an empty directory, whatever was there.
+    /// Puts an empty directory, replacing any entry.
     Mkdir {
         /// The key.
         key: SmolStr,
@@ -129,32 +130,31 @@ pub enum Operation {
     Link {
         /// The key of the link.
         key: SmolStr,
-        /// The key that it leads to; need not exist.
+        /// The key it refers to; need not exist.
         target: SmolStr,
-        /// The namespace that it leads into; the link's own if absent.
+        /// The namespace it refers to. Absent: the link's own.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         namespace: Option<SmolStr>,
     },
-    /// Copies a value, link or whole directory; costs the same for each.
+    /// Copies a value, link or whole directory, at the same cost for each.
     Copy {
         /// The source.
         from: SmolStr,
         /// The destination.
         to: SmolStr,
     },
-    /// Moves a value, link or whole directory; costs the same for each.
+    /// Moves a value, link or whole directory, at the same cost for each.
     Move {
         /// The source.
         from: SmolStr,
         /// The destination.
         to: SmolStr,
     },
-    /// Adds to a value that is a decimal integer; a missing one counts as 0. The result tells the
-    /// sum.
+    /// Adds to a decimal integer value; a missing value counts as 0. The result is the sum.
     Add {
         /// The key.
         key: SmolStr,
-        /// What to add.
+        /// The summand.
         delta: i64,
     },
     /// Puts a tree object in its JSON form.

@@ -1,5 +1,5 @@
-//! The answer to a commit: an array of fixed fields, written and read by hand where there are few
-//! results, byte for byte as serde does it.
+//! The answer to a commit: an array of fixed fields. With few results it is written and read by
+//! hand, byte for byte as serde does it.
 
 use crate::body::decode_body;
 use crate::entry::{field, rest};
@@ -13,26 +13,26 @@ use serde::ser::Serializer;
 use serde::{Deserialize, Serialize};
 use std::fmt;
 
-/// The head of an array of as many fields as the answer has.
+/// The head of an array of four fields.
 const HEAD: u8 = 0x94;
 const NIL: u8 = 0xc0;
 
-/// Most bytes of the answer beside its results, and of each of these.
+/// Maximum bytes of the answer apart from its results, and of each result.
 const PARTS: usize = 1 + 9 + 9 + 5 + 34;
 const RESULT_PARTS: usize = 9;
 
 /// The answer to a commit. When it arrives, the commit is as durable as the daemon's mode promises.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CommitAnswer {
-    /// The version that holds the transaction.
+    /// The version that contains the transaction.
     pub position: Position,
     /// One result for each operation, in order.
     pub results: Vec<OperationResult>,
-    /// The root of that version, if it was asked for.
+    /// The root of that version, if requested.
     pub root: Option<Blobref>,
 }
 
-/// What the wire has for a result: nothing, or the sum of an add.
+/// The wire form of a result: nil, or the sum of an add.
 fn told(result: &OperationResult) -> Option<i64> {
     match result {
         OperationResult::Done => None,
@@ -111,11 +111,11 @@ pub(crate) fn committed(
 }
 
 impl CommitAnswer {
-    /// Decodes the body of an answer to a commit: as [`decode_body`], but sooner where there are
+    /// Decodes the body of an answer to a commit. Equivalent to [`decode_body`], but faster with
     /// few results.
     ///
     /// # Errors
-    /// `Body` if it is none.
+    /// `Body` if it is not a valid answer.
     pub fn decode(body: &Bytes) -> Result<CommitAnswer, ProtocolError> {
         match read_committed(body) {
             Some(answer) => Ok(answer),

@@ -1,5 +1,5 @@
-//! What stands at a key, as answers tell it: a value that is there as a whole is its bytes and
-//! nothing else, anything else an array that begins with its kind.
+//! The entry at a key, as answers carry it. A complete value is encoded as its bytes alone,
+//! anything else as an array that begins with the kind.
 
 use crate::payload;
 use bytes::Bytes;
@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use smol_str::{SmolStr, ToSmolStr};
 use std::fmt;
 
-/// The kinds of an entry that is an array.
+/// Kinds of entries that are encoded as arrays.
 const LONG_VALUE: u64 = 1;
 const DIRECTORY: u64 = 2;
 const LINK: u64 = 3;
 
-/// What stands at a key.
+/// The entry at a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Entry {
     /// A value.
@@ -32,10 +32,10 @@ pub enum Entry {
 pub struct ValueInfo {
     /// Length in bytes.
     pub size: u64,
-    /// The whole value, unless it is longer than was asked for or a frame allows; then `read` gives
-    /// it by ranges.
+    /// The complete value. Absent if it is longer than the request or a frame allows; then `read`
+    /// returns it by ranges.
     pub bytes: Option<Bytes>,
-    /// The blobref of a value that is not in `bytes`. Equal blobrefs are equal values.
+    /// The blobref of a value that is not in `bytes`. Equal blobrefs mean equal values.
     pub blobref: Option<SmolStr>,
 }
 
@@ -49,7 +49,7 @@ impl ValueInfo {
         }
     }
 
-    /// A value of so many bytes that are not told.
+    /// A value of `size` bytes whose bytes are not included.
     pub fn of_size(size: u64, blobref: Option<SmolStr>) -> Self {
         ValueInfo {
             size,
@@ -59,7 +59,7 @@ impl ValueInfo {
     }
 }
 
-/// Counts of a directory; none costs a walk.
+/// Counts of a directory; none requires a walk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct DirectoryInfo {
@@ -69,16 +69,17 @@ pub struct DirectoryInfo {
     /// Bytes of all values below it.
     #[serde(default)]
     pub bytes: u64,
-    /// Levels of directories below it: 0 when it holds none.
+    /// Levels of directories below it: 0 if there are none.
     #[serde(default)]
     pub depth: u64,
-    /// Its direct entries. Absent in lists, where only `entries == 0` tells that it is empty.
+    /// Its direct entries. Absent in lists, where an empty directory is recognized by
+    /// `entries == 0`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub names: Option<u64>,
 }
 
 impl DirectoryInfo {
-    /// The counts that cost no read.
+    /// The counts that require no read; without `names`.
     pub fn new(entries: u64, bytes: u64, depth: u64) -> Self {
         DirectoryInfo {
             entries,
@@ -92,9 +93,9 @@ impl DirectoryInfo {
 /// A symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
-    /// The key it leads to.
+    /// The key it refers to.
     pub target: SmolStr,
-    /// The namespace it leads into, if not its own.
+    /// The namespace it refers to; absent if its own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<SmolStr>,
 }
@@ -187,7 +188,7 @@ pub(crate) fn field<'de, A: SeqAccess<'de>, T: Deserialize<'de>>(
     field.ok_or_else(|| A::Error::custom(format_args!("{name} is missing")))
 }
 
-/// Leaves fields behind that this version does not know.
+/// Skips fields that this version does not know.
 pub(crate) fn rest<'de, A: SeqAccess<'de>>(fields: &mut A) -> Result<(), A::Error> {
     while fields.next_element::<serde::de::IgnoredAny>()?.is_some() {}
     Ok(())

@@ -1,15 +1,14 @@
-//! What can be wrong with bytes from the other side.
+//! Errors in bytes from the peer.
 //!
-//! Errors of the framing end a connection; errors of a body are answered and the connection goes
-//! on.
+//! Framing errors end a connection. Errors in a body are answered, and the connection continues.
 
 use crate::code::ErrorCode;
 use thiserror::Error;
 
-/// Why bytes could not be read as, or written as, a message.
+/// Why bytes could not be decoded, or a message could not be encoded.
 #[derive(Debug, Clone, PartialEq, Eq, Error)]
 pub enum ProtocolError {
-    /// A frame is longer than allowed. The connection cannot go on when it was received.
+    /// A frame is longer than allowed. If it was received, the connection cannot continue.
     #[error("a frame of {bytes} bytes is over the limit of {limit} bytes")]
     FrameTooLong {
         /// Length of the frame in bytes.
@@ -17,34 +16,34 @@ pub enum ProtocolError {
         /// The limit in bytes.
         limit: usize,
     },
-    /// A frame does not begin with `[id, op or status, body]`. The connection cannot go on.
+    /// A frame does not begin with `[id, op or status, body]`. The connection cannot continue.
     #[error("a frame is not an array of id, operation and body")]
     Envelope,
-    /// A body does not decode as what its operation takes. Answered `bad-request`.
+    /// A body does not decode as its operation requires. Answered `bad-request`.
     #[error("the body of {what} is malformed: {reason}")]
     Body {
         /// The operation or message.
         what: &'static str,
-        /// What the decoder said.
+        /// The decoder's message.
         reason: String,
     },
-    /// A body has more of something than it may; nothing of it was decoded. Answered with the code.
+    /// A field of a body exceeds its limit; nothing was decoded. Answered with `code`.
     #[error("{field} of {what}: {count} {unit}, at most {limit}")]
     OverLimit {
         /// The operation.
         what: &'static str,
         /// The field.
         field: String,
-        /// How many there are.
+        /// The actual number.
         count: usize,
-        /// Elements or bytes.
+        /// `elements` or `bytes`.
         unit: &'static str,
-        /// How many there may be.
+        /// The maximum.
         limit: usize,
-        /// How it is answered.
+        /// The code of the answer.
         code: ErrorCode,
     },
-    /// The operation code is not known. Answered `unknown-operation`.
+    /// The operation code is unknown. Answered `unknown-operation`.
     #[error("operation {0} is not known")]
     UnknownOp(u64),
     /// The stream ended or failed.

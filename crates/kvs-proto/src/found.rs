@@ -1,6 +1,6 @@
-//! The answer to a lookup: an array of fixed fields. Of these there are more than of all other
-//! answers together, so that of a value that stands where it was looked for is written and read by
-//! hand as well, byte for byte as serde does it.
+//! The answer to a lookup: an array of fixed fields. It is the most frequent answer, so the common
+//! case, a value found at the requested key, is also written and read by hand, byte for byte as
+//! serde does it.
 
 use crate::body::decode_body;
 use crate::entry::{Entry, ValueInfo, field, rest};
@@ -16,31 +16,31 @@ use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 use std::fmt;
 
-/// The head of an array of as many fields as the answer has.
+/// The head of an array of six fields.
 const HEAD: u8 = 0x96;
 const NIL: u8 = 0xc0;
 
-/// Most bytes of the answer beside a value.
+/// Maximum bytes of the answer apart from the value.
 const PARTS: usize = 1 + 9 + 9 + 5 + 34 + 2;
 
-/// The answer to `lookup`. A missing key is no error: then `entry` is absent, and the rest tells
-/// where it is missing.
+/// The answer to `lookup`. A missing key is not an error: `entry` is absent, and the other fields
+/// say where it is missing.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LookupAnswer {
-    /// The position that was read. Version 0 of incarnation 0 when a bare root was read.
+    /// The position that was read. Version 0 of incarnation 0 if a bare root was read.
     pub position: Position,
-    /// What was found, if anything.
+    /// The entry at the key, if there is one.
     pub entry: Option<Entry>,
-    /// The root that was read: if it was asked for, or if a value was found that is not in the
-    /// answer.
+    /// The root that was read. Present if it was requested, or if a value was found that is not in
+    /// the answer.
     pub root: Option<Blobref>,
     /// Where it was found, if not at the namespace and key of the request.
     pub place: Option<FoundAt>,
-    /// The tree object as JSON, if it was asked for.
+    /// The tree object as JSON, if requested.
     pub treeobj: Option<String>,
 }
 
-/// A namespace and a key in it.
+/// The namespace and key at which a lookup ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct FoundAt {
     /// The namespace.
@@ -102,7 +102,7 @@ impl<'de> Deserialize<'de> for LookupAnswer {
     }
 }
 
-/// Appends the answer to a lookup that found this value where it looked.
+/// Appends the answer to a lookup that found this value at the requested key.
 pub(crate) fn found(out: &mut BytesMut, value: &[u8], position: Position, root: Option<&Blobref>) {
     out.reserve(PARTS + value.len());
     out.extend_from_slice(&[HEAD]);
@@ -117,11 +117,11 @@ pub(crate) fn found(out: &mut BytesMut, value: &[u8], position: Position, root: 
 }
 
 impl LookupAnswer {
-    /// Decodes the body of an answer to a lookup: as [`decode_body`], but sooner where a value was
-    /// found where it was looked for.
+    /// Decodes the body of an answer to a lookup. Equivalent to [`decode_body`], but faster if a
+    /// value was found at the requested key.
     ///
     /// # Errors
-    /// `Body` if it is none.
+    /// `Body` if it is not a valid answer.
     pub fn decode(body: &Bytes) -> Result<LookupAnswer, ProtocolError> {
         match read_found(body) {
             Some(answer) => Ok(answer),

@@ -1,6 +1,6 @@
 //! Frames: a length, then `[id, op or status, body]`.
 //!
-//! The envelope is read by hand and the body left as bytes, so that a request with an unknown
+//! The envelope is decoded by hand and the body kept as bytes, so that a request with an unknown
 //! operation or a malformed body can still be answered under its id.
 
 use crate::bounds;
@@ -23,17 +23,17 @@ use tokio_util::codec::{Decoder, Encoder};
 
 const LENGTH_BYTES: usize = 4;
 
-/// Most bytes before a body: the length, the head of the array, id and tag.
+/// Maximum bytes before a body: length, array head, id and tag.
 const ENVELOPE_BYTES: usize = LENGTH_BYTES + 1 + 9 + 9;
 
-/// What an answer is.
+/// The kind of an answer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Status {
     /// The last answer under its id.
     Final,
-    /// The last answer under its id: an `ErrorBody`.
+    /// The last answer under its id, an `ErrorBody`.
     Error,
-    /// An item of a stream; more follow under the id.
+    /// An item of a stream; more follow under its id.
     Item,
 }
 
@@ -47,7 +47,7 @@ impl Status {
         }
     }
 
-    /// The status of an integer.
+    /// The status for an integer from the wire.
     pub fn from_code(code: u64) -> Result<Self, ProtocolError> {
         match code {
             0 => Ok(Status::Final),
@@ -58,19 +58,19 @@ impl Status {
     }
 }
 
-/// One message whose body is not decoded yet.
+/// A message whose body is not decoded yet.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Frame {
     /// Chosen by the client; unique among its unanswered requests.
     pub id: u64,
     /// Operation code in a request, status in an answer.
     pub tag: u64,
-    /// The body as MessagePack. Shares the read buffer's memory.
+    /// The body as MessagePack. Shares the memory of the read buffer.
     pub body: Bytes,
 }
 
-/// Cuts a byte stream into frames. Never allocates more than a frame's stated length, and not even
-/// that before the length was checked against the limit.
+/// Splits a byte stream into frames. Checks a frame's stated length against the limit before it
+/// allocates, and never allocates more than that length.
 #[derive(Debug, Clone)]
 pub struct FrameCodec {
     limit: usize,
@@ -83,7 +83,7 @@ impl FrameCodec {
     }
 }
 
-/// A whole frame where it lies.
+/// A complete frame that borrows from the read buffer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Peeked<'a> {
     /// As in [`Frame`].
@@ -92,12 +92,12 @@ pub struct Peeked<'a> {
     pub tag: u64,
     /// As in [`Frame`].
     pub body: &'a [u8],
-    /// Bytes of the whole frame.
+    /// Length of the whole frame in bytes.
     pub bytes: usize,
 }
 
 impl FrameCodec {
-    /// The next frame if it is there as a whole and nothing is wrong with it; nothing is taken.
+    /// The next frame if it is complete and well-formed. Consumes nothing.
     pub fn peek<'a>(&self, source: &'a [u8]) -> Option<Peeked<'a>> {
         let (head, rest) = source.split_first_chunk::<LENGTH_BYTES>()?;
         let bytes = u32::from_be_bytes(*head) as usize;
@@ -146,8 +146,8 @@ impl Decoder for FrameCodec {
     }
 }
 
-/// Writes a frame whose body is already encoded; messages use `write_request` and `write_answer`
-/// and save the copy.
+/// Writes a frame with an encoded body. Messages use `write_request` and `write_answer`, which save
+/// a copy.
 impl Encoder<Frame> for FrameCodec {
     type Error = ProtocolError;
 
@@ -159,7 +159,7 @@ impl Encoder<Frame> for FrameCodec {
     }
 }
 
-/// Grows the buffer only when it has become small: what frames were cut off may still be in use,
+/// Grows the buffer only when it has become small: frames split off from it may still be in use,
 /// and then growing allocates.
 fn make_room(buffer: &mut BytesMut, missing: usize) {
     let spare = buffer.capacity() - buffer.len();
@@ -176,7 +176,7 @@ fn open(frame: Bytes) -> Result<Frame, ProtocolError> {
     Ok(Frame { id, tag, body })
 }
 
-/// Id, tag and body of a frame without its length.
+/// Id, tag and body of a frame, given without its length.
 #[inline]
 fn envelope_of(frame: &[u8]) -> Result<(u64, u64, &[u8]), ProtocolError> {
     if let Some(ordinary) = ordinary_envelope_of(frame) {
@@ -192,7 +192,7 @@ fn envelope_of(frame: &[u8]) -> Result<(u64, u64, &[u8]), ProtocolError> {
     Ok((id, tag, rest))
 }
 
-/// The same, in the form in which everybody writes it.
+/// Fast path for the usual form of the envelope.
 #[inline]
 fn ordinary_envelope_of(frame: &[u8]) -> Option<(u64, u64, &[u8])> {
     let mut rest = Rest(frame);
@@ -200,9 +200,8 @@ fn ordinary_envelope_of(frame: &[u8]) -> Option<(u64, u64, &[u8])> {
     Some((id, tag, rest.0))
 }
 
-/// Appends what an encoder writes. Encoders write field by field, a byte or two at a time, so each
-/// write must cost next to nothing: with that of `BytesMut` itself the frame of a put took 60% more
-/// instructions.
+/// Appends what an encoder writes. Encoders write a byte or two at a time, so each write must be
+/// cheap: with the writer of `BytesMut`, the frame of a put took 60% more instructions.
 struct Appender<'a>(&'a mut BytesMut);
 
 impl Write for Appender<'_> {
@@ -244,7 +243,7 @@ fn write(
     written
 }
 
-/// Appends what stands before a body; the length is not known yet.
+/// Appends everything before the body, with a zero length that is filled in later.
 #[inline]
 fn envelope(out: &mut BytesMut, id: u64, tag: u64) {
     out.reserve(ENVELOPE_BYTES);
@@ -253,8 +252,7 @@ fn envelope(out: &mut BytesMut, id: u64, tag: u64) {
     number(out, tag);
 }
 
-/// Fills in the length of the frame that begins at `start`, of which `more` bytes are still to
-/// come.
+/// Fills in the length of the frame that begins at `start`, with `more` bytes still to come.
 fn set_length(
     out: &mut BytesMut,
     start: usize,
@@ -271,8 +269,8 @@ fn set_length(
     Ok(())
 }
 
-/// Appends what stands before a body of so many bytes, which `encode_body` made and which the
-/// caller sends right behind; on an error (too long) `out` is as it was.
+/// Appends everything before a body of `body_bytes` bytes from `encode_body`, which the caller
+/// sends right after it. On an error (too long) `out` is unchanged.
 pub fn write_head(
     out: &mut BytesMut,
     limit: usize,
@@ -289,7 +287,7 @@ pub fn write_head(
     written
 }
 
-/// Appends the frame of a request to `out`; on an error `out` is as it was.
+/// Appends the frame of a request to `out`. On an error `out` is unchanged.
 pub fn write_request(
     out: &mut BytesMut,
     limit: usize,
@@ -314,8 +312,8 @@ pub fn write_request(
     })
 }
 
-/// Appends the frame of an answer or stream item to `out`; on an error (too long) `out` is as it
-/// was, and the caller answers with that error instead.
+/// Appends the frame of an answer or stream item to `out`. On an error (too long) `out` is
+/// unchanged, and the caller sends that error instead.
 pub fn write_answer<T: Serialize>(
     out: &mut BytesMut,
     limit: usize,
@@ -328,11 +326,11 @@ pub fn write_answer<T: Serialize>(
     })
 }
 
-/// Appends the frame of the answer to a lookup that found this value where it looked; as
-/// [`write_answer`], but sooner.
+/// Appends the frame of the answer to a lookup that found this value at the requested key.
+/// Equivalent to [`write_answer`], but faster.
 ///
 /// # Errors
-/// If it is too long; then `out` is as it was.
+/// If it is too long; then `out` is unchanged.
 pub fn write_found(
     out: &mut BytesMut,
     limit: usize,
@@ -347,10 +345,10 @@ pub fn write_found(
     })
 }
 
-/// Appends the frame of the answer to a commit; as [`write_answer`], but sooner.
+/// Appends the frame of the answer to a commit. Equivalent to [`write_answer`], but faster.
 ///
 /// # Errors
-/// If it is too long; then `out` is as it was.
+/// If it is too long; then `out` is unchanged.
 pub fn write_committed(
     out: &mut BytesMut,
     limit: usize,
@@ -363,7 +361,7 @@ pub fn write_committed(
     })
 }
 
-/// Appends an error answer; its message is cut if it is very long, so that this always fits.
+/// Appends an error answer. A very long message is truncated, so that it always fits.
 pub fn write_error(out: &mut BytesMut, id: u64, code: ErrorCode, message: &str) {
     let message: String = message.chars().take(ERROR_MESSAGE_CHARS).collect();
     let body = ErrorBody::new(code, message);

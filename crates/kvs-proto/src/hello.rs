@@ -8,30 +8,29 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Opens a connection. Any other first request is answered `protocol-version` and the connection is
-/// closed.
+/// Opens a connection. Any other first request is answered `protocol-version`, and the connection
+/// is closed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Hello {
     /// Protocol versions that the client speaks, in any order.
     pub versions: Vec<u32>,
-    /// Who the client is, 16 random bytes: the scope of its transaction numbers. The same on every
-    /// reconnect.
+    /// The client's id, 16 random bytes: the scope of its transaction numbers. Keep it across
+    /// reconnects.
     #[serde(with = "client_id")]
     pub client: [u8; 16],
-    /// Namespaces whose positions the client wants in the answer. Unknown or forbidden ones are
-    /// left out of it.
+    /// Namespaces whose positions the answer should carry. Unknown or forbidden ones are left out.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub namespaces: Vec<SmolStr>,
-    /// What the client is, for logs: a name and version. May be empty.
+    /// The client's name and version, for logs. May be empty.
     #[serde(default)]
     pub software: SmolStr,
 }
 
-/// The versions that the body of a hello offers, and nothing else of it: that of another version
-/// may have another form.
+/// Decodes only the offered versions of a hello: in another version its other fields may have
+/// another form.
 ///
 /// # Errors
-/// If it is over a limit, or has no array `versions`.
+/// If it exceeds a limit or has no array `versions`.
 pub fn offered_versions(body: &Bytes) -> Result<Vec<u32>, ProtocolError> {
     #[derive(Deserialize)]
     struct Offer {
@@ -41,7 +40,7 @@ pub fn offered_versions(body: &Bytes) -> Result<Vec<u32>, ProtocolError> {
     decode_named::<Offer>(body, "hello").map(|offer| offer.versions)
 }
 
-/// The version of an answer to hello, and nothing else of it: that of another version may have
+/// Decodes only the version of an answer to hello: in another version its other fields may have
 /// another form.
 pub fn answered_version(body: &Bytes) -> Option<u32> {
     #[derive(Deserialize)]
@@ -55,41 +54,40 @@ pub fn answered_version(body: &Bytes) -> Option<u32> {
 /// The answer to `hello`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HelloAnswer {
-    /// The newest protocol version that both speak.
+    /// The newest protocol version that both sides speak.
     pub version: u32,
-    /// The user id that the kernel told for the client's process: the requests' rights.
+    /// The user id of the client's process, from the kernel; it decides the rights of the requests.
     pub uid: u32,
     /// Hash algorithm of the store: `blake3` or `sha1`.
     pub algorithm: SmolStr,
-    /// What the daemon is: a name and version.
+    /// The daemon's name and version.
     #[serde(default)]
     pub software: SmolStr,
     /// The limits of this connection.
     pub limits: ServerLimits,
-    /// Positions of the namespaces that were asked for.
+    /// Positions of the requested namespaces.
     #[serde(default)]
     pub positions: Vec<NamespacePosition>,
-    /// Whether the daemon is there for one command only: when it is gone nobody will start it
-    /// again.
+    /// Whether the daemon serves a single command only: after it exits, nothing starts it again.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub temporary: bool,
 }
 
-/// Limits that a daemon enforces on a connection; meaning and units as in `limits.rs`.
+/// Limits that a daemon enforces on a connection; for meaning and units see `limits.rs`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct ServerLimits {
-    /// Most bytes in a frame, either way.
+    /// Maximum bytes in a frame, in either direction.
     pub frame_bytes: u64,
-    /// Deepest nesting of a body.
+    /// Maximum nesting of a body.
     pub body_depth: u64,
-    /// Most unanswered requests.
+    /// Maximum unanswered requests.
     pub requests_in_flight: u64,
-    /// Most open streams.
+    /// Maximum open streams.
     pub streams: u64,
-    /// Most credit that a stream holds.
+    /// Maximum credit of a stream, in items.
     pub stream_credit: u64,
-    /// Most credit in bytes that a stream holds.
+    /// Maximum credit of a stream, in bytes.
     #[serde(default = "stream_credit_bytes")]
     pub stream_credit_bytes: u64,
 }
@@ -111,7 +109,7 @@ impl Default for ServerLimits {
     }
 }
 
-/// Where a namespace is.
+/// The newest position of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespacePosition {
     /// The namespace.
@@ -120,7 +118,7 @@ pub struct NamespacePosition {
     pub position: Position,
 }
 
-/// 16 bytes as `bin`.
+/// Encodes 16 bytes as `bin`.
 mod client_id {
     use bytes::Bytes;
     use serde::de::{Deserializer, Error};

@@ -1,12 +1,12 @@
-//! What rights are judged by before a request is decoded: its head is stepped over, as for the
-//! limits, and nothing of it is copied.
+//! The fields that decide a caller's rights, read before a request is decoded. Like the check of
+//! limits, this steps over the head and copies nothing.
 
 use crate::bounds::Walk;
 use crate::error::ProtocolError;
 use crate::position::RepeatFrom;
 use serde::Deserialize;
 
-/// The fields of a commit but what it demands and does.
+/// The fields of a commit without its conditions and operations.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct CommitHead<'a> {
     /// As in [`Commit`](crate::Commit).
@@ -22,10 +22,10 @@ pub struct CommitHead<'a> {
 }
 
 impl<'a> CommitHead<'a> {
-    /// Reads them, in whatever order they stand.
+    /// Reads the fields, in any order.
     ///
     /// # Errors
-    /// If the body is over a limit, or one of them is missing or malformed.
+    /// If the body exceeds a limit, or a field is missing or malformed.
     pub fn read(body: &'a [u8]) -> Result<Self, ProtocolError> {
         let (mut namespace, mut number) = (None, None);
         let (mut acknowledged, mut repeat, mut root) = (Some(0), Some(None), false);
@@ -59,10 +59,10 @@ fn malformed(field: &str) -> ProtocolError {
     }
 }
 
-/// The namespace of a request that names one.
+/// The namespace of a request, if it names one.
 ///
 /// # Errors
-/// If the body is over a limit, or no map.
+/// If the body exceeds a limit or is not a map.
 pub fn namespace_of<'a>(
     what: &'static str,
     body: &'a [u8],

@@ -1,10 +1,10 @@
-//! Making, removing and listing namespaces.
+//! Creating, removing, sharing and listing namespaces.
 
 use crate::position::Position;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Makes a namespace.
+/// Creates a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct NamespaceCreate {
@@ -13,16 +13,16 @@ pub struct NamespaceCreate {
     /// User id of its owner. Absent: the caller.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<u32>,
-    /// Its first root, as a blobref. Absent: empty.
+    /// Its initial root, as a blobref. Absent: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub root: Option<SmolStr>,
-    /// The snapshot that it begins as a copy of. Absent: empty.
+    /// The snapshot whose content it starts with. Absent: empty.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub from: Option<SmolStr>,
 }
 
 impl NamespaceCreate {
-    /// Makes an empty namespace that belongs to the caller.
+    /// Creates an empty namespace that belongs to the caller.
     pub fn named(name: impl Into<SmolStr>) -> Self {
         Self {
             name: name.into(),
@@ -33,27 +33,27 @@ impl NamespaceCreate {
     }
 }
 
-/// Removes a namespace; an unknown one is no error.
+/// Removes a namespace; one that does not exist is not an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceRemove {
     /// Its name.
     pub name: SmolStr,
 }
 
-/// Lets a user read a namespace of others, or takes that right back, which ends the user's streams.
-/// Either may be repeated.
+/// Grants a user read access to a namespace or revokes it; revocation ends the user's streams.
+/// Idempotent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceShare {
     /// Its name.
     pub name: SmolStr,
     /// The user.
     pub uid: u32,
-    /// Whether the user may read it from now on.
+    /// Whether the user may read it.
     pub read: bool,
 }
 
-/// Makes another user the owner of a namespace. Who owned it before keeps no right on it, and its
-/// streams there end. For the instance owner; may be repeated.
+/// Transfers a namespace to another owner. The previous owner loses all rights to it, and their
+/// streams there end. Only for the instance owner; idempotent.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceChown {
     /// Its name.
@@ -62,11 +62,11 @@ pub struct NamespaceChown {
     pub owner: u32,
 }
 
-/// Asks for all namespaces that the caller may see.
+/// Lists all namespaces that the caller may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Namespaces {}
 
-/// A namespace.
+/// A namespace as `namespaces` reports it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceInfo {
     /// Its name.
@@ -79,8 +79,8 @@ pub struct NamespaceInfo {
     pub flags: u32,
     /// Its newest position.
     pub position: Position,
-    /// User ids that may read it although they do not own it; told to its owner and the instance
-    /// owner only.
+    /// User ids with read access other than the owner; reported only to its owner and the instance
+    /// owner.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub readers: Vec<u32>,
 }
@@ -88,6 +88,6 @@ pub struct NamespaceInfo {
 /// The answer to `namespaces`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespacesAnswer {
-    /// The namespaces, by name.
+    /// The namespaces, sorted by name.
     pub namespaces: Vec<NamespaceInfo>,
 }

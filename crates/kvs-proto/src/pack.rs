@@ -1,19 +1,19 @@
-//! MessagePack by hand: what is written here is byte for byte what serde writes, and what is read
-//! is what it writes.
+//! MessagePack by hand: writes byte for byte what serde writes, and reads it back.
 //!
-//! Texts, bytes and numbers have several forms; any of them is read, the shortest is written.
+//! Strings, bytes and integers have several encodings. Readers accept all of them; writers use the
+//! shortest.
 
 use crate::limits::TEXT_BYTES;
 use bytes::BytesMut;
 
-/// Appends a head byte and what follows it.
+/// Appends a head byte and the bytes that follow it.
 #[inline]
 fn with_head<const N: usize>(out: &mut BytesMut, head: u8, rest: [u8; N]) {
     out.extend_from_slice(&[head]);
     out.extend_from_slice(&rest);
 }
 
-/// Appends an integer that is not negative.
+/// Appends a non-negative integer.
 #[inline]
 pub(crate) fn number(out: &mut BytesMut, number: u64) {
     match number {
@@ -38,7 +38,7 @@ pub(crate) fn signed(out: &mut BytesMut, value: i64) {
     }
 }
 
-/// Appends a text.
+/// Appends a string.
 #[inline]
 pub(crate) fn text(out: &mut BytesMut, text: &str) {
     match text.len() {
@@ -71,34 +71,34 @@ pub(crate) fn array(out: &mut BytesMut, length: usize) {
     }
 }
 
-/// What an item is, and how much of it follows its head.
+/// The kind of an item, and how much follows its head.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Head {
-    /// A number, nil, truth or extension, of so many further bytes.
+    /// A number, nil, boolean or extension: N more bytes.
     Scalar(usize),
-    /// A text of so many bytes.
+    /// A string of N bytes.
     Text(usize),
-    /// So many bytes.
+    /// N bytes.
     Binary(usize),
-    /// So many elements.
+    /// N elements.
     Array(usize),
-    /// So many pairs.
+    /// N key-value pairs.
     Map(usize),
 }
 
-/// What is left to be read.
+/// The input that has not been read yet.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Rest<'a>(pub(crate) &'a [u8]);
 
 impl<'a> Rest<'a> {
-    /// Leaves these bytes behind, if they come next.
+    /// Skips `bytes` if they come next.
     #[inline]
     pub(crate) fn skip(&mut self, bytes: &[u8]) -> Option<&mut Self> {
         self.0 = self.0.strip_prefix(bytes)?;
         Some(self)
     }
 
-    /// The next so many bytes.
+    /// The next `count` bytes.
     #[inline]
     pub(crate) fn take(&mut self, count: usize) -> Option<&'a [u8]> {
         let (taken, rest) = self.0.split_at_checked(count)?;
@@ -125,7 +125,7 @@ impl<'a> Rest<'a> {
         )
     }
 
-    /// An integer that is not negative.
+    /// A non-negative integer.
     #[inline]
     pub(crate) fn number(&mut self) -> Option<u64> {
         match self.byte()? {
@@ -138,7 +138,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// A negative integer, or one that is not.
+    /// An integer of either sign.
     #[inline]
     pub(crate) fn signed(&mut self) -> Option<i64> {
         let marker = *self.0.first()?;
@@ -158,14 +158,14 @@ impl<'a> Rest<'a> {
         })
     }
 
-    /// A text as requests may have it.
+    /// A UTF-8 string within the limit of requests, `TEXT_BYTES`.
     #[inline]
     pub(crate) fn request_text(&mut self) -> Option<&'a str> {
         let bytes = self.text_bytes().filter(|text| text.len() <= TEXT_BYTES)?;
         std::str::from_utf8(bytes).ok()
     }
 
-    /// The head of any item; `None` if it is cut off or none.
+    /// The head of any item; `None` if it is truncated or invalid.
     pub(crate) fn head(&mut self) -> Option<Head> {
         let head = self.byte()?;
         let short = usize::from(head & 0x0f);
@@ -201,7 +201,7 @@ impl<'a> Rest<'a> {
         usize::try_from(self.integer::<N>()?).ok()
     }
 
-    /// The bytes of a text, which need not be one.
+    /// The bytes of a string, not checked to be UTF-8.
     #[inline]
     pub(crate) fn text_bytes(&mut self) -> Option<&'a [u8]> {
         let length = match self.byte()? {
@@ -214,7 +214,7 @@ impl<'a> Rest<'a> {
         self.take(usize::try_from(length).ok()?)
     }
 
-    /// The length of an array of at most 15.
+    /// The length of an array of at most 15 elements.
     #[inline]
     pub(crate) fn short_array(&mut self) -> Option<usize> {
         match self.byte()? {
@@ -223,7 +223,7 @@ impl<'a> Rest<'a> {
         }
     }
 
-    /// Bytes.
+    /// A byte field.
     #[inline]
     pub(crate) fn binary(&mut self) -> Option<&'a [u8]> {
         let length = match self.byte()? {

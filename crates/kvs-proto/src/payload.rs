@@ -1,8 +1,8 @@
 //! Byte fields (`bin`) that are taken out of a frame without copying.
 //!
-//! serde has no way to hand a decoder the buffer it reads from, so the body being decoded is kept
-//! in a thread-local for the length of one (synchronous) decode; a field found to lie inside it
-//! becomes a slice of it. Short ones are copied all the same, see `COPY_BELOW_BYTES`. Fields use
+//! serde cannot pass the input buffer to a field's decoder. So the body being decoded is kept in a
+//! thread-local for the duration of one (synchronous) decode, and a field that lies inside it
+//! becomes a slice of it. Fields shorter than `COPY_BELOW_BYTES` are copied. Use with
 //! `#[serde(with = "crate::payload")]`.
 
 use crate::limits::COPY_BELOW_BYTES;
@@ -16,7 +16,7 @@ thread_local! {
     static SOURCE: RefCell<Bytes> = const { RefCell::new(Bytes::new()) };
 }
 
-/// Runs a decode of `source`, whose byte fields may then share its memory.
+/// Runs a decode of `source` whose byte fields may share its memory.
 pub(crate) fn sharing<T>(source: &Bytes, decode: impl FnOnce() -> T) -> T {
     struct Restore;
     impl Drop for Restore {
@@ -29,7 +29,7 @@ pub(crate) fn sharing<T>(source: &Bytes, decode: impl FnOnce() -> T) -> T {
     decode()
 }
 
-/// A field of the body that is being decoded: copied if it is short, else shared.
+/// A field of the body that is being decoded: copied if short, else shared.
 pub(crate) fn take(field: &[u8]) -> Bytes {
     if field.len() < COPY_BELOW_BYTES {
         return Bytes::copy_from_slice(field);
@@ -46,7 +46,7 @@ pub(crate) fn take(field: &[u8]) -> Bytes {
     })
 }
 
-/// A field of `source` that was found without serde: copied if it is short, else shared.
+/// A field of `source` found without serde: copied if short, else shared.
 pub(crate) fn of(source: &Bytes, field: &[u8]) -> Bytes {
     if field.len() < COPY_BELOW_BYTES {
         return Bytes::copy_from_slice(field);
@@ -80,7 +80,7 @@ pub(crate) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<
     deserializer.deserialize_bytes(Payload)
 }
 
-/// The same for a field that may be absent; used with `#[serde(default)]`.
+/// For fields that may be absent; use with `#[serde(default)]`.
 pub(crate) mod option {
     use super::{Bytes, Deserializer, Error, Payload, Serializer, Visitor, fmt};
 
@@ -118,7 +118,7 @@ pub(crate) mod option {
     }
 }
 
-/// The same for an array of byte fields.
+/// For arrays of byte fields.
 pub(crate) mod list {
     use super::{Bytes, Deserializer, Serializer, Visitor, fmt};
     use serde::de::SeqAccess;
@@ -139,7 +139,7 @@ pub(crate) mod list {
         }
 
         fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Vec<Bytes>, A::Error> {
-            // Not as many as the array says that it has: that may be a lie.
+            // Do not reserve the announced length: it may be a lie.
             let mut all = Vec::new();
             while let Some(Item(bytes)) = items.next_element()? {
                 all.push(bytes);

@@ -1,4 +1,4 @@
-//! Bodies of answers in pieces, so that long values are sent without a copy.
+//! Encodes bodies of answers in pieces, so that long values are sent without a copy.
 
 use crate::error::ProtocolError;
 use bytes::{Bytes, BytesMut};
@@ -6,13 +6,13 @@ use serde::ser::Serialize;
 use std::io::{self, Write};
 use std::iter::Peekable;
 
-/// Encodes the body of an answer in pieces, to be sent behind a head
-/// ([`write_head`](crate::write_head)). Of `payloads`, byte fields of the body in the order in
-/// which it has them, those of at least `from` bytes become pieces of their own that share their
-/// memory; all else is copied.
+/// Encodes the body of an answer in pieces, to be sent after a head
+/// ([`write_head`](crate::write_head)). `payloads` are byte fields of the body, in the order in
+/// which they are encoded. Those of at least `from` bytes become separate pieces that share their
+/// memory; everything else is copied.
 ///
 /// # Errors
-/// If it cannot be encoded.
+/// If the body cannot be encoded.
 pub fn encode_in_pieces<'a, T: Serialize>(
     body: &T,
     payloads: impl Iterator<Item = &'a Bytes>,
@@ -31,7 +31,7 @@ pub fn encode_in_pieces<'a, T: Serialize>(
     Ok(pieces.done)
 }
 
-/// What [`encode_in_pieces`] writes to.
+/// The writer behind [`encode_in_pieces`].
 struct Pieces<'a, I: Iterator<Item = &'a Bytes>> {
     payloads: Peekable<I>,
     done: Vec<Bytes>,

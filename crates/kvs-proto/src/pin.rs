@@ -3,30 +3,30 @@
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Keeps a snapshot readable until it is unpinned or its lease runs out.
+/// Keeps a snapshot readable until it is unpinned or its lease expires.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pin {
     /// The snapshot, `NAMESPACE@VERSION:BLOBREF`.
     pub snapshot: SmolStr,
-    /// How long it lives, in milliseconds. Absent: until it is unpinned.
+    /// The lease in milliseconds. Absent: until it is unpinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
 }
 
-/// A pin.
+/// A pin as answers report it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinInfo {
     /// Its id, unique in the store.
     pub id: u64,
-    /// What it keeps.
+    /// The pinned snapshot.
     pub snapshot: SmolStr,
-    /// Who pinned it.
+    /// User id of its creator.
     #[serde(default)]
     pub uid: u32,
-    /// How long its lease is, in milliseconds. Absent: until it is unpinned.
+    /// The lease in milliseconds. Absent: until it is unpinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub lease_ms: Option<u64>,
-    /// How much of its lease is left, in milliseconds. Absent: until it is unpinned.
+    /// The remaining lease in milliseconds. Absent: until it is unpinned.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub left_ms: Option<u64>,
 }
@@ -45,13 +45,13 @@ pub struct Unpin {
     pub id: u64,
 }
 
-/// Asks for all pins that the caller may see.
+/// Lists all pins that the caller may see.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Pins {}
 
 /// The answer to `pins`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinsAnswer {
-    /// The pins, by id.
+    /// The pins, sorted by id.
     pub pins: Vec<PinInfo>,
 }

@@ -1,14 +1,14 @@
-//! Plain commits by hand: a few operations under no condition, sent for the first time. Almost all
-//! commits are.
+//! Plain commits by hand: a few operations without conditions, sent for the first time. Almost all
+//! commits are plain.
 //!
-//! As with lookups: what is written here is byte for byte what serde writes, what is read here is
-//! the ordinary alone, and anything else is left to serde.
+//! As for lookups, the writer produces byte for byte what serde writes, and the reader accepts only
+//! the usual form and leaves everything else to serde.
 
 use crate::commit::{Commit, Operation};
 use crate::pack::{Rest, array, binary, number, signed, text};
 use bytes::{Bytes, BytesMut};
 
-/// A map of four, those fields that are always there, or of five.
+/// A map of four fields, those that are always present, or of five.
 const NAMESPACE: &[u8] = b"\x84\xa9namespace";
 const NAMESPACE_OF_FIVE: &[u8] = b"\x85\xa9namespace";
 const NUMBER: &[u8] = b"\xa6number";
@@ -24,14 +24,14 @@ const ADD: &[u8] = b"\x81\xa3add\x82\xa3key";
 const VALUE: &[u8] = b"\xa5value";
 const DELTA: &[u8] = b"\xa5delta";
 
-/// Most operations of a plain commit: the length of their array is then one byte.
+/// Maximum operations of a plain commit: the length of their array fits in one byte.
 const OPERATIONS_MAX: usize = 15;
 
-/// Most bytes of a commit beside texts and values, and of each of its operations.
+/// Maximum bytes of a commit, and of each operation, apart from strings and values.
 const COMMIT_PARTS: usize = 80;
 const OPERATION_PARTS: usize = 40;
 
-/// Appends the body of a commit if it is a plain one; if not, nothing.
+/// Appends the body of a commit if it is plain; returns whether it was.
 pub(crate) fn commit(out: &mut BytesMut, commit: &Commit) -> bool {
     let Commit {
         namespace,
@@ -89,23 +89,23 @@ fn put(out: &mut BytesMut, operation: &Operation) -> bool {
     true
 }
 
-/// A plain commit, read where it lies.
+/// A plain commit that borrows from the request's bytes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PlainCommit<'a> {
     /// The namespace.
     pub namespace: &'a str,
     /// The transaction's number.
     pub number: u64,
-    /// All numbers below this one were answered.
+    /// All numbers below this one have been answered.
     pub acknowledged: u64,
-    /// Whether the answer tells the root of the version.
+    /// Whether the answer carries the root of the version.
     pub root: bool,
-    /// How many operations there are, if all of them are plain.
+    /// The number of operations, if all of them are plain.
     pub count: usize,
     operations: &'a [u8],
 }
 
-/// One of its operations.
+/// An operation of a [`PlainCommit`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[expect(missing_docs, reason = "as in `Operation`")]
 pub enum PlainOperation<'a> {
@@ -113,7 +113,7 @@ pub enum PlainOperation<'a> {
     Put { key: &'a str, value: &'a [u8] },
     /// Appends to a value.
     Append { key: &'a str, value: &'a [u8] },
-    /// Removes what is at the key.
+    /// Removes the entry at the key.
     Unlink { key: &'a str },
     /// Adds to an integer.
     Add { key: &'a str, delta: i64 },
@@ -140,8 +140,8 @@ impl<'a> PlainCommit<'a> {
         })
     }
 
-    /// Gives the operations, in order, to something that makes others of them; `None` if one of
-    /// them is not plain, bytes follow the last, or that says so.
+    /// Passes the operations to `make`, in order. `None` if one of them is not plain, if bytes
+    /// follow the last, or if `make` returns `None`.
     pub fn operations<T>(
         &self,
         mut make: impl FnMut(PlainOperation<'a>) -> Option<T>,
@@ -233,7 +233,7 @@ mod tests {
             )
     }
 
-    /// What was read, with everything in its own memory.
+    /// The same commit in its owned form.
     fn owned(read: PlainCommit<'_>) -> Option<Commit> {
         let operations = read.operations(|operation| {
             Some(match operation {

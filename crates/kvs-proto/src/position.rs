@@ -1,35 +1,35 @@
-//! Where in the history of a namespace something was read or done.
+//! Positions in the history of a namespace.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// A version of a namespace: versions rise by one within an incarnation; a restored or re-created
-/// namespace has another incarnation, and versions of different incarnations cannot be compared.
+/// A version of a namespace. Versions rise by one within an incarnation. A restored or recreated
+/// namespace has another incarnation; versions of different incarnations cannot be compared.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Position {
-    /// Identity of the namespace's life.
+    /// The incarnation of the namespace.
     pub incarnation: u64,
-    /// The version; the empty namespace is version 0.
+    /// The version; 0 is the empty namespace.
     pub version: u64,
 }
 
-/// The newest position that a client knew when it *first* sent a commit; comes with a repetition of
-/// it.
+/// The newest position that a client knew when it *first* sent a commit; sent with each repeat of
+/// the commit.
 pub type RepeatFrom = Position;
 
 /// Which state a request reads. Absent fields mean `Current`.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum At {
-    /// The newest durable version when the request is served.
+    /// The newest durable version at the time the request is served.
     #[default]
     Current,
-    /// That version of the current incarnation.
+    /// This version of the current incarnation.
     Version(u64),
-    /// A snapshot reference, `NAMESPACE@VERSION:BLOBREF`. It must name the namespace of the
-    /// request, or the request's namespace must be empty.
+    /// A snapshot reference, `NAMESPACE@VERSION:BLOBREF`. The namespace of the request must be the
+    /// same or empty.
     Snapshot(SmolStr),
-    /// A bare blobref of a root or directory. For the instance owner.
+    /// A bare blobref of a root or directory. Only for the instance owner.
     Root(SmolStr),
 }
 

@@ -1,4 +1,4 @@
-//! Reading: lookups, lists, ranges of values, roots, and waiting for a version.
+//! Reads: lookups, lists, ranges of values, roots, and waits for a version.
 
 use crate::entry::{DirectoryInfo, Entry};
 use crate::payload;
@@ -12,7 +12,7 @@ fn yes() -> bool {
     true
 }
 
-/// Asks what is at a key.
+/// Reads the entry at a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Lookup {
     /// The namespace.
@@ -28,7 +28,7 @@ pub struct Lookup {
     /// Whether the answer carries the tree object as JSON.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub treeobj: bool,
-    /// Whether the answer tells the root that was read.
+    /// Whether the answer carries the root that was read.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub root: bool,
     /// Values longer than this many bytes come as size and blobref. Absent: the daemon's default.
@@ -36,36 +36,36 @@ pub struct Lookup {
     pub inline_max: Option<u64>,
 }
 
-/// Asks for one page of a directory.
+/// Lists one page of a directory.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct List {
     /// The namespace.
     pub namespace: SmolStr,
-    /// The directory; a link is followed.
+    /// The directory; links are followed.
     pub key: SmolStr,
-    /// Which state to read; for all pages after the first the `snapshot` of the first, or `root` if
-    /// that is empty.
+    /// Which state to read. For pages after the first: the `snapshot` of the first page, or its
+    /// `root` if that is empty.
     #[serde(default, skip_serializing_if = "At::is_current")]
     pub at: At,
-    /// The page begins behind this key: the last one of the page before.
+    /// The page begins after this key, the last one of the previous page.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub after: Option<SmolStr>,
-    /// Most entries in the page; 0 is the daemon's maximum.
+    /// Maximum entries in the page; 0 means the daemon's maximum.
     #[serde(default)]
     pub limit: u64,
-    /// Whether directories are descended into. Links are not.
+    /// Whether to descend into directories. Links are not followed.
     #[serde(default)]
     pub recursive: bool,
-    /// Only entries inside the scope; those above it that lead there are left out.
+    /// Only entries inside the scope; directories on the way to it are left out.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<Scope>,
-    /// Values longer than this many bytes come as size and blobref. 0 for no values. Absent: the
+    /// Values longer than this many bytes come as size and blobref; 0 omits all values. Absent: the
     /// daemon's default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline_max: Option<u64>,
-    /// Whether the page may end, possibly without entries, when the daemon has visited many: the
-    /// client goes on after `next`. Otherwise the answer takes as long as it takes to find an
-    /// entry.
+    /// Whether the daemon may end the page early, possibly without entries, after a number of
+    /// visits; the client continues with `next`. Otherwise the request takes until an entry is
+    /// found.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub bounded: bool,
 }
@@ -76,12 +76,12 @@ pub struct List {
 pub struct ListEntry {
     /// The full key.
     pub key: SmolStr,
-    /// What is there.
+    /// The entry at the key.
     pub entry: Entry,
 }
 
 impl ListEntry {
-    /// What is at a key.
+    /// The entry at `key`.
     pub fn new(key: impl Into<SmolStr>, entry: Entry) -> Self {
         let key = key.into();
         ListEntry { key, entry }
@@ -91,61 +91,62 @@ impl ListEntry {
 /// The answer to `list`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ListAnswer {
-    /// The entries, sorted, each directory before what is in it.
+    /// The entries, sorted; a directory precedes its content.
     pub entries: Vec<ListEntry>,
-    /// Whether more follow.
+    /// Whether more entries follow.
     #[serde(default)]
     pub more: bool,
-    /// The key after which they do, as the `after` of the next page. Only where the request is
-    /// `bounded` and more follow.
+    /// The `after` of the next page. Present only if the request is `bounded` and more entries
+    /// follow.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub next: Option<SmolStr>,
-    /// The namespace of the directory, links followed.
+    /// The namespace of the directory after links were followed.
     pub namespace: SmolStr,
-    /// The key of the directory, links followed.
+    /// The key of the directory after links were followed.
     pub key: SmolStr,
     /// The position that was read.
     pub position: Position,
     /// The root that was read, as a blobref.
     pub root: SmolStr,
-    /// A reference to the state that was read. Empty when a bare root was read.
+    /// A reference to the state that was read. Empty if a bare root was read.
     #[serde(default)]
     pub snapshot: SmolStr,
 }
 
-/// Asks for a range of a value.
+/// Reads a range of a value.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Read {
     /// The namespace.
     pub namespace: SmolStr,
     /// The key; links are followed.
     pub key: SmolStr,
-    /// Which state to read; for all ranges of one value the same snapshot.
+    /// Which state to read. Use one snapshot for all ranges of a value.
     #[serde(default, skip_serializing_if = "At::is_current")]
     pub at: At,
-    /// First byte.
+    /// Offset of the first byte.
     #[serde(default)]
     pub offset: u64,
-    /// Most bytes; fewer come at the end of the value or when it is more than a frame carries.
+    /// Maximum bytes; fewer are returned at the end of the value, or if a frame cannot carry as
+    /// many.
     pub length: u64,
 }
 
 /// The answer to `read`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ReadAnswer {
-    /// The bytes from `offset` on; empty at or behind the end.
+    /// The bytes from `offset` on; empty at or after the end.
     #[serde(with = "payload")]
     pub bytes: Bytes,
     /// Length of the whole value.
     pub size: u64,
     /// The position that was read.
     pub position: Position,
-    /// A reference to the state that was read. Empty when a bare root was read.
+    /// A reference to the state that was read. Empty if a bare root was read.
     #[serde(default)]
     pub snapshot: SmolStr,
 }
 
-/// Asks for the root of a namespace.
+/// Reads the root and metadata of a namespace.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Info {
     /// The namespace.
@@ -164,10 +165,10 @@ pub struct InfoAnswer {
     pub position: Position,
     /// The root, as a blobref.
     pub root: SmolStr,
-    /// A reference to that state.
+    /// A reference to this state.
     #[serde(default)]
     pub snapshot: SmolStr,
-    /// When that version was made, in milliseconds since 1970.
+    /// When this version was created, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
     /// User id of the namespace's owner.
@@ -178,15 +179,15 @@ pub struct InfoAnswer {
     pub directory: DirectoryInfo,
 }
 
-/// Asks to be answered when a namespace has reached a version. Ends early only by `cancel`.
+/// Waits until a namespace has reached a version. Ends early only by `cancel`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Wait {
     /// The namespace.
     pub namespace: SmolStr,
     /// The version to reach.
     pub version: u64,
-    /// The incarnation that the version belongs to; another one is answered `stale-snapshot` at
-    /// once. Absent: the current.
+    /// The incarnation of the version; if the namespace has another one, the answer is
+    /// `stale-snapshot` at once. Absent: the current one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub incarnation: Option<u64>,
 }
@@ -194,6 +195,6 @@ pub struct Wait {
 /// The answer to `wait`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WaitAnswer {
-    /// The position reached: that version or a later one.
+    /// The position reached: the requested version or a later one.
     pub position: Position,
 }

@@ -1,4 +1,4 @@
-//! All requests in one type, with their operation codes.
+//! All requests in one type, and their operation codes.
 
 use crate::commit::Commit;
 use crate::error::ProtocolError;
@@ -16,12 +16,12 @@ use crate::upload::{Upload, UploadData};
 use crate::watch::{Credit, Watch};
 use serde::{Deserialize, Serialize};
 
-/// An answer or request without content: an empty map.
+/// An answer or request without content, encoded as an empty map.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Empty {}
 
-/// Asks a stream for a bookmark; an empty map. Sent under the stream's id; the answer is a `mark`
-/// item of the stream.
+/// Requests a bookmark from a stream; encoded as an empty map. Sent under the stream's id; the
+/// answer is a `mark` item of the stream.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MarkRequest {}
 
@@ -45,13 +45,13 @@ macro_rules! requests {
                 match self { $(Op::$variant => $name,)* }
             }
 
-            /// The operation of a code.
+            /// The operation with this code.
             pub fn from_code(code: u64) -> Result<Self, ProtocolError> {
                 match code { $($code => Ok(Op::$variant),)* other => Err(ProtocolError::UnknownOp(other)) }
             }
         }
 
-        /// A request with its body.
+        /// A request and its body.
         #[derive(Debug, Clone, PartialEq, Eq)]
         pub enum Request { $($(#[$doc])* $variant($body),)* }
 
@@ -61,7 +61,7 @@ macro_rules! requests {
                 match self { $(Request::$variant(_) => Op::$variant,)* }
             }
 
-            /// Decodes the body of an operation, if it is within all limits; byte fields share its
+            /// Decodes the body of an operation if it is within all limits. Byte fields share its
             /// memory.
             pub fn decode(op: Op, body: &bytes::Bytes) -> Result<Self, ProtocolError> {
                 crate::bounds::check(op.name(), body)?;
@@ -97,15 +97,15 @@ requests! {
     List(List) = 4, "list";
     /// Reads a range of a value.
     Read(Read) = 5, "read";
-    /// Tells the root of a namespace.
+    /// Reads the root of a namespace.
     Info(Info) = 6, "info";
     /// Waits for a version.
     Wait(Wait) = 7, "wait";
     /// Opens a watch.
     Watch(Watch) = 8, "watch";
-    /// Gives a watch more credit; under the watch's id, no answer.
+    /// Gives a watch more credit; sent under the watch's id, without an answer.
     Credit(Credit) = 9, "credit";
-    /// Ends the request or stream under whose id it is sent; no answer of its own.
+    /// Ends the request or stream under whose id it is sent; has no answer of its own.
     Cancel(Empty) = 10, "cancel";
     /// Lists versions.
     Log(Log) = 11, "log";
@@ -115,30 +115,30 @@ requests! {
     Unpin(Unpin) = 13, "unpin";
     /// Lists pins.
     Pins(Pins) = 14, "pins";
-    /// Makes a namespace.
+    /// Creates a namespace.
     NamespaceCreate(NamespaceCreate) = 15, "namespace_create";
     /// Removes a namespace.
     NamespaceRemove(NamespaceRemove) = 16, "namespace_remove";
     /// Lists namespaces.
     Namespaces(Namespaces) = 17, "namespaces";
-    /// Waits until all is on disk.
+    /// Waits until all earlier commits are on disk.
     Sync(Sync) = 18, "sync";
-    /// Tells how the daemon is.
+    /// Reports the state of the daemon.
     Status(StatusRequest) = 19, "status";
-    /// Asks a stream for a bookmark; under the stream's id, answered by an item.
+    /// Requests a bookmark from a stream; sent under the stream's id, answered by an item.
     Mark(MarkRequest) = 20, "mark";
     /// Opens a stream of root moves.
     SetRoot(SetRoot) = 21, "setroot";
-    /// Shares a namespace read-only, or ends that.
+    /// Grants or revokes read access to a namespace.
     NamespaceShare(NamespaceShare) = 22, "namespace_share";
-    /// Opens an upload under its id.
+    /// Opens an upload, identified by the request's id.
     Upload(Upload) = 23, "upload";
     /// Adds bytes to an upload.
     UploadData(UploadData) = 24, "upload_data";
     /// Reads many keys of one state.
     LookupMany(LookupMany) = 25, "lookup_many";
-    /// Gives the nodes by which a key is reached.
+    /// Reads the nodes on the path to a key.
     Nodes(Nodes) = 26, "nodes";
-    /// Gives a namespace to another user.
+    /// Transfers a namespace to another owner.
     NamespaceChown(NamespaceChown) = 27, "namespace_chown";
 }

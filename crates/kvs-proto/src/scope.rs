@@ -1,28 +1,29 @@
-//! Sets of keys, as lists, watches and the log take them.
+//! Sets of keys, for lists, watches and the log.
 
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// How the text of a scope is read.
+/// How the text of a scope is interpreted.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ScopeKind {
-    /// By its looks: a glob if it has one of `*?[`, else a key and, if that is a directory, all
-    /// below it.
+    /// A glob if the text contains one of `*?[`; otherwise a key and, if it is a directory,
+    /// everything below it.
     #[default]
     Auto,
     /// Exactly one key.
     Key,
-    /// A key and all below it.
+    /// A key and everything below it.
     Directory,
-    /// A pattern: `*` is one name, `**` any number of names, `?` and `[…]` within a name.
+    /// A pattern: `*` matches one name, `**` any number of names, `?` and `[…]` match within a
+    /// name.
     Glob,
 }
 
 /// A set of keys.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Scope {
-    /// How to read the text.
+    /// How to interpret the text.
     #[serde(default)]
     pub kind: ScopeKind,
     /// A key or a pattern.

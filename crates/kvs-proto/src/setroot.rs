@@ -1,7 +1,7 @@
-//! Root moves and the coming and going of namespaces, as a stream of items under credit.
+//! Root moves, and the creation and removal of namespaces, as a stream of items under credit.
 //!
-//! What a follower, a cache or a debugger needs: not the values, but which root replaced which, and
-//! why. `credit` and `cancel` work as for a watch.
+//! For followers, caches and debuggers: no values, but which root replaced which, and why. `credit`
+//! and `cancel` work as for a watch.
 
 use crate::log::LogChange;
 use crate::position::Position;
@@ -12,39 +12,39 @@ use smol_str::SmolStr;
 /// Opens a stream of root moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SetRoot {
-    /// The namespace. Absent: all that the caller may read, those made later included.
+    /// The namespace. Absent: all that the caller may read, including ones created later.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub namespace: Option<SmolStr>,
-    /// Where to begin: with the next move, with how things stand, or, for one namespace, with a
+    /// Where to start: with the next move, with the current state, or, for one namespace, with a
     /// version.
     #[serde(default)]
     pub start: Start,
-    /// Begins right behind an item that had this place instead, on whatever connection it came.
+    /// The resume token of an item, from any connection: start right after that item instead.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<SmolStr>,
-    /// How many items the daemon may send before it gets more by `credit`.
+    /// How many items the daemon may send before it needs more `credit`.
     pub credit: u64,
-    /// How many bytes of items. Absent: no limit by bytes.
+    /// How many bytes of items the daemon may send. Absent: no limit by bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit_bytes: Option<u64>,
 }
 
-/// One item of a stream of root moves. All but the first, and marks, cost one credit.
+/// An item of a stream of root moves. Each costs one credit, except the first and marks.
 ///
-/// Each names its place: whoever has taken it can go on right behind it later. What stands in a
-/// place is the daemon's business.
+/// Each carries an opaque resume token: a client that has processed the item can continue right
+/// after it later.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum RootItem {
     /// Always the first item.
     Started(RootStarted),
-    /// How things stand: at the start if asked for, and after moves that could not be delivered.
+    /// The current state: at the start if requested, and after moves that could not be delivered.
     State(RootState),
-    /// A root moved, or a part of what that touched.
+    /// A root moved. Large moves come in several parts.
     Moved(Moved),
-    /// A namespace was made. It is empty, at version 0.
+    /// A namespace was created. It is empty, at version 0.
     Created(Created),
-    /// A namespace goes on under a new incarnation.
+    /// A namespace continues under a new incarnation.
     Reincarnated(Reincarnated),
     /// A namespace has another owner.
     OwnerChanged(OwnerChanged),
@@ -54,42 +54,41 @@ pub enum RootItem {
     Mark(RootMark),
 }
 
-/// Where a stream of root moves stands.
+/// The start of a stream of root moves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootStarted {
-    /// Of one namespace that is not followed on from a place: everything after this position will
-    /// be delivered.
+    /// For one namespace without a resume token: everything after this position will be delivered.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
-    /// Everything behind this place will be delivered. Absent if it starts with how things stand,
-    /// or with a version: then there is none before the first item.
+    /// Everything after this token will be delivered. Absent if the stream starts with the current
+    /// state or with a version: then the first item carries the first token.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub place: Option<SmolStr>,
 }
 
-/// Where a stream of root moves is, though there was nothing to tell.
+/// How far a stream of root moves is, sent while there is nothing else to send.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootMark {
-    /// Everything before this place was delivered.
+    /// Everything before this token was delivered.
     pub place: SmolStr,
-    /// Whether it was asked for.
+    /// Whether it answers a `mark` request.
     #[serde(default)]
     pub requested: bool,
 }
 
-/// How things stand.
+/// The current state of the followed namespaces.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RootState {
-    /// Whether moves before this were not delivered, as they are not retained any more.
+    /// Whether earlier moves were not delivered because they are no longer retained.
     #[serde(default)]
     pub lost: bool,
-    /// The namespaces that are followed, by name.
+    /// The followed namespaces, sorted by name.
     pub namespaces: Vec<NamespaceRoot>,
-    /// The place behind it.
+    /// The token to resume after it.
     pub place: SmolStr,
 }
 
-/// A namespace and its root.
+/// A namespace and its current root.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NamespaceRoot {
     /// Its name.
@@ -103,7 +102,7 @@ pub struct NamespaceRoot {
     pub root: SmolStr,
 }
 
-/// A root that moved.
+/// A root move, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Moved {
     /// The namespace.
@@ -112,26 +111,26 @@ pub struct Moved {
     pub position: Position,
     /// The new root, as a blobref.
     pub root: SmolStr,
-    /// The root before.
+    /// The previous root.
     pub previous: SmolStr,
     /// A reference to the new state.
     pub snapshot: SmolStr,
-    /// When it was made, in milliseconds since 1970.
+    /// When this version was created, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// The transactions that it holds, in order. Only in the first part.
+    /// The transactions in this version, in order. Only in the first part.
     #[serde(default)]
     pub transactions: Vec<TransactionInfo>,
-    /// The keys that were touched.
+    /// The keys that the version touched.
     #[serde(default)]
     pub changes: Vec<LogChange>,
     /// Whether this is the last part.
     pub last: bool,
-    /// The place behind the last part.
+    /// The token to resume after the last part.
     pub place: SmolStr,
 }
 
-/// A namespace that was made.
+/// A namespace was created.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Created {
     /// Its name.
@@ -141,51 +140,51 @@ pub struct Created {
     pub owner: u32,
     /// Its incarnation.
     pub incarnation: u64,
-    /// When, in milliseconds since 1970.
+    /// When it was created, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// The place behind it.
+    /// The token to resume after it.
     pub place: SmolStr,
 }
 
-/// A namespace that goes on under a new incarnation.
+/// A namespace continues under a new incarnation.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Reincarnated {
     /// Its name.
     pub namespace: SmolStr,
     /// Its new incarnation.
     pub incarnation: u64,
-    /// When, in milliseconds since 1970.
+    /// When this happened, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// The place behind it.
+    /// The token to resume after it.
     pub place: SmolStr,
 }
 
-/// A namespace that has another owner.
+/// A namespace was transferred to another owner.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OwnerChanged {
     /// Its name.
     pub namespace: SmolStr,
-    /// User id of its owner.
+    /// User id of the new owner.
     pub owner: u32,
-    /// User id of who owned it before.
+    /// User id of the previous owner.
     pub before: u32,
-    /// When, in milliseconds since 1970.
+    /// When this happened, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// The place behind it.
+    /// The token to resume after it.
     pub place: SmolStr,
 }
 
-/// A namespace that was removed.
+/// A namespace was removed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
     /// Its name.
     pub namespace: SmolStr,
-    /// When, in milliseconds since 1970.
+    /// When this happened, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// The place behind it.
+    /// The token to resume after it.
     pub place: SmolStr,
 }

@@ -1,4 +1,4 @@
-//! What tests of bodies that are written by hand share.
+//! Strategies shared by tests of bodies that are encoded by hand.
 
 use bytes::{Bytes, BytesMut};
 use kvs_tree::{Blobref, HashAlgorithm};
@@ -8,7 +8,7 @@ use tokio_util::codec::Decoder;
 
 use crate::{FrameCodec, TEXT_BYTES};
 
-/// Roots that are told or not.
+/// Roots, present or absent.
 pub(crate) fn roots() -> impl Strategy<Value = Option<Blobref>> {
     proptest::option::of(any::<[u8; 32]>().prop_map(|digest| {
         let algorithm = match digest[0] % 2 {
@@ -19,7 +19,7 @@ pub(crate) fn roots() -> impl Strategy<Value = Option<Blobref>> {
     }))
 }
 
-/// Texts as requests may have them.
+/// Strings within the limits of requests.
 pub(crate) fn request_texts() -> impl Strategy<Value = SmolStr> {
     prop_oneof![
         "[a-zä.]{0,40}",
@@ -29,13 +29,13 @@ pub(crate) fn request_texts() -> impl Strategy<Value = SmolStr> {
     .prop_map(SmolStr::from)
 }
 
-/// Values of such forms.
+/// Values of lengths around the limits of each encoding.
 pub(crate) fn values() -> impl Strategy<Value = Bytes> {
     prop_oneof![0..300_usize, 4000..5000_usize, 65_530..65_540_usize]
         .prop_map(|length| Bytes::from(vec![b'x'; length]))
 }
 
-/// The body of the only frame.
+/// The body of the only frame in the buffer.
 pub(crate) fn body(mut frames: BytesMut) -> Bytes {
     let peeked = FrameCodec::default().peek(&frames).unwrap();
     let (id, tag, body) = (peeked.id, peeked.tag, peeked.body.to_vec());

@@ -453,7 +453,8 @@ fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The frames of the RFC: a block fenced as `golden`, in it a line `name:` and then lines of hex.
+/// The golden frames of the RFC: blocks fenced as `golden` that contain a line `name:`, then lines
+/// of hex.
 fn goldens_of_the_rfc() -> Vec<(String, String)> {
     let mut frames: Vec<(String, String)> = Vec::new();
     let mut inside = false;
@@ -802,7 +803,7 @@ fn an_answer_in_pieces_is_the_same_and_shares_its_long_payloads() {
         let shared = |piece: &Bytes| piece.as_ptr() == field.as_ptr() && piece.len() == field.len();
         assert!(pieces.iter().any(shared));
     }
-    // Without payloads that are told of, all of it is copied.
+    // If no payloads are named, everything is copied.
     let whole = encode_in_pieces(&answer, std::iter::empty(), 0).unwrap();
     assert_eq!((whole.len(), whole.concat()), (1, pieces.concat()));
 }

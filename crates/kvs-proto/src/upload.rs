@@ -1,27 +1,26 @@
-//! Values too long for one frame, sent in pieces and then committed by an operation `put_upload`.
+//! Values too long for one frame, sent in pieces and then committed by a `put_upload` operation.
 
 use crate::payload;
 use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Opens an upload for a namespace, named by the id of this request from then on. It ends when a
-/// commit takes it, by `cancel` under that id, with its connection, or when nothing was sent for it
-/// for some time.
+/// Opens an upload for a namespace; the id of this request identifies it from then on. It ends when
+/// a commit takes it, by `cancel` under its id, with its connection, or after some time without
+/// data.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Upload {
-    /// The namespace of the commit that takes it.
+    /// The namespace of the commit that will take it.
     pub namespace: SmolStr,
 }
 
-/// Adds bytes to an upload. Answered (empty) when they were taken in: whoever lets a few go
-/// unanswered, and no more, keeps the pipe full. None may be empty of effect: without bytes it
-/// keeps the upload from being forgotten.
+/// Adds bytes to an upload. The empty answer confirms that they were accepted; keep a small number
+/// of pieces unanswered to fill the pipe. A piece without bytes keeps the upload from expiring.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UploadData {
     /// The id under which the upload was opened.
     pub upload: u64,
-    /// How many bytes were sent for it before.
+    /// The number of bytes sent for it before.
     pub offset: u64,
     /// The bytes, at most `UPLOAD_CHUNK_BYTES`.
     #[serde(with = "payload")]

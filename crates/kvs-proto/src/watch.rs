@@ -1,8 +1,7 @@
 //! Watches: one request, then a stream of items under credit.
 //!
-//! `credit`, `mark` and `cancel` bear the id of the watch that they are about and have no answer of
-//! their own; a cancelled watch ends with the watch's final answer, or with the error that ended it
-//! before.
+//! `credit`, `mark` and `cancel` carry the id of their watch and have no answer of their own. A
+//! cancelled watch ends with its final answer, or with an error if it failed before.
 
 use crate::entry::Link;
 use crate::payload;
@@ -12,44 +11,44 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
-/// Where a watch begins.
+/// Where a watch starts.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Start {
     /// With the first version after the newest one.
     #[default]
     Now,
-    /// With the state of the newest version, then all versions after it.
+    /// With the state at the newest version, then all versions after it.
     Initial,
-    /// With that version, inclusive; if it is not retained any more the first item is a gap.
+    /// With this version, inclusive; if it is no longer retained, the first item is a gap.
     Version {
         /// The version.
         version: u64,
-        /// Its incarnation; if the namespace has another one now, the first item is a gap. Absent:
-        /// the current.
+        /// Its incarnation; if the namespace now has another one, the first item is a gap. Absent:
+        /// the current one.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         incarnation: Option<u64>,
     },
 }
 
-/// Which events a watch gives.
+/// Which versions a watch delivers, and how.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Mode {
-    /// Each version that touched the scopes, with all its changes there.
+    /// Each version that touched the scopes, with all its changes inside them.
     #[default]
     Every,
-    /// The newest state only: versions that came while there was no credit are passed over and
+    /// Only the newest state: versions that arrive while there is no credit are skipped and
     /// counted.
     Latest,
-    /// Like `every`, but of a value that grew only the new bytes.
+    /// Like `every`, but for a value that grew, only the appended bytes.
     Append {
-        /// Bytes of the value that the client has already: they are left out as long as the value
-        /// is not replaced.
+        /// Bytes of the value that the client already has; they are omitted unless the value is
+        /// replaced.
         #[serde(default)]
         offset: u64,
     },
-    /// Like `every`, without changes that leave a key as it was.
+    /// Like `every`, without changes that leave the content of a key the same.
     Unique,
 }
 
@@ -80,31 +79,31 @@ fn is_zero(number: &u64) -> bool {
 pub struct Watch {
     /// The namespace.
     pub namespace: SmolStr,
-    /// Keys to watch; none is all of them.
+    /// The scopes to watch; empty means all keys.
     #[serde(default)]
     pub scopes: Vec<Scope>,
-    /// Where to begin.
+    /// Where to start.
     #[serde(default)]
     pub start: Start,
-    /// Which events it gives.
+    /// Which versions it delivers, and how.
     #[serde(default, skip_serializing_if = "Mode::is_every")]
     pub mode: Mode,
-    /// Whether changes bear values; if not, keys and kinds only.
+    /// Whether changes carry values, or only keys and kinds.
     #[serde(default = "yes", skip_serializing_if = "is_true")]
     pub values: bool,
-    /// Whether each change bears the value that stood there before.
+    /// Whether each change also carries the previous value.
     #[serde(default, skip_serializing_if = "is_false")]
     pub previous: bool,
-    /// Whether to wait for the namespace if there is none; otherwise that is an error.
+    /// Whether to wait for a namespace that does not exist; otherwise that is an error.
     #[serde(default, skip_serializing_if = "is_false")]
     pub wait_create: bool,
-    /// How many items the daemon may send before it gets more by `credit`.
+    /// How many items the daemon may send before it needs more `credit`.
     pub credit: u64,
-    /// How many bytes of items, see `Credit`. Absent: no limit by bytes.
+    /// How many bytes of items the daemon may send, see `Credit`. Absent: no limit by bytes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub credit_bytes: Option<u64>,
-    /// A mark is sent when so many milliseconds have passed since the last item. 0: none but those
-    /// of the daemon's own.
+    /// A bookmark is sent when this many milliseconds have passed since the last item. 0: only
+    /// bookmarks that the daemon sends on its own.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub mark_interval_ms: u64,
     /// Values longer than this many bytes come as size and blobref. Absent: the daemon's default.
@@ -113,7 +112,7 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// A watch of everything in a namespace, from now, with all defaults and no credit.
+    /// A watch of a whole namespace from now on, with defaults and no credit.
     pub fn new(namespace: impl Into<SmolStr>) -> Self {
         Watch {
             namespace: namespace.into(),
@@ -131,53 +130,53 @@ impl Watch {
     }
 }
 
-/// Gives a stream more credit. Sent under the stream's id; ignored when the stream has ended.
+/// Gives a stream more credit. Sent under the stream's id; ignored if the stream has ended.
 ///
-/// An item is sent while the credits by items and by bytes are both above zero. It costs one, and
-/// as many bytes as its body has in the frame; the last may take the bytes below zero, so that an
-/// item of any size passes.
+/// An item is sent while both credits, in items and in bytes, are positive. It costs one item and
+/// the length of its body in bytes. The byte credit may become negative, so that an item of any
+/// size can be sent.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Credit {
     /// Items to add.
     #[serde(default)]
     pub add: u64,
-    /// Bytes to add. Without effect on a stream that has no limit by bytes.
+    /// Bytes to add. Ignored for a stream without a limit by bytes.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub bytes: u64,
 }
 
-/// One item of a watch.
+/// An item of a watch.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum WatchItem {
-    /// The first item if the namespace does not exist and the watch waits for it: `started` comes
-    /// when it is made, and everything from its making on is delivered. Costs no credit.
+    /// The first item if the namespace does not exist and the watch waits for it. `started` follows
+    /// when it is created, and everything since its creation is delivered. Costs no credit.
     Absent {},
-    /// The first item, or the one after `absent`: the watch stands, from here on. Costs no credit.
+    /// The first item, or the one after `absent`: the watch is established. Costs no credit.
     Started(Started),
     /// A page of the initial state. Costs one credit.
     Initial(Initial),
     /// The changes of one version inside the scopes, or a part of them. Costs one credit.
     Changes(Changes),
-    /// Versions that are not retained any more were not delivered; the state follows as `initial`.
-    /// Costs one credit.
+    /// Versions were not delivered because they are no longer retained; the state follows as
+    /// `initial`. Costs one credit.
     Gap(Gap),
-    /// A bookmark: no version up to this position that was not delivered touched the scopes. Never
-    /// between the parts of a version or state. Costs no credit.
+    /// A bookmark: every version up to this position that touched the scopes was delivered. Never
+    /// sent between the parts of a version or state. Costs no credit.
     Mark(Mark),
 }
 
 /// A bookmark of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Mark {
-    /// Where to resume behind.
+    /// The position to resume after.
     pub position: Position,
     /// Whether it answers a `mark` request.
     #[serde(default, skip_serializing_if = "is_false")]
     pub requested: bool,
 }
 
-/// A position of a watch.
+/// The start of a watch.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Started {
     /// Everything after this position will be delivered. With `initial`, the position of the state
@@ -185,73 +184,75 @@ pub struct Started {
     pub position: Position,
 }
 
-/// A page of the state of the scopes, when the watch began or after a gap. An empty state is one
-/// page with no entries.
+/// A page of the state inside the scopes, at the start of the watch or after a gap. An empty state
+/// is one page without entries.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Initial {
-    /// The position of the state; the same for all pages.
+    /// The position of the state, the same for all pages.
     pub position: Position,
     /// The root, as a blobref.
     pub root: SmolStr,
     /// A reference to the state.
     pub snapshot: SmolStr,
-    /// When that version was made, in milliseconds since 1970.
+    /// When this version was created, in milliseconds since 1970.
     #[serde(default)]
     pub time_ms: u64,
-    /// Whether the entries are only what changed since the `from` of the gap before, unlinks
-    /// included, or what follows the offset of mode `append`. Otherwise they are all that there is.
+    /// Whether the entries are only the changes since the `from` of the preceding gap, unlinks
+    /// included, or the bytes after the offset of mode `append`. Otherwise they are the complete
+    /// state.
     #[serde(default, skip_serializing_if = "is_false")]
     pub differences: bool,
-    /// The keys of this page, as if each had just been put.
+    /// The keys of this page, each as if it had just been put.
     #[serde(default)]
     pub entries: Vec<Change>,
     /// Whether this is the last page.
     pub last: bool,
 }
 
-/// Changes of one version.
+/// Changes of one version, or a part of them.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Changes {
     /// The position of the version.
     pub position: Position,
     /// Its root, as a blobref.
     pub root: SmolStr,
-    /// A reference to its state, for reading other keys of it.
+    /// A reference to its state, to read other keys of it.
     pub snapshot: SmolStr,
-    /// When it was made, in milliseconds since 1970. Never decreases.
+    /// When it was created, in milliseconds since 1970. Never decreases.
     #[serde(default)]
     pub time_ms: u64,
-    /// The transactions that it holds, in order. Only in the first part.
+    /// The transactions in this version, in order. Only in the first part.
     #[serde(default)]
     pub transactions: Vec<TransactionInfo>,
-    /// In mode `latest`: versions that touched the scopes and were passed over since the last item.
+    /// In mode `latest`: how many versions that touched the scopes were skipped since the last
+    /// item.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub skipped: u64,
-    /// What changed inside the scopes.
+    /// The changes inside the scopes.
     #[serde(default)]
     pub changes: Vec<Change>,
-    /// Set if what changed stands in another namespace, behind a link: `position` then says how far
-    /// the watch has come, and may be that of an item before.
+    /// Set if the changes are in another namespace, behind a link. `position` then says how far the
+    /// watch is, and may equal that of an earlier item.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub behind: Option<Behind>,
     /// Whether this is the last part of the version.
     pub last: bool,
 }
 
-/// A state of another namespace, which a link leads into.
+/// A state of another namespace that a link refers to.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Behind {
     /// The other namespace.
     pub namespace: SmolStr,
-    /// Its position; none if it is not there.
+    /// Its position; absent if it does not exist.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub position: Option<Position>,
-    /// A reference to its state; empty if it is not there.
+    /// A reference to its state; empty if it does not exist.
     #[serde(default, skip_serializing_if = "SmolStr::is_empty")]
     pub snapshot: SmolStr,
 }
 
-/// Who committed something.
+/// The author of a transaction, and its identity.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TransactionInfo {
@@ -268,7 +269,7 @@ pub struct TransactionInfo {
 }
 
 impl TransactionInfo {
-    /// The transaction of that number of a client.
+    /// The transaction with this number of a client.
     pub fn new(uid: u32, client: Bytes, number: u64, name: Option<SmolStr>) -> Self {
         TransactionInfo {
             uid,
@@ -279,20 +280,20 @@ impl TransactionInfo {
     }
 }
 
-/// What happened to a key.
+/// How a key changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum ChangeKind {
-    /// It has a value now.
+    /// It now has a value.
     Put,
-    /// Bytes were added to its value; the change carries these alone.
+    /// Bytes were appended to its value; the change carries only these.
     Append,
     /// It was removed.
     Unlink,
-    /// It is a directory now.
+    /// It is now a directory.
     Mkdir,
-    /// It is a symbolic link now.
+    /// It is now a symbolic link.
     Link,
 }
 
@@ -313,12 +314,12 @@ impl ChangeKind {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ChangeValue {
-    /// Nothing: an unlink or mkdir.
+    /// None: an unlink or mkdir.
     #[default]
     None,
-    /// The value, or for an append the bytes that were added.
+    /// The value, or for an append the appended bytes.
     Bytes(#[serde(with = "payload")] Bytes),
-    /// A value too long for the stream: read it at the item's snapshot.
+    /// A value too long for the stream; read it at the item's snapshot.
     Large {
         /// Its length in bytes.
         size: u64,
@@ -335,33 +336,33 @@ impl ChangeValue {
     }
 }
 
-/// One changed key.
+/// A changed key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct Change {
     /// The key.
     pub key: SmolStr,
-    /// What happened.
+    /// How it changed.
     pub kind: ChangeKind,
     /// Its new content.
     #[serde(default, skip_serializing_if = "ChangeValue::is_none")]
     pub value: ChangeValue,
-    /// What stood there before, if the watch asked for it; `None` inside if there was no value or
+    /// The previous content, if the watch requested it; `None` inside if there was no value or
     /// link.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub previous: Option<ChangeValue>,
-    /// In mode `append`: where in the value its bytes begin. A `put` begins at 0 and replaces what
-    /// there was.
+    /// In mode `append`: where in the value these bytes begin. A `put` begins at 0 and replaces the
+    /// value.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub offset: Option<u64>,
-    /// In mode `append`: the append goes on with the next change of the key, which has the bytes
-    /// after these.
+    /// In mode `append`: the append continues with the next change of the key, which carries the
+    /// bytes after these.
     #[serde(default, skip_serializing_if = "is_false")]
     pub more: bool,
 }
 
 impl Change {
-    /// A change with neither previous value nor offset.
+    /// A change without previous value and offset.
     pub fn new(key: impl Into<SmolStr>, kind: ChangeKind, value: ChangeValue) -> Self {
         Change {
             key: key.into(),
@@ -374,15 +375,15 @@ impl Change {
     }
 }
 
-/// A hole in what a watch could deliver; the state at `to` follows as `initial` items, then the
+/// Versions that could not be delivered. The state at `to` follows as `initial` items, then the
 /// changes after it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Gap {
-    /// The watch had everything up to here (or was asked to begin right after it).
+    /// Everything up to here was delivered (or the watch was to start right after it).
     pub from: Position,
-    /// The position of the state that follows, and after it of the changes.
+    /// The position of the state that follows; later changes are delivered after it.
     pub to: Position,
-    /// A reference to the state at `to`. May be empty; the state itself has it.
+    /// A reference to the state at `to`. May be empty; the `initial` items carry it.
     #[serde(default)]
     pub snapshot: SmolStr,
 }

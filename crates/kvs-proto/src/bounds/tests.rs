@@ -1,5 +1,5 @@
-//! Every array and every text of every request at its limit and one over, and frames full of what
-//! is over them.
+//! Every array and string of every request at its limit and one above it, and frames full of items
+//! above their limits.
 
 use super::*;
 use crate::pack::{array, binary, text};
@@ -208,7 +208,7 @@ fn decode(op: Op, body: impl Into<Bytes>) -> Result<Request, ProtocolError> {
     Request::decode(op, &body.into())
 }
 
-/// The field, the limit and the code, if it was refused for being over a limit.
+/// The field, the limit and the code of an error for exceeding a limit.
 fn over(result: Result<Request, ProtocolError>) -> Option<(String, usize, ErrorCode)> {
     match result {
         Err(ProtocolError::OverLimit {
@@ -286,7 +286,7 @@ fn a_transaction_has_a_name_of_limited_length() {
     }
 }
 
-/// The body of a request whose only element of an array stands there so often.
+/// The body of a request, with the only element of an array repeated `count` times.
 fn repeated(request: &Request, field: &str, count: usize) -> Vec<u8> {
     let body = body(request);
     let name = [&[0xa0 | field.len() as u8], field.as_bytes(), &[0x91]].concat();
@@ -362,7 +362,7 @@ fn the_largest_transaction_is_within_all_limits() {
     for (operations, conditions) in [(most + 1, 0), (0, most + 1)] {
         let request = commit(operations, conditions);
         assert!(over(decode(Op::Commit, body(&request))).is_some());
-        // Whoever sends it is told before it is written.
+        // The sender gets the error before anything is written.
         let refused = write_request(&mut out, FRAME_BYTES, 1, &request);
         assert!(matches!(refused, Err(ProtocolError::OverLimit { .. })));
         assert!(out.is_empty());
@@ -405,8 +405,8 @@ fn values_are_as_long_as_a_frame() {
     assert!(decode(Op::UploadData, body(&data.into())).is_ok());
 }
 
-/// A body of one field, as long as a frame may be: what stands at the beginning of the field, and
-/// what all the rest is full of.
+/// A body of one field, as long as a frame may be: `begin` is the start of its content, `element`
+/// fills the rest.
 fn full(field: &str, begin: &[u8], element: &[u8]) -> Vec<u8> {
     let mut out = vec![0x81, 0xa0 | field.len() as u8];
     out.extend_from_slice(field.as_bytes());
@@ -443,7 +443,7 @@ fn a_frame_full_of_elements_is_refused_where_their_limit_is_passed() {
 
 #[test]
 fn nested_elements_count_together_and_long_texts_are_not_read() {
-    // Arrays of 15 in an array of as many as may be.
+    // Arrays of 15 in an array of the maximum length.
     let most = (BODY_ITEMS as u32 / 2).to_be_bytes();
     let nested = [&[0x9f][..], &[0xc0; 15]].concat();
     for (begin, element) in [
