@@ -1,9 +1,9 @@
-//! What is done on one tenant's account: bytes that are held for it, streams, uploads, work that
-//! waits for the disk, and bytes that it writes. Every connection of a guest shares one account, so
-//! that more connections get no more; so do those of the instance owner and root.
+//! Accounts: the resources held for one tenant, such as bytes, streams, uploads, work that waits
+//! for the disk, and its write rate. All connections of a guest share one account, so that more
+//! connections get no more; so do those of the instance owner and root.
 //!
-//! A session records what it holds and asks whether there is room for more. One that found none is
-//! woken when something was given back.
+//! A session records what it holds and checks whether there is room for more. A session without
+//! room is woken when some is released.
 
 use std::future::poll_fn;
 use std::pin::pin;
@@ -23,37 +23,38 @@ use crate::limits::{
     GUEST_UPLOADS, OWNER_BYTES, PLACE_STEPS,
 };
 
-/// What belongs to one tenant.
+/// The resources of one tenant.
 pub(crate) struct Account {
     tenant: Tenant,
-    /// Bytes that are held for it: received, in work, or waiting to be sent.
+    /// Bytes held for it: received, in flight, or waiting to be sent.
     bytes: AtomicUsize,
-    /// The most that these have been.
+    /// The maximum that `bytes` has reached.
     most: AtomicUsize,
     streams: AtomicUsize,
     uploads: AtomicUsize,
     /// Sessions that wait for room.
     waiting: Mutex<Vec<Waker>>,
     awaited: AtomicBool,
-    /// A guest's turns; the instance owner needs none.
+    /// A guest's gate; the instance owner needs none.
     pub(crate) gate: Option<Arc<Gate>>,
     slow: Option<Slow>,
     rate: Option<Mutex<Bucket>>,
 }
 
-/// Places for requests of guests that wait for the disk: of this one, and of all together.
+/// Permits for requests of guests that wait for the disk: those of this guest, and those of all
+/// guests.
 struct Slow {
     own: Arc<Semaphore>,
     all: Arc<Semaphore>,
 }
 
-/// A place for a request that waits for the disk, until it is dropped.
+/// A permit for a request that waits for the disk, released on drop.
 #[derive(Debug)]
 pub(crate) struct Place {
     _permits: Vec<OwnedSemaphorePermit>,
 }
 
-/// What one connection has recorded.
+/// What one connection has recorded on its account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
     /// Bytes.
@@ -79,8 +80,8 @@ impl Account {
         }
     }
 
-    /// The account of a guest who may write `rate` bytes a second. `all` are the places that guests
-    /// share for requests that wait for the disk.
+    /// The account of a guest who may write `rate` bytes per second. `all` are the permits shared
+    /// by all guests for requests that wait for the disk.
     pub(crate) fn guest(principal: Principal, rate: u64, all: Arc<Semaphore>) -> Account {
         let own = Arc::new(Semaphore::new(GUEST_SLOW_REQUESTS));
         Account {
@@ -99,18 +100,18 @@ impl Account {
         }
     }
 
-    /// Bytes that are held now.
+    /// Bytes held now.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// The most bytes that were held at once.
+    /// Maximum bytes held at once.
     pub(crate) fn most(&self) -> usize {
         self.most.load(Ordering::Relaxed)
     }
 
-    /// Whether a connection that has recorded `held`, and holds `now`, may hold so many bytes more.
-    /// A few may always be held, so that nothing stands still for good.
+    /// Whether a connection that has recorded `held`, and holds `now`, may hold `more` bytes. A
+    /// small amount is always allowed, so that no connection is blocked forever.
     pub(crate) fn has_room(&self, held: Held, now: usize, more: usize) -> bool {
         let others = self.bytes().saturating_sub(held.bytes);
         let sum = now.saturating_add(more);
@@ -119,7 +120,7 @@ impl Account {
             || (now == 0 && !self.tenant.is_guest())
     }
 
-    /// Whether one more stream may be opened.
+    /// Checks that one more stream may be opened; an error carries the limit.
     pub(crate) fn has_stream(&self, held: Held, now: usize) -> Result<(), usize> {
         let others = self.streams.load(Ordering::Relaxed);
         let all = others.saturating_sub(held.streams).saturating_add(now);
@@ -129,7 +130,7 @@ impl Account {
         }
     }
 
-    /// Records what a connection holds now in place of what it held.
+    /// Replaces what a connection has recorded.
     pub(crate) fn record(&self, held: &mut Held, now: Held) {
         if *held == now {
             return;
@@ -155,7 +156,7 @@ impl Account {
         *held = now;
     }
 
-    /// Has a session woken when there may be room again.
+    /// Registers a session to be woken when there may be room again.
     pub(crate) fn wait(&self, waker: &Waker) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
         if !waiting.iter().any(|other| other.will_wake(waker)) {
@@ -173,9 +174,9 @@ impl Account {
         woken.iter().for_each(Waker::wake_by_ref);
     }
 
-    /// Takes bytes that are to be written off what the tenant may write. How long it waits before
-    /// it writes them: until what it was charged for before is paid. So writes follow each other at
-    /// the rate, on however many connections they arrive.
+    /// Charges bytes to be written to the tenant's rate. Returns how long the caller must wait
+    /// before it writes: until earlier charges are paid. So writes proceed at the rate, on any
+    /// number of connections.
     pub(crate) fn charge(&self, bytes: usize) -> Option<Duration> {
         let rate = self.rate.as_ref()?;
         let mut bucket = rate.lock().unwrap_or_else(PoisonError::into_inner);
@@ -185,7 +186,7 @@ impl Account {
         wait
     }
 
-    /// Counts an upload in, unless there are too many.
+    /// Counts one more upload, unless there are too many.
     pub(crate) fn enter_upload(&self) -> bool {
         if !self.tenant.is_guest() {
             return true;
@@ -198,7 +199,7 @@ impl Account {
         true
     }
 
-    /// Counts an upload out.
+    /// Counts an upload as ended.
     pub(crate) fn leave_upload(&self) {
         if self.tenant.is_guest() {
             self.uploads.fetch_sub(1, Ordering::Relaxed);
@@ -206,16 +207,16 @@ impl Account {
     }
 }
 
-/// How work of one connection goes on beside it.
+/// How a connection runs work outside its session task.
 #[derive(Clone)]
 pub(crate) struct Aside {
     account: Arc<Account>,
-    /// A guest's connection waits for one place at a time, so that connections take turns.
+    /// A guest's connection waits for one permit at a time, so that connections take turns.
     turn: Option<Arc<Semaphore>>,
 }
 
 impl Aside {
-    /// Of a new connection.
+    /// For a new connection.
     pub(crate) fn new(account: &Arc<Account>) -> Aside {
         let turn = account.slow.as_ref().map(|_| Arc::new(Semaphore::new(1)));
         Aside {
@@ -224,14 +225,14 @@ impl Aside {
         }
     }
 
-    /// Whether work that may wait for the disk needs a place.
+    /// Whether work that may wait for the disk needs a permit.
     pub(crate) fn needs_place(&self) -> bool {
         self.turn.is_some()
     }
 
-    /// Waits for a place for work that may wait for the disk: first among that of the connection,
-    /// then among that of the guest, then among that of all guests. Each waits for few at a time,
-    /// so all of them take turns.
+    /// Waits for a permit for work that may wait for the disk: first among the work of the
+    /// connection, then of the guest, then of all guests. Few wait at each level, so all of them
+    /// take turns.
     pub(crate) async fn place(&self) -> Place {
         let slow = self.account.slow.as_ref();
         let levels = [
@@ -241,14 +242,14 @@ impl Aside {
         ];
         let mut permits = Vec::new();
         for level in levels.into_iter().flatten() {
-            // They are never closed.
+            // The semaphores are never closed.
             permits.extend(Arc::clone(level).acquire_owned().await.ok());
         }
         Place { _permits: permits }
     }
 
-    /// Does work that may wait for the disk, and may go on for long: after a number of steps it
-    /// gives its place back and stands in line again, so that it keeps nobody from having one.
+    /// Runs long work that may wait for the disk. After a number of steps it releases its permit
+    /// and queues again, so that others get one.
     pub(crate) async fn in_places<F: Future>(&self, work: F) -> F::Output {
         let mut work = pin!(work);
         loop {
@@ -270,7 +271,7 @@ impl Aside {
         }
     }
 
-    /// Gives work a task, which has its turns with everything else of its tenant.
+    /// Spawns a task for work; a guest's goes through its gate.
     pub(crate) fn spawn<T: Send + 'static>(
         &self,
         tasks: &mut JoinSet<T>,
@@ -283,8 +284,8 @@ impl Aside {
     }
 }
 
-/// Bytes that may be written: so many a second, and at once what was not used of the last
-/// `GUEST_BURST_MS`. Below zero after more was taken, which the next write waits for.
+/// A token bucket of bytes that may be written: the rate, plus a burst of up to `GUEST_BURST_MS` of
+/// unused rate. Negative after an overdraft, which the next write waits for.
 #[derive(Debug)]
 struct Bucket {
     rate: u64,
@@ -293,7 +294,7 @@ struct Bucket {
     at: Instant,
 }
 
-/// Parts of a byte that a level is counted in, so that short times add up.
+/// Fractions of a byte in which the level is counted, so that short times add up.
 const PARTS: i128 = 1_000_000_000;
 
 impl Bucket {
@@ -351,7 +352,7 @@ mod tests {
         let (mut one, mut other) = (Held::default(), Held::default());
         account.record(&mut one, held(GUEST_BYTES - 1000, 0));
         assert!(account.has_room(other, 0, 1000));
-        // A little is always allowed.
+        // A small amount is always allowed.
         assert!(account.has_room(other, 0, FREE_BYTES));
         assert!(!account.has_room(other, 0, FREE_BYTES + 1));
         account.record(&mut other, held(1000, 0));
@@ -415,7 +416,7 @@ mod tests {
         let order: Arc<Mutex<Vec<usize>>> = Arc::default();
         let mut tasks = JoinSet::new();
         let busy = connections[0].place().await;
-        // Ten of one connection come before one each of the others.
+        // Ten requests of one connection are queued before one each of the others.
         for index in [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2] {
             let (aside, order) = (connections[index].clone(), Arc::clone(&order));
             tasks.spawn(async move {
@@ -433,7 +434,7 @@ mod tests {
             order[..4].contains(&1) && order[..4].contains(&2),
             "{order:?}"
         );
-        // The instance owner waits for nobody.
+        // The instance owner needs no permit.
         let owner = Aside::new(&Arc::new(Account::owner()));
         assert!(!owner.needs_place());
         drop(owner.place().await);
@@ -481,13 +482,13 @@ mod tests {
         );
         tokio::time::advance(wait).await;
         assert_eq!(bucket.wait(Instant::now()), None);
-        // Of what is not used only a burst is kept.
+        // At most one burst of unused rate is kept.
         tokio::time::advance(Duration::from_secs(100)).await;
         bucket.spend(burst() + 1, Instant::now());
         assert!(bucket.wait(Instant::now()).is_some());
     }
 
-    /// Bytes of a burst at a rate of 1,000 a second.
+    /// Bytes of a burst at a rate of 1,000 per second.
     fn burst() -> usize {
         usize::try_from(GUEST_BURST_MS).unwrap()
     }
@@ -495,7 +496,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn writes_of_any_number_of_connections_follow_each_other_at_the_rate() {
         let account = guest();
-        // One overdraws, and each one after it waits for all before.
+        // One overdraws; each one after it waits for all earlier ones.
         assert_eq!(account.charge(burst() + 1000), None);
         let waits = (0..4).map(|_| account.charge(1000).unwrap());
         for (number, wait) in waits.enumerate() {

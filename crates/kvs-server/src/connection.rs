@@ -1,4 +1,4 @@
-//! The bytes of one connection: a buffer in each direction and the frame codec between.
+//! One connection as bytes: a buffer in each direction, and the frame codec between.
 //!
 //! Works on any byte stream: a socket, or an in-memory pipe in tests and inside the daemon.
 
@@ -15,20 +15,20 @@ use tokio_util::codec::Decoder;
 use super::outbox::Outbox;
 use crate::limits::READ_BYTES;
 
-/// One connection's byte stream with its buffers.
+/// The byte stream of a connection, with its buffers.
 #[derive(Debug)]
 pub(crate) struct Connection<S> {
     stream: S,
     codec: FrameCodec,
     input: BytesMut,
-    /// What waits to be sent. Whoever adds to it minds its length.
+    /// Bytes waiting to be sent. The code that adds to it must bound its length.
     pub(crate) out: Outbox,
-    /// Whether the last read filled the room it had.
+    /// Whether the last read filled its buffer.
     busy: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
-    /// A connection over a fresh stream.
+    /// A connection over a new stream.
     pub(crate) fn new(stream: S) -> Connection<S> {
         Connection {
             stream,
@@ -39,7 +39,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// The same, for a first frame of at most so many bytes.
+    /// A connection whose first frame may have at most `most` bytes.
     pub(crate) fn before_hello(stream: S, most: usize) -> Connection<S> {
         Connection {
             codec: FrameCodec::new(most),
@@ -47,23 +47,23 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         }
     }
 
-    /// From now on frames may have any length.
+    /// Raises the limit to that of ordinary frames.
     pub(crate) fn greeted(&mut self) {
         self.codec = FrameCodec::default();
     }
 
-    /// Whether something holds of the stream.
+    /// Applies a check to the stream.
     pub(crate) fn peer_is(&self, so: fn(&S) -> bool) -> bool {
         so(&self.stream)
     }
 
-    /// How many bytes the frame that is being received says that it has.
+    /// The announced length in bytes of the frame that is being received.
     pub(crate) fn incoming(&self) -> usize {
         let head = self.input.first_chunk::<4>();
         head.map_or(0, |head| u32::from_be_bytes(*head) as usize)
     }
 
-    /// The next whole frame that was received, if there is one.
+    /// The next complete frame that was received, if there is one.
     pub(crate) fn next_frame(&mut self) -> Result<Option<Frame>, ProtocolError> {
         if self.input.is_empty() {
             return Ok(None);
@@ -71,14 +71,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         self.codec.decode(&mut self.input)
     }
 
-    /// The next whole frame where it lies, if there is one and nothing is wrong with it, and where
-    /// answers go.
+    /// The next complete and well-formed frame, in place, and the buffer for answers.
     pub(crate) fn peek(&mut self) -> Option<(Peeked<'_>, &mut BytesMut)> {
         let frame = self.codec.peek(&self.input)?;
         Some((frame, self.out.frames()))
     }
 
-    /// Leaves the first bytes that were received behind: a frame that was peeked at.
+    /// Discards the first `bytes` that were received: a frame that was peeked at.
     pub(crate) fn skip(&mut self, bytes: usize) {
         self.input.advance(bytes);
     }
@@ -91,11 +90,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
             READ_BYTES
         });
         let room = self.input.capacity() - self.input.len();
-        // `read_buf` keeps no state between polls, so its future may be made anew each time.
+        // `read_buf` keeps no state between polls, so its future may be recreated each time.
         let count = match pin!(self.stream.read_buf(&mut self.input)).poll(cx) {
             Poll::Ready(count) => count?,
             Poll::Pending => {
-                // A burst must not cost its memory for as long as the connection lasts.
+                // Release the memory of a burst.
                 if self.input.is_empty() && self.input.capacity() > READ_BYTES {
                     self.input = BytesMut::new();
                 }
@@ -106,8 +105,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> Connection<S> {
         Poll::Ready(Ok(count))
     }
 
-    /// Sends what waits, as far as the stream takes it; ready with the number of bytes, 0 only if
-    /// nothing waits.
+    /// Sends waiting bytes, as far as the stream accepts them. Ready with the number of bytes, 0
+    /// only if nothing waits.
     pub(crate) fn poll_drain(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         self.out.poll_write(&mut self.stream, cx)
     }

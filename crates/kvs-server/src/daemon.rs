@@ -1,5 +1,5 @@
-//! The daemon as a whole: opened in an order in which nothing is promised too early, and ended in
-//! one in which nothing that was promised is lost.
+//! The daemon: start-up acknowledges nothing too early, shutdown loses nothing that was
+//! acknowledged.
 
 use std::io;
 use std::path::PathBuf;
@@ -22,28 +22,28 @@ use super::server::Server;
 use super::shared::Shared;
 use crate::limits::{GUEST_RATE, SHUTDOWN_TIMEOUT};
 
-/// Pause after the system refused to accept a connection, as when it is out of file descriptors.
+/// Pause after the system failed to accept a connection, for example for lack of file descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// What a daemon is started with.
+/// Options of a daemon.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// The store and how it is kept.
     pub engine: EngineConfig,
-    /// Path of the socket; without one the daemon is reached from within its process alone.
+    /// Path of the socket. Without one, the daemon can be reached only from its own process.
     pub socket: Option<PathBuf>,
     /// Who may connect.
     pub access: Access,
-    /// Whether it is there for one command only, and nobody will start it again.
+    /// Whether the daemon serves a single command only, after which nothing starts it again.
     pub temporary: bool,
-    /// How the descriptors of the process are shared out.
+    /// How the file descriptors of the process are shared out.
     pub descriptors: Descriptors,
-    /// Bytes a second that each guest may write.
+    /// Bytes per second that each guest may write.
     pub guest_rate: u64,
 }
 
 impl Options {
-    /// The defaults, for the store in this directory, owned by the user of this process, without a
+    /// The defaults for the store in this directory, owned by the user of this process, without a
     /// socket.
     pub fn new(store: PathBuf) -> Options {
         let owner = rustix::process::geteuid().as_raw();
@@ -58,8 +58,8 @@ impl Options {
     }
 }
 
-/// A daemon with its store open and its socket bound. Whoever connects is served while
-/// [`Daemon::run`] runs.
+/// A daemon with its store open and its socket bound. Connections are served while [`Daemon::run`]
+/// runs.
 pub struct Daemon {
     listener: Option<Listener>,
     memory: MemoryListener,
@@ -68,17 +68,17 @@ pub struct Daemon {
 }
 
 impl Daemon {
-    /// Opens the store, which includes recovery, and binds the socket. Whoever connects from now
-    /// on waits for [`Daemon::run`].
+    /// Opens the store, which includes recovery, and binds the socket. Connections from now on wait
+    /// for [`Daemon::run`].
     ///
     /// # Errors
-    /// The store is locked, damaged or of another kind, the address is in use, a permission is
+    /// The store is locked, damaged or of another kind, the address is in use, or a permission is
     /// missing.
     pub async fn open(options: Options) -> Result<Daemon, DaemonError> {
         Self::open_in(options, Environment::real()).await
     }
 
-    /// The same, in another world.
+    /// Opens a daemon in the given environment, real or simulated.
     ///
     /// # Errors
     /// As [`Daemon::open`].
@@ -95,13 +95,13 @@ impl Daemon {
             guest_rate,
         } = options;
         engine.open_files = descriptors.open_files;
-        // Before the store is looked at: this is the likelier mistake, and costs nothing to find.
+        // Before the store is opened: this is the likelier mistake, and cheap to detect.
         let mut made = None;
         if let Some(socket) = &socket {
             if is_alive(socket).await {
                 return Err(BindError::InUse(socket.clone()).into());
             }
-            // A store that nobody could reach is not made.
+            // Do not create a store that nobody could reach.
             made = Some(Listener::check(socket, access).await?);
         }
         let (owner, busy_poll) = (engine.instance_owner, engine.busy_poll);
@@ -114,7 +114,7 @@ impl Daemon {
             match Listener::bind(socket, access).await {
                 Ok(bound) => listener = Some(bound),
                 Err(error) => {
-                    // It has taken nothing yet; the first error is the one to tell.
+                    // It has accepted nothing yet; report the first error.
                     let _ = engine.shutdown().await;
                     return Err(error.into());
                 }
@@ -136,28 +136,28 @@ impl Daemon {
         })
     }
 
-    /// Ends the daemon when it is cancelled.
+    /// Shuts the daemon down when cancelled.
     pub fn stopper(&self) -> CancellationToken {
         self.shared.stop.clone()
     }
 
-    /// Serves streams that somebody else accepts. Not for longer than [`Daemon::run`] runs, which
-    /// does not wait for these.
+    /// Serves streams that the caller accepts, as long as [`Daemon::run`] runs; `run` does not wait
+    /// for them.
     pub fn server(&self) -> Server {
         Server::new(Arc::clone(&self.shared))
     }
 
-    /// Opens in-memory streams to this daemon, as that principal.
+    /// Opens in-memory streams to this daemon as `principal`.
     pub fn connector(&self, principal: Principal) -> MemoryConnector {
         self.memory.connector(principal)
     }
 
-    /// Serves until the stopper is cancelled or the store fails; then removes the socket, lets what
-    /// is in work be answered, and closes the store.
+    /// Serves until the stopper is cancelled or the store fails; then removes the socket, lets
+    /// requests in flight be answered, and closes the store.
     ///
     /// # Errors
-    /// Why the store failed: its disk, damage, or a fault of the program. What was acknowledged is
-    /// safe, but nothing more can be.
+    /// Why the store failed: its disk, damage, or a bug. Everything acknowledged is safe, but no
+    /// more commits are accepted.
     pub async fn run(self) -> Result<(), DaemonError> {
         let Daemon {
             listener,
@@ -206,7 +206,7 @@ impl Daemon {
             }
         };
         if let Some(stopped) = failure.clone().filter(Stopped::is_internal) {
-            // A half of a daemon answers nobody.
+            // A partly working daemon must not answer.
             return Err(stopped.into());
         }
         polling.abort();
@@ -230,7 +230,7 @@ impl Daemon {
     }
 }
 
-/// Who is at the other end of a socket, as the kernel says; `None` if it does not.
+/// The user at the other end of a socket, as the kernel reports it; `None` if it does not.
 fn principal(stream: &UnixStream) -> Option<Principal> {
     match stream.peer_cred() {
         Ok(peer) => Some(Principal::Uid(peer.uid())),
@@ -241,7 +241,7 @@ fn principal(stream: &UnixStream) -> Option<Principal> {
     }
 }
 
-/// The next connection of a socket, if there is one.
+/// The next connection of a socket; never ready without one.
 async fn accept(listener: Option<&Listener>) -> io::Result<UnixStream> {
     match listener {
         Some(listener) => listener.accept().await,

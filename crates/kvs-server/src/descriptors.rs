@@ -1,5 +1,5 @@
-//! Descriptors of files: how many the process may have open, and how they are shared out, so that
-//! clients never take those that the store needs.
+//! File descriptors: how many the process may open, and how they are shared out so that clients
+//! never take those that the store needs.
 
 use kvs_engine::OPEN_FILES;
 use kvs_proto::CONNECTIONS;
@@ -7,21 +7,21 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::limits::{REFUSED_CONNECTIONS, STORE_DESCRIPTORS, UPLOADS};
 
-/// How the descriptors of the process are shared out.
+/// How the file descriptors of the process are shared out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Descriptors {
-    /// All of them.
+    /// The limit of the process.
     pub(crate) limit: usize,
-    /// Connections that are served at once.
+    /// Maximum connections served at once.
     pub(crate) connections: usize,
-    /// Uploads that may be open at once, each with a file.
+    /// Maximum open uploads, each with a file.
     pub(crate) uploads: usize,
-    /// Packs, and segments of the journal, that are kept open for reading, each.
+    /// Packs, and also journal segments, that are kept open for reading.
     pub(crate) open_files: usize,
 }
 
 impl Descriptors {
-    /// Raises the soft limit to the hard one and shares out what there is.
+    /// Raises the soft limit to the hard limit and shares out the descriptors.
     pub fn raise() -> Descriptors {
         let before = getrlimit(Resource::Nofile);
         let wanted = Rlimit {
@@ -50,12 +50,12 @@ impl Descriptors {
         descriptors
     }
 
-    /// Shares out what the process may have open now.
+    /// Shares out the current soft limit.
     pub(crate) fn current() -> Descriptors {
         Descriptors::of(getrlimit(Resource::Nofile).current)
     }
 
-    /// Shares out so many descriptors; `None`: without limit.
+    /// Shares out `limit` descriptors; `None` means unlimited.
     pub(crate) fn of(limit: Option<u64>) -> Descriptors {
         let limit = limit.and_then(|limit| usize::try_from(limit).ok());
         let limit = limit.unwrap_or(usize::MAX);

@@ -1,5 +1,5 @@
-//! Why a daemon did not start, or has ended by itself, and the exit status that says so: the
-//! numbers of `sysexits.h`, so that a service manager can tell what is worth another try.
+//! Why a daemon did not start or stopped by itself, and the exit status for it. Statuses follow
+//! `sysexits.h`, so that a service manager knows when to retry.
 
 use std::io::ErrorKind as Io;
 
@@ -7,23 +7,23 @@ use kvs_engine::{EngineError, ErrorKind, StopCause, Stopped};
 
 use super::listener::BindError;
 
-/// Any failure that has no status of its own: damage in the store, a store that does not fit.
+/// Any failure without its own status: damage in the store, an incompatible store.
 const FAILED: u8 = 1;
-/// What was asked for cannot be done in any circumstances.
+/// The options can never work.
 const USAGE: u8 = 2;
-/// A fault of the program (`EX_SOFTWARE`).
+/// A bug (`EX_SOFTWARE`).
 const SOFTWARE: u8 = crate::panics::SOFTWARE;
-/// The store or the socket cannot be made (`EX_CANTCREAT`).
+/// The store or the socket cannot be created (`EX_CANTCREAT`).
 const CANNOT_CREATE: u8 = 73;
 /// The disk failed (`EX_IOERR`).
 const DISK: u8 = 74;
-/// Something is in the way that may be gone soon (`EX_TEMPFAIL`): another daemon, a full disk, no
-/// thread or descriptor to be had.
+/// An obstacle that may be gone soon (`EX_TEMPFAIL`): another daemon, a full disk, no thread or
+/// descriptor available.
 const TEMPORARY: u8 = 75;
 /// A permission is missing (`EX_NOPERM`).
 const NO_PERMISSION: u8 = 77;
 
-/// Why a daemon did not start, or has ended by itself.
+/// Why a daemon did not start, or stopped by itself.
 #[derive(Debug)]
 pub struct DaemonError {
     /// The exit status of the process.
@@ -48,7 +48,7 @@ impl DaemonError {
         }
     }
 
-    /// The options cannot be followed.
+    /// The options are invalid or contradict each other.
     pub fn usage(message: impl Into<String>) -> DaemonError {
         DaemonError::new(USAGE, message)
     }
@@ -58,7 +58,7 @@ impl DaemonError {
         DaemonError::new(TEMPORARY, format!("{doing}: {error}"))
     }
 
-    /// The store cannot be opened. Most reasons name it, or a file in it.
+    /// The store cannot be opened. Adds its path unless the reason contains it.
     pub(crate) fn open(store: &str, error: &EngineError) -> DaemonError {
         let reason = &error.message;
         let message = if reason.contains(store) {
@@ -79,7 +79,7 @@ impl DaemonError {
         DaemonError::new(status, message)
     }
 
-    /// The store was to be closed.
+    /// The store cannot be closed.
     pub(crate) fn close(error: &EngineError) -> DaemonError {
         DaemonError::new(DISK, format!("cannot close the store: {error}"))
     }
@@ -101,7 +101,7 @@ impl From<BindError> for DaemonError {
     }
 }
 
-/// Whether there is no descriptor to be had.
+/// Whether the error is a lack of file descriptors.
 fn is_exhausted(error: &std::io::Error) -> bool {
     let errno = rustix::io::Errno::from_io_error(error);
     matches!(

@@ -1,5 +1,5 @@
-//! Events of a watch on their way to the wire. A body is made once for all watches that share the
-//! event, wherever none of its values is longer than one of them wants inline.
+//! Events of a watch for the wire. A body is encoded once for all watches that share the event,
+//! unless one of its values exceeds the inline limit of a watch.
 
 use bytes::Bytes;
 use kvs_engine::{Behind, ChangeKind, ChangeValue, KeyChange, Position, WatchEvent};
@@ -19,8 +19,8 @@ pub(crate) fn body(
     encode_body(&item(namespace, event, limit))
 }
 
-/// Whether the event has no value longer than `limit`, so that its body is the same for everybody
-/// who wants values of that length.
+/// Whether the event has no value longer than `limit`, so that its body is the same for every watch
+/// with at least this limit.
 pub(crate) fn fits(event: &WatchEvent, limit: u64) -> bool {
     let (WatchEvent::Initial { entries: all, .. } | WatchEvent::Changes { changes: all, .. }) =
         event
@@ -37,18 +37,18 @@ pub(crate) fn fits(event: &WatchEvent, limit: u64) -> bool {
     })
 }
 
-/// The position that a client has reached with an event, if it is not a part that others follow.
+/// The position that a client reaches with this event, unless further parts follow.
 pub(crate) fn reached(event: &WatchEvent) -> Option<Position> {
     match event {
         WatchEvent::Initial { position, last, .. } | WatchEvent::Changes { position, last, .. } => {
             last.then_some(*position)
         }
-        // The state at its end follows.
+        // The state at `to` follows.
         WatchEvent::Gap { .. } => None,
     }
 }
 
-/// An event as an item.
+/// Converts an event to an item.
 fn item(namespace: &str, event: &WatchEvent, limit: u64) -> wire::WatchItem {
     match event {
         WatchEvent::Initial {
@@ -87,7 +87,7 @@ fn item(namespace: &str, event: &WatchEvent, limit: u64) -> wire::WatchItem {
             behind: behind.as_ref().map(elsewhere),
             last: *last,
         }),
-        // The state at `to` follows as items of its own.
+        // The state at `to` follows as separate items.
         WatchEvent::Gap { from, to } => wire::WatchItem::Gap(wire::Gap {
             from: position(*from),
             to: position(*to),
@@ -96,7 +96,7 @@ fn item(namespace: &str, event: &WatchEvent, limit: u64) -> wire::WatchItem {
     }
 }
 
-/// A state of another namespace.
+/// Encodes a state of another namespace.
 fn elsewhere(behind: &Behind) -> wire::Behind {
     let Behind {
         namespace,
@@ -110,7 +110,7 @@ fn elsewhere(behind: &Behind) -> wire::Behind {
     }
 }
 
-/// A changed key, with its bytes if there are no more than `limit`.
+/// A changed key, with its bytes if there are at most `limit`.
 fn change(change: &KeyChange, limit: u64) -> wire::Change {
     let content = match (change.kind, &change.appended) {
         (ChangeKind::Append, Some(appended)) => bytes(appended, limit),
@@ -123,7 +123,7 @@ fn change(change: &KeyChange, limit: u64) -> wire::Change {
     told
 }
 
-/// The content of a key.
+/// Encodes the content of a key.
 fn value(value: &ChangeValue, limit: u64) -> wire::ChangeValue {
     match value {
         ChangeValue::None => wire::ChangeValue::None,
@@ -133,7 +133,7 @@ fn value(value: &ChangeValue, limit: u64) -> wire::ChangeValue {
     }
 }
 
-/// Bytes, or their number if it is more than `limit`.
+/// The bytes, or only their number if there are more than `limit`.
 fn bytes(bytes: &Bytes, limit: u64) -> wire::ChangeValue {
     if bytes.len() as u64 <= limit {
         wire::ChangeValue::Bytes(bytes.clone())

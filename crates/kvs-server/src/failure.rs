@@ -1,6 +1,5 @@
-//! Why a request is refused, as its client is told: the one map from the engine's kinds of error to
-//! the protocol's codes. It has no catch-all arm, so a new kind does not compile until it has a
-//! code.
+//! Errors of requests: the one map from the engine's error kinds to the protocol's codes. It has no
+//! catch-all arm, so a new kind does not compile until it has a code.
 
 use kvs_engine::{EngineError, ErrorKind};
 use kvs_proto::{ErrorCode, ProtocolError};
@@ -9,7 +8,7 @@ use kvs_tree::TreeError;
 /// An error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
-    /// What kind, for programs.
+    /// The kind, for programs.
     pub(crate) code: ErrorCode,
     /// One sentence, for people.
     pub(crate) message: String,
@@ -50,7 +49,7 @@ impl From<ProtocolError> for Failure {
     }
 }
 
-/// The code of a kind.
+/// The code for an error kind.
 fn code_of(kind: ErrorKind) -> ErrorCode {
     match kind {
         ErrorKind::Invalid => ErrorCode::Invalid,
@@ -81,7 +80,8 @@ fn code_of(kind: ErrorKind) -> ErrorCode {
 mod tests {
     use super::*;
 
-    /// The way back. A code added to the protocol has to be placed here, on one side or the other.
+    /// The inverse of `code_of`. A code added to the protocol must be placed here, on one side or
+    /// the other.
     fn kind_of(code: ErrorCode) -> Option<ErrorKind> {
         Some(match code {
             ErrorCode::Invalid => ErrorKind::Invalid,
@@ -105,7 +105,7 @@ mod tests {
             ErrorCode::Busy => ErrorKind::Busy,
             ErrorCode::Corrupt => ErrorKind::Corrupt,
             ErrorCode::Unavailable => ErrorKind::Unavailable,
-            // Said by the session itself, or never sent.
+            // Returned by the session itself, or never sent.
             ErrorCode::NotEmpty
             | ErrorCode::UnknownOperation
             | ErrorCode::BadRequest

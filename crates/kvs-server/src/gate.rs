@@ -1,10 +1,10 @@
-//! One turn for each guest. Whatever runs for a guest, its connections and what they wait for, goes
-//! through one gate: between two steps of one guest everything else that can go on has had a step,
-//! and the sockets have been looked at. So a guest with many connections gets no more of the
-//! daemon's time than one with a single one, and its connections take turns.
+//! Takes turns for guests. Everything that runs for one guest, its connections and the work they
+//! wait for, goes through one gate: between two steps of a guest, every other runnable task has run
+//! and the sockets have been polled. So a guest with many connections gets no more time than one
+//! with a single connection, and its connections take turns.
 //!
-//! The gate is a line of futures that want to be polled, and a task that lets in one at a time: it
-//! goes to the end of the runtime's own line before each.
+//! A gate is a queue of futures that are ready to be polled, and a task that admits one at a time.
+//! The task yields to the runtime before each.
 
 use std::collections::{HashMap, VecDeque};
 use std::pin::Pin;
@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker};
 use tokio::sync::Notify;
 use tokio::task::AbortHandle;
 
-/// Where the futures of one guest wait for their turns. Ends with the last handle.
+/// Where the futures of one guest wait for their turns. Its task ends with the last handle.
 #[derive(Debug)]
 pub(crate) struct Gate {
     line: Arc<Line>,
@@ -30,15 +30,15 @@ impl Drop for Gate {
 #[derive(Debug, Default)]
 struct Line {
     state: Mutex<State>,
-    /// A turn is over.
+    /// Signalled when a turn has ended.
     over: Notify,
 }
 
 #[derive(Debug, Default)]
 struct State {
-    /// The turn is taken, or was, and others have not had theirs since.
+    /// Whether the turn is taken, or was and other tasks have not run since.
     spent: bool,
-    /// Whose turn it is, if it was given to somebody who waited.
+    /// The future whose turn it is, if it had to wait for it.
     given: Option<u64>,
     line: VecDeque<u64>,
     waiting: HashMap<u64, Waker>,
@@ -46,14 +46,14 @@ struct State {
 }
 
 impl Gate {
-    /// A gate, with its task on the current runtime.
+    /// Starts a gate; spawns its task on the current runtime.
     pub(crate) fn start() -> Arc<Gate> {
         let line = Arc::new(Line::default());
         let kept = Arc::clone(&line);
         let task = tokio::spawn(async move {
             loop {
                 kept.over.notified().await;
-                // Everybody else who can go on has a step, then the sockets are looked at.
+                // Every other runnable task runs, then the runtime polls its sockets.
                 tokio::task::yield_now().await;
                 kept.next();
             }
@@ -68,7 +68,7 @@ impl Line {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the turn to who waits longest, or to whoever comes.
+    /// Gives the turn to the future that has waited longest, or else to the next to arrive.
     fn next(&self) {
         let waker = {
             let mut state = self.lock();
@@ -91,13 +91,13 @@ impl Line {
         }
     }
 
-    /// Takes a turn, or a place in line.
+    /// Takes the turn or joins the queue; returns whether it is this future's turn.
     fn enter(&self, id: u64, cx: &Context<'_>) -> bool {
         let mut state = self.lock();
         if state.given == Some(id) || !state.spent {
             state.given = None;
             state.spent = true;
-            // It may stand in line from before.
+            // It may still be queued from before.
             state.waiting.remove(&id);
             return true;
         }
@@ -141,7 +141,7 @@ impl<F: Future> Gated<F> {
     }
 }
 
-/// Ends a turn, also if what had it panics.
+/// Ends a turn on drop, also when the future panics.
 struct Turn<'a>(&'a Line);
 
 impl Drop for Turn<'_> {
@@ -178,7 +178,7 @@ mod tests {
 
     use super::*;
 
-    /// Goes on for ever, and counts its steps.
+    /// Runs forever and counts its steps.
     async fn spin(steps: Arc<AtomicUsize>) {
         loop {
             steps.fetch_add(1, Ordering::SeqCst);
@@ -206,7 +206,7 @@ mod tests {
             tasks.spawn(Gated::new(Arc::clone(&gates[0]), spin(Arc::clone(steps))));
         }
         tasks.spawn(Gated::new(Arc::clone(&gates[1]), spin(Arc::clone(&one[0]))));
-        // The instance owner has a step whenever anybody else had one.
+        // The instance owner runs whenever a guest has run.
         tasks.spawn(spin(Arc::clone(&other[0])));
         for _ in 0..10_000 {
             tokio::task::yield_now().await;

@@ -1,5 +1,4 @@
-//! The beginning of a connection: its hello is judged and answered, and it is told how much it may
-//! have under way.
+//! The handshake: checks and answers the hello of a connection, including its limits.
 
 use std::io;
 
@@ -23,7 +22,7 @@ use crate::limits::{
     HELLO_NAMESPACES, SESSION_ROUNDS, STREAM_TURNS,
 };
 
-/// Answers the hello; the client's id if the connection may go on.
+/// Answers the hello; returns the client's id if the connection may continue.
 pub(crate) async fn greet<S>(
     connection: &mut Connection<S>,
     context: &Context,
@@ -61,7 +60,7 @@ where
     Ok(Some(client))
 }
 
-/// Judges the first frame of a connection.
+/// Checks the first frame of a connection.
 async fn hello(
     context: &Context,
     frame: &Frame,
@@ -113,7 +112,7 @@ async fn hello(
     Ok((hello.client, answer))
 }
 
-/// The refusal of a client that speaks none of this daemon's versions.
+/// The error for a client that speaks none of this daemon's versions.
 fn another_version(offered: &[u32]) -> Failure {
     let newest = offered.iter().max();
     let client = newest.map_or_else(
@@ -126,23 +125,23 @@ fn another_version(offered: &[u32]) -> Failure {
     Failure::new(ErrorCode::ProtocolVersion, message)
 }
 
-/// How much a connection may have under way.
+/// Limits on what a connection may have in flight.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Room {
-    /// Requests that are not answered.
+    /// Unanswered requests.
     pub(crate) requests: usize,
     /// Bytes of commits.
     pub(crate) commit_bytes: usize,
     /// Streams and waits.
     pub(crate) streams: usize,
-    /// Bytes of answers that are in the making.
+    /// Bytes of answers being built.
     pub(crate) answer_bytes: usize,
-    /// What it does in one turn: requests, rounds, and turns of its streams.
+    /// Limits of one turn: requests, rounds, and turns of its streams.
     pub(crate) turn: (usize, usize, usize),
 }
 
 impl Room {
-    /// Of a connection of this user.
+    /// The limits of a connection of this user.
     pub(crate) fn of(shared: &Shared, principal: Principal) -> Room {
         if shared.is_guest(principal) {
             Room {
@@ -163,7 +162,7 @@ impl Room {
         }
     }
 
-    /// What the client is told of it.
+    /// The limits that are reported to the client.
     pub(crate) fn limits(&self) -> ServerLimits {
         let mut limits = ServerLimits::default();
         limits.requests_in_flight = self.requests as u64;

@@ -1,5 +1,5 @@
-//! From the wire to the engine: keys, scopes, places in history and transactions, validated on the
-//! way. What comes out holds no reference to the connection's read buffer except large values.
+//! From the wire to the engine: validates keys, scopes, positions and transactions. The results do
+//! not reference the connection's read buffer, except for large values.
 
 use bytes::Bytes;
 use kvs_engine::{
@@ -12,12 +12,12 @@ use kvs_tree::{Blobref, Condition, GlobPattern, Key, Operation, Scope, Symlink, 
 
 use super::failure::Failure;
 
-/// A key.
+/// Parses a key.
 pub(crate) fn key(text: &str) -> Result<Key, Failure> {
     Ok(Key::parse(text)?)
 }
 
-/// A snapshot reference.
+/// Parses a snapshot reference.
 pub(crate) fn snapshot(text: &str) -> Result<SnapshotRef, Failure> {
     Ok(text.parse::<SnapshotRef>()?)
 }
@@ -41,13 +41,13 @@ pub(crate) fn at(namespace: &str, at: &wire::At) -> Result<(String, At), Failure
     Ok((namespace.to_owned(), at))
 }
 
-/// A blobref.
+/// Parses a blobref.
 pub(crate) fn blobref(text: &str) -> Result<Blobref, Failure> {
     text.parse()
         .map_err(|_| Failure::new(ErrorCode::Invalid, format!("{text:?} is not a blobref")))
 }
 
-/// A scope.
+/// Parses a scope.
 pub(crate) fn scope(scope: &wire::Scope) -> Result<Scope, Failure> {
     Ok(match scope.kind {
         ScopeKind::Auto => Scope::parse(&scope.text)?,
@@ -57,12 +57,12 @@ pub(crate) fn scope(scope: &wire::Scope) -> Result<Scope, Failure> {
     })
 }
 
-/// The scopes of a watch or a log.
+/// Parses the scopes of a watch or a log.
 pub(crate) fn scopes(scopes: &[wire::Scope]) -> Result<Vec<Scope>, Failure> {
     scopes.iter().map(scope).collect()
 }
 
-/// A position.
+/// Converts a position.
 pub(crate) fn position(position: wire::Position) -> Position {
     Position {
         incarnation: position.incarnation,
@@ -93,7 +93,7 @@ pub(crate) fn follow_start(asked: &wire::SetRoot) -> Result<FollowStart, Failure
     })
 }
 
-/// Which events a watch gives.
+/// Which versions a watch delivers, and how.
 fn mode(mode: wire::Mode) -> Mode {
     match mode {
         wire::Mode::Every => Mode::Every,
@@ -103,7 +103,7 @@ fn mode(mode: wire::Mode) -> Mode {
     }
 }
 
-/// What a watch asks of the engine.
+/// Converts the request for a watch.
 pub(crate) fn watch(asked: &wire::Watch) -> Result<WatchRequest, Failure> {
     Ok(WatchRequest {
         mode: mode(asked.mode),
@@ -113,7 +113,7 @@ pub(crate) fn watch(asked: &wire::Watch) -> Result<WatchRequest, Failure> {
     })
 }
 
-/// A commit of the client with this id.
+/// Converts a commit of the client with this id.
 pub(crate) fn commit(
     caller: Principal,
     client: [u8; 16],
@@ -148,7 +148,7 @@ pub(crate) fn commit(
     })
 }
 
-/// The same without conditions and operations, to be settled.
+/// A commit without conditions and operations, to be settled.
 pub(crate) fn without_content(
     caller: Principal,
     client: [u8; 16],
@@ -170,9 +170,9 @@ pub(crate) fn without_content(
     }
 }
 
-/// The same, of a plain commit, read where it lies. `None` if it is another one, or if something is
-/// wrong with it, or if it is so long that its values would better not be copied: then it takes the
-/// way of all requests. Also whether the answer is to tell the root.
+/// Fast path of [`commit`] for a plain commit, read from the request's bytes; also returns whether
+/// the answer carries the root. `None` if the commit is not plain, is malformed, or is too long to
+/// copy its values: then it takes the ordinary path.
 pub(crate) fn plain_commit(
     caller: Principal,
     client: [u8; 16],
@@ -221,7 +221,7 @@ pub(crate) fn plain_commit(
     Some((request, commit.root))
 }
 
-/// A condition.
+/// Converts a condition.
 fn condition(condition: wire::Condition) -> Result<Condition, Failure> {
     Ok(match condition {
         wire::Condition::Absent { key: k } => Condition::Absent { key: key(&k)? },
@@ -237,14 +237,14 @@ fn condition(condition: wire::Condition) -> Result<Condition, Failure> {
     })
 }
 
-/// An operation.
+/// Converts an operation.
 fn operation(operation: wire::Operation) -> Result<Operation, Failure> {
     Ok(match operation {
         wire::Operation::Put { key: k, value } => Operation::Put {
             key: key(&k)?,
             value,
         },
-        // The session fills the upload in.
+        // The session inserts the uploaded value later.
         wire::Operation::PutUpload { key: k, .. } => Operation::Put {
             key: key(&k)?,
             value: Bytes::new(),

@@ -1,5 +1,5 @@
-//! Items of a stream as frames: what a source told, and bookmarks, each with its effect on the
-//! stream's credit and place.
+//! Stream items as frames: events and bookmarks, each with its effect on the stream's credit and
+//! position.
 
 use bytes::Bytes;
 use kvs_engine::Position;
@@ -14,7 +14,7 @@ use super::outbox::Outbox;
 use super::stream::{Bookmark, Source, Stream, StreamId, Told};
 use super::{events, outgoing};
 
-/// The body of what a source told, and whatever it says of the stream's place.
+/// Encodes an event of a source and updates the stream's state from it.
 pub(crate) fn encode(source: &Source, told: &Told, stream: &mut Stream) -> Result<Bytes, Failure> {
     let too_big = |error: ProtocolError| Failure::new(ErrorCode::TooBig, error.to_string());
     let shared = match told {
@@ -51,7 +51,7 @@ pub(crate) fn encode(source: &Source, told: &Told, stream: &mut Stream) -> Resul
     }
 }
 
-/// Sends an item and takes it off the stream's credit.
+/// Sends an item and charges the stream's credit.
 pub(crate) fn send(stream: &mut Stream, body: &Bytes, out: &mut Outbox) -> Result<(), Failure> {
     let head = write_head(
         out.frames(),
@@ -66,15 +66,15 @@ pub(crate) fn send(stream: &mut Stream, body: &Bytes, out: &mut Outbox) -> Resul
     Ok(())
 }
 
-/// Sends the bookmark that was asked for, unless something is under way that it has to follow.
+/// Sends a requested bookmark, unless it has to wait for the last part of a version.
 pub(crate) fn send_asked_mark(stream: &mut Stream, out: &mut Outbox) {
     if stream.mark_asked && !stream.partial && send_mark(stream, true, out) {
         stream.mark_asked = false;
     }
 }
 
-/// Sends a bookmark. One that nobody asked for is left out if it says nothing new; false if the
-/// stream cannot be asked where it is.
+/// Sends a bookmark. Omits an unrequested one that reports no progress. False if the stream's
+/// position is not available now.
 pub(crate) fn send_mark(stream: &mut Stream, requested: bool, out: &mut Outbox) -> bool {
     let Some(bookmark) = stream.source.as_mut().and_then(Source::mark) else {
         return false;
@@ -100,7 +100,7 @@ pub(crate) fn send_mark(stream: &mut Stream, requested: bool, out: &mut Outbox) 
     true
 }
 
-/// Appends an item that costs no credit and fits any frame.
+/// Appends an item that costs no credit and fits in any frame.
 pub(crate) fn item<T: serde::Serialize>(out: &mut Outbox, id: StreamId, body: &T) {
     let written = write_answer(out.frames(), FRAME_BYTES, id, Status::Item, body);
     debug_assert!(written.is_ok(), "an item of a few words fits");

@@ -1,14 +1,14 @@
 //! The daemon: a unix socket in front of the engine.
 //!
-//! Reading order: `panics` (the end of a process that has a fault), `descriptors` (of files, shared
-//! out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes and
-//! frames), `failure`, `incoming`, `outgoing`, `events` and `roots` (where wire and engine types
-//! meet), `polling` (staying awake), `gate` and `account` (turns and bounds of each user), `shared`
-//! (what sessions share: the engine and a switch), `ops` (one function an operation), `work`
-//! (requests under way), `uploads` (values on their way in), `ready`, `marks`, `stream`, `table`,
-//! `items` and `streams` (watches, and who of them has its turn), `greeting` (its hello) and
-//! `session` (one connection), `server` (sessions over any stream), `memory` (streams inside the
-//! process), and the [`Daemon`] that ties them together.
+//! Reading order: `panics` (a panic ends the process), `descriptors` (how file descriptors are
+//! shared out), `listener` (the socket), `end` (exit statuses), `outbox` and `connection` (bytes
+//! and frames), `failure`, `incoming`, `outgoing`, `events` and `roots` (where wire and engine
+//! types meet), `polling` (busy-polling), `gate` and `account` (turns and limits of each user),
+//! `shared` (what sessions share: the engine and the stop switch), `ops` (one function an
+//! operation), `work` (requests in flight), `uploads` (values being received), `ready`, `marks`,
+//! `stream`, `table`, `items` and `streams` (watches, and which of them run next), `greeting` (the
+//! handshake) and `session` (one connection), `server` (sessions over any stream), `memory`
+//! (streams inside the process), and the [`Daemon`] that ties them together.
 
 mod limits;
 
@@ -78,10 +78,11 @@ pub use memory::MemoryConnector;
 pub use panics::end_process_on_panic;
 pub use server::Server;
 
-/// Begins the line that `kvs serve` prints on standard error when it is ready; the address follows.
+/// Prefix of the line that `kvs serve` prints on standard error when it is ready; the address
+/// follows.
 pub const READY: &str = "kvs: serving on ";
 
-// What stands in the options of a daemon.
+// Types in the options of a daemon.
 pub use kvs_engine::{Durability, EngineConfig, Principal, Retention, limits as engine_limits};
 
 #[cfg(test)]

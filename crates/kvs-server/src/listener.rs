@@ -1,10 +1,10 @@
-//! The daemon's unix socket: made so that no other user can connect unless guests are allowed,
-//! replaced when a killed daemon left it behind, refused when a live daemon answers on it, and
-//! removed by its owner only.
+//! The daemon's unix socket. No other user can connect to it unless guests are allowed. A stale
+//! socket of a killed daemon is replaced; a socket on which a daemon answers is an error. Only its
+//! owner removes it.
 //!
-//! Two daemons that start at the same moment are kept apart by a lock on the socket's directory
-//! while they look and bind; it leaves no file behind. The caller sets a umask that shuts other
-//! users out (or uses a private directory): between bind and chmod the umask decides.
+//! A lock on the socket's directory, which leaves no file behind, keeps two daemons from checking
+//! and binding at the same time. The caller sets a umask that excludes other users (or uses a
+//! private directory), since the umask applies between bind and chmod.
 
 use std::fs::{DirBuilder, File, Permissions};
 use std::io;
@@ -18,11 +18,11 @@ use tokio::net::{UnixListener, UnixStream};
 /// Why a socket could not be bound.
 #[derive(Debug)]
 pub(crate) enum BindError {
-    /// A daemon answers on it.
+    /// A daemon answers on this path.
     InUse(PathBuf),
-    /// Something that is not a socket stands there.
+    /// Something other than a socket is at this path.
     NotASocket(PathBuf),
-    /// The system refused.
+    /// A system call failed.
     Io(PathBuf, io::Error),
 }
 
@@ -46,14 +46,14 @@ impl std::fmt::Display for BindError {
 
 impl std::error::Error for BindError {}
 
-/// Who may connect to the socket.
+/// Which users may connect to the socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
-    /// The user of the daemon (and root, always).
+    /// The user of the daemon, and always root.
     Owner,
-    /// Also the members of a group, by its id.
+    /// Also the members of the group with this id.
     Group(u32),
-    /// Everybody.
+    /// All users.
     Everybody,
 }
 
@@ -66,8 +66,8 @@ impl Access {
         }
     }
 
-    /// The mode of directories that are made for the socket: guests must reach it, but need not
-    /// list what stands beside it.
+    /// The mode of directories created for the socket: guests must be able to reach it, but need
+    /// not list its neighbours.
     fn directory_mode(self) -> u32 {
         match self {
             Access::Owner => 0o700,
@@ -76,8 +76,8 @@ impl Access {
     }
 }
 
-/// A bound socket. Its file is removed by [`Listener::close`], or when it is dropped, unless
-/// somebody else has put another one in its place.
+/// A bound socket. [`Listener::close`] or dropping it removes its file, unless the file has been
+/// replaced.
 #[derive(Debug)]
 pub(crate) struct Listener {
     listener: UnixListener,
@@ -85,16 +85,16 @@ pub(crate) struct Listener {
 }
 
 impl Listener {
-    /// Binds the socket for those who may connect; directories above it that are missing are made,
-    /// such that these reach it. Ones that are there are left as they are.
+    /// Binds the socket for the users that may connect. Creates missing parent directories so that
+    /// these users can reach it; leaves existing ones as they are.
     ///
-    /// Blocks for a moment on the file system. Must be called within a tokio runtime.
+    /// Briefly blocks on the file system. Must be called within a tokio runtime.
     pub(crate) async fn bind(path: &Path, access: Access) -> Result<Listener, BindError> {
         let (listener, _lock) = Listener::bind_locked(path, access).await?;
         Ok(listener)
     }
 
-    /// The same, and the lock that keeps others from looking and binding.
+    /// Like [`Listener::bind`], and returns the lock that keeps others from checking and binding.
     async fn bind_locked(path: &Path, access: Access) -> Result<(Listener, File), BindError> {
         let io = |error| BindError::Io(path.to_owned(), error);
         let parent = match path.parent() {
@@ -125,38 +125,38 @@ impl Listener {
         Ok((Listener { listener, file }, lock))
     }
 
-    /// Finds out whether the socket can be bound, before anything else is made: binds it and
-    /// removes it again. What is made for it goes away with what is returned, unless that is kept.
+    /// Checks that the socket can be bound, before anything else is created: binds and removes it
+    /// again. Directories created for it are removed when the result is dropped, unless kept.
     ///
     /// # Errors
     /// As [`Listener::bind`].
     pub(crate) async fn check(path: &Path, access: Access) -> Result<Made, BindError> {
         let made = Made::missing(path.parent().unwrap_or(Path::new(".")));
-        // Whoever binds meanwhile waits for the lock, and does not take this for a daemon.
+        // A concurrent `bind` waits for the lock and does not mistake this for a daemon.
         let (listener, _lock) = Listener::bind_locked(path, access).await?;
         listener.close();
         Ok(made)
     }
 
-    /// The next connection. Cancel-safe.
+    /// Accepts the next connection. Cancel-safe.
     pub(crate) async fn accept(&self) -> io::Result<UnixStream> {
         self.listener.accept().await.map(|(stream, _)| stream)
     }
 
-    /// Removes the socket's file, then stops listening: in this order no daemon that starts now can
-    /// take the socket for a stale one and put up its own, only for us to remove that.
+    /// Removes the socket's file, then stops listening. In this order, no daemon that starts now
+    /// can see a stale socket, bind its own, and have it removed by us.
     pub(crate) fn close(self) {
         self.file.remove();
     }
 }
 
-/// Directories that are made for a socket. Removed when it is dropped, as far as they are empty.
+/// Directories created for a socket; the empty ones are removed on drop.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Made(Vec<PathBuf>);
 
 impl Made {
-    /// Those that are not there yet, the deepest first.
+    /// The ones that do not exist yet, deepest first.
     fn missing(directory: &Path) -> Made {
         let missing = directory
             .ancestors()
@@ -164,7 +164,7 @@ impl Made {
         Made(missing.map(Path::to_owned).collect())
     }
 
-    /// Leaves them where they are.
+    /// Keeps the directories.
     pub(crate) fn keep(mut self) {
         self.0.clear();
     }
@@ -173,13 +173,13 @@ impl Made {
 impl Drop for Made {
     fn drop(&mut self) {
         for directory in &self.0 {
-            // Not there, or somebody else uses it.
+            // It does not exist, or others use it.
             let _ = std::fs::remove_dir(directory);
         }
     }
 }
 
-/// The socket's file, and by its inode that it is ours.
+/// The socket's file; its inode shows whether it is still ours.
 #[derive(Debug)]
 struct SocketFile {
     path: PathBuf,
@@ -215,7 +215,7 @@ pub(crate) async fn is_alive(path: &Path) -> bool {
     UnixStream::connect(path).await.is_ok()
 }
 
-/// Clears the way for a bind: removes a socket on which nobody listens.
+/// Prepares for a bind: removes a socket on which nobody listens.
 async fn remove_stale(path: &Path) -> Result<(), BindError> {
     let io = |error| BindError::Io(path.to_owned(), error);
     let metadata = match std::fs::symlink_metadata(path) {
@@ -231,7 +231,7 @@ async fn remove_stale(path: &Path) -> Result<(), BindError> {
         Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
             std::fs::remove_file(path).map_err(io)
         }
-        // Its queue of connections is full: somebody listens.
+        // The backlog is full, so a daemon listens.
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
             Err(BindError::InUse(path.to_owned()))
         }
@@ -239,7 +239,7 @@ async fn remove_stale(path: &Path) -> Result<(), BindError> {
     }
 }
 
-/// Whether the other end is closed in both directions, so that nothing that is sent arrives.
+/// Whether the peer has closed both directions, so that nothing sent arrives.
 pub(crate) fn has_hung_up(stream: &UnixStream) -> bool {
     let mut polled = [PollFd::new(stream, PollFlags::empty())];
     let at_once = Timespec {

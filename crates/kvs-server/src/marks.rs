@@ -1,8 +1,8 @@
-//! When the streams of a connection are looked at for bookmarks: one timer for all of them.
+//! Schedules the bookmarks of a connection's streams with a single timer.
 //!
-//! The timer runs at the shortest interval that any of them asked for. When it is over, all are
-//! looked at, a few at a time, and those whose own interval has passed are told where they stand;
-//! so a longer interval may be late by the shortest one. Without such streams there is no timer.
+//! The timer runs at the shortest interval that any stream requested. When it fires, all streams
+//! are checked, a few at a time, and those whose own interval has passed get a bookmark; so a
+//! longer interval may be late by the shortest one. Without such streams there is no timer.
 
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -22,7 +22,7 @@ pub(crate) struct MarkTimer {
     scan: Option<Scan>,
 }
 
-/// A look at all streams.
+/// A pass over all streams.
 struct Scan {
     next: Slot,
     now: Millis,
@@ -41,11 +41,11 @@ impl MarkTimer {
 
     /// The time now.
     pub(crate) fn now(&self) -> Millis {
-        // Only differences count.
+        // Only differences matter.
         self.start.elapsed().as_millis() as Millis
     }
 
-    /// Sees to it that the streams are looked at after this time at the latest.
+    /// Ensures that the streams are checked within `interval`.
     pub(crate) fn within(&mut self, interval: Millis) {
         let due = Instant::now() + Duration::from_millis(interval.into());
         match &mut self.timer {
@@ -55,7 +55,7 @@ impl MarkTimer {
         }
     }
 
-    /// Begins a look at all streams if it is time; whether one is under way.
+    /// Begins a pass over all streams if it is time to; returns whether one is under way.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> bool {
         if self.scan.is_none()
             && let Some(timer) = &mut self.timer
@@ -71,8 +71,8 @@ impl MarkTimer {
         self.scan.is_some()
     }
 
-    /// The next of `slots` to look at, and the time that counts for it; `None` at the end of the
-    /// look, for which the timer has been set again.
+    /// The next of `slots` to check, and the time of this pass; `None` at the end of the pass,
+    /// after the timer has been set again.
     pub(crate) fn next(&mut self, slots: usize) -> Option<(Slot, Millis)> {
         let scan = self.scan.as_mut()?;
         let (slot, now) = (scan.next, scan.now);
@@ -88,7 +88,7 @@ impl MarkTimer {
         None
     }
 
-    /// Notes that a stream that was looked at wants marks at this interval.
+    /// Records that a checked stream wants bookmarks at this interval.
     pub(crate) fn wanted(&mut self, interval: Millis) {
         if let Some(scan) = &mut self.scan {
             let shortest = scan.shortest.map_or(interval, |other| other.min(interval));

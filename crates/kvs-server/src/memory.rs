@@ -1,7 +1,7 @@
 //! Streams to a daemon inside its own process, for modules and tests: no socket, no system call.
 //!
-//! What connects this way is a client like any other. Its session has the same turns and bounds,
-//! and ends with the daemon as those over sockets do.
+//! A client that connects this way is like any other. Its session has the same turns and limits,
+//! and ends with the daemon as socket sessions do.
 
 use std::io;
 
@@ -12,25 +12,25 @@ use tokio::sync::mpsc;
 
 use crate::limits::{MEMORY_BACKLOG, MEMORY_STREAM_BYTES};
 
-/// A stream that was opened, and on whose behalf.
+/// An opened stream and its principal.
 type Opened = (DuplexStream, Principal);
 
-/// Where in-memory streams arrive. Those opened after it was dropped are refused.
+/// Accepts in-memory streams. After it is dropped, new ones are refused.
 #[derive(Debug)]
 pub(crate) struct MemoryListener {
     opened: mpsc::Receiver<Opened>,
-    /// Kept, so that the listener waits for ever when nobody else can open a stream.
+    /// Kept so that the listener waits forever when there is no connector.
     opener: mpsc::Sender<Opened>,
 }
 
 impl MemoryListener {
-    /// A listener that nobody has connected to.
+    /// A listener without connectors.
     pub(crate) fn new() -> MemoryListener {
         let (opener, opened) = mpsc::channel(MEMORY_BACKLOG);
         MemoryListener { opened, opener }
     }
 
-    /// Opens streams to this listener.
+    /// A connector that opens streams to this listener as `principal`.
     pub(crate) fn connector(&self, principal: Principal) -> MemoryConnector {
         MemoryConnector {
             opener: self.opener.clone(),
@@ -38,7 +38,7 @@ impl MemoryListener {
         }
     }
 
-    /// The next stream. Can be dropped and called again.
+    /// Accepts the next stream. Cancel-safe.
     pub(crate) async fn accept(&mut self) -> Opened {
         match self.opened.recv().await {
             Some(opened) => opened,
@@ -48,7 +48,7 @@ impl MemoryListener {
 }
 
 /// Opens in-memory streams to one daemon as one principal, for `kvs_client::Client::connect_with`.
-/// It is refused once the daemon shuts down.
+/// Fails once the daemon shuts down.
 #[derive(Clone, Debug)]
 pub struct MemoryConnector {
     opener: mpsc::Sender<Opened>,

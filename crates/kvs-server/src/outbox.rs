@@ -1,8 +1,8 @@
-//! What waits to be sent on one connection: frames in one buffer, and between them bodies that are
-//! shared with other connections and not copied.
+//! Bytes waiting to be sent on one connection: frames in one buffer, and between them bodies that
+//! are shared with other connections without a copy.
 //!
-//! Everything leaves with as few writes as the socket allows. Nothing here bounds it: whoever adds
-//! looks at the length first.
+//! Everything is sent with as few writes as the socket allows. The outbox is unbounded: callers
+//! check its length before they add to it.
 
 use std::collections::VecDeque;
 use std::io::{self, IoSlice};
@@ -14,24 +14,24 @@ use tokio::io::AsyncWrite;
 
 use crate::limits::{OUTBOX_SPARE_BYTES, SHARED_BODY_BYTES, WRITE_PIECES};
 
-/// The bytes that wait to be sent on one connection.
+/// The bytes waiting to be sent on one connection.
 #[derive(Debug, Default)]
 pub(crate) struct Outbox {
-    /// Leave first.
+    /// Sent first.
     sealed: VecDeque<Bytes>,
-    /// Bytes of the sealed pieces.
+    /// Total bytes of the sealed pieces.
     sealed_bytes: usize,
-    /// Leaves last, and grows.
+    /// Sent last; new frames are appended here.
     open: BytesMut,
 }
 
 impl Outbox {
-    /// The buffer at whose end frames are added.
+    /// The buffer to append frames to.
     pub(crate) fn frames(&mut self) -> &mut BytesMut {
         &mut self.open
     }
 
-    /// Adds bytes that others hold as well: copied if there are few, shared if there are many.
+    /// Adds bytes that others hold as well: copied if short, shared if long.
     pub(crate) fn share(&mut self, bytes: &Bytes) {
         if bytes.len() < SHARED_BODY_BYTES {
             return self.open.extend_from_slice(bytes);
@@ -45,24 +45,24 @@ impl Outbox {
         self.sealed.push_back(bytes.clone());
     }
 
-    /// Where in memory the last shared piece lies.
+    /// The address of the last shared piece.
     #[cfg(test)]
     pub(crate) fn shared(&self) -> Option<*const u8> {
         self.sealed.back().map(|piece| piece.as_ptr())
     }
 
-    /// How many bytes wait.
+    /// Number of waiting bytes.
     pub(crate) fn len(&self) -> usize {
         self.sealed_bytes + self.open.len()
     }
 
-    /// Whether nothing waits.
+    /// Whether no bytes wait.
     pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Writes what waits, as far as the stream takes it; ready with the number of bytes, 0 only if
-    /// nothing waits.
+    /// Writes waiting bytes, as far as the stream accepts them. Ready with the number of bytes, 0
+    /// only if nothing waits.
     pub(crate) fn poll_write<S: AsyncWrite + Unpin>(
         &mut self,
         stream: &mut S,
@@ -87,7 +87,7 @@ impl Outbox {
         Poll::Ready(Ok(count))
     }
 
-    /// Drops the first bytes, which were written.
+    /// Drops the first `count` bytes after they were written.
     fn advance(&mut self, mut count: usize) {
         while let Some(piece) = self.sealed.front_mut() {
             let part = count.min(piece.len());
@@ -100,7 +100,7 @@ impl Outbox {
             self.sealed.pop_front();
         }
         self.open.advance(count);
-        // A burst must not cost its memory for as long as the connection lasts.
+        // Release the memory of a burst.
         if self.open.is_empty() && self.open.capacity() > OUTBOX_SPARE_BYTES {
             self.open = BytesMut::new();
         }

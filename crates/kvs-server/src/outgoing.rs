@@ -1,5 +1,5 @@
-//! From the engine to the wire: entries, positions and references, with values cut out where they
-//! are longer than the client wants inline.
+//! From the engine to the wire: entries, positions and references. Values longer than the client's
+//! inline limit are replaced by size and blobref.
 
 use bytes::{Bytes, BytesMut};
 use kvs_engine::{ChangeKind, Committed, PinInfo, Position, TransactionInfo, View};
@@ -10,7 +10,7 @@ use smol_str::{SmolStr, ToSmolStr};
 
 use super::failure::Failure;
 
-/// A position.
+/// Encodes a position.
 pub(crate) fn position(position: Position) -> wire::Position {
     wire::Position {
         incarnation: position.incarnation,
@@ -18,7 +18,7 @@ pub(crate) fn position(position: Position) -> wire::Position {
     }
 }
 
-/// A symbolic link.
+/// Encodes a symbolic link.
 pub(crate) fn link(link: &Symlink) -> wire::Link {
     wire::Link {
         target: link.target.clone(),
@@ -26,19 +26,19 @@ pub(crate) fn link(link: &Symlink) -> wire::Link {
     }
 }
 
-/// The counts of a directory that cost no read.
+/// The counts of a directory that require no read.
 pub(crate) fn directory(directory: &Directory) -> wire::DirectoryInfo {
     let stats = directory.stats();
     let depth = u64::from(stats.depth).saturating_sub(1);
     wire::DirectoryInfo::new(stats.entries, stats.bytes, depth)
 }
 
-/// How long a value may be to travel inline, given what the client asked for.
+/// Maximum bytes of an inline value for the limit that the client requested.
 pub(crate) fn inline_limit(asked: Option<u64>) -> u64 {
     asked.unwrap_or(INLINE_VALUE_BYTES).min(VALUE_BYTES_A_FRAME)
 }
 
-/// A value, with its bytes if it is no longer than `limit`.
+/// A value, with its bytes if it has at most `limit`.
 pub(crate) async fn value(
     view: &View,
     value: &Value,
@@ -56,7 +56,7 @@ pub(crate) async fn value(
     Ok(wire::ValueInfo::of_size(size, blobref))
 }
 
-/// An entry, with a value's bytes if it is no longer than `limit`.
+/// An entry; a value includes its bytes if it has at most `limit`.
 pub(crate) async fn entry(view: &View, entry: &Entry, limit: u64) -> Result<wire::Entry, Failure> {
     Ok(match entry {
         Entry::Value(found) => wire::Entry::Value(value(view, found, limit).await?),
@@ -70,7 +70,7 @@ pub(crate) fn text(blobref: Blobref) -> SmolStr {
     blobref.to_smolstr()
 }
 
-/// Appends the answer to a commit, which tells the root if that was asked for.
+/// Appends the answer to a commit, with the root if requested.
 pub(crate) fn committed(
     out: &mut BytesMut,
     id: u64,
@@ -86,7 +86,7 @@ pub(crate) fn committed(
     Ok(write_committed(out, FRAME_BYTES, id, told)?)
 }
 
-/// A pin.
+/// Encodes a pin.
 pub(crate) fn pin(pin: &PinInfo) -> wire::PinInfo {
     wire::PinInfo {
         id: pin.id,
@@ -97,7 +97,7 @@ pub(crate) fn pin(pin: &PinInfo) -> wire::PinInfo {
     }
 }
 
-/// Who made a version.
+/// Encodes the author of a version.
 pub(crate) fn transaction(transaction: &TransactionInfo) -> wire::TransactionInfo {
     let client = Bytes::copy_from_slice(&transaction.client);
     let name = transaction.name.clone();
@@ -109,7 +109,7 @@ pub(crate) fn transaction(transaction: &TransactionInfo) -> wire::TransactionInf
     )
 }
 
-/// How a key changed.
+/// Encodes how a key changed.
 pub(crate) fn change_kind(kind: ChangeKind) -> wire::ChangeKind {
     match kind {
         ChangeKind::Put => wire::ChangeKind::Put,

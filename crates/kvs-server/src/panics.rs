@@ -1,24 +1,24 @@
-//! A panic anywhere ends the process at once, with a message and a status of its own.
+//! A panic anywhere ends the process at once, with a message and its own exit status.
 //!
-//! A task or thread that is gone while the others go on is worse than none: requests wait for ever,
-//! or are answered by a half of the daemon that knows nothing of the other. After a restart all
-//! that was acknowledged is there, as after `kill -9`. The hook ends the process before anything
-//! unwinds, so no code sees a state that a panic left behind.
+//! A daemon in which one task or thread has died is worse than none: requests wait forever, or are
+//! answered from inconsistent state. After a restart everything acknowledged is there, as after
+//! `kill -9`. The hook ends the process before unwinding, so no code sees state that a panic left
+//! behind.
 
 use std::io::Write as _;
 use std::panic::PanicHookInfo;
 
-/// Exit status after a fault of the program (`EX_SOFTWARE`).
+/// Exit status after a bug (`EX_SOFTWARE`).
 pub(crate) const SOFTWARE: u8 = 70;
 
-/// From now on a panic of any thread ends the process with status 70, after `report` was given the
-/// message. The other threads are still at work then: `report` must not wait for them.
+/// Makes a panic of any thread end the process with status 70, after `report` was called with the
+/// message. Other threads are still running then, so `report` must not wait for them.
 pub fn end_process_on_panic(report: fn(&str)) {
     std::panic::set_hook(Box::new(move |panic| {
         report(&message(panic));
         let trace = std::backtrace::Backtrace::capture();
         if trace.status() == std::backtrace::BacktraceStatus::Captured {
-            // There is nowhere to report that nobody reads it.
+            // If standard error is closed, there is nowhere else to report to.
             let _ = writeln!(std::io::stderr(), "{trace}");
         }
         std::process::exit(SOFTWARE.into());

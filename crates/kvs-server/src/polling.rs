@@ -1,9 +1,8 @@
-//! Keeps a thread of the runtime awake while requests follow each other closely, so that the next
-//! one finds it awake ([`BusyPoll`] tells when that is worth it).
+//! Keeps a thread of the runtime busy-polling while requests follow each other closely, so that the
+//! next one finds it awake ([`BusyPoll`] decides when that is worth it).
 //!
-//! The runtime itself sleeps as soon as no task can go on. A task that always can keeps it looking
-//! at its sockets instead. It gives way to every other task, and the processor to every other
-//! thread.
+//! The runtime sleeps as soon as no task is runnable. A task that is always runnable makes it poll
+//! its sockets instead. This task yields to every other task, and the CPU to every other thread.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -11,20 +10,20 @@ use std::time::{Duration, Instant};
 use kvs_engine::BusyPoll;
 use tokio::sync::Notify;
 
-/// How often something was done for a client, as sessions tell it.
+/// Counts what was done for clients; sessions report it.
 #[derive(Default)]
 pub(crate) struct Activity {
     count: AtomicU64,
-    /// Somebody waits for the count to change.
+    /// Whether a task waits for the count to change.
     awaited: AtomicBool,
     changed: Notify,
 }
 
 impl Activity {
-    /// Something was done.
+    /// Counts one more.
     pub(crate) fn note(&self) {
         self.count.fetch_add(1, Ordering::SeqCst);
-        // Almost always nobody sleeps; then this is a look at memory that is at hand.
+        // Almost always nothing waits; then this only reads memory that is in the cache.
         if self.awaited.load(Ordering::SeqCst) && self.awaited.swap(false, Ordering::SeqCst) {
             self.changed.notify_one();
         }
@@ -34,11 +33,11 @@ impl Activity {
         self.count.load(Ordering::SeqCst)
     }
 
-    /// Waits until the count is another than `seen`.
+    /// Waits until the count differs from `seen`.
     async fn changed_since(&self, seen: u64) {
         while self.count() == seen {
             self.awaited.store(true, Ordering::SeqCst);
-            // Whoever counts from here on sees that somebody waits.
+            // From here on, `note` sees that this task waits.
             if self.count() == seen {
                 self.changed.notified().await;
             }
@@ -46,8 +45,8 @@ impl Activity {
     }
 }
 
-/// Keeps the thread that runs it awake for up to `most` after something was done, as far as that is
-/// worth it. Never ends; with zero it does nothing.
+/// Busy-polls on the current thread for up to `most` after each activity, as far as that is worth
+/// it. Never returns; with zero it does nothing.
 pub(crate) async fn keep_polling(activity: &Activity, most: Duration) {
     if most.is_zero() {
         return std::future::pending().await;
@@ -58,7 +57,7 @@ pub(crate) async fn keep_polling(activity: &Activity, most: Duration) {
         if !poll.again(Instant::now()) {
             activity.changed_since(seen).await;
         }
-        // Every other task that can go on has its turn, and then the sockets are looked at.
+        // Every other runnable task runs, then the runtime polls its sockets.
         tokio::task::yield_now().await;
         let count = activity.count();
         if count == seen {
@@ -85,7 +84,7 @@ mod tests {
         assert!(activity.awaited.load(Ordering::SeqCst) && !waiting.is_finished());
         activity.note();
         waiting.await.unwrap();
-        // What was done before is no news.
+        // Earlier activity does not count as a change.
         activity.note();
         activity.changed_since(1).await;
     }
@@ -106,7 +105,7 @@ mod tests {
     async fn others_have_their_turn_while_it_is_awake() {
         let activity = Arc::new(Activity::default());
         let kept = Arc::clone(&activity);
-        // For as long as this test can take it stays awake.
+        // Busy-polls for longer than this test can take.
         let most = Duration::from_secs(3600);
         let polling = tokio::spawn(async move { keep_polling(&kept, most).await });
         for _ in 0..100 {

@@ -1,10 +1,9 @@
 //! The set of a connection's streams that may have something to read.
 //!
-//! A commit wakes a stream by putting its slot here, once however often it is woken; the session
-//! takes the slots out in order, which gives each ready stream its turn. The set is the one sink of
+//! A commit wakes a stream by queueing its slot here, at most once until it is taken out. The
+//! session takes slots out in order, so ready streams take turns. The set is the only wake sink of
 //! all watches of its connection, so an idle watch costs it one bit. Waking is cheap and may happen
-//! on any thread: a lock that is held for a few instructions, and for the first of many also a wake
-//! of the task.
+//! on any thread: a short critical section, plus a wake of the task if it sleeps.
 
 use std::collections::VecDeque;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -12,8 +11,8 @@ use std::task::{Context, Poll, Waker};
 
 use kvs_engine::WakeSink;
 
-/// A stream's place in its connection's table. Used again for another stream later, so a wake may
-/// reach a stream that it was not meant for, which then finds nothing to do.
+/// A stream's index in its connection's table. Slots are reused, so a wake may reach a later
+/// stream, which then finds nothing to read.
 pub(crate) type Slot = u32;
 
 /// Slots in one word of the set.
@@ -28,13 +27,13 @@ pub(crate) struct ReadySet {
 #[derive(Debug, Default)]
 struct State {
     line: VecDeque<Slot>,
-    /// A bit for each slot: whether it stands in line.
+    /// One bit for each slot: whether it is queued.
     queued: Vec<u64>,
     waker: Option<Waker>,
 }
 
 impl State {
-    /// Sets or clears the bit of a slot; whether that changed it.
+    /// Sets or clears the bit of a slot; returns whether that changed it.
     fn mark(&mut self, slot: Slot, queued: bool) -> bool {
         let (index, bit) = ((slot / WORD) as usize, 1 << (slot % WORD));
         if self.queued.len() <= index {
@@ -54,7 +53,7 @@ impl ReadySet {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Puts the slot in line, unless it stands there already.
+    /// Queues the slot unless it is queued already.
     pub(crate) fn push(&self, slot: Slot) {
         let waker = {
             let mut state = self.lock();
@@ -69,13 +68,13 @@ impl ReadySet {
         }
     }
 
-    /// The next slot in line, which from now on can be put in line again; when there is none, the
-    /// task of `cx` is woken once there is.
+    /// Takes out the next slot, which may then be queued again. If there is none, the task of `cx`
+    /// is woken when one is queued.
     pub(crate) fn poll_pop(&self, cx: &mut Context<'_>) -> Poll<Slot> {
         let mut state = self.lock();
         match state.line.pop_front() {
             Some(slot) => {
-                // Before the watch is read: a wake that comes while it is must not be lost.
+                // Before the watch is read, so that a wake during the read is not lost.
                 state.mark(slot, false);
                 Poll::Ready(slot)
             }
@@ -89,7 +88,7 @@ impl ReadySet {
 
 impl WakeSink for ReadySet {
     fn wake(&self, token: u64) {
-        // Tokens are slots.
+        // Wake tokens are slots.
         if let Ok(slot) = Slot::try_from(token) {
             self.push(slot);
         }

@@ -1,5 +1,5 @@
-//! Root moves on their way to the wire. What one version touched may be more than a frame holds, so
-//! it is told in parts; the parts that are still to be sent are the only queue that a stream has.
+//! Root moves for the wire. The keys that one version touched may exceed a frame, so a move is sent
+//! in parts; the unsent parts are the only queue of a stream.
 
 use std::collections::VecDeque;
 
@@ -10,14 +10,14 @@ use kvs_tree::Key;
 
 use super::outgoing;
 
-/// A follower and the rest of what it told last.
+/// A follower and the unsent parts of its last event.
 pub(crate) struct Roots {
     follower: Follower,
     rest: VecDeque<RootItem>,
 }
 
 impl Roots {
-    /// Nothing told yet.
+    /// A source that has delivered nothing yet.
     pub(crate) fn new(follower: Follower) -> Roots {
         Roots {
             follower,
@@ -25,22 +25,22 @@ impl Roots {
         }
     }
 
-    /// Where it stands, if it follows one namespace.
+    /// Its position, if it follows one namespace.
     pub(crate) fn position(&self) -> Option<Position> {
         self.follower.position()
     }
 
-    /// Where a client can go on that has taken all that was told.
+    /// The resume token for a client that has received everything so far.
     pub(crate) fn mark(&self) -> Option<Place> {
         self.follower.mark()
     }
 
-    /// Whether it goes on, when nothing may be told now.
+    /// Whether the follower may continue; used while nothing may be sent.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         self.follower.check()
     }
 
-    /// The next item, if there is one now.
+    /// The next item, if one is available now.
     pub(crate) async fn next(&mut self) -> Result<Option<RootItem>, EngineError> {
         loop {
             if let Some(item) = self.rest.pop_front() {
@@ -54,7 +54,7 @@ impl Roots {
     }
 }
 
-/// An event as items.
+/// Converts an event to items.
 fn items(event: RootEvent, place: &Place) -> VecDeque<RootItem> {
     let place = place.to_string().into();
     match event {
@@ -132,7 +132,7 @@ fn one(item: RootItem) -> VecDeque<RootItem> {
     VecDeque::from([item])
 }
 
-/// A namespace and its root.
+/// Encodes a namespace and its root.
 fn root(info: NamespaceInfo) -> wire::NamespaceRoot {
     wire::NamespaceRoot {
         namespace: info.name,
@@ -142,7 +142,7 @@ fn root(info: NamespaceInfo) -> wire::NamespaceRoot {
     }
 }
 
-/// A move in parts that fit a frame.
+/// Splits a move into parts that fit in a frame.
 fn parts(whole: wire::Moved, keys: Vec<(Key, ChangeKind)>) -> VecDeque<RootItem> {
     let mut parts = VecDeque::new();
     let (mut part, mut bytes) = (whole.clone(), 0);

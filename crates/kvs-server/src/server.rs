@@ -1,4 +1,4 @@
-//! An engine that serves clients: sessions over any byte stream, admitted and counted.
+//! Serves an engine to clients: sessions over any byte stream, admitted and counted.
 
 use std::sync::Arc;
 
@@ -8,23 +8,23 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use super::session;
 use super::shared::{Admission, Shared};
 
-/// The engine of a daemon, and what all its sessions share. Clones are of one daemon.
+/// The engine of a daemon and the state that its sessions share. Clones refer to the same daemon.
 #[derive(Clone)]
 pub struct Server(Arc<Shared>);
 
 impl Server {
-    /// Around what sessions share.
+    /// A server with this shared state.
     pub(crate) fn new(shared: Arc<Shared>) -> Server {
         Server(shared)
     }
 
-    /// Serves one connection until it ends. All that is asked for on it is asked by `principal`:
-    /// whoever accepts the stream decides who that is, before its first byte is read. A principal
-    /// that the daemon does not serve, or that has too many connections, gets an error for its
-    /// hello.
+    /// Serves one connection until it ends. All of its requests are made by `principal`: whoever
+    /// accepts the stream must identify the user before the first byte is read. A principal that
+    /// the daemon does not serve, or that has too many connections, gets an error as the answer to
+    /// its hello.
     ///
-    /// The session ends when its stream does, and when the daemon shuts down: then what is in work
-    /// is answered first.
+    /// The session ends with its stream or when the daemon shuts down; then requests in flight are
+    /// answered first.
     pub async fn serve<S>(&self, stream: S, principal: Principal)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,
@@ -32,7 +32,7 @@ impl Server {
         self.admit(principal).serve(stream, |_| false).await;
     }
 
-    /// Counts a connection in, before anything of it is read.
+    /// Counts a connection in, before anything is read from it.
     pub(crate) fn admit(&self, principal: Principal) -> Admitted {
         Admitted {
             admission: self.0.enter(principal),
@@ -42,7 +42,7 @@ impl Server {
     }
 }
 
-/// A connection that is counted until this is dropped, however its session ends.
+/// A connection that is counted until this is dropped.
 pub(crate) struct Admitted {
     shared: Arc<Shared>,
     principal: Principal,
@@ -50,12 +50,12 @@ pub(crate) struct Admitted {
 }
 
 impl Admitted {
-    /// Whether all that it will be told is that it is refused.
+    /// Whether the connection will only get an error.
     pub(crate) fn is_refused(&self) -> bool {
         self.admission != Admission::Served || !self.shared.serves(self.principal)
     }
 
-    /// Serves its stream; `gone` tells whether the peer takes no answers any more.
+    /// Serves its stream; `gone` returns whether the peer no longer receives answers.
     pub(crate) async fn serve<S>(self, stream: S, gone: fn(&S) -> bool)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send,

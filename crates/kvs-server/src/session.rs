@@ -1,12 +1,12 @@
 //! One connection from its hello to its end. The path of a put begins here.
 //!
-//! A session is one task with one waker. Each time it runs it moves everything that can move:
-//! answers of commits, answers of slow requests, items of watches, new requests, and bytes to the
-//! socket, in that order, until nothing moves. So answers are sent together, nothing is locked, and
-//! every bound is a plain comparison: when too much is under way or waits to be sent, requests are
-//! not taken, and the client's writes block.
+//! A session is one task with one waker. Each time it runs it moves everything that can move, in
+//! this order, until nothing moves: answers of commits, answers of slow requests, items of watches,
+//! new requests, and bytes to the socket. So answers are sent together, nothing is locked, and
+//! every limit is a plain comparison: when too much is in flight or waits to be sent, no requests
+//! are taken and the client's writes block.
 //!
-//! Commits enter the engine in the order in which they arrive, while they are read.
+//! Commits enter the engine in the order in which they arrive.
 
 mod holding;
 mod peer;
@@ -37,8 +37,8 @@ use super::uploads::Uploads;
 use super::work::{Commits, Kind, Running};
 use crate::limits::{HELLO_BYTES, HELLO_TIMEOUT};
 
-/// Serves one connection until it ends. `principal` was decided by the listener, `gone` tells
-/// whether the peer takes no answers any more.
+/// Serves one connection until it ends. `principal` was identified by the listener; `gone` returns
+/// whether the peer no longer receives answers.
 pub(crate) async fn serve<S>(
     shared: Arc<Shared>,
     (stream, gone): (S, fn(&S) -> bool),
@@ -52,7 +52,7 @@ pub(crate) async fn serve<S>(
     let conversation = converse(shared, (stream, gone), principal, admission, account);
     match gate {
         None => conversation.await,
-        // A guest has one turn for all its connections.
+        // All connections of a guest share one gate.
         Some(gate) => Gated::new(gate, conversation).await,
     }
 }
@@ -93,7 +93,7 @@ async fn converse<S>(
     }
 }
 
-/// A connection after its hello.
+/// A connection after its handshake.
 struct Session<S> {
     connection: Connection<S>,
     context: Context,
@@ -103,28 +103,28 @@ struct Session<S> {
     streams: Streams,
     uploads: Uploads,
     room: Room,
-    /// Commits whose answers do not tell the root.
+    /// Commits whose answers omit the root.
     without_root: HashSet<u64>,
     account: Arc<Account>,
     aside: Aside,
     /// What is recorded on the account.
     held: Held,
-    /// A request whose answer there is no room for yet; none is taken behind it.
+    /// A request that waits for room for its answer; no request is taken after it.
     parked: Option<(u64, usize, Request)>,
     /// Bytes of the long frame that is being received.
     incoming: usize,
-    /// When it must be there as a whole.
+    /// The deadline for the complete frame.
     frame_end: Option<Pin<Box<Sleep>>>,
-    /// Until more may be written.
+    /// Runs until the user may write more.
     pause: Option<Pin<Box<Sleep>>>,
     /// Requests that may still be taken in this turn.
     turn: usize,
-    /// Whether the peer takes no answers any more.
+    /// Whether the peer no longer receives answers.
     gone: fn(&S) -> bool,
-    /// Until that is looked at.
+    /// Runs until the next check of the peer.
     look: Option<Pin<Box<Sleep>>>,
-    /// Whether requests are still taken. When not, what is in work is answered, and that is the
-    /// end.
+    /// Whether requests are still taken. If not, the connection ends once requests in flight are
+    /// answered.
     open: bool,
     /// Whether the daemon shuts down.
     stopping: bool,
@@ -179,8 +179,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         poll_fn(|cx| self.poll(cx)).await
     }
 
-    /// Moves everything that can move, but lets other connections have their turn between; ready
-    /// when the connection has ended.
+    /// Moves everything that can move, yielding to other connections in between. Ready when the
+    /// connection has ended.
     fn poll(&mut self, cx: &mut TaskContext<'_>) -> Poll<io::Result<()>> {
         self.uploads.poll_expire(cx);
         self.poll_pause(cx);
@@ -254,14 +254,13 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Poll::Pending
     }
 
-    /// Requests that will be answered by themselves.
+    /// Requests that will be answered without further input.
     fn in_work(&self) -> usize {
         self.commits.len() + self.running.slow()
     }
 
-    /// Says that the daemon shuts down to what would not end by itself, or not soon, and to what
-    /// was received of uploads, as they end with this daemon. Other requests the client sends again
-    /// by itself.
+    /// Answers everything that would not end soon by itself with the shutdown error, and also the
+    /// received frames of uploads, which end with this daemon. Clients resend other requests.
     fn end(&mut self) {
         let streams = self.streams.clear();
         let waits = self.running.cancel_all(Kind::Wait);
@@ -280,8 +279,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Takes no more requests: what is in work is still answered, and whatever would not end by
-    /// itself ends with the connection.
+    /// Stops taking requests. Requests in flight are still answered; everything that would not end
+    /// by itself is dropped.
     fn close(&mut self) {
         self.open = false;
         self.parked = None;

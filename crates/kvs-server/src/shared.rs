@@ -1,4 +1,4 @@
-//! What all sessions of a daemon share: the engine, the switch that ends them, and counts.
+//! State shared by all sessions of a daemon: the engine, the stop switch, and counters.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -18,42 +18,42 @@ use crate::limits::{
     REFUSED_CONNECTIONS,
 };
 
-/// What the daemon calls itself towards its clients.
+/// The daemon's name and version, as reported to clients.
 pub(crate) const SOFTWARE: &str = concat!("kvs ", env!("CARGO_PKG_VERSION"));
 
-/// State of the daemon that every session can reach.
+/// Daemon state that every session can reach.
 pub(crate) struct Shared {
     /// The engine.
     pub(crate) engine: Engine,
-    /// The daemon's own user id; others than it and root are guests.
+    /// The daemon's own user id; users other than this one and root are guests.
     pub(crate) owner: u32,
-    /// That something was done for a client.
+    /// Counts what is done for clients; drives busy-polling.
     pub(crate) activity: Activity,
-    /// Cancelled when the daemon is to end.
+    /// Cancelled to shut the daemon down.
     pub(crate) stop: CancellationToken,
     started: Instant,
     connections: AtomicUsize,
-    /// Whether other users than the owner and root are served.
+    /// Whether guests are served.
     allow_guests: bool,
-    /// Whether the daemon is there for one command only.
+    /// Whether the daemon serves a single command only.
     pub(crate) temporary: bool,
-    /// Connections of each of them.
+    /// Number of connections of each guest.
     guests: DashMap<Principal, usize>,
-    /// What is done on the account of the instance owner, and of each guest.
+    /// The accounts of the instance owner and of each guest.
     owner_account: Arc<Account>,
     accounts: DashMap<Principal, Arc<Account>>,
     guest_rate: u64,
-    /// Places of guests for requests that wait for the disk.
+    /// Permits for guests' requests that wait for the disk.
     guests_slow: Arc<Semaphore>,
-    /// The most bytes that were held for one user whose account is not kept any more.
+    /// Maximum bytes that were held for any user whose account has been dropped.
     most_bytes: AtomicUsize,
-    /// Uploads that are open, on all connections.
+    /// Number of open uploads on all connections.
     uploads: Arc<AtomicUsize>,
-    /// How many of each there may be.
+    /// The limits on connections and uploads.
     descriptors: Descriptors,
 }
 
-/// An upload's place among those that are open.
+/// Counts one open upload until it is dropped.
 pub(crate) struct UploadPlace(Arc<AtomicUsize>, Arc<Account>);
 
 impl Drop for UploadPlace {
@@ -63,19 +63,19 @@ impl Drop for UploadPlace {
     }
 }
 
-/// What a new connection gets.
+/// How a new connection is treated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     /// A session.
     Served,
-    /// An error as the answer to its hello.
+    /// Its hello is answered with an error.
     Refused,
-    /// Nothing: there are too many even to tell.
+    /// It is closed without an answer, since too many are waiting for theirs.
     Dropped,
 }
 
 impl Shared {
-    /// Shared state around an engine.
+    /// State around an engine.
     pub(crate) fn new(engine: Engine, owner: u32) -> Shared {
         Shared {
             engine,
@@ -97,7 +97,7 @@ impl Shared {
         }
     }
 
-    /// Serves as many connections and uploads as these allow.
+    /// Sets the limits on connections and uploads.
     pub(crate) fn descriptors(self, descriptors: Descriptors) -> Shared {
         Shared {
             descriptors,
@@ -105,12 +105,12 @@ impl Shared {
         }
     }
 
-    /// Connections that are served at once.
+    /// Maximum connections served at once.
     pub(crate) fn most_connections(&self) -> usize {
         self.descriptors.connections
     }
 
-    /// Serves other users as well, or not.
+    /// Sets whether guests are served.
     pub(crate) fn allow_guests(self, allow_guests: bool) -> Shared {
         Shared {
             allow_guests,
@@ -118,12 +118,12 @@ impl Shared {
         }
     }
 
-    /// Lets each guest write so many bytes a second.
+    /// Sets how many bytes per second each guest may write.
     pub(crate) fn guest_rate(self, guest_rate: u64) -> Shared {
         Shared { guest_rate, ..self }
     }
 
-    /// The account of a principal. Called from within the runtime.
+    /// The account of a principal. Must be called within the runtime.
     pub(crate) fn account(&self, principal: Principal) -> Arc<Account> {
         if !self.is_guest(principal) {
             return Arc::clone(&self.owner_account);
@@ -144,7 +144,7 @@ impl Shared {
         Arc::clone(&self.accounts.entry(principal).or_insert_with(new))
     }
 
-    /// Bytes that are held for the user for whom most are, now, and the most there ever were.
+    /// Bytes held for the user with the most, now and at their maximum.
     fn held(&self) -> (usize, usize) {
         let kept = self.most_bytes.load(Ordering::Relaxed);
         let owner = (
@@ -157,22 +157,22 @@ impl Shared {
         })
     }
 
-    /// Is there for one command only, or not.
+    /// Sets whether the daemon serves a single command only.
     pub(crate) fn temporary(self, temporary: bool) -> Shared {
         Shared { temporary, ..self }
     }
 
-    /// Whether it is another user than the owner and root.
+    /// Whether the principal is neither the owner nor root.
     pub(crate) fn is_guest(&self, principal: Principal) -> bool {
         Tenant::of(principal, self.owner).is_guest()
     }
 
-    /// Whether it is served at all.
+    /// Whether the principal is served at all.
     pub(crate) fn serves(&self, principal: Principal) -> bool {
         self.allow_guests || !self.is_guest(principal)
     }
 
-    /// Counts a new connection in and says what it gets; [`Shared::leave`] counts it out.
+    /// Counts a new connection and decides how it is treated; [`Shared::leave`] counts it out.
     pub(crate) fn enter(&self, principal: Principal) -> Admission {
         let others = self.connections.fetch_add(1, Ordering::Relaxed);
         if !self.is_guest(principal) {
@@ -192,7 +192,7 @@ impl Shared {
         });
     }
 
-    /// A place for one more upload, until it is dropped; `None` if there are too many.
+    /// Counts one more upload until the result is dropped; `None` if there are too many.
     pub(crate) fn enter_upload(&self, principal: Principal) -> Option<UploadPlace> {
         let (guest, account) = (self.is_guest(principal), self.account(principal));
         if !account.enter_upload() {
@@ -205,7 +205,7 @@ impl Shared {
         (others < most).then_some(place)
     }
 
-    /// Numbers for `status`, each under a name that ends in its unit.
+    /// Numbers for `status`; each name ends in its unit.
     pub(crate) fn counters(&self) -> Vec<(SmolStr, u64)> {
         let uptime = u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX);
         let connections = self.connections.load(Ordering::Relaxed) as u64;
@@ -284,7 +284,7 @@ impl Shared {
     }
 }
 
-/// What a connection gets when there are `others` already, of at most so many.
+/// How a connection is treated when there are `others` already, out of `most`.
 fn admit(others: usize, most: usize) -> Admission {
     if others < most {
         Admission::Served
@@ -295,7 +295,8 @@ fn admit(others: usize, most: usize) -> Admission {
     }
 }
 
-/// What a guest's connection gets when there are `others` already, `own` of them of the same user.
+/// How a guest's connection is treated when there are `others` already, `own` of them of the same
+/// user.
 fn admit_guest(others: usize, own: usize, most: usize) -> Admission {
     let kept = OWNER_CONNECTIONS.min(most.div_ceil(4));
     if others >= most {
@@ -335,7 +336,7 @@ mod tests {
         assert_eq!(guest(full - 1, 0), Admission::Served);
         assert_eq!(guest(full, 0), Admission::Refused);
         assert_eq!(admit(full, CONNECTIONS), Admission::Served);
-        // Where there are few, guests get three quarters of them.
+        // If there are few, guests get three quarters of them.
         assert_eq!(admit_guest(74, 0, 100), Admission::Served);
         assert_eq!(admit_guest(75, 0, 100), Admission::Refused);
         assert_eq!(admit_guest(0, 0, 1), Admission::Refused);

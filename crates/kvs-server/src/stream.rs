@@ -1,6 +1,6 @@
-//! One open stream: a source of events and what its client may still be sent.
+//! One open stream: a source of events, and the credit of its client.
 //!
-//! Idle, it is these few words and the source: no queue, no buffer, no task, no timer.
+//! An idle stream is only these few words and its source: no queue, buffer, task or timer.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::account::Aside;
 use super::marks::Millis;
 use super::roots::Roots;
 
-/// Names a stream within its connection: the id of the request that opened it.
+/// Identifies a stream within its connection: the id of the request that opened it.
 pub(crate) type StreamId = u64;
 
 /// Where a stream's items come from.
@@ -25,18 +25,18 @@ pub(crate) enum Source {
     Watch(Box<Watch>),
     /// Root moves.
     Roots(Box<Roots>),
-    /// A watch to be, of a namespace that does not exist yet.
+    /// A watch that waits for its namespace to be created.
     Absent {
-        /// What waits for it, as long as this is kept.
+        /// Keeps the waiting task alive.
         _waiting: Waiting,
     },
 }
 
-/// A task that waits for a stream; it ends with the value.
+/// A task that waits for a stream; aborted on drop.
 pub(crate) struct Waiting(AbortHandle);
 
 impl Waiting {
-    /// Takes over a task.
+    /// Takes ownership of a task.
     pub(crate) fn new(task: AbortHandle) -> Waiting {
         Waiting(task)
     }
@@ -48,7 +48,7 @@ impl Drop for Waiting {
     }
 }
 
-/// Where a client can resume.
+/// A position to resume from.
 pub(crate) enum Bookmark {
     /// A watch.
     Watch(Position),
@@ -57,7 +57,7 @@ pub(crate) enum Bookmark {
 }
 
 impl Bookmark {
-    /// How far that is, as [`Source::read`] counts.
+    /// This position in the unit of [`Source::read`].
     pub(crate) fn read(&self) -> u64 {
         match self {
             Bookmark::Watch(position) => position.version,
@@ -66,7 +66,7 @@ impl Bookmark {
     }
 }
 
-/// What a source tells.
+/// An event of a source.
 pub(crate) enum Told {
     /// An event of a watch.
     Event(Arc<SharedEvent>),
@@ -75,8 +75,8 @@ pub(crate) enum Told {
 }
 
 impl Source {
-    /// What comes next, if it is there now; otherwise the source puts its stream in line when it
-    /// is.
+    /// The next event if it is available now; otherwise the source queues its stream when there is
+    /// one.
     pub(crate) async fn next(&mut self) -> Result<Option<Told>, EngineError> {
         Ok(match self {
             Source::Watch(watch) => watch.next().await?.map(Told::Event),
@@ -85,7 +85,7 @@ impl Source {
         })
     }
 
-    /// Whether the stream goes on, for one that may not be sent anything now.
+    /// Whether the stream may continue; used while it may not be sent anything.
     pub(crate) fn check(&self) -> Result<(), EngineError> {
         match self {
             Source::Watch(watch) => watch.check(),
@@ -94,7 +94,7 @@ impl Source {
         }
     }
 
-    /// How far it has read, by versions of a watch and by groups of root moves.
+    /// How far it has read: a version for a watch, a group for root moves.
     pub(crate) fn read(&self) -> Option<u64> {
         match self {
             Source::Watch(watch) => Some(watch.position().version),
@@ -103,7 +103,7 @@ impl Source {
         }
     }
 
-    /// Where a client can resume that has taken all that was sent.
+    /// The position to resume from for a client that has received everything sent.
     pub(crate) fn mark(&mut self) -> Option<Bookmark> {
         match self {
             Source::Watch(watch) => Some(Bookmark::Watch(watch.mark())),
@@ -113,10 +113,10 @@ impl Source {
     }
 }
 
-/// The end of a step: the source and what it gave.
+/// The result of a step: the source and its event.
 pub(crate) type Stepped = Result<(Source, Option<Told>), EngineError>;
 
-/// One step of a source; a guest's waits for a place first, since it may have to wait for the disk.
+/// One step of a source. A guest's step first waits for a permit, since it may wait for the disk.
 pub(crate) async fn step(aside: Option<Aside>, mut source: Source) -> Stepped {
     let told = match &aside {
         Some(aside) => aside.in_places(source.next()).await?,
@@ -125,19 +125,19 @@ pub(crate) async fn step(aside: Option<Aside>, mut source: Source) -> Stepped {
     Ok((source, told))
 }
 
-/// Bytes of credit of a stream that has no limit by bytes.
+/// Byte credit of a stream without a limit by bytes.
 const UNLIMITED: i32 = i32::MAX;
 
-/// What a stream may still be sent.
+/// Remaining credit of a stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Allowance {
     items: u32,
-    /// Below zero after an item that was longer than what was left.
+    /// Negative after an item that was longer than the remaining credit.
     bytes: i32,
 }
 
 impl Allowance {
-    /// What a client gave with its request.
+    /// The credit that came with the client's request.
     pub(crate) fn new(items: u64, bytes: Option<u64>) -> Allowance {
         Allowance {
             items: clamp_items(items),
@@ -145,7 +145,7 @@ impl Allowance {
         }
     }
 
-    /// Adds what a client gives.
+    /// Adds credit from the client.
     pub(crate) fn add(&mut self, items: u64, bytes: u64) {
         self.items = clamp_items(items.saturating_add(self.items.into()));
         if self.bytes != UNLIMITED {
@@ -154,7 +154,7 @@ impl Allowance {
         }
     }
 
-    /// Takes an item of so many bytes off it.
+    /// Charges an item of `bytes` bytes.
     pub(crate) fn spend(&mut self, bytes: usize) {
         self.items = self.items.saturating_sub(1);
         if self.bytes != UNLIMITED {
@@ -181,30 +181,30 @@ fn clamp_bytes(bytes: u64) -> i32 {
 pub(crate) struct Stream {
     /// The id of its request.
     pub(crate) id: StreamId,
-    /// Its source, unless a step of it is under way.
+    /// Its source, unless a step is under way.
     pub(crate) source: Option<Source>,
-    /// How far the client was told, as [`Source::read`] counts.
+    /// How far the client knows the stream is, in the unit of [`Source::read`].
     pub(crate) told: u64,
-    /// Tells the steps of this stream from those of an earlier one in the same slot.
+    /// Distinguishes steps of this stream from those of an earlier one in the same slot.
     pub(crate) serial: u32,
-    /// What may still be sent.
+    /// The remaining credit.
     pub(crate) allowance: Allowance,
-    /// Longest value to send inline, in bytes.
+    /// Maximum bytes of an inline value.
     pub(crate) limit: u32,
-    /// How often it wants a mark; 0 for never.
+    /// Interval of bookmarks; 0 for none.
     pub(crate) mark_every: Millis,
-    /// When it had its last item or mark; kept only if it wants marks.
+    /// When it had its last item or bookmark; maintained only if it wants bookmarks.
     pub(crate) last_item: Millis,
     /// Whether it was woken while a step was under way.
     pub(crate) woken: bool,
-    /// Whether the client asked for a mark that could not be sent yet.
+    /// Whether the client requested a bookmark that could not be sent yet.
     pub(crate) mark_asked: bool,
-    /// Whether the last item was a part of something that goes on.
+    /// Whether the last item was a part of a version or state, and more parts follow.
     pub(crate) partial: bool,
 }
 
 impl Stream {
-    /// A stream without a source, that wants no marks.
+    /// A stream without a source that wants no bookmarks.
     pub(crate) fn new(id: StreamId, serial: u32, allowance: Allowance) -> Stream {
         Stream {
             id,
@@ -222,7 +222,7 @@ impl Stream {
     }
 }
 
-/// Opens a watch as soon as its namespace is there.
+/// Opens a watch as soon as its namespace exists.
 pub(crate) async fn when_created(
     engine: Engine,
     caller: Principal,

@@ -1,8 +1,8 @@
-//! The streams of one connection and the pump that turns their events into items.
+//! The streams of one connection, and the pump that turns their events into items.
 //!
 //! A stream is data: nothing runs for it until it is ready, has credit, and the connection has room
-//! for an item. Ready streams have their turn one after the other, an item each; one whose next
-//! event has to be read from the disk is advanced on a task of its own meanwhile and delays nobody.
+//! for an item. Ready streams take turns of one item each. A stream whose next event must be read
+//! from disk is advanced on its own task and delays no other.
 
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -27,7 +27,7 @@ use super::work::{Pending, at_once};
 use super::{incoming, outgoing};
 use crate::limits::{MARK_VERSIONS, MARKS_A_TURN, OUTGOING_EVENT_BYTES, STREAM_STEPS};
 
-/// Something that was done for a stream on a task of its own.
+/// Work for a stream that was finished on a task of its own.
 struct Finished<T> {
     slot: Slot,
     serial: u32,
@@ -44,12 +44,12 @@ pub(crate) struct Streams {
     marks: MarkTimer,
     serial: u32,
     aside: Aside,
-    /// Turns that they have before the connection looks at its socket again.
+    /// Turns before the connection polls its socket again.
     turns: usize,
 }
 
 impl Streams {
-    /// No streams, which will have so many turns at a time.
+    /// An empty set of streams, with up to `turns` turns at a time.
     pub(crate) fn new(aside: Aside, turns: usize) -> Streams {
         Streams {
             ready: Arc::default(),
@@ -63,17 +63,17 @@ impl Streams {
         }
     }
 
-    /// How many are open.
+    /// Number of open streams.
     pub(crate) fn len(&self) -> usize {
         self.table.len()
     }
 
-    /// Whether one is open under this id.
+    /// Whether a stream is open under this id.
     pub(crate) fn contains(&self, id: StreamId) -> bool {
         self.table.slot(id).is_some()
     }
 
-    /// Opens a watch; its items follow in `out`.
+    /// Opens a watch; its items are written to `out`.
     pub(crate) fn open_watch(
         &mut self,
         engine: &Engine,
@@ -113,7 +113,7 @@ impl Streams {
             None => {
                 item(out, id, &WatchItem::Absent {});
                 if request.start == Start::Now {
-                    // Whatever is written after the namespace was made is after now.
+                    // Everything written after the namespace was created counts as after now.
                     request.start = Start::Version {
                         incarnation: None,
                         version: 1,
@@ -138,7 +138,7 @@ impl Streams {
         Ok(())
     }
 
-    /// Opens a stream of root moves; its items follow in `out`.
+    /// Opens a stream of root moves; its items are written to `out`.
     pub(crate) fn open_roots(
         &mut self,
         engine: &Engine,
@@ -174,7 +174,7 @@ impl Streams {
         Stream::new(id, self.serial, allowance)
     }
 
-    /// Gives a stream its watch and tells its client where it begins.
+    /// Attaches a watch to its stream and reports where it starts.
     fn stand(&mut self, slot: Slot, watch: Watch, out: &mut Outbox) {
         let now = self.marks.now();
         let Some(stream) = self.table.get_mut(slot) else {
@@ -195,7 +195,7 @@ impl Streams {
         self.ready.push(slot);
     }
 
-    /// Gives a stream more credit; one that is not open is ignored.
+    /// Gives a stream more credit; ignored if it is not open.
     pub(crate) fn credit(&mut self, id: StreamId, credit: wire::Credit) {
         if let Some(slot) = self.table.slot(id)
             && let Some(stream) = self.table.get_mut(slot)
@@ -205,7 +205,7 @@ impl Streams {
         }
     }
 
-    /// Sends a bookmark, now or behind what is under way; without effect on what is no open watch.
+    /// Sends a bookmark, at once or after the parts under way; ignored if the stream is not open.
     pub(crate) fn mark(&mut self, id: StreamId, out: &mut Outbox) {
         if let Some(slot) = self.table.slot(id)
             && let Some(stream) = self.table.get_mut(slot)
@@ -232,15 +232,15 @@ impl Streams {
         true
     }
 
-    /// Forgets all streams: they end with the connection. Their ids.
+    /// Drops all streams without answers; returns their ids.
     pub(crate) fn clear(&mut self) -> Vec<StreamId> {
         self.steps.abort_all();
         self.absent.abort_all();
         std::mem::take(&mut self.table).into_ids()
     }
 
-    /// Lets ready streams put items into `out` while there is room, as many as one turn allows;
-    /// whether anything moved.
+    /// Lets ready streams write items to `out` while there is room, up to one round of turns.
+    /// Returns whether anything moved.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>, out: &mut Outbox) -> bool {
         let mut moved = false;
         while let Poll::Ready(Some(ended)) = self.absent.poll_join_next(cx) {
@@ -277,7 +277,7 @@ impl Streams {
         moved
     }
 
-    /// Takes in the end of the wait for a namespace.
+    /// Handles the end of a wait for a namespace.
     fn created(&mut self, finished: Finished<Result<Watch, EngineError>>, out: &mut Outbox) {
         let Finished {
             slot,
@@ -301,7 +301,7 @@ impl Streams {
         }
     }
 
-    /// Gives a ready stream its turn: one step, if it has credit.
+    /// Gives a ready stream its turn: one step if it has credit.
     fn turn(&mut self, slot: Slot, out: &mut Outbox) {
         let Some(stream) = self.table.get_mut(slot) else {
             return;
@@ -310,7 +310,7 @@ impl Streams {
             return;
         }
         if !stream.allowance.is_open() {
-            // What ended it is told all the same.
+            // An error that ended it is reported without credit.
             if let Some(Err(error)) = stream.source.as_ref().map(Source::check) {
                 self.fail(slot, Failure::from(error), out);
             }
@@ -337,7 +337,7 @@ impl Streams {
         }
     }
 
-    /// Takes in the end of a step: sends the item and puts the stream in line again.
+    /// Handles the end of a step: sends the item and queues the stream again.
     fn stepped(&mut self, slot: Slot, result: Stepped, out: &mut Outbox) {
         let (source, told) = match result {
             Ok(done) => done,
@@ -371,7 +371,8 @@ impl Streams {
         }
     }
 
-    /// Tells streams whose interval has passed where they are; whether any was looked at.
+    /// Sends bookmarks to streams whose interval has passed; returns whether any stream was
+    /// checked.
     fn send_marks(&mut self, out: &mut Outbox) -> bool {
         for _ in 0..MARKS_A_TURN {
             if out.len() >= OUTGOING_EVENT_BYTES {

@@ -1,12 +1,11 @@
-//! The streams of one connection by their slot, which wakes name, and by their id, which clients
-//! name.
+//! The streams of one connection, by slot (which wakes use) and by id (which clients use).
 
 use std::collections::HashMap;
 
 use super::ready::Slot;
 use super::stream::{Stream, StreamId};
 
-/// The open streams of a connection. A slot is used again once its stream has ended.
+/// The open streams of a connection. A slot is reused after its stream has ended.
 #[derive(Default)]
 pub(crate) struct Table {
     slots: Vec<Option<Stream>>,
@@ -15,17 +14,17 @@ pub(crate) struct Table {
 }
 
 impl Table {
-    /// How many are open.
+    /// Number of open streams.
     pub(crate) fn len(&self) -> usize {
         self.ids.len()
     }
 
-    /// How many slots there are; all are below this number.
+    /// Number of slots, used or free.
     pub(crate) fn slots(&self) -> usize {
         self.slots.len()
     }
 
-    /// The ids of all of them.
+    /// The ids of all open streams.
     pub(crate) fn into_ids(self) -> Vec<StreamId> {
         self.ids.into_keys().collect()
     }
@@ -46,7 +45,7 @@ impl Table {
         stream.is_some_and(|stream| stream.serial == serial)
     }
 
-    /// The slot that the next stream gets.
+    /// The slot for the next stream.
     pub(crate) fn next_slot(&self) -> Slot {
         match self.free.last() {
             Some(slot) => *slot,

@@ -1,9 +1,9 @@
-//! The uploads of one connection: values that come in pieces and that a commit takes later.
+//! The uploads of one connection: values that arrive in pieces, to be used by a later commit.
 //!
-//! The pieces of one upload are taken in in the order in which they arrive, each by a request that
-//! is answered when the engine has it; so the requests in work bound the memory, and the engine
-//! keeps only the edge of the value. What no commit has taken is dropped with the connection, or
-//! after a while without news.
+//! The pieces of an upload are processed in order of arrival, each by a request that is answered
+//! when the engine has accepted it. So requests in flight bound the memory, and the engine keeps
+//! only the edge of the value. An upload that no commit has taken is dropped with the connection,
+//! or after some time without data.
 
 use std::collections::HashMap;
 use std::pin::Pin;
@@ -26,7 +26,7 @@ use crate::limits::{
     CONNECTION_UPLOADS, GUEST_CONNECTION_UPLOADS, GUEST_UPLOAD_BYTES, UPLOAD_BYTES, UPLOAD_TIMEOUT,
 };
 
-/// An upload, unless a commit has taken it.
+/// An upload; empty once a commit has taken it.
 type Slot = Arc<Mutex<Option<Upload>>>;
 
 struct Open {
@@ -41,11 +41,11 @@ struct Open {
 pub(crate) struct Uploads {
     open: HashMap<u64, Open>,
     timer: Option<Pin<Box<Sleep>>>,
-    /// Bytes of pieces that are in work.
+    /// Bytes of pieces in flight.
     bytes: Arc<AtomicUsize>,
 }
 
-/// Gives back the room of a piece.
+/// Releases the room of a piece on drop.
 struct InWork(Arc<AtomicUsize>, usize);
 
 impl Drop for InWork {
@@ -54,17 +54,17 @@ impl Drop for InWork {
     }
 }
 
-/// The uploads that a commit takes.
+/// The uploads that a commit has taken.
 #[derive(Default)]
 pub(crate) struct Taken(Vec<(usize, Open, u64)>);
 
 impl Uploads {
-    /// Bytes of pieces in work.
+    /// Bytes of pieces in flight.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes.load(Ordering::Relaxed)
     }
 
-    /// Opens an upload under a request's id.
+    /// Opens an upload under the id of a request.
     pub(crate) fn open(
         &mut self,
         shared: &Arc<Shared>,
@@ -111,13 +111,13 @@ impl Uploads {
         self.open.remove(&id).is_some()
     }
 
-    /// Drops all of them.
+    /// Drops all uploads.
     pub(crate) fn clear(&mut self) {
         self.open.clear();
     }
 
-    /// Takes in a piece. One that is too long or does not follow ends the upload, and so does the
-    /// end of the right to write to its namespace.
+    /// Processes a piece. The upload ends if a piece is too long or out of order, or if the caller
+    /// loses the right to write to its namespace.
     pub(crate) fn data(
         &mut self,
         (engine, caller): (&Engine, Principal),
@@ -157,7 +157,7 @@ impl Uploads {
         }))
     }
 
-    /// Hands the uploads that a commit names over to it. Each can be taken once.
+    /// Takes the uploads that a commit refers to. Each can be taken once.
     pub(crate) fn take(&mut self, commit: &wire::Commit) -> Result<Taken, EngineError> {
         let mut taken = Taken::default();
         for (index, operation) in commit.operations.iter().enumerate() {
@@ -173,7 +173,7 @@ impl Uploads {
         Ok(taken)
     }
 
-    /// Drops those that nothing was heard of for too long.
+    /// Drops uploads without data for too long.
     pub(crate) fn poll_expire(&mut self, cx: &mut Context<'_>) {
         while let Some(timer) = &mut self.timer {
             if timer.as_mut().poll(cx) == Poll::Pending {
@@ -191,16 +191,16 @@ impl Uploads {
 }
 
 impl Taken {
-    /// Whether there are any.
+    /// Whether the commit took no uploads.
     pub(crate) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Puts the values of the uploads where the operations stand that name them. If that cannot be
-    /// done, the request is refused.
+    /// Inserts the uploaded values into the operations that refer to them. If that fails, the
+    /// request is refused.
     pub(crate) async fn fill(self, engine: &Engine, request: &mut CommitRequest) {
         for (index, open, size) in self.0 {
-            // Behind the pieces that arrived before the commit.
+            // Waits for pieces that arrived before the commit.
             let Some(upload) = open.slot.lock().await.take() else {
                 return request.refuse(EngineError::new(ErrorKind::Invalid, "no upload"));
             };

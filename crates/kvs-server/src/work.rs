@@ -1,8 +1,8 @@
-//! The requests of one connection that are not answered yet: commits, and everything else that
-//! could not be answered at once.
+//! Requests in flight on one connection: commits, and all others that could not be answered at
+//! once.
 //!
-//! The engine's answers come in one queue, a group's together with one wake: so they leave in one
-//! write, and a commit that takes its time holds back no other's answer.
+//! The engine queues the answers of a group together, with one wake. So they leave in one write,
+//! and a slow commit delays no other answer.
 
 use std::collections::{HashMap, VecDeque};
 use std::future::Future;
@@ -16,10 +16,11 @@ use super::account::Aside;
 use super::failure::Failure;
 use super::ops;
 
-/// What a request waits for.
+/// The future of a request's result.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = T> + Send>>;
 
-/// Runs a future as far as it comes without waiting. One that has to wait can be awaited anywhere.
+/// Runs a future until it would have to wait. A future that has to wait can then be awaited as
+/// usual.
 pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
     match future
         .as_mut()
@@ -30,32 +31,32 @@ pub(crate) fn at_once<T>(future: &mut Pending<T>) -> Option<T> {
     }
 }
 
-/// Commits that are not answered yet.
+/// Unanswered commits.
 ///
-/// Before a commit may enter the engine, what is too large for the journal has to be made durable.
-/// That takes time for few of them, and those that arrived later wait behind: so the order of
-/// arrival is the order of commits. Answers come in the order in which they are ready.
+/// Before a commit enters the engine, values too large for the journal must be made durable. Few
+/// commits need that time, and later ones wait for them, so commits keep their order of arrival.
+/// Answers are returned in the order in which they become ready.
 #[derive(Default)]
 pub(crate) struct Commits {
     answers: Answers,
-    /// How many the engine has to answer.
+    /// Number of commits that the engine has yet to answer.
     entered: usize,
-    /// Answers that were taken from the engine, and refusals of what did not enter it.
+    /// Answers taken from the engine, and refusals of commits that did not enter it.
     ready: VecDeque<Answer>,
-    /// About to enter the engine, together.
+    /// Commits that enter the engine together.
     entering: Vec<(Token, CommitRequest)>,
-    /// Not ready to.
+    /// Commits that are being staged or wait for earlier ones.
     staged: VecDeque<(Token, Staging)>,
-    /// Bytes of all of them.
+    /// Bytes of all commits.
     bytes: usize,
 }
 
-/// A commit whose large values are being made durable.
+/// A commit whose large values are being staged.
 type Staging = Pending<Result<CommitRequest, EngineError>>;
 
 impl Commits {
-    /// Takes a commit in; it enters the engine with the next [`enter`](Self::enter) if nothing
-    /// keeps it. `token` has the length of the request as a measure of the memory that it holds.
+    /// Adds a commit. It enters the engine with the next [`enter`](Self::enter) unless it must wait
+    /// for staging. `token` has the length of the request, as a measure of the memory it holds.
     pub(crate) fn push(
         &mut self,
         token: Token,
@@ -75,7 +76,7 @@ impl Commits {
         self.push_staged(token, staged);
     }
 
-    /// Takes a commit in whose staging is under way.
+    /// Adds a commit whose staging is under way.
     pub(crate) fn push_staged(&mut self, token: Token, mut staging: Staging) {
         self.bytes += token.bytes;
         if self.staged.is_empty()
@@ -87,8 +88,8 @@ impl Commits {
         }
     }
 
-    /// Takes a commit in that lacks something of its own, such as an upload: it can only be
-    /// answered.
+    /// Adds a commit that lacks something, such as an upload, so that it can only be answered: with
+    /// its recorded outcome if it is a repeat, else with `refusal`.
     pub(crate) fn settle(
         &mut self,
         token: Token,
@@ -109,28 +110,28 @@ impl Commits {
         }
     }
 
-    /// Gives what was taken in to the engine.
+    /// Submits the added commits to the engine.
     pub(crate) fn enter(&mut self, engine: &Engine) {
         let Some((_, first)) = self.entering.first() else {
             return;
         };
-        // All of them are of one connection, and so of one caller.
+        // All of them are of one connection, and so have the same caller.
         let caller = first.caller;
         self.entered += self.entering.len();
         engine.submit_all(caller, &self.answers, self.entering.drain(..));
     }
 
-    /// How many there are.
+    /// Number of unanswered commits.
     pub(crate) fn len(&self) -> usize {
         self.ready.len() + self.entered + self.entering.len() + self.staged.len()
     }
 
-    /// About how much memory they hold, in bytes.
+    /// Approximate memory that they hold, in bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// The next answer. Also lets those enter that have been staged.
+    /// The next answer. Also submits commits whose staging is done.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
@@ -157,21 +158,21 @@ impl Commits {
     }
 }
 
-/// Whether a request is expected to be answered by itself soon.
+/// What a request waits for, and whether it can be cancelled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// It waits for the disk or the engine: bounded by backpressure.
+    /// The disk or the engine: bounded by backpressure.
     Slow,
-    /// Likewise, and it is of no use to anybody when its client is gone.
+    /// As `Slow`, but of no use once its client is gone.
     Read,
-    /// Likewise, and it may take long: a daemon that shuts down does not wait for it.
+    /// As `Read`, but it may take long: a daemon that shuts down does not wait for it.
     Walk,
-    /// It waits for the world: bounded as streams are, so that it never keeps others from being
+    /// External events: bounded like streams, so that it never keeps other requests from being
     /// read.
     Wait,
 }
 
-/// Requests that run on tasks of their own until they are answered or cancelled.
+/// Requests that run on their own tasks until they are answered or cancelled.
 #[derive(Default)]
 pub(crate) struct Running {
     tasks: JoinSet<(u64, u64, Result<ops::Answer, Failure>)>,
@@ -179,22 +180,22 @@ pub(crate) struct Running {
     open: HashMap<u64, Open>,
     serial: u64,
     waits: usize,
-    /// Bytes that the answers of all of them may have.
+    /// Maximum bytes of all their answers.
     bytes: usize,
 }
 
 /// A request that runs.
 struct Open {
-    /// Under which its task answers.
+    /// Identifies its task.
     serial: u64,
     task: AbortHandle,
     kind: Kind,
-    /// That its answer may have.
+    /// Maximum bytes of its answer.
     bytes: usize,
 }
 
 impl Running {
-    /// Gives a request, whose answer may have so many bytes, a task.
+    /// Spawns a task for a request whose answer has at most `bytes` bytes.
     pub(crate) fn spawn(
         &mut self,
         aside: &Aside,
@@ -218,17 +219,17 @@ impl Running {
         }
     }
 
-    /// Bytes that the answers may have.
+    /// Maximum bytes of all answers.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// How many are slow.
+    /// Number of requests other than waits.
     pub(crate) fn slow(&self) -> usize {
         self.open.len() - self.waits
     }
 
-    /// How many are waits.
+    /// Number of waits.
     pub(crate) fn waits(&self) -> usize {
         self.waits
     }
@@ -238,7 +239,7 @@ impl Running {
         self.open.contains_key(&id)
     }
 
-    /// Stops a request; false if there is none.
+    /// Cancels a request; false if there is none.
     pub(crate) fn cancel(&mut self, id: u64) -> bool {
         let Some(entry) = self.open.remove(&id) else {
             return false;
@@ -247,7 +248,7 @@ impl Running {
         true
     }
 
-    /// Stops all of a kind; the ids of those requests.
+    /// Cancels all requests of a kind; returns their ids.
     pub(crate) fn cancel_all(&mut self, kind: Kind) -> Vec<u64> {
         let those = self.open.iter().filter(|(_, open)| open.kind == kind);
         let ids: Vec<u64> = those.map(|(id, _)| *id).collect();
@@ -263,13 +264,13 @@ impl Running {
         self.bytes -= open.bytes;
     }
 
-    /// The next answer of any of them.
+    /// The next answer of any request.
     pub(crate) fn poll_next(
         &mut self,
         cx: &mut Context<'_>,
     ) -> Poll<(u64, Result<ops::Answer, Failure>)> {
         while let Poll::Ready(Some(ended)) = self.tasks.poll_join_next(cx) {
-            // A stopped task has no answer; a stopped request's id may be in use again.
+            // A cancelled task has no answer, and a cancelled request's id may be in use again.
             let Ok((id, serial, answer)) = ended else {
                 continue;
             };

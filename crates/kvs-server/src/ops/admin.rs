@@ -1,4 +1,4 @@
-//! The operations that are not about keys: pins, namespaces, sync, status.
+//! Operations that are not about keys: pins, namespaces, sync, status.
 
 use kvs_engine::{At, Principal};
 use kvs_proto as wire;
@@ -63,7 +63,7 @@ pub(super) async fn namespace_create(
                 .await?;
         }
     }
-    // Somebody may have removed it at once: then that is the answer.
+    // It may have been removed already; then that is the answer.
     let made = engine.namespace(*caller, &asked.name)?;
     Ok(Answer::Namespace(namespace(made)))
 }
@@ -110,7 +110,7 @@ pub(super) async fn namespaces(context: &Context) -> Result<Answer, Failure> {
     Ok(Answer::Namespaces(wire::NamespacesAnswer { namespaces }))
 }
 
-/// A namespace as the wire tells it.
+/// Encodes a namespace.
 fn namespace(info: kvs_engine::NamespaceInfo) -> wire::NamespaceInfo {
     wire::NamespaceInfo {
         name: info.name,

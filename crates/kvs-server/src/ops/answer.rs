@@ -1,5 +1,4 @@
-//! What operations have in common: what they are given, what they answer, and how an answer becomes
-//! a frame.
+//! Types shared by operations: their context, their answers, and how an answer becomes a frame.
 
 use std::iter;
 use std::sync::Arc;
@@ -17,12 +16,12 @@ use super::super::outbox::Outbox;
 use super::super::shared::Shared;
 use crate::limits::SHARED_BODY_BYTES;
 
-/// What an operation needs of its session.
+/// The session state that an operation needs.
 #[derive(Clone)]
 pub(crate) struct Context {
     /// The engine and the daemon's counters.
     pub(crate) shared: Arc<Shared>,
-    /// Who asks.
+    /// The user who makes the request.
     pub(crate) caller: Principal,
 }
 
@@ -54,11 +53,11 @@ pub(crate) enum Answer {
     Namespaces(wire::NamespacesAnswer),
     /// To a status.
     Status(wire::StatusAnswer),
-    /// To what has nothing to tell.
+    /// An answer without content.
     Done,
 }
 
-/// The bytes of a value that stands in an entry.
+/// The bytes of a value in an entry.
 fn value(entry: &wire::Entry) -> Option<&Bytes> {
     match entry {
         wire::Entry::Value(value) => value.bytes.as_ref(),
@@ -66,8 +65,8 @@ fn value(entry: &wire::Entry) -> Option<&Bytes> {
     }
 }
 
-/// Appends the final answer under `id` to `out`; an answer that fits no frame becomes an error.
-/// Long values are shared and not copied.
+/// Appends the final answer under `id` to `out`. An answer that does not fit in a frame becomes an
+/// error. Long values are shared, not copied.
 pub(crate) fn write(out: &mut Outbox, id: u64, answer: &Result<Answer, Failure>) {
     let answer = match answer {
         Ok(answer) => answer,
@@ -108,7 +107,7 @@ fn copy(out: &mut Outbox, id: u64, body: &impl Serialize) -> Result<(), Protocol
     write_answer(out.frames(), FRAME_BYTES, id, Status::Final, body)
 }
 
-/// Appends an answer with these values, in the order in which it has them.
+/// Appends an answer with these values, given in the order in which they are encoded.
 fn send<'a>(
     out: &mut Outbox,
     id: u64,

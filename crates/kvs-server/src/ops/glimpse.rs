@@ -1,6 +1,5 @@
-//! Lookups of small current values, from the bytes of the request to those of the answer: nothing
-//! is allocated and nothing waited for. Whatever is out of the ordinary takes the way of all
-//! requests.
+//! Fast path for lookups of small current values, from request bytes to answer bytes, without
+//! allocating or waiting. Everything else takes the ordinary path.
 
 use bytes::BytesMut;
 use kvs_proto::{BriefLookup, FRAME_BYTES, Op, Peeked, write_found};
@@ -9,14 +8,14 @@ use kvs_tree::Key;
 use super::super::outgoing;
 use super::answer::Context;
 
-/// Answers a request if it is a lookup that can be answered at once. If not, nothing was done.
+/// Answers a request if it is a lookup that can be answered at once; otherwise does nothing.
 pub(crate) fn glimpse(context: &Context, request: &Peeked<'_>, out: &mut BytesMut) -> Option<()> {
     if request.tag != Op::Lookup.code() {
         return None;
     }
     let answered = BriefLookup::read(request.body).and_then(|asked| {
         let key = Key::parse(asked.key).ok()?;
-        // Of a key in another form the answer tells where it was found.
+        // For a key in another form, the answer must say where it was found.
         if key.as_str() != asked.key {
             return None;
         }

@@ -1,4 +1,4 @@
-//! The log: a page of versions, who made them, and the keys that they touched.
+//! The log: a page of versions, their authors, and the keys they touched.
 
 use kvs_engine::{At, ChangeKind, LogEntry};
 use kvs_proto as wire;
@@ -8,10 +8,10 @@ use kvs_tree::Key;
 use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
 
-/// About what a changed key takes on the wire beside its name.
+/// Approximate bytes of a changed key on the wire, apart from its name.
 const CHANGE_BYTES: usize = 24;
 
-/// About what a transaction takes on the wire.
+/// Approximate bytes of a transaction on the wire.
 const TRANSACTION_BYTES: usize = 96;
 
 pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, Failure> {
@@ -55,7 +55,7 @@ pub(super) async fn log(context: &Context, asked: wire::Log) -> Result<Answer, F
     }))
 }
 
-/// A version as the wire tells it.
+/// Encodes a version.
 fn version(version: LogEntry) -> wire::LogVersion {
     let change = |(key, kind): &(Key, ChangeKind)| {
         wire::LogChange::new(key.as_str(), outgoing::change_kind(*kind))

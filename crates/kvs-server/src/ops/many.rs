@@ -1,5 +1,4 @@
-//! The operations that read much at once: many keys of one state, and the nodes by which a key is
-//! reached.
+//! Bulk reads: many keys of one state, and the nodes on the path to a key.
 
 use kvs_engine::{Located, View};
 use kvs_proto as wire;
@@ -10,7 +9,7 @@ use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
 use super::read::{Read, variable_bytes, view, visits_of};
 
-/// About what a result takes on the wire beside a value.
+/// Approximate bytes of a result on the wire, apart from a value.
 const RESULT_BYTES: usize = 64;
 
 pub(super) async fn lookup_many(
@@ -61,7 +60,7 @@ async fn look_up(
     })
 }
 
-/// Whether a failure says something of one key, and nothing of the daemon.
+/// Whether a failure is about one key, not about the daemon.
 fn concerns_the_key(code: ErrorCode) -> bool {
     matches!(
         code,

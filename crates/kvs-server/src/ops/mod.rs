@@ -1,6 +1,5 @@
-//! What the daemon does for each request that has one answer: one function an operation, from its
-//! message to its answer. Commits, watches and their credit are the session's own business, since
-//! their order and lifetime are.
+//! Requests that have one answer: one function an operation, from its message to its answer. The
+//! session itself handles commits, watches and credit, whose order and lifetime it owns.
 
 mod answer;
 mod size;
@@ -22,8 +21,8 @@ pub(crate) use size::answer_bytes;
 
 pub(crate) use glimpse::glimpse;
 
-/// Whether a request changes nothing and waits for nobody, so that it is of no use when its client
-/// is gone.
+/// Whether a request changes nothing and waits for no event, so that it is of no use once its
+/// client is gone.
 pub(crate) fn only_reads(request: &Request) -> bool {
     matches!(
         request,
@@ -40,7 +39,7 @@ pub(crate) fn only_reads(request: &Request) -> bool {
     )
 }
 
-/// Does what a request asks for.
+/// Performs a request.
 pub(crate) async fn perform(context: &Context, request: Request) -> Result<Answer, Failure> {
     let slices = context.shared.engine.slices();
     match request {

@@ -1,4 +1,4 @@
-//! The operations that read one state: lookup, list, read, info, wait.
+//! Operations that read one state: lookup, list, read, info, wait.
 
 use bytes::Bytes;
 use kvs_engine::limits::READ_AT_ONCE_BYTES;
@@ -11,7 +11,7 @@ use smol_str::{SmolStr, ToSmolStr};
 use super::super::{failure::Failure, incoming, outgoing};
 use super::answer::{Answer, Context};
 
-/// About what an entry of a list takes on the wire beside its key and value.
+/// Approximate bytes of a list entry on the wire, apart from its key and value.
 const ENTRY_BYTES: usize = 48;
 
 /// Opens the state that a request names.
@@ -28,7 +28,7 @@ pub(super) async fn view(
         .await?)
 }
 
-/// The references that tell which state was read.
+/// Identifies the state that was read.
 pub(super) struct Read {
     pub(super) namespace: SmolStr,
     pub(super) position: wire::Position,
@@ -57,7 +57,7 @@ impl Read {
     }
 }
 
-/// Finds what stands at a key; `NotFound` if nothing does.
+/// Finds the entry at a key; `NotFound` if there is none.
 async fn locate(view: &View, key: &Key) -> Result<Located, Failure> {
     let found = view.lookup(key, true).await?;
     found.ok_or_else(|| Failure::new(ErrorCode::NotFound, format!("{key}: no such key")))
@@ -87,7 +87,7 @@ pub(super) async fn lookup(context: &Context, asked: wire::Lookup) -> Result<Ans
             } else {
                 None
             };
-            // Whoever reads it by ranges does so in this state.
+            // A client that reads it by ranges does so in this state.
             let is_long = matches!(&shown, wire::Entry::Value(value) if value.bytes.is_none());
             wire::LookupAnswer {
                 position: position(&view, &asked.at),
@@ -101,7 +101,7 @@ pub(super) async fn lookup(context: &Context, asked: wire::Lookup) -> Result<Ans
     Ok(Answer::Lookup(Box::new(answer)))
 }
 
-/// The position that was read; what a bare root shows has none in any history.
+/// The position that was read; a bare root has none.
 fn position(view: &View, at: &wire::At) -> wire::Position {
     match at {
         wire::At::Root(_) => wire::Position {
@@ -112,7 +112,7 @@ fn position(view: &View, at: &wire::At) -> wire::Position {
     }
 }
 
-/// Where a lookup ended, if that is not where the request says.
+/// Where a lookup ended, if not where the request says.
 fn place(asked: &wire::Lookup, view: &View, key: &Key) -> Option<wire::FoundAt> {
     let (namespace, key) = (view.namespace(), key.as_str());
     let is_there = (namespace, key) == (asked.namespace.as_str(), asked.key.as_str());
@@ -141,7 +141,7 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
     let listing = Listing {
         dir: &key,
         after: after.as_ref(),
-        // One more tells whether more follow.
+        // One more shows whether more follow.
         limit: most.saturating_add(1),
         recursive: asked.recursive,
         scope: scope.as_ref(),
@@ -178,12 +178,12 @@ pub(super) async fn list(context: &Context, asked: wire::List) -> Result<Answer,
     })))
 }
 
-/// Visits that something of that size in an answer is worth; a long value counts as it is copied.
+/// Visits that an item of this size in an answer counts as; a long value counts as it is copied.
 pub(super) fn visits_of(size: usize) -> usize {
     visits_of_bytes(size.min(READ_AT_ONCE_BYTES))
 }
 
-/// Bytes of an entry that may be many.
+/// The variable-length bytes of an entry.
 pub(super) fn variable_bytes(entry: &wire::Entry) -> usize {
     match entry {
         wire::Entry::Value(value) => value.bytes.as_ref().map_or(0, Bytes::len),

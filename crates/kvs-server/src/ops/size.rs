@@ -1,13 +1,13 @@
-//! How long the answer to a request may be, known before anything is done for it.
+//! Estimates the length of the answer to a request, before any work is done for it.
 
 use kvs_proto::{FRAME_BYTES, PART_BYTES, Request, VALUE_BYTES_A_FRAME};
 
 use super::super::outgoing;
 
-/// What an answer takes beside what it is about, about, in bytes.
+/// Approximate bytes of an answer apart from its content.
 const ANSWER_OVERHEAD: usize = 1024;
 
-/// Bytes that the answer to this request has at most, about. 0 for what has a short one.
+/// Approximate maximum bytes of the answer to this request; 0 for requests with short answers.
 pub(crate) fn answer_bytes(request: &Request) -> usize {
     let inline = |most| usize::try_from(outgoing::inline_limit(most)).unwrap_or(FRAME_BYTES);
     let page = |most| PART_BYTES + inline(most);

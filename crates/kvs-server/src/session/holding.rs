@@ -1,4 +1,5 @@
-//! What a session holds, and whether it may take more: bounds of its connection and of its user.
+//! The memory that a session holds, and whether it may take more: limits of its connection and
+//! user.
 
 use std::task::Context;
 
@@ -15,7 +16,7 @@ use crate::limits::{
 };
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// What the connection holds.
+    /// What the connection holds now.
     pub(super) fn now(&self) -> Held {
         let parked = self.parked.as_ref().map_or(0, |(_, bytes, _)| *bytes);
         Held {
@@ -29,14 +30,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Records what is held now.
+    /// Records what is held now on the account.
     pub(super) fn record(&mut self) {
         let now = self.now();
         self.account.record(&mut self.held, now);
     }
 
-    /// Records what is held before the session sleeps. One that waits for others to give something
-    /// back is woken then.
+    /// Records what is held before the session sleeps. If it waits for room, registers it to be
+    /// woken when others release some.
     pub(super) fn rest(&mut self, cx: &mut Context<'_>) {
         if self.pause.is_some() {
             self.poll_pause(cx);
@@ -44,7 +45,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 cx.waker().wake_by_ref();
             }
         }
-        // It may have been set just now.
+        // It may have been started just now.
         if self.poll_frame_end(cx) {
             cx.waker().wake_by_ref();
         }
@@ -52,7 +53,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.record();
         if self.open && self.waits_for_room() {
             self.account.wait(cx.waker());
-            // What was given back before it was noted wakes nobody.
+            // Room released before `wait` wakes nobody, so check again.
             if !self.waits_for_room() {
                 cx.waker().wake_by_ref();
             }
@@ -65,14 +66,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         parked || !self.account.has_room(self.held, self.now().bytes, 0) || !self.may_receive()
     }
 
-    /// Whether a request may begin whose answer has at most so many bytes.
+    /// Whether a request may begin whose answer has at most `bytes` bytes.
     pub(super) fn admits(&self, bytes: usize) -> bool {
         let others = self.running.bytes();
         (others == 0 || others + bytes <= self.room.answer_bytes)
             && self.account.has_room(self.held, self.now().bytes, bytes)
     }
 
-    /// Whether there is room for the frame that is being received, or it has some already.
+    /// Whether there is room for the frame that is being received, or it already has some.
     pub(super) fn may_receive(&self) -> bool {
         let bytes = self.connection.incoming();
         bytes < LONG_FRAME_BYTES
@@ -80,7 +81,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             || self.account.has_room(self.held, self.now().bytes, bytes)
     }
 
-    /// Makes room for the frame that is being received, if there is any.
+    /// Reserves room for the frame that is being received, if there is enough.
     pub(super) fn admits_frame(&mut self) -> bool {
         let admitted = self.may_receive();
         let bytes = self.connection.incoming();
@@ -92,8 +93,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         admitted
     }
 
-    /// Whether the frame that is being received, and that room is kept for, has taken too long. The
-    /// time in which the daemon does not read does not count.
+    /// Whether a frame with reserved room has taken too long to arrive. Time in which the daemon
+    /// does not read does not count.
     pub(super) fn poll_frame_end(&mut self, cx: &mut Context<'_>) -> bool {
         while let Some(end) = &mut self.frame_end
             && end.as_mut().poll(cx).is_ready()
@@ -114,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Takes bytes that a request writes off what the user may write. Whether it may be begun now;
-    /// else once the pause is over.
+    /// Charges bytes that a request writes to the user's rate. Returns whether it may begin now;
+    /// otherwise it begins after the pause.
     pub(super) fn charge(&mut self, bytes: usize) -> bool {
         let wait = self.account.charge(bytes + COMMIT_OVERHEAD_BYTES);
         self.pause = wait.map(|wait| Box::pin(sleep(wait)));

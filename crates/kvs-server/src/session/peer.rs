@@ -1,7 +1,7 @@
-//! Whether the client is still there. A session that reads learns of it at once; one whose client
-//! has closed its side only may still send answers, and one that does not read, as too much is
-//! under way, learns nothing. So while requests are in work, or none are taken, the session looks
-//! from time to time.
+//! Detects clients that are gone. A session that reads notices at once. A client that has closed
+//! only its own side may still receive answers, and a session that does not read, because too much
+//! is in flight, notices nothing. So while requests are in flight or none are taken, the session
+//! checks periodically.
 
 use std::task::Context;
 
@@ -13,8 +13,8 @@ use super::Session;
 use crate::limits::PEER_PERIOD;
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Looks at the peer if it is time to. When it is gone, what it only wanted to read is not
-    /// worked on any more; what changes something goes on.
+    /// Checks the peer if it is time to. If it is gone, cancels requests that only read; requests
+    /// that change something continue.
     pub(super) fn poll_peer(&mut self, cx: &mut Context<'_>) {
         while let Some(look) = &mut self.look {
             if look.as_mut().poll(cx).is_pending() {
@@ -30,7 +30,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Looks again after a while, if that is of use, before the session sleeps.
+    /// Schedules the next check before the session sleeps, if one is needed.
     pub(super) fn keep_looking(&mut self, cx: &mut Context<'_>) {
         if self.running.slow() == 0 && self.has_room() {
             self.look = None;

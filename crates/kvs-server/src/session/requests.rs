@@ -1,5 +1,4 @@
-//! A session takes requests: each is begun in the order in which they arrived, as far as there is
-//! room.
+//! Takes requests: each begins in order of arrival, as far as there is room.
 
 use bytes::Bytes;
 use kvs_engine::Token;
@@ -13,16 +12,16 @@ use super::super::work::{Kind, Pending, at_once};
 use super::Session;
 use crate::limits::{GUEST_TURN_BYTES_A_REQUEST, JUDGED_BYTES};
 
-/// What became of a request before it was decoded.
+/// The result of checking a request before it is decoded.
 enum Judged {
-    /// It is to be decoded.
+    /// Decode and begin it.
     MayBegin,
-    /// It will be answered.
+    /// It is answered without being decoded.
     Settled,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
-    /// Takes requests that were received, as far as there is room; whether there were any.
+    /// Takes received requests as far as there is room; returns whether there were any.
     pub(super) fn take_requests(&mut self) -> bool {
         let mut taken = false;
         if let Some((id, bytes, request)) = self.parked.take() {
@@ -47,7 +46,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     self.take(frame);
                 }
                 Ok(None) => break,
-                // There is no telling which request to answer.
+                // It is unknown which request to answer.
                 Err(error) => {
                     tracing::debug!(uid = self.context.caller.uid(), %error, "bad frame");
                     self.close();
@@ -55,13 +54,14 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             }
             taken = true;
         }
-        // All of them together: whoever commits is woken once.
+        // All at once, so that the engine is woken once.
         self.commits.enter(&self.context.shared.engine);
         taken
     }
 
-    /// Answers the next request if it is a lookup that can be answered at once, or takes it if it
-    /// is a plain commit: almost all requests are either. Whether it was.
+    /// Fast path: answers the next request in place if it is a lookup that can be answered at once,
+    /// or takes it if it is a plain commit; almost all requests are one of these. Returns whether
+    /// it did.
     fn take_in_place(&mut self) -> bool {
         let Some((request, out)) = self.connection.peek() else {
             return false;
@@ -119,9 +119,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Judges a guest's rights before its request costs anything: a long one is not decoded for
-    /// somebody who may do nothing in its namespace. A commit that took effect is answered as
-    /// before all the same.
+    /// Checks a guest's rights before its request costs anything, so that a long request is not
+    /// decoded for a user without rights in its namespace. A commit that already took effect still
+    /// gets its first answer.
     fn judge(&mut self, id: u64, op: Op, body: &Bytes) -> Result<Judged, Failure> {
         let Context { shared, caller } = &self.context;
         if body.len() < JUDGED_BYTES || !shared.is_guest(*caller) {
@@ -150,7 +150,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             | Op::LookupMany
             | Op::Nodes => {
                 let namespace = namespace_of(op.name(), body)?.unwrap_or_default();
-                // Without one it is that of a snapshot.
+                // Without one, the namespace is that of a snapshot.
                 if !namespace.is_empty() {
                     shared.engine.may_read(*caller, namespace)?;
                 }
@@ -160,7 +160,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Begins a request of so many bytes, or answers why not.
+    /// Begins a request of `bytes` bytes, or answers with an error.
     fn begin(&mut self, id: u64, bytes: usize, request: Request) {
         if let Err(failure) = self.start(id, bytes, request) {
             self.refuse(id, &failure);
@@ -178,7 +178,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Starts what a request of so many bytes asks for. An error is its answer.
+    /// Starts a request of `bytes` bytes. An error becomes its answer.
     fn start(&mut self, id: u64, bytes: usize, request: Request) -> Result<(), Failure> {
         let Context { shared, caller } = &self.context;
         match request {
@@ -203,7 +203,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                         });
                         self.commits.push_staged(token, staged);
                     }
-                    // It may be a repeat of one that was committed.
+                    // It may be a repeat of a commit that took effect.
                     Err(lost) => self.commits.settle(token, commit, lost, engine),
                 }
             }
@@ -250,7 +250,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
-    /// Whether one more stream or wait may be opened under `id`.
+    /// Checks that one more stream or wait may be opened under `id`.
     fn check_stream(&self, id: u64) -> Result<(), Failure> {
         if self.streams.contains(id) || self.running.contains(id) {
             let message = format!("id {id} is in use by a request that is not answered yet");
@@ -271,7 +271,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         Ok(())
     }
 
-    /// Performs an operation, at once if it need not wait for anything.
+    /// Performs an operation, at once if it need not wait.
     fn perform(&mut self, id: u64, kind: Kind, request: Request) {
         let (context, bytes) = (self.context.clone(), ops::answer_bytes(&request));
         let work: Pending<_> = if kind != Kind::Wait && self.aside.needs_place() {
@@ -283,7 +283,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         self.advance(id, (kind, bytes), work);
     }
 
-    /// Work that writes to the disk; a guest's waits for a place first.
+    /// Wraps work that writes to the disk: a guest's first waits for a permit.
     fn in_turn<T>(&self, work: impl Future<Output = T> + Send + 'static) -> Pending<T> {
         if !self.aside.needs_place() {
             return Box::pin(work);
@@ -295,7 +295,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         })
     }
 
-    /// Answers at once if that is possible, else gives the work a task.
+    /// Answers at once if possible, else spawns a task for the work.
     fn advance(
         &mut self,
         id: u64,

@@ -1,4 +1,4 @@
-//! Reads out of what the client keeps, and reads of many keys: the same as reads of one key from
+//! Reads from the client's cache, and reads of many keys, return the same as reads of one key from
 //! the daemon.
 
 use super::gate::Gate;
@@ -14,7 +14,7 @@ use proptest::prelude::*;
 
 type Read = Result<Option<Bytes>, ClientError>;
 
-/// The answer of a read that asks nobody.
+/// The answer of a read that sends no request.
 fn kept(read: impl Future<Output = Read> + Send + 'static) -> Read {
     at_once(&mut (Box::pin(read) as _)).expect("it is answered without a request")
 }
@@ -106,7 +106,7 @@ async fn check_reads(steps: Vec<Step>, wide: bool, algorithm: HashAlgorithm, cac
         if let Ok(done) = primary.commit(step.transaction()).await {
             snapshots.push(done.snapshot());
         }
-        // What holds is answered as before, and what does not is found anew.
+        // Valid cached answers are reused, invalid ones are read again.
         for key in &keys {
             let plain = primary.get(key).await;
             assert!(near.get(key).await == plain, "{key} after {step:?}");
@@ -136,7 +136,7 @@ async fn check_reads(steps: Vec<Step>, wide: bool, algorithm: HashAlgorithm, cac
     }
 }
 
-/// A client without a cache and one with, on a tree that is already there.
+/// A client without a cache and one with a cache, on an existing tree.
 async fn abroad_and_here(client: &Client, wide: bool, cache: u64) -> (Namespace, Namespace) {
     let create = kvs_client::NamespaceCreate::named("other");
     client.create_namespace(create).await.unwrap();
@@ -187,9 +187,9 @@ async fn what_was_read_of_a_snapshot_is_read_again_without_a_request() {
         let first = snapshot.get(key).await;
         assert_eq!(read_kept(&snapshot, key), first, "{key}");
     }
-    // What stands beside it was read with it, and so was that there is nothing.
+    // Its neighbours were read with it, including that a key is missing.
     assert_eq!(read_kept(&snapshot, "a.b.none"), Ok(None));
-    // Another state shares what has not changed.
+    // Another state shares the nodes that did not change.
     primary.put("z", "1").await.unwrap();
     let next = primary.snapshot(snapshot_of(&primary).await);
     assert_eq!(next.get("z").await, some("1"));
@@ -351,7 +351,7 @@ async fn more_keys_than_fit_one_answer_are_still_of_one_state() {
         })
     };
     primary.commit(put("x")).await.unwrap();
-    // Every answer is overtaken by a commit.
+    // A commit overtakes every answer.
     let reading = tokio::spawn({
         let (primary, keys) = (primary.clone(), keys.clone());
         async move { primary.get_many(keys, At::Current).await.unwrap() }
@@ -380,7 +380,7 @@ async fn more_keys_than_fit_one_answer_are_still_of_one_state() {
     raw.send(2, many(LOOKUP_KEYS + 1)).await;
     assert_eq!(raw.refused().await, (2, ErrorCode::Limit));
 
-    // As many empty keys as a frame can have.
+    // As many empty keys as fit in a frame.
     let mut frame = b"\0\0\0\0\x93\x03\x19\x82\xa9namespace\xa7primary\xa4keys\xdd".to_vec();
     let count = FRAME_BYTES - frame.len();
     frame.extend_from_slice(&(count as u32).to_be_bytes());
@@ -435,7 +435,7 @@ async fn current_values_are_read_without_a_request_and_own_writes_are_seen() {
         assert_eq!(near.position().unwrap(), done.position);
         assert_eq!(get_kept(&near, "a.v"), Ok(Some(seen)));
     }
-    // What a commit leaves alone need not be asked for again, though all that stands above it is
+    // A key that a commit does not touch is not requested again, although all nodes above it are
     // new.
     for n in 0..100 {
         primary.put("a.b.v", n.to_string()).await.unwrap();

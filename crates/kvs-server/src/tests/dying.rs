@@ -1,9 +1,9 @@
-//! A panic of any thread or task of a daemon ends the process, with status 70 and a message, and
-//! what was acknowledged is there afterwards.
+//! A panic of any thread or task of a daemon ends the process with status 70 and a message, and
+//! everything acknowledged is there afterwards.
 //!
-//! The daemon runs in a child process: this test program again, told to run one test that is
-//! nothing by itself. Its world is the real one, but for a disk and a clock that panic, on a thread
-//! of a given name, once a file says so.
+//! The daemon runs in a child process: this test program, started to run one test that does nothing
+//! otherwise. Its environment is real, except for a disk and a clock that panic on the thread with
+//! a given name once a file requests it.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -18,13 +18,13 @@ use tokio::io::{AsyncBufReadExt as _, BufReader};
 
 use super::super::{Daemon, READY};
 
-/// Names the thread that is to panic, in the child.
+/// Environment variable of the child: the thread that is to panic.
 const THREAD: &str = "KVS_TEST_THREAD";
-/// Names the directory of the child's store and socket.
+/// Environment variable of the child: the directory of its store and socket.
 const DIRECTORY: &str = "KVS_TEST_DIRECTORY";
-/// A name that no thread of the engine has: the tasks of the daemon run on it.
+/// A name that no thread of the engine has; the daemon's tasks run on this thread.
 const SERVING: &str = "test-serving";
-/// Puts after which the daemon should long have panicked.
+/// Number of puts after which the daemon must have panicked.
 const PUTS: u64 = 50_000;
 const PATIENCE: Duration = Duration::from_secs(120);
 
@@ -145,13 +145,13 @@ impl Clock for FaultyClock {
 fn config(directory: &Path) -> EngineConfig {
     let owner = rustix::process::geteuid().as_raw();
     let mut config = EngineConfig::new(directory.join("store"), owner);
-    // So that every thread has something to do soon.
+    // Gives every thread something to do soon.
     config.segment_bytes = Some(64 * 1024);
     config.checkpoint_bytes = 64 * 1024;
     config
 }
 
-/// The daemon, if this is the child process; else nothing at all.
+/// Runs the daemon if this is the child process; otherwise does nothing.
 #[test]
 fn a_daemon_that_is_to_panic() {
     let (Ok(thread), Some(directory)) = (std::env::var(THREAD), std::env::var_os(DIRECTORY)) else {
@@ -199,7 +199,7 @@ fn a_daemon_that_is_to_panic() {
     });
 }
 
-/// A transaction that puts a value which has come in pieces.
+/// A transaction that puts a value uploaded in pieces.
 async fn upload(primary: &Namespace, key: String) -> Result<Transaction, ClientError> {
     let mut upload = primary.upload().await?;
     for _ in 0..3 {
@@ -208,12 +208,12 @@ async fn upload(primary: &Namespace, key: String) -> Result<Transaction, ClientE
     Ok(Transaction::new().put_upload(key, upload.finish().await?))
 }
 
-/// Works until the daemon is gone; the numbers of the puts that were acknowledged.
+/// Puts until the daemon is gone; returns the numbers of the acknowledged puts.
 async fn work(primary: Namespace, armed: &Path) -> Vec<u64> {
     let mut acknowledged = Vec::new();
     for number in 0..PUTS {
         let key = format!("d.k{number}");
-        // Values that come in pieces go another way, and are read from the disk.
+        // Values uploaded in pieces take another path, and are read from the disk.
         let put = if number % 100 == 0 {
             upload(&primary, key).await
         } else {
@@ -279,7 +279,7 @@ async fn dies(thread: &str) {
     if thread.starts_with("kvs-") {
         assert!(said.contains(thread), "{said}");
     }
-    // After the restart all that was acknowledged is there.
+    // After a restart everything acknowledged is there.
     let config = config(place);
     let caller = Principal::Uid(config.instance_owner);
     let engine = Engine::open(config, Environment::real()).await.unwrap();
@@ -301,7 +301,7 @@ async fn a_panic_of_any_thread_or_task_ends_the_process_and_loses_nothing() {
         "kvs-background",
         "kvs-write",
         "kvs-read",
-        // The commit task asks its clock.
+        // The commit task reads its clock.
         SERVING,
         "a task",
         "the main task",

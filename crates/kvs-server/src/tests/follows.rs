@@ -1,4 +1,4 @@
-//! Root moves of all namespaces, as a client is told them that loses its connection and its daemon.
+//! Root moves of all namespaces, for a client that loses its connection and its daemon.
 
 use kvs_client::{FollowOptions, FollowStream, NamespaceCreate, Options, RootEvent};
 use kvs_engine::CrashVariant;
@@ -11,7 +11,7 @@ async fn following(gate: &Gate, options: FollowOptions) -> FollowStream {
     client.await.unwrap().follow(options).await.unwrap()
 }
 
-/// What an event says, in short.
+/// A short text for an event.
 fn short(event: &RootEvent) -> String {
     match event {
         RootEvent::State(state) => format!("state {}", state.lost),
@@ -96,7 +96,7 @@ async fn a_restart_of_the_daemon_loses_and_repeats_nothing() {
         a.put("k", "2").await.unwrap();
         other.namespace("b").put("k", "1").await.unwrap();
         a.put("k", "3").await.unwrap();
-        // Half of the times it is killed, and finds what was on the disk.
+        // Half of the times the daemon is killed and recovers what is on the disk.
         if round % 2 == 0 {
             shared.engine.shutdown().await.unwrap();
         } else {

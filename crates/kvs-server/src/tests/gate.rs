@@ -1,4 +1,4 @@
-//! A way to a daemon that can be closed, and lead elsewhere when it is opened again.
+//! A connector that can be closed, and switched to another daemon.
 
 use std::io;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +11,7 @@ use super::super::session::serve;
 use super::super::shared::{Admission, Shared};
 use super::CALLER;
 
-/// The way to a daemon, which can be closed.
+/// A connector to a daemon that can be closed.
 #[derive(Clone)]
 pub(super) struct Gate {
     shared: Arc<Mutex<Arc<Shared>>>,
@@ -20,7 +20,7 @@ pub(super) struct Gate {
 }
 
 impl Gate {
-    /// An open way.
+    /// An open connector.
     pub(super) fn new(shared: &Arc<Shared>) -> Self {
         Gate {
             shared: Arc::new(Mutex::new(Arc::clone(shared))),
@@ -29,7 +29,7 @@ impl Gate {
         }
     }
 
-    /// Loses all connections and takes no more.
+    /// Drops all connections and accepts no more.
     pub(super) fn close(&self) {
         self.open.store(false, Ordering::SeqCst);
         self.served
@@ -39,12 +39,12 @@ impl Gate {
             .for_each(|task| task.abort());
     }
 
-    /// From now on it leads to another daemon.
+    /// From now on it connects to another daemon.
     pub(super) fn lead_to(&self, shared: &Arc<Shared>) {
         *self.shared.lock().unwrap() = Arc::clone(shared);
     }
 
-    /// Takes connections again.
+    /// Accepts connections again.
     pub(super) fn open(&self) {
         self.open.store(true, Ordering::SeqCst);
     }

@@ -1,9 +1,9 @@
-//! Lookups that are answered at once: the same as those that take the way of all requests.
+//! Lookups answered by the fast path return the same as those on the ordinary path.
 
 use super::*;
 use kvs_client::{ClientError, LookupAnswer, Namespace, NamespaceCreate};
 
-/// A lookup, and the same with a tree object, which none is given at once.
+/// A lookup on the fast path, and one with a tree object, which always takes the ordinary path.
 async fn both_ways(
     namespace: &Namespace,
     key: &str,

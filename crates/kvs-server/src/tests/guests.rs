@@ -1,5 +1,4 @@
-//! What guests may hold and have, all connections of one together, and that others do not wait for
-//! it.
+//! Limits of guests, over all connections of one, and that others do not wait for them.
 
 use kvs_proto::{LookupAnswer, WaitAnswer};
 
@@ -24,12 +23,12 @@ async fn open_engine() -> Engine {
     engine
 }
 
-/// A daemon that serves guests, of whom one owns a namespace.
+/// A daemon that serves guests, one of whom owns a namespace.
 async fn open_daemon() -> Arc<Shared> {
     Arc::new(Shared::new(open_engine().await, OWNER).allow_guests(true))
 }
 
-/// A connection of a guest, which has said hello.
+/// A connection of a guest after its handshake.
 async fn guest(shared: &Arc<Shared>, client: u8) -> Raw {
     let mut raw = Raw::connect(shared, GUEST, shared.enter(Principal::Uid(GUEST)));
     let hello = Hello {
@@ -61,7 +60,7 @@ fn lookup(key: &str, inline_max: u64) -> wire::Lookup {
     }
 }
 
-/// Lets everything go on as far as it can.
+/// Lets all tasks run as far as they can.
 async fn settle() {
     for _ in 0..2_000 {
         tokio::task::yield_now().await;
@@ -91,7 +90,7 @@ async fn answers_that_nobody_reads_take_no_more_than_a_guest_may_hold() {
     let mut owner = Raw::open(&shared).await;
     owner.send(1, put(1, "k", "v")).await;
     assert_eq!(owner.receive().await.tag, Status::Final.code());
-    // All of them are answered when they are read, one connection after the other.
+    // All requests are answered when they are read, one connection after the other.
     let reading: Vec<_> = connections
         .into_iter()
         .map(|mut raw| {
@@ -120,7 +119,7 @@ async fn long_frames_that_never_end_take_no_more_than_a_guest_may_hold() {
     let mut connections = Vec::new();
     for client in 0..8 {
         let mut raw = guest(&shared, client).await;
-        // The beginning of the longest frame.
+        // The start of the longest possible frame.
         let mut begun = (FRAME_BYTES as u32).to_be_bytes().to_vec();
         begun.resize(2_000, 0);
         raw.0.out.frames().extend_from_slice(&begun);
@@ -134,7 +133,7 @@ async fn long_frames_that_never_end_take_no_more_than_a_guest_may_hold() {
         (GUEST_BYTES - FRAME_BYTES..=GUEST_BYTES).contains(&held),
         "{held}"
     );
-    // Who asks for little is still served.
+    // A small request is still served.
     let mut other = guest(&shared, 99).await;
     other.send(1, theirs(1, "a", "1")).await;
     assert_eq!(other.receive().await.tag, Status::Final.code());
@@ -159,7 +158,7 @@ async fn a_long_frame_that_does_not_arrive_in_time_ends_its_connection_and_frees
     let frame = begun(LONG_FRAME_BYTES - 1);
     short.0.out.frames().extend_from_slice(&frame);
     short.0.flush().await.unwrap();
-    // One that takes its time, but less than it may, is received.
+    // A slow frame within the time limit is received.
     let mut slow = guest(&shared, 3).await;
     slow.queue(1, theirs(1, "a", vec![1; 2 * LONG_FRAME_BYTES]));
     let rest = slow.0.out.frames().split_off(1_000);
@@ -176,7 +175,7 @@ async fn a_long_frame_that_does_not_arrive_in_time_ends_its_connection_and_frees
     assert_eq!(before.elapsed().as_secs(), FRAME_TIMEOUT.as_secs());
     settle().await;
     assert_eq!(account.bytes(), 0);
-    // One that no room is kept for may stay.
+    // A connection whose frame reserves no room may stay.
     tokio::time::sleep(2 * FRAME_TIMEOUT).await;
     assert!(at_once(&mut (Box::pin(async move { short.ended().await }) as _)).is_none());
 }
@@ -191,7 +190,7 @@ async fn a_hello_is_short() {
         raw.0.flush().await.unwrap();
         assert!(raw.0.read_frame().await.is_ok_and(|frame| frame.is_none()));
     }
-    // What follows a hello may be longer.
+    // Frames after the hello may be longer.
     let mut raw = Raw::open(&shared).await;
     raw.send(1, put(1, "k", vec![1; 2 * LONG_FRAME_BYTES]))
         .await;
@@ -223,7 +222,7 @@ async fn a_guest_has_so_many_waits_on_all_its_connections_and_others_have_theirs
     last.send(1000, self::theirs(1, "a", "1")).await;
     let answer: WaitAnswer = body(&owner.receive().await);
     assert_eq!(answer.position.version, 1);
-    // What one connection gives up another may have.
+    // Another connection may use what one releases.
     assert_eq!(last.receive().await.id, 1000);
     drop(connections.pop());
     settle().await;
@@ -239,7 +238,7 @@ async fn a_guest_writes_as_much_a_second_as_it_may_and_nobody_else_waits() {
         .guest_rate(20_000);
     let shared = Arc::new(shared);
     let began = tokio::time::Instant::now();
-    // Two connections, 100 kB in all: a burst of 2.5 kB at once, the rest at 20 kB a second.
+    // Two connections, 100 kB in total: a burst of 2.5 kB at once, the rest at 20 kB per second.
     let mut tasks = Vec::new();
     for client in 0..2 {
         let mut raw = guest(&shared, client).await;
@@ -289,7 +288,7 @@ async fn a_flood_of_a_guest_on_many_connections_and_the_owner_are_both_answered(
     }
 }
 
-/// The frame of a commit of 1 MiB whose operation has no key that is one, its namespace first or
+/// The frame of a commit of 1 MiB whose operation has an invalid key; its namespace comes first or
 /// last.
 fn malformed(number: u8, namespace: &str, first: bool) -> Vec<u8> {
     let name = [&[0xa9][..], b"namespace", &[0xa0 | namespace.len() as u8]].concat();

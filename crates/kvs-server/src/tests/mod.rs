@@ -89,7 +89,7 @@ impl Raw {
         matches!(self.0.read_frame().await, Ok(None))
     }
 
-    /// The id and code of an error answer.
+    /// Receives an error answer; returns its id and code.
     async fn refused(&mut self) -> (u64, ErrorCode) {
         let frame = self.receive().await;
         assert_eq!(frame.tag, Status::Error.code());
@@ -249,7 +249,7 @@ async fn a_frame_that_cannot_be_read_ends_the_connection() {
 #[tokio::test]
 async fn commits_take_effect_in_the_order_of_arrival_even_behind_large_values() {
     let simulated = Environment::simulated(SimDisk::unrecorded(), 1);
-    // With threads for the disk, as in a real daemon, staging takes a while.
+    // With disk threads, as in a real daemon, staging takes some time.
     let shared = daemon_in(Environment {
         inline: false,
         ..simulated
@@ -261,7 +261,7 @@ async fn commits_take_effect_in_the_order_of_arrival_even_behind_large_values() 
         raw.queue(number, put(number, "k", vec![b'x'; length]));
     }
     let (mut reader, mut versions) = (raw, Vec::new());
-    // Sent and received at the same time: together they are more than the stream holds.
+    // Sends and receives concurrently: together they exceed the stream's buffer.
     while versions.len() < 30 {
         let mut cx = TaskContext::from_waker(Waker::noop());
         let _ = reader.0.poll_drain(&mut cx).map(Result::unwrap);
@@ -297,7 +297,7 @@ async fn a_client_that_sends_without_reading_is_held_back_and_loses_nothing() {
         raw.queue(id, lookup);
     }
     let mut cx = TaskContext::from_waker(Waker::noop());
-    // The client only sends, until nothing moves any more.
+    // The client only sends, until nothing moves anymore.
     let mut unmoved = 0;
     while unmoved < 50 {
         let sent = matches!(raw.0.poll_drain(&mut cx), Poll::Ready(Ok(1..)));
@@ -586,7 +586,7 @@ async fn uploads_are_checked_and_taken_once() {
         raw.send(20, data).await;
         assert_eq!(raw.refused().await, (20, code));
     }
-    // Those two have ended with that, and are not taken for empty ones.
+    // Those two uploads have ended, and do not count as empty ones.
     for (id, wrong) in [
         (3, piece(3, 7, "x")),
         (4, piece(4, 0, vec![0; UPLOAD_CHUNK_BYTES + 1])),
@@ -598,7 +598,7 @@ async fn uploads_are_checked_and_taken_once() {
         raw.send(23, put_upload(9, id, 0)).await;
         assert_eq!(raw.refused().await, (23, ErrorCode::Invalid));
     }
-    // Everything at once: the commit waits for the pieces.
+    // Send everything at once: the commit waits for the pieces.
     let bytes = vec![7u8; 600_000];
     raw.queue(30, piece(1, 0, bytes.clone()));
     raw.queue(31, piece(1, 600_000, bytes));
@@ -616,7 +616,7 @@ async fn uploads_are_checked_and_taken_once() {
     raw.send(34, put_upload(3, 2, 5)).await;
     assert_eq!(raw.refused().await, (34, ErrorCode::Invalid), "not all");
 
-    // The connection and its uploads are lost; what was committed is still known.
+    // The connection and its uploads are lost; the outcome of the commit is still known.
     drop(raw);
     let mut raw = Raw::open(&shared).await;
     let repeat = wire::Position {

@@ -1,4 +1,4 @@
-//! Lists that have no end: of clients that are gone, and of guests beside others.
+//! Lists that never end: of clients that are gone, and of guests next to other users.
 
 use kvs_proto::ListAnswer;
 use tokio::io::AsyncWriteExt as _;
@@ -14,7 +14,7 @@ fn name(uid: u32) -> String {
     format!("of{uid}")
 }
 
-/// A daemon with guests who own a namespace each, with 2^30 keys and more in it.
+/// A daemon with guests that own a namespace each, with more than 2^30 keys.
 async fn grown() -> Arc<Shared> {
     let environment = Environment::simulated(SimDisk::unrecorded(), 1);
     let config = EngineConfig::new("/store", OWNER);
@@ -104,7 +104,7 @@ fn queue(near: &mut Connection<UnixStream>, id: u64, asked: wire::List) {
 async fn what_a_client_that_is_gone_asked_for_ends() {
     let shared = grown().await;
     let namespace = name(GUESTS[0]);
-    // With as many the daemon does not read from the connection any more.
+    // With this many, the daemon no longer reads from the connection.
     for lists in [1, 100] {
         let (mut near, served) = socket(&shared).await;
         for id in 1..=lists {

@@ -1,9 +1,9 @@
-//! What a daemon that shuts down says to what it does not wait for.
+//! What a daemon that shuts down answers to requests that it does not wait for.
 
 use super::*;
 use kvs_proto::{List, Scope, ScopeKind, SetRoot};
 
-/// What was answered at the end, by request id.
+/// The error answers until the end of the connection, by request id.
 async fn ends(raw: &mut Raw) -> HashMap<u64, (ErrorCode, String)> {
     let mut ends = HashMap::new();
     while let Some(frame) = raw.0.read_frame().await.unwrap() {
@@ -37,7 +37,7 @@ async fn streams_and_waits_end_as_unavailable() {
         raw.receive().await;
     }
     raw.send(6, wait(1_000)).await;
-    // Requests are begun in their order.
+    // Requests begin in order of arrival.
     raw.send(7, put(1, "a", "x")).await;
     while raw.receive().await.id != 7 {}
     shared.stop.cancel();

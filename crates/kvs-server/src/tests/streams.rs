@@ -1,4 +1,4 @@
-//! Streams of a connection: credit, turns, bookmarks, namespaces that are awaited, root moves.
+//! Streams of a connection: credit, turns, bookmarks, awaited namespaces, root moves.
 
 use std::task::{Context as TaskContext, Waker};
 use std::time::Duration;
@@ -17,7 +17,7 @@ use super::super::streams::Streams;
 use super::{CALLER, Raw, body, commit, daemon, wait, watch};
 use crate::limits::{MARK_VERSIONS, OUTGOING_EVENT_BYTES, SHARED_BODY_BYTES, STREAM_TURNS};
 
-/// A watch from now on of a key that nothing is written to.
+/// A watch from now on of a key that is never written.
 fn idle(credit: u64) -> Watch {
     Watch {
         scopes: vec![Scope {
@@ -29,7 +29,7 @@ fn idle(credit: u64) -> Watch {
     }
 }
 
-/// The version that a mark tells, and whether it was asked for.
+/// The version of a bookmark, and whether it was requested.
 fn mark(item: WatchItem) -> (u64, bool) {
     match item {
         WatchItem::Mark(mark) => (mark.position.version, mark.requested),
@@ -37,7 +37,7 @@ fn mark(item: WatchItem) -> (u64, bool) {
     }
 }
 
-/// What comes within a minute; otherwise a paused clock would run for ever.
+/// The next frame, within a minute; without a timeout a paused clock would run forever.
 async fn soon(raw: &mut Raw) -> kvs_proto::Frame {
     let minute = Duration::from_secs(60);
     tokio::time::timeout(minute, raw.receive()).await.unwrap()
@@ -51,7 +51,7 @@ fn version(item: WatchItem) -> u64 {
     }
 }
 
-/// No streams, of the instance owner.
+/// An empty set of streams of the instance owner.
 fn no_streams() -> Streams {
     let account = Arc::new(Account::owner());
     Streams::new(Aside::new(&account), crate::limits::STREAM_TURNS)
@@ -155,7 +155,7 @@ async fn credit_by_bytes_is_paid_back_before_the_next_item() {
     let frame = raw.receive().await;
     let cost = frame.body.len() as u64;
     assert_eq!(version(body(&frame)), 1);
-    // One byte was there, so this leaves none.
+    // One byte was left, so this leaves none.
     let back = |bytes| Credit { add: 0, bytes };
     raw.send(1, back(cost - 1)).await;
     raw.send(2, wait(1)).await;
@@ -254,7 +254,7 @@ async fn idle_watches_are_told_where_they_are_at_their_interval() {
         raw.send(id, watch).await;
         assert!(matches!(body(&raw.receive().await), WatchItem::Started(_)));
     }
-    // Nothing new is not told.
+    // Without progress there is no bookmark.
     tokio::time::sleep(Duration::from_millis(10_500)).await;
     commit(&shared, 1, "x").await;
     let mut told = Vec::new();

@@ -1,4 +1,4 @@
-//! Clients of other versions of the protocol are told which one they have, and which one they need.
+//! Clients of other protocol versions get an error that names their version and the needed one.
 
 use kvs_proto::{ErrorBody, ErrorCode, Status};
 
@@ -8,7 +8,7 @@ use super::{Admission, OWNER, Raw, body, daemon};
 const FIRST: &[u8] = b"\0\0\0\x4c\x93\0\x01\x84\xa8versions\x91\x01\xa6client\xc4\x100123456789\
 abcdef\xaanamespaces\x91\xa7primary\xa8software\xa6golden";
 
-/// What a client of a later version might send: of `versions` alone the form is known.
+/// A hello of a possible later version: only the form of `versions` is known.
 const LATER: &[u8] =
     b"\0\0\0\x25\x93\0\x01\x83\xa8versions\x92\x03\x04\xa6client\x05\xa8software\x93\
 \x01\x02\x03";

@@ -1,5 +1,5 @@
-//! The daemon as a library: whole client sessions over in-memory streams, through the public
-//! interface alone.
+//! The daemon as a library: complete client sessions over in-memory streams, through the public
+//! interface only.
 #![allow(clippy::unwrap_used)]
 
 use std::path::Path;
@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 const GUEST: Principal = Principal::Uid(4711);
 
-/// A daemon without a socket, while it runs.
+/// A running daemon without a socket.
 struct Running {
     owner: MemoryConnector,
     guest: MemoryConnector,
@@ -68,7 +68,7 @@ async fn a_client_inside_the_process_does_what_one_at_a_socket_does() {
     let event = watch.recv().await.unwrap();
     assert_eq!(event.snapshot(), Some(committed.snapshot().as_str()));
     assert_eq!(primary.get("a.b").await.unwrap().unwrap(), "short");
-    // Longer than what waits in the stream, so it comes in pieces.
+    // Longer than the stream's buffer, so it arrives in pieces.
     assert_eq!(primary.get("a.c").await.unwrap().unwrap(), long);
     running.stop().await;
     let running = Running::start(directory.path(), Access::Owner).await;
@@ -120,7 +120,7 @@ async fn bytes_that_are_no_frames_end_a_session_over_any_stream_and_nothing_else
         let (mut near, far) = tokio::io::duplex(64);
         let server = running.server.clone();
         let session = tokio::spawn(async move { server.serve(far, GUEST).await });
-        // It may be over before it has taken all of them.
+        // The session may end before it has read everything.
         let _ = near.write_all(noise).await;
         let _ = near.shutdown().await;
         let mut answer = Vec::new();
