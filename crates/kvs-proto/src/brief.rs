@@ -32,7 +32,7 @@ pub struct BriefLookup<'a> {
 }
 
 impl<'a> BriefLookup<'a> {
-    /// Reads the body of a lookup.
+    /// Reads the body of a lookup; `None` if it does not have the usual form.
     pub fn read(body: &'a [u8]) -> Option<Self> {
         let mut rest = Rest(body);
         let fields = rest.byte()?.checked_sub(0x80)?;

@@ -90,7 +90,7 @@ impl DirectoryInfo {
     }
 }
 
-/// A symbolic link.
+/// The target of a symbolic link.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Link {
     /// The key it refers to.

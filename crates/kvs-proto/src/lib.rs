@@ -2,9 +2,9 @@
 //! clients.
 //!
 //! Reading order is dependency order: limits, errors, payloads (values decoded without a copy),
-//! then one module for each family of messages, the `Request` that joins them, and at the end the
-//! frame codec. The protocol knows neither the engine nor the tree; `rfcs/0005-wire-protocol.md`
-//! describes every byte, and its golden frames are compared with this code by a test.
+//! then one module for each family of messages, the `Request` that combines them, and finally the
+//! frame codec. The protocol knows neither the engine nor the tree. `rfcs/0005-wire-protocol.md`
+//! describes every byte; a test checks its golden frames against this code.
 
 mod code;
 mod error;

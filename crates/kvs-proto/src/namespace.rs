@@ -46,7 +46,7 @@ pub struct NamespaceRemove {
 pub struct NamespaceShare {
     /// Its name.
     pub name: SmolStr,
-    /// The user.
+    /// User id of the reader.
     pub uid: u32,
     /// Whether the user may read it.
     pub read: bool,

@@ -120,7 +120,7 @@ pub enum PlainOperation<'a> {
 }
 
 impl<'a> PlainCommit<'a> {
-    /// Reads the body of a commit, up to its operations.
+    /// Reads the body of a commit, up to its operations; `None` if it is not plain.
     pub fn read(body: &'a [u8]) -> Option<Self> {
         let mut rest = Rest(body);
         let root = rest.skip(NAMESPACE).is_none();

@@ -151,7 +151,7 @@ pub struct ReadAnswer {
 pub struct Info {
     /// The namespace.
     pub namespace: SmolStr,
-    /// Which state.
+    /// Which state to read.
     #[serde(default, skip_serializing_if = "At::is_current")]
     pub at: At,
 }

@@ -46,7 +46,7 @@ pub enum RootItem {
     Created(Created),
     /// A namespace continues under a new incarnation.
     Reincarnated(Reincarnated),
-    /// A namespace has another owner.
+    /// A namespace was transferred to another owner.
     OwnerChanged(OwnerChanged),
     /// A namespace was removed.
     Removed(Removed),

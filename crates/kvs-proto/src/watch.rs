@@ -256,7 +256,7 @@ pub struct Behind {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[non_exhaustive]
 pub struct TransactionInfo {
-    /// User id.
+    /// User id of the author.
     pub uid: u32,
     /// Client id, 16 bytes.
     #[serde(with = "payload")]

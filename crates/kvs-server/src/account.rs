@@ -57,7 +57,7 @@ pub(crate) struct Place {
 /// What one connection has recorded on its account.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Held {
-    /// Bytes.
+    /// Bytes of memory.
     pub(crate) bytes: usize,
     /// Streams and waits.
     pub(crate) streams: usize,
@@ -174,8 +174,8 @@ impl Account {
         woken.iter().for_each(Waker::wake_by_ref);
     }
 
-    /// Charges bytes to be written to the tenant's rate. Returns how long the caller must wait
-    /// before it writes: until earlier charges are paid. So writes proceed at the rate, on any
+    /// Charges the tenant's rate for bytes to be written. Returns how long the caller must wait
+    /// before it writes them: until earlier charges are paid. So writes proceed at the rate, on any
     /// number of connections.
     pub(crate) fn charge(&self, bytes: usize) -> Option<Duration> {
         let rate = self.rate.as_ref()?;

@@ -28,11 +28,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// Options of a daemon.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// The store and how it is kept.
+    /// Options of the engine, including the directory of the store.
     pub engine: EngineConfig,
     /// Path of the socket. Without one, the daemon can be reached only from its own process.
     pub socket: Option<PathBuf>,
-    /// Who may connect.
+    /// Which users may connect.
     pub access: Access,
     /// Whether the daemon serves a single command only, after which nothing starts it again.
     pub temporary: bool,

@@ -16,7 +16,7 @@ pub struct Descriptors {
     pub(crate) connections: usize,
     /// Maximum open uploads, each with a file.
     pub(crate) uploads: usize,
-    /// Packs, and also journal segments, that are kept open for reading.
+    /// Maximum packs kept open for reading, and as many segments of the journal.
     pub(crate) open_files: usize,
 }
 

@@ -5,7 +5,7 @@ use kvs_engine::{EngineError, ErrorKind};
 use kvs_proto::{ErrorCode, ProtocolError};
 use kvs_tree::TreeError;
 
-/// An error answer.
+/// The content of an error answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Failure {
     /// The kind, for programs.

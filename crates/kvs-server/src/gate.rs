@@ -1,5 +1,5 @@
-//! Takes turns for guests. Everything that runs for one guest, its connections and the work they
-//! wait for, goes through one gate: between two steps of a guest, every other runnable task has run
+//! Gives guests turns. Everything that runs for one guest, its connections and the work they wait
+//! for, goes through one gate: between two steps of a guest, every other runnable task has run
 //! and the sockets have been polled. So a guest with many connections gets no more time than one
 //! with a single connection, and its connections take turns.
 //!

@@ -45,7 +45,7 @@ pub(crate) fn encode(source: &Source, told: &Told, stream: &mut Stream) -> Resul
     });
     match failed {
         Some(error) => Err(too_big(error)),
-        // Nobody else could encode it either.
+        // An earlier attempt failed and left an empty body.
         None if body.is_empty() => Err(Failure::new(ErrorCode::TooBig, "an event has no form")),
         None => Ok(body.clone()),
     }

@@ -96,8 +96,8 @@ pub(crate) const GUEST_STREAM_TURNS: usize = 16;
 /// Bytes per second that one guest may write, by default (8 MiB).
 pub(crate) const GUEST_RATE: u64 = 8 * 1024 * 1024;
 
-/// Burst of a guest that has not written for as long, in milliseconds of its rate (125 ms: 1 MiB by
-/// default).
+/// Burst that a guest may write after a pause of this length, in milliseconds of its rate (125 ms:
+/// 1 MiB by default).
 pub(crate) const GUEST_BURST_MS: u64 = 125;
 
 /// Approximate bytes written for a commit in addition to its own (256).

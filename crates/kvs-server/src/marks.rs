@@ -39,7 +39,7 @@ impl MarkTimer {
         }
     }
 
-    /// The time now.
+    /// The current time.
     pub(crate) fn now(&self) -> Millis {
         // Only differences matter.
         self.start.elapsed().as_millis() as Millis

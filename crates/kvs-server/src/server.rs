@@ -18,10 +18,9 @@ impl Server {
         Server(shared)
     }
 
-    /// Serves one connection until it ends. All of its requests are made by `principal`: whoever
-    /// accepts the stream must identify the user before the first byte is read. A principal that
-    /// the daemon does not serve, or that has too many connections, gets an error as the answer to
-    /// its hello.
+    /// Serves one connection until it ends. All of its requests are made by `principal`, which the
+    /// caller must identify before the first byte is read. A principal that the daemon does not
+    /// serve, or that has too many connections, gets an error as the answer to its hello.
     ///
     /// The session ends with its stream or when the daemon shuts down; then requests in flight are
     /// answered first.

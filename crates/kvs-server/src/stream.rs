@@ -183,7 +183,7 @@ pub(crate) struct Stream {
     pub(crate) id: StreamId,
     /// Its source, unless a step is under way.
     pub(crate) source: Option<Source>,
-    /// How far the client knows the stream is, in the unit of [`Source::read`].
+    /// The last progress reported to the client, in the unit of [`Source::read`].
     pub(crate) told: u64,
     /// Distinguishes steps of this stream from those of an earlier one in the same slot.
     pub(crate) serial: u32,

@@ -115,8 +115,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         }
     }
 
-    /// Charges bytes that a request writes to the user's rate. Returns whether it may begin now;
-    /// otherwise it begins after the pause.
+    /// Charges the user's rate for the bytes that a request writes. Returns whether it may begin
+    /// now; otherwise it begins after the pause.
     pub(super) fn charge(&mut self, bytes: usize) -> bool {
         let wait = self.account.charge(bytes + COMMIT_OVERHEAD_BYTES);
         self.pause = wait.map(|wait| Box::pin(sleep(wait)));

@@ -86,7 +86,7 @@ async fn answers_that_nobody_reads_take_no_more_than_a_guest_may_hold() {
     settle().await;
     let account = shared.account(Principal::Uid(GUEST));
     assert!(account.bytes() > BYTES, "{}", account.bytes());
-    // The instance owner is served meanwhile.
+    // The instance owner is still served.
     let mut owner = Raw::open(&shared).await;
     owner.send(1, put(1, "k", "v")).await;
     assert_eq!(owner.receive().await.tag, Status::Final.code());
