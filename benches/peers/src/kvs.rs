@@ -7,8 +7,8 @@ use std::rc::Rc;
 use anyhow::{Context, bail};
 use bytes::{Bytes, BytesMut};
 use kvs_proto::{
-    At, Commit, Credit, FRAME_BYTES, FrameCodec, Hello, Lookup, Operation, Request, STREAM_CREDIT,
-    Status, Watch, write_request,
+    At, Commit, Credit, FRAME_BYTES, FrameCodec, Hello, Lookup, Operation, PROTOCOL_VERSION,
+    Request, STREAM_CREDIT, Status, Watch, write_request,
 };
 use kvs_testkit::{Daemon, Home};
 use tokio_util::codec::Decoder;
@@ -125,7 +125,7 @@ impl Frames {
 impl Protocol for Frames {
     fn open(&mut self, out: &mut Vec<u8>) -> anyhow::Result<usize> {
         let hello = Hello {
-            versions: vec![1],
+            versions: vec![PROTOCOL_VERSION],
             client: self.client,
             namespaces: Vec::new(),
             software: "peers".into(),

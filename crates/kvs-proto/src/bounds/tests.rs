@@ -44,7 +44,7 @@ fn requests() -> Vec<Request> {
     };
     let mut all: Vec<Request> = vec![
         Hello {
-            versions: vec![1],
+            versions: vec![crate::PROTOCOL_VERSION],
             client: [7; 16],
             namespaces: vec![t()],
             software: t(),
