@@ -4,7 +4,7 @@
 use crate::body::decode_body;
 use crate::entry::{field, rest};
 use crate::error::ProtocolError;
-use crate::pack::{Rest, array, binary, number, signed};
+use crate::pack::{NIL, Rest, array, digest, signed};
 use crate::position::Position;
 use bytes::{Bytes, BytesMut};
 use kvs_tree::{Blobref, OperationResult};
@@ -15,7 +15,6 @@ use std::fmt;
 
 /// The head of an array of four fields.
 const HEAD: u8 = 0x94;
-const NIL: u8 = 0xc0;
 
 /// Maximum bytes of the answer apart from its results, and of each result.
 const PARTS: usize = 1 + 9 + 9 + 5 + 34;
@@ -95,8 +94,7 @@ pub(crate) fn committed(
 ) {
     out.reserve(PARTS + RESULT_PARTS * results.len());
     out.extend_from_slice(&[HEAD]);
-    number(out, position.incarnation);
-    number(out, position.version);
+    position.write(out);
     array(out, results.len());
     for result in results {
         match result {
@@ -104,10 +102,7 @@ pub(crate) fn committed(
             OperationResult::Added(sum) => signed(out, *sum),
         }
     }
-    match root {
-        Some(root) => binary(out, root.digest()),
-        None => out.extend_from_slice(&[NIL]),
-    }
+    digest(out, root);
 }
 
 impl CommitAnswer {
@@ -127,10 +122,7 @@ impl CommitAnswer {
 fn read_committed(body: &[u8]) -> Option<CommitAnswer> {
     let mut rest = Rest(body);
     rest.skip(&[HEAD])?;
-    let position = Position {
-        incarnation: rest.number()?,
-        version: rest.number()?,
-    };
+    let position = Position::read(&mut rest)?;
     let count = rest.short_array()?;
     let mut results = Vec::with_capacity(count);
     for _ in 0..count {
@@ -139,10 +131,7 @@ fn read_committed(body: &[u8]) -> Option<CommitAnswer> {
             None => OperationResult::Added(rest.signed()?),
         });
     }
-    let root = match rest.skip(&[NIL]) {
-        Some(_) => None,
-        None => Some(Blobref::from_bytes(rest.binary()?)?),
-    };
+    let root = rest.digest()?;
     rest.0.is_empty().then_some(CommitAnswer {
         position,
         results,
@@ -153,7 +142,7 @@ fn read_committed(body: &[u8]) -> Option<CommitAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{body, roots};
+    use crate::testing::{body, damaged, roots};
     use crate::{FRAME_BYTES, Status, write_answer, write_committed};
     use proptest::prelude::*;
 
@@ -196,10 +185,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
-            let mut damaged = rmp_serde::to_vec_named(&answer).unwrap();
-            let place = at.index(damaged.len());
-            damaged[place] = byte;
-            let damaged = Bytes::from(damaged);
+            let damaged = damaged(&answer, at, byte);
             if let Some(read) = read_committed(&damaged) {
                 prop_assert_eq!(read, decode_body::<CommitAnswer>(&damaged).unwrap());
             }

@@ -5,7 +5,7 @@
 use crate::body::decode_body;
 use crate::entry::{Entry, ValueInfo, field, rest};
 use crate::error::ProtocolError;
-use crate::pack::{Rest, binary, number};
+use crate::pack::{NIL, Rest, binary, digest};
 use crate::payload;
 use crate::position::Position;
 use bytes::{Bytes, BytesMut};
@@ -18,7 +18,6 @@ use std::fmt;
 
 /// The head of an array of six fields.
 const HEAD: u8 = 0x96;
-const NIL: u8 = 0xc0;
 
 /// Maximum bytes of the answer apart from the value.
 const PARTS: usize = 1 + 9 + 9 + 5 + 34 + 2;
@@ -106,13 +105,9 @@ impl<'de> Deserialize<'de> for LookupAnswer {
 pub(crate) fn found(out: &mut BytesMut, value: &[u8], position: Position, root: Option<&Blobref>) {
     out.reserve(PARTS + value.len());
     out.extend_from_slice(&[HEAD]);
-    number(out, position.incarnation);
-    number(out, position.version);
+    position.write(out);
     binary(out, value);
-    match root {
-        Some(root) => binary(out, root.digest()),
-        None => out.extend_from_slice(&[NIL]),
-    }
+    digest(out, root);
     out.extend_from_slice(&[NIL, NIL]);
 }
 
@@ -133,15 +128,9 @@ impl LookupAnswer {
 fn read_found(body: &Bytes) -> Option<LookupAnswer> {
     let mut rest = Rest(body);
     rest.skip(&[HEAD])?;
-    let position = Position {
-        incarnation: rest.number()?,
-        version: rest.number()?,
-    };
+    let position = Position::read(&mut rest)?;
     let value = rest.binary()?;
-    let root = match rest.skip(&[NIL]) {
-        Some(_) => None,
-        None => Some(Blobref::from_bytes(rest.binary()?)?),
-    };
+    let root = rest.digest()?;
     let place_and_object = rest.0;
     (place_and_object == [NIL, NIL]).then(|| LookupAnswer {
         position,
@@ -155,7 +144,7 @@ fn read_found(body: &Bytes) -> Option<LookupAnswer> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::testing::{body, roots, values};
+    use crate::testing::{body, damaged, roots, values};
     use crate::{FRAME_BYTES, Status, write_answer, write_found};
     use proptest::prelude::*;
 
@@ -196,10 +185,7 @@ mod tests {
             at in any::<prop::sample::Index>(),
             byte in any::<u8>(),
         ) {
-            let mut damaged = rmp_serde::to_vec_named(&answer).unwrap();
-            let place = at.index(damaged.len());
-            damaged[place] = byte;
-            let damaged = Bytes::from(damaged);
+            let damaged = damaged(&answer, at, byte);
             if let Some(read) = read_found(&damaged) {
                 prop_assert_eq!(read, decode_body::<LookupAnswer>(&damaged).unwrap());
             }

@@ -5,6 +5,10 @@
 
 use crate::limits::TEXT_BYTES;
 use bytes::BytesMut;
+use kvs_tree::Blobref;
+
+/// The encoding of nil: a field that is absent.
+pub(crate) const NIL: u8 = 0xc0;
 
 /// Appends a head byte and the bytes that follow it.
 #[inline]
@@ -59,6 +63,15 @@ pub(crate) fn binary(out: &mut BytesMut, bytes: &[u8]) {
         length => with_head(out, 0xc6, (length as u32).to_be_bytes()),
     }
     out.extend_from_slice(bytes);
+}
+
+/// Appends the digest of an object, or nil.
+#[inline]
+pub(crate) fn digest(out: &mut BytesMut, object: Option<&Blobref>) {
+    match object {
+        Some(object) => binary(out, object.digest()),
+        None => out.extend_from_slice(&[NIL]),
+    }
 }
 
 /// Appends the head of an array.
@@ -233,5 +246,14 @@ impl<'a> Rest<'a> {
             _ => return None,
         };
         self.take(usize::try_from(length).ok()?)
+    }
+
+    /// What [`digest`] appends.
+    #[inline]
+    pub(crate) fn digest(&mut self) -> Option<Option<Blobref>> {
+        match self.skip(&[NIL]) {
+            Some(_) => Some(None),
+            None => Blobref::from_bytes(self.binary()?).map(Some),
+        }
     }
 }

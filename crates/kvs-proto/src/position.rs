@@ -1,5 +1,7 @@
 //! Positions in the history of a namespace.
 
+use crate::pack::{Rest, number};
+use bytes::BytesMut;
 use serde::{Deserialize, Serialize};
 use smol_str::SmolStr;
 
@@ -11,6 +13,24 @@ pub struct Position {
     pub incarnation: u64,
     /// The version; 0 is the empty namespace.
     pub version: u64,
+}
+
+impl Position {
+    /// Appends its two numbers, as the fields of an array have them.
+    #[inline]
+    pub(crate) fn write(self, out: &mut BytesMut) {
+        number(out, self.incarnation);
+        number(out, self.version);
+    }
+
+    /// Reads what [`write`](Self::write) appends.
+    #[inline]
+    pub(crate) fn read(rest: &mut Rest<'_>) -> Option<Self> {
+        Some(Position {
+            incarnation: rest.number()?,
+            version: rest.number()?,
+        })
+    }
 }
 
 /// The newest position that a client knew when it *first* sent a commit; sent with each repeat of

@@ -3,6 +3,7 @@
 use bytes::{Bytes, BytesMut};
 use kvs_tree::{Blobref, HashAlgorithm};
 use proptest::prelude::*;
+use serde::Serialize;
 use smol_str::SmolStr;
 use tokio_util::codec::Decoder;
 
@@ -43,4 +44,12 @@ pub(crate) fn body(mut frames: BytesMut) -> Bytes {
     let frame = FrameCodec::default().decode(&mut frames).unwrap().unwrap();
     assert_eq!((frame.id, frame.tag, &frame.body[..]), (id, tag, &body[..]));
     frame.body
+}
+
+/// The body of an answer, with one byte replaced.
+pub(crate) fn damaged(answer: &impl Serialize, at: prop::sample::Index, byte: u8) -> Bytes {
+    let mut body = rmp_serde::to_vec_named(answer).unwrap();
+    let place = at.index(body.len());
+    body[place] = byte;
+    Bytes::from(body)
 }
