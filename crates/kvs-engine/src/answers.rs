@@ -16,6 +16,8 @@ pub struct Token {
     pub id: u64,
     /// What the session counts the request as, in bytes.
     pub bytes: usize,
+    /// Whether the session's answer has the root.
+    pub root: bool,
 }
 
 /// The answer to a transaction, and the token of its request.
@@ -150,7 +152,11 @@ mod tests {
     }
 
     fn token(id: u64) -> Token {
-        Token { id, bytes: 7 }
+        Token {
+            id,
+            bytes: 7,
+            root: true,
+        }
     }
 
     fn refusal() -> Result<Committed, EngineError> {

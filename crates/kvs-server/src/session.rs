@@ -12,14 +12,13 @@ mod holding;
 mod peer;
 mod requests;
 
-use std::collections::HashSet;
 use std::future::{Future, poll_fn};
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context as TaskContext, Poll};
 
-use kvs_engine::Principal;
+use kvs_engine::{Principal, Token};
 use kvs_proto::{ErrorCode, Op, Request, SHUTTING_DOWN, write_error};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::time::{Sleep, timeout};
@@ -103,8 +102,6 @@ struct Session<S> {
     streams: Streams,
     uploads: Uploads,
     room: Room,
-    /// Commits whose answers omit the root.
-    without_root: HashSet<u64>,
     account: Arc<Account>,
     aside: Aside,
     /// What is recorded on the account.
@@ -158,7 +155,6 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
             streams: Streams::new(aside.clone(), stream_turns),
             uploads: Uploads::default(),
             room,
-            without_root: HashSet::new(),
             account,
             aside,
             held: Held::default(),
@@ -202,10 +198,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                 self.close();
             }
             let engine = &self.context.shared.engine;
-            while let Poll::Ready((id, answer)) = self.commits.poll_next(cx, engine) {
+            while let Poll::Ready((token, answer)) = self.commits.poll_next(cx, engine) {
                 moved = true;
                 let out = self.connection.out.frames();
-                let root = self.without_root.is_empty() || !self.without_root.remove(&id);
+                let Token { id, root, .. } = token;
                 let answered = answer
                     .map_err(Failure::from)
                     .and_then(|done| outgoing::committed(out, id, &done, root));

@@ -9,7 +9,7 @@ use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, Waker, ready};
 
-use kvs_engine::{Answer, Answers, CommitRequest, Committed, Engine, EngineError, Token};
+use kvs_engine::{Answer, Answers, CommitRequest, Engine, EngineError, Token};
 use tokio::task::{AbortHandle, JoinSet};
 
 use super::account::Aside;
@@ -132,11 +132,7 @@ impl Commits {
     }
 
     /// The next answer. Also submits commits whose staging is done.
-    pub(crate) fn poll_next(
-        &mut self,
-        cx: &mut Context<'_>,
-        engine: &Engine,
-    ) -> Poll<(u64, Result<Committed, EngineError>)> {
+    pub(crate) fn poll_next(&mut self, cx: &mut Context<'_>, engine: &Engine) -> Poll<Answer> {
         while let Some((token, staging)) = self.staged.front_mut() {
             let Poll::Ready(staged) = staging.as_mut().poll(cx) else {
                 break;
@@ -154,7 +150,7 @@ impl Commits {
             return Poll::Pending;
         };
         self.bytes = self.bytes.saturating_sub(token.bytes);
-        Poll::Ready((token.id, answer))
+        Poll::Ready((token, answer))
     }
 }
 

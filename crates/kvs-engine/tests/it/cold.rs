@@ -269,7 +269,11 @@ async fn a_transaction_that_waits_for_the_disk_holds_back_no_answer_to_later_one
     let submit = |answers: &Answers, id, (namespace, at): (&str, &str)| {
         let mut request = cold.request(1, &[at]);
         request.namespace = namespace.into();
-        engine.submit_all(OWNER, answers, [(Token { id, bytes: 0 }, request)]);
+        let token = Token {
+            id,
+            ..Token::default()
+        };
+        engine.submit_all(OWNER, answers, [(token, request)]);
     };
     submit(&answers, 1, (NS, "c7.new"));
     cold.gate.wait_for(1);

@@ -70,12 +70,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let taken = if request.tag == Op::Commit.code() {
             let commit = incoming::plain_commit(*caller, self.client, request.body);
             commit.map(|(commit, root)| {
-                if !root {
-                    self.without_root.insert(request.id);
-                }
                 let (id, bytes) = (request.id, request.body.len());
                 let beside = (&shared.engine, &self.aside);
-                self.commits.push(Token { id, bytes }, commit, beside);
+                self.commits.push(Token { id, bytes, root }, commit, beside);
                 bytes
             })
         } else {
@@ -134,10 +131,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
                     return Ok(Judged::MayBegin);
                 };
                 let request = incoming::without_content(*caller, self.client, head);
-                if !head.root {
-                    self.without_root.insert(id);
-                }
-                let token = Token { id, bytes: 0 };
+                let (bytes, root) = (0, head.root);
+                let token = Token { id, bytes, root };
                 self.commits.settle(token, request, refusal, &shared.engine);
                 Ok(Judged::Settled)
             }
@@ -168,14 +163,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
     }
 
     fn refuse(&mut self, id: u64, failure: &Failure) {
-        {
-            write_error(
-                self.connection.out.frames(),
-                id,
-                failure.code,
-                &failure.message,
-            );
-        }
+        let out = self.connection.out.frames();
+        write_error(out, id, failure.code, &failure.message);
     }
 
     /// Starts a request of `bytes` bytes. An error becomes its answer.
@@ -183,13 +172,10 @@ impl<S: AsyncRead + AsyncWrite + Unpin + Send> Session<S> {
         let Context { shared, caller } = &self.context;
         match request {
             Request::Commit(commit) => {
-                let (engine, token) = (&shared.engine, Token { id, bytes });
-                let taken = self.uploads.take(&commit);
                 let root = commit.root;
+                let (engine, token) = (&shared.engine, Token { id, bytes, root });
+                let taken = self.uploads.take(&commit);
                 let mut commit = incoming::commit(*caller, self.client, commit)?;
-                if !root {
-                    self.without_root.insert(id);
-                }
                 match taken {
                     Ok(none) if none.is_empty() => {
                         self.commits.push(token, commit, (engine, &self.aside));
